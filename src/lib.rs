@@ -1,0 +1,8 @@
+//! Inrush: a high-throughput zero-copy ingestion engine for server-style Python log sources.
+#![deny(missing_docs)]
+
+pub mod config;
+pub mod flow;
+pub mod message;
+pub mod syslog;
+pub mod template;
