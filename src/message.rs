@@ -1,1 +1,48 @@
-//! message
+//! What flows: records in batches, the memory under them, and views for readers.
+//!
+//! A message is a [`Record`]: a fixed set of numbers whose texts are [`Span`]s, places in the memory
+//! of the [`Batch`] that owns it. A batch is filled by one [`Writer`], sealed once, and from then on
+//! immutable and shared by every branch that reads it.
+//!
+//! ```text
+//!            records   48 bytes each, one a message
+//!          ┌────┬────┬────┬────┬─ ─ ─
+//!  Batch ──┤ r0 │ r1 │ r2 │ r3 │
+//!          └─┬──┴─┬──┴────┴────┴─ ─ ─
+//!            │    └──────────────┐ Span { segment: 1, offset: 0, len: 1 MiB }
+//!            │ Span { segment: 0 }│
+//!          ┌─▼────────────┬─ ─   ┌▼──────────────────────────────┐
+//!  block   │ short text … │      │ a Python bytes object, a view  │ segments 1, 2, …
+//!          └──────────────┴─ ─   │ of a buffer, an engine buffer  │ (never copied)
+//!            segment 0           └────────────────────────────────┘
+//! ```
+//!
+//! Spans hold a segment's number and an offset in it, never an address of the batch's own memory, so
+//! that a batch can be moved, compacted, or live in memory shared between processes.
+//!
+//! This room holds unsafe code: [`batch`] (a writer and a reader share memory, apart by a published
+//! count) and [`foreign`] (memory owned by somebody else). The rules are in their own documentation.
+
+pub mod batch;
+pub mod buffer;
+pub mod foreign;
+pub mod origin;
+pub mod pool;
+pub mod record;
+pub mod value;
+pub mod view;
+
+pub use batch::{Batch, Need, Pending, Published, Row, Writer};
+pub use buffer::EngineBuffer;
+pub use foreign::{Foreign, Owner, Release, ReleaseNow, Segment};
+pub use origin::Origin;
+pub use pool::Pool;
+pub use record::{Field, FieldName, Record, Span, Stamp};
+pub use value::ValueType;
+pub use view::{MessageRef, Rows, View};
+
+/// The longest message, in bytes, all its texts together: 256 MiB.
+///
+/// The byte count of a batch is published in 30 bits beside its other counts; a longer message is
+/// refused with an error where it is posted.
+pub const MESSAGE_MAX: usize = 1 << 28;

@@ -1,0 +1,608 @@
+//! A batch: filled by one [`Writer`], sealed once, then immutable and shared.
+//!
+//! # The seal protocol
+//!
+//! The consumer may want a batch while it is still being filled: a worker that has nothing to do takes
+//! what is there. So a shared batch has one atomic word,
+//!
+//! ```text
+//!  63      62            32 31          16 15           0
+//! ┌──────┬─────────────────┬──────────────┬──────────────┐
+//! │SEALED│ bytes charged   │ segments     │ rows         │
+//! └──────┴─────────────────┴──────────────┴──────────────┘
+//! ```
+//!
+//! and two operations on it:
+//!
+//! * the writer *publishes* a row: it writes the row's parts into slots that no published row covers,
+//!   then adds the row's counts with one `fetch_add`. When the word it gets back has SEALED set, the
+//!   row is not part of this batch: the writer opens another one and writes the row there;
+//! * whoever ends the batch *seals* it with one `fetch_or(SEALED)`. The word that this returns has the
+//!   final counts: nothing after it belongs to the batch.
+//!
+//! Either a row is published before the seal, and the consumer has it, or it is not, and the writer
+//! knows. The price is one atomic operation on a line that is in the writer's cache, for each row.
+//!
+//! A reader reads slots below the final counts; a late writer may write to slots above them. So slots
+//! never move, and the memory goes back to the pool only when writer and readers have both let go.
+//!
+//! # Compaction
+//!
+//! A batch that is sealed almost empty copies its few rows into memory of the right size. Otherwise a
+//! source that posts one message at a time into a stalled destination would hold a whole batch's memory
+//! for each.
+
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::pool::{Memory, Slot};
+use super::{Field, FieldName, MESSAGE_MAX, Origin, Pool, Record, Segment, Span, ValueType};
+
+const ROW: u64 = 1;
+const SEGMENT_SHIFT: u32 = 16;
+const BYTES_SHIFT: u32 = 32;
+const COUNT_MASK: u64 = 0xffff;
+const SEALED: u64 = 1 << 63;
+/// A batch with more bytes than this takes no further message, so that 30 bits hold its count.
+const BYTES_FULL: u64 = (1 << 30) - 1 - 2 * MESSAGE_MAX as u64;
+
+/// What a message costs beside its texts, charged to the byte half of the credit.
+pub const ROW_CHARGE: usize = 64;
+/// A batch with at most this many rows is compacted when it is sealed.
+const COMPACT_ROWS: u32 = 64;
+
+/// The room that a row needs: known before it is written, so that writing cannot fail.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Need {
+    /// Bytes to be copied into the block.
+    pub bytes: usize,
+    /// Name-value pairs, structured data headers included.
+    pub fields: usize,
+    /// Segments to be adopted.
+    pub segments: usize,
+}
+
+/// The arrays of a batch with the word of the seal protocol, held by its writer and its reader.
+struct Core {
+    state: AtomicU64,
+    /// `None` only while `drop` gives it back.
+    memory: Option<Memory>,
+    pool: Arc<Pool>,
+}
+
+// SAFETY: the slots are shared under the seal protocol: the one writer touches only slots that no
+// published row covers, readers only slots that one covers, and publication is a release that sealing
+// acquires. What the slots hold is Send and Sync.
+unsafe impl Sync for Core {}
+// SAFETY: as above.
+unsafe impl Send for Core {}
+
+impl Core {
+    fn memory(&self) -> &Memory {
+        let Some(memory) = &self.memory else { unreachable!("given back only by drop") };
+        memory
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        if let Some(memory) = self.memory.take() {
+            self.pool.put(memory);
+        }
+    }
+}
+
+fn slot<T>(slots: &[Slot<T>], index: usize) -> *mut T {
+    slots[index].get().cast()
+}
+
+/// The producer's end of an open batch.
+pub struct Writer {
+    core: Arc<Core>,
+    origin: Arc<Origin>,
+    rows: u32,
+    fields: u32,
+    block: u32,
+    segments: u32,
+    bytes: u64,
+    shared: bool,
+}
+
+/// What publishing a row told the writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// The row is in the batch.
+    Yes,
+    /// The batch was sealed before; the row is in no batch, and must be written to another.
+    Sealed,
+}
+
+impl Writer {
+    /// An empty batch with room for a message that needs `need`, and for many ordinary ones.
+    pub fn open(origin: &Arc<Origin>, pool: &Arc<Pool>, need: Need) -> Self {
+        let memory = pool.take(need.fields, need.bytes);
+        let core = Core { state: AtomicU64::new(0), memory: Some(memory), pool: Arc::clone(pool) };
+        Self {
+            core: Arc::new(core),
+            origin: Arc::clone(origin),
+            rows: 0,
+            fields: 0,
+            block: 0,
+            segments: 0,
+            bytes: 0,
+            shared: false,
+        }
+    }
+
+    /// The consumer's end: from now on rows are published, and the consumer may seal at any time.
+    ///
+    /// # Panics
+    /// When called twice: a batch has one consumer.
+    pub fn share(&mut self) -> Pending {
+        assert!(!self.shared, "a batch has one consumer");
+        self.shared = true;
+        self.core.state.store(self.counts(), Ordering::Release);
+        Pending { core: Some(Arc::clone(&self.core)), origin: Arc::clone(&self.origin) }
+    }
+
+    /// Ends a batch that was never shared.
+    ///
+    /// # Panics
+    /// When it was shared: then its [`Pending`] has it.
+    pub fn finish(mut self) -> Batch {
+        self.share().seal()
+    }
+
+    /// Ends a shared batch: its consumer gets exactly the rows published so far.
+    pub fn seal(&mut self) {
+        self.core.state.fetch_or(SEALED, Ordering::AcqRel);
+    }
+
+    /// Whether the consumer took the batch; a hint, as it may do so at any moment.
+    #[inline]
+    pub fn is_sealed(&self) -> bool {
+        self.core.state.load(Ordering::Relaxed) & SEALED != 0
+    }
+
+    /// The number of rows written.
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// What is common to its messages.
+    pub fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
+    fn counts(&self) -> u64 {
+        u64::from(self.rows) | (u64::from(self.segments) << SEGMENT_SHIFT) | (self.bytes << BYTES_SHIFT)
+    }
+
+    /// Takes a segment that several rows will share, and gives its number for [`Row::share`].
+    /// `None` gives the segment back when the batch has no room for another.
+    ///
+    /// # Errors
+    /// The segment, when the batch has no room for it.
+    ///
+    /// # Panics
+    /// When the batch is shared: a segment is published with the row that brings it.
+    pub fn adopt_shared(&mut self, segment: Segment) -> Result<SharedSegment, Segment> {
+        assert!(!self.shared, "only before the batch is shared");
+        if self.segments as usize == self.core.memory().segments.len() {
+            return Err(segment);
+        }
+        let len = segment.bytes().len() as u32;
+        let number = self.store_segment(self.segments, segment);
+        self.segments += 1;
+        Ok(SharedSegment { number, len })
+    }
+
+    fn store_segment(&self, index: u32, segment: Segment) -> u32 {
+        let at = slot(&self.core.memory().segments, index as usize);
+        // SAFETY: the slot is above the published count, so only this writer touches it.
+        unsafe { at.write(segment) };
+        index + 1
+    }
+
+    /// Room for a row, or `None` when this batch is too full for it.
+    #[inline]
+    pub fn row(&mut self, need: Need) -> Option<Row<'_>> {
+        let memory = self.core.memory();
+        let fits = (self.rows as usize) < memory.records.len()
+            && self.block as usize + need.bytes <= memory.block.len()
+            && self.fields as usize + need.fields <= memory.fields.len()
+            && self.segments as usize + need.segments <= memory.segments.len()
+            && self.bytes <= BYTES_FULL;
+        if !fits {
+            return None;
+        }
+        let record = Record {
+            stamp_micros: 0,
+            recvd_micros: 0,
+            text: Span::default(),
+            stamp_offset: 0,
+            fields_start: self.fields,
+            raw_size: 0,
+            fields_len: 0,
+            pri: 0,
+        };
+        let (block, segments) = (self.block, self.segments);
+        Some(Row {
+            writer: self,
+            record,
+            payload: Span::default(),
+            block,
+            segments,
+            charge: ROW_CHARGE as u64,
+        })
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if !self.shared {
+            // Nobody else will ever see the batch: end it here, so that its segments are released.
+            drop(self.share().seal());
+        }
+    }
+}
+
+/// A segment that several rows of one batch view.
+#[derive(Debug, Clone, Copy)]
+pub struct SharedSegment {
+    number: u32,
+    len: u32,
+}
+
+/// Where the text of a name or a value comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Text<'a> {
+    /// Bytes to be copied; counted in [`Need::bytes`].
+    Copy(&'a [u8]),
+    /// A part of the row's payload: its offset and length.
+    Payload(u32, u32),
+}
+
+/// A row being written. Dropped unpublished, it leaves no trace.
+pub struct Row<'w> {
+    writer: &'w mut Writer,
+    record: Record,
+    payload: Span,
+    block: u32,
+    segments: u32,
+    charge: u64,
+}
+
+impl Row<'_> {
+    /// Copies `bytes` into the block.
+    #[inline]
+    fn copy(&mut self, bytes: &[u8]) -> Span {
+        let block = &self.writer.core.memory().block;
+        let start = self.block as usize;
+        let room = &block[start..start + bytes.len()];
+        // SAFETY: `room` are slots of this writer's own block above the published part, so nobody
+        // reads or writes them, and a slot of bytes has no padding.
+        unsafe {
+            ptr::copy_nonoverlapping(bytes.as_ptr(), room.as_ptr().cast::<u8>().cast_mut(), bytes.len())
+        };
+        let span = Span { segment: 0, offset: self.block, len: bytes.len() as u32 };
+        self.block += bytes.len() as u32;
+        self.charge += bytes.len() as u64;
+        span
+    }
+
+    /// Makes a copy of `bytes` the payload: what [`Text::Payload`] counts in. MESSAGE is all of it
+    /// until [`Row::message`] says otherwise.
+    #[inline]
+    pub fn payload_copy(&mut self, bytes: &[u8]) {
+        self.payload = self.copy(bytes);
+        self.record.text = self.payload;
+    }
+
+    /// Makes the bytes of `segment` the payload, without a copy.
+    #[inline]
+    pub fn payload_adopt(&mut self, segment: Segment) {
+        assert!((self.segments as usize) < self.writer.core.memory().segments.len(), "counted in Need");
+        let len = segment.bytes().len() as u32;
+        let number = self.writer.store_segment(self.segments, segment);
+        self.segments += 1;
+        self.charge += u64::from(len);
+        self.payload = Span { segment: number, offset: 0, len };
+        self.record.text = self.payload;
+    }
+
+    /// Makes `len` bytes at `offset` of a shared segment the payload.
+    ///
+    /// # Panics
+    /// When they do not lie inside the segment.
+    #[inline]
+    pub fn payload_share(&mut self, segment: SharedSegment, offset: u32, len: u32) {
+        assert!(u64::from(offset) + u64::from(len) <= u64::from(segment.len), "inside the segment");
+        self.charge += u64::from(len);
+        self.payload = Span { segment: segment.number, offset, len };
+        self.record.text = self.payload;
+    }
+
+    /// Makes `text` MESSAGE.
+    ///
+    /// # Panics
+    /// When a part of the payload does not lie inside it.
+    #[inline]
+    pub fn message(&mut self, text: Text<'_>) {
+        self.record.text = self.place(text);
+    }
+
+    #[inline]
+    fn place(&mut self, text: Text<'_>) -> Span {
+        match text {
+            Text::Copy(bytes) => self.copy(bytes),
+            Text::Payload(offset, len) => {
+                let inside = u64::from(offset) + u64::from(len) <= u64::from(self.payload.len);
+                assert!(inside, "a part lies inside the payload");
+                self.payload.part(offset, len)
+            }
+        }
+    }
+
+    /// Adds a name-value pair; `name` is read only when `id` has its name as text.
+    pub fn field(&mut self, id: FieldName, name: Text<'_>, value_type: ValueType, value: Text<'_>) {
+        let named = matches!(id, FieldName::Text | FieldName::SdParam);
+        let name = if named { self.place(name) } else { Span::default() };
+        let value = self.place(value);
+        let index = self.record.fields_start as usize + self.record.fields_len as usize;
+        let at = slot(&self.writer.core.memory().fields, index);
+        // SAFETY: the slot is above the published part, so only this writer touches it.
+        unsafe { at.write(Field { name, value, id, value_type }) };
+        self.record.fields_len += 1;
+        self.charge += size_of::<Field>() as u64;
+    }
+
+    /// Sets when the message happened, and when it was received.
+    #[inline]
+    pub fn stamps(&mut self, stamp: super::Stamp, recvd_micros: i64) {
+        self.record.stamp_micros = stamp.unix_micros;
+        self.record.stamp_offset = stamp.offset_seconds;
+        self.record.recvd_micros = recvd_micros;
+    }
+
+    /// Sets facility times 8 plus severity.
+    #[inline]
+    pub fn pri(&mut self, pri: u16) {
+        self.record.pri = pri;
+    }
+
+    /// Sets the size that the message had on the wire.
+    #[inline]
+    pub fn raw_size(&mut self, bytes: u32) {
+        self.record.raw_size = bytes;
+    }
+
+    /// What the row costs of the byte half of the credit.
+    #[inline]
+    pub fn charge(&self) -> u64 {
+        self.charge
+    }
+
+    /// Puts the row into the batch.
+    #[inline]
+    pub fn publish(self) -> Published {
+        let writer = self.writer;
+        let at = slot(&writer.core.memory().records, writer.rows as usize);
+        // SAFETY: the slot is above the published count, so only this writer touches it.
+        unsafe { at.write(self.record) };
+        let added = u64::from(self.segments - writer.segments);
+        if writer.shared {
+            let counts = ROW | (added << SEGMENT_SHIFT) | (self.charge << BYTES_SHIFT);
+            if writer.core.state.fetch_add(counts, Ordering::AcqRel) & SEALED != 0 {
+                for index in writer.segments..self.segments {
+                    let at = slot(&writer.core.memory().segments, index as usize);
+                    // SAFETY: written by this row, and not published: nobody else has it.
+                    unsafe { ptr::drop_in_place(at) };
+                }
+                return Published::Sealed;
+            }
+        }
+        writer.rows += 1;
+        writer.fields = self.record.fields_start + u32::from(self.record.fields_len);
+        writer.block = self.block;
+        writer.segments = self.segments;
+        writer.bytes += self.charge;
+        Published::Yes
+    }
+}
+
+/// The consumer's end of a batch that may still be open.
+pub struct Pending {
+    core: Option<Arc<Core>>,
+    origin: Arc<Origin>,
+}
+
+impl Pending {
+    /// Ends the batch and takes what was published.
+    pub fn seal(mut self) -> Batch {
+        let Some(core) = self.core.take() else { unreachable!("taken only here and by drop") };
+        Batch::new(core, Arc::clone(&self.origin))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(core) = self.core.take() {
+            drop(Batch::new(core, Arc::clone(&self.origin)));
+        }
+    }
+}
+
+/// What keeps the arrays that a batch reads.
+enum Body {
+    Pooled(Arc<Core>),
+    Compact { records: Box<[Record]>, fields: Box<[Field]>, block: Box<[u8]> },
+}
+
+/// A sealed batch: immutable.
+///
+/// When the last holder drops it, its segments go to its origin's [`Release`](super::Release) and its
+/// memory to the pool.
+pub struct Batch {
+    body: Body,
+    segments: Vec<Segment>,
+    origin: Arc<Origin>,
+    rows: u32,
+    bytes: u32,
+}
+
+impl Batch {
+    fn new(core: Arc<Core>, origin: Arc<Origin>) -> Self {
+        let state = core.state.fetch_or(SEALED, Ordering::AcqRel);
+        let rows = (state & COUNT_MASK) as u32;
+        let taken = ((state >> SEGMENT_SHIFT) & COUNT_MASK) as usize;
+        let bytes = ((state & !SEALED) >> BYTES_SHIFT) as u32;
+        let memory = core.memory();
+        let segments = memory.segments[..taken]
+            .iter()
+            // SAFETY: published, hence initialised; moved out once, because a batch is made once.
+            .map(|slot| unsafe { slot.get().cast::<Segment>().read() })
+            .collect();
+        let mut batch = Self { body: Body::Pooled(core), segments, origin, rows, bytes };
+        if rows <= COMPACT_ROWS {
+            batch.compact();
+        }
+        batch
+    }
+
+    /// Copies the rows into memory of the right size, unless their texts fill much of the block.
+    fn compact(&mut self) {
+        let copied = |span: &Span| if span.segment == 0 { span.len as usize } else { 0 };
+        let fields = (0..self.rows).flat_map(|row| self.fields(self.record(row)));
+        let texts: usize = (0..self.rows).map(|row| copied(&self.record(row).text)).sum();
+        let texts = texts + fields.map(|field| copied(&field.name) + copied(&field.value)).sum::<usize>();
+        if texts > super::pool::BLOCK / 8 {
+            return;
+        }
+        let mut block = Vec::with_capacity(texts);
+        let mut fields = Vec::new();
+        let mut keep = |span: Span| {
+            if span.segment != 0 {
+                return span;
+            }
+            let offset = block.len() as u32;
+            block.extend_from_slice(self.bytes(span));
+            Span { segment: 0, offset, len: span.len }
+        };
+        let mut records = Vec::with_capacity(self.rows as usize);
+        for row in 0..self.rows {
+            let record = self.record(row);
+            let fields_start = fields.len() as u32;
+            for field in self.fields(record) {
+                fields.push(Field { name: keep(field.name), value: keep(field.value), ..*field });
+            }
+            records.push(Record { text: keep(record.text), fields_start, ..*record });
+        }
+        self.body = Body::Compact {
+            records: records.into_boxed_slice(),
+            fields: fields.into_boxed_slice(),
+            block: block.into_boxed_slice(),
+        };
+    }
+
+    /// The number of messages.
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// What its messages cost of the byte half of the credit.
+    pub fn charge(&self) -> u64 {
+        u64::from(self.bytes)
+    }
+
+    /// What is common to its messages.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The record of `row`.
+    ///
+    /// # Panics
+    /// When the batch has no such row.
+    #[inline]
+    pub(super) fn record(&self, row: u32) -> &Record {
+        assert!(row < self.rows, "a row of the batch");
+        match &self.body {
+            // SAFETY: published before the seal, so it is written and no longer changes.
+            Body::Pooled(core) => unsafe { &*slot(&core.memory().records, row as usize) },
+            Body::Compact { records, .. } => &records[row as usize],
+        }
+    }
+
+    /// The fields of a record of this batch.
+    #[inline]
+    pub(super) fn fields(&self, record: &Record) -> &[Field] {
+        let (start, len) = (record.fields_start as usize, record.fields_len as usize);
+        match &self.body {
+            Body::Pooled(core) => {
+                let slots = &core.memory().fields[start..start + len];
+                // SAFETY: fields of a published record are written and no longer change.
+                unsafe { std::slice::from_raw_parts(slots.as_ptr().cast::<Field>(), len) }
+            }
+            Body::Compact { fields, .. } => &fields[start..start + len],
+        }
+    }
+
+    /// The bytes of a span of this batch.
+    #[inline]
+    pub(super) fn bytes(&self, span: Span) -> &[u8] {
+        let (start, len) = (span.offset as usize, span.len as usize);
+        if span.segment != 0 {
+            return &self.segments[span.segment as usize - 1].bytes()[start..start + len];
+        }
+        match &self.body {
+            Body::Pooled(core) => {
+                let slots = &core.memory().block[start..start + len];
+                // SAFETY: spans are made by `Row` alone, over bytes that it copied before it published.
+                unsafe { std::slice::from_raw_parts(slots.as_ptr().cast::<u8>(), len) }
+            }
+            Body::Compact { block, .. } => &block[start..start + len],
+        }
+    }
+
+    /// Whether its rows were copied out of the writer's memory.
+    #[cfg(test)]
+    fn is_compact(&self) -> bool {
+        matches!(self.body, Body::Compact { .. })
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        if self.segments.iter().any(Segment::is_foreign) {
+            self.origin.release.release(std::mem::take(&mut self.segments));
+        }
+    }
+}
+
+impl std::fmt::Debug for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batch")
+            .field("source", &self.origin.source)
+            .field("rows", &self.rows)
+            .field("bytes", &self.bytes)
+            .field("segments", &self.segments.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("rows", &self.rows).field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pending").field("source", &self.origin.source).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+use super::*;
+use crate::message::{Foreign, Owner, Release, Stamp, View};
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+
+fn pool() -> Arc<Pool> {
+    Arc::new(Pool::new())
+}
+
+fn origin() -> Arc<Origin> {
+    Arc::new(Origin::named("s_test"))
+}
+
+fn need(bytes: usize) -> Need {
+    Need { bytes, fields: 0, segments: 0 }
+}
+
+fn post(writer: &mut Writer, text: &[u8]) -> Option<Published> {
+    let mut row = writer.row(need(text.len()))?;
+    row.payload_copy(text);
+    Some(row.publish())
+}
+
+fn texts(batch: &Batch) -> Vec<Vec<u8>> {
+    (0..batch.rows()).map(|row| batch.message(row).text().to_vec()).collect()
+}
+
+#[test]
+fn a_private_batch_keeps_what_was_written() {
+    let (pool, origin) = (pool(), origin());
+    let mut writer = Writer::open(&origin, &pool, Need::default());
+    let mut row = writer.row(Need { bytes: 64, fields: 4, segments: 0 }).unwrap();
+    row.payload_copy(b"<13>host prog: hello");
+    row.message(Text::Payload(15, 5));
+    row.field(FieldName::Host, Text::Copy(b""), ValueType::String, Text::Payload(4, 4));
+    row.field(FieldName::SdId, Text::Copy(b""), ValueType::String, Text::Copy(b"ex@1"));
+    row.field(FieldName::SdParam, Text::Copy(b"iut"), ValueType::String, Text::Copy(b"3"));
+    row.field(FieldName::Text, Text::Copy(b".n"), ValueType::Integer, Text::Copy(b"42"));
+    row.stamps(Stamp { unix_micros: 5, offset_seconds: -3600 }, 6);
+    row.pri(165);
+    assert_eq!(row.publish(), Published::Yes);
+    let batch = writer.finish();
+    assert!(batch.is_compact());
+    let message = batch.message(0);
+    assert_eq!(message.text(), b"hello");
+    assert_eq!(message.known(FieldName::Host), Some(&b"host"[..]));
+    assert_eq!(message.known(FieldName::HostFrom), Some(&b"localhost"[..]));
+    assert_eq!(message.named(b".SDATA.ex@1.iut"), Some((ValueType::String, &b"3"[..])));
+    assert_eq!(message.named(b".SDATA.ex@1.iu"), None);
+    assert_eq!(message.named(b".n"), Some((ValueType::Integer, &b"42"[..])));
+    assert_eq!(message.stamp(), Stamp { unix_micros: 5, offset_seconds: -3600 });
+    assert_eq!((message.recvd().unix_micros, message.pri()), (6, 165));
+}
+
+#[test]
+fn the_consumer_gets_the_rows_before_the_seal_and_the_writer_keeps_the_others() {
+    let (pool, origin) = (pool(), origin());
+    let mut writer = Writer::open(&origin, &pool, Need::default());
+    let pending = writer.share();
+    assert_eq!(post(&mut writer, b"one"), Some(Published::Yes));
+    assert_eq!(post(&mut writer, b"two"), Some(Published::Yes));
+    let batch = pending.seal();
+    assert!(writer.is_sealed());
+    assert_eq!(post(&mut writer, b"three"), Some(Published::Sealed));
+    assert_eq!(texts(&batch), [b"one", b"two"]);
+    assert_eq!(batch.charge(), 2 * (3 + ROW_CHARGE as u64));
+}
+
+#[test]
+fn a_full_batch_refuses_and_a_message_larger_than_a_block_gets_its_own() {
+    let (pool, origin) = (pool(), origin());
+    let mut writer = Writer::open(&origin, &pool, Need::default());
+    let mut rows = 0;
+    while post(&mut writer, &[b'x'; 100]).is_some() {
+        rows += 1;
+    }
+    assert_eq!(rows, super::super::pool::BLOCK / 100);
+    assert_eq!(writer.finish().rows() as usize, rows);
+
+    let huge = vec![b'y'; super::super::pool::BLOCK * 3];
+    let mut writer = Writer::open(&origin, &pool, need(huge.len()));
+    assert_eq!(post(&mut writer, &huge), Some(Published::Yes));
+    assert_eq!(texts(&writer.finish()), [huge]);
+}
+
+#[derive(Debug, Default)]
+struct Held(Mutex<Vec<Segment>>);
+
+impl Release for Held {
+    fn release(&self, segments: Vec<Segment>) {
+        self.0.lock().unwrap().extend(segments);
+    }
+}
+
+static DROPPED: AtomicUsize = AtomicUsize::new(0);
+
+fn counted(text: &'static [u8]) -> Segment {
+    unsafe fn release(_: NonNull<()>) {
+        DROPPED.fetch_add(1, Ordering::SeqCst);
+    }
+    // SAFETY: `release` does not touch the object.
+    let owner = Owner::Foreign(unsafe { Foreign::new(NonNull::dangling(), release) });
+    // SAFETY: the text is static.
+    unsafe { Segment::new(NonNull::from(text).cast(), text.len() as u32, owner) }
+}
+
+#[test]
+fn foreign_memory_is_viewed_in_place_and_released_where_its_origin_says() {
+    let held = Arc::new(Held::default());
+    let origin = Arc::new(Origin { release: Arc::<Held>::clone(&held), ..Origin::named("s") });
+    let pool = pool();
+    let text: &'static [u8] = b"a long text of another owner";
+    let mut writer = Writer::open(&origin, &pool, Need::default());
+    let pending = writer.share();
+    let with_segment = Need { bytes: 0, fields: 0, segments: 1 };
+    let mut row = writer.row(with_segment).unwrap();
+    row.payload_adopt(counted(text));
+    assert_eq!(row.publish(), Published::Yes);
+    let batch = Arc::new(pending.seal());
+    assert_eq!(batch.message(0).text().as_ptr(), text.as_ptr(), "not a copy");
+
+    let mut row = writer.row(with_segment).unwrap();
+    row.payload_adopt(counted(b"late"));
+    assert_eq!(row.publish(), Published::Sealed);
+    assert_eq!(DROPPED.load(Ordering::SeqCst), 1, "a row that missed the batch takes its owner back");
+
+    let view = View::all(Arc::clone(&batch));
+    drop(batch);
+    assert!(held.0.lock().unwrap().is_empty(), "still viewed");
+    drop(view);
+    assert_eq!(DROPPED.load(Ordering::SeqCst), 1, "not dropped by the last reader");
+    held.0.lock().unwrap().clear();
+    assert_eq!(DROPPED.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_race_between_writer_and_sealer_loses_and_doubles_nothing() {
+    const TOTAL: u32 = 20_000;
+    let (pool, origin) = (pool(), origin());
+    let queue = crossbeam::queue::SegQueue::<Pending>::new();
+    let mut seen = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut writer = Writer::open(&origin, &pool, Need::default());
+            queue.push(writer.share());
+            for number in 0..TOTAL {
+                while post(&mut writer, &number.to_le_bytes()) != Some(Published::Yes) {
+                    writer.seal();
+                    writer = Writer::open(&origin, &pool, Need::default());
+                    queue.push(writer.share());
+                }
+            }
+        });
+        while seen.len() < TOTAL as usize {
+            if let Some(pending) = queue.pop() {
+                let batch = pending.seal();
+                for row in 0..batch.rows() {
+                    let text = batch.message(row).text();
+                    seen.push(u32::from_le_bytes(text.try_into().unwrap()));
+                }
+            }
+        }
+    });
+    assert_eq!(seen, (0..TOTAL).collect::<Vec<_>>());
+}

@@ -1,0 +1,94 @@
+//! Buffers that the engine lends to be filled, and then views: [`EngineBuffer`].
+
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use super::{Owner, Pool, Segment};
+
+/// Memory that a source fills (`recv_into`, `readinto`) and posts without a copy.
+///
+/// It goes back to its pool when the last holder drops it: unposted, or after its messages were
+/// delivered.
+pub struct EngineBuffer {
+    memory: NonNull<[u8]>,
+    pool: Arc<Pool>,
+}
+
+// SAFETY: the bytes are written only by whoever lent the buffer out, and that ends
+// before `segment` shares it (its contract); afterwards they are only read.
+unsafe impl Send for EngineBuffer {}
+// SAFETY: as above.
+unsafe impl Sync for EngineBuffer {}
+
+impl EngineBuffer {
+    /// A buffer of `size` bytes from `pool`.
+    pub fn new(pool: &Arc<Pool>, size: usize) -> Self {
+        let memory = NonNull::from(Box::leak(pool.take_buffer(size)));
+        Self { memory, pool: Arc::clone(pool) }
+    }
+
+    /// Its first byte, for writing until it is made a segment.
+    pub fn start(&self) -> NonNull<u8> {
+        self.memory.cast()
+    }
+
+    /// Its size in bytes.
+    pub fn len(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Whether it has no bytes at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A segment over its first `len` bytes.
+    ///
+    /// # Safety
+    /// From now on, nobody writes to the buffer.
+    ///
+    /// # Panics
+    /// When `len` is more than its size.
+    pub unsafe fn segment(self: &Arc<Self>, len: u32) -> Segment {
+        assert!(len as usize <= self.len(), "a segment lies inside its buffer");
+        // SAFETY: the bytes are initialised, unchanging by this function's contract, and alive while
+        // the owner is.
+        unsafe { Segment::new(self.start(), len, Owner::Buffer(Arc::clone(self))) }
+    }
+}
+
+impl Drop for EngineBuffer {
+    fn drop(&mut self) {
+        // SAFETY: leaked by `new`, and nobody else frees it.
+        self.pool.put_buffer(unsafe { Box::from_raw(self.memory.as_ptr()) });
+    }
+}
+
+impl fmt::Debug for EngineBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuffer").field("memory", &self.memory).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_returns_to_its_pool_after_its_last_view() {
+        let pool = Arc::new(Pool::new());
+        let buffer = Arc::new(EngineBuffer::new(&pool, 4096));
+        let start = buffer.start();
+        // SAFETY: in bounds, and nobody reads yet.
+        unsafe { start.as_ptr().write(7) };
+        // SAFETY: nobody writes from here on.
+        let segment = unsafe { buffer.segment(1) };
+        drop(buffer);
+        assert_eq!(segment.bytes(), [7]);
+        let other = EngineBuffer::new(&pool, 4096);
+        assert_ne!(other.start(), start, "still viewed");
+        drop(segment);
+        assert_eq!(EngineBuffer::new(&pool, 4096).start(), start, "recycled");
+    }
+}

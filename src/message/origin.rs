@@ -1,0 +1,49 @@
+//! What all messages of a batch have in common: [`Origin`].
+//!
+//! A source stamps every message with the same host, tags and names. These are kept once a batch and
+//! read through it; a record stores only what differs.
+
+use std::sync::Arc;
+
+use super::{Release, ReleaseNow};
+
+/// Where the messages of a batch come from, and what they have unless their record says otherwise.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The name of the source statement: the macro SOURCE.
+    pub source: Arc<str>,
+    /// HOST of messages that have none of their own.
+    pub host: Arc<str>,
+    /// HOST_FROM of messages without a sender's address.
+    pub host_from: Arc<str>,
+    /// PROGRAM of messages that have none of their own.
+    pub program: Option<Arc<str>>,
+    /// PID of messages that have none of their own.
+    pub pid: Option<Arc<str>>,
+    /// TRANSPORT, as set by the source.
+    pub transport: Option<Arc<str>>,
+    /// The tags of every message.
+    pub tags: Arc<[Arc<str>]>,
+    /// Seconds east of UTC of the clock that `recvd_micros` was read from.
+    pub recvd_offset: i32,
+    /// Takes the foreign segments of finished batches.
+    pub release: Arc<dyn Release>,
+}
+
+impl Origin {
+    /// An origin that has only a name; its foreign memory may be dropped on any thread.
+    pub fn named(source: &str) -> Self {
+        let local: Arc<str> = Arc::from("localhost");
+        Self {
+            source: Arc::from(source),
+            host: Arc::clone(&local),
+            host_from: local,
+            program: None,
+            pid: None,
+            transport: None,
+            tags: Arc::from([]),
+            recvd_offset: 0,
+            release: Arc::new(ReleaseNow),
+        }
+    }
+}

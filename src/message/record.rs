@@ -1,0 +1,165 @@
+//! The fixed parts of a message: [`Span`], [`Field`], [`Record`].
+//!
+//! All three are plain numbers without a pointer, so a batch's arrays can be copied as bytes.
+
+/// A place in a batch: `len` bytes at `offset` of segment `segment`.
+///
+/// Segment 0 is the batch's own block; the others are memory that was given to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Span {
+    /// The number of the segment in its batch.
+    pub segment: u32,
+    /// The first byte, counted from the segment's start.
+    pub offset: u32,
+    /// The number of bytes.
+    pub len: u32,
+}
+
+impl Span {
+    /// The part of `self` that starts at `offset` and has `len` bytes; both must lie inside.
+    #[must_use]
+    pub fn part(self, offset: u32, len: u32) -> Self {
+        debug_assert!(u64::from(offset) + u64::from(len) <= u64::from(self.len));
+        Self { segment: self.segment, offset: self.offset + offset, len }
+    }
+}
+
+/// A point in time with the offset from UTC that its clock had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stamp {
+    /// Microseconds since 1970-01-01T00:00:00Z, without leap seconds.
+    pub unix_micros: i64,
+    /// Seconds east of UTC.
+    pub offset_seconds: i32,
+}
+
+/// Which name a [`Field`] has.
+///
+/// The names that the engine itself knows are numbers; every other name is text in the batch.
+/// There is no table of all names ever seen: senders choose the names of structured data, and a
+/// table that they can grow is a leak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FieldName {
+    /// The name is the text at [`Field::name`].
+    Text,
+    /// A parameter of structured data; the text is PARAM-NAME alone, and the SD-ID is the value of
+    /// the nearest [`FieldName::SdId`] before it (RFC 5424, section 6.3).
+    SdParam,
+    /// The start of an SD-ELEMENT: its value is the SD-ID, and it is no name-value pair itself.
+    SdId,
+    /// HOST
+    Host,
+    /// HOST_FROM
+    HostFrom,
+    /// PROGRAM
+    Program,
+    /// PID
+    Pid,
+    /// MSGID
+    MsgId,
+    /// LEGACY_MSGHDR, the program part of a header as it was received.
+    LegacyMsgHdr,
+    /// RAWMSG, the whole message as it was received.
+    RawMsg,
+    /// SOURCEIP, the sender's address as text.
+    SourceIp,
+    /// SOURCEPORT, the sender's port as text.
+    SourcePort,
+    /// MSGFORMAT, the format that a message was parsed as.
+    MsgFormat,
+    /// The sequence number that a Cisco device put in front.
+    CiscoSequence,
+}
+
+impl FieldName {
+    /// The names that are numbers, with their text.
+    pub const KNOWN: &'static [(Self, &'static str)] = &[
+        (Self::Host, "HOST"),
+        (Self::HostFrom, "HOST_FROM"),
+        (Self::Program, "PROGRAM"),
+        (Self::Pid, "PID"),
+        (Self::MsgId, "MSGID"),
+        (Self::LegacyMsgHdr, "LEGACY_MSGHDR"),
+        (Self::RawMsg, "RAWMSG"),
+        (Self::SourceIp, "SOURCEIP"),
+        (Self::SourcePort, "SOURCEPORT"),
+        (Self::MsgFormat, "MSGFORMAT"),
+        (Self::CiscoSequence, ".SDATA.meta.sequenceId"),
+    ];
+
+    /// The number of a name that the engine knows, after resolving its aliases.
+    pub fn known(name: &str) -> Option<Self> {
+        let name = match name {
+            "FULLHOST" => "HOST",
+            "FULLHOST_FROM" => "HOST_FROM",
+            other => other,
+        };
+        Self::KNOWN.iter().find(|(_, text)| *text == name).map(|(id, _)| *id)
+    }
+
+    /// The text of a name that is a number.
+    pub fn text(self) -> Option<&'static str> {
+        Self::KNOWN.iter().find(|(id, _)| *id == self).map(|(_, text)| *text)
+    }
+}
+
+/// A name-value pair of a message.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Field {
+    /// The name's text, where [`Field::id`] says that it has one.
+    pub name: Span,
+    /// The value's text.
+    pub value: Span,
+    /// Which name it is.
+    pub id: FieldName,
+    /// The value's type.
+    pub value_type: super::ValueType,
+}
+
+/// One message: 48 bytes.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Record {
+    /// When the message says it happened, in microseconds since the epoch.
+    pub stamp_micros: i64,
+    /// When it was received, in microseconds since the epoch.
+    pub recvd_micros: i64,
+    /// MESSAGE.
+    pub text: Span,
+    /// The offset of `stamp_micros`' clock, in seconds east of UTC.
+    pub stamp_offset: i32,
+    /// The first of its fields in the batch's array.
+    pub fields_start: u32,
+    /// How many bytes it had on the wire; 0 when nobody said.
+    pub raw_size: u32,
+    /// How many fields it has.
+    pub fields_len: u16,
+    /// Facility times 8 plus severity (RFC 5424, section 6.2.1).
+    pub pri: u16,
+}
+
+const _: () = assert!(size_of::<Record>() == 48 && size_of::<Field>() == 28);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_names_go_both_ways() {
+        for (id, text) in FieldName::KNOWN {
+            assert_eq!(FieldName::known(text), Some(*id));
+            assert_eq!(id.text(), Some(*text));
+        }
+        assert_eq!(FieldName::known("FULLHOST"), Some(FieldName::Host));
+        assert_eq!(FieldName::known("other"), None);
+    }
+
+    #[test]
+    fn part_of_a_span_counts_from_its_start() {
+        let whole = Span { segment: 3, offset: 10, len: 20 };
+        assert_eq!(whole.part(5, 15), Span { segment: 3, offset: 15, len: 15 });
+    }
+}

@@ -1,0 +1,230 @@
+//! Reading: [`View`], some rows of a shared batch, and [`MessageRef`], one of them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Batch, Field, FieldName, Record, Stamp, ValueType};
+
+/// Which rows of a batch a branch has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rows {
+    /// Rows that follow each other.
+    Range(Range<u32>),
+    /// Rows in rising order.
+    List(Arc<[u32]>),
+}
+
+impl Rows {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Range(range) => range.len(),
+            Self::List(list) => list.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The first `count` of them.
+    #[must_use]
+    pub fn first(&self, count: usize) -> Self {
+        match self {
+            Self::Range(range) => Self::Range(range.start..range.end.min(range.start + count as u32)),
+            Self::List(list) => Self::List(Arc::from(&list[..count.min(list.len())])),
+        }
+    }
+
+    /// The row at `index` among them.
+    ///
+    /// # Panics
+    /// When there are not that many.
+    #[inline]
+    pub fn at(&self, index: usize) -> u32 {
+        match self {
+            Self::Range(range) => {
+                assert!(index < range.len(), "a row of the selection");
+                range.start + index as u32
+            }
+            Self::List(list) => list[index],
+        }
+    }
+}
+
+/// Some rows of a shared batch: what flows between threads.
+#[derive(Debug, Clone)]
+pub struct View {
+    batch: Arc<Batch>,
+    rows: Rows,
+}
+
+impl View {
+    /// All rows of `batch`.
+    pub fn all(batch: Arc<Batch>) -> Self {
+        let rows = Rows::Range(0..batch.rows());
+        Self { batch, rows }
+    }
+
+    /// The same batch with other rows.
+    #[must_use]
+    pub fn with_rows(&self, rows: Rows) -> Self {
+        Self { batch: Arc::clone(&self.batch), rows }
+    }
+
+    /// Its rows.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// How many messages it has.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The batch that its messages are in.
+    pub fn batch(&self) -> &Arc<Batch> {
+        &self.batch
+    }
+
+    /// The message at `index`, counted among its rows.
+    ///
+    /// # Panics
+    /// When there are not that many.
+    #[inline]
+    pub fn message(&self, index: usize) -> MessageRef<'_> {
+        self.batch.message(self.rows.at(index))
+    }
+
+    /// Its messages, in order.
+    pub fn messages(&self) -> impl Iterator<Item = MessageRef<'_>> {
+        (0..self.len()).map(|index| self.message(index))
+    }
+}
+
+impl Batch {
+    /// The message in `row`.
+    ///
+    /// # Panics
+    /// When the batch has no such row.
+    #[inline]
+    pub fn message(&self, row: u32) -> MessageRef<'_> {
+        MessageRef { batch: self, record: self.record(row), row }
+    }
+}
+
+/// One message of a batch, for reading.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageRef<'a> {
+    batch: &'a Batch,
+    record: &'a Record,
+    row: u32,
+}
+
+/// A name-value pair, for reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair<'a> {
+    /// Which name it is.
+    pub id: FieldName,
+    /// The SD-ID, for a parameter of structured data.
+    pub sd_id: &'a [u8],
+    /// The name's text: PARAM-NAME for structured data, empty for a name that the engine knows.
+    pub name: &'a [u8],
+    /// What the value means.
+    pub value_type: ValueType,
+    /// The value's text.
+    pub value: &'a [u8],
+}
+
+impl<'a> MessageRef<'a> {
+    /// Its row in the batch.
+    pub fn row(&self) -> u32 {
+        self.row
+    }
+
+    /// The batch that it is in.
+    pub fn batch(&self) -> &'a Batch {
+        self.batch
+    }
+
+    /// MESSAGE.
+    #[inline]
+    pub fn text(&self) -> &'a [u8] {
+        self.batch.bytes(self.record.text)
+    }
+
+    /// When it happened.
+    pub fn stamp(&self) -> Stamp {
+        Stamp { unix_micros: self.record.stamp_micros, offset_seconds: self.record.stamp_offset }
+    }
+
+    /// When it was received.
+    pub fn recvd(&self) -> Stamp {
+        Stamp { unix_micros: self.record.recvd_micros, offset_seconds: self.batch.origin().recvd_offset }
+    }
+
+    /// Facility times 8 plus severity.
+    pub fn pri(&self) -> u16 {
+        self.record.pri
+    }
+
+    /// The size that it had on the wire; 0 when nobody said.
+    pub fn raw_size(&self) -> u32 {
+        self.record.raw_size
+    }
+
+    /// The value of a name that the engine knows: the message's own, or its origin's.
+    pub fn known(&self, id: FieldName) -> Option<&'a [u8]> {
+        let fields = self.batch.fields(self.record);
+        if let Some(field) = fields.iter().rfind(|field| field.id == id) {
+            return Some(self.batch.bytes(field.value));
+        }
+        let origin = self.batch.origin();
+        let common = match id {
+            FieldName::Host => Some(&origin.host),
+            FieldName::HostFrom => Some(&origin.host_from),
+            FieldName::Program => origin.program.as_ref(),
+            FieldName::Pid => origin.pid.as_ref(),
+            _ => None,
+        };
+        common.map(|text| text.as_bytes())
+    }
+
+    /// The type and the text of the pair called `name`, which is none of the known ones.
+    /// `.SDATA.id.param` finds a parameter of structured data.
+    pub fn named(&self, name: &[u8]) -> Option<(ValueType, &'a [u8])> {
+        if let Some(rest) = name.strip_prefix(b".SDATA.") {
+            let found = self.pairs().filter(|pair| pair.id == FieldName::SdParam).find(|pair| {
+                rest.strip_prefix(pair.sd_id).and_then(|rest| rest.strip_prefix(b".")) == Some(pair.name)
+            });
+            if let Some(pair) = found {
+                return Some((pair.value_type, pair.value));
+            }
+        }
+        let fields = self.batch.fields(self.record);
+        let named = |field: &&Field| field.id == FieldName::Text && self.batch.bytes(field.name) == name;
+        let field = fields.iter().rev().find(named)?;
+        Some((field.value_type, self.batch.bytes(field.value)))
+    }
+
+    /// All of its own pairs, in order. [`FieldName::SdId`] entries are given as they are: they open an
+    /// SD-ELEMENT, also one without parameters.
+    pub fn pairs(&self) -> impl Iterator<Item = Pair<'a>> + use<'a> {
+        let batch = self.batch;
+        let mut sd_id: &[u8] = b"";
+        batch.fields(self.record).iter().map(move |field| {
+            let value = batch.bytes(field.value);
+            if field.id == FieldName::SdId {
+                sd_id = value;
+            }
+            let name = batch.bytes(field.name);
+            Pair { id: field.id, sd_id, name, value_type: field.value_type, value }
+        })
+    }
+}
