@@ -32,7 +32,7 @@
 //! source that posts one message at a time into a stalled destination would hold a whole batch's memory
 //! for each.
 
-use std::ptr::{self, NonNull};
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

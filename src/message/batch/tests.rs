@@ -1,5 +1,6 @@
 use super::*;
 use crate::message::{Foreign, Owner, Release, Stamp, View};
+use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 
