@@ -3,7 +3,7 @@
 //! The RFC (§4) describes what was seen on the wire; what is seen is wider. Every part may be missing:
 //!
 //! ```text
-//! [":"] [sequence ": "]{0,2} [host ": "] ["*" / "."] [stamp [":"]]     routers put the host before the stamp
+//! [":" [" "]] [sequence ": "]{0,2} [host ": "] ["*" / "."] [stamp [":"]]     routers put the host before the stamp
 //! ["Message forwarded from " host ": "]                                AIX
 //! [host [" : "]]                                                       only after a stamp
 //! ["last message repeated " …]                                         has no program
@@ -24,7 +24,12 @@ pub(super) fn parse(text: &[u8], start: usize, options: &ParseOptions, clock: &C
     // One space after the priority is a habit of some senders; more are the message's own indentation.
     let after_space = start + usize::from(text.get(start) == Some(&b' ') && out.marks.has(Marks::PRI_GIVEN));
     let Some((stamp, at)) = prelude(text, after_space, options, clock, out) else {
-        (out.host, out.sequence) = (None, None);
+        out.host = None;
+        // Without a stamp a number and a colon may as well be a tag; before a router's facility they are not.
+        let counted = out.sequence.map(|span| skip_spaces(text, span.range().end + 1));
+        let counted = counted.filter(|at| text.get(*at) == Some(&b'%'));
+        out.sequence = out.sequence.filter(|_| counted.is_some());
+        let after_space = counted.unwrap_or(after_space);
         if options.flags.has(Flags::KERNEL) && out.pri < 8 {
             out.marks.insert(Marks::KERNEL);
             out.message = Some(Span::between(after_space, text.len()));
@@ -60,7 +65,7 @@ fn prelude(
     if !matches!(first, b'0'..=b'9' | b'*' | b'.' | b':') {
         return None;
     }
-    let start = start + usize::from(first == b':');
+    let start = if first == b':' { skip_spaces(text, start + 1) } else { start };
     if let Some(found) = marked_stamp(text, start, options, clock, out) {
         return Some(found);
     }

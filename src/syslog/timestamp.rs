@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! "Nov 22 10:00:00"  ──read──►  Reading{month, day, time of day, no year, no offset}
-//!                    ──place─►  the year nearest to now, the offset of the receiver's zone at that wall time
+//!                    ──place─►  the latest year that can be, the offset of the receiver's zone at that wall time
 //!                               Stamp{unix_micros, offset_seconds}
 //!                    ──Civil::from_unix──► fields ──write_…──► text
 //! ```

@@ -121,7 +121,7 @@ fn finish_bsd(
         if !matches!(more.first(), Some(b'A'..=b'Z' | b'+' | b'-' | b'1' | b'2')) {
             break;
         }
-        if let (None, Some(after)) = (year, read_year(more)) {
+        if let (None, Some(after)) = (year, read_year(more).filter(|_| ends_year(&more[4..]))) {
             (year, at) = (Some(after), at + 5);
         } else if let (None, Some((read, len))) = (offset, read_zone(more, zone)) {
             (offset, at) = (Some(read), at + 1 + len);
@@ -135,6 +135,12 @@ fn finish_bsd(
     }
     debug_assert!(year.is_none_or(is_leap) || (month, day) != (2, 29));
     Some((Reading { year, month, day, second_of_day, micros, offset }, at))
+}
+
+/// Whether what follows a year lets it be one: in `2001:db8::7` it is part of an address.
+#[inline]
+fn ends_year(rest: &[u8]) -> bool {
+    matches!(rest, [b' ', ..] | [b':', b' ', ..])
 }
 
 /// Whether a stamp can end here: the next byte is none that belongs to the same word.

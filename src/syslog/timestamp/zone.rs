@@ -8,16 +8,20 @@
 //! "compatible" rule have it, the offset from before the change answers for both. So the new offset begins, on the
 //! wall, at `change + max(old offset, new offset)`: one number a row, and no case to tell apart.
 //!
-//! RFC 3164 stamps have no year (§4.1.2). The year taken is the one that brings the stamp nearest to now: a message
-//! of 31 December that comes in January is last year's, one of 1 January that comes in December (a clock that is
-//! fast) is next year's, and a file of last November that is read in March is not in the future.
-use super::civil::{Civil, DAY, days_from_civil, days_in_month};
+//! RFC 3164 stamps have no year (§4.1.2). The year taken is the latest that does not put the stamp more than 31 days
+//! ahead of now: a message of 31 December that comes in January is last year's, one of 1 January that comes in
+//! December (a clock that is fast) is next year's, and a file of last November that is read in March is not in the
+//! future. The nearest year instead would put last March, read in November, into next year.
+use super::civil::{Civil, DAY, days_from_civil, is_leap};
 use super::{Reading, Stamp};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, civil::DateTime};
 
 /// 1970-01-01 and 2100-01-01 in UTC, in seconds.
 const TABLE: std::ops::Range<i64> = 0..4_102_444_800;
+
+/// How far ahead of now a stamp without a year may be, in seconds.
+const AHEAD: i64 = 31 * DAY;
 
 /// How far a stamp may be from a whole quarter of an hour around now for its offset to be guessed from it.
 const GUESS_SLACK: i64 = 30;
@@ -187,13 +191,13 @@ impl Clock {
     /// Puts a reading on the time line: finds its year and its offset where it has none.
     ///
     /// `zone` is the receiver's; with `guess` an offset is taken from the distance to now when that is close to whole
-    /// quarters of an hour. `None` for a 29 February without a year when no leap year is near.
+    /// quarters of an hour. `None` for a 29 February without a year when no leap year was in the last eight.
     #[inline]
     pub(crate) fn place(&self, reading: &Reading, zone: &Zone, guess: bool) -> Option<Stamp> {
         let time = i64::from(reading.second_of_day);
         let days = match reading.year {
             Some(year) => days_from_civil(year, reading.month, reading.day),
-            None => self.nearest_day(reading, time)?,
+            None => self.latest_day(reading, time)?,
         };
         let wall = days * DAY + time;
         let offset_seconds = match reading.offset {
@@ -205,23 +209,23 @@ impl Clock {
         Some(Stamp { unix_micros, offset_seconds })
     }
 
-    /// The day of a stamp without a year: that of the year that brings it nearest to now.
+    /// The day of a stamp without a year: that of the latest year that is not too far ahead of now.
     #[inline]
-    fn nearest_day(&self, reading: &Reading, time: i64) -> Option<i64> {
+    fn latest_day(&self, reading: &Reading, time: i64) -> Option<i64> {
+        let latest = self.now_micros.div_euclid(1_000_000) + AHEAD - time;
+        let in_year = |year| days_from_civil(year, reading.month, reading.day);
         if (reading.month, reading.day) == (2, 29) {
-            let near = [0, -1, 1, -2, 2, -3, 3, -4, 4].map(|years| self.year + years);
-            let year = near.into_iter().find(|year| days_in_month(*year, 2) == 29)?;
-            return Some(days_from_civil(year, 2, 29));
+            let leap = |year: &i32| is_leap(*year) && in_year(*year) * DAY <= latest;
+            return (self.year - 8..=self.year + 1).rev().find(leap).map(in_year);
         }
-        let days = days_from_civil(self.year, reading.month, reading.day);
-        let ahead = days * DAY + time - self.now_micros.div_euclid(1_000_000);
-        Some(if ahead > 183 * DAY {
-            days_from_civil(self.year - 1, reading.month, reading.day)
-        } else if ahead < -183 * DAY {
-            days_from_civil(self.year + 1, reading.month, reading.day)
-        } else {
-            days
-        })
+        // Only a stamp of January, read in December, can be next year's.
+        let first = if reading.month == 1 { self.year + 1 } else { self.year };
+        let days = in_year(first);
+        if days * DAY <= latest {
+            return Some(days);
+        }
+        let days = in_year(first - 1);
+        Some(if days * DAY <= latest { days } else { in_year(first - 2) })
     }
 
     /// The offset that makes a wall time the present, when one does.
@@ -270,17 +274,23 @@ mod tests {
         }
     }
 
-    /// New year both ways, and the leap day: a wrong year is wrong by a whole year.
+    /// New year both ways, old files, and the leap day: a wrong year is wrong by a whole year.
     #[test]
-    fn the_year_is_the_nearest() {
+    fn the_year_is_the_latest_that_can_be() {
         let cases = [
             ("2027-01-01T00:00:10Z", 12, 31, 2026),
             ("2026-12-31T23:59:50Z", 1, 1, 2027),
             ("2026-03-01T00:00:00Z", 11, 22, 2025),
             ("2026-11-22T00:00:00Z", 11, 22, 2026),
-            ("2026-11-22T00:00:00Z", 12, 30, 2026),
+            ("2026-11-22T00:00:00Z", 12, 20, 2026),
+            ("2026-11-22T00:00:00Z", 12, 30, 2025),
+            ("2026-11-22T00:00:00Z", 1, 1, 2026),
+            ("2026-11-22T00:00:00Z", 3, 29, 2026),
+            ("2026-01-10T00:00:00Z", 1, 20, 2026),
             ("2026-11-22T00:00:00Z", 2, 29, 2024),
-            ("2027-11-22T00:00:00Z", 2, 29, 2028),
+            ("2028-02-01T00:00:00Z", 2, 29, 2028),
+            ("1904-02-01T00:00:00Z", 2, 29, 1904),
+            ("1903-02-01T00:00:00Z", 2, 29, 1896),
         ];
         for (now, month, day, year) in cases {
             let clock = Clock::new(micros(now), Zone::utc());
