@@ -22,7 +22,7 @@
 //! structured data ([`SdataParam::escaped`]).
 //!
 //! The rooms inside: `flags` and `options` (what is asked for), `parsed` and `error` (what comes out), `rfc5424`,
-//! `sdata` and `rfc3164` (the grammars), [`timestamp`], [`names`], [`framing`], and `text` (the copies just named).
+//! `sdata` and `rfc3164` (the grammars), `scan` (where words end), [`timestamp`], [`names`], [`framing`], and `text` (the copies just named).
 #![forbid(unsafe_code)]
 
 mod error;
@@ -33,6 +33,7 @@ mod options;
 mod parsed;
 mod rfc3164;
 mod rfc5424;
+mod scan;
 mod sdata;
 mod text;
 pub mod timestamp;

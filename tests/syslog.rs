@@ -3,6 +3,9 @@
 //! The tables are in `tests/data/syslog/*.txt`. A case is a paragraph: a title after `#`, settings (`flags`, `now`,
 //! `time-zone`, `default-pri`), the `input`, and then exactly the lines that the parsed message is to be written as.
 //! `\xHH` is a byte. Without settings it is 2026-11-22 12:00 UTC in Berlin, and the flags are a Python source's.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use inrush::syslog::framing::{Frame, Framing, Splitter};
 use inrush::syslog::timestamp::{
     Civil, civil_from_days, days_from_civil, parse_rfc3339, write_bsd, write_full, write_rfc3339,
 };
@@ -337,6 +340,38 @@ proptest! {
         let mut used = parsed(&first, &options);
         parse(&second, &options, &clock(NOW), &mut used);
         prop_assert_eq!(format!("{used:?}"), format!("{:?}", parsed(&second, &options)));
+    }
+
+    /// Whatever a stream has, the splitter moves on, and its messages lie inside what it consumes; lines joined again
+    /// are the stream.
+    #[test]
+    fn any_stream(stream in pieces(), max_len in 1..40_usize, framing in prop::sample::select(vec![
+        Framing::Auto, Framing::Newline, Framing::OctetCounted,
+    ])) {
+        let (mut splitter, mut start, mut joined) = (Splitter::new(framing, max_len), 0, Vec::new());
+        while start < stream.len() {
+            match splitter.next_frame(&stream[start..]) {
+                Frame::Complete { span, consumed, cut } => {
+                    prop_assert!(consumed > 0 && span.range().end <= consumed && start + consumed <= stream.len());
+                    prop_assert!(span.range().len() <= max_len);
+                    joined.extend_from_slice(span.of(&stream[start..]));
+                    joined.extend((!cut).then_some(b'\n'));
+                    start += consumed;
+                }
+                Frame::Incomplete { needed } => {
+                    prop_assert!(needed > 0);
+                    break;
+                }
+                Frame::Bad { skip: 0, .. } => break,
+                Frame::Bad { skip, .. } => start += skip,
+            }
+        }
+        let rest = stream.get(start..).unwrap_or_default();
+        let last = splitter.last_frame(rest).map_or(&[][..], |span| span.of(rest));
+        if framing == Framing::Newline {
+            joined.extend_from_slice(last);
+            prop_assert_eq!(joined, stream);
+        }
     }
 
     /// Calendar arithmetic is jiff's.

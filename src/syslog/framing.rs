@@ -9,6 +9,9 @@
 //! a space, and then `<` are a count; anything else is text. That test never takes a message of the second kind for
 //! one of the first unless its text begins like `12 <`.
 //!
+//! A line that is longer than the bound is given in parts, marked `cut`, so that nothing is lost and no buffer grows
+//! without end; a count above the bound is refused with the number of bytes to skip.
+//!
 //! A [`Splitter`] is asked again and again with the bytes that are not consumed yet, as the buffer grows. It keeps
 //! only how far it has looked for a line feed, so that a long line that comes in small pieces is not searched anew
 //! each time.

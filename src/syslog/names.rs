@@ -53,8 +53,8 @@ const FACILITIES: [&str; 24] = [
 const SEVERITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 
 /// Other words that are read as a facility.
-const FACILITY_ALIASES: [(&str, u8); 6] =
-    [("kernel", 0), ("cron2", 15), ("solaris_cron", 15), ("audit", 13), ("logaudit", 13), ("logalert", 14)];
+const FACILITY_ALIASES: [(&str, u8); 5] =
+    [("kernel", 0), ("audit", 13), ("logaudit", 13), ("logalert", 14), ("solaris_cron", 15)];
 
 /// Other words that are read as a severity.
 const SEVERITY_ALIASES: [(&str, u8); 7] = [

@@ -203,9 +203,22 @@ impl Parsed {
     /// Forgets everything but the memory that structured data has grown to.
     #[inline]
     pub fn clear(&mut self) {
-        let mut sdata = std::mem::take(&mut self.sdata);
-        sdata.clear();
-        *self = Self { sdata, ..Self::default() };
+        // Field by field: `*self = …` would move the list, which is most of the size, out and in again.
+        self.protocol = Protocol::Raw;
+        self.pri = DEFAULT_PRI;
+        self.stamp = None;
+        self.host = None;
+        self.program = None;
+        self.pid = None;
+        self.msgid = None;
+        self.msghdr = None;
+        self.message = None;
+        self.raw = None;
+        self.sequence = None;
+        self.sdata.clear();
+        self.utf8 = Utf8::Unknown;
+        self.marks = Marks::default();
+        self.error = None;
     }
 
     /// Turns what was found so far into a failure: nothing of it is left but the priority, and that only when the

@@ -16,7 +16,7 @@
 //! The tag ends at a space, a colon or a bracket, so in `su failed` the program is `su`: that is what receivers have
 //! always made of it, and `flags(check-program)` is the remedy. What starts like JSON, XML or a quotation is no tag.
 use super::timestamp::{read_bsd, read_iso, read_year_first};
-use super::{Clock, Flags, Marks, ParseOptions, Parsed, Span, Stamp};
+use super::{Clock, Flags, Marks, ParseOptions, Parsed, Span, Stamp, scan};
 
 /// Reads a message from after its priority.
 #[inline]
@@ -167,22 +167,14 @@ fn host(text: &[u8], options: &ParseOptions) -> Option<usize> {
     {
         return None;
     }
-    let mut tag_like = false;
-    let mut end = None;
-    for (at, byte) in text.iter().enumerate() {
-        match byte {
-            b' ' => {
-                end = Some(at);
-                break;
-            }
-            b':' | b'[' => tag_like = true,
-            _ => {}
+    let mut end = scan::word_end(text, 0)?;
+    if text[end] != b' ' {
+        end = scan::space(text, end)?;
+        if !is_ipv6(&text[..end]) {
+            return None;
         }
     }
-    let word = &text[..end?];
-    if tag_like && !is_ipv6(word) {
-        return None;
-    }
+    let word = &text[..end];
     if options.flags.has(Flags::CHECK_HOSTNAME) {
         let allowed = |b: &u8| {
             b.is_ascii_alphanumeric()
@@ -234,20 +226,22 @@ fn read_tag(text: &[u8], flags: Flags) -> Option<Tag> {
     {
         return None;
     }
-    let program = text.iter().position(|b| matches!(b, b' ' | b':' | b'[' | b'\t' | b'\n'))?;
-    if program == 0 || (flags.has(Flags::CHECK_PROGRAM) && !is_program(&text[..program])) {
+    let program = scan::word_end(text, 0)?;
+    if program == 0 || !matches!(text[program], b' ' | b':' | b'[' | b'\t' | b'\n') {
+        return None;
+    }
+    if flags.has(Flags::CHECK_PROGRAM) && !is_program(&text[..program]) {
         return None;
     }
     let mut at = program;
     let mut pid = None;
     if text[at] == b'[' {
-        let inside = &text[at + 1..];
-        let len = inside.iter().take(256).position(|b| matches!(b, b']' | b'\n'))?;
-        at += len + 2;
-        if inside[len] != b']' || !matches!(text.get(at), None | Some(b':' | b' ' | b'\t')) {
+        let close = scan::bracket_end(text, program).filter(|close| text[*close] == b']')?;
+        at = close + 1;
+        if !matches!(text.get(at), None | Some(b':' | b' ' | b'\t')) {
             return None;
         }
-        pid = (len > 0).then(|| Span::new(program + 1, len));
+        pid = Some(Span::between(program + 1, close)).filter(|pid| !pid.is_empty());
     } else if text[at..].starts_with(b" : ") {
         at += 1;
     }

@@ -9,7 +9,7 @@
 //! have more than six digits, and second 60 is accepted. Each field may be the NILVALUE `-`.
 use super::sdata::parse_structured_data;
 use super::timestamp::read_iso;
-use super::{BOM, Clock, Flags, ParseError, ParseOptions, Parsed, Protocol, Reason, Span, Utf8};
+use super::{BOM, Clock, Flags, ParseError, ParseOptions, Parsed, Protocol, Reason, Span, Utf8, scan};
 
 /// Reads a message from after its version.
 #[inline]
@@ -55,9 +55,8 @@ pub(super) fn parse(
 /// The field at `at`, which ends with a space.
 #[inline]
 fn field(text: &[u8], at: usize) -> Result<Span, ParseError> {
-    // Fields are short: a plain loop beats a call of memchr here.
-    match text[at..].iter().position(|b| *b == b' ') {
-        Some(len) if len > 0 => Ok(Span::new(at, len)),
+    match scan::space(text, at) {
+        Some(end) if end > at => Ok(Span::between(at, end)),
         Some(_) => Err(ParseError::new(Reason::ShortHeader, at)),
         None => Err(ParseError::new(Reason::ShortHeader, text.len())),
     }

@@ -7,7 +7,7 @@
 //! Relaxed as receivers do: names of any length, more than one space between parameters, spaces before the closing
 //! bracket, and, in a value, a `]` or a line break that is not escaped (the quotes say where the value ends). A
 //! backslash before anything but `"`, `\` and `]` is a backslash (§6.3.3).
-use super::{ParseError, Reason, SdataParam, Span};
+use super::{ParseError, Reason, SdataParam, Span, scan};
 use smallvec::SmallVec;
 
 /// Reads the structured data that begins at `at`, and gives where it ends.
@@ -75,8 +75,8 @@ fn parse_element(
 /// An SD-NAME (§6.3.2): anything printable but `=`, space, `]` and `"`.
 #[inline]
 fn parse_name(input: &[u8], at: usize) -> Result<Span, ParseError> {
-    let len = input[at..].iter().take_while(|b| !matches!(b, 0..=b' ' | b'=' | b']' | b'"' | 127)).count();
-    if len == 0 { Err(bad(at)) } else { Ok(Span::new(at, len)) }
+    let end = scan::name_end(input, at).unwrap_or(input.len());
+    if end <= at { Err(bad(at)) } else { Ok(Span::between(at, end)) }
 }
 
 /// Where the quote is that ends a value, and whether there are backslashes before it.
@@ -84,8 +84,8 @@ fn parse_name(input: &[u8], at: usize) -> Result<Span, ParseError> {
 fn parse_value(input: &[u8], start: usize) -> Result<(usize, bool), ParseError> {
     let mut at = start;
     let mut escaped = false;
-    while let Some(found) = memchr::memchr2(b'"', b'\\', &input[at..]) {
-        at += found;
+    while let Some(found) = scan::value_end(input, at) {
+        at = found;
         if input[at] == b'"' {
             return Ok((at, escaped));
         }

@@ -26,13 +26,13 @@ const EPOCH: i64 = 719_468;
 /// ```
 #[inline]
 pub const fn days_from_civil(year: i32, month: u8, day: u8) -> i64 {
-    let year = year as i64 - (month <= 2) as i64;
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let month_from_march = (month as i64 + 9) % 12;
-    let day_of_year = (153 * month_from_march + 2) / 5 + day as i64 - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * ERA + day_of_era - EPOCH
+    // Whole eras before year 0, so that the divisions are of unsigned numbers: they cost half of signed ones.
+    const ERAS: i64 = 5_500_000;
+    let year = (year as i64 - (month <= 2) as i64 + ERAS * 400) as u64;
+    let month_from_march = if month > 2 { month as u32 - 3 } else { month as u32 + 9 };
+    let day_of_year = (153 * month_from_march + 2) / 5 + day as u32 - 1;
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year as u64;
+    days as i64 - (ERAS * ERA + EPOCH)
 }
 
 /// The year, month and day that is `days` after 1970-01-01: the inverse of [`days_from_civil`].

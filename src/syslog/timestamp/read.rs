@@ -55,14 +55,12 @@ pub fn parse_rfc3339(text: &[u8]) -> Option<Stamp> {
 pub(crate) fn read_iso(text: &[u8]) -> Option<(Reading, usize)> {
     let (head, rest) = text.split_first_chunk::<11>()?;
     let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T' | b't' | b' '] = *head else { return None };
-    let year = i32::from(two(y0, y1)?) * 100 + i32::from(two(y2, y3)?);
-    let (month, day) = (two(m0, m1)?, two(d0, d1)?);
+    let year = four([y0, y1, y2, y3])?;
+    let (month, day) = (two(m0, m1), two(d0, d1));
     let (second_of_day, micros, time) = read_time(rest)?;
-    let valid = match day {
-        1..=28 => (1..=12).contains(&month),
-        _ => day != 0 && day <= days_in_month(year, month),
-    };
-    if !valid {
+    // Most days are in every month.
+    let in_any = (1..=12).contains(&month) && (1..=28).contains(&day);
+    if !in_any && (day == 0 || day > days_in_month(year, month)) {
         return None;
     }
     let (offset, zone) = match read_offset(&rest[time..]) {
@@ -153,19 +151,19 @@ fn ends_word(rest: &[u8]) -> bool {
 #[inline]
 fn read_day(text: &[u8], at: usize) -> Option<(u8, usize)> {
     let (day, end) = match *text.get(at..at + 3)? {
-        [b' ', d, b' '] => (two(b'0', d)?, at + 3),
-        [d0, d1, b' '] => (two(d0, d1)?, at + 3),
-        [d, b' ', _] => (two(b'0', d)?, at + 2),
+        [b' ', d, b' '] => (two(b'0', d), at + 3),
+        [d0, d1, b' '] => (two(d0, d1), at + 3),
+        [d, b' ', _] => (two(b'0', d), at + 2),
         _ => return None,
     };
-    (day != 0).then_some((day, end))
+    (day != 0 && day != NO_NUMBER).then_some((day, end))
 }
 
 /// A year of this era and the space or colon after it; the length is 5 with the latter.
 #[inline]
 fn read_year(text: &[u8]) -> Option<i32> {
     let [y0 @ (b'1' | b'2'), y1, y2, y3, b' ' | b':'] = *text.first_chunk::<5>()? else { return None };
-    let year = i32::from(two(y0, y1)?) * 100 + i32::from(two(y2, y3)?);
+    let year = four([y0, y1, y2, y3])?;
     (1970..2200).contains(&year).then_some(year)
 }
 
@@ -173,7 +171,7 @@ fn read_year(text: &[u8]) -> Option<i32> {
 #[inline]
 fn read_time(text: &[u8]) -> Option<(u32, u32, usize)> {
     let (&[h0, h1, b':', m0, m1, b':', s0, s1], rest) = text.split_first_chunk::<8>()? else { return None };
-    let (hour, minute, second) = (two(h0, h1)?, two(m0, m1)?, two(s0, s1)?);
+    let (hour, minute, second) = (two(h0, h1), two(m0, m1), two(s0, s1));
     if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
@@ -211,10 +209,10 @@ fn read_offset(text: &[u8]) -> Option<(i32, usize)> {
         (b'-', rest) => (-1, rest),
         _ => return None,
     };
-    let hour = two(*rest.first()?, *rest.get(1)?)?;
+    let hour = two(*rest.first()?, *rest.get(1)?);
     let (minute, len) = match rest.get(2..) {
-        Some([b':', m0, m1, ..]) => (two(*m0, *m1)?, 6),
-        Some([m0 @ b'0'..=b'9', m1, ..]) => (two(*m0, *m1)?, 5),
+        Some([b':', m0, m1, ..]) => (two(*m0, *m1), 6),
+        Some([m0 @ b'0'..=b'9', m1, ..]) => (two(*m0, *m1), 5),
         _ => (0, 3),
     };
     let valid = hour < 24 && minute < 60 && ends_word(&text[len..]);
@@ -294,12 +292,22 @@ fn month(text: &[u8]) -> Option<u8> {
     })
 }
 
-/// The number that two digits make.
+/// The number that two digits make, or [`NO_NUMBER`], which no range that is checked later has: one branch a field.
 #[inline]
-fn two(tens: u8, ones: u8) -> Option<u8> {
+fn two(tens: u8, ones: u8) -> u8 {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-    (tens < 10 && ones < 10).then(|| tens * 10 + ones)
+    if tens < 10 && ones < 10 { tens * 10 + ones } else { NO_NUMBER }
 }
+
+/// The number that four digits make.
+#[inline]
+fn four([a, b, c, d]: [u8; 4]) -> Option<i32> {
+    let (century, rest) = (two(a, b), two(c, d));
+    (century < 100 && rest < 100).then(|| i32::from(century) * 100 + i32::from(rest))
+}
+
+/// What [`two`] gives for what is no number.
+const NO_NUMBER: u8 = 255;
 
 #[cfg(test)]
 mod tests {

@@ -150,6 +150,12 @@ impl Zone {
     }
 }
 
+impl From<TimeZone> for Zone {
+    fn from(time_zone: TimeZone) -> Self {
+        Self::new(time_zone)
+    }
+}
+
 /// The present, given from outside: parsing the same bytes with the same clock gives the same answer.
 ///
 /// A worker has one, and sets it once for each batch: `set_now` is a few integer operations.
