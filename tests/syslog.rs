@@ -232,7 +232,9 @@ fn options() -> impl Strategy<Value = ParseOptions> {
     let words: Vec<String> = Flags::words().collect();
     prop::sample::subsequence(words, 0..6).prop_map(|words| {
         let mut options = ParseOptions::default();
-        words.iter().for_each(|word| options.flags.apply(word).unwrap());
+        for word in words {
+            options.flags.apply(&word).unwrap();
+        }
         options
     })
 }
@@ -434,8 +436,8 @@ proptest! {
         let [host, program, msgid] = words.map(|word| word.unwrap_or_else(|| "-".into()));
         let pid = pid.map_or_else(|| "-".into(), |pid| pid.to_string());
         let element = |(id, params): &(String, Vec<(String, String)>)| {
-            let params: String = params.iter().map(|(name, value)| format!(" {name}=\"{}\"", escape(value))).collect();
-            format!("[{id}{params}]")
+            let params = params.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value)));
+            format!("[{id} {}]", params.collect::<Vec<_>>().join(" "))
         };
         let sdata = if sdata.is_empty() { "-".into() } else { sdata.iter().map(element).collect::<String>() };
         let stamp = String::from_utf8(stamp).unwrap();
