@@ -318,8 +318,11 @@ impl Parser {
         for path in &read.logs {
             self.check_path(read, path);
         }
-        // What is missing from a path may be what could not be read.
-        for path in read.logs.iter().filter(|_| !self.report.failed()) {
+        if self.report.failed() {
+            // What a path seems to lack may be what could not be read.
+            return;
+        }
+        for path in &read.logs {
             let with_source = has_source(path);
             if !with_source && !path.flags.catchall {
                 self.report.warn(path.span, "this log path has no source, so no message takes it", None);
