@@ -5,7 +5,7 @@
 //!          backticks, @lines   tables of options  names          or Diagnostics
 //! ```
 //!
-//! The language is that of syslog-ng and AxoSyslog, from a Python source to a destination. It has no keywords that are
+//! The language is that of syslog-ng and `AxoSyslog`, from a Python source to a destination. It has no keywords that are
 //! reserved everywhere and no grammar that would fit a generator: what a word means depends on what stands around it. So the
 //! lexer and the recursive-descent parser are written by hand, and what can be a table is one: each block of options
 //! is a table of names, kinds and setters.

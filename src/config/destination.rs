@@ -262,40 +262,41 @@ impl Parser {
     /// A destination driver; `index` is its place in the statement called `name`.
     pub(super) fn destination_driver(&mut self, name: &str, index: usize) -> Parsed<IdentifiedDestination> {
         let (key, open) = self.driver_name(Place::Destination, &DRIVERS)?;
-        let driver = match key.value.as_str() {
-            "file" => {
-                let path = self.text("the path of the file").and_then(|text| self.compile(text));
-                let path = path.inspect_err(|_| {
-                    self.close_parenthesis(open);
-                })?;
-                let mut options = FileOptions {
-                    path,
-                    permissions: FilePermissions::default(),
-                    create_dirs: None,
-                    time_reap: None,
-                    fsync: false,
-                    optional: false,
-                    writer: WriterOptions::default(),
-                };
-                if options.path.text.is_empty() {
-                    self.report.error(options.path.span, "the path of the file is empty", None);
-                }
-                self.destination_options(
-                    open,
-                    FILE,
-                    &mut options,
-                    |to| &mut to.writer,
-                    |to| Some(&mut to.permissions),
-                );
-                DestinationDriver::File(Box::new(options))
-            }
-            _ => {
-                let mut options = StdoutOptions::default();
-                self.destination_options(open, STDOUT, &mut options, |to| &mut to.writer, |_| None);
-                DestinationDriver::Stdout(Box::new(options))
-            }
+        let driver = if key.value == "file" {
+            DestinationDriver::File(Box::new(self.file_destination(open)?))
+        } else {
+            let mut options = StdoutOptions::default();
+            self.destination_options(open, STDOUT, &mut options, |to| &mut to.writer, |_| None);
+            DestinationDriver::Stdout(Box::new(options))
         };
         Ok(IdentifiedDestination { id: format!("{name}#{index}"), span: key.span, driver })
+    }
+
+    fn file_destination(&mut self, open: usize) -> Parsed<FileOptions> {
+        let path = self.text("the path of the file").and_then(|text| self.compile(text));
+        let path = path.inspect_err(|_| {
+            self.close_parenthesis(open);
+        })?;
+        if path.text.is_empty() {
+            self.report.error(path.span, "the path of the file is empty", None);
+        }
+        let mut options = FileOptions {
+            path,
+            permissions: FilePermissions::default(),
+            create_dirs: None,
+            time_reap: None,
+            fsync: false,
+            optional: false,
+            writer: WriterOptions::default(),
+        };
+        self.destination_options(
+            open,
+            FILE,
+            &mut options,
+            |to| &mut to.writer,
+            |to| Some(&mut to.permissions),
+        );
+        Ok(options)
     }
 
     /// The options of a destination driver that writes text: those of its own `table`, those of the structs inside it.

@@ -176,8 +176,9 @@ impl Diagnostic {
         out
     }
 
-    fn order(&self) -> Option<(PathBuf, u32, u32)> {
-        self.place()
+    /// The key that puts diagnostics into the order of their places; what has no place comes last.
+    fn order(&self) -> (bool, Option<(u32, usize)>) {
+        (self.labels.is_empty(), self.labels.first().map(|label| (label.file.index, label.at.start)))
     }
 }
 

@@ -131,12 +131,11 @@ impl Parser {
     pub(super) fn parse_flags(&mut self, flags: &mut ParseFlags) -> Parsed<()> {
         while !self.sees(&TokenKind::RParen) {
             let word = self.string("a flag")?;
-            match WORDS.iter().find(|(name, ..)| same_word(name, &word.value)) {
-                Some((_, flag, on)) => flags.set(*flag, *on),
-                None => {
-                    let help = did_you_mean(&word.value, WORDS.iter().map(|(name, ..)| *name));
-                    self.report.error(word.span, format!("unknown flag `{}`", word.value), help);
-                }
+            if let Some((_, flag, on)) = WORDS.iter().find(|(name, ..)| same_word(name, &word.value)) {
+                flags.set(*flag, *on);
+            } else {
+                let help = did_you_mean(&word.value, WORDS.iter().map(|(name, ..)| *name));
+                self.report.error(word.span, format!("unknown flag `{}`", word.value), help);
             }
         }
         Ok(())

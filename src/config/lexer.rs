@@ -45,6 +45,7 @@ pub(super) fn lex(report: Report, main: FileId, environment: &Environment) -> Le
     };
     lexer.open(main);
     lexer.run();
+    lexer.pragmas.allow_duplicates = lexer.defines.get("allow-config-dups").is_some_and(|value| value != "0");
     Lexed { tokens: lexer.tokens, pragmas: lexer.pragmas, report: lexer.report }
 }
 
@@ -79,9 +80,10 @@ impl Input {
         segments.take_while(move |(segment, _)| segment.at < range.end).filter_map(move |(segment, next)| {
             let (start, end) = (range.start.max(segment.at), range.end.min(next));
             let offset = segment.source.start.wrapping_sub(segment.at);
-            let source = match segment.verbatim {
-                true => start.wrapping_add(offset)..end.wrapping_add(offset),
-                false => segment.source.clone(),
+            let source = if segment.verbatim {
+                start.wrapping_add(offset)..end.wrapping_add(offset)
+            } else {
+                segment.source.clone()
             };
             (start < end).then_some((start..end, source, segment.verbatim))
         })
@@ -90,15 +92,12 @@ impl Input {
     /// Where the bytes `range` of the text were written.
     pub(super) fn span(&self, range: Range<usize>) -> Span {
         let mut runs = self.runs(range.clone());
-        let source = match runs.next() {
-            Some((_, first, _)) => first.start..runs.last().map_or(first.end, |(_, last, _)| last.end),
-            None => {
-                let at = self
-                    .runs(range.start.saturating_sub(1)..range.start)
-                    .next()
-                    .map_or(self.read, |run| run.1.end);
-                at..at
-            }
+        let source = if let Some((_, first, _)) = runs.next() {
+            first.start..runs.last().map_or(first.end, |(_, last, _)| last.end)
+        } else {
+            let before = self.runs(range.start.saturating_sub(1)..range.start).next();
+            let at = before.map_or(self.read, |(_, source, _)| source.end);
+            at..at
         };
         Span { file: self.file, start: source.start as u32, end: source.end as u32 }
     }
@@ -156,26 +155,39 @@ impl Lexer<'_> {
                 }
                 continue;
             };
-            let first = match self.tokens.last() {
-                None => true,
-                Some(last) => matches!(last.kind, TokenKind::Semicolon | TokenKind::RBrace),
-            };
             match token.kind {
                 TokenKind::LBrace => {
                     let open = token.span;
+                    let end_of =
+                        if self.at_python() { Some(python_code::end_of_code as EndOf) } else { raw.take() };
                     self.tokens.push(token);
-                    if let Some(end_of) = raw.take() {
+                    if let Some(end_of) = end_of {
                         self.code(open, end_of);
                     }
                     continue;
                 }
                 TokenKind::Semicolon | TokenKind::RBrace => raw = None,
-                _ if first && token.is("python") => raw = Some(python_code::end_of_code),
-                _ if first && token.is("block") => raw = Some(python_code::end_of_raw),
-                _ if self.tokens.last().is_some_and(|last| last.is("python")) => raw = None,
+                _ if self.starts_statement() && token.is("block") => raw = Some(python_code::end_of_raw),
                 _ => {}
             }
             self.tokens.push(token);
+        }
+    }
+
+    /// Whether the next token may be the first of a statement.
+    fn starts_statement(&self) -> bool {
+        let last = self.tokens.last();
+        last.is_none_or(|last| matches!(last.kind, TokenKind::Semicolon | TokenKind::RBrace))
+    }
+
+    /// Whether a brace that comes now opens a block of Python: not so if `python` is just the name of something.
+    fn at_python(&self) -> bool {
+        match self.tokens.as_slice() {
+            [.., kind, name] if name.is("python") => {
+                !["source", "destination", "log"].iter().any(|statement| kind.is(statement))
+            }
+            [name] => name.is("python"),
+            _ => false,
         }
     }
 

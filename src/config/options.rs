@@ -82,6 +82,7 @@ const STATS: Table<StatsOptions> = &[
 
 /// The global options, with the default of each that was not written.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own, by the name users know")]
 pub struct GlobalOptions {
     /// `keep-hostname()`: no
     pub keep_hostname: bool,

@@ -278,9 +278,8 @@ impl Parser {
         loop {
             match self.peek().kind {
                 TokenKind::End => return false,
-                TokenKind::Semicolon if braces == 0 => return false,
+                TokenKind::Semicolon | TokenKind::RBrace if braces == 0 => return false,
                 TokenKind::LBrace => braces += 1,
-                TokenKind::RBrace if braces == 0 => return false,
                 TokenKind::RBrace => braces -= 1,
                 TokenKind::LParen if braces == 0 => depth += 1,
                 TokenKind::RParen if braces == 0 => depth -= 1,

@@ -325,13 +325,12 @@ impl Parser {
     /// A source driver; `index` is its place in the statement called `name`.
     pub(super) fn source_driver(&mut self, name: &str, index: usize) -> Parsed<IdentifiedSource> {
         let (key, open) = self.driver_name(Place::Source, &DRIVERS)?;
-        let driver = match key.value.as_str() {
-            "python" => SourceDriver::Python(Box::new(self.python_source(&key, open)?)),
-            _ => {
-                let mut options = InternalSourceOptions::default();
-                self.source_options(open, INTERNAL, &mut options, |options| &mut options.source);
-                SourceDriver::Internal(options)
-            }
+        let driver = if key.value == "python" {
+            SourceDriver::Python(Box::new(self.python_source(&key, open)?))
+        } else {
+            let mut options = InternalSourceOptions::default();
+            self.source_options(open, INTERNAL, &mut options, |options| &mut options.source);
+            SourceDriver::Internal(options)
         };
         Ok(IdentifiedSource { id: format!("{name}#{index}"), span: key.span, driver })
     }

@@ -62,6 +62,8 @@ impl<T> Spanned<T> {
 pub(super) struct SourceFile {
     /// The name that errors show.
     pub(super) path: PathBuf,
+    /// The file's place in the order in which files were opened.
+    pub(super) index: u32,
     /// The text as it was read.
     pub(super) text: String,
     /// The `@include` that brought it in.
@@ -71,8 +73,9 @@ pub(super) struct SourceFile {
 }
 
 impl std::fmt::Debug for SourceFile {
+    /// The name is enough: nobody wants the whole text in a debug print of the tree.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SourceFile").field("path", &self.path).field("bytes", &self.text.len()).finish()
+        f.debug_struct("SourceFile").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
@@ -122,7 +125,7 @@ impl SourceMap {
         let lines =
             std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at as u32 + 1));
         let lines = lines.collect();
-        self.files.push(Arc::new(SourceFile { path, text, included_at, lines }));
+        self.files.push(Arc::new(SourceFile { path, index: id.0, text, included_at, lines }));
         id
     }
 

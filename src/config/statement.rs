@@ -130,28 +130,23 @@ impl Parser {
             Some("source") => {
                 let name = self.string("a name for the source")?;
                 let source = self.source_body(name.value.clone(), start.to(name.span))?;
-                if let Some(first) = read.sources.get(&name.value) {
-                    self.duplicate("source", &name, first.span);
-                } else {
-                    read.sources.insert(name.value, source);
-                }
+                let first = read.sources.get(&name.value).map(|first| first.span);
+                self.duplicate("source", &name, first)?;
+                read.sources.insert(name.value, source);
             }
             Some("destination") => {
                 let name = self.string("a name for the destination")?;
                 let destination = self.destination_body(name.value.clone(), start.to(name.span))?;
-                if let Some(first) = read.destinations.get(&name.value) {
-                    self.duplicate("destination", &name, first.span);
-                } else {
-                    read.destinations.insert(name.value, destination);
-                }
+                let first = read.destinations.get(&name.value).map(|first| first.span);
+                self.duplicate("destination", &name, first)?;
+                read.destinations.insert(name.value, destination);
             }
             Some("log") => {
                 let (path, name) = self.log_path(start, 0)?;
                 if let Some(name) = name {
-                    match read.log_names.get(&name.value).copied() {
-                        Some(first) => drop(self.duplicate("log path", &name, first)),
-                        None => drop(read.log_names.insert(name.value, name.span)),
-                    }
+                    let first = read.log_names.get(&name.value).copied();
+                    self.duplicate("log path", &name, first)?;
+                    read.log_names.insert(name.value, name.span);
                 }
                 read.logs.push(path);
             }
@@ -291,10 +286,20 @@ impl Parser {
         self.skip_item();
     }
 
-    /// Reports that a name is taken.
-    pub(super) fn duplicate(&mut self, kind: &str, name: &Spanned<String>, first: Span) -> Reported {
+    /// Reports that a name is taken, if it is: there is a `first` thing with it.
+    pub(super) fn duplicate(
+        &mut self,
+        kind: &str,
+        name: &Spanned<String>,
+        first: Option<Span>,
+    ) -> Parsed<()> {
+        let Some(first) = first else { return Ok(()) };
         let message = format!("there is already a {kind} called `{}`", name.value);
-        self.report.error_with(name.span, message, first, "the first one", None)
+        if self.pragmas.allow_duplicates {
+            self.report.warn(name.span, message, Some("this one replaces the first one".to_owned()));
+            return Ok(());
+        }
+        Err(self.report.error_with(name.span, message, first, "the first one", None))
     }
 
     /// The name of a driver and the position of its `(`, which is taken; `drivers` are those of this version.

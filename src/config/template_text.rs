@@ -184,10 +184,8 @@ impl Parser {
         };
         let text = TemplateText { name: Some(name.value.clone()), ..text };
         let span = start.to(name.span);
-        if let Some(first) = self.templates.get(&name.value) {
-            let first = first.name.span;
-            return Err(self.duplicate("template", &name, first));
-        }
+        let first = self.templates.get(&name.value).map(|first| first.name.span);
+        self.duplicate("template", &name, first)?;
         self.templates
             .insert(name.value.clone(), TemplateStatement { name: Spanned::new(name.value, span), text });
         Ok(())
