@@ -229,6 +229,9 @@ impl Parser {
         if self.sees(&TokenKind::RParen) {
             return Ok(Given::Nothing);
         }
+        if !matches!(self.peek().kind, TokenKind::Number(..)) {
+            return Err(self.unexpected("permissions as an octal number, such as 0640"));
+        }
         if let TokenKind::Number(_, written) = &self.peek().kind
             && written.len() == 3
             && written.bytes().all(|digit| (b'0'..=b'7').contains(&digit))

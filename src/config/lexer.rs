@@ -208,8 +208,13 @@ impl Lexer<'_> {
         let span = Span { start: start as u32, end: end as u32, ..open };
         self.tokens.push(Token { kind: TokenKind::Code, span });
         if found.is_none() {
-            let help = "look for a bracket, a brace or a quote in the block that has no partner";
-            self.report.error(open, "the brace of this block is never closed", Some(help.to_owned()));
+            let message = "the brace of this block is never closed";
+            let mut diagnostic = self.report.map.error(open, message, None);
+            if let Some(at) = python_code::trouble(&input.source.text, start) {
+                let place = Span { start: at as u32, end: at as u32 + 1, ..open };
+                diagnostic = diagnostic.with_label(self.report.map.label(place, "this has no partner"));
+            }
+            self.report.push(diagnostic);
         }
     }
 
@@ -253,7 +258,9 @@ impl Lexer<'_> {
                     let message = format!("`{name}` is neither defined nor in the environment");
                     report.warn(span(at), message, help);
                 }
-                report.map.add_expansion(span(at), name, value);
+                if error.as_ref().is_none_or(|error| error.at != *at) {
+                    report.map.add_expansion(span(at), name, value);
+                }
             }
         }
         if let Some(error) = error {
@@ -386,7 +393,8 @@ impl Lexer<'_> {
                 self.advance(1);
                 let span = self.span_from(start);
                 let message = format!("`{}` has no meaning here and is skipped", byte as char);
-                self.report.warn(span, message, None);
+                let help = (byte == b'@').then(|| "an `@` line starts in the first column".to_owned());
+                self.report.warn(span, message, help);
                 return None;
             }
             _ => {
@@ -426,7 +434,9 @@ impl Lexer<'_> {
         let span = self.span_from(start);
         if !closed {
             let open = Span { end: span.start + 1, ..span };
-            self.report.error(open, "the text that starts here has no closing quote", None);
+            let help = "a text goes on over the ends of lines: the missing quote may be that of a text before this one";
+            let message = "the text that starts here has no closing quote";
+            self.report.error(open, message, Some(help.to_owned()));
             self.pragmas.unreadable = true;
         }
         let text = String::from_utf8(value.bytes).unwrap_or_else(|error| {
@@ -525,5 +535,83 @@ fn word(text: &str) -> TokenKind {
     match number::parse(text) {
         Some(number) => TokenKind::Number(number, text.to_owned()),
         None => TokenKind::Word(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(text: &str) -> Lexed {
+        let mut report = Report::default();
+        let main = report.map.add("test.conf".into(), text.to_owned(), None);
+        lex(report, main, &Environment::default())
+    }
+
+    /// What the tokens of `text` are called, without the end.
+    fn described(text: &str) -> Vec<String> {
+        let lexed = tokens(text);
+        let (_, found) = lexed.report.into_parts();
+        assert!(found.is_empty(), "{text}: {}", found[0]);
+        lexed.tokens[..lexed.tokens.len() - 1].iter().map(|token| token.kind.describe()).collect()
+    }
+
+    fn only_text(text: &str) -> Text {
+        match tokens(text).tokens.remove(0).kind {
+            TokenKind::Text(text) => text,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn words_end_where_they_should() {
+        assert_eq!(
+            described("/dev/stdout 10.0.0.1 *.log a/b-c_d"),
+            ["`/dev/stdout`", "`10.0.0.1`", "`*.log`", "`a/b-c_d`"]
+        );
+        assert_eq!(described("a..b ..."), ["`a`", "`..`", "`b`", "`...`"]);
+        assert_eq!(described("k=>v k => v"), ["`k=>v`", "`k`", "`=>`", "`v`"]);
+        assert_eq!(described("a,b,,c # , comment\nd"), ["`a`", "`b`", "`c`", "`d`"]);
+        assert_eq!(described("a \\\n b\\\r\nc"), ["`a`", "`b`", "`c`"]);
+        assert_eq!(described("\u{feff}a"), ["`a`"]);
+    }
+
+    #[test]
+    fn texts_lose_their_escapes() {
+        assert_eq!(only_text(r#""\a\n\r\t\v\\\"\d\é""#).value, "\x07\n\r\t\x0b\\\"dé");
+        assert_eq!(only_text(r#""\x41\x4a\x9z\o101\o7\xg\o9""#).value, "AJ\tzA\x07xgo9");
+        assert_eq!(only_text("\"a\\\nb\nc\"").value, "ab\nc");
+        assert_eq!(only_text(r"'a\n\'").value, r"a\n\");
+        assert_eq!(only_text(r#""\xc3\xa1""#).value, "á");
+    }
+
+    #[test]
+    fn offsets_in_a_text_lead_back_to_the_file() {
+        let source = "@define x yes\n\"a\\tb`x`c\\\nd\"";
+        let text = only_text(source);
+        assert_eq!(text.value, "a\tbyescd");
+        let written = |range: Range<usize>| {
+            let span = text.locate(range);
+            &source[span.start as usize..span.end as usize]
+        };
+        assert_eq!(written(0..1), "a");
+        assert_eq!(written(1..2), "\\t");
+        assert_eq!(written(2..3), "b");
+        assert_eq!(written(0..3), "a\\tb");
+        assert_eq!(written(4..5), "`x`");
+        assert_eq!(written(2..7), "b`x`c");
+        assert_eq!(written(7..8), "d");
+        assert_eq!(written(6..8), "c\\\nd");
+        assert_eq!(written(8..8), "");
+        assert_eq!(text.locate(3..3).start as usize, source.rfind("`x`").unwrap());
+    }
+
+    #[test]
+    fn code_is_left_alone() {
+        let lexed = tokens("python { a = '`x`' }; block source b() { `c` '}' };\nsource python { d };");
+        let code = |token: &&Token| matches!(token.kind, TokenKind::Code);
+        let code: Vec<_> =
+            lexed.tokens.iter().filter(code).map(|token| lexed.report.map.text(token.span)).collect();
+        assert_eq!(code, [" a = '`x`' ", " `c` '}' "]);
     }
 }

@@ -38,6 +38,17 @@ pub(super) enum Kind<T> {
     NoEffect(&'static str),
 }
 
+/// How an option ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// With its `)`, which was taken.
+    Closed,
+    /// Its `)` is missing. Nothing was reported yet.
+    Missing,
+    /// An error was reported, and no `)` was found after it.
+    Reported,
+}
+
 /// The name of an option and its place.
 pub(super) type Key = Spanned<String>;
 
@@ -126,14 +137,18 @@ impl Parser {
                 }
                 TokenKind::End | TokenKind::Semicolon | TokenKind::RBrace => break,
                 TokenKind::Word(_) if self.sees_at(1, &TokenKind::LParen) => {
-                    if !self.option(place, known, &mut read) {
-                        break;
+                    match self.option(place, known, &mut read) {
+                        Ending::Closed => {}
+                        Ending::Missing => break,
+                        Ending::Reported => return false,
                     }
                 }
                 _ => {
                     self.unexpected("an option, as in name(value)");
                     // Whether there is a `)` or not: one error is enough.
-                    return self.close_parenthesis(open);
+                    let closed = self.close_parenthesis(open);
+                    self.recovering = !closed;
+                    return closed;
                 }
             }
         }
@@ -147,26 +162,27 @@ impl Parser {
         let found = self.peek().kind.describe();
         let at = self.last_span().after();
         self.report.error_with(at, format!("expected `)`, found {found}"), opened, "opened here", None);
+        self.recovering = true;
     }
 
-    /// Reads `name(value)`, which is at the cursor. False if its `)` is missing, and so its end unknown.
+    /// Reads `name(value)`, which is at the cursor.
     pub(super) fn option(
         &mut self,
         place: Place,
         known: &dyn Fn() -> Vec<&'static str>,
         read: &mut impl FnMut(&mut Parser, &Key) -> Option<Parsed<()>>,
-    ) -> bool {
+    ) -> Ending {
         let token = self.next();
-        let TokenKind::Word(name) = token.kind else { return false };
+        let TokenKind::Word(name) = token.kind else { return Ending::Missing };
         let key = Spanned::new(name, token.span);
         let open = self.position();
         self.next();
         match read(self, &key) {
-            Some(Ok(())) if self.eat(&TokenKind::RParen) => return true,
+            Some(Ok(())) if self.eat(&TokenKind::RParen) => return Ending::Closed,
             Some(Ok(()))
                 if matches!(self.peek().kind, TokenKind::Semicolon | TokenKind::RBrace | TokenKind::End) =>
             {
-                return false;
+                return Ending::Missing;
             }
             Some(Ok(())) => {
                 let found = self.peek().kind.describe();
@@ -179,7 +195,11 @@ impl Parser {
                 self.unknown_word(place, &key, &known());
             }
         }
-        self.close_parenthesis(open)
+        if self.close_parenthesis(open) {
+            return Ending::Closed;
+        }
+        self.recovering = true;
+        Ending::Reported
     }
 
     /// Reports a word that means nothing at `place`: as not supported if it is known, else with the nearest of `known`.

@@ -197,7 +197,8 @@ impl Parser {
         let span = self.peek().span;
         // More than a century is a mistake, and would overflow clocks.
         if !(0.0..=4e9).contains(&value) {
-            return Err(self.report.error(span, format!("{value} is out of range"), None));
+            let message = format!("{value} is out of range: expected a number from 0 to 4000000000");
+            return Err(self.report.error(span, message, None));
         }
         self.next();
         Ok(value)
@@ -270,6 +271,22 @@ impl Parser {
         }
     }
 
+    /// Whether a `)` without its `(` comes between the `;` here and the next one: then the `;` is within parentheses,
+    /// where it should not be, and ends nothing.
+    fn closed_beyond(&self) -> bool {
+        let mut depth = 0_usize;
+        for token in &self.tokens[self.at + 1..] {
+            match token.kind {
+                TokenKind::LParen => depth += 1,
+                TokenKind::RParen if depth == 0 => return true,
+                TokenKind::RParen => depth -= 1,
+                TokenKind::Semicolon | TokenKind::LBrace | TokenKind::RBrace => return false,
+                _ => {}
+            }
+        }
+        false
+    }
+
     /// Goes behind the `)` that belongs to the `(` at position `open`. False if there is none before the `;` or `}`
     /// that ends the item around it; the parser then stands there.
     pub(super) fn close_parenthesis(&mut self, open: usize) -> bool {
@@ -278,6 +295,7 @@ impl Parser {
         loop {
             match self.peek().kind {
                 TokenKind::End => return false,
+                TokenKind::Semicolon if braces == 0 && self.closed_beyond() => {}
                 TokenKind::Semicolon | TokenKind::RBrace if braces == 0 => return false,
                 TokenKind::LBrace => braces += 1,
                 TokenKind::RBrace => braces -= 1,

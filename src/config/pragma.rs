@@ -193,7 +193,8 @@ impl Lexer<'_> {
             },
             Some("config-id") => self.pragmas.config_id = values.first().map(|(id, _)| id.clone()),
             _ => {
-                let help = did_you_mean(&written, PRAGMAS);
+                let near = super::nearest::nearest(&written.to_lowercase(), PRAGMAS);
+                let help = near.map(|near| format!("did you mean `@{near}`?"));
                 self.report.error(at.to(name.span), format!("`@{written}` is not known"), help);
             }
         }

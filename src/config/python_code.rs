@@ -21,8 +21,13 @@ const MAX_FSTRING_DEPTH: usize = 32;
 
 /// The offset of the brace that closes the block whose code starts at `start`.
 pub(super) fn end_of_code(text: &str, start: usize) -> Option<usize> {
-    let mut python = Python { bytes: text.as_bytes(), at: start, depth: 0 };
-    python.scan(false).or_else(|| end_of_raw(text, start))
+    Python::new(text, start).scan(false).or_else(|| end_of_raw(text, start))
+}
+
+/// The offset of the bracket or quote that keeps the code at `start` from having an end.
+pub(super) fn trouble(text: &str, start: usize) -> Option<usize> {
+    let mut python = Python::new(text, start);
+    if python.scan(false).is_some() { None } else { python.trouble }
 }
 
 /// The offset of the brace that closes a block of raw text that starts at `start`, by the shell-like rules.
@@ -59,9 +64,15 @@ struct Python<'a> {
     bytes: &'a [u8],
     at: usize,
     depth: usize,
+    /// The bracket or quote that has no partner, once that is known.
+    trouble: Option<usize>,
 }
 
-impl Python<'_> {
+impl<'a> Python<'a> {
+    fn new(text: &'a str, at: usize) -> Self {
+        Self { bytes: text.as_bytes(), at, depth: 0, trouble: None }
+    }
+
     fn peek(&self, ahead: usize) -> Option<u8> {
         self.bytes.get(self.at + ahead).copied()
     }
@@ -69,10 +80,14 @@ impl Python<'_> {
     /// Goes over code up to the closer that was not opened here, and gives its offset. In the expression of an
     /// f-string (`field`), a `:` outside of brackets ends it as well.
     fn scan(&mut self, field: bool) -> Option<usize> {
-        let mut closers = Vec::new();
+        // The closers that are still to come, and where each was opened.
+        let mut closers: Vec<(u8, usize)> = Vec::new();
         let mut word = self.at;
         loop {
-            let byte = self.peek(0)?;
+            let Some(byte) = self.peek(0) else {
+                self.trouble = self.trouble.or(closers.last().map(|(_, opened)| *opened));
+                return None;
+            };
             if byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80 {
                 self.at += 1;
                 continue;
@@ -80,18 +95,25 @@ impl Python<'_> {
             match byte {
                 b'#' => self.at += memchr::memchr(b'\n', &self.bytes[self.at..])?,
                 b'"' | b'\'' => {
-                    self.string(word)?;
+                    let quote = self.at;
+                    if self.string(word).is_none() {
+                        self.trouble.get_or_insert(quote);
+                        return None;
+                    }
                     word = self.at;
                     continue;
                 }
-                b'(' => closers.push(b')'),
-                b'[' => closers.push(b']'),
-                b'{' => closers.push(b'}'),
+                b'(' => closers.push((b')', self.at)),
+                b'[' => closers.push((b']', self.at)),
+                b'{' => closers.push((b'}', self.at)),
                 b':' if field && closers.is_empty() => return Some(self.at),
                 b')' | b']' | b'}' => match closers.pop() {
                     None if byte == b'}' => return Some(self.at),
-                    Some(closer) if closer == byte => {}
-                    _ => return None,
+                    Some((closer, _)) if closer == byte => {}
+                    opened => {
+                        self.trouble = Some(opened.map_or(self.at, |(_, opened)| opened));
+                        return None;
+                    }
                 },
                 _ => {}
             }

@@ -9,6 +9,7 @@ use super::parser::{Parsed, Parser};
 use super::python_options::OptionValue;
 use super::report::Reported;
 use super::source_map::{Span, Spanned};
+use super::token::TokenKind;
 use super::unsupported::Place;
 
 /// `source NAME { … };`, or a source written inside a log path.
@@ -236,7 +237,7 @@ const PYTHON: Table<PythonSourceOptions> = &[
         Kind::Other(|parser, to| {
             let span = parser.last_span();
             parser.report.warn(span, "imports() is an old spelling", Some("use loaders()".to_owned()));
-            while !parser.sees(&super::token::TokenKind::RParen) {
+            while !parser.sees(&TokenKind::RParen) {
                 to.loaders.push(parser.string("the name of a module")?);
             }
             Ok(())
@@ -314,7 +315,11 @@ impl Parser {
 
     fn backoff(&mut self) -> Parsed<Backoff> {
         let at = self.peek().span;
-        let (initial, max) = (self.seconds()?, self.seconds()?);
+        let initial = self.seconds()?;
+        if self.sees(&TokenKind::RParen) {
+            return Err(self.unexpected("two numbers of seconds, the first wait and the longest one"));
+        }
+        let max = self.seconds()?;
         if max < initial {
             let span = at.to(self.last_span());
             return Err(self.report.error(span, "the longest wait is shorter than the first one", None));

@@ -8,7 +8,7 @@ use super::destination::DestinationStatement;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::log_path::{DestinationRef, LogItem, LogPath, SourceRef};
 use super::nearest::did_you_mean;
-use super::option_table::Key;
+use super::option_table::{Ending, Key};
 use super::options::GlobalOptions;
 use super::parser::{Parsed, Parser};
 use super::pragma::Version;
@@ -235,12 +235,12 @@ impl Parser {
                 self.skip_item();
             } else {
                 let open = self.position() + 1;
-                if self.option(place, known, &mut read) {
-                    self.semicolons();
-                } else {
-                    self.unclosed_parenthesis(open);
-                    self.skip_item();
+                match self.option(place, known, &mut read) {
+                    Ending::Closed => {}
+                    Ending::Missing => self.unclosed_parenthesis(open),
+                    Ending::Reported => self.skip_item(),
                 }
+                self.semicolons();
             }
         }
     }

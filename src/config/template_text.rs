@@ -83,7 +83,10 @@ pub struct TemplateOptions {
 /// The options of [`TemplateOptions`].
 pub(super) const TEMPLATE: Table<TemplateOptions> = &[
     ("ts-format", Kind::Other(|parser, to| parser.ts_format().map(|format| to.ts_format = Some(format)))),
-    ("frac-digits", Kind::Int(0, 9, |to, digits| to.frac_digits = Some((digits as u8).min(6)))),
+    (
+        "frac-digits",
+        Kind::Other(|parser, to| parser.frac_digits().map(|digits| to.frac_digits = Some(digits))),
+    ),
     ("time-zone", Kind::Text(|to, zone| to.send_time_zone = Some(zone))),
     ("send-time-zone", Kind::Text(|to, zone| to.send_time_zone = Some(zone))),
     ("local-time-zone", Kind::Text(|to, zone| to.local_time_zone = Some(zone))),
@@ -119,6 +122,15 @@ impl Parser {
             ("full", TsFormat::Full),
             ("unix", TsFormat::Unix),
         ])
+    }
+
+    fn frac_digits(&mut self) -> Parsed<u8> {
+        let span = self.peek().span;
+        let digits = self.integer(0, 9)? as u8;
+        if digits > 6 {
+            self.report.warn(span, "times are kept in microseconds, so there are at most 6 digits", None);
+        }
+        Ok(digits.min(6))
     }
 
     pub(super) fn on_error(&mut self) -> Parsed<OnError> {
