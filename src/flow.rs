@@ -1,1 +1,27 @@
-//! flow
+//! How it flows: lanes, inboxes, credit and acknowledgements.
+//!
+//! ```text
+//!  Producer ─ row ─► open Writer ·····┐ (the consumer may seal it at any time)
+//!      │ takes credit                 ▼
+//!      │                Lane ─ Parcel ─► Inbox of a worker ─ Delivery ─► Inbox of a destination
+//!      └───────────────◄ credit ◄──────────────── Ack ◄────────────────────────┘
+//! ```
+//!
+//! * [`inbox`]: the lock-free queue with many senders and one receiver, and how the receiver waits;
+//! * [`credit`]: how much a source may have in flight, in messages and in bytes;
+//! * [`ack`]: the receipt of a batch, which gives credit back and counts what became of each message;
+//! * [`lane`]: a source's way into the engine, with the [`lane::Producer`]s that fill its batches.
+//!
+//! What goes forward is batches; what comes back is credit. Nothing else crosses threads.
+
+pub mod ack;
+pub mod counters;
+pub mod credit;
+pub mod inbox;
+pub mod lane;
+
+pub use ack::{Ack, Delivery, DropReason};
+pub use counters::SourceCounters;
+pub use credit::Credit;
+pub use inbox::{Inbox, Sender};
+pub use lane::{Lane, Parcel, Producer, Refused};

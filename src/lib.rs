@@ -4,5 +4,7 @@
 pub mod config;
 pub mod flow;
 pub mod message;
+#[cfg(feature = "python")]
+pub mod python;
 pub mod syslog;
 pub mod template;

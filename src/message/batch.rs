@@ -32,7 +32,7 @@
 //! source that posts one message at a time into a stalled destination would hold a whole batch's memory
 //! for each.
 
-use std::ptr::{self, NonNull};
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -61,6 +61,22 @@ pub struct Need {
     pub fields: usize,
     /// Segments to be adopted.
     pub segments: usize,
+    /// Bytes to be viewed, in adopted or shared segments.
+    pub viewed: usize,
+}
+
+impl Need {
+    /// All its bytes, copied and viewed.
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.bytes.saturating_add(self.viewed)
+    }
+
+    /// What the message costs of the byte half of the credit.
+    #[inline]
+    pub fn charge(&self) -> u64 {
+        (self.size() + ROW_CHARGE + self.fields * size_of::<Field>()) as u64
+    }
 }
 
 /// The arrays of a batch with the word of the seal protocol, held by its writer and its reader.
@@ -170,9 +186,9 @@ impl Writer {
         self.rows
     }
 
-    /// What is common to its messages.
-    pub fn origin(&self) -> &Arc<Origin> {
-        &self.origin
+    /// What its rows cost of the byte half of the credit.
+    pub fn charge(&self) -> u64 {
+        self.bytes
     }
 
     fn counts(&self) -> u64 {
@@ -214,6 +230,7 @@ impl Writer {
             && self.fields as usize + need.fields <= memory.fields.len()
             && self.segments as usize + need.segments <= memory.segments.len()
             && self.bytes <= BYTES_FULL;
+        debug_assert!(need.size() <= MESSAGE_MAX, "larger messages are refused before");
         if !fits {
             return None;
         }
@@ -228,14 +245,7 @@ impl Writer {
             pri: 0,
         };
         let (block, segments) = (self.block, self.segments);
-        Some(Row {
-            writer: self,
-            record,
-            payload: Span::default(),
-            block,
-            segments,
-            charge: ROW_CHARGE as u64,
-        })
+        Some(Row { writer: self, record, payload: Span::default(), block, segments, charge: need.charge() })
     }
 }
 
@@ -288,7 +298,6 @@ impl Row<'_> {
         };
         let span = Span { segment: 0, offset: self.block, len: bytes.len() as u32 };
         self.block += bytes.len() as u32;
-        self.charge += bytes.len() as u64;
         span
     }
 
@@ -307,7 +316,6 @@ impl Row<'_> {
         let len = segment.bytes().len() as u32;
         let number = self.writer.store_segment(self.segments, segment);
         self.segments += 1;
-        self.charge += u64::from(len);
         self.payload = Span { segment: number, offset: 0, len };
         self.record.text = self.payload;
     }
@@ -319,7 +327,6 @@ impl Row<'_> {
     #[inline]
     pub fn payload_share(&mut self, segment: SharedSegment, offset: u32, len: u32) {
         assert!(u64::from(offset) + u64::from(len) <= u64::from(segment.len), "inside the segment");
-        self.charge += u64::from(len);
         self.payload = Span { segment: segment.number, offset, len };
         self.record.text = self.payload;
     }
@@ -355,7 +362,6 @@ impl Row<'_> {
         // SAFETY: the slot is above the published part, so only this writer touches it.
         unsafe { at.write(Field { name, value, id, value_type }) };
         self.record.fields_len += 1;
-        self.charge += size_of::<Field>() as u64;
     }
 
     /// Sets when the message happened, and when it was received.
@@ -376,12 +382,6 @@ impl Row<'_> {
     #[inline]
     pub fn raw_size(&mut self, bytes: u32) {
         self.record.raw_size = bytes;
-    }
-
-    /// What the row costs of the byte half of the credit.
-    #[inline]
-    pub fn charge(&self) -> u64 {
-        self.charge
     }
 
     /// Puts the row into the batch.

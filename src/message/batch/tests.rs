@@ -1,5 +1,6 @@
 use super::*;
 use crate::message::{Foreign, Owner, Release, Stamp, View};
+use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 
@@ -12,7 +13,7 @@ fn origin() -> Arc<Origin> {
 }
 
 fn need(bytes: usize) -> Need {
-    Need { bytes, fields: 0, segments: 0 }
+    Need { bytes, ..Need::default() }
 }
 
 fn post(writer: &mut Writer, text: &[u8]) -> Option<Published> {
@@ -29,7 +30,7 @@ fn texts(batch: &Batch) -> Vec<Vec<u8>> {
 fn a_private_batch_keeps_what_was_written() {
     let (pool, origin) = (pool(), origin());
     let mut writer = Writer::open(&origin, &pool, Need::default());
-    let mut row = writer.row(Need { bytes: 64, fields: 4, segments: 0 }).unwrap();
+    let mut row = writer.row(Need { bytes: 64, fields: 4, ..Need::default() }).unwrap();
     row.payload_copy(b"<13>host prog: hello");
     row.message(Text::Payload(15, 5));
     row.field(FieldName::Host, Text::Copy(b""), ValueType::String, Text::Payload(4, 4));
@@ -112,7 +113,7 @@ fn foreign_memory_is_viewed_in_place_and_released_where_its_origin_says() {
     let text: &'static [u8] = b"a long text of another owner";
     let mut writer = Writer::open(&origin, &pool, Need::default());
     let pending = writer.share();
-    let with_segment = Need { bytes: 0, fields: 0, segments: 1 };
+    let with_segment = Need { segments: 1, viewed: 28, ..Need::default() };
     let mut row = writer.row(with_segment).unwrap();
     row.payload_adopt(counted(text));
     assert_eq!(row.publish(), Published::Yes);

@@ -1,0 +1,187 @@
+//! What became of a batch: [`Ack`].
+//!
+//! Every branch that a batch takes holds an [`Ack`] of it. An ack stands for two things that end at
+//! different times on a path without flow control:
+//!
+//! * the *credit* of the batch, given back when the last ack that holds credit lets it go: at delivery
+//!   under flow control, when it is queued otherwise;
+//! * the *outcome* of its messages, counted when the last ack of any kind is gone: a message of which
+//!   a copy was dropped counts as dropped, once; every other one as delivered.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Credit, SourceCounters};
+use crate::message::{Rows, View};
+
+/// Why a message was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum DropReason {
+    /// The destination's queue was full (`log-fifo-size()`), on a path without flow control.
+    QueueFull,
+    /// The engine stopped before the message could be written.
+    Stopped,
+}
+
+impl DropReason {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 2] = [Self::QueueFull, Self::Stopped];
+
+    /// The name in statistics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+struct Receipt {
+    credit: Arc<Credit>,
+    counters: Arc<SourceCounters>,
+    messages: u32,
+    bytes: u64,
+    holders: AtomicU32,
+    /// The reason for each row of which a copy was dropped; empty while there is none.
+    dropped: Mutex<Vec<Option<DropReason>>>,
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        let dropped = self.dropped.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut lost = 0;
+        for reason in DropReason::ALL {
+            let count = dropped.iter().filter(|row| **row == Some(reason)).count() as u64;
+            if count > 0 {
+                self.counters.count_dropped(reason, count);
+            }
+            lost += count;
+        }
+        self.counters.count_delivered(u64::from(self.messages) - lost);
+    }
+}
+
+/// One branch's hold on a batch; see the module.
+pub struct Ack {
+    receipt: Arc<Receipt>,
+    holds_credit: bool,
+}
+
+impl Ack {
+    /// The first ack of a batch of `messages` rows that took `bytes` bytes of credit.
+    pub fn new(credit: &Arc<Credit>, counters: &Arc<SourceCounters>, messages: u32, bytes: u64) -> Self {
+        let receipt = Receipt {
+            credit: Arc::clone(credit),
+            counters: Arc::clone(counters),
+            messages,
+            bytes,
+            holders: AtomicU32::new(1),
+            dropped: Mutex::new(Vec::new()),
+        };
+        Self { receipt: Arc::new(receipt), holds_credit: true }
+    }
+
+    /// Another ack of the same batch that holds no credit: for a branch without flow control.
+    #[must_use]
+    pub fn without_credit(&self) -> Self {
+        Self { receipt: Arc::clone(&self.receipt), holds_credit: false }
+    }
+
+    /// Whether it still holds the credit of its batch.
+    pub fn holds_credit(&self) -> bool {
+        self.holds_credit
+    }
+
+    /// Lets go of the credit, and keeps the outcome open.
+    pub fn let_go_of_credit(&mut self) {
+        if std::mem::take(&mut self.holds_credit) && self.receipt.holders.fetch_sub(1, Ordering::AcqRel) == 1
+        {
+            self.receipt.credit.give_back(self.receipt.messages, self.receipt.bytes);
+        }
+    }
+
+    /// Counts `rows` of the batch as dropped.
+    pub fn drop_rows(&self, rows: &Rows, reason: DropReason) {
+        let mut dropped = self.receipt.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        dropped.resize(self.receipt.messages as usize, None);
+        for index in 0..rows.len() {
+            dropped[rows.at(index) as usize].get_or_insert(reason);
+        }
+    }
+}
+
+impl Clone for Ack {
+    fn clone(&self) -> Self {
+        if self.holds_credit {
+            self.receipt.holders.fetch_add(1, Ordering::Relaxed);
+        }
+        Self { receipt: Arc::clone(&self.receipt), holds_credit: self.holds_credit }
+    }
+}
+
+impl Drop for Ack {
+    fn drop(&mut self) {
+        self.let_go_of_credit();
+    }
+}
+
+impl std::fmt::Debug for Ack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ack")
+            .field("messages", &self.receipt.messages)
+            .field("holds_credit", &self.holds_credit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Messages on their way to a destination.
+///
+/// The view goes before the ack, so that the memory of a batch is free by the time that its credit is.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The messages.
+    pub view: View,
+    /// The hold on their batch.
+    pub ack: Ack,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts() -> (Arc<Credit>, Arc<SourceCounters>) {
+        let credit = Arc::new(Credit::new(100, 1000));
+        assert_eq!(credit.try_take(10, 50), 10);
+        let counters = Arc::new(SourceCounters::default());
+        counters.producer().add(10, 50);
+        (credit, counters)
+    }
+
+    #[test]
+    fn credit_returns_with_the_last_ack_that_holds_it_and_outcome_with_the_last_of_all() {
+        let (credit, counters) = parts();
+        let ack = Ack::new(&credit, &counters, 10, 50);
+        let (held, queued) = (ack.clone(), ack.without_credit());
+        drop(ack);
+        assert_eq!(credit.free_messages(), 90);
+        drop(held);
+        assert_eq!((credit.free_messages(), credit.free_bytes()), (100, 1000));
+        assert_eq!((counters.totals().delivered, counters.totals().in_flight), (0, 10));
+        drop(queued);
+        assert_eq!((counters.totals().delivered, counters.totals().in_flight), (10, 0));
+    }
+
+    #[test]
+    fn a_message_dropped_on_two_branches_is_dropped_once() {
+        let (credit, counters) = parts();
+        let ack = Ack::new(&credit, &counters, 10, 50);
+        let other = ack.without_credit();
+        ack.drop_rows(&Rows::Range(7..10), DropReason::QueueFull);
+        other.drop_rows(&Rows::List(Arc::from([0, 9])), DropReason::Stopped);
+        drop((ack, other));
+        let totals = counters.totals();
+        assert_eq!((totals.delivered, totals.dropped), (6, [3, 1]));
+        assert_eq!(totals.posted, totals.delivered + totals.dropped_total() + totals.in_flight);
+    }
+}

@@ -1,0 +1,121 @@
+//! What is counted of each source, so that anyone can add up:
+//! **posted = delivered + dropped (by reason) + in flight**.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam::utils::CachePadded;
+
+use super::DropReason;
+
+/// The counters of one source.
+#[derive(Debug, Default)]
+pub struct SourceCounters {
+    /// One counter for each producer that ever was: written by it alone, without a locked instruction.
+    posted: Mutex<Vec<Arc<ProducerCounters>>>,
+    delivered: CachePadded<AtomicU64>,
+    dropped: [AtomicU64; DropReason::ALL.len()],
+    refused: AtomicU64,
+}
+
+/// What one producer posted.
+#[derive(Debug, Default)]
+pub(super) struct ProducerCounters {
+    messages: CachePadded<AtomicU64>,
+    bytes: AtomicU64,
+}
+
+impl ProducerCounters {
+    /// Adds to a counter that only the calling producer writes.
+    #[inline]
+    pub(super) fn add(&self, messages: u64, bytes: u64) {
+        let add = |counter: &AtomicU64, more| {
+            counter.store(counter.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+        };
+        add(&self.messages, messages);
+        add(&self.bytes, bytes);
+    }
+}
+
+/// The counters of a source at one moment; they always add up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SourceTotals {
+    /// Messages accepted by a post.
+    pub posted: u64,
+    /// What they cost of the byte half of the credit.
+    pub bytes: u64,
+    /// Messages of which every copy was delivered, was filtered out, or had nowhere to go.
+    pub delivered: u64,
+    /// Messages of which a copy was dropped, by reason (the order of [`DropReason::ALL`]).
+    pub dropped: [u64; DropReason::ALL.len()],
+    /// Messages that are on their way: the rest.
+    pub in_flight: u64,
+    /// Posts that were refused with an error, and so were never posted.
+    pub refused: u64,
+}
+
+impl SourceTotals {
+    /// Dropped messages, all reasons together.
+    pub fn dropped_total(&self) -> u64 {
+        self.dropped.iter().sum()
+    }
+}
+
+impl SourceCounters {
+    pub(super) fn producer(&self) -> Arc<ProducerCounters> {
+        let mut producers = self.posted.lock().unwrap_or_else(PoisonError::into_inner);
+        if producers.len() > 64 {
+            fold(&mut producers);
+        }
+        let counters = Arc::new(ProducerCounters::default());
+        producers.push(Arc::clone(&counters));
+        counters
+    }
+
+    pub(super) fn count_delivered(&self, messages: u64) {
+        self.delivered.fetch_add(messages, Ordering::Release);
+    }
+
+    pub(super) fn count_dropped(&self, reason: DropReason, messages: u64) {
+        self.dropped[reason as usize].fetch_add(messages, Ordering::Release);
+    }
+
+    /// Counts posts that were refused with an error.
+    pub fn count_refused(&self, messages: u64) {
+        self.refused.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    /// The counters now. What is done is read before what was posted, so in flight is never negative.
+    pub fn totals(&self) -> SourceTotals {
+        let delivered = self.delivered.load(Ordering::Acquire);
+        let dropped = DropReason::ALL.map(|reason| self.dropped[reason as usize].load(Ordering::Acquire));
+        let producers = self.posted.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = |read: fn(&ProducerCounters) -> u64| producers.iter().map(|each| read(each)).sum();
+        let posted: u64 = sum(|each| each.messages.load(Ordering::Relaxed));
+        let bytes = sum(|each| each.bytes.load(Ordering::Relaxed));
+        // A producer counts after it publishes: a batch may come back before its last row is counted.
+        let posted = posted.max(delivered + dropped.iter().sum::<u64>());
+        let in_flight = posted - delivered - dropped.iter().sum::<u64>();
+        SourceTotals {
+            posted,
+            bytes,
+            delivered,
+            dropped,
+            in_flight,
+            refused: self.refused.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Makes one counter of all those whose producer is gone.
+fn fold(producers: &mut Vec<Arc<ProducerCounters>>) {
+    let gone = ProducerCounters::default();
+    producers.retain(|each| {
+        let alive = Arc::strong_count(each) > 1;
+        if !alive {
+            gone.add(each.messages.load(Ordering::Relaxed), each.bytes.load(Ordering::Relaxed));
+        }
+        alive
+    });
+    producers.push(Arc::new(gone));
+}

@@ -1,0 +1,282 @@
+//! How much a source may have in flight: [`Credit`].
+//!
+//! Credit has two halves, messages (`log-iw-size()`) and bytes (`max-inflight-bytes()`). A post takes
+//! one message and the message's bytes; the acknowledgement of its batch gives both back.
+//!
+//! * A post is admitted while a message is free *and* at least one byte is free. So the byte half may
+//!   be overdrawn by the one message that was admitted last; a message larger than the whole bound
+//!   passes, alone.
+//! * A producer may take messages ahead in a lease, so that most posts touch no shared line; it gives
+//!   the rest back before it waits.
+//! * Whoever finds no credit waits until more than [`Credit::resume_above`] messages are free, so that a
+//!   source is not woken for each message that trickles through.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, fence};
+use std::time::Instant;
+
+use crossbeam::utils::CachePadded;
+use event_listener::{Event, Listener};
+
+/// The credit of one source.
+pub struct Credit {
+    messages: CachePadded<AtomicI64>,
+    bytes: CachePadded<AtomicI64>,
+    window: u32,
+    max_bytes: u64,
+    resume_above: i64,
+    waiting: AtomicUsize,
+    cancelled: AtomicBool,
+    returned: Event,
+    /// Set while the source has been told to suspend and not yet to wake up.
+    suspended: AtomicBool,
+    on_resume: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    suspensions: AtomicU64,
+}
+
+/// Why a wait for credit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// There is credit.
+    Credit,
+    /// The deadline passed.
+    Timeout,
+    /// [`Credit::cancel_waits`] was called.
+    Cancelled,
+}
+
+impl Credit {
+    /// Credit for `window` messages and `max_bytes` bytes.
+    ///
+    /// # Panics
+    /// When either is 0.
+    pub fn new(window: u32, max_bytes: u64) -> Self {
+        assert!(window > 0 && max_bytes > 0, "credit for nothing stops a source for good");
+        Self {
+            messages: CachePadded::new(AtomicI64::new(i64::from(window))),
+            bytes: CachePadded::new(AtomicI64::new(max_bytes.min(i64::MAX as u64) as i64)),
+            window,
+            max_bytes,
+            resume_above: i64::from((window / 4).min(100)),
+            waiting: AtomicUsize::new(0),
+            cancelled: AtomicBool::new(false),
+            returned: Event::new(),
+            suspended: AtomicBool::new(false),
+            on_resume: OnceLock::new(),
+            suspensions: AtomicU64::new(0),
+        }
+    }
+
+    /// The window, in messages.
+    pub fn window(&self) -> u32 {
+        self.window
+    }
+
+    /// The bound in bytes.
+    pub fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
+    /// A waiting source resumes when more messages than this are free: a quarter of the window, at
+    /// most 100.
+    pub fn resume_above(&self) -> u32 {
+        self.resume_above as u32
+    }
+
+    /// Messages that are free now.
+    pub fn free_messages(&self) -> i64 {
+        self.messages.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that are free now; negative when the last message overdrew them.
+    pub fn free_bytes(&self) -> i64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// How often a post found no credit.
+    pub fn suspensions(&self) -> u64 {
+        self.suspensions.load(Ordering::Relaxed)
+    }
+
+    /// Whether a post would find credit now.
+    pub fn is_available(&self) -> bool {
+        self.free_messages() > 0 && self.free_bytes() > 0
+    }
+
+    /// Takes up to `most` messages, and `bytes` bytes if it took any; returns how many messages.
+    #[inline]
+    pub fn try_take(&self, most: u32, bytes: u64) -> u32 {
+        if self.free_bytes() <= 0 {
+            return 0;
+        }
+        let mut free = self.free_messages();
+        loop {
+            let take = free.min(i64::from(most));
+            if take <= 0 {
+                return 0;
+            }
+            match self.messages.compare_exchange_weak(free, free - take, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) => {
+                    self.take_bytes(bytes);
+                    return take as u32;
+                }
+                Err(now) => free = now,
+            }
+        }
+    }
+
+    /// Takes `bytes` bytes, even beyond what is free: for messages of a lease.
+    #[inline]
+    pub fn take_bytes(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes as i64, Ordering::Relaxed);
+    }
+
+    /// Gives back `messages` and `bytes`, and wakes who waits for them.
+    pub fn give_back(&self, messages: u32, bytes: u64) {
+        self.bytes.fetch_add(bytes as i64, Ordering::Relaxed);
+        let free = self.messages.fetch_add(i64::from(messages), Ordering::Relaxed) + i64::from(messages);
+        debug_assert!(free <= i64::from(self.window), "more credit came back than was taken");
+        // Pairs with the fences in `wait` and `suspend`: either the waiter sees this credit, or this
+        // thread sees the waiter.
+        fence(Ordering::SeqCst);
+        if self.waiting.load(Ordering::Relaxed) > 0 && self.may_resume() {
+            self.returned.notify(usize::MAX);
+        }
+        if self.suspended.load(Ordering::Relaxed) {
+            self.resume_if_possible();
+        }
+    }
+
+    fn may_resume(&self) -> bool {
+        self.free_messages() > self.resume_above && self.free_bytes() > 0
+    }
+
+    /// Waits until there is credit again (see [`Credit::resume_above`]), or until `deadline`.
+    pub fn wait(&self, deadline: Option<Instant>) -> Waited {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let ended = loop {
+            let listener = self.returned.listen();
+            fence(Ordering::SeqCst);
+            if self.cancelled.load(Ordering::Relaxed) {
+                break Waited::Cancelled;
+            }
+            if self.may_resume() {
+                break Waited::Credit;
+            }
+            match deadline {
+                None => listener.wait(),
+                Some(deadline) => {
+                    if listener.wait_deadline(deadline).is_none() {
+                        break if self.is_available() { Waited::Credit } else { Waited::Timeout };
+                    }
+                }
+            }
+        };
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        ended
+    }
+
+    /// Counts a post that found no credit.
+    pub fn count_suspension(&self) {
+        self.suspensions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Ends all waits, now and later: the source is stopping for good.
+    pub fn cancel_waits(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        self.returned.notify(usize::MAX);
+    }
+
+    /// Sets what [`Credit::suspend`] is answered with. Called on the thread that gave credit back: it
+    /// must only pass the news on.
+    pub fn set_on_resume(&self, call: Box<dyn Fn() + Send + Sync>) {
+        // A second call would be a second `init` of the same source, which the engine does not do.
+        let _ = self.on_resume.set(call);
+    }
+
+    /// Says that the source has suspended itself: `on_resume` is called once, when it may go on.
+    pub fn suspend(&self) {
+        self.suspended.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        self.resume_if_possible();
+    }
+
+    fn resume_if_possible(&self) {
+        if self.may_resume()
+            && self.suspended.swap(false, Ordering::Relaxed)
+            && let Some(call) = self.on_resume.get()
+        {
+            call();
+        }
+    }
+}
+
+impl std::fmt::Debug for Credit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credit")
+            .field("messages", &self.free_messages())
+            .field("bytes", &self.free_bytes())
+            .field("window", &self.window)
+            .field("max_bytes", &self.max_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    #[test]
+    fn credit_is_bounded_in_messages_and_bytes() {
+        let credit = Credit::new(3, 100);
+        assert_eq!(credit.try_take(2, 10), 2);
+        assert_eq!(credit.try_take(2, 10), 1, "only what is left");
+        assert_eq!(credit.try_take(1, 10), 0);
+        credit.give_back(3, 20);
+        assert_eq!(credit.try_take(1, 1000), 1, "a message larger than the bound passes alone");
+        assert_eq!(credit.try_take(1, 1), 0, "and nothing passes beside it");
+        credit.give_back(1, 1000);
+        assert!(credit.is_available());
+        assert_eq!((credit.free_messages(), credit.free_bytes()), (3, 100));
+    }
+
+    #[test]
+    fn a_waiter_resumes_above_the_mark_and_not_before() {
+        let credit = Arc::new(Credit::new(1000, 1 << 20));
+        assert_eq!(credit.resume_above(), 100);
+        assert_eq!(credit.try_take(1000, 0), 1000);
+        let soon = || Some(Instant::now() + Duration::from_millis(20));
+        credit.give_back(100, 0);
+        assert_eq!(credit.try_take(100, 0), 100);
+        assert_eq!(credit.wait(soon()), Waited::Timeout);
+        let other = Arc::clone(&credit);
+        let waiter = std::thread::spawn(move || other.wait(None));
+        credit.give_back(101, 0);
+        assert_eq!(waiter.join().unwrap(), Waited::Credit);
+        credit.cancel_waits();
+        assert_eq!(credit.wait(None), Waited::Cancelled);
+    }
+
+    #[test]
+    fn a_suspended_source_is_told_once() {
+        let credit = Credit::new(4, 100);
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        credit.set_on_resume(Box::new(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }));
+        assert_eq!(credit.try_take(4, 4), 4);
+        credit.suspend();
+        credit.give_back(1, 1);
+        assert_eq!(calls.load(Ordering::SeqCst), 0, "not above a quarter of the window yet");
+        credit.give_back(1, 1);
+        credit.give_back(2, 2);
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+        credit.suspend();
+        assert_eq!(calls.load(Ordering::SeqCst), 2, "there is credit already");
+    }
+}

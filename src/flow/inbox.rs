@@ -1,0 +1,193 @@
+//! A queue with many senders and one receiver, and how the receiver waits: [`Inbox`].
+//!
+//! # The queue
+//! crossbeam's `SegQueue`: lock-free, unbounded by itself. What is in it is bounded by credit, taken
+//! before anything is sent, so a send never finds it full and never waits.
+//!
+//! # Waiting
+//! The receiver that finds the queue empty waits in two steps.
+//!
+//! 1. It *naps*: it parks for at most [`NAP`], and nobody wakes it for a message. While messages keep
+//!    coming this is the only wait: a sender pays for no system call, and what arrives in the
+//!    meantime piles up into one batch.
+//! 2. After [`NAPS`] naps that brought nothing it *sleeps*: it says so in `sleeping`, looks at the queue
+//!    once more, and parks. A sender that finds `sleeping` set wakes it.
+//!
+//! ```text
+//!  receiver                          sender
+//!  sleeping = true                   push(item)
+//!  fence                             fence
+//!  queue empty? ── yes ─► park       sleeping? ── yes ─► sleeping = false; unpark
+//! ```
+//! With a fence between its own write and its read on both sides, at least one of the two sees the
+//! other's write: an item is never left with a sleeping receiver. A token of `unpark` is kept by the
+//! parker, so a wake-up that comes before the park is not lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::time::{Duration, Instant};
+
+use crossbeam::queue::SegQueue;
+use crossbeam::sync::{Parker, Unparker};
+use crossbeam::utils::CachePadded;
+
+/// How long a receiver that just had work looks away before it looks again.
+pub const NAP: Duration = Duration::from_micros(50);
+/// How many naps without work before it sleeps.
+const NAPS: u32 = 2;
+
+struct Shared<T> {
+    queue: SegQueue<T>,
+    sleeping: CachePadded<AtomicBool>,
+    unparker: Unparker,
+}
+
+/// The receiving end; one thread has it.
+pub struct Inbox<T> {
+    shared: Arc<Shared<T>>,
+    parker: Parker,
+    naps: u32,
+}
+
+/// The sending end.
+pub struct Sender<T>(Arc<Shared<T>>);
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Sender<T> {
+    /// Puts `item` into the queue, and wakes the receiver if it sleeps.
+    pub fn send(&self, item: T) {
+        self.0.queue.push(item);
+        fence(Ordering::SeqCst);
+        if self.0.sleeping.load(Ordering::Relaxed) {
+            self.wake();
+        }
+    }
+
+    /// Wakes the receiver from a nap or from sleep.
+    pub fn wake(&self) {
+        self.0.sleeping.store(false, Ordering::Relaxed);
+        self.0.unparker.unpark();
+    }
+
+    /// Whether the queue is empty at this moment.
+    pub fn is_empty(&self) -> bool {
+        self.0.queue.is_empty()
+    }
+}
+
+impl<T> std::fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sender").field("queued", &self.0.queue.len()).finish_non_exhaustive()
+    }
+}
+
+impl<T> std::fmt::Debug for Inbox<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inbox").field("queued", &self.shared.queue.len()).finish_non_exhaustive()
+    }
+}
+
+impl<T> Default for Inbox<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Inbox<T> {
+    /// An empty inbox.
+    pub fn new() -> Self {
+        let parker = Parker::new();
+        let shared = Shared {
+            queue: SegQueue::new(),
+            sleeping: CachePadded::new(AtomicBool::new(false)),
+            unparker: parker.unparker().clone(),
+        };
+        Self { shared: Arc::new(shared), parker, naps: NAPS }
+    }
+
+    /// Another sending end.
+    pub fn sender(&self) -> Sender<T> {
+        Sender(Arc::clone(&self.shared))
+    }
+
+    /// The next item, if there is one now.
+    pub fn try_recv(&mut self) -> Option<T> {
+        let item = self.shared.queue.pop();
+        if item.is_some() {
+            self.naps = 0;
+        }
+        item
+    }
+
+    /// Waits until there may be something to do: an item, a call of [`Sender::wake`], or `deadline`.
+    pub fn wait(&mut self, deadline: Option<Instant>) {
+        if !self.shared.queue.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return;
+        }
+        if self.naps < NAPS {
+            self.naps += 1;
+            let nap = deadline.map_or(NAP, |deadline| NAP.min(deadline - now));
+            self.parker.park_timeout(nap);
+            return;
+        }
+        self.shared.sleeping.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if self.shared.queue.is_empty() {
+            match deadline {
+                Some(deadline) => drop(self.parker.park_deadline(deadline)),
+                None => self.parker.park(),
+            }
+        }
+        self.shared.sleeping.store(false, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleeping_receiver_gets_every_item_of_every_sender_in_order() {
+        const EACH: u32 = 5_000;
+        let mut inbox = Inbox::new();
+        let mut next = [0u32; 3];
+        std::thread::scope(|scope| {
+            for who in 0..next.len() {
+                let sender = inbox.sender();
+                scope.spawn(move || {
+                    for number in 0..EACH {
+                        sender.send((who, number));
+                        if number % 512 == 0 {
+                            std::thread::sleep(Duration::from_micros(300));
+                        }
+                    }
+                });
+            }
+            while next.iter().any(|count| *count < EACH) {
+                inbox.wait(None);
+                while let Some((who, number)) = inbox.try_recv() {
+                    assert_eq!(number, next[who], "order of sender {who}");
+                    next[who] += 1;
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_wake_ends_a_wait_without_an_item() {
+        let mut inbox = Inbox::<()>::new();
+        inbox.sender().wake();
+        inbox.wait(None);
+        assert!(inbox.try_recv().is_none());
+        inbox.wait(Some(Instant::now()));
+    }
+}

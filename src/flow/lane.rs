@@ -1,0 +1,398 @@
+//! A source's way into the engine: [`Lane`], and the [`Producer`]s that fill its batches.
+//!
+//! A producer has one open batch. The batch is in the worker's inbox from its first row on, and the
+//! worker seals it when it gets there; so rows pile up while the worker is busy, a worker that waits gets
+//! the first one at once, and no row waits for another. Rows of one producer stay in order: its next
+//! batch is sent after the one before it was sealed, and the inbox is first in, first out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::counters::ProducerCounters;
+use super::{Ack, Credit, DropReason, Sender, SourceCounters};
+use crate::message::{Batch, MESSAGE_MAX, Need, Origin, Pending, Pool, Published, Row, Rows, View, Writer};
+
+/// A producer of a window this large takes credit ahead, this share of the window at a time.
+const LEASE_SHARE: u32 = 64;
+
+/// What a source's producers have in common.
+#[derive(Debug)]
+pub struct Lane {
+    index: usize,
+    inbox: Sender<Parcel>,
+    credit: Arc<Credit>,
+    counters: Arc<SourceCounters>,
+    pool: Arc<Pool>,
+    closed: AtomicBool,
+}
+
+/// Why a message was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// There is no credit now.
+    NoCredit,
+    /// The lane is closed: nothing will be taken any more.
+    Closed,
+    /// The message has more than [`MESSAGE_MAX`] bytes, or more than 65,535 fields.
+    TooLarge,
+}
+
+impl Lane {
+    /// A lane into `inbox`; `index` is the source's number for whoever receives its parcels.
+    pub fn new(
+        index: usize,
+        inbox: Sender<Parcel>,
+        credit: Arc<Credit>,
+        counters: Arc<SourceCounters>,
+        pool: Arc<Pool>,
+    ) -> Arc<Self> {
+        let closed = AtomicBool::new(false);
+        Arc::new(Self { index, inbox, credit, counters, pool, closed })
+    }
+
+    /// The credit of its source.
+    pub fn credit(&self) -> &Arc<Credit> {
+        &self.credit
+    }
+
+    /// The counters of its source.
+    pub fn counters(&self) -> &Arc<SourceCounters> {
+        &self.counters
+    }
+
+    /// The pool that its batches come from.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// Refuses every post from now on. What was posted before is in the inbox.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.credit.cancel_waits();
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// A producer whose messages have `origin` in common.
+    pub fn producer(self: &Arc<Self>, origin: Arc<Origin>) -> Producer {
+        let lease_size = (self.credit.window() / LEASE_SHARE).clamp(1, 128);
+        Producer {
+            lane: Arc::clone(self),
+            origin,
+            open: None,
+            lease: 0,
+            lease_size,
+            counters: self.counters.producer(),
+        }
+    }
+
+    /// Hands over `pending`, and asks the worker to come for it if it naps and credit ran out.
+    fn send(self: &Arc<Self>, pending: Pending) {
+        self.inbox.send(Parcel { lane: Arc::clone(self), pending: Some(pending) });
+    }
+}
+
+/// A batch on its way to the worker, perhaps still being filled.
+#[derive(Debug)]
+pub struct Parcel {
+    lane: Arc<Lane>,
+    pending: Option<Pending>,
+}
+
+impl Parcel {
+    /// The number of the source it comes from.
+    pub fn source(&self) -> usize {
+        self.lane.index
+    }
+
+    /// Ends the batch and takes what is in it.
+    pub fn open(mut self) -> (View, Ack) {
+        let Some(pending) = self.pending.take() else { unreachable!("taken only here and by drop") };
+        Self::receive(&self.lane, pending.seal())
+    }
+
+    fn receive(lane: &Lane, batch: Batch) -> (View, Ack) {
+        let ack = Ack::new(&lane.credit, &lane.counters, batch.rows(), batch.charge());
+        (View::all(Arc::new(batch)), ack)
+    }
+}
+
+impl Drop for Parcel {
+    /// A parcel that nobody opens was sent into an engine that has stopped: its messages are counted.
+    fn drop(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            let (view, ack) = Self::receive(&self.lane, pending.seal());
+            ack.drop_rows(&Rows::Range(0..view.batch().rows()), DropReason::Stopped);
+        }
+    }
+}
+
+/// Fills the batches of a lane; one thread at a time has it.
+#[derive(Debug)]
+pub struct Producer {
+    lane: Arc<Lane>,
+    origin: Arc<Origin>,
+    open: Option<Writer>,
+    /// Messages of credit that it took ahead.
+    lease: u32,
+    lease_size: u32,
+    counters: Arc<ProducerCounters>,
+}
+
+impl Producer {
+    /// Its lane.
+    pub fn lane(&self) -> &Arc<Lane> {
+        &self.lane
+    }
+
+    /// What its messages have in common.
+    pub fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
+    /// Changes what later messages have in common.
+    pub fn set_origin(&mut self, origin: Arc<Origin>) {
+        self.close_batch();
+        self.origin = origin;
+    }
+
+    /// Takes credit for one message of `need`.
+    #[inline]
+    fn take_credit(&mut self, charge: u64) -> bool {
+        let credit = &self.lane.credit;
+        if self.lease > 0 && credit.free_bytes() > 0 {
+            self.lease -= 1;
+            credit.take_bytes(charge);
+            return true;
+        }
+        match credit.try_take(self.lease_size, charge) {
+            0 => false,
+            taken => {
+                self.lease += taken - 1;
+                true
+            }
+        }
+    }
+
+    /// Posts one message: `fill` writes it into the row that it is given.
+    ///
+    /// `fill` may be called more than once, each time on a fresh row, when the worker takes the batch
+    /// in between; what it wrote before is gone then. It must write no more than `need` says.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing was taken.
+    #[inline]
+    pub fn try_post(&mut self, need: Need, mut fill: impl FnMut(&mut Row<'_>)) -> Result<(), Refused> {
+        if need.size() > MESSAGE_MAX || need.fields > usize::from(u16::MAX) {
+            return Err(Refused::TooLarge);
+        }
+        if self.lane.is_closed() {
+            return Err(Refused::Closed);
+        }
+        let charge = need.charge();
+        if !self.take_credit(charge) {
+            return Err(Refused::NoCredit);
+        }
+        if let Some(open) = &mut self.open
+            && !open.is_sealed()
+            && let Some(mut row) = open.row(need)
+        {
+            fill(&mut row);
+            if row.publish() == Published::Yes {
+                self.counters.add(1, charge);
+                return Ok(());
+            }
+        }
+        self.post_into_new_batch(need, &mut fill);
+        Ok(())
+    }
+
+    #[cold]
+    fn post_into_new_batch(&mut self, need: Need, fill: &mut dyn FnMut(&mut Row<'_>)) {
+        self.close_batch();
+        let mut writer = Writer::open(&self.origin, &self.lane.pool, need);
+        let Some(mut row) = writer.row(need) else {
+            unreachable!("a new batch has room for what it was made for")
+        };
+        fill(&mut row);
+        let published = row.publish();
+        debug_assert_eq!(published, Published::Yes, "nobody else has the batch yet");
+        self.counters.add(1, need.charge());
+        self.lane.send(writer.share());
+        self.open = Some(writer);
+    }
+
+    /// Opens a batch that nobody else sees before [`Producer::send_private`]: for posting many messages
+    /// over one owner. The caller takes the credit.
+    pub fn open_private(&mut self, need: Need) -> Writer {
+        self.close_batch();
+        Writer::open(&self.origin, &self.lane.pool, need)
+    }
+
+    /// Posts a batch made with [`Producer::open_private`], for which credit was taken.
+    pub fn send_private(&mut self, mut writer: Writer) {
+        let (rows, charge) = (writer.rows(), writer.charge());
+        if rows == 0 {
+            return;
+        }
+        let pending = writer.share();
+        writer.seal();
+        self.counters.add(u64::from(rows), charge);
+        self.lane.send(pending);
+    }
+
+    /// Ends the open batch: later messages go to another one.
+    pub fn close_batch(&mut self) {
+        if let Some(mut open) = self.open.take() {
+            open.seal();
+        }
+    }
+
+    /// Gives back the credit that it took ahead, and brings the worker: before a wait for credit.
+    pub fn before_wait(&mut self) {
+        let lease = std::mem::take(&mut self.lease);
+        if lease > 0 {
+            self.lane.credit.give_back(lease, 0);
+        }
+        self.lane.inbox.wake();
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.close_batch();
+        if self.lease > 0 {
+            self.lane.credit.give_back(self.lease, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::Inbox;
+
+    fn lane(window: u32, bytes: u64) -> (Arc<Lane>, Inbox<Parcel>) {
+        let inbox = Inbox::new();
+        let credit = Arc::new(Credit::new(window, bytes));
+        let lane = Lane::new(7, inbox.sender(), credit, Arc::default(), Arc::new(Pool::new()));
+        (lane, inbox)
+    }
+
+    fn post(producer: &mut Producer, text: &[u8]) -> Result<(), Refused> {
+        let need = Need { bytes: text.len(), ..Need::default() };
+        producer.try_post(need, |row| row.payload_copy(text))
+    }
+
+    fn receive(inbox: &mut Inbox<Parcel>) -> Vec<Vec<u8>> {
+        let mut texts = Vec::new();
+        while let Some(parcel) = inbox.try_recv() {
+            assert_eq!(parcel.source(), 7);
+            let (view, _ack) = parcel.open();
+            texts.extend(view.messages().map(|message| message.text().to_vec()));
+        }
+        texts
+    }
+
+    #[test]
+    fn messages_pile_up_into_one_batch_until_the_worker_comes() {
+        let (lane, mut inbox) = lane(100, 1 << 20);
+        let mut producer = lane.producer(Arc::new(Origin::named("s")));
+        for number in 0..10 {
+            post(&mut producer, format!("m{number}").as_bytes()).unwrap();
+        }
+        let (view, ack) = inbox.try_recv().unwrap().open();
+        assert_eq!(view.len(), 10);
+        assert!(inbox.try_recv().is_none());
+        post(&mut producer, b"next").unwrap();
+        drop((view, ack));
+        assert_eq!(receive(&mut inbox), [b"next"]);
+        assert_eq!(lane.counters().totals().delivered, 11);
+        assert_eq!(lane.credit().free_messages(), 100);
+    }
+
+    #[test]
+    fn a_post_without_credit_takes_nothing_and_a_closed_lane_refuses() {
+        let (lane, mut inbox) = lane(2, 1 << 20);
+        let mut producer = lane.producer(Arc::new(Origin::named("s")));
+        post(&mut producer, b"1").unwrap();
+        post(&mut producer, b"2").unwrap();
+        assert_eq!(post(&mut producer, b"3"), Err(Refused::NoCredit));
+        assert_eq!(receive(&mut inbox), [b"1", b"2"]);
+        post(&mut producer, b"3").unwrap();
+        lane.close();
+        assert_eq!(post(&mut producer, b"4"), Err(Refused::Closed));
+        let need = Need { bytes: MESSAGE_MAX + 1, ..Need::default() };
+        assert_eq!(producer.try_post(need, |_| {}), Err(Refused::TooLarge));
+        drop(inbox);
+        drop(producer);
+        let totals = lane.counters().totals();
+        assert_eq!((totals.posted, totals.delivered), (3, 2));
+        assert_eq!(totals.in_flight, 1, "still in the queue that the lane's sender keeps");
+    }
+
+    #[test]
+    fn an_unopened_parcel_is_counted_as_dropped() {
+        let (lane, mut inbox) = lane(10, 1 << 20);
+        let mut producer = lane.producer(Arc::new(Origin::named("s")));
+        post(&mut producer, b"late").unwrap();
+        drop(inbox.try_recv());
+        let totals = lane.counters().totals();
+        assert_eq!((totals.dropped_total(), totals.in_flight), (1, 0));
+        assert_eq!(totals.dropped[DropReason::Stopped as usize], 1);
+    }
+
+    #[test]
+    fn a_lease_is_given_back_before_a_wait() {
+        let (lane, mut inbox) = lane(6400, 1 << 20);
+        let mut producer = lane.producer(Arc::new(Origin::named("s")));
+        post(&mut producer, b"x").unwrap();
+        assert_eq!(lane.credit().free_messages(), 6300);
+        producer.before_wait();
+        assert_eq!(lane.credit().free_messages(), 6399);
+        receive(&mut inbox);
+        assert_eq!(lane.credit().free_messages(), 6400);
+    }
+
+    #[test]
+    fn many_producers_keep_their_order_and_the_sum() {
+        const EACH: u32 = 20_000;
+        let (lane, mut inbox) = lane(5000, 1 << 20);
+        let mut next = [0; 3];
+        std::thread::scope(|scope| {
+            for who in 0..next.len() {
+                let mut producer = lane.producer(Arc::new(Origin::named("s")));
+                scope.spawn(move || {
+                    for number in 0..EACH {
+                        let text = format!("{who} {number}");
+                        while post(&mut producer, text.as_bytes()) == Err(Refused::NoCredit) {
+                            producer.before_wait();
+                            producer.lane().credit().wait(None);
+                        }
+                        if number % 100 == 99 {
+                            producer.close_batch();
+                        }
+                    }
+                });
+            }
+            while next.iter().any(|count| *count < EACH) {
+                inbox.wait(None);
+                for text in receive(&mut inbox) {
+                    let text = String::from_utf8(text).unwrap();
+                    let (who, number) = text.split_once(' ').unwrap();
+                    let expected = &mut next[who.parse::<usize>().unwrap()];
+                    assert_eq!(number.parse::<u32>().unwrap(), *expected);
+                    *expected += 1;
+                }
+            }
+        });
+        let totals = lane.counters().totals();
+        assert_eq!(totals.posted, 3 * u64::from(EACH));
+        assert_eq!(totals.posted, totals.delivered + totals.dropped_total() + totals.in_flight);
+        assert_eq!((totals.in_flight, lane.credit().free_messages()), (0, 5000));
+        assert_eq!(lane.credit().free_bytes(), 1 << 20);
+    }
+}

@@ -1,0 +1,51 @@
+//! State that the GIL guards: [`GilCell`].
+
+use std::cell::{Cell, UnsafeCell};
+
+use pyo3::prelude::*;
+
+/// A value that is touched only by the thread that is attached to the interpreter.
+///
+/// Free-threaded builds of CPython have no such thread; the module declares that it uses the GIL, so
+/// they turn it on.
+#[derive(Debug, Default)]
+pub struct GilCell<T> {
+    value: UnsafeCell<T>,
+    borrowed: Cell<bool>,
+}
+
+// SAFETY: both fields are touched only in `with`, which is given proof that this thread holds the GIL.
+unsafe impl<T: Send> Sync for GilCell<T> {}
+
+impl<T> GilCell<T> {
+    /// A cell with `value` in it.
+    pub const fn new(value: T) -> Self {
+        Self { value: UnsafeCell::new(value), borrowed: Cell::new(false) }
+    }
+
+    /// Calls `work` with the value. `work` must not run Python code that could come back here: letting
+    /// go of objects of unknown type, comparing, formatting.
+    ///
+    /// # Panics
+    /// When `work` comes back here all the same. pyo3 makes an exception of it.
+    #[inline]
+    pub fn with<R>(&self, _py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
+        assert!(!self.borrowed.replace(true), "used while it is being used");
+        let _reset = Reset(&self.borrowed);
+        // SAFETY: the GIL is held, and `borrowed` says that no other reference is out on this thread.
+        work(unsafe { &mut *self.value.get() })
+    }
+
+    /// The value, when nobody else can reach the cell.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+}
+
+struct Reset<'a>(&'a Cell<bool>);
+
+impl Drop for Reset<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}

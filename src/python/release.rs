@@ -1,0 +1,74 @@
+//! Where Python objects that the engine viewed are let go.
+//!
+//! Threads of the engine never attach to Python, so a batch that is done puts its segments on a list.
+//! They are dropped under the GIL, in groups: by the next post of a source that opens a batch
+//! ([`drain_some`]), or, when nobody posts, by the reaper, a Python thread that looks every
+//! [`REAP_EVERY`].
+
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use crossbeam::queue::SegQueue;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::message::{Foreign, Release, Segment};
+
+/// How long an object may stay on the list when no post comes.
+pub const REAP_EVERY: Duration = Duration::from_millis(100);
+/// How many batches' segments one post drops.
+const GROUPS_PER_POST: usize = 4;
+
+static LIST: SegQueue<Vec<Segment>> = SegQueue::new();
+
+/// The [`Release`] of batches with Python objects: puts them on the list.
+#[derive(Debug, Default)]
+pub struct UnderGil;
+
+impl Release for UnderGil {
+    fn release(&self, segments: Vec<Segment>) {
+        LIST.push(segments);
+    }
+}
+
+/// Keeps `object` as the owner of memory that the engine views. Its batch must have [`UnderGil`].
+#[inline]
+pub fn keep(object: &Bound<'_, PyAny>) -> Foreign {
+    let owned = object.clone().into_ptr();
+    // SAFETY: `into_ptr` never gives a null pointer.
+    let owned = unsafe { NonNull::new_unchecked(owned.cast::<()>()) };
+    // SAFETY: the reference is given away, and batches with `UnderGil` drop it with the GIL held.
+    unsafe { Foreign::new(owned, let_go) }
+}
+
+unsafe fn let_go(object: NonNull<()>) {
+    // SAFETY: one reference, made by `keep`; the GIL is held (see `keep`).
+    unsafe { ffi::Py_DECREF(object.as_ptr().cast()) }
+}
+
+/// Drops a few groups, if there are any.
+#[inline]
+pub fn drain_some(py: Python<'_>) {
+    if !LIST.is_empty() {
+        drain(py, GROUPS_PER_POST);
+    }
+}
+
+/// Drops everything that is on the list now.
+pub fn drain_all(py: Python<'_>) {
+    drain(py, LIST.len());
+}
+
+fn drain(_py: Python<'_>, groups: usize) {
+    for _ in 0..groups {
+        match LIST.pop() {
+            Some(segments) => drop(segments),
+            None => break,
+        }
+    }
+}
+
+/// Whether objects are waiting to be let go.
+pub fn is_empty() -> bool {
+    LIST.is_empty()
+}
