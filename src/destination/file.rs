@@ -5,9 +5,9 @@
 //! up no other. Files are opened when something is to be written, and closed when the path has macros
 //! and nothing came for `time-reap()`, or when more would be open than the limit allows.
 //!
-//! * [`path`](self): what a message says cannot climb out of the directory that the template fixes;
-//! * [`Stage`]: many small lines in one `write`, long texts with `writev` from the batch itself;
-//! * [`Target`]: failures, rotation, and how a line is neither torn nor written twice.
+//! * `path`: what a message says cannot climb out of the directory that the template fixes;
+//! * `stage`: many small lines in one `write`, long texts with `writev` from the batch itself;
+//! * `target`: failures, rotation, and how a line is neither torn nor written twice.
 //!
 //! A rotated file (renamed, deleted) is noticed within a second of writing, and at a SIGHUP at once.
 //! A file that was truncated in place is simply written on: it is open with `O_APPEND`.
@@ -19,22 +19,23 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use rustix::process::{Resource, getrlimit};
 
 use super::{Counters, Report, ReportFn, Severity};
 use crate::flow::Delivery;
 use crate::message::Rows;
-use crate::template::{Context, Identity, Options, Template, TimeZoneUse, Zone, ZoneClock};
+use crate::template::{Context, Template, TimeZoneUse, Zone, ZoneClock};
 
 mod format;
 mod owner;
 mod path;
+mod settings;
 mod sink;
 mod stage;
 mod target;
 
 pub use format::LineFormat;
 pub use owner::{group_id, user_id};
+pub use settings::FileSettings;
 pub use sink::{Access, Opening};
 
 use format::Line;
@@ -44,66 +45,6 @@ use target::{Flushed, Target};
 
 /// While it stops, a full pipe is tried again after this long.
 const STOP_POLL: Duration = Duration::from_millis(5);
-
-/// What a file destination is to do.
-#[derive(Debug, Clone)]
-pub struct FileSettings {
-    /// The path. `/dev/stdout` and `/dev/stderr`, written without macros, are the process's own.
-    pub path: Template,
-    /// What a line looks like.
-    pub line: LineFormat,
-    /// `flags(no-multi-line)`: line breaks inside a line become spaces.
-    pub no_multi_line: bool,
-    /// How files and directories are made.
-    pub opening: Opening,
-    /// `fsync()`: whether lines are on the disk before their messages count as delivered.
-    pub fsync: bool,
-    /// `time-reap()`: how long an unused file stays open, when the path has macros. Zero is for ever.
-    pub time_reap: Duration,
-    /// `time-reopen()`: how long after a failure it is tried again.
-    pub time_reopen: Duration,
-    /// Most files open at a time.
-    pub max_open: usize,
-    /// How templates are formatted; the path takes its times in the local zone.
-    pub options: Options,
-    /// Who formats.
-    pub identity: Arc<Identity>,
-}
-
-impl FileSettings {
-    /// The settings of `file(path)` without an option.
-    pub fn new(path: Template) -> Self {
-        Self {
-            path,
-            line: LineFormat::Template(Template::file_line()),
-            no_multi_line: false,
-            opening: Opening::default(),
-            fsync: false,
-            time_reap: Duration::from_secs(60),
-            time_reopen: Duration::from_secs(60),
-            max_open: default_max_open(),
-            options: Options::default(),
-            identity: Arc::default(),
-        }
-    }
-
-    /// The settings of `stdout()` without an option.
-    ///
-    /// # Panics
-    /// Never: the path is a template without macros.
-    pub fn stdout() -> Self {
-        match Template::compile("/dev/stdout") {
-            Ok(path) => Self::new(path),
-            Err(error) => unreachable!("{error}"),
-        }
-    }
-}
-
-/// Half of what the process may have open, and 4096 at most.
-fn default_max_open() -> usize {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    (limit / 2).clamp(1, 4096) as usize
-}
 
 /// What the files of one destination share.
 struct Room {
