@@ -9,10 +9,12 @@
 //! * [`release`]: where Python objects that the engine viewed are let go, under the GIL;
 //! * [`cell`]: state that the GIL guards; [`clock`]: the time and the local offset.
 
+pub mod buffer;
 pub mod cell;
 pub mod clock;
 pub mod message;
 pub mod release;
+pub mod source;
 
 use pyo3::prelude::*;
 
@@ -20,5 +22,7 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     message::add_to(module)?;
+    source::add_to(module)?;
+    module.add_class::<buffer::Buffer>()?;
     Ok(())
 }

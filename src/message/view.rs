@@ -37,6 +37,15 @@ impl Rows {
         }
     }
 
+    /// All but the first `count` of them.
+    #[must_use]
+    pub fn after(&self, count: usize) -> Self {
+        match self {
+            Self::Range(range) => Self::Range(range.end.min(range.start + count as u32)..range.end),
+            Self::List(list) => Self::List(Arc::from(&list[count.min(list.len())..])),
+        }
+    }
+
     /// The row at `index` among them.
     ///
     /// # Panics

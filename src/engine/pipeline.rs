@@ -1,0 +1,280 @@
+//! One configuration, running: lanes, workers and destinations.
+//!
+//! # Life
+//! [`Pipeline::build`] makes everything and touches nothing outside the process; [`Pipeline::start`] starts
+//! the threads. To end it, whoever hosts the sources stops them and closes their lanes; then
+//! [`Pipeline::drain`] lets the workers and after them the destinations finish what is on its way, within
+//! a bound. What could not be written by then is counted as dropped, and reported by number.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender as Notify, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::graph::Graph;
+use super::log::Log;
+use super::output::{self, Orders};
+use super::queue::{Queue, Shared};
+use super::settings;
+use super::stats::{DestinationStats, SourceStats, Stats};
+use super::worker::{self, Routes};
+use crate::config::{Config, Diagnostic, IdentifiedSource, SourceDriver};
+use crate::destination::{Counters, FileDestination};
+use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
+use crate::message::{Origin, Pool, Release};
+
+/// A source of the pipeline, for its host.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// The driver, with its id and options.
+    pub driver: IdentifiedSource,
+    /// Its way into the engine.
+    pub lane: Arc<Lane>,
+    /// What its messages have in common.
+    pub origin: Arc<Origin>,
+}
+
+struct Output {
+    id: String,
+    counters: Arc<Counters>,
+    shared: Arc<Shared>,
+    orders: Arc<Orders>,
+    queue: Queue,
+}
+
+/// The threads of one configuration.
+pub struct Pipeline {
+    inputs: Vec<Input>,
+    outputs: Vec<Output>,
+    workers: Vec<Sender<Parcel>>,
+    stopping: Arc<AtomicBool>,
+    log: Log,
+    pending: Mutex<Option<Pending>>,
+    ended: Mutex<Ended>,
+}
+
+/// What [`Pipeline::start`] sets going.
+struct Pending {
+    routes: Arc<Routes>,
+    inboxes: Vec<Inbox<Parcel>>,
+    drivers: Vec<(FileDestination, Inbox<Delivery>)>,
+}
+
+/// Who says that a thread has ended.
+struct Ended {
+    worker: (Notify<()>, Receiver<()>),
+    output: (Notify<(usize, u64)>, Receiver<(usize, u64)>),
+}
+
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("inputs", &self.inputs.len())
+            .field("outputs", &self.outputs.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pipeline {
+    /// Builds what `config` describes. `release` takes the foreign memory of sources.
+    ///
+    /// # Errors
+    /// Options that can only be checked here: unknown time zones, users and groups.
+    pub fn build(
+        config: &Config,
+        log: &Log,
+        pool: &Arc<Pool>,
+        release: &Arc<dyn Release>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let graph = Graph::new(config);
+        let mut errors = Vec::new();
+        let mut outputs = Vec::new();
+        let mut drivers = Vec::new();
+        for to in &graph.destinations {
+            let settings = match settings::destination(config, to) {
+                Ok(settings) => settings,
+                Err(error) => {
+                    errors.push(error);
+                    continue;
+                }
+            };
+            let (inbox, counters, shared) = (Inbox::new(), Arc::<Counters>::default(), Arc::<Shared>::default());
+            let fifo_size = settings::fifo_size(config, to);
+            let queue = Queue::new(inbox.sender(), Arc::clone(&counters), Arc::clone(&shared), fifo_size);
+            let driver = FileDestination::new(settings, Arc::clone(&counters), reporter(log, &to.id));
+            outputs.push(Output { id: to.id.clone(), counters, shared, orders: Arc::default(), queue });
+            drivers.push((driver, inbox));
+        }
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let inboxes: Vec<_> = (0..graph.sources.len().min(cores)).map(|_| Inbox::new()).collect();
+        let mut inputs = Vec::new();
+        for (index, (statement, driver)) in graph.sources.iter().enumerate() {
+            let origin = settings::origin(config, statement, driver, release);
+            let (window, bytes) = settings::credit(driver);
+            let inbox = inboxes[index % inboxes.len()].sender();
+            let credit = Arc::new(Credit::new(window, bytes));
+            let lane = Lane::new(index, inbox, credit, Arc::default(), Arc::clone(pool));
+            inputs.push(Input { driver: (*driver).clone(), lane, origin: Arc::new(origin) });
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let queues = outputs.iter().map(|output| output.queue.clone()).collect();
+        let routes = Arc::new(Routes { queues, branches: graph.branches });
+        Ok(Self {
+            inputs,
+            outputs,
+            workers: inboxes.iter().map(Inbox::sender).collect(),
+            stopping: Arc::default(),
+            log: log.clone(),
+            pending: Mutex::new(Some(Pending { routes, inboxes, drivers })),
+            ended: Mutex::new(Ended { worker: channel(), output: channel() }),
+        })
+    }
+
+    /// The sources, for their host.
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    /// Starts the threads, and lets the `internal()` sources have the log.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub fn start(&self) -> std::io::Result<()> {
+        let Some(pending) = lock(&self.pending).take() else { return Ok(()) };
+        let ended = lock(&self.ended);
+        for (index, (driver, inbox)) in pending.drivers.into_iter().enumerate() {
+            let output = &self.outputs[index];
+            let (shared, orders) = (Arc::clone(&output.shared), Arc::clone(&output.orders));
+            let done = ended.output.0.clone();
+            let name = format!("to:{}", output.id);
+            thread::Builder::new().name(name).spawn(move || {
+                let lost = output::run(driver, inbox, &shared, &orders);
+                // The receiver is gone only when nobody waits any more.
+                let _ = done.send((index, lost));
+            })?;
+        }
+        for (index, inbox) in pending.inboxes.into_iter().enumerate() {
+            let (routes, stopping) = (Arc::clone(&pending.routes), Arc::clone(&self.stopping));
+            let done = ended.worker.0.clone();
+            thread::Builder::new().name(format!("worker:{index}")).spawn(move || {
+                worker::run(inbox, &routes, &stopping);
+                let _ = done.send(());
+            })?;
+        }
+        drop(ended);
+        let internal = self.inputs.iter().filter(|input| matches!(input.driver.driver, SourceDriver::Internal(_)));
+        self.log.set_internal(internal.map(|input| input.lane.producer(Arc::clone(&input.origin))).collect());
+        Ok(())
+    }
+
+    /// Opens the files of all destinations anew.
+    pub fn reopen(&self) {
+        for output in &self.outputs {
+            output.orders.reopen.store(true, Ordering::Release);
+            output.queue.wake();
+        }
+    }
+
+    /// Lets everything that is on its way arrive, and ends the threads; at most `within`, after which
+    /// what is left is given up. Every lane must be closed by its host. Returns how many messages
+    /// could not be written.
+    pub fn drain(&self, within: Duration) -> u64 {
+        let deadline = Instant::now() + within;
+        self.log.set_internal(Vec::new());
+        for input in &self.inputs {
+            input.lane.close();
+        }
+        if lock(&self.pending).take().is_some() {
+            return 0;
+        }
+        let ended = lock(&self.ended);
+        self.stopping.store(true, Ordering::Release);
+        for worker in &self.workers {
+            worker.wake();
+        }
+        for _ in &self.workers {
+            if ended.worker.1.recv_timeout(left(deadline)).is_err() {
+                self.log.error("a worker did not end in time");
+            }
+        }
+        for output in &self.outputs {
+            let milliseconds = left(deadline).as_millis() as u64;
+            output.orders.stop_within_ms.store(milliseconds, Ordering::Relaxed);
+            output.orders.stop.store(true, Ordering::Release);
+            output.queue.wake();
+        }
+        self.await_outputs(&ended.output.1, deadline)
+    }
+
+    fn await_outputs(&self, ended: &Receiver<(usize, u64)>, deadline: Instant) -> u64 {
+        let mut lost = 0;
+        let mut waiting: Vec<_> = (0..self.outputs.len()).collect();
+        while !waiting.is_empty() {
+            // The thread keeps to the deadline by itself unless a system call holds it.
+            match ended.recv_timeout(left(deadline) + Duration::from_secs(1)) {
+                Ok((index, unwritten)) => {
+                    waiting.retain(|other| *other != index);
+                    lost += unwritten;
+                    if unwritten > 0 {
+                        let id = &self.outputs[index].id;
+                        self.log.error(&format!("destination {id}: {unwritten} messages could not be written before the stop"));
+                    }
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    for index in waiting.drain(..) {
+                        let output = &self.outputs[index];
+                        let queued = output.counters.queued.load(Ordering::Relaxed);
+                        lost += queued;
+                        self.log.error(&format!("destination {}: it is stuck in a write; {queued} messages are given up", output.id));
+                    }
+                }
+            }
+        }
+        lost
+    }
+
+    /// What was counted up to now.
+    pub fn stats(&self) -> Stats {
+        let source = |input: &Input| {
+            let credit = input.lane.credit();
+            SourceStats {
+                id: input.driver.id.clone(),
+                totals: input.lane.counters().totals(),
+                window: credit.window(),
+                free: credit.free_messages(),
+                suspensions: credit.suspensions(),
+            }
+        };
+        let destination = |output: &Output| {
+            let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Acquire);
+            let counters = &output.counters;
+            let (delivered, lost, in_flight) = (read(&counters.delivered), read(&counters.lost), read(&counters.queued));
+            let dropped = lost + read(&output.shared.dropped);
+            DestinationStats {
+                id: output.id.clone(),
+                posted: delivered + dropped + in_flight,
+                delivered,
+                dropped,
+                in_flight,
+                bytes: read(&counters.bytes),
+                errors: read(&counters.errors),
+                suspended: output.shared.suspended.load(Ordering::Relaxed),
+            }
+        };
+        Stats {
+            sources: self.inputs.iter().map(source).collect(),
+            destinations: self.outputs.iter().map(destination).collect(),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
