@@ -12,7 +12,7 @@
 //!
 //! The content of `python { }` and of `block … { }` is not replaced and not cut into tokens: it is one
 //! [`TokenKind::Code`].
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -156,11 +156,11 @@ impl Lexer<'_> {
             start: (start + at.start) as u32,
             end: (start + at.end) as u32,
         };
-        let mut unknown = Vec::new();
+        let mut unknown = HashSet::new();
         let (pieces, error) = backtick::expand(line, *quote, |name| {
             let define = defines.get(&name.replace('_', "-")).cloned();
             define.or_else(|| environment.variables.get(name).cloned()).unwrap_or_else(|| {
-                unknown.push(name.to_owned());
+                unknown.insert(name.to_owned());
                 String::new()
             })
         });
