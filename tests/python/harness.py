@@ -78,7 +78,9 @@ class Output:
 class Engine:
     """One `inrush run` process."""
 
-    def __init__(self, directory: Path, conf: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, directory: Path, conf: Path, *arguments: str, env: dict[str, str] | None = None
+    ) -> None:
         self.directory = directory
         self.stopped = False
         self.process = subprocess.Popen(
@@ -106,7 +108,9 @@ class Engine:
             while (found := re.search(pattern, "\n".join(output.lines))) is None:
                 if output.ended or not output.changed.wait(until - time.monotonic()):
                     break
-        assert found is not None, f"no {pattern!r} in {'stdout' if output is self.stdout else 'stderr'}: {self.report()}"
+        assert found is not None, (
+            f"no {pattern!r} in {'stdout' if output is self.stdout else 'stderr'}: {self.report()}"
+        )
         return found
 
     def wait_started(self) -> None:

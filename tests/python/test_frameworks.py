@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from conftest import StartEngine
 from harness import PATIENCE, Engine, connected, example, read_lines
 
@@ -52,7 +53,9 @@ def test_flask_posts_a_message_a_line(engine: StartEngine) -> None:
         thread.join(PATIENCE)
     assert answers == [(200, None, b"50 taken\n")] * requests
     lines = running.wait_lines("flask.log", requests * each)
-    assert sorted(lines) == sorted(b"%d %d" % (number, line) for number in range(requests) for line in range(each))
+    assert sorted(lines) == sorted(
+        b"%d %d" % (number, line) for number in range(requests) for line in range(each)
+    )
     totals = running.stop()
     assert totals.posted == totals.delivered == requests * each
 
@@ -115,8 +118,12 @@ def test_line_server_waits_for_its_destination(engine: StartEngine, name: str) -
         (running.directory / "gone").mkdir()
         lines = running.wait_lines(f"gone/{name}.log", count + 100)
         sender.join(PATIENCE)
-    assert [line for line in lines if line.startswith(b"first")] == [b"first %d" % number for number in range(count)]
-    assert [line for line in lines if line.startswith(b"second")] == [b"second %d" % number for number in range(100)]
+    assert [line for line in lines if line.startswith(b"first")] == [
+        b"first %d" % number for number in range(count)
+    ]
+    assert [line for line in lines if line.startswith(b"second")] == [
+        b"second %d" % number for number in range(100)
+    ]
     totals = running.stop()
     assert totals.posted == totals.delivered == count + 100
 
