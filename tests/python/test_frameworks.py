@@ -109,9 +109,8 @@ def test_line_server_waits_for_its_destination(engine: StartEngine, name: str) -
     running = engine(held_back(name))
     count = 5000
     with connected(running.wait_listening()) as first, connected(running.wait_listening()) as second:
-        sender = threading.Thread(
-            target=lambda: [first.sendall(b"first %d\n" % number) for number in range(count)], daemon=True
-        )
+        numbered = b"".join(b"first %d\n" % number for number in range(count))
+        sender = threading.Thread(target=first.sendall, args=(numbered,), daemon=True)
         sender.start()
         second.sendall(b"".join(b"second %d\n" % number for number in range(100)))
         running.wait_log("gone")  # the engine says what it cannot open
