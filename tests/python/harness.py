@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -260,9 +261,7 @@ def connected(address: tuple[str, int]) -> Iterator[socket.socket]:
 
 def source(body: str, *, driver: str = "", log: str = "", head: str = "") -> str:
     """A configuration with one Python source `s_test` of class `Source`, whose methods are `body`, into `out.log`."""
-    lines = body.strip("\n").split("\n")
-    indent = len(lines[0]) - len(lines[0].lstrip())
-    methods = "\n".join("    " + line[indent:] if line.strip() else "" for line in lines)
+    methods = textwrap.indent(textwrap.dedent(body.strip("\n")), "    ")
     return f"""@version: current
 {head}
 python {{
@@ -287,11 +286,6 @@ def request_exit(self):
 GONE = "options { time-reopen(1); };"
 
 
-def methods(*parts: str) -> str:
-    """Bodies of methods, put together."""
-    return "\n".join(part.strip("\n") for part in parts)
-
-
 def gone(conf: str) -> str:
     """The same configuration with a destination whose directory is missing."""
     assert '"out.log"' in conf
@@ -299,15 +293,8 @@ def gone(conf: str) -> str:
 
 
 def source_that(run: str, *others: str, **options: str) -> str:
-    """A source whose run() does something, prints `done` and waits for its end."""
-    body = "\n".join("    " + line for line in run.strip("\n").split("\n"))
-    init = "exiting = threading.Event()\n"
-    return source(
-        methods(
-            init,
-            f"def run(self):\n{body}\n    print('done', flush=True)\n    self.exiting.wait()",
-            EXIT,
-            *others,
-        ),
-        **options,
-    )
+    """A source whose run() does something, prints `done` and waits for its end; `others` are further methods."""
+    body = textwrap.indent(textwrap.dedent(run.strip("\n")), "    ")
+    own = f"def run(self):\n{body}\n    print('done', flush=True)\n    self.exiting.wait()"
+    parts = ["exiting = threading.Event()", own, EXIT, *others]
+    return source("\n\n".join(textwrap.dedent(part.strip("\n")) for part in parts), **options)
