@@ -10,7 +10,9 @@ def main() -> int:
 
     # Before any configuration is read: whatever a source's modules log while they are imported is internal() messages already.
     setup_logging()
-    return _native.main(sys.argv)
+    # What a source's modules see is the program's name alone: the arguments are the engine's.
+    argv, sys.argv = sys.argv, sys.argv[:1]
+    return _native.main(argv)
 
 
 if __name__ == "__main__":

@@ -247,9 +247,8 @@ class LogSource:
     def wait_until_writable(self, timeout: float | None = None) -> bool:
         """Waits until there is credit, at most `timeout` seconds, with the GIL released; whether there is. Exit ends the wait."""
 
-    @property
-    def exit_requested(self) -> bool:
-        """Whether the engine wants `run()` to return."""
+    exit_requested: bool
+    """Whether the engine wants `run()` to return. Made by the engine; a class may have an attribute of its own of this name."""
 
     def sleep(self, seconds: float) -> bool:
         """Sleeps, with the GIL released, and wakes up at once when exit is requested. True when it slept the whole time."""
