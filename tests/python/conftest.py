@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from harness import PATIENCE, Engine, free_port, read_lines
+from harness import PATIENCE, Delivered, Engine, RunSource, StartEngine, free_port, read_lines
 
 # Two profiles: the fast one is for every run, the slow one for a search at leisure (HYPOTHESIS_PROFILE=slow).
 settings.register_profile("fast", max_examples=100, deadline=None)
 settings.register_profile("slow", max_examples=10_000, deadline=None)
 settings.load_profile("fast")
-
-StartEngine = Callable[..., Engine]
-RunSource = Callable[..., list[str]]
-Delivered = Callable[[], list[bytes]]
 
 
 @pytest.fixture

@@ -198,6 +198,12 @@ class Engine:
             self.process.stderr.close()
 
 
+# What the fixtures of conftest.py give to a test.
+StartEngine = Callable[..., Engine]
+RunSource = Callable[..., list[str]]
+Delivered = Callable[[], list[bytes]]
+
+
 def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
     """This process's environment without what would change how the engine behaves."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}

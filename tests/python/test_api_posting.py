@@ -6,8 +6,7 @@ import signal
 
 import pytest
 
-from conftest import Delivered, RunSource, StartEngine
-from harness import read_lines, source, source_that
+from harness import Delivered, RunSource, StartEngine, read_lines, source, source_that
 
 
 class TestPosting:

@@ -10,8 +10,7 @@ import signal
 
 import pytest
 
-from conftest import Delivered, RunSource, StartEngine
-from harness import GONE, gone, source, source_that
+from harness import GONE, Delivered, RunSource, StartEngine, gone, source, source_that
 
 
 class TestLifeCycle:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Delivered, StartEngine
-from harness import inrush, read_lines, source, source_that
+from harness import Delivered, StartEngine, inrush, read_lines, source, source_that
 
 CALLBACKS = ["__init__(self)", "init(self, options)", "request_exit(self)", "deinit(self)"]
 RAISED = {

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 import inrush
-from conftest import StartEngine
-from harness import EXAMPLES, PATIENCE, environment, read_lines, source_that
+from harness import EXAMPLES, PATIENCE, StartEngine, environment, read_lines, source_that
 from harness import inrush as command
 
 IDLE = source_that("pass")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from conftest import StartEngine
-from harness import example, read_lines
+from harness import StartEngine, example, read_lines
 
 
 def test_sample_runs_unchanged(engine: StartEngine) -> None:

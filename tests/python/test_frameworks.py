@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import StartEngine
-from harness import PATIENCE, Engine, connected, example, read_lines
+from harness import PATIENCE, Engine, StartEngine, connected, example, read_lines
 
 LINE_SERVERS = ["twisted", "asyncio"]
 

@@ -15,8 +15,7 @@ import pytest
 import _syslogng
 import inrush
 import syslogng
-from conftest import RunSource
-from harness import PATIENCE, source_that
+from harness import PATIENCE, RunSource, source_that
 
 TOP = {
     "BatchedAckTracker",

@@ -13,8 +13,7 @@ import threading
 
 import pytest
 
-from conftest import StartEngine
-from harness import PATIENCE, connected, example
+from harness import PATIENCE, StartEngine, connected, example
 
 RFC5424 = b"<13>1 2026-03-01T12:00:00.000000+00:00 myhost app 42 ID1 - %s"
 
