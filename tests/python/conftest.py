@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from harness import PATIENCE, Delivered, Engine, RunSource, StartEngine, free_po
 # Two profiles: the fast one is for every run, the slow one for a search at leisure (HYPOTHESIS_PROFILE=slow).
 settings.register_profile("fast", max_examples=100, deadline=None)
 settings.register_profile("slow", max_examples=10_000, deadline=None)
-settings.load_profile("fast")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 
 @pytest.fixture
