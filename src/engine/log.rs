@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Zoned;
 
-use crate::flow::{Producer, Refused};
+use crate::flow::{Lane, Producer};
 use crate::message::{Need, Stamp};
 
 /// How grave a message is, in syslog's own terms (RFC 5424, section 6.2.1), and `trace` below them.
@@ -85,8 +85,14 @@ impl Log {
     }
 
     /// Sends every later message also to these `internal()` sources.
-    pub fn set_internal(&self, producers: Vec<Producer>) {
-        *self.internal() = producers;
+    pub fn add_internal(&self, producers: impl IntoIterator<Item = Producer>) {
+        self.internal().extend(producers);
+    }
+
+    /// Sends nothing any more to the `internal()` sources whose lanes are `lanes`.
+    pub fn forget_internal(&self, lanes: &[Arc<Lane>]) {
+        let is_one = |producer: &Producer| lanes.iter().any(|lane| Arc::ptr_eq(lane, producer.lane()));
+        self.internal().retain(|producer| !is_one(producer));
     }
 
     fn internal(&self) -> std::sync::MutexGuard<'_, Vec<Producer>> {
@@ -167,7 +173,7 @@ fn post(producer: &mut Producer, level: LogLevel, text: &str) {
         row.stamps(stamp, unix_micros);
         row.pri(FACILITY_SYSLOG * 8 + (level as u16).min(7));
     });
-    if let Err(Refused::NoCredit | Refused::TooLarge | Refused::Closed) = posted {
+    if posted.is_err() {
         producer.lane().counters().count_refused(1);
     }
 }

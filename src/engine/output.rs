@@ -13,7 +13,9 @@ use crate::flow::{Delivery, Inbox};
 pub struct Orders {
     /// Open the files anew.
     pub reopen: AtomicBool,
-    /// Write what is there, then end.
+    /// Write what is there, however long it takes, then end.
+    pub retire: AtomicBool,
+    /// Write what is there as far as time allows, then end.
     pub stop: AtomicBool,
     /// How many milliseconds the end may take.
     pub stop_within_ms: AtomicU64,
@@ -35,6 +37,9 @@ pub fn run(mut driver: FileDestination, mut inbox: Inbox<Delivery>, shared: &Arc
             driver.reopen();
         }
         driver.flush(Instant::now());
+        if orders.retire.load(Ordering::Acquire) && inbox.is_empty() && driver.is_idle() {
+            return driver.stop(Instant::now());
+        }
         let suspended = driver.is_suspended();
         shared.suspended.store(suspended, Ordering::Relaxed);
         inbox.wait(driver.next_deadline());

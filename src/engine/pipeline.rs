@@ -7,7 +7,7 @@
 //! a bound. What could not be written by then is counted as dropped, and reported by number.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender as Notify, channel};
+use std::sync::mpsc::{Receiver, Sender as Notify, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,6 +23,9 @@ use crate::config::{Config, Diagnostic, IdentifiedSource, SourceDriver};
 use crate::destination::{Counters, FileDestination};
 use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
 use crate::message::{Origin, Pool, Release};
+
+/// How long workers may take to send on what they have: they never wait for a destination.
+const RETIRE_WORKERS: Duration = Duration::from_secs(5);
 
 /// A source of the pipeline, for its host.
 #[derive(Debug, Clone)]
@@ -61,10 +64,13 @@ struct Pending {
     drivers: Vec<(FileDestination, Inbox<Delivery>)>,
 }
 
-/// Who says that a thread has ended.
+/// Which threads have ended, and who says so.
 struct Ended {
     worker: (Notify<()>, Receiver<()>),
+    workers: usize,
     output: (Notify<(usize, u64)>, Receiver<(usize, u64)>),
+    /// For each destination that has ended, the messages that it could not write.
+    outputs: Vec<Option<u64>>,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -122,6 +128,7 @@ impl Pipeline {
         }
         let queues = outputs.iter().map(|output| output.queue.clone()).collect();
         let routes = Arc::new(Routes { queues, branches: graph.branches });
+        let ended = Ended { worker: channel(), workers: 0, output: channel(), outputs: vec![None; outputs.len()] };
         Ok(Self {
             inputs,
             outputs,
@@ -129,7 +136,7 @@ impl Pipeline {
             stopping: Arc::default(),
             log: log.clone(),
             pending: Mutex::new(Some(Pending { routes, inboxes, drivers })),
-            ended: Mutex::new(Ended { worker: channel(), output: channel() }),
+            ended: Mutex::new(ended),
         })
     }
 
@@ -166,7 +173,7 @@ impl Pipeline {
         }
         drop(ended);
         let internal = self.inputs.iter().filter(|input| matches!(input.driver.driver, SourceDriver::Internal(_)));
-        self.log.set_internal(internal.map(|input| input.lane.producer(Arc::clone(&input.origin))).collect());
+        self.log.add_internal(internal.map(|input| input.lane.producer(Arc::clone(&input.origin))));
         Ok(())
     }
 
@@ -178,27 +185,31 @@ impl Pipeline {
         }
     }
 
+    /// Lets everything that is on its way arrive, in the background and without a bound in time; then the
+    /// threads end ([`Pipeline::is_finished`]). Every source must have been stopped by its host.
+    pub fn retire(&self) {
+        if self.end_workers(Instant::now() + RETIRE_WORKERS) {
+            for output in &self.outputs {
+                output.orders.retire.store(true, Ordering::Release);
+                output.queue.wake();
+            }
+        }
+    }
+
+    /// Whether its threads have ended.
+    pub fn is_finished(&self) -> bool {
+        let mut ended = lock(&self.ended);
+        self.collect(&mut ended, Instant::now());
+        ended.outputs.iter().all(Option::is_some)
+    }
+
     /// Lets everything that is on its way arrive, and ends the threads; at most `within`, after which
-    /// what is left is given up. Every lane must be closed by its host. Returns how many messages
-    /// could not be written.
+    /// what is left is given up. Every source must have been stopped by its host. Returns how many
+    /// messages could not be written.
     pub fn drain(&self, within: Duration) -> u64 {
         let deadline = Instant::now() + within;
-        self.log.set_internal(Vec::new());
-        for input in &self.inputs {
-            input.lane.close();
-        }
-        if lock(&self.pending).take().is_some() {
+        if !self.end_workers(deadline) {
             return 0;
-        }
-        let ended = lock(&self.ended);
-        self.stopping.store(true, Ordering::Release);
-        for worker in &self.workers {
-            worker.wake();
-        }
-        for _ in &self.workers {
-            if ended.worker.1.recv_timeout(left(deadline)).is_err() {
-                self.log.error("a worker did not end in time");
-            }
         }
         for output in &self.outputs {
             let milliseconds = left(deadline).as_millis() as u64;
@@ -206,34 +217,59 @@ impl Pipeline {
             output.orders.stop.store(true, Ordering::Release);
             output.queue.wake();
         }
-        self.await_outputs(&ended.output.1, deadline)
-    }
-
-    fn await_outputs(&self, ended: &Receiver<(usize, u64)>, deadline: Instant) -> u64 {
+        let mut ended = lock(&self.ended);
+        // A destination keeps to the deadline by itself, unless a system call holds it.
+        self.collect(&mut ended, deadline + Duration::from_secs(1));
         let mut lost = 0;
-        let mut waiting: Vec<_> = (0..self.outputs.len()).collect();
-        while !waiting.is_empty() {
-            // The thread keeps to the deadline by itself unless a system call holds it.
-            match ended.recv_timeout(left(deadline) + Duration::from_secs(1)) {
-                Ok((index, unwritten)) => {
-                    waiting.retain(|other| *other != index);
+        for (output, unwritten) in self.outputs.iter().zip(&ended.outputs) {
+            match unwritten {
+                Some(0) => {}
+                Some(unwritten) => {
                     lost += unwritten;
-                    if unwritten > 0 {
-                        let id = &self.outputs[index].id;
-                        self.log.error(&format!("destination {id}: {unwritten} messages could not be written before the stop"));
-                    }
+                    let text = format!("{unwritten} messages could not be written before the stop");
+                    self.log.error(&format!("destination {}: {text}", output.id));
                 }
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    for index in waiting.drain(..) {
-                        let output = &self.outputs[index];
-                        let queued = output.counters.queued.load(Ordering::Relaxed);
-                        lost += queued;
-                        self.log.error(&format!("destination {}: it is stuck in a write; {queued} messages are given up", output.id));
-                    }
+                None => {
+                    let queued = output.counters.queued.load(Ordering::Relaxed);
+                    lost += queued;
+                    let text = format!("it is stuck in a write; {queued} messages are given up");
+                    self.log.error(&format!("destination {}: {text}", output.id));
                 }
             }
         }
         lost
+    }
+
+    /// Ends the workers when they have sent on what they had; false when they were never started.
+    fn end_workers(&self, deadline: Instant) -> bool {
+        self.log.forget_internal(&self.inputs.iter().map(|input| Arc::clone(&input.lane)).collect::<Vec<_>>());
+        for input in &self.inputs {
+            input.lane.close();
+        }
+        if lock(&self.pending).take().is_some() {
+            return false;
+        }
+        self.stopping.store(true, Ordering::Release);
+        for worker in &self.workers {
+            worker.wake();
+        }
+        let mut ended = lock(&self.ended);
+        while ended.workers < self.workers.len() {
+            if ended.worker.1.recv_timeout(left(deadline)).is_err() {
+                self.log.error("a worker did not end in time");
+                break;
+            }
+            ended.workers += 1;
+        }
+        true
+    }
+
+    /// Takes down which destinations have ended, waiting for the others until `deadline`.
+    fn collect(&self, ended: &mut Ended, deadline: Instant) {
+        while ended.outputs.iter().any(Option::is_none) {
+            let Ok((index, unwritten)) = ended.output.1.recv_timeout(left(deadline)) else { return };
+            ended.outputs[index] = Some(unwritten);
+        }
     }
 
     /// What was counted up to now.
@@ -246,6 +282,7 @@ impl Pipeline {
                 window: credit.window(),
                 free: credit.free_messages(),
                 suspensions: credit.suspensions(),
+                is_waiting: credit.is_waited_for(),
             }
         };
         let destination = |output: &Output| {
@@ -273,6 +310,15 @@ impl Pipeline {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a destination reports goes to the log under its name.
+fn reporter(log: &Log, id: &str) -> Arc<dyn Fn(Report) + Send + Sync> {
+    let (log, id) = (log.clone(), id.to_owned());
+    Arc::new(move |report: Report| {
+        let level = if report.is_failure() { LogLevel::Error } else { LogLevel::Notice };
+        log.log(level, &format!("destination {id}: {report}"));
+    })
 }
 
 fn left(deadline: Instant) -> Duration {

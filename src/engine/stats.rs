@@ -21,6 +21,8 @@ pub struct SourceStats {
     pub free: i64,
     /// How often a post found no credit.
     pub suspensions: u64,
+    /// Whether a post waits for credit at this moment.
+    pub is_waiting: bool,
 }
 
 /// One destination at one moment.
@@ -85,6 +87,29 @@ impl DestinationStats {
 }
 
 impl Stats {
+    /// Adds what `other` counted, of the same drivers to the same entries.
+    pub fn add(&mut self, other: &Self) {
+        for source in &other.sources {
+            match self.sources.iter_mut().find(|known| known.id == source.id) {
+                Some(known) => known.totals.add(&source.totals),
+                None => self.sources.push(source.clone()),
+            }
+        }
+        for to in &other.destinations {
+            match self.destinations.iter_mut().find(|known| known.id == to.id) {
+                Some(known) => {
+                    known.posted += to.posted;
+                    known.delivered += to.delivered;
+                    known.dropped += to.dropped;
+                    known.in_flight += to.in_flight;
+                    known.bytes += to.bytes;
+                    known.errors += to.errors;
+                }
+                None => self.destinations.push(to.clone()),
+            }
+        }
+    }
+
     /// All sources together.
     pub fn posted(&self) -> u64 {
         self.sources.iter().map(|source| source.totals.posted).sum()

@@ -38,6 +38,13 @@ impl Blocks {
         Ok(Self { module: module.unbind() })
     }
 
+    /// Makes the module importable as `_syslogng_main`.
+    pub fn install(&self, py: Python<'_>) {
+        let modules = py.import("sys").and_then(|sys| sys.getattr("modules"));
+        // Without `sys.modules` nothing can be imported at all, and nothing is missed.
+        let _ = modules.and_then(|modules| modules.set_item("_syslogng_main", &self.module));
+    }
+
     /// The class that `options` name: a name of the blocks, or one with dots, which is imported.
     ///
     /// # Errors

@@ -88,7 +88,7 @@ impl Exit {
 }
 
 /// The base of server-style sources.
-#[pyclass(module = "syslogng", subclass, frozen, dict, weakref)]
+#[pyclass(module = "syslogng", subclass, frozen)]
 pub struct LogSource {
     attached: OnceLock<Arc<Attachment>>,
     auto_close_batches: GilCell<bool>,
