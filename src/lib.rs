@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod config;
+pub mod destination;
 pub mod flow;
 pub mod message;
 #[cfg(feature = "python")]

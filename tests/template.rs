@@ -21,7 +21,7 @@ type Pairs<'a> = &'a [(FieldName, &'a str, &'a str)];
 fn batch_of(origin: Origin, text: &[u8], pairs: Pairs<'_>, stamp: Stamp) -> Batch {
     let (origin, pool) = (Arc::new(origin), Arc::new(Pool::new()));
     let mut writer = Writer::open(&origin, &pool, Need::default());
-    let mut row = writer.row(Need { bytes: 4096, fields: 64, segments: 0 }).unwrap();
+    let mut row = writer.row(Need { bytes: 4096, fields: 64, segments: 0, viewed: 0 }).unwrap();
     row.payload_copy(text);
     for (id, name, value) in pairs {
         row.field(*id, Text::Copy(name.as_bytes()), ValueType::String, Text::Copy(value.as_bytes()));
