@@ -117,7 +117,8 @@ impl<'c> Builder<'c> {
     }
 
     fn begins_inside(&self, path: &'c LogPath, name: &str) -> bool {
-        let mut inner = path.items.iter().filter_map(|item| if let LogItem::Log(log) = item { Some(log) } else { None });
+        let mut inner =
+            path.items.iter().filter_map(|item| if let LogItem::Log(log) = item { Some(log) } else { None });
         inner.any(|inner| self.begins(inner, name) || self.begins_inside(inner, name))
     }
 

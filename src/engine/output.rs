@@ -23,7 +23,12 @@ pub struct Orders {
 
 /// Runs `driver` on what comes into `inbox` until it is ordered to stop; returns how many messages it
 /// could not write by then.
-pub fn run(mut driver: FileDestination, mut inbox: Inbox<Delivery>, shared: &Arc<Shared>, orders: &Orders) -> u64 {
+pub fn run(
+    mut driver: FileDestination,
+    mut inbox: Inbox<Delivery>,
+    shared: &Arc<Shared>,
+    orders: &Orders,
+) -> u64 {
     loop {
         let stopping = orders.stop.load(Ordering::Acquire);
         while let Some(delivery) = inbox.try_recv() {
@@ -42,6 +47,9 @@ pub fn run(mut driver: FileDestination, mut inbox: Inbox<Delivery>, shared: &Arc
         }
         let suspended = driver.is_suspended();
         shared.suspended.store(suspended, Ordering::Relaxed);
+        if suspended {
+            driver.let_go_of_credit();
+        }
         inbox.wait(driver.next_deadline());
     }
 }

@@ -13,14 +13,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::graph::Graph;
-use super::log::Log;
+use super::log::{Log, LogLevel};
 use super::output::{self, Orders};
 use super::queue::{Queue, Shared};
 use super::settings;
 use super::stats::{DestinationStats, SourceStats, Stats};
 use super::worker::{self, Routes};
 use crate::config::{Config, Diagnostic, IdentifiedSource, SourceDriver};
-use crate::destination::{Counters, FileDestination};
+use crate::destination::{Counters, FileDestination, Report, Severity};
 use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
 use crate::message::{Origin, Pool, Release};
 
@@ -105,7 +105,8 @@ impl Pipeline {
                     continue;
                 }
             };
-            let (inbox, counters, shared) = (Inbox::new(), Arc::<Counters>::default(), Arc::<Shared>::default());
+            let (inbox, counters, shared) =
+                (Inbox::new(), Arc::<Counters>::default(), Arc::<Shared>::default());
             let fifo_size = settings::fifo_size(config, to);
             let queue = Queue::new(inbox.sender(), Arc::clone(&counters), Arc::clone(&shared), fifo_size);
             let driver = FileDestination::new(settings, Arc::clone(&counters), reporter(log, &to.id));
@@ -128,7 +129,8 @@ impl Pipeline {
         }
         let queues = outputs.iter().map(|output| output.queue.clone()).collect();
         let routes = Arc::new(Routes { queues, branches: graph.branches });
-        let ended = Ended { worker: channel(), workers: 0, output: channel(), outputs: vec![None; outputs.len()] };
+        let ended =
+            Ended { worker: channel(), workers: 0, output: channel(), outputs: vec![None; outputs.len()] };
         Ok(Self {
             inputs,
             outputs,
@@ -172,7 +174,8 @@ impl Pipeline {
             })?;
         }
         drop(ended);
-        let internal = self.inputs.iter().filter(|input| matches!(input.driver.driver, SourceDriver::Internal(_)));
+        let internal =
+            self.inputs.iter().filter(|input| matches!(input.driver.driver, SourceDriver::Internal(_)));
         self.log.add_internal(internal.map(|input| input.lane.producer(Arc::clone(&input.origin))));
         Ok(())
     }
@@ -242,7 +245,8 @@ impl Pipeline {
 
     /// Ends the workers when they have sent on what they had; false when they were never started.
     fn end_workers(&self, deadline: Instant) -> bool {
-        self.log.forget_internal(&self.inputs.iter().map(|input| Arc::clone(&input.lane)).collect::<Vec<_>>());
+        self.log
+            .forget_internal(&self.inputs.iter().map(|input| Arc::clone(&input.lane)).collect::<Vec<_>>());
         for input in &self.inputs {
             input.lane.close();
         }
@@ -288,7 +292,8 @@ impl Pipeline {
         let destination = |output: &Output| {
             let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Acquire);
             let counters = &output.counters;
-            let (delivered, lost, in_flight) = (read(&counters.delivered), read(&counters.lost), read(&counters.queued));
+            let (delivered, lost, in_flight) =
+                (read(&counters.delivered), read(&counters.dropped), read(&counters.queued));
             let dropped = lost + read(&output.shared.dropped);
             DestinationStats {
                 id: output.id.clone(),
@@ -316,7 +321,11 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn reporter(log: &Log, id: &str) -> Arc<dyn Fn(Report) + Send + Sync> {
     let (log, id) = (log.clone(), id.to_owned());
     Arc::new(move |report: Report| {
-        let level = if report.is_failure() { LogLevel::Error } else { LogLevel::Notice };
+        let level = match report.severity {
+            Severity::Error => LogLevel::Error,
+            Severity::Warning => LogLevel::Warning,
+            Severity::Notice => LogLevel::Notice,
+        };
         log.log(level, &format!("destination {id}: {report}"));
     })
 }

@@ -38,7 +38,12 @@ pub struct Shared {
 
 impl Queue {
     /// A queue into `inbox`, of at most `fifo_size` messages without credit.
-    pub fn new(inbox: Sender<Delivery>, counters: Arc<Counters>, shared: Arc<Shared>, fifo_size: u64) -> Self {
+    pub fn new(
+        inbox: Sender<Delivery>,
+        counters: Arc<Counters>,
+        shared: Arc<Shared>,
+        fifo_size: u64,
+    ) -> Self {
         Self { inbox, counters, shared, fifo_size }
     }
 

@@ -14,7 +14,7 @@ use crate::destination::{FileSettings, LineFormat};
 use crate::message::{Origin, Release};
 use crate::syslog::names::DEFAULT_PRI;
 use crate::syslog::{Flags, Format, ParseOptions};
-use crate::template::{Identity, Options, OnError, Template, TsFormat, Zone};
+use crate::template::{Identity, OnError, Options, Template, TsFormat, Zone};
 
 /// The window of a source whose configuration does not choose one, in messages: see `docs/decisions.md`.
 pub const DEFAULT_WINDOW: u32 = 100_000;
@@ -49,7 +49,12 @@ pub fn credit(driver: &IdentifiedSource) -> (u32, u64) {
 }
 
 /// What the messages of a source have in common.
-pub fn origin(config: &Config, statement: &str, driver: &IdentifiedSource, release: &Arc<dyn Release>) -> Origin {
+pub fn origin(
+    config: &Config,
+    statement: &str,
+    driver: &IdentifiedSource,
+    release: &Arc<dyn Release>,
+) -> Origin {
     policy(config, statement, driver).origin(Arc::clone(release))
 }
 
@@ -130,7 +135,7 @@ fn receiving_zone(config: &Config, zone: &Spanned<String>) -> Result<crate::sysl
             let offset = jiff::tz::Offset::from_seconds(seconds).map_err(|_| unknown())?;
             TimeZone::fixed(offset)
         }
-        Zone::Named(zone) => zone,
+        Zone::Rules(zone) => zone,
     };
     Ok(parsed.into())
 }
@@ -174,7 +179,11 @@ pub fn destination(config: &Config, to: &IdentifiedDestination) -> Result<FileSe
     settings.line = if writer.flags.syslog_protocol {
         LineFormat::SyslogProtocol(template.map(compiled))
     } else {
-        let fallback = if matches!(to.driver, DestinationDriver::File(_)) { global.file_template.as_ref() } else { None };
+        let fallback = if matches!(to.driver, DestinationDriver::File(_)) {
+            global.file_template.as_ref()
+        } else {
+            None
+        };
         LineFormat::Template(template.or(fallback).map_or_else(Template::file_line, compiled))
     };
     let escape = template.and_then(|template| template.escape);
@@ -189,13 +198,22 @@ fn compiled(text: &TemplateText) -> Template {
 
 fn access(config: &Config, owner: &Ownership) -> Result<Access, Diagnostic> {
     let number = |name: &Option<Spanned<String>>, find: fn(&str) -> Result<u32, String>| {
-        let found = name.as_ref().map(|name| find(&name.value).map_err(|text| config.error(name.span, text, None)));
+        let found =
+            name.as_ref().map(|name| find(&name.value).map_err(|text| config.error(name.span, text, None)));
         found.transpose()
     };
-    Ok(Access { owner: number(&owner.owner, user_id)?, group: number(&owner.group, group_id)?, perm: owner.perm })
+    Ok(Access {
+        owner: number(&owner.owner, user_id)?,
+        group: number(&owner.group, group_id)?,
+        perm: owner.perm,
+    })
 }
 
-fn template_options(config: &Config, own: &TemplateOptions, escape: Option<bool>) -> Result<Options, Diagnostic> {
+fn template_options(
+    config: &Config,
+    own: &TemplateOptions,
+    escape: Option<bool>,
+) -> Result<Options, Diagnostic> {
     let global = &config.options;
     let zone = |own: &Option<Spanned<String>>, global: &Option<Spanned<String>>| {
         let named = own.as_ref().or(global.as_ref());
@@ -212,7 +230,7 @@ fn template_options(config: &Config, own: &TemplateOptions, escape: Option<bool>
     Ok(Options {
         ts_format: match own.ts_format.unwrap_or(global.ts_format) {
             config::TsFormat::Rfc3164 => TsFormat::Rfc3164,
-            config::TsFormat::Rfc3339 => TsFormat::Rfc3339,
+            config::TsFormat::Rfc3339 => TsFormat::Iso,
             config::TsFormat::Full => TsFormat::Full,
             config::TsFormat::Unix => TsFormat::Unix,
         },

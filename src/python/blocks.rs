@@ -86,14 +86,22 @@ impl Blocks {
             inspect.call_method1("iscoroutinefunction", (class.getattr("run")?,))?.extract()
         };
         if is_async().unwrap_or(false) {
-            let message = format!("run() of class `{}` is a coroutine function, which comes in a later version", name.value);
+            let message = format!(
+                "run() of class `{}` is a coroutine function, which comes in a later version",
+                name.value
+            );
             let help = "define run(self) and call asyncio.run() in it";
             return Err(wrong(message, Some(help.to_owned())));
         }
         Ok(class)
     }
 
-    fn find<'py>(&self, py: Python<'py>, config: &Config, name: &Spanned<String>) -> Result<Bound<'py, PyAny>, Diagnostic> {
+    fn find<'py>(
+        &self,
+        py: Python<'py>,
+        config: &Config,
+        name: &Spanned<String>,
+    ) -> Result<Bound<'py, PyAny>, Diagnostic> {
         let failed = |message: String, error: Option<&PyErr>| {
             let diagnostic = config.error(name.span, message, None);
             match error {
@@ -115,18 +123,24 @@ impl Blocks {
         let module = py.import(PyString::new(py, module)).map_err(|error| {
             failed(format!("cannot import `{module}`, where class `{class}` should be"), Some(&error))
         })?;
-        module
-            .getattr(class)
-            .map_err(|_| failed(format!("module `{}` has no class `{class}`", module.name().map_or_else(|_| String::new(), |name| name.to_string())), None))
+        module.getattr(class).map_err(|_| {
+            failed(
+                format!(
+                    "module `{}` has no class `{class}`",
+                    module.name().map_or_else(|_| String::new(), |name| name.to_string())
+                ),
+                None,
+            )
+        })
     }
 
     /// The names of the sources that the blocks define.
     fn classes(&self, py: Python<'_>) -> Vec<String> {
         let is_source = |value: &Bound<'_, PyAny>| {
             let base = py.get_type::<LogSource>();
-            value.cast::<PyType>().is_ok_and(|class| {
-                !class.is(&base) && class.is_subclass_of::<LogSource>().unwrap_or(false)
-            })
+            value
+                .cast::<PyType>()
+                .is_ok_and(|class| !class.is(&base) && class.is_subclass_of::<LogSource>().unwrap_or(false))
         };
         let names = self.module.bind(py).dict();
         names.iter().filter(|(_, value)| is_source(value)).map(|(name, _)| format!("`{name}`")).collect()

@@ -75,7 +75,12 @@ impl Generation {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn create(py: Python<'_>, config: Arc<Config>, log: &Log, pool: &Arc<Pool>) -> Result<Self, Diagnostics> {
+    pub fn create(
+        py: Python<'_>,
+        config: Arc<Config>,
+        log: &Log,
+        pool: &Arc<Pool>,
+    ) -> Result<Self, Diagnostics> {
         let blocks = Blocks::run(py, &config)?;
         let release: Arc<dyn Release> = Arc::new(UnderGil);
         let pipeline = Arc::new(Pipeline::build(&config, log, pool, &release)?);
@@ -119,7 +124,8 @@ impl Generation {
         for source in &self.sources {
             source.start(py, events.clone()).map_err(|error| {
                 let text = exception::traceback(py, &error);
-                Diagnostic::without_place(format!("cannot start a thread for source {}", source.id())).with_note(text)
+                Diagnostic::without_place(format!("cannot start a thread for source {}", source.id()))
+                    .with_note(text)
             })?;
         }
         Ok(())

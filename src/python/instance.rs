@@ -90,16 +90,20 @@ impl PythonSource {
         let base = py.get_type::<LogSource>();
         let own = |method: &str| {
             let inherited = base.getattr(method).ok();
-            let is_inherited = inherited.is_some_and(|base| class.getattr(method).is_ok_and(|own| own.is(&base)));
+            let is_inherited =
+                inherited.is_some_and(|base| class.getattr(method).is_ok_and(|own| own.is(&base)));
             instance.getattr(method).ok().filter(|_| !is_inherited)
         };
-        let run = instance.getattr("run").map_err(|error| failed(format!("class `{name}` has no run()"), Some(error)))?;
+        let run = instance
+            .getattr("run")
+            .map_err(|error| failed(format!("class `{name}` has no run()"), Some(error)))?;
         let (suspend, wakeup) = (own("suspend"), own("wakeup"));
         if suspend.is_some() && wakeup.is_none() {
             let text = format!("class `{name}` has suspend() and no wakeup(), so it would sleep for ever");
             return Err(failed(text, None));
         }
-        let given = options_dict(py, options).map_err(|error| failed("options() cannot be converted".to_owned(), Some(error)))?;
+        let given = options_dict(py, options)
+            .map_err(|error| failed("options() cannot be converted".to_owned(), Some(error)))?;
         let report = reporter(log.clone(), input.driver.id.clone(), name.clone());
         let persist_name = persist_name(options, &name, own("generate_persist_name"), &given, |error| {
             report(py, "generate_persist_name", error);
@@ -112,7 +116,7 @@ impl PythonSource {
             lane: Arc::clone(&input.lane),
             producer: GilCell::new(input.lane.producer(Arc::clone(&input.origin))),
             parse_options: Arc::clone(&parse_options),
-            policy: settings::policy(config, input),
+            stamp_is_recvd: !settings::policy(config, &input.origin.source, &input.driver).keep_timestamp,
             pri: settings::forced_pri(options),
             started: AtomicBool::new(false),
             exit,
@@ -194,7 +198,12 @@ impl PythonSource {
         let class = &self.class;
         match call() {
             Ok(true) => {}
-            Ok(false) => return Err(failed(format!("init() of class `{class}` returned false: it refuses these options"), None)),
+            Ok(false) => {
+                return Err(failed(
+                    format!("init() of class `{class}` returned false: it refuses these options"),
+                    None,
+                ));
+            }
             Err(error) => return Err(failed(format!("init() of class `{class}` failed"), Some(error))),
         }
         self.initialised = true;
@@ -280,7 +289,10 @@ impl PythonSource {
                     (self.attachment.report)(py, "request_exit", error);
                 }
             }
-            None => self.log.debug(&format!("{} is not defined; run() should look at exit_requested", self.called("request_exit"))),
+            None => self.log.debug(&format!(
+                "{} is not defined; run() should look at exit_requested",
+                self.called("request_exit")
+            )),
         }
         if self.attachment.suspend.is_some()
             && let Some(wakeup) = &self.wakeup
@@ -428,13 +440,14 @@ fn persist_name(
     if let Some(name) = &options.persist_name {
         return format!("python-source.{}", name.value);
     }
-    let generated = generate.and_then(|generate| match generate.call1((given,)).and_then(|name| text(&name)) {
-        Ok(name) => Some(name),
-        Err(error) => {
-            report(error);
-            None
-        }
-    });
+    let generated =
+        generate.and_then(|generate| match generate.call1((given,)).and_then(|name| text(&name)) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                report(error);
+                None
+            }
+        });
     match generated {
         Some(name) => format!("python-source.{name}"),
         None => format!("python-source({class})"),

@@ -18,6 +18,7 @@ use pyo3::prelude::*;
 use super::generation::{Generation, load};
 use super::signals::{self, Signals};
 use super::{exception, logger, release};
+use crate::cli::RunOptions;
 use crate::config::Config;
 use crate::engine::stats::Stats;
 use crate::engine::{Log, LogLevel, Pipeline};
@@ -54,6 +55,17 @@ pub struct Settings {
     pub stats_file: Option<PathBuf>,
     /// What is logged.
     pub level: LogLevel,
+}
+
+impl From<RunOptions> for Settings {
+    fn from(options: RunOptions) -> Self {
+        Self {
+            file: options.file,
+            pidfile: options.pidfile,
+            stats_file: options.stats_file,
+            level: options.verbosity.level(),
+        }
+    }
 }
 
 /// Runs the engine until it is told to stop; the exit code of the process.
@@ -199,7 +211,8 @@ struct App {
 impl App {
     fn run(&mut self, py: Python<'_>, settings: &Settings, events: &Receiver<Event>, watch: &Watch) -> i32 {
         if let Err(text) = self.first_start(py, &settings.file) {
-            self.log.error(&format!("{}: the configuration is not accepted\n{text}", settings.file.display()));
+            self.log
+                .error(&format!("{}: the configuration is not accepted\n{text}", settings.file.display()));
             return 1;
         }
         self.bound(watch);
@@ -275,7 +288,8 @@ impl App {
     }
 
     fn let_go_of_finished(&mut self) {
-        let (done, left) = std::mem::take(&mut self.retired).into_iter().partition(|pipeline| pipeline.is_finished());
+        let (done, left) =
+            std::mem::take(&mut self.retired).into_iter().partition(|pipeline| pipeline.is_finished());
         self.retired = left;
         let done: Vec<Arc<Pipeline>> = done;
         for pipeline in done {
@@ -289,9 +303,16 @@ impl App {
         let stats = current.pipeline.stats();
         let stuck = || {
             let to = stats.destinations.iter().filter(|to| to.suspended || to.in_flight > 0);
-            to.map(|to| format!("{} ({} messages{})", to.id, to.in_flight, if to.suspended { ", cannot write" } else { "" }))
-                .collect::<Vec<_>>()
-                .join(", ")
+            to.map(|to| {
+                format!(
+                    "{} ({} messages{})",
+                    to.id,
+                    to.in_flight,
+                    if to.suspended { ", cannot write" } else { "" }
+                )
+            })
+            .collect::<Vec<_>>()
+            .join(", ")
         };
         for source in &stats.sources {
             if !source.is_waiting {
@@ -319,7 +340,8 @@ impl App {
         let mut next = match made {
             Ok(next) => next,
             Err(text) => {
-                self.log.error(&format!("the new configuration is not accepted; the old one goes on\n{text}"));
+                self.log
+                    .error(&format!("the new configuration is not accepted; the old one goes on\n{text}"));
                 if let Some(current) = &self.current {
                     current.install_blocks(py);
                     current.pipeline.reopen();
@@ -353,7 +375,9 @@ impl App {
             .and_then(|mut old| old.start(py, &self.events).map(|()| old));
         match started {
             Ok(old) => self.current = Some(old),
-            Err(errors) => self.log.error(&format!("the old configuration does not start any more\n{errors}")),
+            Err(errors) => {
+                self.log.error(&format!("the old configuration does not start any more\n{errors}"))
+            }
         }
     }
 
