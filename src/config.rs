@@ -23,6 +23,7 @@ mod destination;
 mod diagnostic;
 mod flags;
 mod include;
+mod input;
 mod lexer;
 mod log_path;
 mod names;
@@ -34,6 +35,7 @@ mod parser;
 mod pragma;
 mod python_code;
 mod python_options;
+mod quoted;
 mod report;
 mod source;
 mod source_map;
@@ -147,8 +149,16 @@ impl Environment {
 /// # Errors
 /// Everything that is wrong with it, each at its place, together with the warnings.
 pub fn load(path: &Path) -> Result<Config, Diagnostics> {
+    load_with(path, &Environment::of_process(path))
+}
+
+/// Reads the configuration at `path`, with another environment than this process's.
+///
+/// # Errors
+/// Everything that is wrong with it, each at its place, together with the warnings.
+pub fn load_with(path: &Path, environment: &Environment) -> Result<Config, Diagnostics> {
     let text = include::read(path).map_err(Diagnostic::without_place)?;
-    parse(path.to_owned(), text, &Environment::of_process(path))
+    parse(path.to_owned(), text, environment)
 }
 
 /// Reads the configuration `text`, which errors call `name`. Files are read only for `@include`.

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use inrush::config::{
-    Config, DestinationDriver, DestinationRef, Diagnostics, Environment, FileOptions, Level, LogItem,
-    OnError, OptionValue, ParseFlag, PythonSourceOptions, Restart, SourceDriver, SourceRef, TsFormat, UseDns,
-    Version, load, parse_str,
+    Config, DestinationDriver, DestinationRef, Diagnostic, Diagnostics, Environment, FileOptions, Level,
+    LogItem, OnError, OptionValue, ParseFlag, PythonSourceOptions, Restart, SourceDriver, SourceRef,
+    TsFormat, UseDns, Version, load, parse_str,
 };
 
 fn data(name: &str) -> PathBuf {
@@ -205,7 +205,7 @@ fn includes() {
     let where_from = config.sources_text.path(config.sources["s_b"].drivers[0].span);
     assert!(where_from.ends_with("pieces/inside.txt"));
     assert_eq!(file(&config, "d_c", 0).path.text, "/var/log/c.log");
-    let warnings: Vec<_> = config.warnings.iter().map(|warning| warning.message()).collect();
+    let warnings: Vec<_> = config.warnings.iter().map(Diagnostic::message).collect();
     assert_eq!(warnings, ["the library of blocks (scl.conf) is not part of Inrush; the line has no effect"]);
 }
 
@@ -503,7 +503,7 @@ mod any_input {
             "bad/options.conf",
             "bad/unsupported.conf",
         ];
-        select(names.map(|name| std::fs::read_to_string(data(name)).unwrap()).to_vec())
+        select(names.map(|name| std::fs::read_to_string(data(name)).expect("a file of the tests")).to_vec())
     }
 
     /// A cut: from where to where (in thousandths of the text), and what takes its place.
@@ -556,28 +556,22 @@ mod any_input {
 
     /// Python expressions of brackets, strings, f-strings and comments.
     fn code() -> impl Strategy<Value = String> {
-        let leaf = select(
-            vec![
-                "x",
-                "1",
-                "'}'",
-                "\"{\"",
-                "'\\''",
-                "\"\\\"}\"",
-                "'''it's }'''",
-                "\"\"\"a \"quote\" {\"\"\"",
-                "r'\\'",
-                "rb'\\'}'",
-                "# don't {\n",
-                "f'{x}'",
-                "f'{{'",
-                "u\"'\"",
-                "f'{x!r:>{w}}'",
-            ]
-            .into_iter()
-            .filter(|leaf| *leaf != "r'\\'")
-            .collect::<Vec<_>>(),
-        )
+        let leaf = select(vec![
+            "x",
+            "1",
+            "'}'",
+            "\"{\"",
+            "'\\''",
+            "\"\\\"}\"",
+            "'''it's }'''",
+            "\"\"\"a \"quote\" {\"\"\"",
+            "rb'\\'}'",
+            "# don't {\n",
+            "f'{x}'",
+            "f'{{'",
+            "u\"'\"",
+            "f'{x!r:>{w}}'",
+        ])
         .prop_map(str::to_owned);
         leaf.prop_recursive(4, 32, 4, |inner| {
             prop_oneof![

@@ -6,7 +6,7 @@ use super::option_table::{Kind, MAX_INT, Table, apply, names};
 use super::parser::{Parsed, Parser};
 use super::source_map::{Span, Spanned};
 use super::template_text::{TEMPLATE, TemplateOptions, TemplateText};
-use super::token::TokenKind;
+use super::token::{Text, TokenKind};
 use super::unsupported::Place;
 
 /// `destination NAME { … };`, or a destination written inside a log path.
@@ -276,13 +276,18 @@ impl Parser {
     }
 
     fn file_destination(&mut self, open: usize) -> Parsed<FileOptions> {
-        let path = self.text("the path of the file").and_then(|text| self.compile(text));
-        let path = path.inspect_err(|_| {
+        let text = self.text("the path of the file").inspect_err(|_| {
             self.close_parenthesis(open);
         })?;
-        if path.text.is_empty() {
-            self.report.error(path.span, "the path of the file is empty", None);
+        if text.value.is_empty() {
+            self.report.error(text.span, "the path of the file is empty", None);
         }
+        // With a wrong path the options are still read, for what may be wrong with them.
+        let nothing = Text::verbatim(String::new(), text.span);
+        let (path, failed) = match self.compile(text) {
+            Ok(path) => (path, None),
+            Err(error) => (self.compile(nothing)?, Some(error)),
+        };
         let mut options = FileOptions {
             path,
             permissions: FilePermissions::default(),
@@ -299,7 +304,7 @@ impl Parser {
             |to| &mut to.writer,
             |to| Some(&mut to.permissions),
         );
-        Ok(options)
+        failed.map_or(Ok(options), Err)
     }
 
     /// The options of a destination driver that writes text: those of its own `table`, those of the structs inside it.

@@ -15,13 +15,15 @@ const MAX_DEPTH: usize = 64;
 impl Lexer<'_> {
     /// Opens what `@include` names, to be read next.
     pub(super) fn include(&mut self, name: &str, at: Span) {
+        if name == "scl.conf" {
+            // Nearly every configuration has this line. What the library defines is `block`s: refused where it is used.
+            let message = "the library of blocks (scl.conf) is not part of Inrush; the line has no effect";
+            self.report.warn(at, message, None);
+            return;
+        }
         let found = self.find(Path::new(name));
         if found.is_empty() {
-            if Path::new(name) == Path::new("scl.conf") {
-                let message =
-                    "the library of blocks (scl.conf) is not part of Inrush; the line has no effect";
-                self.report.warn(at, message, None);
-            } else if !is_pattern(name) {
+            if !is_pattern(name) {
                 self.report.error(at, format!("there is no file or directory `{name}`"), self.searched(name));
             }
             return;

@@ -8,22 +8,23 @@
 //!
 //! Lines are read on demand, because what a backtick stands for depends on the `@define`s before it, and whether a line
 //! starts within a quoted text (where values are quoted differently) is known only when the lexer gets there. Each
-//! [`Input`] keeps a list of [`Segment`]s that lead from the replaced text back to the file.
+//! [`Input`] keeps a list of segments that lead from the replaced text back to the file.
 //!
 //! The content of `python { }` and of `block … { }` is not replaced and not cut into tokens: it is one
 //! [`TokenKind::Code`].
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::Environment;
 use super::backtick::{self, Piece};
+use super::input::Input;
 use super::number;
 use super::pragma::Pragmas;
 use super::python_code;
 use super::report::Report;
-use super::source_map::{FileId, SourceFile, Span};
-use super::token::{Run, Text, Token, TokenKind};
+use super::source_map::{FileId, Span};
+use super::token::{Token, TokenKind};
 
 /// All tokens of a configuration, and what its `@` lines said.
 pub(super) struct Lexed {
@@ -49,76 +50,6 @@ pub(super) fn lex(report: Report, main: FileId, environment: &Environment) -> Le
     Lexed { tokens: lexer.tokens, pragmas: lexer.pragmas, report: lexer.report }
 }
 
-/// A piece of an input's text and where it comes from.
-#[derive(Debug)]
-struct Segment {
-    at: usize,
-    source: Range<usize>,
-    verbatim: bool,
-}
-
-/// A file that is being read.
-#[derive(Debug)]
-pub(super) struct Input {
-    pub(super) file: FileId,
-    source: Arc<SourceFile>,
-    /// How much of the source went into `text`.
-    read: usize,
-    /// The source up to there, with its backticks replaced.
-    pub(super) text: String,
-    segments: Vec<Segment>,
-    /// The cursor in `text`.
-    pub(super) at: usize,
-}
-
-impl Input {
-    /// The places that the bytes `range` of the text come from: the bytes, their source, and whether they are the same.
-    fn runs(&self, range: Range<usize>) -> impl Iterator<Item = (Range<usize>, Range<usize>, bool)> + '_ {
-        let first = self.segments.partition_point(|segment| segment.at <= range.start).saturating_sub(1);
-        let nexts = self.segments.iter().skip(first + 1).map(|next| next.at).chain([self.text.len()]);
-        let segments = self.segments[first.min(self.segments.len())..].iter().zip(nexts);
-        segments.take_while(move |(segment, _)| segment.at < range.end).filter_map(move |(segment, next)| {
-            let (start, end) = (range.start.max(segment.at), range.end.min(next));
-            let offset = segment.source.start.wrapping_sub(segment.at);
-            let source = if segment.verbatim {
-                start.wrapping_add(offset)..end.wrapping_add(offset)
-            } else {
-                segment.source.clone()
-            };
-            (start < end).then_some((start..end, source, segment.verbatim))
-        })
-    }
-
-    /// Where the bytes `range` of the text were written.
-    pub(super) fn span(&self, range: Range<usize>) -> Span {
-        let mut runs = self.runs(range.clone());
-        let source = if let Some((_, first, _)) = runs.next() {
-            first.start..runs.last().map_or(first.end, |(_, last, _)| last.end)
-        } else {
-            let before = self.runs(range.start.saturating_sub(1)..range.start).next();
-            let at = before.map_or(self.read, |(_, source, _)| source.end);
-            at..at
-        };
-        Span { file: self.file, start: source.start as u32, end: source.end as u32 }
-    }
-
-    /// Goes to the end of the file.
-    pub(super) fn leave(&mut self) {
-        self.read = self.source.text.len();
-        self.at = self.text.len();
-    }
-
-    fn push(&mut self, text: &str, source: Range<usize>, verbatim: bool) {
-        match self.segments.last_mut() {
-            Some(last) if last.verbatim && verbatim && last.source.end == source.start => {
-                last.source.end = source.end;
-            }
-            _ => self.segments.push(Segment { at: self.text.len(), source, verbatim }),
-        }
-        self.text.push_str(text);
-    }
-}
-
 pub(super) struct Lexer<'e> {
     pub(super) report: Report,
     pub(super) environment: &'e Environment,
@@ -129,16 +60,13 @@ pub(super) struct Lexer<'e> {
     pub(super) defines: HashMap<String, String>,
     pub(super) pragmas: Pragmas,
     /// The quote of the text that is being read.
-    quote: Option<u8>,
+    pub(super) quote: Option<u8>,
 }
 
 impl Lexer<'_> {
     /// Goes on with `file`, and comes back when it ends.
     pub(super) fn open(&mut self, file: FileId) {
-        let source = Arc::clone(self.report.map.file(file));
-        let (text, segments) = (String::with_capacity(source.text.len()), Vec::new());
-        let read = if source.text.starts_with('\u{feff}') { 3 } else { 0 };
-        self.inputs.push(Input { file, source, read, text, segments, at: 0 });
+        self.inputs.push(Input::new(file, Arc::clone(self.report.map.file(file))));
     }
 
     fn run(&mut self) {
@@ -194,17 +122,11 @@ impl Lexer<'_> {
     /// Takes the raw text after an opening brace, which is at `open`, as one token.
     fn code(&mut self, open: Span, end_of: EndOf) {
         let Some(input) = self.inputs.last_mut() else { return };
-        input.text.truncate(input.at);
-        while input.segments.last().is_some_and(|last| last.at >= input.at) {
-            input.segments.pop();
-        }
-        if let Some(last) = input.segments.last_mut().filter(|last| last.verbatim) {
-            last.source.end = last.source.start + (input.at - last.at);
-        }
+        input.forget_ahead();
         let start = open.end as usize;
         let found = end_of(&input.source.text, start);
         let end = found.unwrap_or_else(|| python_code::likely_end(&input.source.text, start));
-        input.read = end;
+        input.skip_to(end);
         let span = Span { start: start as u32, end: end as u32, ..open };
         self.tokens.push(Token { kind: TokenKind::Code, span });
         if found.is_none() {
@@ -223,15 +145,10 @@ impl Lexer<'_> {
         let Self { inputs, defines, environment, report, quote, .. } = self;
         let Some(input) = inputs.last_mut() else { return false };
         let source = Arc::clone(&input.source);
-        let rest = &source.text[input.read..];
-        if rest.is_empty() {
-            return false;
-        }
-        let line = &rest[..memchr::memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |at| at + 1)];
-        let start = input.read;
-        input.read += line.len();
+        let Some(range) = input.next_line() else { return false };
+        let (line, start) = (&source.text[range.clone()], range.start);
         if memchr::memchr(b'`', line.as_bytes()).is_none() {
-            input.push(line, start..input.read, true);
+            input.push(line, range, true);
             return true;
         }
         let span = |at: &Range<usize>| Span {
@@ -239,11 +156,11 @@ impl Lexer<'_> {
             start: (start + at.start) as u32,
             end: (start + at.end) as u32,
         };
-        let mut unknown = Vec::new();
+        let mut unknown = HashSet::new();
         let (pieces, error) = backtick::expand(line, *quote, |name| {
             let define = defines.get(&name.replace('_', "-")).cloned();
             define.or_else(|| environment.variables.get(name).cloned()).unwrap_or_else(|| {
-                unknown.push(name.to_owned());
+                unknown.insert(name.to_owned());
                 String::new()
             })
         });
@@ -280,7 +197,7 @@ impl Lexer<'_> {
     }
 
     /// The byte at the cursor; `None` at the end of the file.
-    fn peek(&mut self) -> Option<u8> {
+    pub(super) fn peek(&mut self) -> Option<u8> {
         loop {
             let input = self.inputs.last()?;
             if let Some(&byte) = input.text.as_bytes().get(input.at) {
@@ -292,23 +209,23 @@ impl Lexer<'_> {
         }
     }
 
-    fn advance(&mut self, bytes: usize) {
+    pub(super) fn advance(&mut self, bytes: usize) {
         if let Some(input) = self.inputs.last_mut() {
             input.at += bytes;
         }
     }
 
     /// The text from the cursor to the end of what was read so far: at least to the end of the line.
-    fn ahead(&self) -> &str {
+    pub(super) fn ahead(&self) -> &str {
         self.inputs.last().map_or("", |input| &input.text[input.at..])
     }
 
-    fn cursor(&self) -> usize {
+    pub(super) fn cursor(&self) -> usize {
         self.inputs.last().map_or(0, |input| input.at)
     }
 
     /// The place of the text from `start` to the cursor.
-    fn span_from(&self, start: usize) -> Span {
+    pub(super) fn span_from(&self, start: usize) -> Span {
         let nowhere = Span { file: FileId(0), start: 0, end: 0 };
         self.inputs.last().map_or(nowhere, |input| input.span(start..input.at))
     }
@@ -405,109 +322,6 @@ impl Lexer<'_> {
         self.advance(length);
         Some(kind)
     }
-
-    /// The text whose opening quote is at the cursor.
-    fn text(&mut self, quote: u8) -> Text {
-        let start = self.cursor();
-        self.advance(1);
-        self.quote = Some(quote);
-        let mut value = TextBuilder::default();
-        let closed = loop {
-            let Some(byte) = self.peek() else { break false };
-            if byte == quote {
-                self.advance(1);
-                break true;
-            }
-            if byte == b'\\' && quote == b'"' {
-                self.escape(&mut value);
-                continue;
-            }
-            let ahead = self.ahead().as_bytes();
-            let end = match quote {
-                b'"' => memchr::memchr2(b'"', b'\\', ahead),
-                _ => memchr::memchr(quote, ahead),
-            };
-            let length = end.unwrap_or(ahead.len());
-            self.take(&mut value, length);
-        };
-        self.quote = None;
-        let span = self.span_from(start);
-        if !closed {
-            let open = Span { end: span.start + 1, ..span };
-            let help = "a text goes on over the ends of lines: the missing quote may be that of a text before this one";
-            let message = "the text that starts here has no closing quote";
-            self.report.error(open, message, Some(help.to_owned()));
-            self.pragmas.unreadable = true;
-        }
-        let text = String::from_utf8(value.bytes).unwrap_or_else(|error| {
-            let message = "the escapes in this text make bytes that are not UTF-8";
-            self.report.error(span, message, None);
-            String::from_utf8_lossy(error.as_bytes()).into_owned()
-        });
-        Text { value: text, span, runs: value.runs }
-    }
-
-    /// Takes the next `length` bytes into `value` as they are.
-    fn take(&mut self, value: &mut TextBuilder, length: usize) {
-        let Some(input) = self.inputs.last_mut() else { return };
-        let range = input.at..input.at + length;
-        for (bytes, source, verbatim) in input.runs(range) {
-            value.push(&input.text.as_bytes()[bytes], source, verbatim);
-        }
-        input.at += length;
-    }
-
-    /// Takes the escape sequence at the cursor into `value`.
-    fn escape(&mut self, value: &mut TextBuilder) {
-        let start = self.cursor();
-        let after = &self.ahead().as_bytes()[1..];
-        let digits = |radix: u32, most: usize| {
-            after[1..].iter().take(most).take_while(|byte| (**byte as char).is_digit(radix)).count()
-        };
-        let number = |radix: u32, count: usize| {
-            let digits = std::str::from_utf8(&after[1..=count]).unwrap_or_default();
-            u32::from_str_radix(digits, radix).unwrap_or_default() as u8
-        };
-        let (byte, length) = match after {
-            [b'\n', ..] => return self.advance(2),
-            [b'\r', b'\n', ..] => return self.advance(3),
-            [b'a', ..] => (0x07, 2),
-            [b'n', ..] => (b'\n', 2),
-            [b'r', ..] => (b'\r', 2),
-            [b't', ..] => (b'\t', 2),
-            [b'v', ..] => (0x0b, 2),
-            [b'x', ..] if digits(16, 2) > 0 => (number(16, digits(16, 2)), 2 + digits(16, 2)),
-            [b'o', ..] if digits(8, 3) > 0 => (number(8, digits(8, 3)), 2 + digits(8, 3)),
-            // The backslash goes, what it stands before stays.
-            _ => {
-                self.advance(1);
-                let whole = self.ahead().chars().next().map_or(0, char::len_utf8);
-                return self.take(value, whole);
-            }
-        };
-        self.advance(length);
-        let source = self.span_from(start);
-        value.push(&[byte], source.start as usize..source.end as usize, false);
-    }
-}
-
-/// A text that is being read.
-#[derive(Default)]
-struct TextBuilder {
-    bytes: Vec<u8>,
-    runs: Vec<Run>,
-}
-
-impl TextBuilder {
-    fn push(&mut self, bytes: &[u8], source: Range<usize>, verbatim: bool) {
-        match self.runs.last_mut() {
-            Some(last) if last.verbatim && verbatim && last.source.end == source.start => {
-                last.source.end = source.end;
-            }
-            _ => self.runs.push(Run { at: self.bytes.len(), source, verbatim }),
-        }
-        self.bytes.extend_from_slice(bytes);
-    }
 }
 
 /// Finds the closing brace of a block of raw text that starts at an offset.
@@ -556,13 +370,6 @@ mod tests {
         lexed.tokens[..lexed.tokens.len() - 1].iter().map(|token| token.kind.describe()).collect()
     }
 
-    fn only_text(text: &str) -> Text {
-        match tokens(text).tokens.remove(0).kind {
-            TokenKind::Text(text) => text,
-            other => panic!("{other:?}"),
-        }
-    }
-
     #[test]
     fn words_end_where_they_should() {
         assert_eq!(
@@ -574,36 +381,6 @@ mod tests {
         assert_eq!(described("a,b,,c # , comment\nd"), ["`a`", "`b`", "`c`", "`d`"]);
         assert_eq!(described("a \\\n b\\\r\nc"), ["`a`", "`b`", "`c`"]);
         assert_eq!(described("\u{feff}a"), ["`a`"]);
-    }
-
-    #[test]
-    fn texts_lose_their_escapes() {
-        assert_eq!(only_text(r#""\a\n\r\t\v\\\"\d\é""#).value, "\x07\n\r\t\x0b\\\"dé");
-        assert_eq!(only_text(r#""\x41\x4a\x9z\o101\o7\xg\o9""#).value, "AJ\tzA\x07xgo9");
-        assert_eq!(only_text("\"a\\\nb\nc\"").value, "ab\nc");
-        assert_eq!(only_text(r"'a\n\'").value, r"a\n\");
-        assert_eq!(only_text(r#""\xc3\xa1""#).value, "á");
-    }
-
-    #[test]
-    fn offsets_in_a_text_lead_back_to_the_file() {
-        let source = "@define x yes\n\"a\\tb`x`c\\\nd\"";
-        let text = only_text(source);
-        assert_eq!(text.value, "a\tbyescd");
-        let written = |range: Range<usize>| {
-            let span = text.locate(range);
-            &source[span.start as usize..span.end as usize]
-        };
-        assert_eq!(written(0..1), "a");
-        assert_eq!(written(1..2), "\\t");
-        assert_eq!(written(2..3), "b");
-        assert_eq!(written(0..3), "a\\tb");
-        assert_eq!(written(4..5), "`x`");
-        assert_eq!(written(2..7), "b`x`c");
-        assert_eq!(written(7..8), "d");
-        assert_eq!(written(6..8), "c\\\nd");
-        assert_eq!(written(8..8), "");
-        assert_eq!(text.locate(3..3).start as usize, source.rfind("`x`").unwrap());
     }
 
     #[test]

@@ -205,7 +205,9 @@ impl Parser {
     /// Reports a word that means nothing at `place`: as not supported if it is known, else with the nearest of `known`.
     pub(super) fn unknown_word(&mut self, place: Place, key: &Key, known: &[&'static str]) -> Reported {
         if let Some(message) = refusal(place, &key.value) {
-            return self.report.error(key.span, message, None);
+            let include = place == Place::Statement && key.value == "include";
+            let help = include.then(|| "write @include \"path\", from the first column on".to_owned());
+            return self.report.error(key.span, message, help);
         }
         let help = did_you_mean(&key.value, known.iter().copied().chain(supported_later(place)));
         self.report.error(key.span, format!("unknown {} `{}`", place.noun(), key.value), help)

@@ -165,13 +165,15 @@ impl Lexer<'_> {
         let span = at.to(rest.last().map_or(name.span, |(token, _)| token.span));
         let values: Vec<_> =
             rest.iter().filter_map(|(token, _)| plain(token).map(|text| (text, token.span))).collect();
+        // What has other tokens between the words has not one of the forms below.
+        let words = if values.len() == rest.len() { values.as_slice() } else { &[] };
         match PRAGMAS.iter().find(|pragma| name.is(pragma)).copied() {
             Some("version") => self.version(span, rest.first()),
-            Some("include") => match values.as_slice() {
+            Some("include") => match words {
                 [(path, path_span)] => self.include(path, *path_span),
                 _ => self.misused(span, "@include \"path\""),
             },
-            Some("define") => match values.as_slice() {
+            Some("define") => match words {
                 [(name, _), (value, _)] => drop(self.defines.insert(name.replace('_', "-"), value.clone())),
                 _ => self.misused(span, "@define name \"value\""),
             },
@@ -179,7 +181,7 @@ impl Lexer<'_> {
                 Some((module, at)) => self.module(module, *at, &rest),
                 None => self.misused(span, "@module name"),
             },
-            Some("requires") => match values.as_slice() {
+            Some("requires") => match words {
                 [(name, _)] => self.requires(name, None, span),
                 [(name, _), (message, _)] => self.requires(name, Some(message), span),
                 _ => self.misused(span, "@requires name \"message\""),

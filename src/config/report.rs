@@ -2,8 +2,8 @@
 use super::diagnostic::{Diagnostic, Level};
 use super::source_map::{SourceMap, Span};
 
-/// Errors beyond this many are counted, not kept: nobody reads them, and each is drawn with its line.
-const MAX_ERRORS: usize = 50;
+/// Errors and warnings beyond this many are counted, not kept: nobody reads them, and each is drawn with its line.
+const MAX_KEPT: usize = 100;
 
 /// An error was reported; what was being read has no value.
 #[derive(Debug, Clone, Copy)]
@@ -13,8 +13,10 @@ pub(super) struct Reported;
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) map: SourceMap,
-    list: Vec<Diagnostic>,
+    /// The first of each level.
+    kept: Vec<Diagnostic>,
     errors: usize,
+    warnings: usize,
 }
 
 impl Report {
@@ -26,8 +28,13 @@ impl Report {
 
     /// Reports a warning at `span`.
     pub(super) fn warn(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
-        let diagnostic = self.map.warning(span, message, help);
-        self.push(diagnostic);
+        // Checked first, since a file of noise would make a million of them.
+        if self.warnings < MAX_KEPT {
+            let diagnostic = self.map.warning(span, message, help);
+            self.push(diagnostic);
+        } else {
+            self.warnings += 1;
+        }
     }
 
     /// Reports `message` at `span`, and shows with it another place, `other`, labelled `there`.
@@ -45,11 +52,13 @@ impl Report {
 
     /// Adds a finished diagnostic.
     pub(super) fn push(&mut self, diagnostic: Diagnostic) -> Reported {
-        if diagnostic.level() == Level::Error {
-            self.errors += 1;
-        }
-        if self.list.len() < MAX_ERRORS {
-            self.list.push(diagnostic);
+        let count = match diagnostic.level() {
+            Level::Error => &mut self.errors,
+            Level::Warning => &mut self.warnings,
+        };
+        *count += 1;
+        if *count <= MAX_KEPT {
+            self.kept.push(diagnostic);
         }
         Reported
     }
@@ -64,13 +73,29 @@ impl Report {
         self.errors
     }
 
-    /// The files, all that was reported, and how many errors there were.
+    /// The files, and all that was reported.
     pub(super) fn into_parts(self) -> (SourceMap, Vec<Diagnostic>) {
-        let Self { map, mut list, errors } = self;
-        let kept = list.iter().filter(|diagnostic| diagnostic.level() == Level::Error).count();
-        if kept < errors {
-            list.push(Diagnostic::without_place(format!("{} more errors", errors - kept)));
+        let Self { map, mut kept, errors, warnings } = self;
+        for (level, count, noun) in [(Level::Warning, warnings, "warnings"), (Level::Error, errors, "errors")]
+        {
+            if count > MAX_KEPT {
+                let message = format!("there are {} more {noun}", count - MAX_KEPT);
+                kept.push(Diagnostic { level, ..Diagnostic::without_place(message) });
+            }
         }
-        (map, list)
+        (map, kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Environment, parse_str};
+
+    #[test]
+    fn what_is_too_much_is_counted() {
+        let errors = parse_str("x", &"| x;\n".repeat(150), &Environment::default()).unwrap_err();
+        assert_eq!(errors.iter().count(), 202);
+        let shown = errors.to_string();
+        assert!(shown.contains("there are 50 more errors") && shown.contains("there are 50 more warnings"));
     }
 }

@@ -1,4 +1,5 @@
 //! The top of a file: statements, and what they refer to.
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
@@ -52,7 +53,7 @@ impl Parser {
         let mut read = Statements::default();
         loop {
             let start = self.position();
-            if let Some((_, end)) = templates.iter().find(|(at, _)| *at == start) {
+            if let Some(end) = templates.get(&start) {
                 self.go_to(*end);
                 continue;
             }
@@ -94,8 +95,8 @@ impl Parser {
 
     /// Reads the `template` statements, which other statements may refer to before they come, and gives the positions
     /// of the first and after the last token of each.
-    fn template_statements(&mut self) -> Vec<(usize, usize)> {
-        let mut read = Vec::new();
+    fn template_statements(&mut self) -> HashMap<usize, usize> {
+        let mut read = HashMap::new();
         let mut first = true;
         while !matches!(self.peek().kind, TokenKind::End) {
             let start = self.position();
@@ -106,7 +107,7 @@ impl Parser {
                     Ok(()) => self.semicolons(),
                     Err(Reported) => self.skip_statement(start),
                 }
-                read.push((start, self.position()));
+                read.insert(start, self.position());
                 continue;
             }
             first = matches!(token.kind, TokenKind::Semicolon | TokenKind::RBrace);

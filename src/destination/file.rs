@@ -193,7 +193,8 @@ impl FileDestination {
             let all = rows.len() == delivery.view.len();
             let view =
                 if all { delivery.view.clone() } else { delivery.view.with_rows(Rows::List(rows.into())) };
-            self.push_to(id, Delivery { view, ack: delivery.ack.clone() }, first);
+            let (ack, flow_control) = (delivery.ack.clone(), delivery.flow_control);
+            self.push_to(id, Delivery { view, ack, flow_control }, first);
         }
     }
 
@@ -324,6 +325,19 @@ impl FileDestination {
         let now = Instant::now();
         for target in self.targets.iter_mut().flatten() {
             target.look_again(now);
+        }
+    }
+
+    /// Whether everything that was pushed is written.
+    pub fn is_idle(&self) -> bool {
+        self.active.is_empty()
+    }
+
+    /// Lets go of the credit of what waits for files that cannot be written, on paths without flow
+    /// control: their sources go on.
+    pub fn let_go_of_credit(&mut self) {
+        for target in self.targets.iter_mut().flatten().filter(|target| target.is_in_trouble()) {
+            target.let_go_of_credit();
         }
     }
 

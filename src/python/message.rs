@@ -105,6 +105,12 @@ impl Payload {
     }
 }
 
+/// The bytes of a contiguous view over `bytes`, with that object; `None` when they may still change.
+pub(super) fn immutable_view<'py>(view: &Bound<'py, PyMemoryView>) -> Option<(Bound<'py, PyAny>, &'py [u8])> {
+    let _ = view;
+    None
+}
+
 pub(super) fn too_long(len: usize) -> PyErr {
     PyValueError::new_err(format!("message: {len} bytes, expected at most {MESSAGE_MAX}"))
 }
@@ -178,6 +184,12 @@ impl Draft {
             pri: DEFAULT_PRI,
             extra: None,
         }
+    }
+
+    /// Whether it carries a bookmark.
+    #[inline]
+    pub fn has_bookmark(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.bookmark.is_some())
     }
 
     /// The rarer parts, made on first use.

@@ -103,6 +103,13 @@ impl Target {
         }
     }
 
+    /// Lets go of the credit of what waits, on paths without flow control.
+    pub(super) fn let_go_of_credit(&mut self) {
+        for chunk in self.pending.iter_mut().filter(|chunk| !chunk.delivery.flow_control) {
+            chunk.delivery.ack.let_go_of_credit();
+        }
+    }
+
     /// Puts messages behind those that wait.
     pub(super) fn push(&mut self, delivery: Delivery, sequence: u64) {
         self.waiting += delivery.view.len() as u64;
