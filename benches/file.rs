@@ -62,7 +62,11 @@ fn write(c: &mut Criterion) {
                         let ack = Ack::new(&credit, &source, ROWS, batch.charge());
                         counters.queued.fetch_add(u64::from(ROWS), Ordering::Relaxed);
                         given += u64::from(ROWS);
-                        destination.push(Delivery { view: View::all(Arc::clone(&batch)), ack });
+                        destination.push(Delivery {
+                            view: View::all(Arc::clone(&batch)),
+                            ack,
+                            flow_control: true,
+                        });
                         destination.flush(Instant::now());
                         if place == "memory" {
                             // The same pages again and again: growing would measure the allocator of pages.

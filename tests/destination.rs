@@ -77,7 +77,7 @@ impl Rig {
         let ack = Ack::new(&self.credit, &self.source, count, batch.charge());
         self.counters.queued.fetch_add(u64::from(count), Relaxed);
         self.given += u64::from(count);
-        self.destination.push(Delivery { view: View::all(batch), ack });
+        self.destination.push(Delivery { view: View::all(batch), ack, flow_control: true });
     }
 
     fn send(&mut self, text: &str) {
