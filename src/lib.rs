@@ -6,5 +6,6 @@ pub mod flow;
 pub mod message;
 #[cfg(feature = "python")]
 pub mod python;
+pub mod source;
 pub mod syslog;
 pub mod template;
