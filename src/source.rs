@@ -23,9 +23,10 @@
 //!
 //! ```
 //! # use inrush::source::{HostNames, NameOptions, SourcePolicy, ThisSystem};
-//! # use inrush::config::{GlobalOptions, LogSourceOptions};
+//! # use inrush::config::{GlobalOptions, LogSourceOptions, UseDns};
 //! # use std::sync::Arc;
-//! # let (global, own) = (GlobalOptions { use_dns: inrush::config::UseDns::No, ..Default::default() }, LogSourceOptions::default());
+//! # let global = GlobalOptions { use_dns: UseDns::No, ..GlobalOptions::default() };
+//! # let own = LogSourceOptions::default();
 //! let names = HostNames::new(NameOptions::new(&global, &own), Arc::new(ThisSystem::new()));
 //! let policy = SourcePolicy::new("s_net", names.local(), &global, &own);
 //!

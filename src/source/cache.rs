@@ -108,7 +108,8 @@ mod tests {
                     list.remove(0);
                 }
                 prop_assert_eq!(cache.names.len(), list.len());
-                prop_assert_eq!(cache.order.values().copied().collect::<Vec<_>>(), list.iter().map(|last| ip(*last)).collect::<Vec<_>>());
+                let expected: Vec<_> = list.iter().map(|last| ip(*last)).collect();
+                prop_assert_eq!(cache.order.values().copied().collect::<Vec<_>>(), expected);
                 for last in 0..10 {
                     prop_assert_eq!(get(&cache, last, 0).is_some(), list.contains(&last));
                 }
