@@ -56,13 +56,11 @@ pub fn of(value: &Bound<'_, PyDateTime>) -> PyResult<Stamp> {
 /// # Errors
 /// `ValueError` for anything but a datetime.
 pub fn of_any(value: &Bound<'_, PyAny>) -> PyResult<Stamp> {
-    match value.cast::<PyDateTime>() {
-        Ok(datetime) => of(datetime),
-        Err(_) => {
-            let given = super::message::type_name(value);
-            Err(PyValueError::new_err(format!("timestamp: expected a datetime, got {given}")))
-        }
-    }
+    let Ok(datetime) = value.cast::<PyDateTime>() else {
+        let given = super::message::type_name(value);
+        return Err(PyValueError::new_err(format!("timestamp: expected a datetime, got {given}")));
+    };
+    of(datetime)
 }
 
 /// The offset of `zone` when its walls show `wall`, in seconds east of UTC.
@@ -119,8 +117,7 @@ pub fn text(unix_micros: i64) -> Vec<u8> {
 pub fn parse(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
+        [b'+', rest @ ..] | rest => (false, rest),
     };
     let point = memchr::memchr(b'.', digits).unwrap_or(digits.len());
     let (whole, fraction) = (&digits[..point], digits.get(point + 1..).unwrap_or_default());

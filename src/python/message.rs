@@ -33,8 +33,7 @@ use pyo3::types::{PyBytes, PyDateTime, PyDict, PyList, PyString, PyTuple};
 
 pub use draft::{DEFAULT_PRI, Draft, DraftField, Extra, Place, VIEW_FROM};
 pub use macros::macro_value;
-pub use payload::Payload;
-pub(super) use payload::too_long;
+pub use payload::{Payload, too_long};
 
 use super::cell::GilCell;
 use super::{datetime, pairs, parse};
@@ -74,7 +73,7 @@ impl LogMessage {
     }
 
     /// The bookmark that the user gave it.
-    pub(super) fn bookmark(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+    pub fn bookmark(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.draft.with(py, |draft| Some(draft.extra.as_ref()?.bookmark.as_ref()?.clone_ref(py)))
     }
 
@@ -109,8 +108,9 @@ fn unsigned(what: &str, value: &Bound<'_, PyAny>, max: u32) -> PyResult<u32> {
 }
 
 #[pymethods]
+#[expect(clippy::doc_markdown, reason = "the documentation is Python's")]
 impl LogMessage {
-    /// The class of a subclass may take what it likes: its own `__init__` says what becomes of it. What can be the text
+    /// A subclass may take what it likes: its own `__init__` says what becomes of it. What can be the text
     /// is taken as the text already, for a subclass that does not call the base's `__init__`.
     #[new]
     #[pyo3(signature = (*arguments, **keywords))]
@@ -159,7 +159,7 @@ impl LogMessage {
     }
 
     fn __len__(&self, py: Python<'_>) -> usize {
-        self.draft.with(py, |draft| draft.len())
+        self.draft.with(py, |draft| draft.value_count())
     }
 
     /// Always true: `if msg:` asks whether there is a message, not whether it has values.

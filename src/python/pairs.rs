@@ -239,7 +239,7 @@ impl Draft {
     }
 
     /// How many values are set, MESSAGE among them.
-    pub fn len(&self) -> usize {
+    pub fn value_count(&self) -> usize {
         usize::from(self.message().is_some()) + self.fields().iter().filter(|field| field.is_pair()).count()
     }
 }

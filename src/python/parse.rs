@@ -14,7 +14,7 @@ use crate::syslog::fill::Filler;
 use crate::syslog::names::{parse_facility, parse_severity};
 use crate::syslog::{Clock, Flags, Format, ParseOptions as Options, Zone};
 
-/// How a source's messages are parsed: its flags(), format(), time-zone() and defaults.
+/// How a source's messages are parsed: its `flags()`, `format()`, `time-zone()` and defaults.
 ///
 /// A source finds its own in `self.parse_options`, and gives it to `LogMessage.parse()`. Outside the engine,
 /// `ParseOptions.make()` makes one.
@@ -37,6 +37,7 @@ impl ParseOptions {
 }
 
 #[pymethods]
+#[expect(clippy::doc_markdown, reason = "the documentation is Python's")]
 impl ParseOptions {
     /// Makes options as a configuration would, for use outside the engine.
     ///
@@ -47,12 +48,12 @@ impl ParseOptions {
     ///
     /// ValueError for a word that none of them knows.
     #[staticmethod]
-    #[pyo3(signature = (flags=Vec::new(), format="syslog", time_zone=None, default_facility=None, default_priority=None, sdata_prefix=None))]
+    #[pyo3(signature = (flags=None, format="syslog", time_zone=None, default_facility=None, default_priority=None, sdata_prefix=None))]
     #[pyo3(
         text_signature = "(flags=(), format='syslog', time_zone=None, default_facility=None, default_priority=None, sdata_prefix=None)"
     )]
     fn make(
-        flags: Vec<String>,
+        flags: Option<Vec<String>>,
         format: &str,
         time_zone: Option<&str>,
         default_facility: Option<&str>,
@@ -63,8 +64,8 @@ impl ParseOptions {
             PyValueError::new_err(format!("{option}: expected {expected}, got '{word}'"))
         };
         let mut words = Flags::default();
-        for word in &flags {
-            words.apply(word).map_err(|error| PyValueError::new_err(format!("flags: {error}")))?;
+        for word in flags.unwrap_or_default() {
+            words.apply(&word).map_err(|error| PyValueError::new_err(format!("flags: {error}")))?;
         }
         let mut options = Options { flags: words, sdata_prefix, ..Options::default() };
         options.format =

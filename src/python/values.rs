@@ -29,12 +29,10 @@ use crate::message::ValueType;
 /// The text of a value to be stored.
 #[derive(Debug)]
 pub enum Written<'a> {
-    /// The bytes of the Python object.
+    /// The bytes of the Python object, or those that are always the same.
     Borrowed(&'a [u8]),
     /// Made from it.
     Owned(Vec<u8>),
-    /// One of the few that are always the same.
-    Fixed(&'static [u8]),
 }
 
 impl Written<'_> {
@@ -43,7 +41,6 @@ impl Written<'_> {
         match self {
             Self::Borrowed(bytes) => bytes,
             Self::Owned(bytes) => bytes,
-            Self::Fixed(bytes) => bytes,
         }
     }
 }
@@ -62,11 +59,11 @@ pub fn write<'a>(key: &[u8], value: &'a Bound<'_, PyAny>) -> PyResult<(ValueType
         let number: i64 = number.extract().map_err(|_| beyond_64_bits(key))?;
         (ValueType::Integer, Written::Owned(number.to_string().into_bytes()))
     } else if let Ok(truth) = value.cast_exact::<PyBool>() {
-        (ValueType::Boolean, Written::Fixed(if truth.is_true() { b"true" } else { b"false" }))
+        (ValueType::Boolean, Written::Borrowed(if truth.is_true() { b"true" } else { b"false" }))
     } else if let Ok(number) = value.cast_exact::<PyFloat>() {
         (ValueType::Double, Written::Owned(float_text(number.value()).into_bytes()))
     } else if value.is_none() {
-        (ValueType::Null, Written::Fixed(b""))
+        (ValueType::Null, Written::Borrowed(b""))
     } else if let Ok(list) = value.cast_exact::<PyList>() {
         (ValueType::List, Written::Owned(list_text(key, list)?))
     } else if let Ok(moment) = value.cast::<PyDateTime>() {

@@ -326,7 +326,9 @@ mod tests {
 
     fn with(words: &[&str]) -> ParseOptions {
         let mut options = ParseOptions::default();
-        words.iter().for_each(|word| options.flags.apply(word).unwrap());
+        for word in words {
+            options.flags.apply(word).unwrap();
+        }
         options
     }
 

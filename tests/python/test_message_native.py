@@ -722,7 +722,7 @@ class TestOtherMethods:
             ("set_pri", 1.0, TypeError, "pri: expected an int, got float"),
             ("set_pri", -1, OverflowError, "pri: -1, expected 0 to 65535"),
             ("set_pri", 65536, OverflowError, "pri: 65536, expected 0 to 65535"),
-            ("set_pri", 2**70, OverflowError, ""),
+            ("set_pri", 2**70, OverflowError, "int"),
             ("set_recvd_rawmsg_size", None, TypeError, "rawmsg_size: expected an int, got NoneType"),
             ("set_recvd_rawmsg_size", 2**32, OverflowError, "expected 0 to 4294967295"),
             ("set_source_ipaddress", 5, TypeError, "ip: expected str, bytes or None, got int"),

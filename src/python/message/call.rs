@@ -1,6 +1,6 @@
 //! `LogMessage(...)` without the cost of a type's ordinary call.
 //!
-//! CPython calls a type through `tp_vectorcall` when it is set, which pyo3 does not offer, so [`set`] sets it by hand.
+//! The interpreter calls a type through `tp_vectorcall` when it is set, which pyo3 does not offer, so [`set`] sets it by hand.
 //! Python subclasses do not inherit the slot and take the ordinary way, `tp_new` and then `tp_init`; so do calls with
 //! keywords or more than one argument.
 
@@ -33,8 +33,10 @@ unsafe extern "C" fn vectorcall(
         return unsafe { slow_call(class, arguments, count, names) };
     }
     let made = if count == 1 {
-        // SAFETY: one argument is there, and it is alive during the call.
-        let message = unsafe { Borrowed::from_ptr(py, *arguments) };
+        // SAFETY: one argument is there.
+        let message = unsafe { *arguments };
+        // SAFETY: an argument is alive during the call.
+        let message = unsafe { Borrowed::from_ptr(py, message) };
         LogMessage::make(py, Some(&message))
     } else {
         LogMessage::make(py, None)
@@ -58,19 +60,24 @@ unsafe fn slow_call(
     // SAFETY: the interpreter calls this with the GIL held.
     let py = unsafe { Python::assume_attached() };
     let call = || -> PyResult<Py<PyAny>> {
-        // SAFETY: `count` positional arguments are there, alive during the call.
-        let given =
-            (0..count).map(|index| unsafe { Borrowed::from_ptr(py, *arguments.add(index)) }.to_owned());
-        let positional = PyTuple::new(py, given.collect::<Vec<_>>())?;
+        // SAFETY: the interpreter gives a tuple of str, or null.
+        let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
+        let names = names.map(Bound::cast_into::<PyTuple>).transpose()?;
+        let total = count + names.as_ref().map_or(0, PyTupleMethods::len);
+        let given: &[*mut ffi::PyObject] = if total == 0 {
+            &[]
+        } else {
+            // SAFETY: the positional arguments are there, and after them one value for each name.
+            unsafe { std::slice::from_raw_parts(arguments, total) }
+        };
+        // SAFETY: an argument is alive during the call.
+        let given = given.iter().map(|argument| unsafe { Bound::from_borrowed_ptr(py, *argument) });
+        let mut given: Vec<_> = given.collect();
+        let by_keyword = given.split_off(count);
+        let positional = PyTuple::new(py, given)?;
         let keywords = PyDict::new(py);
-        if !names.is_null() {
-            // SAFETY: the interpreter gives a tuple of str, or null.
-            let names = unsafe { Borrowed::from_ptr(py, names) };
-            for (index, name) in names.try_iter()?.enumerate() {
-                // SAFETY: one value follows the positional arguments for each name.
-                let value = unsafe { Borrowed::from_ptr(py, *arguments.add(count + index)) };
-                keywords.set_item(name?, &*value)?;
-            }
+        for (name, value) in names.iter().flatten().zip(by_keyword) {
+            keywords.set_item(name, value)?;
         }
         // SAFETY: `type` is a static type, and reading a slot of it is sound.
         let Some(call) = (unsafe { ffi::PyType_Type.tp_call }) else {

@@ -27,8 +27,11 @@ pub(super) fn same(one: &Draft, other: &Draft) -> bool {
         && values(one) == values(other)
 }
 
-/// The fields in an order of their own, each with its SD-ID.
-fn values(draft: &Draft) -> Vec<(u8, &[u8], &[u8], u8, &[u8])> {
+/// The name's number, the SD-ID, the name's text, the type's number, the value.
+type Content<'a> = (u8, &'a [u8], &'a [u8], u8, &'a [u8]);
+
+/// The fields in an order of their own.
+fn values(draft: &Draft) -> Vec<Content<'_>> {
     let mut id: &[u8] = b"";
     let mut values: Vec<_> = draft
         .fields()

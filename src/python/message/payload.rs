@@ -132,6 +132,6 @@ impl Payload {
 }
 
 /// The error for a message of `len` bytes.
-pub(in crate::python) fn too_long(len: usize) -> PyErr {
+pub fn too_long(len: usize) -> PyErr {
     PyValueError::new_err(format!("message: {len} bytes, expected at most {MESSAGE_MAX}"))
 }
