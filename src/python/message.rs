@@ -8,8 +8,8 @@
 //! The constructor is the one hot constructor of the engine, so there are two ways into it: `call`, for the type
 //! itself, and `__new__` with `__init__`, for its Python subclasses. Both end in [`Payload::of`].
 //!
-//! The rooms inside: `payload` and `draft` (what a message is before it is posted, and how it is), `call`, [`names`] and
-//! `macros` (what keys mean), `content` (comparing, showing, viewing), `pickle`. The name-value methods are in
+//! The rooms inside: `payload` and `draft` (what a message is before it is posted, and how it is), `fields`, [`names`] and
+//! `macros` (what keys mean), `call`, `content` (comparing, showing, viewing), `pickle`. The name-value methods are in
 //! [`pairs`](super::pairs).
 //!
 //! A message is hashable, by its identity, although it compares by its content: existing sources keep messages in sets
@@ -18,6 +18,7 @@
 mod call;
 mod content;
 mod draft;
+mod fields;
 mod macros;
 pub mod names;
 mod payload;
@@ -32,6 +33,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDateTime, PyDict, PyList, PyString, PyTuple};
 
 pub use draft::{DEFAULT_PRI, Draft, DraftField, Extra, Place, VIEW_FROM};
+pub use fields::Full;
 pub use macros::macro_value;
 pub use payload::{Payload, too_long};
 
@@ -307,7 +309,7 @@ impl LogMessage {
             }
             draft.set(ip_port, ValueType::Integer, port.as_bytes()).map(drop)
         });
-        set.map(|()| true).map_err(|full: pairs::Full| full.into_error(b"SOURCEIP"))
+        set.map(|()| true).map_err(|full: Full| full.into_error(b"SOURCEIP"))
     }
 
     /// Sets the size that the message had on its way in, in bytes (RAWMSG_SIZE).

@@ -122,11 +122,17 @@ impl<'a> Name<'a> {
         if matches!(name, "MESSAGE" | "MSG" | "MSGONLY") {
             return Self::Message;
         }
+        // The names that sources set most come first; the sender's address is kept like them but read as a macro.
+        match FieldName::known(name) {
+            Some(FieldName::SourceIp | FieldName::SourcePort) => return Self::Macro(name),
+            Some(known) => return Self::Known(known),
+            None => {}
+        }
         let part = CLOCKS.iter().find_map(|clock| name.strip_prefix(clock)).unwrap_or(name);
         if TIME_PARTS.binary_search(&part).is_ok() || MACROS.binary_search(&name).is_ok() {
             return Self::Macro(name);
         }
-        FieldName::known(name).map_or(Self::Text(key), Self::Known)
+        Self::Text(key)
     }
 }
 
