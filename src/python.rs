@@ -2,7 +2,9 @@
 //!
 //! The only room that knows pyo3. What a user sees:
 //!
-//! * [`message`]: `LogMessage`, a draft until it is posted; [`parse`]: its syslog parser;
+//! * [`message`]: `LogMessage`, a draft until it is posted; [`pairs`]: its name-value methods;
+//! * [`values`]: Python values to typed texts and back; [`datetime`]: stamps to datetimes and back;
+//! * [`parse`]: `LogMessage.parse` and `ParseOptions`;
 //! * [`source`]: `LogSource`, what a user's class derives from;
 //! * [`buffer`]: `Buffer`, what `acquire_buffer` returns, and `post_buffer`;
 //! * [`logger`]: `Logger`.
@@ -19,16 +21,19 @@ pub mod blocks;
 pub mod buffer;
 pub mod cell;
 pub mod clock;
+pub mod datetime;
 pub mod exception;
 pub mod generation;
 pub mod instance;
 pub mod logger;
 pub mod message;
+pub mod pairs;
 pub mod parse;
 pub mod release;
 pub mod run;
 pub mod signals;
 pub mod source;
+pub mod values;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -117,7 +122,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     source::add_to(module)?;
     module.add_class::<buffer::Buffer>()?;
     module.add_class::<logger::Logger>()?;
-    module.add_class::<parse::ParseOptions>()?;
+    parse::add_to(module)?;
     module.add_class::<LogFetcher>()?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
     module.add_function(wrap_pyfunction!(build_info, module)?)

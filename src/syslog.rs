@@ -22,10 +22,12 @@
 //! structured data ([`SdataParam::escaped`]).
 //!
 //! The rooms inside: `flags` and `options` (what is asked for), `parsed` and `error` (what comes out), `rfc5424`,
-//! `sdata` and `rfc3164` (the grammars), `scan` (where words end), [`timestamp`], [`names`], [`framing`], and `text` (the copies just named).
+//! `sdata` and `rfc3164` (the grammars), `scan` (where words end), [`timestamp`], [`names`], [`framing`], `text` (the copies just named), and [`fill`] (from spans to the fields of a
+//! record).
 #![forbid(unsafe_code)]
 
 mod error;
+pub mod fill;
 mod flags;
 pub mod framing;
 pub mod names;

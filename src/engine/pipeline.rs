@@ -23,6 +23,7 @@ use crate::config::{Config, Diagnostic, IdentifiedSource, SourceDriver};
 use crate::destination::{Counters, FileDestination, Report, Severity};
 use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
 use crate::message::{Origin, Pool, Release};
+use crate::source::{HostNames, SourcePolicy};
 
 /// How long workers may take to send on what they have: they never wait for a destination.
 const RETIRE_WORKERS: Duration = Duration::from_secs(5);
@@ -36,6 +37,10 @@ pub struct Input {
     pub lane: Arc<Lane>,
     /// What its messages have in common.
     pub origin: Arc<Origin>,
+    /// What the source layer does to them.
+    pub policy: Arc<SourcePolicy>,
+    /// How their hosts are named.
+    pub names: Arc<HostNames>,
 }
 
 struct Output {
@@ -117,12 +122,18 @@ impl Pipeline {
         let inboxes: Vec<_> = (0..graph.sources.len().min(cores)).map(|_| Inbox::new()).collect();
         let mut inputs = Vec::new();
         for (index, (statement, driver)) in graph.sources.iter().enumerate() {
-            let origin = settings::origin(config, statement, driver, release);
+            let names = settings::names(config, driver);
+            if let Some(complaint) = names.take_complaint() {
+                log.warning(&format!("source {}: {complaint}", driver.id));
+            }
+            let policy = settings::policy(config, statement, driver, names.local());
+            let origin = policy.origin(settings::local_offset(), Arc::clone(release));
             let (window, bytes) = settings::credit(driver);
             let inbox = inboxes[index % inboxes.len()].sender();
             let credit = Arc::new(Credit::new(window, bytes));
             let lane = Lane::new(index, inbox, credit, Arc::default(), Arc::clone(pool));
-            inputs.push(Input { driver: (*driver).clone(), lane, origin: Arc::new(origin) });
+            let (policy, names) = (Arc::new(policy), Arc::new(names));
+            inputs.push(Input { driver: (*driver).clone(), lane, origin: Arc::new(origin), policy, names });
         }
         if !errors.is_empty() {
             return Err(errors);

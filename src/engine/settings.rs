@@ -6,12 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jiff::tz::TimeZone;
 
 use crate::config::{
-    self, Config, DestinationDriver, Diagnostic, IdentifiedDestination, IdentifiedSource, Ownership,
-    ParseFlag, PythonSourceOptions, SourceDriver, Spanned, TemplateOptions, TemplateText, WriterOptions,
+    self, Config, DestinationDriver, Diagnostic, IdentifiedDestination, IdentifiedSource, LogSourceOptions,
+    Ownership, ParseFlag, PythonSourceOptions, SourceDriver, Spanned, TemplateOptions, TemplateText,
+    WriterOptions,
 };
 use crate::destination::file::{Access, Opening, group_id, user_id};
 use crate::destination::{FileSettings, LineFormat};
-use crate::message::{Origin, Release};
+use crate::source::{HostNames, NameOptions, Outside, SourcePolicy, ThisSystem};
 use crate::syslog::names::DEFAULT_PRI;
 use crate::syslog::{Flags, Format, ParseOptions};
 use crate::template::{Identity, OnError, Options, Template, TsFormat, Zone};
@@ -26,7 +27,7 @@ const INTERNAL_BYTES: u64 = 16 * 1024 * 1024;
 /// Who formats: this machine and this process.
 static IDENTITY: LazyLock<Arc<Identity>> = LazyLock::new(|| {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let host = crate::source::local_host_name();
+    let host = ThisSystem::new().node_name();
     let host_id = std::fs::read_to_string("/etc/machine-id")
         .ok()
         .and_then(|id| u32::from_str_radix(id.get(..8)?, 16).ok())
@@ -48,23 +49,26 @@ pub fn credit(driver: &IdentifiedSource) -> (u32, u64) {
     }
 }
 
-/// What the messages of a source have in common.
-pub fn origin(
-    config: &Config,
-    statement: &str,
-    driver: &IdentifiedSource,
-    release: &Arc<dyn Release>,
-) -> Origin {
-    policy(config, statement, driver).origin(Arc::clone(release))
-}
-
-/// What the source layer does to the messages of a source.
-pub fn policy(config: &Config, statement: &str, driver: &IdentifiedSource) -> crate::source::SourcePolicy {
-    let options = match &driver.driver {
+fn source_options(driver: &IdentifiedSource) -> &LogSourceOptions {
+    match &driver.driver {
         SourceDriver::Python(options) => &options.source,
         SourceDriver::Internal(options) => &options.source,
-    };
-    crate::source::SourcePolicy::new(&config.options, options, statement)
+    }
+}
+
+/// How a source names hosts. May ask the system's resolver for the local one.
+pub fn names(config: &Config, driver: &IdentifiedSource) -> HostNames {
+    HostNames::new(NameOptions::new(&config.options, source_options(driver)), Arc::new(ThisSystem::new()))
+}
+
+/// What the source layer does to the messages of a source on the host called `local`.
+pub fn policy(config: &Config, statement: &str, driver: &IdentifiedSource, local: &Arc<str>) -> SourcePolicy {
+    SourcePolicy::new(statement, local, &config.options, source_options(driver))
+}
+
+/// The local clock's offset from UTC at this moment, in seconds east.
+pub fn local_offset() -> i32 {
+    jiff::Zoned::now().offset().seconds()
 }
 
 /// The priority that replaces a message's own, when `default-facility()` or `default-severity()` is set.

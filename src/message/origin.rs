@@ -14,16 +14,11 @@ pub struct Origin {
     pub source: Arc<str>,
     /// HOST of messages that have none of their own.
     pub host: Arc<str>,
-    /// Whether a HOST that the message itself brought is hidden by `host` (`keep-hostname(no)`,
-    /// `host-override()`).
-    pub host_is_fixed: bool,
     /// HOST_FROM of messages without a sender's address.
     pub host_from: Arc<str>,
     /// PROGRAM of messages that have none of their own.
     pub program: Option<Arc<str>>,
-    /// Whether a PROGRAM that the message itself brought is hidden by `program` (`program-override()`).
-    pub program_is_fixed: bool,
-    /// PID of every message, whatever PID it brought (`use-syslogng-pid()`).
+    /// PID of messages that have none of their own.
     pub pid: Option<Arc<str>>,
     /// TRANSPORT, as set by the source.
     pub transport: Option<Arc<str>>,
@@ -42,10 +37,8 @@ impl Origin {
         Self {
             source: Arc::from(source),
             host: Arc::clone(&local),
-            host_is_fixed: false,
             host_from: local,
             program: None,
-            program_is_fixed: false,
             pid: None,
             transport: None,
             tags: Arc::from([]),

@@ -189,26 +189,21 @@ impl<'a> MessageRef<'a> {
     }
 
     /// The value of a name that the engine knows: the message's own, or its origin's.
-    ///
-    /// Where the origin fixes a name, the value that the message brought is hidden. HOST is then what the
-    /// source layer wrote as HOST_FROM of this message (a sender's name), or the origin's.
+    #[inline]
     pub fn known(&self, id: FieldName) -> Option<&'a [u8]> {
-        let origin = self.batch.origin();
-        let own = |id: FieldName| {
-            let fields = self.batch.fields(self.record);
-            fields.iter().rfind(|field| field.id == id).map(|field| self.batch.bytes(field.value))
-        };
-        match id {
-            FieldName::Host if origin.host_is_fixed => Some(origin.host.as_bytes()),
-            FieldName::Host => Some(own(id).unwrap_or(origin.host.as_bytes())),
-            FieldName::HostFrom => Some(own(id).unwrap_or(origin.host_from.as_bytes())),
-            FieldName::Program if origin.program_is_fixed => {
-                origin.program.as_ref().map(|text| text.as_bytes())
-            }
-            FieldName::Program => own(id).or(origin.program.as_ref().map(|text| text.as_bytes())),
-            FieldName::Pid if origin.pid.is_some() => origin.pid.as_ref().map(|text| text.as_bytes()),
-            _ => own(id),
+        let fields = self.batch.fields(self.record);
+        if let Some(field) = fields.iter().rfind(|field| field.id == id) {
+            return Some(self.batch.bytes(field.value));
         }
+        let origin = self.batch.origin();
+        let common = match id {
+            FieldName::Host => Some(&origin.host),
+            FieldName::HostFrom => Some(&origin.host_from),
+            FieldName::Program => origin.program.as_ref(),
+            FieldName::Pid => origin.pid.as_ref(),
+            _ => None,
+        };
+        common.map(|text| text.as_bytes())
     }
 
     /// The type and the text of the pair called `name`, which is none of the known ones.

@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView, PyString};
 
 use super::cell::GilCell;
-use super::message::type_name;
+use super::message::{Payload, type_name};
 use super::source::{Attachment, too_large};
 use super::{clock, release};
 use crate::flow::{Credit, Producer};
@@ -225,8 +225,10 @@ fn source(py: Python<'_>, buffer: &Bound<'_, PyAny>, length: Option<usize>) -> P
         let given = type_name(buffer);
         PyTypeError::new_err(format!("post_buffer: expected bytes, str or another buffer, got {given}"))
     })?;
-    if let Some((owner, bytes)) = super::message::immutable_view(&view) {
-        return Ok(Source::of_object(&owner, &bytes[..checked(length, bytes.len())?]));
+    if let Some(kept) = Payload::view_of_bytes(&view)?
+        && let Some((owner, _, size)) = kept.object()
+    {
+        return Ok(Source::of_object(owner.bind(py), &kept.bytes()[..checked(length, size)?]));
     }
     let size: usize = view.getattr("nbytes")?.extract()?;
     let len = checked(length, size)?;
@@ -270,9 +272,15 @@ pub(super) fn post(
         credit_left: 0,
     };
     let posted = if source.len >= DETACH_FROM {
-        py.detach(|| pieces.post_all(&|credit| drop(credit.wait(None))))
+        py.detach(|| {
+            pieces.post_all(&|credit| {
+                credit.wait(None);
+            })
+        })
     } else {
-        pieces.post_all(&|credit| drop(py.detach(|| credit.wait(None))))
+        pieces.post_all(&|credit| {
+            py.detach(|| credit.wait(None));
+        })
     };
     drop(pieces);
     attached.producer.with(py, Producer::close_batch);

@@ -5,279 +5,58 @@
 //! which the batch then keeps ([`VIEW_FROM`]). The object may be changed and posted again afterwards;
 //! what was posted does not change.
 //!
-//! The constructor is the one hot constructor of the engine. CPython calls it through `tp_vectorcall`,
-//! which pyo3 does not offer, so [`add_to`] sets it by hand. Python subclasses do not inherit the slot
-//! and take the ordinary way; both end in [`Draft::set_message`].
+//! The constructor is the one hot constructor of the engine, so there are two ways into it: `call`, for the type
+//! itself, and `__new__` with `__init__`, for its Python subclasses. Both end in [`Payload::of`].
+//!
+//! The rooms inside: `payload` and `draft` (what a message is before it is posted, and how it is), `fields`, [`names`] and
+//! `macros` (what keys mean), `call`, `content` (comparing, showing, viewing), `pickle`. The name-value methods are in
+//! [`pairs`](super::pairs).
+//!
+//! A message is hashable, by its identity, although it compares by its content: existing sources keep messages in sets
+//! and as keys, where it is the object that they mean. Two messages that are equal are still two keys.
 
-use std::ptr::NonNull;
+mod call;
+mod content;
+mod draft;
+mod fields;
+mod macros;
+pub mod names;
+mod payload;
+mod pickle;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use std::ffi::c_int;
+use std::net::IpAddr;
+
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyMemoryView, PyString};
+use pyo3::types::{PyBytes, PyDateTime, PyDict, PyList, PyString, PyTuple};
+
+pub use draft::{DEFAULT_PRI, Draft, DraftField, Extra, Place, VIEW_FROM};
+pub use fields::Full;
+pub use macros::macro_value;
+pub use payload::{Payload, too_long};
 
 use super::cell::GilCell;
-use super::{clock, release};
-use crate::message::batch::Text;
-use crate::message::{FieldName, MESSAGE_MAX, Need, Owner, Row, Segment, Stamp, ValueType};
-
-/// A payload of at least this many bytes is viewed, a shorter one is copied.
-pub const VIEW_FROM: usize = 1024;
-/// user.notice, what a message has unless it says otherwise.
-pub const DEFAULT_PRI: u16 = 13;
-
-/// Where the text of a draft's payload is.
-#[derive(Debug, Default)]
-pub enum Payload {
-    /// There is none: MESSAGE is not set.
-    #[default]
-    None,
-    /// In an immutable Python object: `bytes`, `str`, or a view of `bytes`.
-    Object {
-        /// What keeps it.
-        object: Py<PyAny>,
-        /// Its first byte.
-        start: NonNull<u8>,
-        /// Its length in bytes.
-        len: usize,
-    },
-    /// In the draft.
-    Owned(Box<[u8]>),
-}
-
-// SAFETY: `start` points into an immutable object that `object` keeps.
-unsafe impl Send for Payload {}
-
-impl Payload {
-    /// Its bytes.
-    #[inline]
-    pub fn bytes(&self) -> &[u8] {
-        match self {
-            Self::None => &[],
-            // SAFETY: `Payload::of` took both from the object, which is immutable and alive.
-            Self::Object { start, len, .. } => unsafe { std::slice::from_raw_parts(start.as_ptr(), *len) },
-            Self::Owned(bytes) => bytes,
-        }
-    }
-
-    /// The payload that `value` gives: `str`, `bytes`, a read-only buffer over `bytes` (all kept), or
-    /// another read-only buffer (copied, because its bytes may still change).
-    ///
-    /// # Errors
-    /// `TypeError` for anything else, `UnicodeEncodeError` for a `str` with lone surrogates,
-    /// `ValueError` for a text longer than [`MESSAGE_MAX`].
-    #[inline]
-    pub fn of(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let bytes: &[u8] = if let Ok(text) = value.cast_exact::<PyString>() {
-            text.to_str()?.as_bytes()
-        } else if let Ok(bytes) = value.cast_exact::<PyBytes>() {
-            bytes.as_bytes()
-        } else {
-            return Self::of_other(value);
-        };
-        if bytes.len() > MESSAGE_MAX {
-            return Err(too_long(bytes.len()));
-        }
-        let start = NonNull::from(bytes).cast::<u8>();
-        Ok(Self::Object { object: value.clone().unbind(), start, len: bytes.len() })
-    }
-
-    #[cold]
-    fn of_other(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if let Ok(text) = value.cast::<PyString>() {
-            let bytes = text.to_str()?.as_bytes();
-            let start = NonNull::from(bytes).cast::<u8>();
-            return Ok(Self::Object { object: value.clone().unbind(), start, len: bytes.len() });
-        }
-        let refused = || {
-            let given = type_name(value);
-            PyTypeError::new_err(format!(
-                "message: expected str, bytes or another read-only buffer, got {given}"
-            ))
-        };
-        let view = PyMemoryView::from(value).map_err(|_| refused())?;
-        let read_only: bool = view.getattr("readonly")?.extract()?;
-        if !read_only {
-            return Err(refused());
-        }
-        let whole: Bound<'_, PyBytes> = view.call_method0("tobytes")?.cast_into()?;
-        Self::of(whole.as_any())
-    }
-}
-
-/// The bytes of a contiguous view over `bytes`, with that object; `None` when they may still change.
-pub(super) fn immutable_view<'py>(view: &Bound<'py, PyMemoryView>) -> Option<(Bound<'py, PyAny>, &'py [u8])> {
-    let _ = view;
-    None
-}
-
-pub(super) fn too_long(len: usize) -> PyErr {
-    PyValueError::new_err(format!("message: {len} bytes, expected at most {MESSAGE_MAX}"))
-}
+use super::{datetime, pairs, parse};
+use crate::message::{FieldName, ValueType};
 
 /// The name of `value`'s type, for error messages.
 pub(super) fn type_name(value: &Bound<'_, PyAny>) -> String {
     value.get_type().qualname().map_or_else(|_| "an object".to_owned(), |name| name.to_string())
 }
 
-/// Where a text of a draft is.
-#[derive(Debug, Clone)]
-pub enum Place {
-    /// A part of the payload: offset and length.
-    Payload(u32, u32),
-    /// In the draft.
-    Own(Box<[u8]>),
-}
-
-/// A name-value pair of a draft.
-#[derive(Debug, Clone)]
-pub struct DraftField {
-    /// Which name it is.
-    pub id: FieldName,
-    /// Its text, where `id` says that it has one.
-    pub name: Place,
-    /// What the value means.
-    pub value_type: ValueType,
-    /// The value.
-    pub value: Place,
-}
-
-/// What only some drafts have.
-#[derive(Debug, Default)]
-pub struct Extra {
-    /// Name-value pairs in the order of their first setting; structured data in the order of
-    /// [`FieldName::SdId`].
-    pub fields: Vec<DraftField>,
-    /// MESSAGE, where it is not the whole payload, and its type.
-    pub message: Option<(ValueType, Place)>,
-    /// The user's bookmark.
-    pub bookmark: Option<Py<PyAny>>,
-}
-
-/// A message that is not posted, or not yet.
-#[derive(Debug)]
-pub struct Draft {
-    /// The memory of its texts.
-    pub payload: Payload,
-    /// STAMP
-    pub stamp: Stamp,
-    /// When it was made, in microseconds since the epoch.
-    pub recvd_micros: i64,
-    /// The size on the wire, when somebody said.
-    pub raw_size: u32,
-    /// Facility times 8 plus severity.
-    pub pri: u16,
-    /// What only some drafts have.
-    pub extra: Option<Box<Extra>>,
-}
-
-impl Draft {
-    /// A draft without a message, made now.
-    #[inline]
-    pub fn new(py: Python<'_>) -> Self {
-        let stamp = clock::now(py);
-        Self {
-            payload: Payload::None,
-            stamp,
-            recvd_micros: stamp.unix_micros,
-            raw_size: 0,
-            pri: DEFAULT_PRI,
-            extra: None,
-        }
-    }
-
-    /// Whether it carries a bookmark.
-    #[inline]
-    pub fn has_bookmark(&self) -> bool {
-        self.extra.as_ref().is_some_and(|extra| extra.bookmark.is_some())
-    }
-
-    /// The rarer parts, made on first use.
-    pub fn extra(&mut self) -> &mut Extra {
-        self.extra.get_or_insert_default()
-    }
-
-    /// The bytes at `place`.
-    pub fn bytes<'a>(&'a self, place: &'a Place) -> &'a [u8] {
-        match place {
-            Place::Payload(offset, len) => &self.payload.bytes()[*offset as usize..][..*len as usize],
-            Place::Own(bytes) => bytes,
-        }
-    }
-
-    /// MESSAGE, or `None` when it is not set.
-    #[inline]
-    pub fn message(&self) -> Option<&[u8]> {
-        match self.extra.as_deref().and_then(|extra| extra.message.as_ref()) {
-            Some((_, place)) => Some(self.bytes(place)),
-            None if matches!(self.payload, Payload::None) => None,
-            None => Some(self.payload.bytes()),
-        }
-    }
-
-    /// Whether the payload is viewed by the batch that the draft is posted into, and not copied.
-    #[inline]
-    fn is_viewed(&self) -> bool {
-        matches!(self.payload, Payload::Object { len, .. } if len >= VIEW_FROM)
-    }
-
-    /// The room that [`Draft::write`] takes.
-    #[inline]
-    pub fn need(&self) -> Need {
-        let payload = self.payload.bytes().len();
-        let mut need = if self.is_viewed() {
-            Need { viewed: payload, segments: 1, ..Need::default() }
-        } else {
-            Need { bytes: payload, ..Need::default() }
-        };
-        if let Some(extra) = &self.extra {
-            let own = |place: &Place| if let Place::Own(bytes) = place { bytes.len() } else { 0 };
-            need.fields = extra.fields.len();
-            need.bytes +=
-                extra.fields.iter().map(|field| own(&field.name) + own(&field.value)).sum::<usize>();
-            need.bytes += extra.message.as_ref().map_or(0, |(_, place)| own(place));
-        }
-        need
-    }
-
-    /// Writes the draft into `row`.
-    #[inline]
-    pub fn write(&self, py: Python<'_>, row: &mut Row<'_>) {
-        match &self.payload {
-            Payload::Object { object, start, len } if self.is_viewed() => {
-                let owner = Owner::Foreign(release::keep(object.bind(py)));
-                // SAFETY: the bytes belong to an immutable object that `owner` keeps.
-                row.payload_adopt(unsafe { Segment::new(*start, *len as u32, owner) });
-            }
-            payload => row.payload_copy(payload.bytes()),
-        }
-        row.stamps(self.stamp, self.recvd_micros);
-        row.pri(self.pri);
-        row.raw_size(self.raw_size);
-        if let Some(extra) = &self.extra {
-            write_extra(extra, row);
-        }
-    }
-}
-
-fn text(place: &Place) -> Text<'_> {
-    match place {
-        Place::Payload(offset, len) => Text::Payload(*offset, *len),
-        Place::Own(bytes) => Text::Copy(bytes),
-    }
-}
-
-fn write_extra(extra: &Extra, row: &mut Row<'_>) {
-    if let Some((_, place)) = &extra.message {
-        row.message(text(place));
-    }
-    for field in &extra.fields {
-        row.field(field.id, text(&field.name), field.value_type, text(&field.value));
-    }
-}
-
-/// A log message: a text with name-value pairs, a time and a priority.
-#[pyclass(module = "syslogng", subclass, frozen)]
+/// A log message: a text, a time, a priority, and values by name.
+///
+/// `message` is `str` (kept as UTF-8), `bytes` or another read-only buffer (kept as it is), or None for a message
+/// without text. `bookmark` is any object that tells its source where the message came from; None means that there is
+/// none.
+///
+/// Posting takes the message as it is at that moment: changing or posting it again afterwards is allowed, and does not
+/// touch what was posted.
+///
+/// Messages are equal when their values, their time and their priority are. Their hash is that of their identity.
+#[pyclass(module = "syslogng", subclass, frozen, mapping)]
 #[derive(Debug)]
 pub struct LogMessage {
     pub(super) draft: GilCell<Draft>,
@@ -294,106 +73,267 @@ impl LogMessage {
         }
         Ok(Self { draft: GilCell::new(draft) })
     }
+
+    /// The bookmark that the user gave it.
+    pub fn bookmark(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.draft.with(py, |draft| Some(draft.extra.as_ref()?.bookmark.as_ref()?.clone_ref(py)))
+    }
+
+    /// Sets the bookmark, and gives back the old one, to be dropped when the draft is closed.
+    fn swap_bookmark(&self, bookmark: Option<&Bound<'_, PyAny>>, py: Python<'_>) -> Option<Py<PyAny>> {
+        let bookmark =
+            bookmark.filter(|bookmark| !bookmark.is_none()).map(|bookmark| bookmark.clone().unbind());
+        self.draft.with(py, |draft| {
+            if bookmark.is_none() && draft.extra.is_none() {
+                return None;
+            }
+            std::mem::replace(&mut draft.extra().bookmark, bookmark)
+        })
+    }
+}
+
+/// An unsigned number that a method was given.
+fn unsigned(what: &str, value: &Bound<'_, PyAny>, max: u32) -> PyResult<u32> {
+    let number: PyResult<i64> = value.extract();
+    let number = number.map_err(|error| {
+        if error.is_instance_of::<PyTypeError>(value.py()) {
+            let given = type_name(value);
+            PyTypeError::new_err(format!("{what}: expected an int, got {given}"))
+        } else {
+            error
+        }
+    })?;
+    match u32::try_from(number) {
+        Ok(number) if number <= max => Ok(number),
+        _ => Err(PyOverflowError::new_err(format!("{what}: {number}, expected 0 to {max}"))),
+    }
 }
 
 #[pymethods]
+#[expect(clippy::doc_markdown, reason = "the documentation is Python's")]
 impl LogMessage {
+    /// A subclass may take what it likes: its own `__init__` says what becomes of it. What can be the text
+    /// is taken as the text already, for a subclass that does not call the base's `__init__`.
     #[new]
-    #[pyo3(signature = (message=None, bookmark=None))]
+    #[pyo3(signature = (*arguments, **keywords))]
     fn new(
+        py: Python<'_>,
+        arguments: &Bound<'_, PyTuple>,
+        keywords: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let named = keywords.map(|keywords| keywords.get_item("message")).transpose()?.flatten();
+        let message = named.or_else(|| arguments.get_item(0).ok());
+        let text = message.filter(|message| {
+            message.is_exact_instance_of::<PyString>() || message.is_exact_instance_of::<PyBytes>()
+        });
+        Self::make(py, text.as_ref())
+    }
+
+    #[pyo3(signature = (message=None, bookmark=None))]
+    fn __init__(
+        &self,
         py: Python<'_>,
         message: Option<&Bound<'_, PyAny>>,
         bookmark: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
-        let mut made = Self::make(py, message)?;
-        if let Some(bookmark) = bookmark
-            && !bookmark.is_none()
-        {
-            made.draft.get_mut().extra().bookmark = Some(bookmark.clone().unbind());
-        }
-        Ok(made)
+    ) -> PyResult<()> {
+        let message = message.filter(|message| !message.is_none());
+        let payload = message.map(Payload::of).transpose()?.unwrap_or_default();
+        // The old ones are dropped here, when the draft is closed.
+        let old = self.draft.with(py, |draft| draft.replace_payload(payload));
+        drop((old, self.swap_bookmark(bookmark, py)));
+        Ok(())
     }
-}
 
-/// `LogMessage(...)` when the type itself is called: the way that costs least.
-unsafe extern "C" fn vectorcall(
-    class: *mut ffi::PyObject,
-    arguments: *const *mut ffi::PyObject,
-    count: usize,
-    names: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    // SAFETY: the interpreter calls this with the GIL held.
-    let py = unsafe { Python::assume_attached() };
-    let count = count & !(ffi::PY_VECTORCALL_ARGUMENTS_OFFSET);
-    if count > 1 || !names.is_null() {
-        // SAFETY: the arguments are those that the interpreter gave, unchanged.
-        return unsafe { slow_call(class, arguments, count, names) };
+    fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        pairs::get_item(self, key)
     }
-    let made = if count == 1 {
-        // SAFETY: one argument is there, and it is alive during the call.
-        let message = unsafe { Borrowed::from_ptr(py, *arguments) };
-        LogMessage::make(py, Some(&message))
-    } else {
-        LogMessage::make(py, None)
-    };
-    match made.and_then(|made| Py::new(py, made)) {
-        Ok(object) => object.into_ptr(),
-        Err(error) => {
-            error.restore(py);
-            std::ptr::null_mut()
-        }
-    }
-}
 
-/// Calls `tp_new` as `type.__call__` would: for keywords and more than one argument.
-unsafe fn slow_call(
-    class: *mut ffi::PyObject,
-    arguments: *const *mut ffi::PyObject,
-    count: usize,
-    names: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    // SAFETY: the interpreter calls this with the GIL held.
-    let py = unsafe { Python::assume_attached() };
-    let call = || -> PyResult<Py<PyAny>> {
-        // SAFETY: `count` positional arguments are there, alive during the call.
-        let given =
-            (0..count).map(|index| unsafe { Borrowed::from_ptr(py, *arguments.add(index)) }.to_owned());
-        let positional = pyo3::types::PyTuple::new(py, given.collect::<Vec<_>>())?;
-        let keywords = pyo3::types::PyDict::new(py);
-        if !names.is_null() {
-            // SAFETY: the interpreter gives a tuple of str, or null.
-            let names = unsafe { Borrowed::from_ptr(py, names) };
-            for (index, name) in names.try_iter()?.enumerate() {
-                // SAFETY: one value follows the positional arguments for each name.
-                let value = unsafe { Borrowed::from_ptr(py, *arguments.add(count + index)) };
-                keywords.set_item(name?, &*value)?;
-            }
-        }
-        // SAFETY: `class` is the type that was called, and pyo3 fills this slot.
-        let class = class.cast::<ffi::PyTypeObject>();
-        // SAFETY: reading a slot of a ready type.
-        let Some(new) = (unsafe { (*class).tp_new }) else {
-            return Err(PyTypeError::new_err("cannot create LogMessage instances"));
+    fn __setitem__(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        pairs::set_item(self, key, value)
+    }
+
+    fn __delitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        pairs::delete_item(self, key)
+    }
+
+    fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        pairs::contains(self, key)
+    }
+
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.draft.with(py, |draft| draft.value_count())
+    }
+
+    /// Always true: `if msg:` asks whether there is a message, not whether it has values.
+    #[expect(clippy::unused_self, reason = "the protocol has it")]
+    fn __bool__(&self) -> bool {
+        true
+    }
+
+    fn __eq__(slf: &Bound<'_, Self>, other: &Bound<'_, Self>) -> bool {
+        let (one, two) = (slf.get(), other.get());
+        let py = slf.py();
+        slf.is(other) || one.draft.with(py, |one| two.draft.with(py, |two| content::same(one, two)))
+    }
+
+    fn __hash__(slf: &Bound<'_, Self>) -> usize {
+        // Objects are aligned: the last bits of their addresses are all the same.
+        slf.as_ptr() as usize >> 4
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> String {
+        let class = type_name(slf.as_any());
+        slf.get().draft.with(slf.py(), |draft| content::shown(&class, draft))
+    }
+
+    unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        // SAFETY: the interpreter gives a place for the view.
+        unsafe { content::fill_buffer(slf.get(), slf.py(), view, flags) }
+    }
+
+    /// Pickles as protocol 2 does, also where an older one is asked for: those cannot make the object.
+    fn __reduce_ex__<'py>(slf: &Bound<'py, Self>, protocol: i32) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().get_type::<PyAny>().call_method1("__reduce_ex__", (slf, protocol.max(2)))
+    }
+
+    /// The message, and what a subclass's object has beside it, for pickle.
+    fn __getstate__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        pickle::state(slf)
+    }
+
+    /// Becomes the message that `__getstate__` was asked of. ValueError for anything else.
+    fn __setstate__(slf: &Bound<'_, Self>, state: &Bound<'_, PyAny>) -> PyResult<()> {
+        pickle::restore(slf, state)
+    }
+
+    /// The names of the values that are set, in order, then the names of all macros; all of them bytes.
+    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        pairs::keys(self, py)
+    }
+
+    /// The names and values that are set, in order; macros are not among them.
+    fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        pairs::items(self, py)
+    }
+
+    /// The value of `key`, typed as in `msg[key]`, or `default`.
+    ///
+    /// TypeError when `key` is neither str nor bytes.
+    #[pyo3(signature = (key, default=None))]
+    fn get<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        pairs::get(self, key, default)
+    }
+
+    /// The text of `key` whatever its type, decoded, or `default`.
+    ///
+    /// UnicodeDecodeError when the text is not of that encoding; TypeError when `default` is used and is neither str nor
+    /// None. `repr` is accepted and has no effect.
+    #[pyo3(signature = (key, default=None, encoding="utf-8", errors="strict", repr="internal"))]
+    fn get_as_str<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+        encoding: &str,
+        errors: &str,
+        repr: &str,
+    ) -> PyResult<Option<Bound<'py, PyString>>> {
+        let _ = repr;
+        pairs::get_as_str(self, key, default, encoding, errors)
+    }
+
+    /// Sets the priority: facility * 8 + severity.
+    ///
+    /// TypeError for anything but an int, OverflowError outside 0 to 65535.
+    fn set_pri(&self, pri: &Bound<'_, PyAny>) -> PyResult<()> {
+        let number = unsigned("pri", pri, u16::MAX.into())? as u16;
+        self.draft.with(pri.py(), |draft| draft.pri = number);
+        Ok(())
+    }
+
+    /// The priority: facility * 8 + severity; 13 (user.notice) in a new message.
+    fn get_pri(&self, py: Python<'_>) -> u16 {
+        self.draft.with(py, |draft| draft.pri)
+    }
+
+    /// Sets the time of the message, exact to the microsecond. A naive datetime is local time.
+    ///
+    /// ValueError for anything but a datetime.
+    fn set_timestamp(&self, timestamp: &Bound<'_, PyAny>) -> PyResult<()> {
+        let stamp = datetime::of_any(timestamp)?;
+        self.draft.with(timestamp.py(), |draft| draft.stamp = stamp);
+        Ok(())
+    }
+
+    /// The time of the message: a naive datetime, the wall clock in the message's own offset from UTC.
+    fn get_timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
+        datetime::wall(py, self.draft.with(py, |draft| draft.stamp))
+    }
+
+    /// Sets where the message came from, any object; None unsets it.
+    fn set_bookmark(&self, bookmark: &Bound<'_, PyAny>) {
+        drop(self.swap_bookmark(Some(bookmark), bookmark.py()));
+    }
+
+    /// Sets the sender's address (SOURCEIP, SOURCEPORT) from the text of an IPv4 or IPv6 address.
+    ///
+    /// False, and nothing changes, when `ip` is no such text, or None. TypeError for other types, OverflowError for a
+    /// port outside 0 to 65535.
+    #[pyo3(signature = (ip, port=None))]
+    #[pyo3(text_signature = "($self, ip, port=0)")]
+    fn set_source_ipaddress(&self, ip: &Bound<'_, PyAny>, port: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        let port = port.map_or(Ok(0), |port| unsigned("port", port, u16::MAX.into()))?;
+        let text = if let Ok(text) = ip.cast::<PyString>() {
+            text.to_str()?
+        } else if let Ok(bytes) = ip.cast::<PyBytes>() {
+            std::str::from_utf8(bytes.as_bytes()).unwrap_or_default()
+        } else if ip.is_none() {
+            ""
+        } else {
+            let given = type_name(ip);
+            return Err(PyTypeError::new_err(format!("ip: expected str, bytes or None, got {given}")));
         };
-        // SAFETY: a call of `tp_new` with a tuple and a dict, as the interpreter does it.
-        let made = unsafe { new(class, positional.as_ptr(), keywords.as_ptr()) };
-        // SAFETY: a new reference, or null with an exception set.
-        unsafe { Bound::from_owned_ptr_or_err(py, made) }.map(Bound::unbind)
-    };
-    match call() {
-        Ok(object) => object.into_ptr(),
-        Err(error) => {
-            error.restore(py);
-            std::ptr::null_mut()
-        }
+        let Ok(address) = text.parse::<IpAddr>() else { return Ok(false) };
+        let address = address.to_string();
+        let port = if port == 0 { String::new() } else { port.to_string() };
+        let set = self.draft.with(ip.py(), |draft| {
+            let ip = names::Name::Known(FieldName::SourceIp);
+            draft.set(ip, ValueType::String, address.as_bytes())?;
+            let ip_port = names::Name::Known(FieldName::SourcePort);
+            if port.is_empty() {
+                draft.unset(ip_port);
+                return Ok(());
+            }
+            draft.set(ip_port, ValueType::Integer, port.as_bytes()).map(drop)
+        });
+        set.map(|()| true).map_err(|full: Full| full.into_error(b"SOURCEIP"))
+    }
+
+    /// Sets the size that the message had on its way in, in bytes (RAWMSG_SIZE).
+    ///
+    /// TypeError for anything but an int, OverflowError outside 0 to 4294967295.
+    fn set_recvd_rawmsg_size(&self, rawmsg_size: &Bound<'_, PyAny>) -> PyResult<()> {
+        let size = unsigned("rawmsg_size", rawmsg_size, u32::MAX)?;
+        self.draft.with(rawmsg_size.py(), |draft| draft.raw_size = size);
+        Ok(())
+    }
+
+    /// Parses a syslog message (RFC 5424 or RFC 3164) as the source's flags(), format() and time-zone() say.
+    ///
+    /// `raw_msg` is str or bytes, `parse_options` the source's own `self.parse_options`; TypeError for anything else.
+    /// What cannot be parsed becomes the text of a message that says so; it raises nothing.
+    #[staticmethod]
+    fn parse(raw_msg: &Bound<'_, PyAny>, parse_options: &Bound<'_, PyAny>) -> PyResult<Self> {
+        parse::parse(raw_msg, parse_options)
     }
 }
 
 /// Adds the class to `module`.
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LogMessage>()?;
-    let class = module.py().get_type::<LogMessage>();
-    // SAFETY: the type is alive, and this thread holds the GIL: nobody calls it meanwhile.
-    unsafe { (*class.as_type_ptr()).tp_vectorcall = Some(vectorcall) };
+    call::set(module.py());
     Ok(())
 }

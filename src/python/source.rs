@@ -19,13 +19,17 @@ use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyTypeError, PyVal
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use smallvec::SmallVec;
 
 use super::cell::GilCell;
 use super::message::{Draft, LogMessage, Payload, type_name};
-use super::{buffer, release};
+use super::{buffer, clock, release};
+use crate::engine::Log;
 use crate::flow::credit::Waited;
 use crate::flow::{Lane, Producer, Refused};
-use crate::message::Origin;
+use crate::message::batch::Text;
+use crate::message::{FieldName, Origin, Stamp, ValueType};
+use crate::source::{HostNames, SourcePolicy};
 use crate::syslog::ParseOptions;
 
 /// What the engine keeps of an attached source.
@@ -38,8 +42,12 @@ pub struct Attachment {
     pub producer: GilCell<Producer>,
     /// How `parse=True` parses.
     pub parse_options: Arc<ParseOptions>,
-    /// `keep-timestamp(no)`: STAMP is the time of arrival.
-    pub stamp_is_recvd: bool,
+    /// What the source layer does to messages.
+    pub policy: Arc<SourcePolicy>,
+    /// How senders are named.
+    pub names: Arc<HostNames>,
+    /// Where the source layer complains.
+    pub log: Log,
     /// The priority that replaces a message's own, from `default-facility()` and `default-priority()`.
     pub pri: Option<u16>,
     /// Whether posts are taken: from the start of `run()` on.
@@ -184,55 +192,89 @@ impl Attachment {
         method: &str,
     ) -> PyResult<bool> {
         // First without waiting, while the draft is borrowed; a wait lets other threads at it.
-        let refused = message.draft.with(py, |draft| {
-            if draft.has_bookmark() {
-                return Err(bookmark_without_tracker());
+        let plain = message.draft.with(py, |draft| draft.is_plain().then(|| self.try_post(py, draft, &[])));
+        match plain {
+            Some(Ok(())) => self.posted(py),
+            Some(Err(refused)) => {
+                let again = || message.draft.with(py, |draft| self.try_post(py, draft, &[]));
+                self.post_again(py, &again, refused, wait, method)
             }
-            Ok(self.try_post(py, draft))
-        })?;
-        match refused {
-            Ok(()) => self.posted(py),
-            Err(refused) => self.post_again(
-                py,
-                &|| message.draft.with(py, |draft| self.try_post(py, draft)),
-                refused,
-                wait,
-                method,
-            ),
+            None => self.post_with_fields(py, message, wait, method),
         }
+    }
+
+    /// Posts a message that has values of its own: the source layer looks at its host.
+    #[inline(never)]
+    fn post_with_fields(
+        &self,
+        py: Python<'_>,
+        message: &LogMessage,
+        wait: Wait,
+        method: &str,
+    ) -> PyResult<bool> {
+        let (has_bookmark, own_host, address) = message.draft.with(py, |draft| {
+            let text = |id| draft.known(id).map(<[u8]>::to_vec);
+            (draft.has_bookmark(), text(FieldName::Host), text(FieldName::SourceIp))
+        });
+        if has_bookmark {
+            return Err(bookmark_without_tracker());
+        }
+        let sender = address.and_then(|address| self.sender(py, &address));
+        let hosts = self.policy.hosts(own_host.as_deref(), sender.as_deref());
+        let mut more: SmallVec<[(FieldName, &[u8]); 2]> = SmallVec::new();
+        more.extend(hosts.host.as_deref().map(|host| (FieldName::Host, host)));
+        more.extend(hosts.host_from.map(|host| (FieldName::HostFrom, host)));
+        let post = || message.draft.with(py, |draft| self.try_post(py, draft, &more));
+        match post() {
+            Ok(()) => self.posted(py),
+            Err(refused) => self.post_again(py, &post, refused, wait, method),
+        }
+    }
+
+    /// The name of the sender at `address`; looked up without the GIL when it is not known.
+    fn sender(&self, py: Python<'_>, address: &[u8]) -> Option<Arc<str>> {
+        let ip = std::str::from_utf8(address).ok()?.parse().ok()?;
+        if let Some(name) = self.names.cached(ip) {
+            return Some(name);
+        }
+        let name = py.detach(|| self.names.look_up(ip));
+        if let Some(complaint) = self.names.take_complaint() {
+            self.log.warning(&format!("source {}: {complaint}", self.id));
+        }
+        Some(name)
     }
 
     fn post_draft(&self, py: Python<'_>, draft: &Draft, wait: Wait, method: &str) -> PyResult<bool> {
-        match self.try_post(py, draft) {
+        match self.try_post(py, draft, &[]) {
             Ok(()) => self.posted(py),
-            Err(refused) => self.post_again(py, &|| self.try_post(py, draft), refused, wait, method),
+            Err(refused) => self.post_again(py, &|| self.try_post(py, draft, &[]), refused, wait, method),
         }
     }
 
+    /// Writes `draft` into the open batch, with the fields in `more` that the source layer adds.
     #[inline]
-    fn try_post(&self, py: Python<'_>, draft: &Draft) -> Result<(), Refused> {
-        let need = draft.need();
+    fn try_post(&self, py: Python<'_>, draft: &Draft, more: &[(FieldName, &[u8])]) -> Result<(), Refused> {
+        let mut need = draft.need();
+        for (_, value) in more {
+            need.fields += 1;
+            need.bytes += value.len();
+        }
         self.producer.with(py, |producer| {
             producer.try_post(need, |row| {
-                draft.write(py, row);
-                self.finish_row(row, draft);
+                draft.write(py, row, |id| !self.policy.overwrites(id));
+                for (id, value) in more {
+                    row.field(*id, Text::Copy(b""), ValueType::String, Text::Copy(value));
+                }
+                if !self.policy.keeps_timestamp() {
+                    let offset_seconds = clock::local_offset(py, draft.recvd_micros);
+                    let stamp = Stamp { unix_micros: draft.recvd_micros, offset_seconds };
+                    row.stamps(stamp, draft.recvd_micros);
+                }
+                if let Some(pri) = self.pri {
+                    row.pri(pri);
+                }
             })
         })
-    }
-
-    /// What the source's options change in a message.
-    #[inline]
-    fn finish_row(&self, row: &mut crate::message::Row<'_>, draft: &Draft) {
-        if self.stamp_is_recvd {
-            let offset_seconds = draft.stamp.offset_seconds;
-            row.stamps(
-                crate::message::Stamp { unix_micros: draft.recvd_micros, offset_seconds },
-                draft.recvd_micros,
-            );
-        }
-        if let Some(pri) = self.pri {
-            row.pri(pri);
-        }
     }
 
     /// What follows a post: the suspension of a source that asked for it, and objects to let go of.

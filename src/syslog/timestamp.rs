@@ -15,6 +15,7 @@ mod format;
 mod read;
 mod zone;
 
+pub use crate::message::Stamp;
 pub use civil::{Civil, civil_from_days, days_from_civil, days_in_month, is_leap};
 pub use format::{
     month_abbreviation, write_bsd, write_fraction, write_full, write_offset, write_rfc3339, write_time,
@@ -23,15 +24,6 @@ pub use format::{
 pub use read::parse_rfc3339;
 pub(crate) use read::{Reading, read_bsd, read_iso, read_year_first};
 pub use zone::{Clock, Zone};
-
-/// A moment, and the offset in which its sender saw it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Stamp {
-    /// Microseconds since 1970 began in UTC.
-    pub unix_micros: i64,
-    /// Seconds that the sender's wall clock is east of UTC.
-    pub offset_seconds: i32,
-}
 
 impl Stamp {
     /// What the sender's wall showed.

@@ -1,0 +1,98 @@
+//! `LogMessage(...)` without the cost of a type's ordinary call.
+//!
+//! The interpreter calls a type through `tp_vectorcall` when it is set, which pyo3 does not offer, so [`set`] sets it by hand.
+//! Python subclasses do not inherit the slot and take the ordinary way, `tp_new` and then `tp_init`; so do calls with
+//! keywords or more than one argument.
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use super::LogMessage;
+
+/// Makes calls of the class take the short way.
+pub(super) fn set(py: Python<'_>) {
+    let class = py.get_type::<LogMessage>();
+    // SAFETY: the type is alive, and this thread holds the GIL: nobody calls it meanwhile.
+    unsafe { (*class.as_type_ptr()).tp_vectorcall = Some(vectorcall) };
+}
+
+/// `LogMessage(...)` when the type itself is called: the way that costs least.
+unsafe extern "C" fn vectorcall(
+    class: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: usize,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls this with the GIL held.
+    let py = unsafe { Python::assume_attached() };
+    let count = count & !(ffi::PY_VECTORCALL_ARGUMENTS_OFFSET);
+    if count > 1 || !names.is_null() {
+        // SAFETY: the arguments are those that the interpreter gave, unchanged.
+        return unsafe { slow_call(class, arguments, count, names) };
+    }
+    let made = if count == 1 {
+        // SAFETY: one argument is there.
+        let message = unsafe { *arguments };
+        // SAFETY: an argument is alive during the call.
+        let message = unsafe { Borrowed::from_ptr(py, message) };
+        LogMessage::make(py, Some(&message))
+    } else {
+        LogMessage::make(py, None)
+    };
+    match made.and_then(|made| Py::new(py, made)) {
+        Ok(object) => object.into_ptr(),
+        Err(error) => {
+            error.restore(py);
+            std::ptr::null_mut()
+        }
+    }
+}
+
+/// Calls the type as the interpreter does without the slot.
+unsafe fn slow_call(
+    class: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: usize,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls this with the GIL held.
+    let py = unsafe { Python::assume_attached() };
+    let call = || -> PyResult<Py<PyAny>> {
+        // SAFETY: the interpreter gives a tuple of str, or null.
+        let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
+        let names = names.map(Bound::cast_into::<PyTuple>).transpose()?;
+        let total = count + names.as_ref().map_or(0, PyTupleMethods::len);
+        let given: &[*mut ffi::PyObject] = if total == 0 {
+            &[]
+        } else {
+            // SAFETY: the positional arguments are there, and after them one value for each name.
+            unsafe { std::slice::from_raw_parts(arguments, total) }
+        };
+        // SAFETY: an argument is alive during the call.
+        let given = given.iter().map(|argument| unsafe { Bound::from_borrowed_ptr(py, *argument) });
+        let mut given: Vec<_> = given.collect();
+        let by_keyword = given.split_off(count);
+        let positional = PyTuple::new(py, given)?;
+        let keywords = PyDict::new(py);
+        for (name, value) in names.iter().flatten().zip(by_keyword) {
+            keywords.set_item(name, value)?;
+        }
+        // SAFETY: `type` is a static type, and reading a slot of it is sound.
+        let Some(call) = (unsafe { ffi::PyType_Type.tp_call }) else {
+            return Err(PyTypeError::new_err("cannot create LogMessage instances"));
+        };
+        // SAFETY: the call of a type with a tuple and a dict, as the interpreter does it.
+        let made = unsafe { call(class, positional.as_ptr(), keywords.as_ptr()) };
+        // SAFETY: a new reference, or null with an exception set.
+        unsafe { Bound::from_owned_ptr_or_err(py, made) }.map(Bound::unbind)
+    };
+    match call() {
+        Ok(object) => object.into_ptr(),
+        Err(error) => {
+            error.restore(py);
+            std::ptr::null_mut()
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! A message that is not posted, or not yet: [`Draft`].
+
+use pyo3::prelude::*;
+
+use super::Payload;
+use crate::message::batch::Text;
+use crate::message::{FieldName, Need, Owner, Row, Segment, Stamp, ValueType};
+use crate::python::{clock, release};
+use crate::syslog::fill::FieldSink;
+
+/// A payload of at least this many bytes is viewed, a shorter one is copied.
+pub const VIEW_FROM: usize = 1024;
+/// user.notice, what a message has unless it says otherwise.
+pub const DEFAULT_PRI: u16 = 13;
+
+/// Where a text of a draft is.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// A part of the payload: offset and length.
+    Payload(u32, u32),
+    /// In the draft.
+    Own(Box<[u8]>),
+}
+
+impl Place {
+    /// Nowhere: no text at all.
+    pub const EMPTY: Self = Self::Payload(0, 0);
+}
+
+impl From<Text<'_>> for Place {
+    fn from(text: Text<'_>) -> Self {
+        match text {
+            Text::Copy(bytes) => Self::Own(bytes.into()),
+            Text::Payload(offset, len) => Self::Payload(offset, len),
+        }
+    }
+}
+
+/// A name-value pair of a draft.
+#[derive(Debug, Clone)]
+pub struct DraftField {
+    /// Which name it is.
+    pub id: FieldName,
+    /// Its text, where `id` says that it has one.
+    pub name: Place,
+    /// What the value means.
+    pub value_type: ValueType,
+    /// The value.
+    pub value: Place,
+}
+
+/// What only some drafts have.
+#[derive(Debug, Default)]
+pub struct Extra {
+    /// Name-value pairs in the order of their first setting; structured data in the order of
+    /// [`FieldName::SdId`].
+    pub fields: Vec<DraftField>,
+    /// MESSAGE, where it is not the whole payload, and its type.
+    pub message: Option<(ValueType, Place)>,
+    /// The user's bookmark.
+    pub bookmark: Option<Py<PyAny>>,
+}
+
+/// A message that is not posted, or not yet.
+#[derive(Debug)]
+pub struct Draft {
+    /// The memory of its texts.
+    pub payload: Payload,
+    /// STAMP
+    pub stamp: Stamp,
+    /// When it was made, in microseconds since the epoch.
+    pub recvd_micros: i64,
+    /// The size on the wire, when somebody said.
+    pub raw_size: u32,
+    /// Facility times 8 plus severity.
+    pub pri: u16,
+    /// What only some drafts have.
+    pub extra: Option<Box<Extra>>,
+}
+
+impl Draft {
+    /// A draft without a message, made now.
+    #[inline]
+    pub fn new(py: Python<'_>) -> Self {
+        let stamp = clock::now(py);
+        Self {
+            payload: Payload::None,
+            stamp,
+            recvd_micros: stamp.unix_micros,
+            raw_size: 0,
+            pri: DEFAULT_PRI,
+            extra: None,
+        }
+    }
+
+    /// Whether it has a text, a time and a priority, and nothing else.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.extra.is_none()
+    }
+
+    /// Whether it carries a bookmark.
+    #[inline]
+    pub fn has_bookmark(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.bookmark.is_some())
+    }
+
+    /// The rarer parts, made on first use.
+    pub fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// Its name-value pairs, structured data headers included.
+    #[inline]
+    pub fn fields(&self) -> &[DraftField] {
+        self.extra.as_deref().map_or(&[], |extra| &extra.fields)
+    }
+
+    /// The bytes at `place`.
+    pub fn bytes<'a>(&'a self, place: &'a Place) -> &'a [u8] {
+        match place {
+            Place::Payload(offset, len) => &self.payload.bytes()[*offset as usize..][..*len as usize],
+            Place::Own(bytes) => bytes,
+        }
+    }
+
+    /// MESSAGE, or `None` when it is not set.
+    #[inline]
+    pub fn message(&self) -> Option<&[u8]> {
+        match self.extra.as_deref().and_then(|extra| extra.message.as_ref()) {
+            Some((_, place)) => Some(self.bytes(place)),
+            None if matches!(self.payload, Payload::None) => None,
+            None => Some(self.payload.bytes()),
+        }
+    }
+
+    /// What MESSAGE means, when it is set.
+    #[inline]
+    pub fn message_type(&self) -> ValueType {
+        let message = self.extra.as_deref().and_then(|extra| extra.message.as_ref());
+        message.map_or(ValueType::String, |(value_type, _)| *value_type)
+    }
+
+    /// The value of a name that the engine knows.
+    pub fn known(&self, id: FieldName) -> Option<&[u8]> {
+        let field = self.fields().iter().rfind(|field| field.id == id)?;
+        Some(self.bytes(&field.value))
+    }
+
+    /// Whether the payload is viewed by the batch that the draft is posted into, and not copied.
+    #[inline]
+    fn is_viewed(&self) -> bool {
+        matches!(self.payload, Payload::Object { len, .. } if len >= VIEW_FROM)
+    }
+
+    /// The room that [`Draft::write`] takes.
+    #[inline]
+    pub fn need(&self) -> Need {
+        let payload = self.payload.bytes().len();
+        let mut need = if self.is_viewed() {
+            Need { viewed: payload, segments: 1, ..Need::default() }
+        } else {
+            Need { bytes: payload, ..Need::default() }
+        };
+        if let Some(extra) = &self.extra {
+            let own = |place: &Place| if let Place::Own(bytes) = place { bytes.len() } else { 0 };
+            need.fields = extra.fields.len();
+            need.bytes +=
+                extra.fields.iter().map(|field| own(&field.name) + own(&field.value)).sum::<usize>();
+            need.bytes += extra.message.as_ref().map_or(0, |(_, place)| own(place));
+        }
+        need
+    }
+
+    /// Writes the draft into `row`, with those of its fields that `keep` is true for.
+    #[inline]
+    pub fn write(&self, py: Python<'_>, row: &mut Row<'_>, keep: impl Fn(FieldName) -> bool) {
+        match &self.payload {
+            Payload::Object { object, start, len } if self.is_viewed() => {
+                let owner = Owner::Foreign(release::keep(object.bind(py)));
+                // SAFETY: the bytes belong to an immutable object that `owner` keeps.
+                row.payload_adopt(unsafe { Segment::new(*start, *len as u32, owner) });
+            }
+            payload => row.payload_copy(payload.bytes()),
+        }
+        row.stamps(self.stamp, self.recvd_micros);
+        row.pri(self.pri);
+        row.raw_size(self.raw_size);
+        if let Some(extra) = &self.extra {
+            write_extra(extra, row, keep);
+        }
+    }
+}
+
+fn text(place: &Place) -> Text<'_> {
+    match place {
+        Place::Payload(offset, len) => Text::Payload(*offset, *len),
+        Place::Own(bytes) => Text::Copy(bytes),
+    }
+}
+
+fn write_extra(extra: &Extra, row: &mut Row<'_>, keep: impl Fn(FieldName) -> bool) {
+    if let Some((_, place)) = &extra.message {
+        row.message(text(place));
+    }
+    for field in extra.fields.iter().filter(|field| keep(field.id)) {
+        row.field(field.id, text(&field.name), field.value_type, text(&field.value));
+    }
+}
+
+impl FieldSink for Draft {
+    fn stamps(&mut self, stamp: Stamp, recvd_micros: i64) {
+        self.stamp = stamp;
+        self.recvd_micros = recvd_micros;
+    }
+
+    fn pri(&mut self, pri: u16) {
+        self.pri = pri;
+    }
+
+    fn message(&mut self, text: Text<'_>) {
+        let place = Place::from(text);
+        let whole = matches!(place, Place::Payload(0, len) if len as usize == self.payload.bytes().len());
+        self.extra().message = (!whole).then_some((ValueType::String, place));
+    }
+
+    fn field(&mut self, id: FieldName, name: Text<'_>, value: Text<'_>) {
+        let field = DraftField { id, name: name.into(), value_type: ValueType::String, value: value.into() };
+        self.extra().fields.push(field);
+    }
+}

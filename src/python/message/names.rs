@@ -1,0 +1,188 @@
+//! What a key of `msg[key]` names: [`Name`], and the list of all macros.
+//!
+//! A macro is computed from the message; `msg["PRI"]` reads it, and writing to it is accepted and changes nothing.
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+use super::type_name;
+use crate::message::FieldName;
+
+/// The macros that are no times, in ASCII order.
+pub const MACROS: [&str; 34] = [
+    "BSDTAG",
+    "CONTEXT_ID",
+    "DESTIP",
+    "DESTPORT",
+    "FACILITY",
+    "FACILITY_NUM",
+    "HOSTID",
+    "IP_PROTO",
+    "LEVEL",
+    "LEVEL_NUM",
+    "LOGHOST",
+    "MSGHDR",
+    "PEERIP",
+    "PEERPORT",
+    "PRI",
+    "PRIORITY",
+    "PRIORITY_NUM",
+    "PROTO",
+    "PROTO_NAME",
+    "RAWMSG_SIZE",
+    "RCPTID",
+    "RUNID",
+    "SDATA",
+    "SEQNUM",
+    "SEVERITY",
+    "SEVERITY_NUM",
+    "SOURCE",
+    "SOURCEIP",
+    "SOURCEPORT",
+    "SYSUPTIME",
+    "TAG",
+    "TAGS",
+    "TRANSPORT",
+    "UNIQID",
+];
+
+/// The parts of a time, in ASCII order. Each is a macro as it is, and one with each of [`CLOCKS`] before it.
+pub const TIME_PARTS: [&str; 27] = [
+    "AMPM",
+    "DATE",
+    "DAY",
+    "FULLDATE",
+    "HOUR",
+    "HOUR12",
+    "ISODATE",
+    "ISOWEEK",
+    "MIN",
+    "MONTH",
+    "MONTH_ABBREV",
+    "MONTH_NAME",
+    "MONTH_WEEK",
+    "MSEC",
+    "SEC",
+    "STAMP",
+    "TZ",
+    "TZOFFSET",
+    "UNIXTIME",
+    "USEC",
+    "WEEK",
+    "WEEKDAY",
+    "WEEK_DAY",
+    "WEEK_DAY_ABBREV",
+    "WEEK_DAY_NAME",
+    "YEAR",
+    "YEAR_DAY",
+];
+
+/// The prefixes that choose a time: of the message, of its receipt, now, and of its processing.
+pub const CLOCKS: [&str; 4] = ["S_", "R_", "C_", "P_"];
+
+/// The names of all macros.
+pub fn macros() -> impl Iterator<Item = String> {
+    let plain = MACROS.into_iter().chain(TIME_PARTS).map(str::to_owned);
+    let prefixed =
+        CLOCKS.into_iter().flat_map(|clock| TIME_PARTS.into_iter().map(move |part| format!("{clock}{part}")));
+    plain.chain(prefixed)
+}
+
+/// What a key names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name<'a> {
+    /// MESSAGE, also as MSG and MSGONLY.
+    Message,
+    /// A name that the engine knows.
+    Known(FieldName),
+    /// `.SDATA.` and this: an SD-ID, a point, a PARAM-NAME.
+    Sdata(&'a [u8]),
+    /// Any other name.
+    Text(&'a [u8]),
+    /// A macro.
+    Macro(&'a str),
+}
+
+impl<'a> Name<'a> {
+    /// What `key` names.
+    #[inline]
+    pub fn of(key: &'a [u8]) -> Self {
+        if let Some(rest) = key.strip_prefix(b".SDATA.") {
+            return if split_sdata(rest).is_some() { Self::Sdata(rest) } else { Self::Text(key) };
+        }
+        match key.first() {
+            Some(b'A'..=b'Z') => Self::of_capitals(key),
+            _ => Self::Text(key),
+        }
+    }
+
+    fn of_capitals(key: &'a [u8]) -> Self {
+        let Ok(name) = std::str::from_utf8(key) else { return Self::Text(key) };
+        if matches!(name, "MESSAGE" | "MSG" | "MSGONLY") {
+            return Self::Message;
+        }
+        // The names that sources set most come first; the sender's address is kept like them but read as a macro.
+        match FieldName::known(name) {
+            Some(FieldName::SourceIp | FieldName::SourcePort) => return Self::Macro(name),
+            Some(known) => return Self::Known(known),
+            None => {}
+        }
+        let part = CLOCKS.iter().find_map(|clock| name.strip_prefix(clock)).unwrap_or(name);
+        if TIME_PARTS.binary_search(&part).is_ok() || MACROS.binary_search(&name).is_ok() {
+            return Self::Macro(name);
+        }
+        Self::Text(key)
+    }
+}
+
+/// The SD-ID and the PARAM-NAME of `id.param`: the last point separates them, and neither is empty.
+pub fn split_sdata(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let point = memchr::memrchr(b'.', rest)?;
+    let (id, param) = (&rest[..point], &rest[point + 1..]);
+    (!id.is_empty() && !param.is_empty()).then_some((id, param))
+}
+
+/// The bytes of a key.
+///
+/// # Errors
+/// `TypeError` for anything but exactly `str` or `bytes`, `UnicodeEncodeError` for lone surrogates.
+#[inline]
+pub fn key_bytes<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+    if let Ok(text) = key.cast_exact::<PyString>() {
+        return Ok(text.to_str()?.as_bytes());
+    }
+    if let Ok(bytes) = key.cast_exact::<PyBytes>() {
+        return Ok(bytes.as_bytes());
+    }
+    let given = type_name(key);
+    Err(PyTypeError::new_err(format!(
+        "key is not a string object: expected exactly str or bytes, got {given}"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lists are searched by halves.
+    #[test]
+    fn lists_are_sorted() {
+        assert!(MACROS.is_sorted() && TIME_PARTS.is_sorted());
+        assert!(macros().all(|name| Name::of(name.as_bytes()) == Name::Macro(&name)));
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!(Name::of(b"MSGONLY"), Name::Message);
+        assert_eq!(Name::of(b"FULLHOST_FROM"), Name::Known(FieldName::HostFrom));
+        assert_eq!(Name::of(b"S_ISODATE"), Name::Macro("S_ISODATE"));
+        assert_eq!(Name::of(b"S_PRI"), Name::Text(b"S_PRI"));
+        assert_eq!(Name::of(b"message"), Name::Text(b"message"));
+        assert_eq!(Name::of(b".SDATA.a@1.b.c"), Name::Sdata(b"a@1.b.c"));
+        assert_eq!(split_sdata(b"a@1.b.c"), Some((&b"a@1.b"[..], &b"c"[..])));
+        for plain in [&b".SDATA.a"[..], b".SDATA.", b".SDATA.a.", b"", b"\xff"] {
+            assert_eq!(Name::of(plain), Name::Text(plain));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The payload of a draft: the text that it was made of, where it is.
+
+use std::ptr::NonNull;
+
+use pyo3::buffer::PyUntypedBuffer;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyMemoryView, PyString};
+
+use super::type_name;
+use crate::message::MESSAGE_MAX;
+
+/// Where the text of a draft's payload is.
+#[derive(Debug, Default)]
+pub enum Payload {
+    /// There is none: MESSAGE is not set.
+    #[default]
+    None,
+    /// In an immutable Python object: `bytes` or `str`.
+    Object {
+        /// What keeps it.
+        object: Py<PyAny>,
+        /// Its first byte.
+        start: NonNull<u8>,
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// In the draft.
+    Owned(Box<[u8]>),
+}
+
+// SAFETY: `start` points into an immutable object that `object` keeps.
+unsafe impl Send for Payload {}
+
+impl Payload {
+    /// Its bytes.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::None => &[],
+            // SAFETY: `Payload::of` took both from the object, which is immutable and alive.
+            Self::Object { start, len, .. } => unsafe { std::slice::from_raw_parts(start.as_ptr(), *len) },
+            Self::Owned(bytes) => bytes,
+        }
+    }
+
+    /// The payload that `value` gives: `str`, `bytes`, a read-only buffer over `bytes` (all kept), or
+    /// another read-only buffer (copied, because its bytes may still change).
+    ///
+    /// # Errors
+    /// `TypeError` for anything else, `UnicodeEncodeError` for a `str` with lone surrogates,
+    /// `ValueError` for a text longer than [`MESSAGE_MAX`].
+    #[inline]
+    pub fn of(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let bytes: &[u8] = if let Ok(text) = value.cast_exact::<PyString>() {
+            text.to_str()?.as_bytes()
+        } else if let Ok(bytes) = value.cast_exact::<PyBytes>() {
+            bytes.as_bytes()
+        } else {
+            return Self::of_other(value);
+        };
+        Self::part_of(value, bytes)
+    }
+
+    /// `bytes`, which belong to the immutable `object`.
+    #[inline]
+    fn part_of(object: &Bound<'_, PyAny>, bytes: &[u8]) -> PyResult<Self> {
+        if bytes.len() > MESSAGE_MAX {
+            return Err(too_long(bytes.len()));
+        }
+        let start = NonNull::from(bytes).cast::<u8>();
+        Ok(Self::Object { object: object.clone().unbind(), start, len: bytes.len() })
+    }
+
+    #[cold]
+    fn of_other(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = value.py();
+        if let Ok(text) = value.cast::<PyString>() {
+            return Self::part_of(value, text.to_str()?.as_bytes());
+        }
+        let refused = || {
+            let given = type_name(value);
+            PyTypeError::new_err(format!(
+                "message: expected str, bytes or another read-only buffer, got {given}"
+            ))
+        };
+        let view = PyMemoryView::from(value).map_err(|error| {
+            // A released memoryview says what is wrong with it; what is no buffer at all is of a wrong type.
+            if error.is_instance_of::<PyTypeError>(py) { refused() } else { error }
+        })?;
+        let read_only: bool = view.getattr(intern!(py, "readonly"))?.extract()?;
+        if !read_only {
+            return Err(refused());
+        }
+        let size: usize = view.getattr(intern!(py, "nbytes"))?.extract()?;
+        if size > MESSAGE_MAX {
+            return Err(too_long(size));
+        }
+        if let Some(kept) = Self::view_of_bytes(&view)? {
+            return Ok(kept);
+        }
+        let whole: Bound<'_, PyBytes> = view.call_method0(intern!(py, "tobytes"))?.cast_into()?;
+        Self::part_of(whole.as_any(), whole.as_bytes())
+    }
+
+    /// The part of a `bytes` object that `view` shows, when it does: a memoryview of a memoryview, to any depth, names
+    /// the object under all of them.
+    pub(in crate::python) fn view_of_bytes(view: &Bound<'_, PyMemoryView>) -> PyResult<Option<Self>> {
+        let contiguous: bool = view.getattr(intern!(view.py(), "c_contiguous"))?.extract()?;
+        let exporter = view.getattr(intern!(view.py(), "obj"))?;
+        let Ok(exporter) = exporter.cast_exact::<PyBytes>() else { return Ok(None) };
+        if !contiguous {
+            return Ok(None);
+        }
+        let buffer = PyUntypedBuffer::get(view.as_any())?;
+        let (start, len) = (buffer.buf_ptr() as usize, buffer.len_bytes());
+        let owner = exporter.as_bytes();
+        let part = start
+            .checked_sub(owner.as_ptr() as usize)
+            .and_then(|offset| owner.get(offset..offset.checked_add(len)?));
+        part.map(|part| Self::part_of(exporter.as_any(), part)).transpose()
+    }
+
+    /// The whole of it as an object with its address, for a reader of the buffer protocol.
+    pub(in crate::python) fn object(&self) -> Option<(&Py<PyAny>, NonNull<u8>, usize)> {
+        match self {
+            Self::Object { object, start, len } => Some((object, *start, *len)),
+            _ => None,
+        }
+    }
+}
+
+/// The error for a message of `len` bytes.
+pub fn too_long(len: usize) -> PyErr {
+    PyValueError::new_err(format!("message: {len} bytes, expected at most {MESSAGE_MAX}"))
+}

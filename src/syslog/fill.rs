@@ -1,0 +1,402 @@
+//! From a parsed message to the fields of a record, for every kind of record.
+//!
+//! [`Filler::parse`] parses one input and plans what its record gets; [`Filler::need`] is the room that this takes, known
+//! before anything is written; [`Filler::fill`] writes it into a [`FieldSink`]: a row of a batch, or a draft of Python's.
+//!
+//! ```text
+//! input ──parse──► spans ──plan──► MESSAGE and fields, each of them Text::Payload   a part of the input, not copied
+//!                                                               or  Text::Copy      made here, in `copies`
+//! ```
+//!
+//! The sink's payload must be the input. Copies are made for what no part of the input can stand for, and for nothing
+//! else: unescaped structured data, text made one line or made UTF-8, the note about a message that does not parse, and
+//! the names that `sdata-prefix()` asks for.
+//!
+//! | parsed | becomes |
+//! |---|---|
+//! | host, program, pid, msgid, msghdr, raw, sequence | the field that [`FieldName`] has for it |
+//! | the kernel's own message | PROGRAM `kernel` |
+//! | structured data | [`FieldName::SdId`] and [`FieldName::SdParam`], or names with the prefix |
+//! | the grammar | MSGFORMAT: `rfc5424`, `rfc3164`, `raw`, or `syslog:error` for what does not parse |
+//!
+//! A record has a bound on its bytes and on its fields. A message that would pass one of them becomes a record whose
+//! MESSAGE is the whole input, without fields but MSGFORMAT: nothing of it is lost.
+
+use super::{
+    Clock, Flags, Marks, ParseOptions, Parsed, Protocol, Span, error_note, parse, sanitize_utf8, single_line,
+    unescape_param_value,
+};
+use crate::message::batch::Text;
+use crate::message::{FieldName, MESSAGE_MAX, Need, Row, Stamp};
+
+/// What structured data is called when the configuration does not say otherwise.
+const SDATA_PREFIX: &str = ".SDATA.";
+
+/// What can take the fields of a parsed message. Its payload must be the input that was parsed.
+pub trait FieldSink {
+    /// Sets STAMP, and when the message was received, in microseconds since the epoch.
+    fn stamps(&mut self, stamp: Stamp, recvd_micros: i64);
+
+    /// Sets facility times 8 plus severity.
+    fn pri(&mut self, pri: u16);
+
+    /// Makes `text` MESSAGE.
+    fn message(&mut self, text: Text<'_>);
+
+    /// Adds a field of type string; `name` is empty when `id` does not have its name as text.
+    fn field(&mut self, id: FieldName, name: Text<'_>, value: Text<'_>);
+}
+
+impl FieldSink for Row<'_> {
+    #[inline]
+    fn stamps(&mut self, stamp: Stamp, recvd_micros: i64) {
+        Row::stamps(self, stamp, recvd_micros);
+    }
+
+    #[inline]
+    fn pri(&mut self, pri: u16) {
+        Row::pri(self, pri);
+    }
+
+    #[inline]
+    fn message(&mut self, text: Text<'_>) {
+        Row::message(self, text);
+    }
+
+    #[inline]
+    fn field(&mut self, id: FieldName, name: Text<'_>, value: Text<'_>) {
+        Row::field(self, id, name, crate::message::ValueType::String, value);
+    }
+}
+
+/// Where a text of the plan is.
+#[derive(Debug, Clone, Copy)]
+enum Piece {
+    Input(Span),
+    Copied(Span),
+    Fixed(&'static str),
+}
+
+const NOTHING: Piece = Piece::Input(Span { offset: 0, len: 0 });
+
+#[derive(Debug, Clone, Copy)]
+struct Item {
+    id: FieldName,
+    name: Piece,
+    value: Piece,
+}
+
+/// Parses messages and fills records with them, one after the other, in memory of its own.
+///
+/// ```
+/// use inrush::message::{Need, Origin, Pool, Writer};
+/// use inrush::syslog::{Clock, ParseOptions, fill::Filler};
+/// use std::sync::Arc;
+///
+/// let (origin, pool) = (Arc::new(Origin::named("s")), Arc::new(Pool::new()));
+/// let mut filler = Filler::default();
+/// let input = b"<34>Oct 11 22:14:15 mymachine su: 'su root' failed for lonvick on /dev/pts/8";
+/// let clock = Clock::system();
+/// filler.parse(input, &ParseOptions::default(), &clock);
+/// let need = Need { bytes: filler.need().bytes + input.len(), ..filler.need() };
+/// let mut writer = Writer::open(&origin, &pool, need);
+/// let mut row = writer.row(need).unwrap();
+/// row.payload_copy(input);
+/// let recvd = inrush::message::Stamp { unix_micros: clock.now_micros(), offset_seconds: 0 };
+/// filler.fill(recvd, &mut row);
+/// row.publish();
+/// assert_eq!(writer.finish().message(0).text(), b"'su root' failed for lonvick on /dev/pts/8");
+/// ```
+#[derive(Debug)]
+pub struct Filler {
+    parsed: Parsed,
+    message: Piece,
+    items: Vec<Item>,
+    copies: Vec<u8>,
+    fixed_bytes: usize,
+}
+
+impl Default for Filler {
+    fn default() -> Self {
+        let (items, copies) = (Vec::new(), Vec::new());
+        Self { parsed: Parsed::default(), message: NOTHING, items, copies, fixed_bytes: 0 }
+    }
+}
+
+impl Filler {
+    /// Parses `input` and plans its record. What was planned before is forgotten.
+    pub fn parse(&mut self, input: &[u8], options: &ParseOptions, clock: &Clock) {
+        parse(input, options, clock, &mut self.parsed);
+        self.items.clear();
+        self.copies.clear();
+        self.fixed_bytes = 0;
+        self.plan(input, options);
+        let size = input.len().saturating_add(self.copies.len()).saturating_add(self.fixed_bytes);
+        if size > MESSAGE_MAX || self.items.len() > usize::from(u16::MAX) {
+            self.items.clear();
+            self.copies.clear();
+            self.fixed_bytes = 0;
+            self.message = Piece::Input(Span::new(0, input.len()));
+            self.add_fixed(FieldName::MsgFormat, "syslog:error");
+        }
+    }
+
+    /// What the parser found.
+    pub fn parsed(&self) -> &Parsed {
+        &self.parsed
+    }
+
+    /// The room that [`Filler::fill`] takes, beside the payload's own.
+    #[inline]
+    pub fn need(&self) -> Need {
+        let bytes = self.copies.len() + self.fixed_bytes;
+        Need { bytes, fields: self.items.len(), ..Need::default() }
+    }
+
+    /// Writes the record into `sink`. `recvd` is when the message came, and its STAMP when it has none itself.
+    #[inline]
+    pub fn fill(&self, recvd: Stamp, sink: &mut impl FieldSink) {
+        sink.stamps(self.parsed.stamp.unwrap_or(recvd), recvd.unix_micros);
+        sink.pri(self.parsed.pri);
+        sink.message(self.text(self.message));
+        for item in &self.items {
+            sink.field(item.id, self.text(item.name), self.text(item.value));
+        }
+    }
+
+    #[inline]
+    fn text(&self, piece: Piece) -> Text<'_> {
+        match piece {
+            Piece::Input(span) => Text::Payload(span.offset, span.len),
+            Piece::Copied(span) => Text::Copy(span.of(&self.copies)),
+            Piece::Fixed(text) => Text::Copy(text.as_bytes()),
+        }
+    }
+
+    fn plan(&mut self, input: &[u8], options: &ParseOptions) {
+        let parsed = &self.parsed;
+        let sanitize = parsed.marks.has(Marks::NEEDS_SANITIZE);
+        let known = [
+            (FieldName::Host, parsed.host),
+            (FieldName::Program, parsed.program),
+            (FieldName::Pid, parsed.pid),
+            (FieldName::MsgId, parsed.msgid),
+            (FieldName::LegacyMsgHdr, parsed.msghdr),
+            (FieldName::CiscoSequence, parsed.sequence),
+        ];
+        let (raw, kernel, error) = (parsed.raw, parsed.marks.has(Marks::KERNEL), parsed.error);
+        let message = parsed.message.unwrap_or_default();
+        for (id, span) in known {
+            if let Some(span) = span {
+                let value = self.clean(input, span, sanitize);
+                self.items.push(Item { id, name: NOTHING, value });
+            }
+        }
+        if kernel {
+            self.add_fixed(FieldName::Program, "kernel");
+        }
+        self.plan_sdata(input, options, sanitize);
+        if let Some(raw) = raw {
+            // As it was received: never made UTF-8.
+            self.items.push(Item { id: FieldName::RawMsg, name: NOTHING, value: Piece::Input(raw) });
+        }
+        let format = match (error, self.parsed.protocol) {
+            (Some(_), _) => "syslog:error",
+            (None, Protocol::Raw) => "raw",
+            (None, Protocol::Rfc3164) => "rfc3164",
+            (None, Protocol::Rfc5424) => "rfc5424",
+        };
+        self.add_fixed(FieldName::MsgFormat, format);
+        self.message = match error {
+            Some(error) if options.flags.has(Flags::PIGGYBACK_ERRORS) => {
+                let note = error_note(message.of(input), &error);
+                self.copied(
+                    |out| if sanitize { sanitize_utf8(&note, out) } else { out.extend_from_slice(&note) },
+                )
+            }
+            _ => self.plan_message(input, message, sanitize),
+        };
+    }
+
+    fn plan_message(&mut self, input: &[u8], span: Span, sanitize: bool) -> Piece {
+        if !self.parsed.marks.has(Marks::NEEDS_SINGLE_LINE) {
+            return self.clean(input, span, sanitize);
+        }
+        let mut line = Vec::new();
+        single_line(span.of(input), &mut line);
+        self.copied(|out| if sanitize { sanitize_utf8(&line, out) } else { out.extend_from_slice(&line) })
+    }
+
+    fn plan_sdata(&mut self, input: &[u8], options: &ParseOptions, sanitize: bool) {
+        let prefix = options.sdata_prefix.as_deref().filter(|prefix| *prefix != SDATA_PREFIX);
+        let mut element = None;
+        for index in 0..self.parsed.sdata.len() {
+            let param = self.parsed.sdata[index];
+            let value =
+                if param.escaped {
+                    let mut plain = Vec::new();
+                    unescape_param_value(param.value.of(input), &mut plain);
+                    self.copied(|out| {
+                        if sanitize { sanitize_utf8(&plain, out) } else { out.extend_from_slice(&plain) }
+                    })
+                } else {
+                    self.clean(input, param.value, sanitize)
+                };
+            if let Some(prefix) = prefix {
+                let name = self.copied(|out| {
+                    out.extend_from_slice(prefix.as_bytes());
+                    out.extend_from_slice(param.id.of(input));
+                    if !param.name.is_empty() {
+                        out.push(b'.');
+                        out.extend_from_slice(param.name.of(input));
+                    }
+                });
+                self.items.push(Item { id: FieldName::Text, name, value });
+                continue;
+            }
+            if element != Some(param.id) {
+                element = Some(param.id);
+                let value = self.clean(input, param.id, sanitize);
+                self.items.push(Item { id: FieldName::SdId, name: NOTHING, value });
+            }
+            if !param.name.is_empty() {
+                let name = self.clean(input, param.name, sanitize);
+                self.items.push(Item { id: FieldName::SdParam, name, value });
+            }
+        }
+    }
+
+    fn add_fixed(&mut self, id: FieldName, value: &'static str) {
+        self.fixed_bytes += value.len();
+        self.items.push(Item { id, name: NOTHING, value: Piece::Fixed(value) });
+    }
+
+    /// A part of the input; a copy made UTF-8 where that is asked for and needed.
+    #[inline]
+    fn clean(&mut self, input: &[u8], span: Span, sanitize: bool) -> Piece {
+        if sanitize && std::str::from_utf8(span.of(input)).is_err() {
+            self.copied(|out| sanitize_utf8(span.of(input), out))
+        } else {
+            Piece::Input(span)
+        }
+    }
+
+    fn copied(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Piece {
+        let start = self.copies.len();
+        write(&mut self.copies);
+        Piece::Copied(Span::between(start, self.copies.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Origin, Pool, Writer};
+    use crate::syslog::Zone;
+    use std::sync::Arc;
+
+    /// The record as lines, `NAME=value`, MESSAGE first; with a check that `need` said neither too little nor too much.
+    fn record(input: &[u8], options: &ParseOptions) -> (u16, Vec<String>) {
+        let clock = Clock::new(1_795_338_000_000_000, Zone::utc());
+        let mut filler = Filler::default();
+        filler.parse(b"<1>1 - - - - - [before x=\"\\]\"] it", options, &clock);
+        filler.parse(input, options, &clock);
+        let own = filler.need();
+        let need = Need { bytes: own.bytes + input.len(), ..own };
+        let (origin, pool) = (Arc::new(Origin::named("s")), Arc::new(Pool::new()));
+        let mut writer = Writer::open(&origin, &pool, need);
+        let mut row = writer.row(need).unwrap();
+        row.payload_copy(input);
+        filler.fill(Stamp { unix_micros: clock.now_micros(), offset_seconds: 0 }, &mut row);
+        row.publish();
+        let batch = writer.finish();
+        let message = batch.message(0);
+        let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
+        let mut lines = vec![text(message.text())];
+        let mut fields = 0;
+        for pair in message.pairs() {
+            fields += 1;
+            let name = pair.id.text().map_or_else(|| text(pair.name), str::to_owned);
+            let sd_id = if pair.id == FieldName::SdParam { text(pair.sd_id) + "/" } else { String::new() };
+            lines.push(format!("{sd_id}{name}={}", text(pair.value)));
+        }
+        assert_eq!(fields, own.fields);
+        (message.pri(), lines)
+    }
+
+    fn with(words: &[&str]) -> ParseOptions {
+        let mut options = ParseOptions::default();
+        for word in words {
+            options.flags.apply(word).unwrap();
+        }
+        options
+    }
+
+    /// Each field goes where the table of the module says.
+    #[test]
+    fn fields_of_both_grammars() {
+        let options = with(&["store-raw-message"]);
+        let input = br#"<34>1 - h su 42 ID [a b="\"" c="1"][d] text"#;
+        let expected = [
+            "text",
+            "HOST=h",
+            "PROGRAM=su",
+            "PID=42",
+            "MSGID=ID",
+            "=a",
+            r#"a/b=\""#,
+            "a/c=1",
+            "=d",
+            r#"RAWMSG=<34>1 - h su 42 ID [a b=\"\\\"\" c=\"1\"][d] text"#,
+            "MSGFORMAT=rfc5424",
+        ];
+        assert_eq!(record(input, &options), (34, expected.map(str::to_owned).to_vec()));
+        let lines = record(b"<34>Oct 11 22:14:15 h su[42]: text\n", &ParseOptions::default()).1;
+        let expected =
+            ["text", "HOST=h", "PROGRAM=su", "PID=42", "LEGACY_MSGHDR=su[42]: ", "MSGFORMAT=rfc3164"];
+        assert_eq!(lines, expected);
+        assert_eq!(record(b"<34>x: y", &with(&["no-parse"])).1, ["<34>x: y", "MSGFORMAT=raw"]);
+        assert_eq!(record(b"<4>x y", &with(&["kernel"])).1[1], "PROGRAM=kernel");
+    }
+
+    /// `sdata-prefix()` makes ordinary names, and loses neither parameters nor empty elements.
+    #[test]
+    fn names_with_a_prefix() {
+        let options = ParseOptions { sdata_prefix: Some("sd.".into()), ..ParseOptions::default() };
+        let lines = record(br#"<34>1 - - - - - [a b="1"][d]"#, &options).1;
+        assert_eq!(lines, ["", "sd.a.b=1", "sd.d=", "MSGFORMAT=rfc5424"]);
+    }
+
+    /// What does not parse is a note with the input in it, or the input.
+    #[test]
+    fn what_does_not_parse() {
+        let (pri, lines) = record(b"<34>1 oops", &ParseOptions::default());
+        assert_eq!(pri, 43);
+        assert!(lines[0].starts_with("Malformed") && lines[0].ends_with("<34>1 oops"), "{}", lines[0]);
+        assert_eq!(lines[1..], ["MSGFORMAT=syslog:error"]);
+        let lines = record(b"<34>1 oops", &with(&["no-piggyback-errors"])).1;
+        assert_eq!(lines, ["<34>1 oops", "MSGFORMAT=syslog:error"]);
+    }
+
+    /// The copies that flags ask for, in fields and in the message.
+    #[test]
+    fn text_made_one_line_and_utf8() {
+        let options = with(&["no-multi-line", "sanitize-utf8", "store-raw-message"]);
+        let lines = record(b"<34>1 - h\xff p - - [a b=\"\xfe\\]\"] one\ntwo\xfd", &options).1;
+        assert_eq!(lines[0], r"one two\\xfd");
+        assert_eq!(lines[1], r"HOST=h\\xff");
+        assert!(lines.contains(&r"a/b=\\xfe]".to_owned()), "{lines:?}");
+        assert!(lines.iter().any(|line| line.starts_with("RAWMSG=") && line.ends_with(r"one\ntwo\xfd")));
+    }
+
+    /// More parameters than a record can count would wrap its number of fields.
+    #[test]
+    fn more_fields_than_a_record_has() {
+        let mut input = b"<34>1 - - - - - [a".to_vec();
+        (0..70_000).for_each(|_| input.extend_from_slice(b" b=\"\""));
+        input.extend_from_slice(b"] text");
+        let lines = record(&input, &ParseOptions::default()).1;
+        assert_eq!(lines[0].len(), String::from_utf8(input.escape_ascii().collect()).unwrap().len());
+        assert_eq!(lines[1..], ["MSGFORMAT=syslog:error"]);
+    }
+}
