@@ -19,8 +19,12 @@ use super::message::{Payload, type_name};
 use super::source::{Attachment, too_large};
 use super::{clock, release};
 use crate::flow::{Credit, Producer};
-use crate::message::batch::SharedSegment;
-use crate::message::{EngineBuffer, MESSAGE_MAX, Need, Owner, Pool, Segment, Stamp, Writer};
+use crate::message::batch::{SharedSegment, Text};
+use crate::message::{
+    EngineBuffer, FieldName, MESSAGE_MAX, Need, Owner, Pool, Row, Segment, Stamp, ValueType, Writer,
+};
+use crate::syslog::Clock;
+use crate::syslog::fill::{FieldSink, Filler};
 
 /// A buffer of at least this many bytes is split without the GIL; a shorter one is done sooner than the
 /// GIL is given away and taken back.
@@ -270,6 +274,7 @@ pub(super) fn post(
         attached,
         now: clock::now(py),
         credit_left: 0,
+        parser: split.parse.then(|| (Filler::default(), Clock::system())),
     };
     let posted = if source.len >= DETACH_FROM {
         py.detach(|| {
@@ -312,6 +317,38 @@ struct Pieces<'a> {
     attached: &'a Attachment,
     now: Stamp,
     credit_left: u32,
+    parser: Option<(Filler, Clock)>,
+}
+
+/// A row that takes the fields of a parsed message as far as the source layer leaves them alone.
+struct Taken<'a, 'w> {
+    row: &'a mut Row<'w>,
+    attached: &'a Attachment,
+    now: Stamp,
+}
+
+impl FieldSink for Taken<'_, '_> {
+    #[inline]
+    fn stamps(&mut self, stamp: Stamp, recvd_micros: i64) {
+        self.row.stamps(self.attached.policy.stamp(stamp, self.now), recvd_micros);
+    }
+
+    #[inline]
+    fn pri(&mut self, pri: u16) {
+        self.row.pri(pri);
+    }
+
+    #[inline]
+    fn message(&mut self, text: Text<'_>) {
+        self.row.message(text);
+    }
+
+    #[inline]
+    fn field(&mut self, id: FieldName, name: Text<'_>, value: Text<'_>) {
+        if !self.attached.policy.overwrites(id) {
+            self.row.field(id, name, ValueType::String, value);
+        }
+    }
 }
 
 /// A batch over the buffer, which starts at `base` in it.
@@ -371,15 +408,39 @@ impl Pieces<'_> {
         if self.credit_left == 0 {
             self.take_credit(open, wait)?;
         }
-        let need = Need { viewed: len, ..Need::default() };
+        let mut need = Need { viewed: len, ..Need::default() };
+        let mut host = None;
+        if let Some((filler, clock)) = &mut self.parser {
+            let piece = &self.source.bytes()[start..end];
+            filler.parse(piece, &self.attached.parse_options, clock);
+            let own = filler.need();
+            (need.bytes, need.fields) = (own.bytes, own.fields);
+            let own_host = filler.parsed().host.map(|host| host.of(piece));
+            host = self.attached.policy.hosts(own_host, None).host;
+            if let Some(host) = &host {
+                need.fields += 1;
+                need.bytes += host.len();
+            }
+        }
         loop {
             if let Some(batch) = open
                 && end - batch.base <= u32::MAX as usize
                 && let Some(mut row) = batch.writer.row(need)
             {
                 row.payload_share(batch.segment, (start - batch.base) as u32, len as u32);
-                row.stamps(self.now, self.now.unix_micros);
-                row.pri(self.attached.pri.unwrap_or(super::message::DEFAULT_PRI));
+                match &self.parser {
+                    None => {
+                        row.stamps(self.now, self.now.unix_micros);
+                        row.pri(self.attached.pri.unwrap_or(super::message::DEFAULT_PRI));
+                    }
+                    Some((filler, _)) => {
+                        let mut taken = Taken { row: &mut row, attached: self.attached, now: self.now };
+                        filler.fill(self.now, &mut taken);
+                        if let Some(host) = &host {
+                            row.field(FieldName::Host, Text::Copy(b""), ValueType::String, Text::Copy(host));
+                        }
+                    }
+                }
                 row.publish();
                 self.credit_left -= 1;
                 if batch.writer.charge() >= SEND_AT {
@@ -388,12 +449,12 @@ impl Pieces<'_> {
                 return Ok(());
             }
             self.send(open);
-            *open = Some(self.open_at(start));
+            *open = Some(self.open_at(start, need));
         }
     }
 
-    fn open_at(&mut self, base: usize) -> Open {
-        let mut writer = self.producer.open_private(Need::default());
+    fn open_at(&mut self, base: usize, need: Need) -> Open {
+        let mut writer = self.producer.open_private(need);
         let Ok(segment) = writer.adopt_shared(self.source.segment(base)) else {
             unreachable!("an empty batch has room for a segment")
         };
