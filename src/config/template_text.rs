@@ -148,6 +148,12 @@ impl Parser {
     pub(super) fn compile(&mut self, text: Text) -> Parsed<TemplateText> {
         match Template::compile(&text.value) {
             Ok(template) => {
+                for (at, nearest) in template.suspicious_names() {
+                    let name = &text.value[at.clone()];
+                    let message = format!("no macro is called `{name}`: a value of that name is meant");
+                    let help = Some(format!("did you mean `{nearest}`?"));
+                    self.report.warn(text.locate(at), message, help);
+                }
                 Ok(TemplateText { name: None, text: text.value, template, escape: None, span: text.span })
             }
             Err(error) => Err(self.report.error(text.locate(error.at), error.message, error.help)),

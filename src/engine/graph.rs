@@ -5,7 +5,7 @@
 //!
 //! * paths are met in the order in which they were written; a `final` one ends the walk;
 //! * `fallback` paths are met only when no other path was;
-//! * `catchall` paths have every source;
+//! * `catchall` paths have every source, also the ones that no other path names;
 //! * a destination of a path gets its messages once for each path that leads there;
 //! * flow control is that of the path, or of the path around it, or of `log-flow-control()`.
 
@@ -79,6 +79,10 @@ impl<'c> Builder<'c> {
 
     /// Numbers what `path` uses, in the order in which it is met.
     fn collect(&mut self, path: &'c LogPath) {
+        if path.flags.catchall {
+            let all = self.config.sources.values();
+            self.sources.extend(all.map(|statement| (statement.name.as_str(), statement)));
+        }
         for item in &path.items {
             match item {
                 LogItem::Source(from) => {
@@ -222,6 +226,11 @@ mod tests {
     fn a_source_inside_a_path_enters_there() {
         let logs = "log { source(a); destination(x); log { source(b); destination(z); }; };";
         assert_eq!(ways(logs), ["a: x#0 z#0", "b: z#0"]);
+    }
+
+    #[test]
+    fn a_catchall_path_starts_all_sources() {
+        assert_eq!(ways("log { destination(x); flags(catchall); };"), ["a: x#0", "b: x#0"]);
     }
 
     #[test]

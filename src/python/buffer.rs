@@ -1,6 +1,6 @@
 //! `Buffer`, what `acquire_buffer` lends, and `post_buffer`: one owner, many messages.
 //!
-//! The bytes stay where they are: in the engine's buffer, in a `bytes` or `str` that the engine keeps, or
+//! The bytes stay where they are: in the engine's buffer, in a `bytes` that the engine keeps, or
 //! in the one copy of anything that may still change. Each message is a view of its piece. Splitting a
 //! large buffer happens without the GIL.
 
@@ -12,7 +12,7 @@ use memchr::memmem::Finder;
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyMemoryView, PyString};
+use pyo3::types::{PyBytes, PyMemoryView};
 
 use super::cell::GilCell;
 use super::message::{Payload, type_name};
@@ -221,13 +221,9 @@ fn source(py: Python<'_>, buffer: &Bound<'_, PyAny>, length: Option<usize>) -> P
         let all = bytes.as_bytes();
         return Ok(Source::of_object(buffer, &all[..checked(length, all.len())?]));
     }
-    if let Ok(text) = buffer.cast_exact::<PyString>() {
-        let all = text.to_str()?.as_bytes();
-        return Ok(Source::of_object(buffer, &all[..checked(length, all.len())?]));
-    }
     let view = PyMemoryView::from(buffer).map_err(|_| {
         let given = type_name(buffer);
-        PyTypeError::new_err(format!("post_buffer: expected bytes, str or another buffer, got {given}"))
+        PyTypeError::new_err(format!("post_buffer: expected bytes or another buffer, got {given}"))
     })?;
     if let Some(kept) = Payload::view_of_bytes(&view)?
         && let Some((owner, _, size)) = kept.object()

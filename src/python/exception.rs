@@ -7,7 +7,8 @@ use pyo3::types::PyDict;
 /// the configuration's own name and lines, so that is what it shows.
 pub fn traceback(py: Python<'_>, error: &PyErr) -> String {
     let format = || -> PyResult<String> {
-        let lines = py.import("traceback")?.call_method1("format_exception", (error.value(py),))?;
+        let parts = (error.get_type(py), error.value(py), error.traceback(py));
+        let lines = py.import("traceback")?.call_method1("format_exception", parts)?;
         let lines: Vec<String> = lines.extract()?;
         Ok(lines.concat().trim_end().to_owned())
     };

@@ -125,7 +125,7 @@ impl PythonSource {
             suspend: suspend.map(Bound::unbind),
             report,
         });
-        source.get().attach(Arc::clone(&attachment));
+        source.get().attach(py, Arc::clone(&attachment));
         let parse_options = Py::new(py, ParseOptions::new(parse_options))
             .map_err(|error| failed("no memory for parse_options".to_owned(), Some(error)))?;
         Ok(Self {

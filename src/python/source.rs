@@ -101,6 +101,8 @@ pub struct LogSource {
     attached: OnceLock<Arc<Attachment>>,
     auto_close_batches: GilCell<bool>,
     persist_name: GilCell<Option<String>>,
+    /// TRANSPORT, when it was set before the source was attached.
+    transport: GilCell<Option<Arc<str>>>,
 }
 
 fn not_attached(method: &str) -> PyErr {
@@ -111,7 +113,10 @@ fn not_attached(method: &str) -> PyErr {
 
 impl LogSource {
     /// Makes the instance a source of the engine.
-    pub fn attach(&self, attachment: Arc<Attachment>) {
+    pub fn attach(&self, py: Python<'_>, attachment: Arc<Attachment>) {
+        if let Some(transport) = self.transport.with(py, Option::take) {
+            attachment.set_transport(py, transport);
+        }
         // An instance serves one configuration; the engine makes a new one for the next.
         let _ = self.attached.set(attachment);
     }
@@ -194,7 +199,7 @@ impl Attachment {
         // First without waiting, while the draft is borrowed; a wait lets other threads at it.
         let plain = message.draft.with(py, |draft| draft.is_plain().then(|| self.try_post(py, draft, &[])));
         match plain {
-            Some(Ok(())) => self.posted(py),
+            Some(Ok(())) => self.posted(py, wait),
             Some(Err(refused)) => {
                 let again = || message.draft.with(py, |draft| self.try_post(py, draft, &[]));
                 self.post_again(py, &again, refused, wait, method)
@@ -226,7 +231,7 @@ impl Attachment {
         more.extend(hosts.host_from.map(|host| (FieldName::HostFrom, host)));
         let post = || message.draft.with(py, |draft| self.try_post(py, draft, &more));
         match post() {
-            Ok(()) => self.posted(py),
+            Ok(()) => self.posted(py, wait),
             Err(refused) => self.post_again(py, &post, refused, wait, method),
         }
     }
@@ -246,7 +251,7 @@ impl Attachment {
 
     fn post_draft(&self, py: Python<'_>, draft: &Draft, wait: Wait, method: &str) -> PyResult<bool> {
         match self.try_post(py, draft, &[]) {
-            Ok(()) => self.posted(py),
+            Ok(()) => self.posted(py, wait),
             Err(refused) => self.post_again(py, &|| self.try_post(py, draft, &[]), refused, wait, method),
         }
     }
@@ -279,8 +284,8 @@ impl Attachment {
 
     /// What follows a post: the suspension of a source that asked for it, and objects to let go of.
     #[inline]
-    fn posted(&self, py: Python<'_>) -> PyResult<bool> {
-        if self.suspend.is_some() && !self.lane.credit().is_available() {
+    fn posted(&self, py: Python<'_>, wait: Wait) -> PyResult<bool> {
+        if wait == Wait::Yes && self.suspend.is_some() && !self.lane.credit().is_available() {
             self.suspend(py);
         }
         release::drain_some(py);
@@ -317,7 +322,7 @@ impl Attachment {
                 Refused::TooLarge => return Err(too_large(method)),
             }
             match post() {
-                Ok(()) => return self.posted(py),
+                Ok(()) => return self.posted(py, wait),
                 Err(again) => refused = again,
             }
         }
@@ -330,6 +335,13 @@ impl Attachment {
         release::drain_some(py);
         let credit = self.lane.credit();
         py.detach(|| credit.wait(None));
+    }
+
+    fn set_transport(&self, py: Python<'_>, name: Arc<str>) {
+        self.producer.with(py, |producer| {
+            let origin = Origin { transport: Some(name), ..(**producer.origin()).clone() };
+            producer.set_origin(Arc::new(origin));
+        });
     }
 
     pub(super) fn closed(&self, method: &str, messages: u64) -> PyErr {
@@ -372,6 +384,7 @@ impl LogSource {
             attached: OnceLock::new(),
             auto_close_batches: GilCell::new(true),
             persist_name: GilCell::new(None),
+            transport: GilCell::new(None),
         }
     }
 
@@ -514,13 +527,11 @@ impl LogSource {
     }
 
     /// Sets TRANSPORT of every later message.
-    fn set_transport_name(&self, py: Python<'_>, name: &str) -> PyResult<()> {
-        let attached = self.attachment("set_transport_name")?;
-        attached.producer.with(py, |producer| {
-            let origin = Origin { transport: Some(Arc::from(name)), ..(**producer.origin()).clone() };
-            producer.set_origin(Arc::new(origin));
-        });
-        Ok(())
+    fn set_transport_name(&self, py: Python<'_>, name: &str) {
+        match self.attached.get() {
+            Some(attached) => attached.set_transport(py, Arc::from(name)),
+            None => self.transport.with(py, |kept| *kept = Some(Arc::from(name))),
+        }
     }
 
     /// Whether each post ends its batch. Kept for the classes that set it: batches are handed over as

@@ -195,11 +195,12 @@ def init(self, options):
         ]
 
     def test_auto_close_batches_set_before_init_is_lost(self, run_source: RunSource) -> None:
-        """Without it: a class attribute that had no effect elsewhere delays messages here."""
+        """Without it: a setting that had no effect elsewhere delays messages here."""
         conf = source_that(
             "pass",
             """
-auto_close_batches = False
+def __init__(self):
+    self.auto_close_batches = False
 
 def init(self, options):
     print(self.auto_close_batches)

@@ -55,7 +55,6 @@ class TestConfiguration:
             ("sorce s { };", "sorce", "source"),
             ('destination d { file("x" templat("$MSG")); };', "templat", "template"),
             ("source s { python(clas(X)); };", "clas", "class"),
-            ('destination d { file("x" template("$MSGHRD")); };', "MSGHRD", "MSGHDR"),
             ("source s { python(class(X) flags(no-prase)); };", "no-prase", "no-parse"),
             ("options { time-repoen(1); };", "time-repoen", "time-reopen"),
             ("log { source(missing); };", "missing", ""),
@@ -72,6 +71,16 @@ class TestConfiguration:
         assert "^" in said
         assert word in said
         assert near in said
+
+    def test_unknown_macro_is_said_with_its_nearest(self, tmp_path: Path) -> None:
+        """Without it: a typing error in a macro is an empty text in every line, and nobody knows why.
+
+        It is a warning, because the name may be that of a value which the source sets.
+        """
+        (tmp_path / "test.conf").write_text(source_that("pass").replace("$MSG", "$MSGHRD"))
+        done = inrush("check", "-f", "test.conf", cwd=tmp_path)
+        assert done.code == 0, done
+        assert re.search(r"(?s)warning.*MSGHRD.*\^.*MSGHDR", done.stderr), done.stderr
 
     def test_unknown_log_flag_is_said(self, tmp_path: Path) -> None:
         """Without it: `flags(flow-controll)` means no flow control, in silence."""

@@ -27,7 +27,7 @@ class Source(LogSource):
             msg = LogMessage(f"{self.name} {number}")
             msg["PROGRAM"] = self.name
             self.post_message(msg)
-        print("done", self.name, flush=True)
+        print(f"done {self.name}\\n", end="", flush=True)
         self.exiting.wait()
 
     def request_exit(self):
