@@ -1,1 +1,195 @@
-//! config
+//! The configuration: from the user's files to a checked syntax tree.
+//!
+//! ```text
+//! files ─► lexer ─► tokens ─► parser ─► tree ─► references ─► Config
+//!          backticks, @lines   tables of options  names          or Diagnostics
+//! ```
+//!
+//! The language is that of syslog-ng and `AxoSyslog`, from a Python source to a destination. It has no keywords that are
+//! reserved everywhere and no grammar that would fit a generator: what a word means depends on what stands around it. So the
+//! lexer and the recursive-descent parser are written by hand, and what can be a table is one: each block of options
+//! is a table of names, kinds and setters.
+//!
+//! What is part of the language but not of this version is in one list (`unsupported`) and is refused at its
+//! place. Nothing is skipped in silence.
+//!
+//! All errors of a configuration are reported at once: the parser goes on after an error at the next option, `;` or
+//! `}`. Every piece of the tree that can be wrong in a way that shows only later (a class that does not exist, a
+//! user that is not known) has a [`Span`], and [`Config::error`] makes an error at that place.
+#![forbid(unsafe_code)]
+
+mod backtick;
+mod destination;
+mod diagnostic;
+mod flags;
+mod include;
+mod input;
+mod lexer;
+mod log_path;
+mod names;
+mod nearest;
+mod number;
+mod option_table;
+mod options;
+mod parser;
+mod pragma;
+mod python_code;
+mod python_options;
+mod quoted;
+mod report;
+mod source;
+mod source_map;
+mod statement;
+mod template_text;
+mod token;
+mod unsupported;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+
+pub use destination::{
+    DestinationDriver, DestinationStatement, DriverOptions, FileOptions, FilePermissions, Given,
+    IdentifiedDestination, Ownership, StdoutOptions, WriterFlags, WriterOptions,
+};
+pub use diagnostic::{Diagnostic, Diagnostics, Level};
+pub use flags::{ParseFlag, ParseFlags};
+pub use log_path::{DestinationRef, LogItem, LogPath, PathFlags, SourceRef};
+pub use options::{GlobalOptions, MarkMode, StatsOptions};
+pub use pragma::Version;
+pub use python_options::OptionValue;
+pub use source::{
+    Backoff, IdentifiedSource, InternalSourceOptions, LogSourceOptions, PythonSourceOptions, Restart,
+    SourceDriver, SourceStatement, UseDns,
+};
+pub use source_map::{FileId, SourceMap, Span, Spanned};
+pub use statement::PythonBlock;
+pub use template_text::{OnError, TemplateOptions, TemplateStatement, TemplateText, TsFormat};
+
+use report::Report;
+
+/// A configuration that was read and checked.
+#[derive(Debug)]
+pub struct Config {
+    /// What `@version` said.
+    pub version: Version,
+    /// What `@config-id` said.
+    pub config_id: Option<String>,
+    /// What `@module mod-python use-virtualenv(…)` said.
+    pub use_virtualenv: Option<bool>,
+    /// The `options {}`, with the default of each that was not written.
+    pub options: GlobalOptions,
+    /// The named `source {}` statements.
+    pub sources: IndexMap<String, SourceStatement>,
+    /// The named `destination {}` statements.
+    pub destinations: IndexMap<String, DestinationStatement>,
+    /// The `template` statements.
+    pub templates: IndexMap<String, TemplateStatement>,
+    /// The log paths, in the order in which a message meets them.
+    pub logs: Vec<LogPath>,
+    /// The `python {}` blocks, in the order in which they have to be run.
+    pub python_blocks: Vec<PythonBlock>,
+    /// The files, which all spans point into.
+    pub sources_text: SourceMap,
+    /// What is not wrong, but perhaps not meant.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Config {
+    /// An error at `span`, found by whoever uses the configuration; `help` says what would be right.
+    pub fn error(&self, span: Span, message: impl Into<String>, help: Option<String>) -> Diagnostic {
+        self.sources_text.error(span, message, help)
+    }
+
+    /// A warning at `span`, found by whoever uses the configuration.
+    pub fn warning(&self, span: Span, message: impl Into<String>, help: Option<String>) -> Diagnostic {
+        self.sources_text.warning(span, message, help)
+    }
+}
+
+/// What a configuration can refer to besides its own text.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    /// The environment variables, for backticks.
+    pub variables: HashMap<String, String>,
+    /// The directories in which `@include` looks for relative names, the first one first.
+    pub include_path: Vec<PathBuf>,
+    /// The directory of the main file: `` `syslog-ng-sysconfdir` ``.
+    pub config_dir: PathBuf,
+}
+
+impl Environment {
+    /// The environment of this process, for a configuration at `path`: its variables, and the directory of `path` to
+    /// look for included files.
+    pub fn of_process(path: &Path) -> Self {
+        let text = |value: std::ffi::OsString| value.into_string().ok();
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
+        let directory = path.parent().map(Path::to_owned).unwrap_or_default();
+        let config_dir = std::path::absolute(&directory).unwrap_or(directory);
+        Self { variables, include_path: vec![config_dir.clone(), config_dir.join("scl")], config_dir }
+    }
+
+    /// The names that are defined before the first line is read.
+    fn globals(&self) -> HashMap<String, String> {
+        let directory = self.config_dir.display();
+        let path: Vec<_> = self.include_path.iter().map(|dir| dir.display().to_string()).collect();
+        HashMap::from([
+            ("syslog-ng-sysconfdir".to_owned(), directory.to_string()),
+            ("scl-root".to_owned(), format!("{directory}/scl")),
+            ("module-path".to_owned(), String::new()),
+            ("include-path".to_owned(), path.join(":")),
+        ])
+    }
+}
+
+/// Reads the configuration at `path`, with this process's environment.
+///
+/// # Errors
+/// Everything that is wrong with it, each at its place, together with the warnings.
+pub fn load(path: &Path) -> Result<Config, Diagnostics> {
+    load_with(path, &Environment::of_process(path))
+}
+
+/// Reads the configuration at `path`, with another environment than this process's.
+///
+/// # Errors
+/// Everything that is wrong with it, each at its place, together with the warnings.
+pub fn load_with(path: &Path, environment: &Environment) -> Result<Config, Diagnostics> {
+    let text = include::read(path).map_err(Diagnostic::without_place)?;
+    parse(path.to_owned(), text, environment)
+}
+
+/// Reads the configuration `text`, which errors call `name`. Files are read only for `@include`.
+///
+/// # Errors
+/// Everything that is wrong with it, each at its place, together with the warnings.
+///
+/// # Examples
+/// ```
+/// use inrush::config::{Environment, parse_str};
+///
+/// let text = r#"log { source { python(class("Door")); }; destination { file("/tmp/doors.log"); }; };"#;
+/// let config = parse_str("doors.conf", text, &Environment::default()).unwrap();
+/// assert_eq!(config.logs.len(), 1);
+///
+/// let error = parse_str("doors.conf", "sauce s { };", &Environment::default()).unwrap_err();
+/// assert!(error.to_string().contains("did you mean `source`?"));
+/// ```
+pub fn parse_str(name: &str, text: &str, environment: &Environment) -> Result<Config, Diagnostics> {
+    parse(PathBuf::from(name), text.to_owned(), environment)
+}
+
+fn parse(path: PathBuf, text: String, environment: &Environment) -> Result<Config, Diagnostics> {
+    if u32::try_from(text.len()).is_err() {
+        return Err(Diagnostic::without_place(format!("`{}` is too large", path.display())).into());
+    }
+    let mut report = Report::default();
+    let main = report.map.add(path, text, None);
+    let lexed = lexer::lex(report, main, environment);
+    if lexed.pragmas.unreadable {
+        return Err(lexed.report.into_parts().1.into());
+    }
+    parser::Parser::new(lexed).configuration()
+}

@@ -1,10 +1,44 @@
 //! Inrush: a high-throughput zero-copy ingestion engine for server-style Python log sources.
+//!
+//! A user writes (or already has) a class with `run()` and `post_message()`, as for syslog-ng and
+//! `AxoSyslog`. Inrush runs it unchanged and carries what it posts, without copying it again, through log
+//! paths to destinations, with flow control all the way back.
+//!
+//! ```text
+//!  Python threads (GIL)          worker threads (no GIL, ever)       destination threads (no GIL)
+//!  LogMessage(...)               take whole batches                  take whole batches
+//!  post_message ──► lane ═══════► route, batch by batch ════════════► format ► write ──► delivered
+//!    (open batch)   lock-free                                         write, writev
+//!         ▲         MPSC                                                                    │
+//!         └──────────────── credit (messages and bytes), acknowledgements ◄────────────────┘
+//! ```
+//!
+//! # The rooms
+//! Each knows only those above it; `engine`, `python` and `cli` may know all.
+//!
+//! * [`message`]: what flows: records in batches, the memory under them, views for readers;
+//! * [`flow`]: how it flows: lanes, inboxes, credit, acknowledgements;
+//! * [`syslog`]: RFC 5424, RFC 3164, framing, time stamps: bytes in, spans out;
+//! * [`template`]: text with macros in it;
+//! * [`config`]: from the user's files to a checked tree, or diagnostics with carets;
+//! * [`source`]: what the source layer does to a message;
+//! * [`destination`]: files and standard output;
+//! * [`engine`]: from a configuration to threads: start, reload, stop, statistics, the log;
+//! * `python`: the only room that knows pyo3: `LogSource`, `LogMessage`, buffers, supervision;
+//! * [`cli`]: the command line.
+//!
+//! Data goes one way, from source to destination; what goes back is credit and acknowledgements, through
+//! [`flow`] alone. Without the feature `python` the crate is the engine alone.
 #![deny(missing_docs)]
 
+pub mod cli;
 pub mod config;
+pub mod destination;
+pub mod engine;
 pub mod flow;
 pub mod message;
 #[cfg(feature = "python")]
 pub mod python;
+pub mod source;
 pub mod syslog;
 pub mod template;

@@ -1,10 +1,61 @@
-//! Templates: text with `$MACRO`, `${NAME:-default}` and `$(function)` in it.
-use std::ops::Range;
+//! Templates: text with `$MACRO`, `${NAME:-default}` and `$(function …)` in it.
+//!
+//! A template is compiled once, when the configuration is read, into a list of items: literal bytes,
+//! values, calls. A name that is no macro is a name-value pair, looked up in each message; the names
+//! that the engine knows are numbers by then. What a macro needs beside the message (the current time,
+//! the sequence number, the zone) comes from a [`Context`], which also remembers how the last second
+//! was written.
+//!
+//! Most bytes that pass through a template are MESSAGE, and nothing happens to them. A template that has
+//! MESSAGE once, at the top, can be written in three pieces without copying the middle one:
+//!
+//! ```text
+//!  "$DATE $HOST $MSGHDR$MSG\n"
+//!   └── head ──────────┘ └─ the batch's own memory ─┘ └ tail
+//! ```
+//!
+//! [`Template::format_around`] makes the head and the tail, and a destination hands the three to
+//! `writev`. Where head and tail are the same for every message, [`Template::as_message_with_suffix`]
+//! gives them without a message.
+#![forbid(unsafe_code)]
 
-/// A compiled template.
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::message::MessageRef;
+
+mod append;
+mod civil;
+mod context;
+mod function;
+mod line;
+mod macros;
+mod number;
+mod parse;
+mod sdata;
+mod time;
+
+pub use context::{Context, Identity, OnError, Options, TimeZoneUse};
+pub use line::{FILE_LINE, append_rfc5424_header};
+pub use macros::macro_names;
+pub use time::{TsFormat, Zone, ZoneClock};
+
+use macros::Value;
+use parse::Item;
+
+/// A compiled template. Copies share the compiled form.
 #[derive(Debug, Clone)]
 pub struct Template {
+    compiled: Arc<Compiled>,
+}
+
+#[derive(Debug)]
+struct Compiled {
     text: String,
+    items: Box<[Item]>,
+    /// The one item that is MESSAGE and nothing else, when there is exactly one.
+    message_at: Option<usize>,
+    names: Vec<(Range<usize>, String)>,
 }
 
 /// What is wrong with a template's text, and where.
@@ -18,17 +69,168 @@ pub struct TemplateError {
     pub help: Option<String>,
 }
 
+impl std::fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at {}..{}", self.message, self.at.start, self.at.end)?;
+        self.help.as_ref().map_or(Ok(()), |help| write!(f, " ({help})"))
+    }
+}
+
+impl std::error::Error for TemplateError {}
+
+/// A piece of a formatted template, for those who trust its own text more than what messages say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// From the template's own text.
+    Literal(&'a [u8]),
+    /// From a message, a macro or a function.
+    Value(&'a [u8]),
+}
+
 impl Template {
     /// Compiles `text`.
     ///
     /// # Errors
     /// Unknown functions, unbalanced braces or parentheses, each with its place.
     pub fn compile(text: &str) -> Result<Self, TemplateError> {
-        Ok(Self { text: text.to_owned() })
+        let parsed = parse::parse(text)?;
+        let messages = |item: &Item| matches!(item, Item::Value(Value::Message, _));
+        let message_at = match parsed.items.iter().filter(|item| messages(item)).count() {
+            1 => parsed.items.iter().position(|item| matches!(item, Item::Value(Value::Message, None))),
+            _ => None,
+        };
+        let items = parsed.items.into_boxed_slice();
+        let compiled = Compiled { text: text.to_owned(), items, message_at, names: parsed.names };
+        Ok(Self { compiled: Arc::new(compiled) })
+    }
+
+    /// The line that `file()` writes when no template is given, [`FILE_LINE`].
+    ///
+    /// # Panics
+    /// Never: a test compiles it.
+    pub fn file_line() -> Self {
+        match Self::compile(FILE_LINE) {
+            Ok(template) => template,
+            Err(error) => unreachable!("{error}"),
+        }
     }
 
     /// The text that the template was compiled from.
     pub fn text(&self) -> &str {
-        &self.text
+        &self.compiled.text
+    }
+
+    /// The whole result, when no message can change it.
+    pub fn as_literal(&self) -> Option<&[u8]> {
+        literal(&self.compiled.items)
+    }
+
+    /// What stands before and after MESSAGE, when that is the same for every message.
+    ///
+    /// It holds for contexts that do not escape ([`Context::escapes`]).
+    pub fn as_message_with_suffix(&self) -> Option<(&[u8], &[u8])> {
+        let items = &*self.compiled.items;
+        let at = self.compiled.message_at?;
+        Some((literal(&items[..at])?, literal(&items[at + 1..])?))
+    }
+
+    /// Names that look like a misspelt macro, with their place and the macro that is nearest.
+    ///
+    /// They are legal: a name that is no macro is a name-value pair, empty when it is not set.
+    pub fn suspicious_names(&self) -> Vec<(Range<usize>, String)> {
+        let names = self.compiled.names.iter();
+        names.filter_map(|(at, name)| Some((at.clone(), macros::nearest(name)?))).collect()
+    }
+
+    /// Appends what the template is for `message`.
+    #[inline]
+    pub fn format(&self, message: MessageRef<'_>, context: &Context, out: &mut Vec<u8>) {
+        format_items(&self.compiled.items, message, context, context.escapes(), out);
+    }
+
+    /// Whether [`Template::format_around`] can leave MESSAGE out.
+    pub fn is_around_message(&self, context: &Context) -> bool {
+        self.compiled.message_at.is_some() && !context.escapes()
+    }
+
+    /// Appends the part before MESSAGE, calls `between`, and appends the part after it; what `format`
+    /// gives is both parts with MESSAGE in their middle.
+    ///
+    /// # Panics
+    /// When [`Template::is_around_message`] says no.
+    #[inline]
+    pub fn format_around(
+        &self,
+        message: MessageRef<'_>,
+        context: &Context,
+        out: &mut Vec<u8>,
+        between: impl FnOnce(&mut Vec<u8>),
+    ) {
+        assert!(self.is_around_message(context), "MESSAGE stands once in the template, as it is");
+        let items = &*self.compiled.items;
+        let at = self.compiled.message_at.unwrap_or_default();
+        format_items(&items[..at], message, context, false, out);
+        between(out);
+        format_items(&items[at + 1..], message, context, false, out);
+    }
+
+    /// Calls `piece` with each piece of the result, in order; `scratch` is used for values.
+    pub fn format_pieces(
+        &self,
+        message: MessageRef<'_>,
+        context: &Context,
+        scratch: &mut Vec<u8>,
+        mut piece: impl FnMut(Piece<'_>),
+    ) {
+        for item in &self.compiled.items {
+            if let Item::Literal(text) = item {
+                piece(Piece::Literal(text));
+            } else {
+                scratch.clear();
+                format_items(std::slice::from_ref(item), message, context, context.escapes(), scratch);
+                piece(Piece::Value(scratch));
+            }
+        }
+    }
+}
+
+/// The bytes of items that no message can change.
+fn literal(items: &[Item]) -> Option<&[u8]> {
+    match items {
+        [] => Some(b""),
+        [Item::Literal(text)] => Some(text),
+        _ => None,
+    }
+}
+
+/// Appends the items; values are escaped when `escapes` says so.
+#[inline]
+fn format_items(
+    items: &[Item],
+    message: MessageRef<'_>,
+    context: &Context,
+    escapes: bool,
+    out: &mut Vec<u8>,
+) {
+    for item in items {
+        let before = out.len();
+        match item {
+            Item::Literal(text) => {
+                out.extend_from_slice(text);
+                continue;
+            }
+            Item::Value(value, default) => {
+                append::append(value, message, context, out);
+                if let Some(default) = default
+                    && out.len() == before
+                {
+                    out.extend_from_slice(default);
+                }
+            }
+            Item::Call(call) => call.append(message, context, out),
+        }
+        if escapes {
+            append::escape(out, before);
+        }
     }
 }

@@ -144,6 +144,9 @@ pub struct Delivery {
     pub view: View,
     /// The hold on their batch.
     pub ack: Ack,
+    /// Whether their path has flow control: then they keep their credit whatever happens. Otherwise the
+    /// destination lets go of it when it cannot write.
+    pub flow_control: bool,
 }
 
 #[cfg(test)]

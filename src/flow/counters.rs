@@ -55,6 +55,18 @@ pub struct SourceTotals {
 }
 
 impl SourceTotals {
+    /// Adds what another source, or an earlier life of the same, counted.
+    pub fn add(&mut self, other: &Self) {
+        self.posted += other.posted;
+        self.bytes += other.bytes;
+        self.delivered += other.delivered;
+        for (mine, theirs) in self.dropped.iter_mut().zip(other.dropped) {
+            *mine += theirs;
+        }
+        self.in_flight += other.in_flight;
+        self.refused += other.refused;
+    }
+
     /// Dropped messages, all reasons together.
     pub fn dropped_total(&self) -> u64 {
         self.dropped.iter().sum()

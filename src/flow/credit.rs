@@ -98,6 +98,11 @@ impl Credit {
         self.suspensions.load(Ordering::Relaxed)
     }
 
+    /// Whether somebody waits for credit, or has suspended itself, at this moment.
+    pub fn is_waited_for(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0 || self.suspended.load(Ordering::Relaxed)
+    }
+
     /// Whether a post would find credit now.
     pub fn is_available(&self) -> bool {
         self.free_messages() > 0 && self.free_bytes() > 0

@@ -115,6 +115,11 @@ impl<T> Inbox<T> {
         Sender(Arc::clone(&self.shared))
     }
 
+    /// Whether there is no item now.
+    pub fn is_empty(&self) -> bool {
+        self.shared.queue.is_empty()
+    }
+
     /// The next item, if there is one now.
     pub fn try_recv(&mut self) -> Option<T> {
         let item = self.shared.queue.pop();

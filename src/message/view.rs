@@ -37,6 +37,15 @@ impl Rows {
         }
     }
 
+    /// All but the first `count` of them.
+    #[must_use]
+    pub fn after(&self, count: usize) -> Self {
+        match self {
+            Self::Range(range) => Self::Range(range.end.min(range.start + count as u32)..range.end),
+            Self::List(list) => Self::List(Arc::from(&list[count.min(list.len())..])),
+        }
+    }
+
     /// The row at `index` among them.
     ///
     /// # Panics
@@ -180,6 +189,7 @@ impl<'a> MessageRef<'a> {
     }
 
     /// The value of a name that the engine knows: the message's own, or its origin's.
+    #[inline]
     pub fn known(&self, id: FieldName) -> Option<&'a [u8]> {
         let fields = self.batch.fields(self.record);
         if let Some(field) = fields.iter().rfind(|field| field.id == id) {

@@ -93,6 +93,18 @@ impl Draft {
         }
     }
 
+    /// Whether it has a text, a time and a priority, and nothing else.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.extra.is_none()
+    }
+
+    /// Whether it carries a bookmark.
+    #[inline]
+    pub fn has_bookmark(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.bookmark.is_some())
+    }
+
     /// The rarer parts, made on first use.
     pub fn extra(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()
@@ -160,9 +172,9 @@ impl Draft {
         need
     }
 
-    /// Writes the draft into `row`.
+    /// Writes the draft into `row`, with those of its fields that `keep` is true for.
     #[inline]
-    pub fn write(&self, py: Python<'_>, row: &mut Row<'_>) {
+    pub fn write(&self, py: Python<'_>, row: &mut Row<'_>, keep: impl Fn(FieldName) -> bool) {
         match &self.payload {
             Payload::Object { object, start, len } if self.is_viewed() => {
                 let owner = Owner::Foreign(release::keep(object.bind(py)));
@@ -175,7 +187,7 @@ impl Draft {
         row.pri(self.pri);
         row.raw_size(self.raw_size);
         if let Some(extra) = &self.extra {
-            write_extra(extra, row);
+            write_extra(extra, row, keep);
         }
     }
 }
@@ -187,11 +199,11 @@ fn text(place: &Place) -> Text<'_> {
     }
 }
 
-fn write_extra(extra: &Extra, row: &mut Row<'_>) {
+fn write_extra(extra: &Extra, row: &mut Row<'_>, keep: impl Fn(FieldName) -> bool) {
     if let Some((_, place)) = &extra.message {
         row.message(text(place));
     }
-    for field in &extra.fields {
+    for field in extra.fields.iter().filter(|field| keep(field.id)) {
         row.field(field.id, text(&field.name), field.value_type, text(&field.value));
     }
 }

@@ -106,7 +106,7 @@ impl Payload {
 
     /// The part of a `bytes` object that `view` shows, when it does: a memoryview of a memoryview, to any depth, names
     /// the object under all of them.
-    fn view_of_bytes(view: &Bound<'_, PyMemoryView>) -> PyResult<Option<Self>> {
+    pub(in crate::python) fn view_of_bytes(view: &Bound<'_, PyMemoryView>) -> PyResult<Option<Self>> {
         let contiguous: bool = view.getattr(intern!(view.py(), "c_contiguous"))?.extract()?;
         let exporter = view.getattr(intern!(view.py(), "obj"))?;
         let Ok(exporter) = exporter.cast_exact::<PyBytes>() else { return Ok(None) };
@@ -123,7 +123,7 @@ impl Payload {
     }
 
     /// The whole of it as an object with its address, for a reader of the buffer protocol.
-    pub(super) fn object(&self) -> Option<(&Py<PyAny>, NonNull<u8>, usize)> {
+    pub(in crate::python) fn object(&self) -> Option<(&Py<PyAny>, NonNull<u8>, usize)> {
         match self {
             Self::Object { object, start, len } => Some((object, *start, *len)),
             _ => None,

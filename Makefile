@@ -1,0 +1,81 @@
+# Everything is built into the checkout: .venv (Python), .venvs (other Pythons, for the tests), target (Rust).
+#
+#   PYTHON=/path/to/python   the interpreter to build for (default: the newest of 3.13 to 3.10, else python3)
+#   PROFILE=quick            the cargo profile of the wheel in .venv (default: release; quick builds in a fraction of the time)
+#   TESTS="-k quickstart"    further arguments of pytest
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+PROFILE ?= release
+TESTS ?=
+ifndef PYTHON
+PYTHON := $(shell tools/pythons first)
+endif
+export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
+
+GROUPS := build test lint
+BIN := .venv/bin
+RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+PYTEST := -m pytest -n 2 $(TESTS)
+
+.PHONY: help need build run test test-rust test-python test-stubs test-others lint format check-examples clean
+
+help: ## show this list
+	@echo "make TARGET [PYTHON=/path/to/python] [PROFILE=release|quick] [TESTS='pytest arguments']"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+need: ## name what is missing to build, with the package that has it
+	@tools/need "$(PYTHON)" "$(RUST)"
+
+build: need ## build the engine into .venv: afterwards there is .venv/bin/inrush
+	@tools/venv .venv "$(PYTHON)" "$(PROFILE)" $(GROUPS)
+
+run: build ## run the quickstart: a syslog listener on 127.0.0.1:5514 that writes quickstart.log
+	@exec $(BIN)/inrush run -f examples/quickstart.conf
+
+test: test-rust test-python test-stubs check-examples test-others ## build and run all tests, on every Python of this machine
+
+test-rust: build ## the tests of the Rust core without Python, then with it
+	cargo test --quiet --no-default-features
+	@if lib=$$(tools/libpython $(BIN)/python); then \
+	  echo "cargo test --quiet"; \
+	  LD_LIBRARY_PATH="$$lib$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" cargo test --quiet --lib --tests; \
+	fi
+
+test-python: build ## the Python tests, on the wheel in .venv
+	$(BIN)/python $(PYTEST)
+
+test-stubs: build ## compare the type stubs with the built module
+	MYPYPATH=python $(BIN)/python -m mypy.stubtest --concise --ignore-disjoint-bases \
+	  --allowlist tests/python/stubtest.allow --ignore-unused-allowlist inrush syslogng _syslogng _syslogngdbg
+
+test-others: build ## the Python tests on every other CPython from 3.10 to 3.13 that this machine has
+	@others=$$(tools/pythons others "$(PYTHON)"); \
+	for python in $$others; do \
+	  venv=.venvs/$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	  tools/venv "$$venv" "$$python" quick test; \
+	  echo "== $$venv: the Python tests"; \
+	  "$$venv/bin/python" $(PYTEST); \
+	done
+
+check-examples: build ## check every example's configuration
+	@for conf in examples/*.conf; do $(BIN)/inrush check -f "$$conf"; done
+
+lint: build ## formats, lints and types, Rust and Python
+	cargo fmt --check
+	cargo clippy --quiet --all-targets --no-default-features -- -D warnings
+	cargo clippy --quiet --all-targets -- -D warnings
+	$(BIN)/ruff check python tests/python
+	$(BIN)/ruff format --check python tests/python
+	$(BIN)/mypy
+
+format: build ## format Rust and Python
+	cargo fmt
+	$(BIN)/ruff check --fix python tests/python
+	$(BIN)/ruff format python tests/python
+
+clean: ## remove everything that was built
+	rm -rf .venv .venvs target dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

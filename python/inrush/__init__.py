@@ -1,0 +1,60 @@
+"""Inrush: the engine that runs Python log sources written for syslog-ng and AxoSyslog.
+
+A source imports its classes from `syslogng`, as it always did, or from here: they are the same objects. Everything that
+carries messages is native (`inrush._native`); this package adds the enumerations, the bridge from `logging`, and the names
+that come in a later version.
+"""
+
+from inrush._native import (
+    Buffer,
+    Logger,
+    LogMessage,
+    LogSource,
+    ParseOptions,
+    build_info,
+)
+from inrush.later import (
+    LTZ_LOCAL,
+    LTZ_SEND,
+    BatchedAckTracker,
+    ConsecutiveAckTracker,
+    InstantAckTracker,
+    LogDestination,
+    LogFetcher,
+    LogParser,
+    LogTemplate,
+    LogTemplateException,
+    LogTemplateOptions,
+    Persist,
+    get_installation_path_for,
+    register_config_generator,
+)
+from inrush.results import LogDestinationResult, LogFetcherResult
+
+__version__: str = build_info()["version"]
+
+__all__ = [
+    "LTZ_LOCAL",
+    "LTZ_SEND",
+    "BatchedAckTracker",
+    "Buffer",
+    "ConsecutiveAckTracker",
+    "InstantAckTracker",
+    "LogDestination",
+    "LogDestinationResult",
+    "LogFetcher",
+    "LogFetcherResult",
+    "LogMessage",
+    "LogParser",
+    "LogSource",
+    "LogTemplate",
+    "LogTemplateException",
+    "LogTemplateOptions",
+    "Logger",
+    "ParseOptions",
+    "Persist",
+    "__version__",
+    "build_info",
+    "get_installation_path_for",
+    "register_config_generator",
+]

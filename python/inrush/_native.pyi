@@ -1,0 +1,259 @@
+"""The native half of Inrush: what the Rust engine gives to Python."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, TypeAlias, TypeVar, final, overload
+
+from typing_extensions import Buffer as _ReadableBuffer
+from typing_extensions import Self
+
+_T = TypeVar("_T")
+_Name: TypeAlias = str | bytes
+_Read: TypeAlias = bytes | int | float | bool | list[bytes] | datetime | None
+_Written: TypeAlias = (
+    str | bytes | int | float | bool | list[str] | list[bytes] | list[str | bytes] | datetime | None
+)
+_Post: TypeAlias = LogMessage | str | bytes
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command line `argv` (its first element is the program's name) and returns the exit code."""
+
+def build_info() -> dict[str, str]:
+    """How this engine was built: `version`, `profile`, `target`, `rustc`, `pyo3`, `allocator`."""
+
+@final
+class ParseOptions:
+    """How a source's messages are parsed: its flags(), format(), time-zone() and defaults. Opaque; made by the engine."""
+
+@final
+class Buffer:
+    """Writable memory of the engine's, from `LogSource.acquire_buffer()`.
+
+    Fill it through the buffer protocol (`socket.recv_into`, `file.readinto`, `memoryview`), then hand it over whole with
+    `LogSource.post_buffer(buffer, length=n)`: the messages are views of it, and it comes back to the engine when they were
+    delivered. Handing it over seals it: any use afterwards raises ValueError.
+    """
+
+    @property
+    def tail(self) -> bytes:
+        """What the last `post_buffer(..., partial=True)` of this buffer did not consume; empty before it."""
+
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+class Logger:
+    """Writes messages of the engine's own, which go to stderr and to internal() sources. Any object is taken, through `str()`."""
+
+    def __new__(cls) -> Self: ...
+    def error(self, message: object) -> None:
+        """Writes `message` as an error."""
+
+    def warning(self, message: object) -> None:
+        """Writes `message` as a warning."""
+
+    def info(self, message: object) -> None:
+        """Writes `message` as information."""
+
+    def debug(self, message: object) -> None:
+        """Writes `message` when debug messages are wanted (`-d`)."""
+
+    def trace(self, message: object) -> None:
+        """Writes `message` when trace messages are wanted (`-t`)."""
+
+class LogMessage:
+    """A log message: a text, a time, a priority, and values by name.
+
+    `message` is `str` (kept as UTF-8), `bytes` or another read-only buffer (kept as it is), or None for a message without
+    text. `bookmark` is any object that tells its source where the message came from; None means that there is none.
+
+    Posting takes the message as it is at that moment: changing or posting it again afterwards is allowed, and does not touch
+    what was posted.
+    """
+
+    __hash__: ClassVar[None]  # type: ignore[assignment]
+
+    def __new__(cls, message: str | _ReadableBuffer | None = None, bookmark: object = None) -> Self: ...
+    def __getitem__(self, key: _Name, /) -> _Read:
+        """The value of `key`, typed: text comes as bytes. KeyError when there is none, TypeError when `key` is neither str nor bytes."""
+
+    def __setitem__(self, key: _Name, value: _Written, /) -> None:
+        """Sets `key`. ValueError for a type that a message cannot hold, OverflowError for an int beyond 64 bits; both name the key."""
+
+    def __delitem__(self, key: _Name, /) -> None:
+        """Unsets `key`. KeyError when it is not set."""
+
+    def __contains__(self, key: object, /) -> bool:
+        """Whether `msg[key]` has a value."""
+
+    def __len__(self) -> int:
+        """How many values are set, the text among them; macros do not count."""
+
+    def __bool__(self) -> bool:
+        """True, also for a message in which nothing is set."""
+
+    def __eq__(self, other: object, /) -> bool:
+        """Whether both have the same values with the same types, the same time and the same priority."""
+
+    def __ne__(self, other: object, /) -> bool: ...
+    def __buffer__(self, flags: int, /) -> memoryview:
+        """A read-only view of the text, without a copy. It stays as it is when the message is changed later."""
+
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    def keys(self) -> list[bytes]:
+        """The names of the values that are set, in order, then the names of all macros."""
+
+    def items(self) -> list[tuple[bytes, _Read]]:
+        """The names and values that are set, in order; macros are not among them."""
+
+    @overload
+    def get(self, key: _Name) -> _Read: ...
+    @overload
+    def get(self, key: _Name, default: _T) -> _Read | _T:
+        """The value of `key`, typed as in `msg[key]`, or `default`."""
+
+    @overload
+    def get_as_str(
+        self,
+        key: _Name,
+        default: None = None,
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        repr: str = "internal",
+    ) -> str | None: ...
+    @overload
+    def get_as_str(
+        self,
+        key: _Name,
+        default: str,
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        repr: str = "internal",
+    ) -> str:
+        """The text of `key` whatever its type, decoded, or `default` (str or None). `repr` is accepted and has no effect."""
+
+    def set_pri(self, pri: int) -> None:
+        """Sets the priority: facility * 8 + severity."""
+
+    def get_pri(self) -> int:
+        """The priority: facility * 8 + severity; 13 (user.notice) in a new message."""
+
+    def set_timestamp(self, timestamp: datetime) -> None:
+        """Sets the time of the message, exact to the microsecond. A naive datetime is local time."""
+
+    def get_timestamp(self) -> datetime:
+        """The time of the message: a naive datetime, the wall clock in the message's own offset from UTC."""
+
+    def set_bookmark(self, bookmark: object) -> None:
+        """Sets where the message came from; None unsets it."""
+
+    def set_source_ipaddress(self, ip: str | bytes | None, port: int = 0) -> bool:
+        """Sets the sender's address (SOURCEIP, SOURCEPORT). False, and nothing changes, when `ip` is not an IPv4 or IPv6 address."""
+
+    def set_recvd_rawmsg_size(self, rawmsg_size: int) -> None:
+        """Sets the size that the message had on its way in (RAWMSG_SIZE)."""
+
+    @staticmethod
+    def parse(raw_msg: str | bytes, parse_options: ParseOptions) -> LogMessage:
+        """Parses a syslog message (RFC 5424 or RFC 3164) as the source's flags(), format() and time-zone() say.
+
+        `parse_options` is the source's own `self.parse_options`. What cannot be parsed becomes the text of a message that
+        says so; it raises nothing.
+        """
+
+class LogSource:
+    """The base of sources: derive from it, define `run()` and `request_exit()`, and name the class in `python(class(...))`.
+
+    The engine makes the object without arguments, calls `init(options)`, then `run()` on a thread of its own, `request_exit()`
+    from the main thread when it wants to stop, and `deinit()` after `run()` came back.
+
+    Everything from `post_messages` to `sleep` is Inrush's own. A class may use these names for itself: the engine never calls
+    them through the object.
+    """
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+
+    auto_close_batches: bool
+    """Whether each post is handed over at once. True before `init()`; set it to False in `init()` and call `close_batch()`."""
+
+    flags: Any
+    """The words of flags() as a dict of bool; `{}` before `init()`."""
+
+    parse_options: Any
+    """What `LogMessage.parse` wants; None before `run()`."""
+
+    @property
+    def persist_name(self) -> str | None:
+        """The name under which the state of this source is kept; None before `init()`."""
+
+    def init(self, options: dict[str, Any]) -> object:
+        """Called once before `run()`, on the main thread; a false result refuses the configuration. This one returns True."""
+
+    def run(self) -> object:
+        """The source itself, on its own thread. Must be defined."""
+
+    def request_exit(self) -> object:
+        """Called from the main thread while `run()` runs; `run()` must return soon."""
+
+    def deinit(self) -> object:
+        """Called on the main thread after `run()` returned. This one does nothing."""
+
+    def post_message(self, msg: _Post) -> None:
+        """Posts one message. A `str` or `bytes` is short for `LogMessage` of it.
+
+        Without credit it waits, with the GIL released, until the destinations have taken enough; in a class that defines
+        `suspend()` and `wakeup()` it calls `suspend()` instead and returns. Any thread may post; what one thread posts stays in
+        order. RuntimeError where the engine cannot take messages: before it started and after it stopped.
+        """
+
+    def close_batch(self) -> None:
+        """Hands over what this thread has posted so far."""
+
+    def set_transport_name(self, name: str) -> None:
+        """Sets TRANSPORT of every message posted from now on."""
+
+    def post_messages(self, messages: Iterable[_Post]) -> int:
+        """Posts all of `messages` in one call, in order, and returns how many.
+
+        Waits for credit part-way, with the GIL released. A wrong type is a TypeError that names its index: what came before it
+        is posted, nothing after it is.
+        """
+
+    def post_buffer(
+        self,
+        buffer: Buffer | _ReadableBuffer,
+        delimiter: bytes = b"\n",
+        *,
+        length: int | None = None,
+        parse: bool = False,
+        keep_empty: bool = False,
+        partial: bool = False,
+    ) -> int:
+        """Posts each piece of `buffer` between delimiters as a message, and returns the number of bytes consumed.
+
+        `length`: how many bytes of the buffer count (all). `parse`: parse each piece as syslog with the source's options.
+        `keep_empty`: empty pieces are messages too. `partial`: the piece after the last delimiter is not posted; it starts
+        where the result says, and for a `Buffer` it is its `tail`. Otherwise it is posted like the others.
+        """
+
+    def acquire_buffer(self, size: int) -> Buffer:
+        """A writable buffer of `size` bytes for `recv_into` and `readinto`, to be handed over with `post_buffer`."""
+
+    def try_post_message(self, msg: _Post) -> bool:
+        """Posts one message if there is credit for it; False, and nothing is taken, if not. Never waits, never calls `suspend()`."""
+
+    def is_suspended(self) -> bool:
+        """Whether the source is out of credit: a post would wait."""
+
+    def wait_until_writable(self, timeout: float | None = None) -> bool:
+        """Waits until there is credit, at most `timeout` seconds, with the GIL released; whether there is. Exit ends the wait."""
+
+    exit_requested: bool
+    """Whether the engine wants `run()` to return. Made by the engine; a class may have an attribute of its own of this name."""
+
+    def sleep(self, seconds: float) -> bool:
+        """Sleeps, with the GIL released, and wakes up at once when exit is requested. True when it slept the whole time."""
+
+class LogFetcher:
+    """The base of fetchers, which come in a later version."""
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self: ...

@@ -1,0 +1,90 @@
+"""Names of the Python API that are here to be imported and derived from, and work in a later version.
+
+A module that imports one of them, or a class that derives from one, loads as it does elsewhere, so that the sources beside it
+run. Making an object, or calling one of the functions, raises NotImplementedError and says so: nothing is accepted and then ignored.
+"""
+
+from typing import Any, Final
+
+from inrush import _native
+from inrush.results import LogFetcherResult
+
+LTZ_LOCAL: Final = 0
+LTZ_SEND: Final = 1
+
+
+def _later(name: str) -> NotImplementedError:
+    return NotImplementedError(f"{name} is not in this version of Inrush: it comes in a later one")
+
+
+class _Later:
+    """A class that can be derived from, but has no objects yet."""
+
+    def __new__(cls, *_args: object, **_kwargs: object) -> Any:
+        named = next(base for base in cls.__mro__ if base.__module__ == __name__)
+        raise _later(named.__name__ if named is cls else f"{named.__name__} (the base of {cls.__qualname__})")
+
+
+class LogFetcher(_Later, _native.LogFetcher):
+    """Later: a source that the engine asks for one message at a time."""
+
+    ERROR = FETCH_ERROR = LogFetcherResult.ERROR
+    NOT_CONNECTED = FETCH_NOT_CONNECTED = LogFetcherResult.NOT_CONNECTED
+    SUCCESS = FETCH_SUCCESS = LogFetcherResult.SUCCESS
+    TRY_AGAIN = FETCH_TRY_AGAIN = LogFetcherResult.TRY_AGAIN
+    NO_DATA = FETCH_NO_DATA = LogFetcherResult.NO_DATA
+
+
+class LogDestination(_Later):
+    """Later: a destination written in Python."""
+
+    DROP = 0
+    ERROR = 1
+    EXPLICIT_ACK_MGMT = 2
+    SUCCESS = 3
+    QUEUED = 4
+    NOT_CONNECTED = 5
+    RETRY = 6
+    MAX = 7
+
+
+class LogParser(_Later):
+    """Later: a parser written in Python."""
+
+
+class LogTemplateException(Exception):  # noqa: N818 - the name is part of the API
+    """A template's text is wrong."""
+
+
+class LogTemplateOptions(_Later):
+    """Later: time zone, time stamp format and the like, for `LogTemplate`."""
+
+
+class LogTemplate(_Later):
+    """Later: a template compiled once and formatted from Python."""
+
+
+class InstantAckTracker(_Later):
+    """Later: reports each message's bookmark when it was delivered, in order of delivery."""
+
+
+class ConsecutiveAckTracker(_Later):
+    """Later: reports the last bookmark of what was delivered without a gap."""
+
+
+class BatchedAckTracker(_Later):
+    """Later: reports bookmarks of what was delivered, many at a time."""
+
+
+class Persist(_Later):
+    """Later: values that outlive the process, by name."""
+
+
+def register_config_generator(context: str, name: str, config_generator: object) -> None:
+    """Later: lets a Python function generate configuration where `name` stands in `context`."""
+    raise _later(f"register_config_generator({context!r}, {name!r}, ...)")
+
+
+def get_installation_path_for(template: str) -> str | None:
+    """Later: expands the variables of an installation path."""
+    raise _later(f"get_installation_path_for({template!r})")

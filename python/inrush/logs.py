@@ -1,0 +1,45 @@
+"""The bridge from Python's `logging` to the engine's internal() messages."""
+
+import logging
+
+from inrush._native import Logger
+
+
+class SyslogNGInternalLogHandler(logging.Handler):
+    """Hands every record to the engine as `python-<logger name>: <message>`.
+
+    ERROR and above become errors, then warnings, info and debug; anything below DEBUG becomes trace.
+    """
+
+    def __init__(self, level: int = logging.NOTSET) -> None:
+        super().__init__(level)
+        self._internal = Logger()
+        self.setFormatter(logging.Formatter("python-%(name)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Formats one record and hands it over at the level that fits it."""
+        try:
+            text = self.format(record)
+            if record.levelno >= logging.ERROR:
+                self._internal.error(text)
+            elif record.levelno >= logging.WARNING:
+                self._internal.warning(text)
+            elif record.levelno >= logging.INFO:
+                self._internal.info(text)
+            elif record.levelno >= logging.DEBUG:
+                self._internal.debug(text)
+            else:
+                self._internal.trace(text)
+        except Exception:
+            self.handleError(record)
+
+
+def setup_logging() -> None:
+    """Sends everything that reaches the root logger to the engine. Doing it again changes nothing.
+
+    The root logger lets everything through: what is shown is decided by the engine's own level.
+    """
+    root = logging.getLogger()
+    root.setLevel(logging.DEBUG)
+    if not any(isinstance(handler, SyslogNGInternalLogHandler) for handler in root.handlers):
+        root.addHandler(SyslogNGInternalLogHandler())

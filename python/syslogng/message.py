@@ -1,0 +1,5 @@
+"""Messages."""
+
+from inrush import LogMessage
+
+__all__ = ["LogMessage"]

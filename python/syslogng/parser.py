@@ -1,0 +1,5 @@
+"""Parsers written in Python."""
+
+from inrush import LogParser
+
+__all__ = ["LogParser"]

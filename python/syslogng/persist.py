@@ -1,0 +1,5 @@
+"""State that outlives the process."""
+
+from inrush import Persist
+
+__all__ = ["Persist"]

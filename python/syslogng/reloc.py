@@ -1,0 +1,5 @@
+"""Where the installation keeps its files."""
+
+from inrush import get_installation_path_for
+
+__all__ = ["get_installation_path_for"]

@@ -1,0 +1,134 @@
+//! The command line of `inrush`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::engine::LogLevel;
+
+/// Runs Python log sources written for syslog-ng and AxoSyslog.
+#[derive(Debug, Parser)]
+#[command(name = "inrush", version, propagate_version = true, arg_required_else_help = true)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a configuration in the foreground, until SIGINT or SIGTERM. SIGHUP reloads it.
+    Run(RunOptions),
+    /// Check a configuration: read it, run its python blocks, look its classes up. Starts nothing.
+    ///
+    /// Exits with 0 when all is well, and with 1 after printing everything that is wrong.
+    Check(CheckOptions),
+}
+
+/// The options of `inrush run`.
+#[derive(Debug, Args)]
+pub struct RunOptions {
+    /// The configuration.
+    #[arg(short, long, value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where state is kept across restarts. Nothing keeps state in this version.
+    #[arg(long, value_name = "FILE")]
+    pub persist_file: Option<PathBuf>,
+    /// The socket for control commands. Not in this version.
+    #[arg(long, value_name = "SOCKET")]
+    pub control: Option<PathBuf>,
+    /// Write the number of the process to this file while it runs.
+    #[arg(long, value_name = "FILE")]
+    pub pidfile: Option<PathBuf>,
+    /// Write the statistics to this file at the end, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub stats_file: Option<PathBuf>,
+    /// How much the engine says of itself.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+/// How much the engine says of itself.
+#[derive(Debug, Clone, Copy, Args)]
+#[group(multiple = false)]
+pub struct Verbosity {
+    /// Say what one may want to know.
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Say what helps to find a fault.
+    #[arg(short, long)]
+    pub debug: bool,
+    /// Say every step.
+    #[arg(short, long)]
+    pub trace: bool,
+}
+
+impl Verbosity {
+    /// The least grave messages that are shown.
+    pub fn level(self) -> LogLevel {
+        match self {
+            Self { trace: true, .. } => LogLevel::Trace,
+            Self { debug: true, .. } => LogLevel::Debug,
+            Self { verbose: true, .. } => LogLevel::Info,
+            _ => LogLevel::Notice,
+        }
+    }
+}
+
+/// The options of `inrush check`.
+#[derive(Debug, Args)]
+pub struct CheckOptions {
+    /// The configuration.
+    #[arg(short, long, value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// Why there is nothing to run, and the exit code: `--help`, or wrong usage.
+#[derive(Debug)]
+pub struct Nothing {
+    /// What to print.
+    pub text: String,
+    /// Whether it goes to stdout.
+    pub is_output: bool,
+    /// The exit code.
+    pub code: i32,
+}
+
+/// Reads the arguments; the first one is the program's name.
+///
+/// # Errors
+/// [`Nothing`]: `--help`, `--version` and wrong usage.
+pub fn parse(arguments: &[String]) -> Result<CommandLine, Nothing> {
+    CommandLine::try_parse_from(arguments).map_err(|error| Nothing {
+        text: error.render().to_string(),
+        is_output: !error.use_stderr(),
+        code: error.exit_code(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<CommandLine, Nothing> {
+        super::parse(&line.split(' ').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn options_of_run() {
+        let line = parse("inrush run -f a.conf --pidfile p -d").unwrap();
+        let Command::Run(run) = line.command else { panic!("another command") };
+        assert_eq!((run.file, run.pidfile), (PathBuf::from("a.conf"), Some(PathBuf::from("p"))));
+        assert_eq!(run.verbosity.level(), LogLevel::Debug);
+    }
+
+    #[test]
+    fn help_is_output_and_wrong_usage_is_not() {
+        let help = parse("inrush check --help").unwrap_err();
+        assert!(help.is_output && help.code == 0 && help.text.contains("--file"));
+        let wrong = parse("inrush run").unwrap_err();
+        assert!(!wrong.is_output && wrong.code == 2 && wrong.text.contains("--file"));
+        assert!(parse("inrush --version").unwrap_err().text.contains(env!("CARGO_PKG_VERSION")));
+    }
+}

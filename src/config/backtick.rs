@@ -1,0 +1,189 @@
+//! Backticks: names that are replaced before the configuration is read.
+//!
+//! ```text
+//! `name`     what `@define name` said; else the environment variable; else nothing
+//! ``         one backtick
+//! ```
+//!
+//! The replacement is textual and works on one line at a time, because that is the unit the language defines it in: an
+//! expression cannot go over the end of a line. It looks at quotes only so far as it must: within a quoted text, a value
+//! that is itself one quoted literal loses its quotes and is escaped anew for the text around it.
+//!
+//! syslog-ng replaces within comments too, where a lone backtick is then fatal. Here comments are left alone.
+use std::ops::Range;
+
+/// A piece of a line after replacement.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// These bytes of the line, as they are.
+    Verbatim(Range<usize>),
+    /// The expression at `at` is replaced by `value`.
+    Value { at: Range<usize>, name: String, value: String },
+}
+
+/// An expression that cannot be replaced.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BacktickError {
+    pub(super) at: Range<usize>,
+    pub(super) message: &'static str,
+    pub(super) help: Option<&'static str>,
+}
+
+/// Replaces the backtick expressions of `line`, which starts inside a text quoted with `quote`, if any.
+///
+/// `lookup` gives the value of a name. The pieces returned with an error cover the line as well, so reading can go on.
+pub(super) fn expand(
+    line: &str,
+    mut quote: Option<u8>,
+    mut lookup: impl FnMut(&str) -> String,
+) -> (Vec<Piece>, Option<BacktickError>) {
+    let bytes = line.as_bytes();
+    let (mut pieces, mut error) = (Vec::new(), None);
+    let (mut done, mut at) = (0, 0);
+    while at < bytes.len() {
+        match (quote, bytes[at]) {
+            (None, b'#') => break,
+            (None, mark @ (b'"' | b'\'')) => quote = Some(mark),
+            (Some(open), mark) if open == mark => quote = None,
+            (Some(b'"'), b'\\') if bytes.get(at + 1) != Some(&b'`') => at += 1,
+            (_, b'`') => {
+                let Some(length) = memchr::memchr(b'`', &bytes[at + 1..]) else {
+                    error.get_or_insert(BacktickError {
+                        at: at..at + 1,
+                        message: "this backtick has no partner on its line",
+                        help: Some("write `` for one backtick"),
+                    });
+                    break;
+                };
+                let end = at + length + 2;
+                let name = &line[at + 1..end - 1];
+                let mut value = if name.is_empty() { "`".to_owned() } else { lookup(name) };
+                if let Some(open) = quote {
+                    if at > 0 && bytes[at - 1] == b'\\' && open == b'"' {
+                        error.get_or_insert(BacktickError {
+                            at: at - 1..end,
+                            message: "a backslash in front of a backtick",
+                            help: Some("the value would change the meaning of the backslash; write \\\\ for one backslash"),
+                        });
+                    }
+                    value = requoted(value, open).unwrap_or_else(|message| {
+                        error.get_or_insert(BacktickError {
+                            at: at..end,
+                            message,
+                            help: Some("put double quotes around the text"),
+                        });
+                        String::new()
+                    });
+                }
+                pieces.push(Piece::Verbatim(done..at));
+                pieces.push(Piece::Value { at: at..end, name: name.to_owned(), value });
+                done = end;
+                at = end;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    pieces.push(Piece::Verbatim(done..line.len()));
+    pieces.retain(|piece| !matches!(piece, Piece::Verbatim(range) if range.is_empty()));
+    (pieces, error)
+}
+
+/// `value` as it has to stand inside a text quoted with `open`.
+fn requoted(value: String, open: u8) -> Result<String, &'static str> {
+    let Some(content) = unquoted(&value) else { return Ok(value) };
+    if open == b'\'' {
+        if content.contains('\'') {
+            return Err("a value with an apostrophe cannot stand inside single quotes");
+        }
+        return Ok(content);
+    }
+    let mut out = String::with_capacity(content.len());
+    for c in content.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    Ok(out)
+}
+
+/// The content of `value` if it is one quoted literal and nothing else.
+fn unquoted(value: &str) -> Option<String> {
+    let value = value.trim();
+    if let Some(content) = value.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+        return (!content.contains('\'')).then(|| content.to_owned());
+    }
+    let content = value.strip_prefix('"')?.strip_suffix('"')?;
+    let mut out = String::with_capacity(content.len());
+    let mut chars = content.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => return None,
+            '\\' => match chars.next()? {
+                'n' => out.push('\n'),
+                'r' => out.push('\r'),
+                't' => out.push('\t'),
+                'a' => out.push('\x07'),
+                'v' => out.push('\x0b'),
+                other => out.push(other),
+            },
+            c => out.push(c),
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(line: &str, quote: Option<u8>) -> Result<String, &'static str> {
+        let lookup = |name: &str| match name {
+            "word" => "val".to_owned(),
+            "double" => r#""a\"b\n""#.to_owned(),
+            "single" => "'a b'".to_owned(),
+            "apostrophe" => r#""it's""#.to_owned(),
+            _ => String::new(),
+        };
+        let (pieces, error) = expand(line, quote, lookup);
+        if let Some(error) = error {
+            return Err(error.message);
+        }
+        let piece = |piece: &Piece| match piece {
+            Piece::Verbatim(range) => line[range.clone()].to_owned(),
+            Piece::Value { value, .. } => value.clone(),
+        };
+        Ok(pieces.iter().map(piece).collect())
+    }
+
+    #[test]
+    fn replaces_outside_of_quotes_as_it_is() {
+        assert_eq!(text("a(`word`) `double`;", None).unwrap(), r#"a(val) "a\"b\n";"#);
+        assert_eq!(text("x(`nothing`)", None).unwrap(), "x()");
+        assert_eq!(text("x(`'name'`)", None).unwrap(), "x()");
+        assert_eq!(text("a `` b", None).unwrap(), "a ` b");
+    }
+
+    #[test]
+    fn literals_lose_their_quotes_inside_of_quotes() {
+        assert_eq!(text(r#""x `single` y""#, None).unwrap(), r#""x a b y""#);
+        assert_eq!(text(r#""x `double` y""#, None).unwrap(), "\"x a\\\"b\n y\"");
+        assert_eq!(text("still `single`", Some(b'\'')).unwrap(), "still a b");
+        assert_eq!(text("'`word`'", None).unwrap(), "'val'");
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_do() {
+        assert!(text("a ` b", None).is_err());
+        assert!(text("'`apostrophe`'", None).is_err());
+        assert!(text(r#""\`word`""#, None).is_err());
+    }
+
+    #[test]
+    fn comments_are_left_alone() {
+        assert_eq!(text("a # it`s", None).unwrap(), "a # it`s");
+        assert_eq!(text("'#' `word`", None).unwrap(), "'#' val");
+    }
+}

@@ -1,0 +1,394 @@
+//! From text to tokens.
+//!
+//! ```text
+//! files ── one line at a time ──► backticks replaced ──► tokens
+//!            ▲                                             │
+//!            └────────── @include pushes a file ◄──────────┘
+//! ```
+//!
+//! Lines are read on demand, because what a backtick stands for depends on the `@define`s before it, and whether a line
+//! starts within a quoted text (where values are quoted differently) is known only when the lexer gets there. Each
+//! [`Input`] keeps a list of segments that lead from the replaced text back to the file.
+//!
+//! The content of `python { }` and of `block … { }` is not replaced and not cut into tokens: it is one
+//! [`TokenKind::Code`].
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::Environment;
+use super::backtick::{self, Piece};
+use super::input::Input;
+use super::number;
+use super::pragma::Pragmas;
+use super::python_code;
+use super::report::Report;
+use super::source_map::{FileId, Span};
+use super::token::{Token, TokenKind};
+
+/// All tokens of a configuration, and what its `@` lines said.
+pub(super) struct Lexed {
+    pub(super) tokens: Vec<Token>,
+    pub(super) pragmas: Pragmas,
+    pub(super) report: Report,
+}
+
+/// Cuts the file `main`, which is in `report`'s map already, and all that it includes, into tokens.
+pub(super) fn lex(report: Report, main: FileId, environment: &Environment) -> Lexed {
+    let mut lexer = Lexer {
+        report,
+        environment,
+        inputs: Vec::new(),
+        tokens: Vec::new(),
+        defines: environment.globals(),
+        pragmas: Pragmas::default(),
+        quote: None,
+    };
+    lexer.open(main);
+    lexer.run();
+    lexer.pragmas.allow_duplicates = lexer.defines.get("allow-config-dups").is_some_and(|value| value != "0");
+    Lexed { tokens: lexer.tokens, pragmas: lexer.pragmas, report: lexer.report }
+}
+
+pub(super) struct Lexer<'e> {
+    pub(super) report: Report,
+    pub(super) environment: &'e Environment,
+    /// The open files, the innermost last.
+    pub(super) inputs: Vec<Input>,
+    tokens: Vec<Token>,
+    /// The names for backticks, written with `-`.
+    pub(super) defines: HashMap<String, String>,
+    pub(super) pragmas: Pragmas,
+    /// The quote of the text that is being read.
+    pub(super) quote: Option<u8>,
+}
+
+impl Lexer<'_> {
+    /// Goes on with `file`, and comes back when it ends.
+    pub(super) fn open(&mut self, file: FileId) {
+        self.inputs.push(Input::new(file, Arc::clone(self.report.map.file(file))));
+    }
+
+    fn run(&mut self) {
+        // What finds the end of the block that the next `{` opens, where that is a block of raw text.
+        let mut raw: Option<EndOf> = None;
+        while let Some(input) = self.inputs.last() {
+            let file = input.file;
+            let Some(token) = self.token() else {
+                self.inputs.pop();
+                if self.inputs.is_empty() {
+                    let end = self.report.map.file(file).text.len() as u32;
+                    let span = Span { file, start: end, end };
+                    self.tokens.push(Token { kind: TokenKind::End, span });
+                }
+                continue;
+            };
+            match token.kind {
+                TokenKind::LBrace => {
+                    let open = token.span;
+                    let end_of =
+                        if self.at_python() { Some(python_code::end_of_code as EndOf) } else { raw.take() };
+                    self.tokens.push(token);
+                    if let Some(end_of) = end_of {
+                        self.code(open, end_of);
+                    }
+                    continue;
+                }
+                TokenKind::Semicolon | TokenKind::RBrace => raw = None,
+                _ if self.starts_statement() && token.is("block") => raw = Some(python_code::end_of_raw),
+                _ => {}
+            }
+            self.tokens.push(token);
+        }
+    }
+
+    /// Whether the next token may be the first of a statement.
+    fn starts_statement(&self) -> bool {
+        let last = self.tokens.last();
+        last.is_none_or(|last| matches!(last.kind, TokenKind::Semicolon | TokenKind::RBrace))
+    }
+
+    /// Whether a brace that comes now opens a block of Python: not so if `python` is just the name of something.
+    fn at_python(&self) -> bool {
+        match self.tokens.as_slice() {
+            [.., kind, name] if name.is("python") => {
+                !["source", "destination", "log"].iter().any(|statement| kind.is(statement))
+            }
+            [name] => name.is("python"),
+            _ => false,
+        }
+    }
+
+    /// Takes the raw text after an opening brace, which is at `open`, as one token.
+    fn code(&mut self, open: Span, end_of: EndOf) {
+        let Some(input) = self.inputs.last_mut() else { return };
+        input.forget_ahead();
+        let start = open.end as usize;
+        let found = end_of(&input.source.text, start);
+        let end = found.unwrap_or_else(|| python_code::likely_end(&input.source.text, start));
+        input.skip_to(end);
+        let span = Span { start: start as u32, end: end as u32, ..open };
+        self.tokens.push(Token { kind: TokenKind::Code, span });
+        if found.is_none() {
+            let message = "the brace of this block is never closed";
+            let mut diagnostic = self.report.map.error(open, message, None);
+            if let Some(at) = python_code::trouble(&input.source.text, start) {
+                let place = Span { start: at as u32, end: at as u32 + 1, ..open };
+                diagnostic = diagnostic.with_label(self.report.map.label(place, "this has no partner"));
+            }
+            self.report.push(diagnostic);
+        }
+    }
+
+    /// Reads one more line of the innermost file; false at its end.
+    fn refill(&mut self) -> bool {
+        let Self { inputs, defines, environment, report, quote, .. } = self;
+        let Some(input) = inputs.last_mut() else { return false };
+        let source = Arc::clone(&input.source);
+        let Some(range) = input.next_line() else { return false };
+        let (line, start) = (&source.text[range.clone()], range.start);
+        if memchr::memchr(b'`', line.as_bytes()).is_none() {
+            input.push(line, range, true);
+            return true;
+        }
+        let span = |at: &Range<usize>| Span {
+            file: input.file,
+            start: (start + at.start) as u32,
+            end: (start + at.end) as u32,
+        };
+        let mut unknown = HashSet::new();
+        let (pieces, error) = backtick::expand(line, *quote, |name| {
+            let define = defines.get(&name.replace('_', "-")).cloned();
+            define.or_else(|| environment.variables.get(name).cloned()).unwrap_or_else(|| {
+                unknown.insert(name.to_owned());
+                String::new()
+            })
+        });
+        for piece in &pieces {
+            if let Piece::Value { at, name, value } = piece
+                && !name.is_empty()
+            {
+                // Warned first: the note that comes with an expansion would only repeat it.
+                if unknown.contains(name) {
+                    let known = defines.keys().map(String::as_str);
+                    let help = super::nearest::did_you_mean(name, known);
+                    let message = format!("`{name}` is neither defined nor in the environment");
+                    report.warn(span(at), message, help);
+                }
+                if error.as_ref().is_none_or(|error| error.at != *at) {
+                    report.map.add_expansion(span(at), name, value);
+                }
+            }
+        }
+        if let Some(error) = error {
+            report.error(span(&error.at), error.message, error.help.map(str::to_owned));
+        }
+        for piece in pieces {
+            match piece {
+                Piece::Verbatim(at) => input.push(&line[at.clone()], start + at.start..start + at.end, true),
+                Piece::Value { at, value, .. } if value.is_empty() => {
+                    // An empty piece still has a place: errors after it must not point before it.
+                    input.push("", start + at.start..start + at.end, false);
+                }
+                Piece::Value { at, value, .. } => input.push(&value, start + at.start..start + at.end, false),
+            }
+        }
+        true
+    }
+
+    /// The byte at the cursor; `None` at the end of the file.
+    pub(super) fn peek(&mut self) -> Option<u8> {
+        loop {
+            let input = self.inputs.last()?;
+            if let Some(&byte) = input.text.as_bytes().get(input.at) {
+                return Some(byte);
+            }
+            if !self.refill() {
+                return None;
+            }
+        }
+    }
+
+    pub(super) fn advance(&mut self, bytes: usize) {
+        if let Some(input) = self.inputs.last_mut() {
+            input.at += bytes;
+        }
+    }
+
+    /// The text from the cursor to the end of what was read so far: at least to the end of the line.
+    pub(super) fn ahead(&self) -> &str {
+        self.inputs.last().map_or("", |input| &input.text[input.at..])
+    }
+
+    pub(super) fn cursor(&self) -> usize {
+        self.inputs.last().map_or(0, |input| input.at)
+    }
+
+    /// The place of the text from `start` to the cursor.
+    pub(super) fn span_from(&self, start: usize) -> Span {
+        let nowhere = Span { file: FileId(0), start: 0, end: 0 };
+        self.inputs.last().map_or(nowhere, |input| input.span(start..input.at))
+    }
+
+    /// The next token of the innermost file; `None` at its end. The `@` lines on the way are obeyed.
+    fn token(&mut self) -> Option<Token> {
+        loop {
+            let byte = self.peek()?;
+            let start = self.cursor();
+            let line_start = start == 0 || self.inputs.last()?.text.as_bytes()[start - 1] == b'\n';
+            match byte {
+                b'@' if line_start => {
+                    let tokens = self.pragma_tokens();
+                    self.pragma(tokens);
+                }
+                b'\n' => self.advance(1),
+                _ if self.skip_blank(byte) => {}
+                _ => {
+                    if let Some(kind) = self.plain_token(byte) {
+                        return Some(Token { kind, span: self.span_from(start) });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Skips what separates tokens within a line, if it is at the cursor.
+    fn skip_blank(&mut self, byte: u8) -> bool {
+        let ahead = self.ahead();
+        let bytes = match byte {
+            b' ' | b'\t' | b'\r' | b',' => 1,
+            b'#' => memchr::memchr(b'\n', ahead.as_bytes()).unwrap_or(ahead.len()),
+            b'\\' if ahead.starts_with("\\\n") => 2,
+            b'\\' if ahead.starts_with("\\\r\n") => 3,
+            _ => return false,
+        };
+        self.advance(bytes);
+        true
+    }
+
+    /// The tokens of the rest of the line, whose `@` is at the cursor, each with its text as it was written.
+    fn pragma_tokens(&mut self) -> Vec<(Token, String)> {
+        let mut tokens = Vec::new();
+        let start = self.cursor();
+        self.advance(1);
+        tokens.push((Token { kind: TokenKind::Operator("@"), span: self.span_from(start) }, "@".to_owned()));
+        while let Some(byte) = self.peek() {
+            let start = self.cursor();
+            if byte == b'\n' {
+                self.advance(1);
+                break;
+            }
+            if self.skip_blank(byte) {
+                continue;
+            }
+            if let Some(kind) = self.plain_token(byte) {
+                let span = self.span_from(start);
+                let text = self.inputs.last().map_or("", |input| &input.text[start..input.at]).to_owned();
+                tokens.push((Token { kind, span }, text));
+            }
+        }
+        tokens
+    }
+
+    /// The token at the cursor, which is neither a separator nor an `@` line. `None` if no token starts like this: it
+    /// is then skipped, with a warning.
+    fn plain_token(&mut self, byte: u8) -> Option<TokenKind> {
+        let (kind, length) = match byte {
+            b'{' => (TokenKind::LBrace, 1),
+            b'}' => (TokenKind::RBrace, 1),
+            b'(' => (TokenKind::LParen, 1),
+            b')' => (TokenKind::RParen, 1),
+            b'[' => (TokenKind::LBracket, 1),
+            b']' => (TokenKind::RBracket, 1),
+            b';' => (TokenKind::Semicolon, 1),
+            b':' => (TokenKind::Colon, 1),
+            b'"' | b'\'' => return Some(TokenKind::Text(self.text(byte))),
+            b'.' if self.ahead().starts_with("...") => (TokenKind::Operator("..."), 3),
+            b'.' if self.ahead().starts_with("..") => (TokenKind::Operator(".."), 2),
+            b'.' | b'\\' | b'|' | b'@' => {
+                let start = self.cursor();
+                self.advance(1);
+                let span = self.span_from(start);
+                let message = format!("`{}` has no meaning here and is skipped", byte as char);
+                let help = (byte == b'@').then(|| "an `@` line starts in the first column".to_owned());
+                self.report.warn(span, message, help);
+                return None;
+            }
+            _ => {
+                let length = word_length(self.ahead().as_bytes());
+                (word(&self.ahead()[..length]), length)
+            }
+        };
+        self.advance(length);
+        Some(kind)
+    }
+}
+
+/// Finds the closing brace of a block of raw text that starts at an offset.
+type EndOf = fn(&str, usize) -> Option<usize>;
+
+/// The length of the word at the start of `bytes`: runs of ordinary characters joined by single dots.
+fn word_length(bytes: &[u8]) -> usize {
+    let ordinary = |at: usize| bytes.get(at).is_some_and(|byte| !b" \t\r\n#'\"(){}[]\\;,|.@:".contains(byte));
+    let mut at = 0;
+    while ordinary(at) || (bytes.get(at) == Some(&b'.') && ordinary(at + 1)) {
+        at += 1;
+    }
+    at
+}
+
+/// The token that a word is.
+fn word(text: &str) -> TokenKind {
+    const OPERATORS: [&str; 8] = ["<", "<=", "==", "!=", ">=", ">", "===", "!=="];
+    if text == "=>" {
+        return TokenKind::Arrow;
+    }
+    if let Some(operator) = OPERATORS.iter().find(|operator| **operator == text) {
+        return TokenKind::Operator(operator);
+    }
+    match number::parse(text) {
+        Some(number) => TokenKind::Number(number, text.to_owned()),
+        None => TokenKind::Word(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(text: &str) -> Lexed {
+        let mut report = Report::default();
+        let main = report.map.add("test.conf".into(), text.to_owned(), None);
+        lex(report, main, &Environment::default())
+    }
+
+    /// What the tokens of `text` are called, without the end.
+    fn described(text: &str) -> Vec<String> {
+        let lexed = tokens(text);
+        let (_, found) = lexed.report.into_parts();
+        assert!(found.is_empty(), "{text}: {}", found[0]);
+        lexed.tokens[..lexed.tokens.len() - 1].iter().map(|token| token.kind.describe()).collect()
+    }
+
+    #[test]
+    fn words_end_where_they_should() {
+        assert_eq!(
+            described("/dev/stdout 10.0.0.1 *.log a/b-c_d"),
+            ["`/dev/stdout`", "`10.0.0.1`", "`*.log`", "`a/b-c_d`"]
+        );
+        assert_eq!(described("a..b ..."), ["`a`", "`..`", "`b`", "`...`"]);
+        assert_eq!(described("k=>v k => v"), ["`k=>v`", "`k`", "`=>`", "`v`"]);
+        assert_eq!(described("a,b,,c # , comment\nd"), ["`a`", "`b`", "`c`", "`d`"]);
+        assert_eq!(described("a \\\n b\\\r\nc"), ["`a`", "`b`", "`c`"]);
+        assert_eq!(described("\u{feff}a"), ["`a`"]);
+    }
+
+    #[test]
+    fn code_is_left_alone() {
+        let lexed = tokens("python { a = '`x`' }; block source b() { `c` '}' };\nsource python { d };");
+        let code = |token: &&Token| matches!(token.kind, TokenKind::Code);
+        let code: Vec<_> =
+            lexed.tokens.iter().filter(code).map(|token| lexed.report.map.text(token.span)).collect();
+        assert_eq!(code, [" a = '`x`' ", " `c` '}' "]);
+    }
+}

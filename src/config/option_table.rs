@@ -1,0 +1,215 @@
+//! Tables of options: `name(value)` in the parentheses of a driver, or in `options { }`.
+//!
+//! A block of options is a struct and a table that says, for each name, of what kind its value is and which field it
+//! sets. Structs that occur in several drivers ([`LogSourceOptions`](super::LogSourceOptions),
+//! [`WriterOptions`](super::WriterOptions)) have one table each; a driver asks its own table first, then theirs.
+use std::time::Duration;
+
+use super::nearest::did_you_mean;
+use super::parser::{Parsed, Parser};
+use super::report::Reported;
+use super::source_map::Spanned;
+use super::template_text::TemplateText;
+use super::token::{TokenKind, same_word};
+use super::unsupported::{Place, refusal, supported_later};
+
+/// A table of options of the struct `T`.
+pub(super) type Table<T> = &'static [(&'static str, Kind<T>)];
+
+/// What the value of an option is, and what to do with it.
+pub(super) enum Kind<T> {
+    /// A quoted text or a word.
+    Text(fn(&mut T, Spanned<String>)),
+    /// Any number of quoted texts and words.
+    Texts(fn(&mut T, Spanned<String>)),
+    /// `yes` or `no`.
+    YesNo(fn(&mut T, bool)),
+    /// A whole number, from the one to the other.
+    Int(i64, i64, fn(&mut T, i64)),
+    /// A number of seconds, perhaps with a fraction.
+    Seconds(fn(&mut T, Duration)),
+    /// A whole number of milliseconds.
+    Milliseconds(fn(&mut T, Duration)),
+    /// A template's text, or its name.
+    Template(fn(&mut T, TemplateText)),
+    /// Something else.
+    Other(fn(&mut Parser, &mut T) -> Parsed<()>),
+    /// Accepted, and without effect here: the reason follows "has no effect".
+    NoEffect(&'static str),
+}
+
+/// How an option ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// With its `)`, which was taken.
+    Closed,
+    /// Its `)` is missing. Nothing was reported yet.
+    Missing,
+    /// An error was reported, and no `)` was found after it.
+    Reported,
+}
+
+/// The name of an option and its place.
+pub(super) type Key = Spanned<String>;
+
+/// The largest number that fields of 32 bits take.
+pub(super) const MAX_INT: i64 = i32::MAX as i64;
+
+/// Reads the value of `key` if `table` has it.
+pub(super) fn apply<T>(
+    table: Table<T>,
+    target: &mut T,
+    parser: &mut Parser,
+    key: &Key,
+) -> Option<Parsed<()>> {
+    let (_, kind) = table.iter().find(|(name, _)| same_word(name, &key.value))?;
+    Some(kind.read(target, parser, key))
+}
+
+impl<T> Kind<T> {
+    fn read(&self, target: &mut T, parser: &mut Parser, key: &Key) -> Parsed<()> {
+        match self {
+            Self::Text(set) => set(target, parser.string("a text")?),
+            Self::Texts(set) => {
+                while !parser.sees(&TokenKind::RParen) {
+                    set(target, parser.string("a text")?);
+                }
+            }
+            Self::YesNo(set) => set(target, parser.yes_no()?),
+            Self::Int(least, most, set) => set(target, parser.integer(*least, *most)?),
+            Self::Seconds(set) => set(target, parser.seconds()?),
+            Self::Milliseconds(set) => {
+                set(target, Duration::from_millis(parser.integer(0, MAX_INT)?.unsigned_abs()));
+            }
+            Self::Template(set) => set(target, parser.template_argument()?),
+            Self::Other(read) => return read(parser, target),
+            Self::NoEffect(why) => {
+                parser.report.warn(key.span, format!("`{}` has no effect {why}", key.value), None);
+                parser.skip_value();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The names of a table.
+pub(super) fn names<T>(table: Table<T>) -> impl Iterator<Item = &'static str> {
+    table.iter().map(|(name, _)| *name)
+}
+
+impl Parser {
+    /// A number of seconds, perhaps with a fraction.
+    pub(super) fn seconds(&mut self) -> Parsed<Duration> {
+        self.float().map(Duration::from_secs_f64)
+    }
+
+    /// Skips the value of an option, up to its `)`.
+    pub(super) fn skip_value(&mut self) {
+        let mut depth = 0_usize;
+        loop {
+            match self.peek().kind {
+                TokenKind::LParen => depth += 1,
+                TokenKind::RParen if depth == 0 => return,
+                TokenKind::RParen => depth -= 1,
+                TokenKind::End | TokenKind::Semicolon | TokenKind::LBrace | TokenKind::RBrace => return,
+                _ => {}
+            }
+            self.next();
+        }
+    }
+
+    /// Reads options up to the `)` of the parenthesis that is opened at position `open`, and takes that.
+    ///
+    /// `read` gets each name, with the parser at its value, and gives `None` for a name it does not know: `place` and
+    /// `known` then make the error. False if the `)` is missing, which is reported.
+    pub(super) fn options_in_parentheses(
+        &mut self,
+        open: usize,
+        place: Place,
+        known: &dyn Fn() -> Vec<&'static str>,
+        mut read: impl FnMut(&mut Parser, &Key) -> Option<Parsed<()>>,
+    ) -> bool {
+        loop {
+            match &self.peek().kind {
+                TokenKind::RParen => {
+                    self.next();
+                    return true;
+                }
+                TokenKind::End | TokenKind::Semicolon | TokenKind::RBrace => break,
+                TokenKind::Word(_) if self.sees_at(1, &TokenKind::LParen) => {
+                    match self.option(place, known, &mut read) {
+                        Ending::Closed => {}
+                        Ending::Missing => break,
+                        Ending::Reported => return false,
+                    }
+                }
+                _ => {
+                    self.unexpected("an option, as in name(value)");
+                    // Whether there is a `)` or not: one error is enough.
+                    let closed = self.close_parenthesis(open);
+                    self.recovering = !closed;
+                    return closed;
+                }
+            }
+        }
+        self.unclosed_parenthesis(open);
+        false
+    }
+
+    /// Reports that the `)` for the `(` at position `open` is missing here.
+    pub(super) fn unclosed_parenthesis(&mut self, open: usize) {
+        let opened = self.span_at(open);
+        let found = self.peek().kind.describe();
+        let at = self.last_span().after();
+        self.report.error_with(at, format!("expected `)`, found {found}"), opened, "opened here", None);
+        self.recovering = true;
+    }
+
+    /// Reads `name(value)`, which is at the cursor.
+    pub(super) fn option(
+        &mut self,
+        place: Place,
+        known: &dyn Fn() -> Vec<&'static str>,
+        read: &mut impl FnMut(&mut Parser, &Key) -> Option<Parsed<()>>,
+    ) -> Ending {
+        let token = self.next();
+        let TokenKind::Word(name) = token.kind else { return Ending::Missing };
+        let key = Spanned::new(name, token.span);
+        let open = self.position();
+        self.next();
+        match read(self, &key) {
+            Some(Ok(())) if self.eat(&TokenKind::RParen) => return Ending::Closed,
+            Some(Ok(()))
+                if matches!(self.peek().kind, TokenKind::Semicolon | TokenKind::RBrace | TokenKind::End) =>
+            {
+                return Ending::Missing;
+            }
+            Some(Ok(())) => {
+                let found = self.peek().kind.describe();
+                let span = self.peek().span;
+                let message = format!("expected `)` after the value of `{}`, found {found}", key.value);
+                self.report.error(span, message, None);
+            }
+            Some(Err(_)) => {}
+            None => {
+                self.unknown_word(place, &key, &known());
+            }
+        }
+        if self.close_parenthesis(open) {
+            return Ending::Closed;
+        }
+        self.recovering = true;
+        Ending::Reported
+    }
+
+    /// Reports a word that means nothing at `place`: as not supported if it is known, else with the nearest of `known`.
+    pub(super) fn unknown_word(&mut self, place: Place, key: &Key, known: &[&'static str]) -> Reported {
+        if let Some(message) = refusal(place, &key.value) {
+            let include = place == Place::Statement && key.value == "include";
+            let help = include.then(|| "write @include \"path\", from the first column on".to_owned());
+            return self.report.error(key.span, message, help);
+        }
+        let help = did_you_mean(&key.value, known.iter().copied().chain(supported_later(place)));
+        self.report.error(key.span, format!("unknown {} `{}`", place.noun(), key.value), help)
+    }
+}

@@ -1,0 +1,343 @@
+//! `options { }`: what holds wherever nothing else is written.
+use std::time::Duration;
+
+use super::destination::{FilePermissions, Ownership, PERMISSIONS};
+use super::option_table::{Kind, MAX_INT, Table, apply, names};
+use super::parser::{Parsed, Parser};
+use super::report::Reported;
+use super::source::UseDns;
+use super::source_map::Spanned;
+use super::template_text::{OnError, TEMPLATE, TemplateOptions, TemplateText, TsFormat};
+use super::unsupported::Place;
+
+/// `mark-mode()`: when a mark is written into a quiet log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarkMode {
+    /// As in `options {}`.
+    Internal,
+    /// When a destination was idle.
+    DstIdle,
+    /// When a host was idle.
+    HostIdle,
+    /// Always after the same time.
+    Periodical,
+    /// Not at all.
+    None,
+    /// As the destination would on its own.
+    Global,
+}
+
+/// `stats( … )`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatsOptions {
+    /// `level()`
+    pub level: u8,
+    /// `freq()`: how often the statistics are logged; zero for never.
+    pub freq: Duration,
+    /// `lifetime()`: how long the counters of what is gone are kept.
+    pub lifetime: Duration,
+    /// `max-dynamics()`
+    pub max_dynamics: Option<u32>,
+    /// `syslog-stats()`; `None` for `auto`.
+    pub syslog_stats: Option<bool>,
+    /// `healthcheck-freq()`; zero for never.
+    pub healthcheck_freq: Duration,
+}
+
+impl Default for StatsOptions {
+    fn default() -> Self {
+        Self {
+            level: 0,
+            freq: Duration::ZERO,
+            lifetime: Duration::from_secs(600),
+            max_dynamics: None,
+            syslog_stats: None,
+            healthcheck_freq: Duration::ZERO,
+        }
+    }
+}
+
+const STATS: Table<StatsOptions> = &[
+    ("level", Kind::Int(0, 255, |to, level| to.level = level as u8)),
+    ("freq", Kind::Seconds(|to, time| to.freq = time)),
+    ("lifetime", Kind::Seconds(|to, time| to.lifetime = time)),
+    ("max-dynamics", Kind::Int(0, MAX_INT, |to, most| to.max_dynamics = Some(most as u32))),
+    (
+        "syslog-stats",
+        Kind::Other(|parser, to| {
+            to.syslog_stats = parser.choice(&[
+                ("auto", None),
+                ("yes", Some(true)),
+                ("no", Some(false)),
+                ("on", Some(true)),
+                ("off", Some(false)),
+                ("1", Some(true)),
+                ("0", Some(false)),
+            ])?;
+            Ok(())
+        }),
+    ),
+    ("healthcheck-freq", Kind::Seconds(|to, time| to.healthcheck_freq = time)),
+];
+
+/// The global options, with the default of each that was not written.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own, by the name users know")]
+pub struct GlobalOptions {
+    /// `keep-hostname()`: no
+    pub keep_hostname: bool,
+    /// `chain-hostnames()`: no
+    pub chain_hostnames: bool,
+    /// `keep-timestamp()`: yes
+    pub keep_timestamp: bool,
+    /// `use-dns()`: yes
+    pub use_dns: UseDns,
+    /// `use-fqdn()`: no
+    pub use_fqdn: bool,
+    /// `dns-cache()`: yes
+    pub dns_cache: bool,
+    /// `dns-cache-size()`: 1007
+    pub dns_cache_size: usize,
+    /// `dns-cache-expire()`: an hour
+    pub dns_cache_expire: Duration,
+    /// `dns-cache-expire-failed()`: a minute
+    pub dns_cache_expire_failed: Duration,
+    /// `dns-cache-hosts()`: a file like `/etc/hosts`
+    pub dns_cache_hosts: Option<Spanned<String>>,
+    /// `normalize-hostnames()`: no
+    pub normalize_hostnames: bool,
+    /// `check-hostname()`: no
+    pub check_hostname: bool,
+    /// `bad-hostname()`: a regular expression
+    pub bad_hostname: Option<Spanned<String>>,
+    /// `custom-domain()`
+    pub custom_domain: Option<Spanned<String>>,
+    /// `time-reopen()`: a minute
+    pub time_reopen: Duration,
+    /// `time-reap()`: a minute
+    pub time_reap: Duration,
+    /// `log-fifo-size()`: 10000
+    pub log_fifo_size: usize,
+    /// `log-msg-size()`: 64 KiB
+    pub log_msg_size: usize,
+    /// `log-flow-control()`: no
+    pub log_flow_control: bool,
+    /// `flush-lines()`: 100
+    pub flush_lines: u32,
+    /// `create-dirs()`: no
+    pub create_dirs: bool,
+    /// `owner()`, `group()` and `perm()` (0600)
+    pub file: Ownership,
+    /// `dir-owner()`, `dir-group()` and `dir-perm()` (0700)
+    pub dir: Ownership,
+    /// `ts-format()`: `rfc3164`
+    pub ts_format: TsFormat,
+    /// `frac-digits()`: 0
+    pub frac_digits: u8,
+    /// `recv-time-zone()`: of times that come without one; the local one
+    pub recv_time_zone: Option<Spanned<String>>,
+    /// `send-time-zone()`, also called `time-zone()`: of times that are written; the one they came with
+    pub send_time_zone: Option<Spanned<String>>,
+    /// `local-time-zone()`: what is meant by local
+    pub local_time_zone: Option<Spanned<String>>,
+    /// `template-escape()`: no
+    pub template_escape: bool,
+    /// `on-error()`: `drop-message`
+    pub on_error: OnError,
+    /// `file-template()`: what `file()` writes when it has no `template()`
+    pub file_template: Option<TemplateText>,
+    /// `use-uniqid()`: no
+    pub use_uniqid: bool,
+    /// `mark-freq()`: 20 minutes
+    pub mark_freq: Duration,
+    /// `mark-mode()`: `host-idle`
+    pub mark_mode: MarkMode,
+    /// `stats()`
+    pub stats: StatsOptions,
+}
+
+impl Default for GlobalOptions {
+    fn default() -> Self {
+        let minute = Duration::from_secs(60);
+        Self {
+            keep_hostname: false,
+            chain_hostnames: false,
+            keep_timestamp: true,
+            use_dns: UseDns::Yes,
+            use_fqdn: false,
+            dns_cache: true,
+            dns_cache_size: 1007,
+            dns_cache_expire: Duration::from_secs(3600),
+            dns_cache_expire_failed: minute,
+            dns_cache_hosts: None,
+            normalize_hostnames: false,
+            check_hostname: false,
+            bad_hostname: None,
+            custom_domain: None,
+            time_reopen: minute,
+            time_reap: minute,
+            log_fifo_size: 10_000,
+            log_msg_size: 65_536,
+            log_flow_control: false,
+            flush_lines: 100,
+            create_dirs: false,
+            file: Ownership { owner: None, group: None, perm: Some(0o600) },
+            dir: Ownership { owner: None, group: None, perm: Some(0o700) },
+            ts_format: TsFormat::default(),
+            frac_digits: 0,
+            recv_time_zone: None,
+            send_time_zone: None,
+            local_time_zone: None,
+            template_escape: false,
+            on_error: OnError::default(),
+            file_template: None,
+            use_uniqid: false,
+            mark_freq: Duration::from_secs(1200),
+            mark_mode: MarkMode::HostIdle,
+            stats: StatsOptions::default(),
+        }
+    }
+}
+
+const IN_INRUSH: &str = "in Inrush";
+
+/// An old name of an option: a warning, then `kind`.
+macro_rules! obsolete {
+    ($old:literal, $new:literal, $read:expr) => {
+        (
+            $old,
+            Kind::Other(|parser, to| {
+                let span = parser.span_at(parser.position().saturating_sub(2));
+                let help = Some(concat!("use ", $new).to_owned());
+                parser.report.warn(span, concat!($old, "() is an old spelling"), help);
+                let read: fn(&mut Parser, &mut GlobalOptions) -> Parsed<()> = $read;
+                read(parser, to)
+            }),
+        )
+    };
+}
+
+const GLOBAL: Table<GlobalOptions> = &[
+    ("keep-hostname", Kind::YesNo(|to, yes| to.keep_hostname = yes)),
+    ("chain-hostnames", Kind::YesNo(|to, yes| to.chain_hostnames = yes)),
+    ("keep-timestamp", Kind::YesNo(|to, yes| to.keep_timestamp = yes)),
+    ("use-dns", Kind::Other(|parser, to| parser.use_dns().map(|dns| to.use_dns = dns))),
+    ("use-fqdn", Kind::YesNo(|to, yes| to.use_fqdn = yes)),
+    ("dns-cache", Kind::YesNo(|to, yes| to.dns_cache = yes)),
+    ("dns-cache-size", Kind::Int(1, MAX_INT, |to, size| to.dns_cache_size = size as usize)),
+    ("dns-cache-expire", Kind::Seconds(|to, time| to.dns_cache_expire = time)),
+    ("dns-cache-expire-failed", Kind::Seconds(|to, time| to.dns_cache_expire_failed = time)),
+    ("dns-cache-hosts", Kind::Text(|to, path| to.dns_cache_hosts = Some(path))),
+    ("normalize-hostnames", Kind::YesNo(|to, yes| to.normalize_hostnames = yes)),
+    ("check-hostname", Kind::YesNo(|to, yes| to.check_hostname = yes)),
+    ("bad-hostname", Kind::Text(|to, pattern| to.bad_hostname = Some(pattern))),
+    ("custom-domain", Kind::Text(|to, domain| to.custom_domain = Some(domain))),
+    ("time-reopen", Kind::Seconds(|to, time| to.time_reopen = time)),
+    ("time-reap", Kind::Seconds(|to, time| to.time_reap = time)),
+    ("log-fifo-size", Kind::Int(1, MAX_INT, |to, size| to.log_fifo_size = size as usize)),
+    ("log-msg-size", Kind::Int(1, MAX_INT, |to, size| to.log_msg_size = size as usize)),
+    ("log-flow-control", Kind::YesNo(|to, yes| to.log_flow_control = yes)),
+    ("flush-lines", Kind::Int(0, MAX_INT, |to, lines| to.flush_lines = lines as u32)),
+    ("create-dirs", Kind::YesNo(|to, yes| to.create_dirs = yes)),
+    ("recv-time-zone", Kind::Text(|to, zone| to.recv_time_zone = Some(zone))),
+    ("file-template", Kind::Template(|to, template| to.file_template = Some(template))),
+    ("use-uniqid", Kind::YesNo(|to, yes| to.use_uniqid = yes)),
+    ("mark-freq", Kind::Seconds(|to, time| to.mark_freq = time)),
+    ("mark-mode", Kind::Other(|parser, to| parser.mark_mode().map(|mode| to.mark_mode = mode))),
+    ("stats", Kind::Other(|parser, to| parser.stats(&mut to.stats))),
+    // Old names.
+    obsolete!("stats-freq", "stats(freq())", |parser, to| parser.seconds().map(|time| to.stats.freq = time)),
+    obsolete!("stats-level", "stats(level())", |parser, to| {
+        parser.integer(0, 255).map(|level| to.stats.level = level as u8)
+    }),
+    obsolete!("stats-lifetime", "stats(lifetime())", |parser, to| {
+        parser.seconds().map(|time| to.stats.lifetime = time)
+    }),
+    obsolete!("stats-max-dynamics", "stats(max-dynamics())", |parser, to| {
+        parser.integer(0, MAX_INT).map(|most| to.stats.max_dynamics = Some(most as u32))
+    }),
+    obsolete!("long-hostnames", "chain-hostnames()", |parser, to| {
+        parser.yes_no().map(|yes| to.chain_hostnames = yes)
+    }),
+    obsolete!("sync", "flush-lines()", |parser, to| {
+        parser.integer(0, MAX_INT).map(|lines| to.flush_lines = lines as u32)
+    }),
+    obsolete!("mark", "mark-freq()", |parser, to| parser.seconds().map(|time| to.mark_freq = time)),
+    obsolete!("use-rcptid", "use-uniqid()", |parser, to| parser.yes_no().map(|yes| to.use_uniqid = yes)),
+    ("flush-timeout", Kind::NoEffect("since lines never wait for others")),
+    ("time-sleep", Kind::NoEffect(IN_INRUSH)),
+    ("gc-idle-threshold", Kind::NoEffect(IN_INRUSH)),
+    ("gc-busy-threshold", Kind::NoEffect(IN_INRUSH)),
+    // What other parts of syslog-ng need.
+    ("log-iw-size", Kind::NoEffect("here: it is an option of each source")),
+    ("log-fetch-limit", Kind::NoEffect("here: it is an option of each source")),
+    ("log-level", Kind::NoEffect(IN_INRUSH)),
+    ("check-program", Kind::NoEffect(IN_INRUSH)),
+    ("default-facility", Kind::NoEffect("here: it is an option of each source")),
+    ("default-severity", Kind::NoEffect("here: it is an option of each source")),
+    ("default-level", Kind::NoEffect("here: it is an option of each source")),
+    ("default-priority", Kind::NoEffect("here: it is an option of each source")),
+    ("filterx-jit", Kind::NoEffect(IN_INRUSH)),
+    ("jvm-options", Kind::NoEffect(IN_INRUSH)),
+    ("min-iw-size-per-reader", Kind::NoEffect(IN_INRUSH)),
+    ("pass-unix-credentials", Kind::NoEffect(IN_INRUSH)),
+    ("proto-template", Kind::NoEffect("on the destinations of this version")),
+    ("suppress", Kind::NoEffect("on the destinations of this version")),
+    ("threaded", Kind::NoEffect("since Inrush always works with threads")),
+    ("trim-large-messages", Kind::NoEffect("on the sources of this version")),
+    ("use-time-recvd", Kind::NoEffect(IN_INRUSH)),
+];
+
+impl Parser {
+    fn mark_mode(&mut self) -> Parsed<MarkMode> {
+        self.choice(&[
+            ("internal", MarkMode::Internal),
+            ("dst-idle", MarkMode::DstIdle),
+            ("host-idle", MarkMode::HostIdle),
+            ("periodical", MarkMode::Periodical),
+            ("none", MarkMode::None),
+            ("global", MarkMode::Global),
+        ])
+    }
+
+    fn stats(&mut self, stats: &mut StatsOptions) -> Parsed<()> {
+        let open = self.position() - 1;
+        let known = || names(STATS).collect();
+        if !self.options_in_parentheses(open, Place::Global, &known, |parser, key| {
+            apply(STATS, stats, parser, key)
+        }) {
+            return Err(Reported);
+        }
+        // The caller takes the `)`.
+        self.go_to(self.position() - 1);
+        Ok(())
+    }
+
+    /// The content of `options { }`, with its `}`.
+    pub(super) fn global_options(&mut self, options: &mut GlobalOptions) {
+        let mut permissions = FilePermissions::default();
+        let mut template = TemplateOptions::default();
+        let known = || names(GLOBAL).chain(names(PERMISSIONS)).chain(names(TEMPLATE)).collect();
+        self.options_in_braces(Place::Global, &known, |parser, key| {
+            apply(GLOBAL, options, parser, key)
+                .or_else(|| apply(PERMISSIONS, &mut permissions, parser, key))
+                .or_else(|| apply(TEMPLATE, &mut template, parser, key))
+        });
+        options.file = permissions.file(&options.file);
+        options.dir = permissions.dir(&options.dir);
+        let TemplateOptions {
+            ts_format,
+            frac_digits,
+            send_time_zone,
+            local_time_zone,
+            template_escape,
+            on_error,
+        } = template;
+        options.ts_format = ts_format.unwrap_or(options.ts_format);
+        options.frac_digits = frac_digits.unwrap_or(options.frac_digits);
+        options.send_time_zone = send_time_zone.or(options.send_time_zone.take());
+        options.local_time_zone = local_time_zone.or(options.local_time_zone.take());
+        options.template_escape = template_escape.unwrap_or(options.template_escape);
+        options.on_error = on_error.unwrap_or(options.on_error);
+    }
+}

@@ -1,0 +1,312 @@
+//! The parser's hands: looking at tokens, taking them, and going on after an error.
+//!
+//! What it reads is in the modules of the things themselves (`statement`, `source`, `destination`, `log_path`,
+//! `options`). All of them follow one rule: a function that returns [`Reported`] has reported the error and stands
+//! somewhere within what it was reading; the caller that knows where that ends skips to the end and goes on.
+//!
+//! | within | the end is |
+//! |---|---|
+//! | `name( … )` | the matching `)`, but never beyond a `;` or the `}` around it: then a `)` is missing |
+//! | an item of `{ … }` | the next `;` at this level, or the `}` around it |
+//! | the file | the next `;` outside of all braces, or a line that starts a statement |
+use std::collections::HashMap;
+use std::mem::discriminant;
+
+use indexmap::IndexMap;
+
+use super::lexer::Lexed;
+use super::nearest::did_you_mean;
+use super::number::Number;
+use super::pragma::Pragmas;
+use super::report::{Report, Reported};
+use super::source_map::{Span, Spanned};
+use super::template_text::TemplateStatement;
+use super::token::{Text, Token, TokenKind, same_word};
+
+/// A value, or an error that was reported.
+pub(super) type Parsed<T> = Result<T, Reported>;
+
+/// Reads tokens into the syntax tree.
+pub(super) struct Parser {
+    tokens: Vec<Token>,
+    at: usize,
+    pub(super) pragmas: Pragmas,
+    pub(super) report: Report,
+    /// The `template` statements, which are read before everything else.
+    pub(super) templates: IndexMap<String, TemplateStatement>,
+    /// How many anonymous statements of each kind there are so far.
+    anonymous: HashMap<&'static str, usize>,
+    /// A closing bracket was reported as missing and taken for read: that there is no semicolon after it goes without
+    /// saying.
+    pub(super) recovering: bool,
+}
+
+impl Parser {
+    pub(super) fn new(lexed: Lexed) -> Self {
+        let Lexed { tokens, pragmas, report } = lexed;
+        Self {
+            tokens,
+            at: 0,
+            pragmas,
+            report,
+            templates: IndexMap::new(),
+            anonymous: HashMap::new(),
+            recovering: false,
+        }
+    }
+
+    /// A name for a statement that has none.
+    pub(super) fn anonymous(&mut self, kind: &'static str) -> String {
+        let count = self.anonymous.entry(kind).or_default();
+        *count += 1;
+        format!("#anon-{kind}{}", *count - 1)
+    }
+
+    // Looking.
+
+    /// The token `ahead` places after the current one; beyond the end, the end.
+    pub(super) fn peek_at(&self, ahead: usize) -> &Token {
+        // The lexer ends every list of tokens with `End`, so there is a last one.
+        &self.tokens[(self.at + ahead).min(self.tokens.len() - 1)]
+    }
+
+    pub(super) fn peek(&self) -> &Token {
+        self.peek_at(0)
+    }
+
+    /// Whether the token `ahead` places after the current one is of the same kind as `kind`.
+    pub(super) fn sees_at(&self, ahead: usize, kind: &TokenKind) -> bool {
+        discriminant(&self.peek_at(ahead).kind) == discriminant(kind)
+    }
+
+    pub(super) fn sees(&self, kind: &TokenKind) -> bool {
+        self.sees_at(0, kind)
+    }
+
+    /// The current token's index, to come back to.
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
+    pub(super) fn go_to(&mut self, position: usize) {
+        self.at = position;
+    }
+
+    pub(super) fn span_at(&self, position: usize) -> Span {
+        self.tokens[position.min(self.tokens.len() - 1)].span
+    }
+
+    /// The place of the token before the current one.
+    pub(super) fn last_span(&self) -> Span {
+        self.tokens[self.at.saturating_sub(1).min(self.tokens.len() - 1)].span
+    }
+
+    // Taking.
+
+    pub(super) fn next(&mut self) -> Token {
+        let token = self.peek().clone();
+        if !matches!(token.kind, TokenKind::End) {
+            self.at += 1;
+        }
+        token
+    }
+
+    /// Takes the current token if it is of this kind.
+    pub(super) fn eat(&mut self, kind: &TokenKind) -> bool {
+        let found = self.sees(kind);
+        if found {
+            self.next();
+        }
+        found
+    }
+
+    /// Takes a token of this kind, or reports what is there instead.
+    pub(super) fn expect(&mut self, kind: &TokenKind) -> Parsed<Span> {
+        if self.sees(kind) { Ok(self.next().span) } else { Err(self.unexpected(&kind.describe())) }
+    }
+
+    /// Reports that the current token is not what was expected.
+    pub(super) fn unexpected(&mut self, expected: &str) -> Reported {
+        let token = self.peek();
+        let (span, found) = (token.span, token.kind.describe());
+        self.report.error(span, format!("expected {expected}, found {found}"), None)
+    }
+
+    /// A bare word or a quoted text.
+    pub(super) fn text(&mut self, expected: &str) -> Parsed<Text> {
+        match &self.peek().kind {
+            TokenKind::Word(_) | TokenKind::Text(_) => {}
+            TokenKind::Number(_, written) => {
+                let (span, written) = (self.peek().span, written.clone());
+                let help = Some(format!("put it in quotes: \"{written}\""));
+                return Err(self.report.error(span, format!("expected {expected}, found a number"), help));
+            }
+            _ => return Err(self.unexpected(expected)),
+        }
+        self.text_or_number(expected)
+    }
+
+    /// A bare word, a quoted text or a number, which is taken as it was written.
+    pub(super) fn text_or_number(&mut self, expected: &str) -> Parsed<Text> {
+        let text = match &self.peek().kind {
+            TokenKind::Text(text) => text.clone(),
+            TokenKind::Word(word) | TokenKind::Number(_, word) => {
+                Text::verbatim(word.clone(), self.peek().span)
+            }
+            _ => return Err(self.unexpected(expected)),
+        };
+        self.next();
+        Ok(text)
+    }
+
+    /// A bare word or a quoted text, without the map of its offsets.
+    pub(super) fn string(&mut self, expected: &str) -> Parsed<Spanned<String>> {
+        self.text(expected).map(|text| Spanned::new(text.value, text.span))
+    }
+
+    /// A whole number from `least` to `most`.
+    pub(super) fn integer(&mut self, least: i64, most: i64) -> Parsed<i64> {
+        let span = self.peek().span;
+        let bounds = || match (least, most) {
+            (i64::MIN, i64::MAX) => "a whole number".to_owned(),
+            (_, i64::MAX) => format!("a whole number of at least {least}"),
+            _ => format!("a whole number from {least} to {most}"),
+        };
+        let TokenKind::Number(number, written) = &self.peek().kind else {
+            return Err(self.unexpected(&bounds()));
+        };
+        let message = match number {
+            Number::Int(value) if (least..=most).contains(value) => {
+                let value = *value;
+                self.next();
+                return Ok(value);
+            }
+            Number::Float(_) => format!("expected {}, found a fraction", bounds()),
+            Number::Int(_) | Number::TooLarge => format!("{written} is out of range: expected {}", bounds()),
+        };
+        Err(self.report.error(span, message, None))
+    }
+
+    /// A number that may have a fraction, from 0.
+    pub(super) fn float(&mut self) -> Parsed<f64> {
+        let value = match self.peek().kind {
+            TokenKind::Number(Number::Float(value), _) => value,
+            TokenKind::Number(Number::Int(value), _) => value as f64,
+            _ => return Err(self.unexpected("a number")),
+        };
+        let span = self.peek().span;
+        // More than a century is a mistake, and would overflow clocks.
+        if !(0.0..=4e9).contains(&value) {
+            let message = format!("{value} is out of range: expected a number from 0 to 4000000000");
+            return Err(self.report.error(span, message, None));
+        }
+        self.next();
+        Ok(value)
+    }
+
+    /// One of `words`.
+    pub(super) fn choice<T: Copy>(&mut self, words: &[(&'static str, T)]) -> Parsed<T> {
+        let token = self.peek();
+        let (span, written) = match &token.kind {
+            TokenKind::Word(word) => (token.span, word.clone()),
+            TokenKind::Text(text) => (token.span, text.value.clone()),
+            TokenKind::Number(_, written) => (token.span, written.clone()),
+            _ => {
+                let names: Vec<_> = words.iter().map(|(name, _)| *name).collect();
+                return Err(self.unexpected(&format!("one of {}", names.join(", "))));
+            }
+        };
+        if let Some((_, value)) = words.iter().find(|(name, _)| same_word(name, &written)) {
+            self.next();
+            return Ok(*value);
+        }
+        let names = || words.iter().map(|(name, _)| *name);
+        let all = || format!("one of {}", names().collect::<Vec<_>>().join(", "));
+        let help = did_you_mean(&written, names()).unwrap_or_else(all);
+        Err(self.report.error(span, format!("`{written}` is not possible here"), Some(help)))
+    }
+
+    /// `yes` or `no`, by whatever name.
+    pub(super) fn yes_no(&mut self) -> Parsed<bool> {
+        match self.peek().kind {
+            TokenKind::Number(Number::Int(value), _) => {
+                self.next();
+                Ok(value != 0)
+            }
+            TokenKind::Word(_) => self.choice(&[("yes", true), ("no", false), ("on", true), ("off", false)]),
+            _ => Err(self.unexpected("yes or no")),
+        }
+    }
+
+    // Going on.
+
+    /// Takes the semicolons that end an item; reports it when there is none.
+    pub(super) fn semicolons(&mut self) {
+        let recovering = std::mem::take(&mut self.recovering);
+        if !self.sees(&TokenKind::Semicolon) && !recovering {
+            let found = self.peek().kind.describe();
+            let span = self.last_span().after();
+            self.report.error(span, format!("expected `;`, found {found}"), None);
+        }
+        while self.eat(&TokenKind::Semicolon) {}
+    }
+
+    /// Skips to the end of the item that could not be read: after its `;`, or to the `}` around it.
+    pub(super) fn skip_item(&mut self) {
+        let mut depth = 0_usize;
+        self.recovering = false;
+        loop {
+            match self.peek().kind {
+                TokenKind::End => return,
+                TokenKind::Semicolon if depth == 0 => {
+                    while self.eat(&TokenKind::Semicolon) {}
+                    return;
+                }
+                TokenKind::LBrace => depth += 1,
+                TokenKind::RBrace if depth == 0 => return,
+                TokenKind::RBrace => depth -= 1,
+                _ => {}
+            }
+            self.next();
+        }
+    }
+
+    /// Whether a `)` without its `(` comes between the `;` here and the next one: then the `;` is within parentheses,
+    /// where it should not be, and ends nothing.
+    fn closed_beyond(&self) -> bool {
+        let mut depth = 0_usize;
+        for token in &self.tokens[self.at + 1..] {
+            match token.kind {
+                TokenKind::LParen => depth += 1,
+                TokenKind::RParen if depth == 0 => return true,
+                TokenKind::RParen => depth -= 1,
+                TokenKind::Semicolon | TokenKind::LBrace | TokenKind::RBrace => return false,
+                _ => {}
+            }
+        }
+        false
+    }
+
+    /// Goes behind the `)` that belongs to the `(` at position `open`. False if there is none before the `;` or `}`
+    /// that ends the item around it; the parser then stands there.
+    pub(super) fn close_parenthesis(&mut self, open: usize) -> bool {
+        self.at = open + 1;
+        let (mut depth, mut braces) = (1_usize, 0_usize);
+        loop {
+            match self.peek().kind {
+                TokenKind::End => return false,
+                TokenKind::Semicolon if braces == 0 && self.closed_beyond() => {}
+                TokenKind::Semicolon | TokenKind::RBrace if braces == 0 => return false,
+                TokenKind::LBrace => braces += 1,
+                TokenKind::RBrace => braces -= 1,
+                TokenKind::LParen if braces == 0 => depth += 1,
+                TokenKind::RParen if braces == 0 => depth -= 1,
+                _ => {}
+            }
+            self.next();
+            if depth == 0 {
+                return true;
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The values of `options()` of a Python source.
+//!
+//! ```text
+//! options("key" "text"  key => word  count 5  ratio 0.5  on yes  also True
+//!         list => [a "b"]  format LogTemplate("$MSG")  key(value))
+//! ```
+//!
+//! Keys may be bare, with `-` read as `_`; of two equal keys the later one counts. The form `key(value)` is not part of
+//! the grammar of syslog-ng, but public sources are written with it.
+use indexmap::IndexMap;
+
+use super::number::Number;
+use super::parser::{Parsed, Parser};
+use super::source_map::Spanned;
+use super::token::TokenKind;
+
+/// A value of `options()`: the Python object that a source's `init()` gets.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OptionValue {
+    /// A quoted text or a bare word: `str`.
+    Str(String),
+    /// A whole number: `int`.
+    Int(i64),
+    /// A number with a decimal point: `float`.
+    Float(f64),
+    /// `yes`, `no`, `on`, `off`, `True` or `False`: `bool`.
+    Bool(bool),
+    /// `[…]`: `list[str]`.
+    List(Vec<String>),
+    /// `LogTemplate("…")`: a `LogTemplate`. The text compiles.
+    Template(Spanned<String>),
+}
+
+impl Parser {
+    /// The pairs of `options()`, up to its `)`.
+    pub(super) fn python_options(&mut self, to: &mut IndexMap<String, OptionValue>) -> Parsed<()> {
+        while !self.sees(&TokenKind::RParen) {
+            let key = self.string("the name of an option")?;
+            let open = self.position();
+            let value = if self.eat(&TokenKind::LParen) {
+                if let TokenKind::RParen = self.peek().kind {
+                    return Err(self.without_value(&key));
+                }
+                let value = self.python_value()?;
+                if !self.eat(&TokenKind::RParen) {
+                    self.unexpected("`)` after one value");
+                    self.close_parenthesis(open);
+                }
+                value
+            } else {
+                self.eat(&TokenKind::Arrow);
+                if let TokenKind::RParen = self.peek().kind {
+                    return Err(self.without_value(&key));
+                }
+                self.python_value()?
+            };
+            to.insert(key.value.replace('-', "_"), value);
+        }
+        Ok(())
+    }
+
+    fn without_value(&mut self, key: &Spanned<String>) -> super::report::Reported {
+        let help = Some(format!("each option has a name and a value: \"{}\" => \"value\"", key.value));
+        let span = key.span.to(self.last_span());
+        self.report.error(span, format!("the option `{}` has no value", key.value), help)
+    }
+
+    fn python_value(&mut self) -> Parsed<OptionValue> {
+        let token = self.next();
+        match token.kind {
+            TokenKind::Text(text) => Ok(OptionValue::Str(text.value)),
+            TokenKind::Number(Number::Int(value), _) => Ok(OptionValue::Int(value)),
+            TokenKind::Number(Number::Float(value), _) => Ok(OptionValue::Float(value)),
+            TokenKind::Number(Number::TooLarge, written) => {
+                let help = Some(format!("put it in quotes to pass it as text: \"{written}\""));
+                Err(self.report.error(token.span, format!("{written} does not fit into 64 bits"), help))
+            }
+            TokenKind::Word(word) if word == "LogTemplate" && self.sees(&TokenKind::LParen) => {
+                self.next();
+                let text = if let TokenKind::RParen = self.peek().kind {
+                    Spanned::new(String::new(), self.peek().span)
+                } else {
+                    let text = self.text("the text of a template")?;
+                    let compiled = self.compile(text)?;
+                    Spanned::new(compiled.text, compiled.span)
+                };
+                self.expect(&TokenKind::RParen)?;
+                Ok(OptionValue::Template(text))
+            }
+            TokenKind::Word(word) => Ok(match word.as_str() {
+                "yes" | "on" | "True" => OptionValue::Bool(true),
+                "no" | "off" | "False" => OptionValue::Bool(false),
+                _ => OptionValue::Str(word),
+            }),
+            TokenKind::LBracket => {
+                let mut list = Vec::new();
+                while !self.eat(&TokenKind::RBracket) {
+                    list.push(self.string("a text or `]`")?.value);
+                }
+                Ok(OptionValue::List(list))
+            }
+            kind => {
+                let found = kind.describe();
+                // Not taken after all: it may be what ends the option.
+                self.go_to(self.position().saturating_sub(usize::from(!matches!(kind, TokenKind::End))));
+                Err(self.report.error(token.span, format!("expected a value, found {found}"), None))
+            }
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! `source { }` and the source drivers.
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use super::flags::ParseFlags;
+use super::option_table::{Key, Kind, MAX_INT, Table, apply, names};
+use super::parser::{Parsed, Parser};
+use super::python_options::OptionValue;
+use super::report::Reported;
+use super::source_map::{Span, Spanned};
+use super::token::TokenKind;
+use super::unsupported::Place;
+
+/// `source NAME { … };`, or a source written inside a log path.
+#[derive(Debug, Clone)]
+pub struct SourceStatement {
+    /// The name; of an anonymous source, one that nobody can have written.
+    pub name: String,
+    /// Where the statement starts.
+    pub span: Span,
+    /// The drivers, in the order in which they were written.
+    pub drivers: Vec<IdentifiedSource>,
+}
+
+/// A source driver with its id.
+#[derive(Debug, Clone)]
+pub struct IdentifiedSource {
+    /// `<name of the statement>#<index>`
+    pub id: String,
+    /// The driver's name, as `python`.
+    pub span: Span,
+    /// The driver.
+    pub driver: SourceDriver,
+}
+
+/// A source driver and its options.
+#[derive(Debug, Clone)]
+pub enum SourceDriver {
+    /// `python(…)`
+    Python(Box<PythonSourceOptions>),
+    /// `internal(…)`
+    Internal(InternalSourceOptions),
+}
+
+/// `use-dns()`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UseDns {
+    /// Addresses stay addresses.
+    No,
+    /// Addresses become names.
+    Yes,
+    /// Only the names of the hosts file are used.
+    PersistOnly,
+}
+
+/// `restart()`: when `run()` is called again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Restart {
+    /// After an exception.
+    #[default]
+    OnFailure,
+    /// After an exception and after a return.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// `restart-backoff()`: how long to wait before `run()` is called again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// The first time; each next one waits twice as long.
+    pub initial: Duration,
+    /// The longest wait.
+    pub max: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { initial: Duration::from_secs(1), max: Duration::from_secs(60) }
+    }
+}
+
+/// The options that all sources have. `None` means: as in `options {}`.
+#[derive(Debug, Clone)]
+pub struct LogSourceOptions {
+    /// `log-iw-size()`: messages in flight. `None` lets the engine choose.
+    pub log_iw_size: Option<usize>,
+    /// `keep-hostname()`
+    pub keep_hostname: Option<bool>,
+    /// `chain-hostnames()`
+    pub chain_hostnames: Option<bool>,
+    /// `keep-timestamp()`
+    pub keep_timestamp: Option<bool>,
+    /// `program-override()`
+    pub program_override: Option<Spanned<String>>,
+    /// `host-override()`
+    pub host_override: Option<Spanned<String>>,
+    /// `tags()`, of all that were written.
+    pub tags: Vec<String>,
+    /// `use-dns()`
+    pub use_dns: Option<UseDns>,
+    /// `use-fqdn()`
+    pub use_fqdn: Option<bool>,
+    /// `dns-cache()`
+    pub dns_cache: Option<bool>,
+    /// `normalize-hostnames()`
+    pub normalize_hostnames: Option<bool>,
+    /// `use-syslogng-pid()`
+    pub use_syslogng_pid: bool,
+    /// `read-old-records()`
+    pub read_old_records: bool,
+}
+
+impl Default for LogSourceOptions {
+    fn default() -> Self {
+        Self {
+            log_iw_size: None,
+            keep_hostname: None,
+            chain_hostnames: None,
+            keep_timestamp: None,
+            program_override: None,
+            host_override: None,
+            tags: Vec::new(),
+            use_dns: None,
+            use_fqdn: None,
+            dns_cache: None,
+            normalize_hostnames: None,
+            use_syslogng_pid: false,
+            read_old_records: true,
+        }
+    }
+}
+
+const LOG_SOURCE: Table<LogSourceOptions> = &[
+    ("log-iw-size", Kind::Int(1, MAX_INT, |to, size| to.log_iw_size = Some(size as usize))),
+    ("keep-hostname", Kind::YesNo(|to, yes| to.keep_hostname = Some(yes))),
+    ("chain-hostnames", Kind::YesNo(|to, yes| to.chain_hostnames = Some(yes))),
+    ("keep-timestamp", Kind::YesNo(|to, yes| to.keep_timestamp = Some(yes))),
+    ("program-override", Kind::Text(|to, text| to.program_override = Some(text))),
+    ("host-override", Kind::Text(|to, text| to.host_override = Some(text))),
+    (
+        "log-prefix",
+        Kind::Other(|parser, to| {
+            let mut prefix = parser.string("a text")?;
+            let help = Some("use program-override()".to_owned());
+            parser.report.warn(prefix.span, "log-prefix() is an old spelling", help);
+            if let Some(colon) = prefix.value.rfind(':') {
+                prefix.value.truncate(colon);
+            }
+            to.program_override = Some(prefix);
+            Ok(())
+        }),
+    ),
+    ("tags", Kind::Texts(|to, tag| to.tags.push(tag.value))),
+    ("use-dns", Kind::Other(|parser, to| parser.use_dns().map(|dns| to.use_dns = Some(dns)))),
+    ("use-fqdn", Kind::YesNo(|to, yes| to.use_fqdn = Some(yes))),
+    ("dns-cache", Kind::YesNo(|to, yes| to.dns_cache = Some(yes))),
+    ("normalize-hostnames", Kind::YesNo(|to, yes| to.normalize_hostnames = Some(yes))),
+    ("use-syslogng-pid", Kind::YesNo(|to, yes| to.use_syslogng_pid = yes)),
+    ("read-old-records", Kind::YesNo(|to, yes| to.read_old_records = yes)),
+];
+
+/// `python(…)`
+#[derive(Debug, Clone)]
+pub struct PythonSourceOptions {
+    /// `class()`
+    pub class: Spanned<String>,
+    /// `options()`, of all that were written; keys have `_` for `-`.
+    pub options: IndexMap<String, OptionValue>,
+    /// `loaders()` or `imports()`: modules to import before the class is looked up.
+    pub loaders: Vec<Spanned<String>>,
+    /// `persist-name()`
+    pub persist_name: Option<Spanned<String>>,
+    /// `internal()`
+    pub internal: bool,
+    /// `flags()`
+    pub flags: ParseFlags,
+    /// `format()`
+    pub format: Option<Spanned<String>>,
+    /// `time-zone()`
+    pub time_zone: Option<Spanned<String>>,
+    /// `default-facility()`, as a number.
+    pub default_facility: Option<u8>,
+    /// `default-severity()`, `-level()` or `-priority()`, as a number.
+    pub default_severity: Option<u8>,
+    /// `sdata-prefix()`
+    pub sdata_prefix: Option<Spanned<String>>,
+    /// The options that all sources have.
+    pub source: LogSourceOptions,
+    /// `restart()`
+    pub restart: Restart,
+    /// `restart-backoff()`
+    pub restart_backoff: Backoff,
+    /// `stop-timeout()`
+    pub stop_timeout: Duration,
+    /// `max-inflight-bytes()`
+    pub max_inflight_bytes: u64,
+    /// `batch-size()`: the most messages in a batch.
+    pub batch_size: Option<u32>,
+    /// `batch-timeout()`: the longest time that a batch stays open.
+    pub batch_timeout: Option<Duration>,
+}
+
+impl PythonSourceOptions {
+    /// The defaults; the class has no name yet.
+    fn new(at: Span) -> Self {
+        Self {
+            class: Spanned::new(String::new(), at),
+            options: IndexMap::new(),
+            loaders: Vec::new(),
+            persist_name: None,
+            internal: false,
+            flags: ParseFlags::default(),
+            format: None,
+            time_zone: None,
+            default_facility: None,
+            default_severity: None,
+            sdata_prefix: None,
+            source: LogSourceOptions::default(),
+            restart: Restart::default(),
+            restart_backoff: Backoff::default(),
+            stop_timeout: Duration::from_secs(10),
+            max_inflight_bytes: 64 << 20,
+            batch_size: None,
+            batch_timeout: None,
+        }
+    }
+}
+
+const PYTHON: Table<PythonSourceOptions> = &[
+    ("class", Kind::Text(|to, class| to.class = class)),
+    ("options", Kind::Other(|parser, to| parser.python_options(&mut to.options))),
+    ("loaders", Kind::Texts(|to, module| to.loaders.push(module))),
+    (
+        "imports",
+        Kind::Other(|parser, to| {
+            let span = parser.last_span();
+            parser.report.warn(span, "imports() is an old spelling", Some("use loaders()".to_owned()));
+            while !parser.sees(&TokenKind::RParen) {
+                to.loaders.push(parser.string("the name of a module")?);
+            }
+            Ok(())
+        }),
+    ),
+    ("persist-name", Kind::Text(|to, name| to.persist_name = Some(name))),
+    ("internal", Kind::YesNo(|to, yes| to.internal = yes)),
+    ("flags", Kind::Other(|parser, to| parser.parse_flags(&mut to.flags))),
+    ("format", Kind::Text(|to, format| to.format = Some(format))),
+    ("time-zone", Kind::Text(|to, zone| to.time_zone = Some(zone))),
+    (
+        "default-facility",
+        Kind::Other(|parser, to| parser.facility().map(|code| to.default_facility = Some(code))),
+    ),
+    (
+        "default-severity",
+        Kind::Other(|parser, to| parser.severity().map(|code| to.default_severity = Some(code))),
+    ),
+    (
+        "default-level",
+        Kind::Other(|parser, to| parser.severity().map(|code| to.default_severity = Some(code))),
+    ),
+    (
+        "default-priority",
+        Kind::Other(|parser, to| parser.severity().map(|code| to.default_severity = Some(code))),
+    ),
+    ("sdata-prefix", Kind::Text(|to, prefix| to.sdata_prefix = Some(prefix))),
+    (
+        "restart",
+        Kind::Other(|parser, to| {
+            to.restart = parser.choice(&[
+                ("on-failure", Restart::OnFailure),
+                ("always", Restart::Always),
+                ("never", Restart::Never),
+            ])?;
+            Ok(())
+        }),
+    ),
+    (
+        "restart-backoff",
+        Kind::Other(|parser, to| parser.backoff().map(|backoff| to.restart_backoff = backoff)),
+    ),
+    ("stop-timeout", Kind::Seconds(|to, time| to.stop_timeout = time)),
+    ("max-inflight-bytes", Kind::Int(1, i64::MAX, |to, bytes| to.max_inflight_bytes = bytes.unsigned_abs())),
+    ("batch-size", Kind::Int(1, MAX_INT, |to, size| to.batch_size = Some(size as u32))),
+    ("batch-timeout", Kind::Milliseconds(|to, time| to.batch_timeout = Some(time))),
+];
+
+/// `internal(…)`: Inrush's own messages.
+#[derive(Debug, Clone, Default)]
+pub struct InternalSourceOptions {
+    /// `log-fifo-size()`: how many of them wait at most.
+    pub log_fifo_size: Option<usize>,
+    /// The options that all sources have.
+    pub source: LogSourceOptions,
+}
+
+const INTERNAL: Table<InternalSourceOptions> =
+    &[("log-fifo-size", Kind::Int(1, MAX_INT, |to, size| to.log_fifo_size = Some(size as usize)))];
+
+const DRIVERS: [&str; 2] = ["python", "internal"];
+
+impl Parser {
+    pub(super) fn use_dns(&mut self) -> Parsed<UseDns> {
+        self.choice(&[
+            ("yes", UseDns::Yes),
+            ("no", UseDns::No),
+            ("on", UseDns::Yes),
+            ("off", UseDns::No),
+            ("1", UseDns::Yes),
+            ("0", UseDns::No),
+            ("persist-only", UseDns::PersistOnly),
+        ])
+    }
+
+    fn backoff(&mut self) -> Parsed<Backoff> {
+        let at = self.peek().span;
+        let initial = self.seconds()?;
+        if self.sees(&TokenKind::RParen) {
+            return Err(self.unexpected("two numbers of seconds, the first wait and the longest one"));
+        }
+        let max = self.seconds()?;
+        if max < initial {
+            let span = at.to(self.last_span());
+            return Err(self.report.error(span, "the longest wait is shorter than the first one", None));
+        }
+        Ok(Backoff { initial, max })
+    }
+
+    /// A source driver; `index` is its place in the statement called `name`.
+    pub(super) fn source_driver(&mut self, name: &str, index: usize) -> Parsed<IdentifiedSource> {
+        let (key, open) = self.driver_name(Place::Source, &DRIVERS)?;
+        let driver = if key.value == "python" {
+            SourceDriver::Python(Box::new(self.python_source(&key, open)?))
+        } else {
+            let mut options = InternalSourceOptions::default();
+            self.source_options(open, INTERNAL, &mut options, |options| &mut options.source);
+            SourceDriver::Internal(options)
+        };
+        Ok(IdentifiedSource { id: format!("{name}#{index}"), span: key.span, driver })
+    }
+
+    fn python_source(&mut self, key: &Key, open: usize) -> Parsed<PythonSourceOptions> {
+        let mut options = PythonSourceOptions::new(key.span);
+        let errors = self.report.errors();
+        self.source_options(open, PYTHON, &mut options, |options| &mut options.source);
+        if options.class.value.is_empty() {
+            if self.report.errors() == errors {
+                let help = Some("name the class with class(\"Name\") or class(\"module.Name\")".to_owned());
+                self.report.error(options.class.span, "python() needs the name of a class", help);
+            }
+            return Err(Reported);
+        }
+        Ok(options)
+    }
+
+    /// The options of a source driver: those of its own `table`, and those that all sources have.
+    fn source_options<T>(
+        &mut self,
+        open: usize,
+        table: Table<T>,
+        options: &mut T,
+        log_source: fn(&mut T) -> &mut LogSourceOptions,
+    ) {
+        let known = || names(table).chain(names(LOG_SOURCE)).collect();
+        self.options_in_parentheses(open, Place::SourceOption, &known, |parser, key| {
+            apply(table, options, parser, key).or_else(|| apply(LOG_SOURCE, log_source(options), parser, key))
+        });
+    }
+}

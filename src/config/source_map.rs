@@ -1,0 +1,217 @@
+//! Where things stand: the files that a configuration was read from, and places in them.
+//!
+//! A [`Span`] is twelve bytes, so every word of the syntax tree can carry one; the texts that the spans point into
+//! live in the [`SourceMap`], which stays with the configuration for as long as somebody may have an error to report.
+//!
+//! Spans always point into the text as it is on the disk, never into the text after backtick substitution: what came
+//! out of a backtick expression has the span of the whole expression, and [`SourceMap::error`] adds a note with the
+//! text that was read there.
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::diagnostic::{Diagnostic, Label, Level};
+
+/// One file of a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(pub(super) u32);
+
+/// A place: a range of bytes in one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Span {
+    /// The file.
+    pub file: FileId,
+    /// The offset of the first byte.
+    pub start: u32,
+    /// The offset after the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// The place from the start of `self` to the end of `last`; `self` when `last` is in another file.
+    #[must_use]
+    pub fn to(self, last: Span) -> Span {
+        if self.file == last.file && last.end >= self.start { Span { end: last.end, ..self } } else { self }
+    }
+
+    /// The empty place right after `self`.
+    #[must_use]
+    pub fn after(self) -> Span {
+        Span { start: self.end, ..self }
+    }
+}
+
+/// A value and the place where it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was written.
+    pub span: Span,
+}
+
+impl<T> Spanned<T> {
+    /// Joins a value and its place.
+    pub fn new(value: T, span: Span) -> Self {
+        Self { value, span }
+    }
+}
+
+/// A file's name and text.
+pub(super) struct SourceFile {
+    /// The name that errors show.
+    pub(super) path: PathBuf,
+    /// The file's place in the order in which files were opened.
+    pub(super) index: u32,
+    /// The text as it was read.
+    pub(super) text: String,
+    /// The `@include` that brought it in.
+    pub(super) included_at: Option<Span>,
+    /// The offset of each line's first byte.
+    lines: Vec<u32>,
+}
+
+impl std::fmt::Debug for SourceFile {
+    /// The name is enough: nobody wants the whole text in a debug print of the tree.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SourceFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl SourceFile {
+    /// The index (from 0) of the line that holds `offset`.
+    pub(super) fn line_index(&self, offset: usize) -> usize {
+        self.lines.partition_point(|&start| start as usize <= offset).saturating_sub(1)
+    }
+
+    /// The bytes of the line with this index, without its newline.
+    pub(super) fn line_range(&self, index: usize) -> Range<usize> {
+        let start = self.lines.get(index).map_or(self.text.len(), |&start| start as usize);
+        let end = self.lines.get(index + 1).map_or(self.text.len(), |&next| next as usize - 1);
+        start..end.max(start)
+    }
+}
+
+/// A backtick expression that was replaced.
+#[derive(Debug)]
+struct Expansion {
+    span: Span,
+    name: String,
+    value: String,
+}
+
+/// What `@line` said: the line after `offset` is `line` of `path`.
+#[derive(Debug)]
+struct LineMark {
+    file: FileId,
+    offset: u32,
+    path: PathBuf,
+    line: u32,
+}
+
+/// The files of a configuration, in the order in which they were opened.
+#[derive(Debug, Default)]
+pub struct SourceMap {
+    files: Vec<Arc<SourceFile>>,
+    expansions: Vec<Expansion>,
+    marks: Vec<LineMark>,
+}
+
+impl SourceMap {
+    /// Adds a file.
+    pub(super) fn add(&mut self, path: PathBuf, text: String, included_at: Option<Span>) -> FileId {
+        let id = FileId(self.files.len() as u32);
+        let lines =
+            std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at as u32 + 1));
+        let lines = lines.collect();
+        self.files.push(Arc::new(SourceFile { path, index: id.0, text, included_at, lines }));
+        id
+    }
+
+    pub(super) fn file(&self, id: FileId) -> &Arc<SourceFile> {
+        &self.files[id.0 as usize]
+    }
+
+    /// Remembers that the backtick expression at `span` was read as `value`.
+    pub(super) fn add_expansion(&mut self, span: Span, name: &str, value: &str) {
+        self.expansions.push(Expansion { span, name: name.to_owned(), value: value.to_owned() });
+    }
+
+    /// Remembers an `@line` that ends at `span`.
+    pub(super) fn add_mark(&mut self, span: Span, path: PathBuf, line: u32) {
+        self.marks.push(LineMark { file: span.file, offset: span.end, path, line });
+    }
+
+    /// The path of the file that `span` points into.
+    pub fn path(&self, span: Span) -> &Path {
+        &self.file(span.file).path
+    }
+
+    /// The text that `span` covers.
+    pub fn text(&self, span: Span) -> &str {
+        self.file(span.file).text.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    /// The line, from 1, of the first byte of `span`.
+    pub fn line(&self, span: Span) -> u32 {
+        self.file(span.file).line_index(span.start as usize) as u32 + 1
+    }
+
+    /// The paths of all files, in the order in which they were opened.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
+    }
+
+    /// An error at `span`; `help` says what would be right.
+    pub fn error(&self, span: Span, message: impl Into<String>, help: Option<String>) -> Diagnostic {
+        self.diagnostic(Level::Error, span, message.into(), help)
+    }
+
+    /// A warning at `span`; `help` says what would be better.
+    pub fn warning(&self, span: Span, message: impl Into<String>, help: Option<String>) -> Diagnostic {
+        self.diagnostic(Level::Warning, span, message.into(), help)
+    }
+
+    fn diagnostic(&self, level: Level, span: Span, message: String, help: Option<String>) -> Diagnostic {
+        let mut notes = Vec::new();
+        for expansion in self.expansions.iter().filter(|expansion| touches(expansion.span, span)).take(3) {
+            notes.push(match expansion.value.as_str() {
+                "" => format!("`{}` between backticks is not defined, and so is empty here", expansion.name),
+                value => format!("`{}` between backticks was read as: {}", expansion.name, shortened(value)),
+            });
+        }
+        let mut includes = String::new();
+        let mut at = self.file(span.file).included_at;
+        while let Some(include) = at {
+            let start = if includes.is_empty() { "included from " } else { ", from " };
+            let _ = write!(includes, "{start}{}:{}", self.path(include).display(), self.line(include));
+            at = self.file(include.file).included_at;
+        }
+        if !includes.is_empty() {
+            notes.push(includes);
+        }
+        Diagnostic { level, message, labels: vec![self.label(span, "")], notes, help }
+    }
+
+    /// A place with what there is to say about it.
+    pub(super) fn label(&self, span: Span, text: impl Into<String>) -> Label {
+        let file = Arc::clone(self.file(span.file));
+        let mark = self.marks.iter().rfind(|mark| mark.file == span.file && mark.offset <= span.start);
+        let shown = mark.map(|mark| {
+            let first = file.line_index(mark.offset as usize) as i64 + 1;
+            (mark.path.clone(), i64::from(mark.line) - first)
+        });
+        Label { file, at: span.start as usize..span.end as usize, text: text.into(), shown }
+    }
+}
+
+/// Whether two places have a byte in common, or one is empty and lies within the other.
+fn touches(a: Span, b: Span) -> bool {
+    a.file == b.file && a.start < b.end.max(b.start + 1) && b.start < a.end
+}
+
+fn shortened(value: &str) -> String {
+    let line: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).take(60).collect();
+    if line.len() < value.len() { format!("{line}…") } else { line }
+}

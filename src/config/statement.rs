@@ -1,0 +1,385 @@
+//! The top of a file: statements, and what they refer to.
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+
+use super::Config;
+use super::destination::DestinationStatement;
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::log_path::{DestinationRef, LogItem, LogPath, SourceRef};
+use super::nearest::did_you_mean;
+use super::option_table::{Ending, Key};
+use super::options::GlobalOptions;
+use super::parser::{Parsed, Parser};
+use super::pragma::Version;
+use super::report::Reported;
+use super::source::SourceStatement;
+use super::source_map::{Span, Spanned};
+use super::token::{Token, TokenKind, same_word};
+use super::unsupported::Place;
+
+/// The code of a `python { }` block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PythonBlock {
+    /// The file that it stands in.
+    pub file: PathBuf,
+    /// The line, from 1, on which the code starts: `compile()` of `line - 1` newlines and the code gives the lines
+    /// that the user sees.
+    pub line: u32,
+    /// The code as it was written; only blanks between the brace and code on the brace's own line are left out.
+    pub code: String,
+    /// Where the code stands.
+    pub span: Span,
+}
+
+const STATEMENTS: [&str; 6] = ["options", "source", "destination", "log", "template", "python"];
+
+/// The statements as they are read.
+#[derive(Default)]
+struct Statements {
+    options: GlobalOptions,
+    sources: IndexMap<String, SourceStatement>,
+    destinations: IndexMap<String, DestinationStatement>,
+    logs: Vec<LogPath>,
+    log_names: IndexMap<String, Span>,
+    python_blocks: Vec<PythonBlock>,
+}
+
+impl Parser {
+    /// Reads all tokens.
+    pub(super) fn configuration(mut self) -> Result<Config, Diagnostics> {
+        let templates = self.template_statements();
+        let mut read = Statements::default();
+        loop {
+            let start = self.position();
+            if let Some(end) = templates.get(&start) {
+                self.go_to(*end);
+                continue;
+            }
+            match self.peek().kind {
+                TokenKind::End => break,
+                TokenKind::Semicolon => drop(self.next()),
+                TokenKind::RBrace => {
+                    let span = self.next().span;
+                    self.report.error(span, "this brace closes nothing", None);
+                }
+                _ => match self.statement(&mut read) {
+                    Ok(()) => self.semicolons(),
+                    Err(Reported) => self.skip_statement(start),
+                },
+            }
+        }
+        self.check(&read);
+        let Self { pragmas, report, templates, .. } = self;
+        let failed = report.failed();
+        let (sources_text, found) = report.into_parts();
+        if failed {
+            return Err(Diagnostics::from(found));
+        }
+        let Statements { options, sources, destinations, logs, python_blocks, .. } = read;
+        Ok(Config {
+            version: pragmas.version.map_or(Version::CURRENT, |version| version.value),
+            config_id: pragmas.config_id,
+            use_virtualenv: pragmas.use_virtualenv,
+            options,
+            sources,
+            destinations,
+            templates,
+            logs,
+            python_blocks,
+            sources_text,
+            warnings: Diagnostics::from(found).iter().cloned().collect::<Vec<Diagnostic>>(),
+        })
+    }
+
+    /// Reads the `template` statements, which other statements may refer to before they come, and gives the positions
+    /// of the first and after the last token of each.
+    fn template_statements(&mut self) -> HashMap<usize, usize> {
+        let mut read = HashMap::new();
+        let mut first = true;
+        while !matches!(self.peek().kind, TokenKind::End) {
+            let start = self.position();
+            let token = self.next();
+            let named = matches!(self.peek().kind, TokenKind::Word(_) | TokenKind::Text(_));
+            if first && named && token.is("template") {
+                match self.template_statement(token.span) {
+                    Ok(()) => self.semicolons(),
+                    Err(Reported) => self.skip_statement(start),
+                }
+                read.insert(start, self.position());
+                continue;
+            }
+            first = matches!(token.kind, TokenKind::Semicolon | TokenKind::RBrace);
+        }
+        self.go_to(0);
+        read
+    }
+
+    fn statement(&mut self, read: &mut Statements) -> Parsed<()> {
+        let token = self.next();
+        let start = token.span;
+        let TokenKind::Word(word) = &token.kind else {
+            let found = token.kind.describe();
+            return Err(self.report.error(start, format!("expected a statement, found {found}"), None));
+        };
+        match STATEMENTS.iter().find(|statement| same_word(statement, word)).copied() {
+            Some("options") => {
+                self.expect(&TokenKind::LBrace)?;
+                self.global_options(&mut read.options);
+            }
+            Some("source") => {
+                let name = self.string("a name for the source")?;
+                let source = self.source_body(name.value.clone(), start.to(name.span))?;
+                let first = read.sources.get(&name.value).map(|first| first.span);
+                self.duplicate("source", &name, first)?;
+                read.sources.insert(name.value, source);
+            }
+            Some("destination") => {
+                let name = self.string("a name for the destination")?;
+                let destination = self.destination_body(name.value.clone(), start.to(name.span))?;
+                let first = read.destinations.get(&name.value).map(|first| first.span);
+                self.duplicate("destination", &name, first)?;
+                read.destinations.insert(name.value, destination);
+            }
+            Some("log") => {
+                let (path, name) = self.log_path(start, 0)?;
+                if let Some(name) = name {
+                    let first = read.log_names.get(&name.value).copied();
+                    self.duplicate("log path", &name, first)?;
+                    read.log_names.insert(name.value, name.span);
+                }
+                read.logs.push(path);
+            }
+            Some("python") => {
+                let open = self.expect(&TokenKind::LBrace)?;
+                let code = self.next();
+                if let TokenKind::Code = code.kind {
+                    read.python_blocks.push(self.python_block(open, code.span));
+                }
+                // Without a closing brace the lexer reported that.
+                if !self.eat(&TokenKind::RBrace) {
+                    return Err(Reported);
+                }
+            }
+            // Those with a name were read already.
+            Some("template") => return Err(self.unexpected("a name for the template")),
+            _ => {
+                let key = Key::new(word.clone(), start);
+                return Err(self.unknown_word(Place::Statement, &key, &STATEMENTS));
+            }
+        }
+        Ok(())
+    }
+
+    fn python_block(&self, open: Span, at: Span) -> PythonBlock {
+        let map = &self.report.map;
+        let code = map.text(at);
+        let first = code.split('\n').next().unwrap_or_default();
+        let blank = if first.trim().is_empty() { 0 } else { first.len() - first.trim_start().len() };
+        PythonBlock {
+            file: map.path(at).to_owned(),
+            line: map.line(Span { end: open.start, ..open }),
+            code: code[blank..].to_owned(),
+            span: at,
+        }
+    }
+
+    /// `{ drivers }` of a source called `name`, whose statement is at `span`.
+    pub(super) fn source_body(&mut self, name: String, span: Span) -> Parsed<SourceStatement> {
+        let open = self.expect(&TokenKind::LBrace)?;
+        let drivers = self.body(open, |parser, index| parser.source_driver(&name, index));
+        Ok(SourceStatement { name, span, drivers })
+    }
+
+    /// `{ drivers }` of a destination called `name`, whose statement is at `span`.
+    pub(super) fn destination_body(&mut self, name: String, span: Span) -> Parsed<DestinationStatement> {
+        let open = self.expect(&TokenKind::LBrace)?;
+        let drivers = self.body(open, |parser, index| parser.destination_driver(&name, index));
+        Ok(DestinationStatement { name, span, drivers })
+    }
+
+    /// The items of `{ … }`, whose brace at `open` was read; `read` gets the number of items before.
+    pub(super) fn body<T>(
+        &mut self,
+        open: Span,
+        mut read: impl FnMut(&mut Parser, usize) -> Parsed<T>,
+    ) -> Vec<T> {
+        let mut items = Vec::new();
+        while !self.closes_body(open) {
+            match read(self, items.len()) {
+                Ok(item) => {
+                    items.push(item);
+                    self.semicolons();
+                }
+                Err(Reported) => self.skip_item(),
+            }
+        }
+        items
+    }
+
+    /// `name(value);` items up to and with the `}`.
+    pub(super) fn options_in_braces(
+        &mut self,
+        place: Place,
+        known: &dyn Fn() -> Vec<&'static str>,
+        mut read: impl FnMut(&mut Parser, &Key) -> Option<Parsed<()>>,
+    ) {
+        let open = self.last_span();
+        while !self.closes_body(open) {
+            if !matches!(self.peek().kind, TokenKind::Word(_)) {
+                self.unexpected("an option, as in name(value);");
+                self.skip_item();
+            } else if !self.sees_at(1, &TokenKind::LParen) {
+                self.next();
+                self.unexpected("`(`");
+                self.skip_item();
+            } else {
+                let open = self.position() + 1;
+                match self.option(place, known, &mut read) {
+                    Ending::Closed => {}
+                    Ending::Missing => self.unclosed_parenthesis(open),
+                    Ending::Reported => self.skip_item(),
+                }
+                self.semicolons();
+            }
+        }
+    }
+
+    /// Takes the `}` of a body whose `{` is at `open`, if it is there. Where the file ends or another statement
+    /// starts, the brace is missing: that is reported and taken for the brace.
+    fn closes_body(&mut self, open: Span) -> bool {
+        while self.eat(&TokenKind::Semicolon) {}
+        if self.eat(&TokenKind::RBrace) {
+            return true;
+        }
+        if !matches!(self.peek().kind, TokenKind::End) && !self.starts_statement() {
+            return false;
+        }
+        let found = self.peek().kind.describe();
+        let at = self.last_span().after();
+        self.report.error_with(at, format!("expected `}}`, found {found}"), open, "opened here", None);
+        self.recovering = true;
+        true
+    }
+
+    /// Whether the tokens here can only be the start of a statement at the top of a file.
+    fn starts_statement(&self) -> bool {
+        let word_is = |words: &[&str]| words.iter().any(|word| self.peek().is(word));
+        let is_name = |token: &Token| matches!(token.kind, TokenKind::Word(_) | TokenKind::Text(_));
+        if word_is(&["options", "python"]) {
+            return self.sees_at(1, &TokenKind::LBrace);
+        }
+        let named = is_name(self.peek_at(1));
+        if word_is(&["template"]) {
+            return named;
+        }
+        word_is(&["source", "destination", "filter", "parser", "rewrite", "block"])
+            && named
+            && (self.sees_at(2, &TokenKind::LBrace) || is_name(self.peek_at(2)))
+    }
+
+    /// Skips the statement that could not be read and that starts at position `start`.
+    fn skip_statement(&mut self, start: usize) {
+        if self.position() == start {
+            self.next();
+        }
+        self.skip_item();
+    }
+
+    /// Reports that a name is taken, if it is: there is a `first` thing with it.
+    pub(super) fn duplicate(
+        &mut self,
+        kind: &str,
+        name: &Spanned<String>,
+        first: Option<Span>,
+    ) -> Parsed<()> {
+        let Some(first) = first else { return Ok(()) };
+        let message = format!("there is already a {kind} called `{}`", name.value);
+        if self.pragmas.allow_duplicates {
+            self.report.warn(name.span, message, Some("this one replaces the first one".to_owned()));
+            return Ok(());
+        }
+        Err(self.report.error_with(name.span, message, first, "the first one", None))
+    }
+
+    /// The name of a driver and the position of its `(`, which is taken; `drivers` are those of this version.
+    pub(super) fn driver_name(&mut self, place: Place, drivers: &[&'static str]) -> Parsed<(Key, usize)> {
+        let token = self.peek();
+        let TokenKind::Word(word) = &token.kind else {
+            return Err(self.unexpected(&format!("a {}, as in {}(…)", place.noun(), drivers[0])));
+        };
+        let key = Key::new(word.clone(), token.span);
+        if !drivers.iter().any(|driver| same_word(driver, &key.value)) {
+            return Err(self.unknown_word(place, &key, drivers));
+        }
+        self.next();
+        let open = self.position();
+        self.expect(&TokenKind::LParen)?;
+        Ok((key, open))
+    }
+
+    /// What can be checked only when everything is read.
+    fn check(&mut self, read: &Statements) {
+        for path in &read.logs {
+            self.check_path(read, path);
+        }
+        if self.report.failed() {
+            // What a path seems to lack may be what could not be read.
+            return;
+        }
+        for path in &read.logs {
+            let with_source = has_source(path);
+            if !with_source && !path.flags.catchall {
+                self.report.warn(path.span, "this log path has no source, so no message takes it", None);
+            } else if with_source && path.flags.catchall {
+                let message = "this path gets the messages of every source, whatever sources it names";
+                self.report.warn(path.span, message, None);
+            }
+        }
+    }
+
+    fn check_path(&mut self, read: &Statements, path: &LogPath) {
+        for item in &path.items {
+            match item {
+                LogItem::Source(SourceRef::Named(name, span)) if !read.sources.contains_key(name) => {
+                    self.unknown_name("source", name, *span, read.sources.keys());
+                }
+                LogItem::Destination(DestinationRef::Named(name, span))
+                    if !read.destinations.contains_key(name) =>
+                {
+                    self.unknown_name("destination", name, *span, read.destinations.keys());
+                }
+                LogItem::Log(path) => self.check_path(read, path),
+                _ => {}
+            }
+        }
+    }
+
+    fn unknown_name<'a>(
+        &mut self,
+        kind: &str,
+        name: &str,
+        span: Span,
+        known: impl Iterator<Item = &'a String>,
+    ) {
+        let known: Vec<_> = known.map(String::as_str).collect();
+        let help = did_you_mean(name, known.iter().copied()).or_else(|| match known.as_slice() {
+            [] => Some(format!("there are no {kind}s with a name")),
+            [one] => Some(format!("there is only `{one}`")),
+            [first @ .., last] if first.len() < 6 => {
+                Some(format!("there are {} and {last}", first.join(", ")))
+            }
+            _ => None,
+        });
+        self.report.error(span, format!("no {kind} is called `{name}`"), help);
+    }
+}
+
+fn has_source(path: &LogPath) -> bool {
+    path.items.iter().any(|item| match item {
+        LogItem::Source(_) => true,
+        LogItem::Destination(_) => false,
+        LogItem::Log(path) => has_source(path),
+    })
+}

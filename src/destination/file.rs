@@ -1,0 +1,388 @@
+//! The drivers `file()` and `stdout()`: [`FileDestination`].
+//!
+//! The path is a template. If it has no macros there is one file; otherwise each message goes to the
+//! file that its own path names, and a file has its own queue, so that one that cannot be written holds
+//! up no other. Files are opened when something is to be written, and closed when the path has macros
+//! and nothing came for `time-reap()`, or when more would be open than the limit allows.
+//!
+//! * `path`: what a message says cannot climb out of the directory that the template fixes;
+//! * `stage`: many small lines in one `write`, long texts with `writev` from the batch itself;
+//! * `target`: failures, rotation, and how a line is neither torn nor written twice.
+//!
+//! A rotated file (renamed, deleted) is noticed within a second of writing, and at a SIGHUP at once.
+//! A file that was truncated in place is simply written on: it is open with `O_APPEND`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::{Counters, Report, ReportFn, Severity};
+use crate::flow::Delivery;
+use crate::message::Rows;
+use crate::template::{Context, Template, TimeZoneUse, Zone, ZoneClock};
+
+mod format;
+mod owner;
+mod path;
+mod settings;
+mod sink;
+mod stage;
+mod target;
+
+pub use format::LineFormat;
+pub use owner::{group_id, user_id};
+pub use settings::FileSettings;
+pub use sink::{Access, Opening};
+
+use format::Line;
+use path::PathBuilder;
+use stage::Stage;
+use target::{Flushed, Target};
+
+/// While it stops, a full pipe is tried again after this long.
+const STOP_POLL: Duration = Duration::from_millis(5);
+
+/// What the files of one destination share.
+struct Room {
+    line: Line,
+    context: Context,
+    stage: Stage,
+    opening: Opening,
+    fsync: bool,
+    time_reopen: Duration,
+    open: usize,
+    counters: Arc<Counters>,
+    log: ReportFn,
+}
+
+impl Room {
+    fn report(&self, severity: Severity, text: String) {
+        (self.log)(Report { severity, text });
+    }
+
+    fn count_open(&mut self, before: bool, after: bool) {
+        self.open = self.open + usize::from(after) - usize::from(before);
+        self.counters.open_files.store(self.open as u64, Ordering::Relaxed);
+    }
+
+    fn count_bytes(&self, bytes: u64) {
+        self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn count_error(&self) {
+        self.counters.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count_retry(&self) {
+        self.counters.retries.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The driver of `file()` and `stdout()`.
+pub struct FileDestination {
+    room: Room,
+    path: Template,
+    path_context: Context,
+    paths: PathBuilder,
+    clock: ZoneClock,
+    sequence: u64,
+    /// Files by a number that stays theirs; `None` is a number that is free.
+    targets: Vec<Option<Target>>,
+    free: Vec<usize>,
+    by_path: HashMap<Box<[u8]>, usize, RandomState>,
+    /// The files for which something waits.
+    active: Vec<usize>,
+    /// Open files in the order of their use; an entry whose turn is not its file's any more is void.
+    used: VecDeque<(usize, u64)>,
+    turn: u64,
+    max_open: usize,
+    time_reap: Option<Duration>,
+    reap_at: Option<Instant>,
+}
+
+impl FileDestination {
+    /// A driver that has opened nothing yet.
+    pub fn new(settings: FileSettings, counters: Arc<Counters>, log: ReportFn) -> Self {
+        let FileSettings { path, line, no_multi_line, opening, options, identity, .. } = settings;
+        let context = Context::new(&options, Arc::clone(&identity), TimeZoneUse::Send);
+        let has_macros = path.as_literal().is_none();
+        Self {
+            room: Room {
+                line: Line { format: line, no_multi_line },
+                context,
+                stage: Stage::default(),
+                opening,
+                fsync: settings.fsync,
+                time_reopen: settings.time_reopen,
+                open: 0,
+                counters,
+                log,
+            },
+            path,
+            path_context: Context::new(&options, identity, TimeZoneUse::Local),
+            paths: PathBuilder::default(),
+            clock: ZoneClock::new(Zone::local()),
+            sequence: 1,
+            targets: Vec::new(),
+            free: Vec::new(),
+            by_path: HashMap::default(),
+            active: Vec::new(),
+            used: VecDeque::new(),
+            turn: 0,
+            max_open: settings.max_open.max(1),
+            time_reap: (has_macros && !settings.time_reap.is_zero()).then_some(settings.time_reap),
+            reap_at: None,
+        }
+    }
+
+    /// Takes messages; nothing is written before the next flush.
+    pub fn push(&mut self, delivery: Delivery) {
+        let count = delivery.view.len() as u64;
+        if count == 0 {
+            return;
+        }
+        let sequence = self.sequence;
+        self.sequence += count;
+        if let Some(path) = self.path.as_literal() {
+            if self.targets.is_empty() {
+                self.targets.push(Some(Target::new(path, true, Instant::now())));
+            }
+            self.push_to(0, delivery, sequence);
+        } else {
+            self.push_sorted(&delivery, sequence);
+        }
+    }
+
+    /// Sends each message to the file that its path names; the order in each file is that of the batch.
+    fn push_sorted(&mut self, delivery: &Delivery, sequence: u64) {
+        self.path_context.now = self.clock.now();
+        let now = Instant::now();
+        let mut touched: Vec<(usize, u64)> = Vec::new();
+        let mut last: Option<usize> = None;
+        for index in 0..delivery.view.len() {
+            self.path_context.sequence = sequence + index as u64;
+            let path = self.paths.build(&self.path, delivery.view.message(index), &self.path_context);
+            let targets = &mut self.targets;
+            let same = last.filter(|id| targets[*id].as_ref().is_some_and(|last| *last.path == *path));
+            let id = same.or_else(|| self.by_path.get(path).copied()).unwrap_or_else(|| {
+                let id = self.free.pop().unwrap_or(targets.len());
+                let target = Some(Target::new(path, false, now));
+                if id == targets.len() {
+                    targets.push(target);
+                } else {
+                    targets[id] = target;
+                }
+                self.by_path.insert(path.into(), id);
+                id
+            });
+            last = Some(id);
+            if let Some(target) = &mut self.targets[id] {
+                if target.rows.is_empty() {
+                    touched.push((id, sequence + index as u64));
+                }
+                target.rows.push(delivery.view.rows().at(index));
+            }
+        }
+        for (id, first) in touched {
+            let Some(target) = &mut self.targets[id] else { continue };
+            let rows = std::mem::take(&mut target.rows);
+            let all = rows.len() == delivery.view.len();
+            let view =
+                if all { delivery.view.clone() } else { delivery.view.with_rows(Rows::List(rows.into())) };
+            let (ack, flow_control) = (delivery.ack.clone(), delivery.flow_control);
+            self.push_to(id, Delivery { view, ack, flow_control }, first);
+        }
+    }
+
+    fn push_to(&mut self, id: usize, delivery: Delivery, sequence: u64) {
+        let Some(target) = &mut self.targets[id] else { return };
+        if target.is_idle() {
+            self.active.push(id);
+        }
+        target.push(delivery, sequence);
+    }
+
+    /// Writes all it can. Messages whose lines are out are counted as delivered and let go of.
+    pub fn flush(&mut self, now: Instant) {
+        self.flush_until(now, None);
+        self.reap(now);
+    }
+
+    fn flush_until(&mut self, now: Instant, deadline: Option<Instant>) {
+        if self.active.is_empty() {
+            return;
+        }
+        self.room.context.now = self.clock.now();
+        let mut active = std::mem::take(&mut self.active);
+        active.retain(|id| {
+            self.flush_one(*id, now, deadline);
+            self.targets[*id].as_ref().is_some_and(|target| !target.is_idle())
+        });
+        active.append(&mut self.active);
+        self.active = active;
+    }
+
+    fn flush_one(&mut self, id: usize, now: Instant, deadline: Option<Instant>) {
+        let Some(target) = self.targets[id].as_ref().filter(|target| target.is_due(now)) else { return };
+        let is_open = target.is_open();
+        loop {
+            if !is_open && self.room.open >= self.max_open {
+                self.close_oldest(id);
+            }
+            let Some(target) = &mut self.targets[id] else { return };
+            match target.flush(now, deadline, &mut self.room) {
+                Flushed::Done => break,
+                Flushed::NoDescriptor if self.close_oldest(id) => {}
+                Flushed::NoDescriptor => {
+                    let Some(target) = &mut self.targets[id] else { return };
+                    target.fail(rustix::io::Errno::MFILE, now, &mut self.room);
+                    break;
+                }
+            }
+        }
+        self.note_use(id, now);
+    }
+
+    /// Puts an open file at the end of the order of use, and plans when it is closed.
+    fn note_use(&mut self, id: usize, now: Instant) {
+        let Some(target) = self.targets[id].as_mut().filter(|target| target.is_open()) else { return };
+        if self.path.as_literal().is_some() {
+            return;
+        }
+        self.turn += 1;
+        target.turn = self.turn;
+        self.used.push_back((id, self.turn));
+        if let Some(time_reap) = self.time_reap {
+            let at = now + time_reap;
+            self.reap_at = Some(self.reap_at.map_or(at, |before| before.min(at)));
+        }
+        if self.used.len() > 64 + 4 * self.room.open {
+            let targets = &self.targets;
+            self.used.retain(|(id, turn)| is_current(targets, *id, *turn));
+        }
+    }
+
+    /// Closes the file that was not used longest, if one can be closed.
+    fn close_oldest(&mut self, except: usize) -> bool {
+        for _ in 0..self.used.len() {
+            let Some((id, turn)) = self.used.pop_front() else { return false };
+            if !is_current(&self.targets, id, turn) {
+                continue;
+            }
+            if id == except || self.targets[id].as_ref().is_some_and(Target::is_torn) {
+                self.used.push_back((id, turn));
+                continue;
+            }
+            self.close_one(id);
+            return true;
+        }
+        false
+    }
+
+    /// Closes a file, and forgets it when nothing waits for it.
+    fn close_one(&mut self, id: usize) {
+        let Some(target) = &mut self.targets[id] else { return };
+        target.close(&mut self.room);
+        if target.is_idle() {
+            self.by_path.remove(&target.path);
+            self.targets[id] = None;
+            self.free.push(id);
+        }
+    }
+
+    /// Closes files that nobody wrote to for `time-reap()`.
+    fn reap(&mut self, now: Instant) {
+        let (Some(time_reap), Some(at)) = (self.time_reap, self.reap_at) else { return };
+        if now < at {
+            return;
+        }
+        self.reap_at = None;
+        for id in 0..self.targets.len() {
+            let Some(target) = self.targets[id].as_ref().filter(|target| target.is_idle()) else { continue };
+            let ends = target.used + time_reap;
+            if ends <= now {
+                self.close_one(id);
+            } else {
+                self.reap_at = Some(self.reap_at.map_or(ends, |before| before.min(ends)));
+            }
+        }
+    }
+
+    /// When `flush` has something to do although nothing was pushed: a failed file is to be tried again,
+    /// a full pipe may have room, a file is to be closed.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let active = self.active.iter().filter_map(|id| self.targets[*id].as_ref()?.deadline());
+        active.chain(self.reap_at).min()
+    }
+
+    /// Looks for replaced files before the next line, and tries failed ones again at the next flush:
+    /// what SIGHUP asks for.
+    pub fn reopen(&mut self) {
+        let now = Instant::now();
+        for target in self.targets.iter_mut().flatten() {
+            target.look_again(now);
+        }
+    }
+
+    /// Whether everything that was pushed is written.
+    pub fn is_idle(&self) -> bool {
+        self.active.is_empty()
+    }
+
+    /// Lets go of the credit of what waits for files that cannot be written, on paths without flow
+    /// control: their sources go on.
+    pub fn let_go_of_credit(&mut self) {
+        for target in self.targets.iter_mut().flatten().filter(|target| target.is_in_trouble()) {
+            target.let_go_of_credit();
+        }
+    }
+
+    /// Whether a file cannot be written.
+    pub fn is_suspended(&self) -> bool {
+        self.active.iter().any(|id| self.targets[*id].as_ref().is_some_and(Target::is_in_trouble))
+    }
+
+    /// Writes what it can until `deadline`, closes everything, and returns the number of messages that
+    /// it could not write. A file in trouble is tried once more, and not waited for.
+    pub fn stop(&mut self, deadline: Instant) -> u64 {
+        self.reopen();
+        loop {
+            let now = Instant::now();
+            self.flush_until(now, Some(deadline));
+            let waits = |id: &usize| self.targets[*id].as_ref().is_some_and(|target| !target.is_in_trouble());
+            if now >= deadline || !self.active.iter().any(waits) {
+                break;
+            }
+            std::thread::sleep(STOP_POLL.min(deadline - now));
+        }
+        self.active.clear();
+        let mut lost = 0;
+        for target in self.targets.iter_mut().flatten() {
+            lost += target.abandon(&mut self.room);
+        }
+        self.targets.clear();
+        self.free.clear();
+        self.by_path.clear();
+        self.used.clear();
+        self.reap_at = None;
+        lost
+    }
+}
+
+fn is_current(targets: &[Option<Target>], id: usize, turn: u64) -> bool {
+    targets[id].as_ref().is_some_and(|target| target.is_open() && target.turn == turn)
+}
+
+impl std::fmt::Debug for FileDestination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileDestination")
+            .field("path", &self.path.text())
+            .field("open", &self.room.open)
+            .field("active", &self.active.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,83 @@
+//! One message to one line: [`LineFormat`].
+
+use crate::message::MessageRef;
+use crate::template::{Context, Template, append_rfc5424_header};
+
+/// What a line looks like.
+#[derive(Debug, Clone)]
+pub enum LineFormat {
+    /// What the template says; the newline is the template's own affair.
+    Template(Template),
+    /// `flags(syslog-protocol)`: the header of RFC 5424, then the template's text or MESSAGE, and a
+    /// newline if it has none.
+    SyslogProtocol(Option<Template>),
+}
+
+/// A line format with the flags that change every line.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    pub(super) format: LineFormat,
+    /// `flags(no-multi-line)`: line breaks inside a line become spaces.
+    pub(super) no_multi_line: bool,
+}
+
+impl Line {
+    /// Whether a line can be written in three pieces, the middle one being MESSAGE as it is.
+    pub(super) fn is_around_message(&self, context: &Context) -> bool {
+        !self.no_multi_line
+            && match &self.format {
+                LineFormat::Template(template) => template.is_around_message(context),
+                LineFormat::SyslogProtocol(template) => template.is_none(),
+            }
+    }
+
+    /// Appends the whole line.
+    #[inline]
+    pub(super) fn append(&self, message: MessageRef<'_>, context: &Context, out: &mut Vec<u8>) {
+        let start = out.len();
+        match &self.format {
+            LineFormat::Template(template) => template.format(message, context, out),
+            LineFormat::SyslogProtocol(template) => {
+                append_rfc5424_header(message, context, out);
+                match template {
+                    Some(template) => template.format(message, context, out),
+                    None => out.extend_from_slice(message.text()),
+                }
+                if out.last() != Some(&b'\n') {
+                    out.push(b'\n');
+                }
+            }
+        }
+        if self.no_multi_line {
+            let end = out.len() - usize::from(out[start..].last() == Some(&b'\n'));
+            for byte in &mut out[start..end] {
+                if matches!(byte, b'\n' | b'\r') {
+                    *byte = b' ';
+                }
+            }
+        }
+    }
+
+    /// Appends what stands before MESSAGE and after it, and returns where the one ends.
+    pub(super) fn append_around(
+        &self,
+        message: MessageRef<'_>,
+        context: &Context,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let mut split = out.len();
+        match &self.format {
+            LineFormat::Template(template) => {
+                template.format_around(message, context, out, |out| split = out.len());
+            }
+            LineFormat::SyslogProtocol(_) => {
+                append_rfc5424_header(message, context, out);
+                split = out.len();
+                if message.text().last() != Some(&b'\n') {
+                    out.push(b'\n');
+                }
+            }
+        }
+        split
+    }
+}

@@ -1,0 +1,69 @@
+//! What a file destination is told: [`FileSettings`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit};
+
+use super::{LineFormat, Opening};
+use crate::template::{Identity, Options, Template};
+
+/// What a file destination is to do.
+#[derive(Debug, Clone)]
+pub struct FileSettings {
+    /// The path. `/dev/stdout` and `/dev/stderr`, written without macros, are the process's own.
+    pub path: Template,
+    /// What a line looks like.
+    pub line: LineFormat,
+    /// `flags(no-multi-line)`: line breaks inside a line become spaces.
+    pub no_multi_line: bool,
+    /// How files and directories are made.
+    pub opening: Opening,
+    /// `fsync()`: whether lines are on the disk before their messages count as delivered.
+    pub fsync: bool,
+    /// `time-reap()`: how long an unused file stays open, when the path has macros. Zero is for ever.
+    pub time_reap: Duration,
+    /// `time-reopen()`: how long after a failure it is tried again.
+    pub time_reopen: Duration,
+    /// Most files open at a time.
+    pub max_open: usize,
+    /// How templates are formatted; the path takes its times in the local zone.
+    pub options: Options,
+    /// Who formats.
+    pub identity: Arc<Identity>,
+}
+
+impl FileSettings {
+    /// The settings of `file(path)` without an option.
+    pub fn new(path: Template) -> Self {
+        Self {
+            path,
+            line: LineFormat::Template(Template::file_line()),
+            no_multi_line: false,
+            opening: Opening::default(),
+            fsync: false,
+            time_reap: Duration::from_secs(60),
+            time_reopen: Duration::from_secs(60),
+            max_open: default_max_open(),
+            options: Options::default(),
+            identity: Arc::default(),
+        }
+    }
+
+    /// The settings of `stdout()` without an option.
+    ///
+    /// # Panics
+    /// Never: the path is a template without macros.
+    pub fn stdout() -> Self {
+        match Template::compile("/dev/stdout") {
+            Ok(path) => Self::new(path),
+            Err(error) => unreachable!("{error}"),
+        }
+    }
+}
+
+/// Half of what the process may have open, and 4096 at most.
+fn default_max_open() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    (limit / 2).clamp(1, 4096) as usize
+}

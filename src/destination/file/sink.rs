@@ -1,0 +1,219 @@
+//! Opening what a path names: [`Sink`].
+//!
+//! Everything is opened `O_WRONLY|O_APPEND|O_CLOEXEC|O_NOCTTY|O_NONBLOCK`. The last one makes a FIFO
+//! without a reader an error (ENXIO) instead of a thread that hangs, and a full one EAGAIN; it means
+//! nothing to a regular file. Owner and permission bits that the configuration names are set at each
+//! opening, on regular files alone, and whatever the umask is.
+//!
+//! `/dev/stdout` and `/dev/stderr` are the process's own: a file keeps the offset that it shares with
+//! whoever started the process, so it is duplicated; a pipe or a terminal is opened once more
+//! through `/proc`, because `O_NONBLOCK` would otherwise be set for everybody who shares it.
+
+use std::ffi::OsStr;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{self, FileType, Gid, Mode, OFlags, Stat, Uid};
+use rustix::io::{self, Errno};
+
+/// Most pieces of one `writev`: `IOV_MAX` of Linux.
+pub(super) const PIECES_MAX: usize = 1024;
+/// What a pipe that polls as writable takes without blocking: `PIPE_BUF` of Linux.
+const PIPE_ATOMIC: usize = 4096;
+
+/// Who owns what is created, and who may use it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Access {
+    /// The owner's number; see [`user_id`](super::user_id).
+    pub owner: Option<u32>,
+    /// The group's number; see [`group_id`](super::group_id).
+    pub group: Option<u32>,
+    /// The permission bits, set whatever the umask is. `None`: 0600 for files and 0700 for directories,
+    /// less the umask, and those of existing files are left alone.
+    pub perm: Option<u32>,
+}
+
+/// How files are opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Opening {
+    /// Whether missing directories are made: `create-dirs()`.
+    pub create_dirs: bool,
+    /// For files: `owner()`, `group()`, `perm()`.
+    pub file: Access,
+    /// For directories that are made: `dir-owner()`, `dir-group()`, `dir-perm()`.
+    pub dir: Access,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Regular,
+    /// A FIFO, a terminal or a device, with `O_NONBLOCK`.
+    Stream,
+    /// Shared with other processes, so without `O_NONBLOCK`.
+    Shared,
+}
+
+/// Something open for writing.
+#[derive(Debug)]
+pub(super) struct Sink {
+    fd: OwnedFd,
+    kind: Kind,
+    device: u64,
+    inode: u64,
+    /// What could not be done about owner and permission.
+    pub(super) warning: Option<String>,
+}
+
+impl Sink {
+    /// Opens `path`.
+    pub(super) fn open(path: &[u8], how: &Opening) -> Result<Self, Errno> {
+        let path = Path::new(OsStr::from_bytes(path));
+        let fd = match open_or_create(path, how) {
+            Err(Errno::NOENT) if how.create_dirs => {
+                path.parent().map_or(Ok(()), |parent| make_dirs(parent, &how.dir))?;
+                open_or_create(path, how)?
+            }
+            opened => opened?,
+        };
+        let mut sink = Self::new(fd)?;
+        if sink.kind == Kind::Regular {
+            sink.warning = apply(sink.fd.as_fd(), &how.file).err();
+        }
+        Ok(sink)
+    }
+
+    /// The process's own standard output or error.
+    pub(super) fn standard(name: &[u8]) -> Result<Self, Errno> {
+        let (own, path) = if name == b"/dev/stderr" {
+            (rustix::stdio::stderr(), "/proc/self/fd/2")
+        } else {
+            (rustix::stdio::stdout(), "/proc/self/fd/1")
+        };
+        let kind = FileType::from_raw_mode(fs::fstat(own)?.st_mode);
+        if matches!(kind, FileType::Fifo | FileType::CharacterDevice)
+            && let Ok(fd) = fs::open(path, FLAGS, Mode::empty())
+        {
+            return Self::new(fd);
+        }
+        let mut sink = Self::new(io::fcntl_dupfd_cloexec(own, 3)?)?;
+        if sink.kind != Kind::Regular {
+            sink.kind = Kind::Shared;
+        }
+        Ok(sink)
+    }
+
+    fn new(fd: OwnedFd) -> Result<Self, Errno> {
+        let stat = fs::fstat(&fd)?;
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Kind::Regular,
+            FileType::Directory => return Err(Errno::ISDIR),
+            _ => Kind::Stream,
+        };
+        let (device, inode) = identity(&stat);
+        Ok(Self { fd, kind, device, inode, warning: None })
+    }
+
+    /// Whether it is a file on a disk: one that can be rotated, synced, and written on where it ended.
+    pub(super) fn is_regular(&self) -> bool {
+        self.kind == Kind::Regular
+    }
+
+    /// Whether `path` still names it.
+    pub(super) fn is_at(&self, path: &[u8]) -> bool {
+        fs::stat(path).is_ok_and(|stat| identity(&stat) == (self.device, self.inode))
+    }
+
+    /// Whether `other` is the same file, open a second time.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
+    /// The file's size now.
+    pub(super) fn size(&self) -> Option<i64> {
+        fs::fstat(&self.fd).ok().map(|stat| stat.st_size)
+    }
+
+    /// Writes the pieces, at least one byte of them.
+    pub(super) fn write(&self, pieces: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        if self.kind == Kind::Shared {
+            return self.write_ready(pieces);
+        }
+        match pieces {
+            [only] => io::write(&self.fd, only),
+            _ => io::writev(&self.fd, &pieces[..pieces.len().min(PIECES_MAX)]),
+        }
+    }
+
+    /// Writes no more than is taken at once.
+    fn write_ready(&self, pieces: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        let mut fds = [PollFd::new(&self.fd, PollFlags::OUT)];
+        if poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? == 0 {
+            return Err(Errno::AGAIN);
+        }
+        pieces.first().map_or(Ok(0), |piece| io::write(&self.fd, &piece[..piece.len().min(PIPE_ATOMIC)]))
+    }
+
+    /// Waits until what was written is on the disk.
+    pub(super) fn sync(&self) -> Result<(), Errno> {
+        if self.is_regular() { fs::fdatasync(&self.fd) } else { Ok(()) }
+    }
+}
+
+const FLAGS: OFlags =
+    OFlags::WRONLY.union(OFlags::APPEND).union(OFlags::CLOEXEC).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
+
+fn identity(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
+}
+
+/// Opens the file, or makes it.
+fn open_or_create(path: &Path, how: &Opening) -> Result<OwnedFd, Errno> {
+    let mode = Mode::from_raw_mode(how.file.perm.unwrap_or(0o600));
+    fs::open(path, FLAGS | OFlags::CREATE, mode)
+}
+
+/// Makes `dir` and what is missing above it.
+fn make_dirs(dir: &Path, access: &Access) -> Result<(), Errno> {
+    if dir.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let bits = Mode::from_raw_mode(access.perm.unwrap_or(0o700));
+    let made = match fs::mkdir(dir, bits) {
+        Err(Errno::NOENT) => {
+            make_dirs(dir.parent().ok_or(Errno::NOENT)?, access)?;
+            fs::mkdir(dir, bits)
+        }
+        result => result,
+    };
+    match made {
+        Err(Errno::EXIST) => return Ok(()),
+        result => result?,
+    }
+    // By its descriptor, not its name: the name may be a link by now.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    if let Ok(fd) = fs::open(dir, flags, Mode::empty()) {
+        // A directory with other rights than asked for shows when the file in it cannot be made.
+        let _ = apply(fd.as_fd(), access);
+    }
+    Ok(())
+}
+
+/// Sets owner and permission bits, or says what it could not do.
+fn apply(fd: BorrowedFd<'_>, access: &Access) -> Result<(), String> {
+    let mut failed = Vec::new();
+    if access.owner.is_some() || access.group.is_some() {
+        let (owner, group) = (access.owner.map(Uid::from_raw), access.group.map(Gid::from_raw));
+        if let Err(error) = fs::fchown(fd, owner, group) {
+            failed.push(format!("its owner cannot be set: {error}"));
+        }
+    }
+    if let Some(perm) = access.perm
+        && let Err(error) = fs::fchmod(fd, Mode::from_raw_mode(perm))
+    {
+        failed.push(format!("its permission bits cannot be set: {error}"));
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+}

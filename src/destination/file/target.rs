@@ -1,0 +1,353 @@
+//! One file and what waits for it: [`Target`].
+//!
+//! # States
+//!
+//! ```text
+//!            push                 all written
+//!  idle ───────────► waiting ─────────────────────► idle ──── time-reap ───► closed
+//!                     │   ▲
+//!           EAGAIN    │   │ after 10 ms, doubling to 200 ms
+//!                     ├───┴─► blocked    a pipe is full: its reader will come
+//!           an error  │   ▲
+//!                     └───┴─► in trouble reported once, tried again every time-reopen()
+//! ```
+//!
+//! # A line is written once, and whole
+//!
+//! A line of which a part is out is kept as it is, with the number of bytes that are out. It is
+//! written on there if the file that the path names is the same one, as long as it was then.
+//! Otherwise (the file was replaced, emptied, or somebody else has written behind the part; a FIFO has
+//! another reader) the line starts again in what is there now. The part in the old file stays as it is.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use super::Room;
+use super::sink::Sink;
+use super::stage::{Chunk, Torn};
+use crate::destination::Severity;
+use crate::flow::{Delivery, DropReason};
+use crate::message::Rows;
+
+/// A rotated file is noticed this long after the last look at most, while lines are written.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A full pipe is tried again after this long at first, and after [`BLOCKED_MAX`] in the end.
+const BLOCKED_MIN: Duration = Duration::from_millis(10);
+const BLOCKED_MAX: Duration = Duration::from_millis(200);
+
+/// A failure that lasts.
+#[derive(Debug)]
+struct Trouble {
+    since: Instant,
+    retry_at: Instant,
+}
+
+/// A full pipe.
+#[derive(Debug)]
+struct Blocked {
+    until: Instant,
+    wait: Duration,
+}
+
+/// How a flush ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flushed {
+    /// It did what it could.
+    Done,
+    /// The process has no file descriptor left; with one less open it would go on.
+    NoDescriptor,
+}
+
+/// One file, FIFO or device.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// The path; bytes, as the system takes them.
+    pub(super) path: Box<[u8]>,
+    /// When it was written to last.
+    pub(super) used: Instant,
+    /// Rows of the delivery that is just being sorted to files.
+    pub(super) rows: Vec<u32>,
+    /// The number of its last use, for closing the one that was not used longest.
+    pub(super) turn: u64,
+    /// Whether the path is the process's own standard output or error.
+    standard: bool,
+    pending: VecDeque<Chunk>,
+    waiting: u64,
+    sink: Option<Sink>,
+    looked: Option<Instant>,
+    torn: Option<Torn>,
+    trouble: Option<Trouble>,
+    blocked: Option<Blocked>,
+    warned: bool,
+}
+
+impl Target {
+    /// A file that is not open yet; `standard` allows the path to mean standard output or error.
+    pub(super) fn new(path: &[u8], standard: bool, now: Instant) -> Self {
+        Self {
+            path: path.into(),
+            used: now,
+            rows: Vec::new(),
+            turn: 0,
+            standard: standard && matches!(path, b"/dev/stdout" | b"/dev/stderr"),
+            pending: VecDeque::new(),
+            waiting: 0,
+            sink: None,
+            looked: None,
+            torn: None,
+            trouble: None,
+            blocked: None,
+            warned: false,
+        }
+    }
+
+    /// Lets go of the credit of what waits, on paths without flow control.
+    pub(super) fn let_go_of_credit(&mut self) {
+        for chunk in self.pending.iter_mut().filter(|chunk| !chunk.delivery.flow_control) {
+            chunk.delivery.ack.let_go_of_credit();
+        }
+    }
+
+    /// Puts messages behind those that wait.
+    pub(super) fn push(&mut self, delivery: Delivery, sequence: u64) {
+        self.waiting += delivery.view.len() as u64;
+        self.pending.push_back(Chunk { delivery, next: 0, sequence });
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.sink.is_some()
+    }
+
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.trouble.is_some()
+    }
+
+    /// Whether a line is out in part: then the file must stay open, or nobody knows later which it was.
+    pub(super) fn is_torn(&self) -> bool {
+        self.torn.is_some()
+    }
+
+    /// When there is something to do about what waits.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        if self.is_idle() {
+            return None;
+        }
+        Some(self.waits_until().unwrap_or(self.used))
+    }
+
+    /// Whether there is something to do about it by now.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        !self.is_idle() && self.waits_until().is_none_or(|at| at <= now)
+    }
+
+    fn waits_until(&self) -> Option<Instant> {
+        let trouble = self.trouble.as_ref().map(|trouble| trouble.retry_at);
+        trouble.or(self.blocked.as_ref().map(|blocked| blocked.until))
+    }
+
+    /// Looks at the path before the next line, and tries again now if it is in trouble.
+    pub(super) fn look_again(&mut self, now: Instant) {
+        self.looked = None;
+        if let Some(trouble) = &mut self.trouble {
+            trouble.retry_at = now;
+        }
+    }
+
+    /// Closes the file.
+    pub(super) fn close(&mut self, room: &mut Room) {
+        self.set_sink(None, room);
+    }
+
+    fn set_sink(&mut self, sink: Option<Sink>, room: &mut Room) {
+        room.count_open(self.sink.is_some(), sink.is_some());
+        self.sink = sink;
+    }
+
+    /// Writes all it can; until `deadline`, if there is one.
+    pub(super) fn flush(&mut self, now: Instant, deadline: Option<Instant>, room: &mut Room) -> Flushed {
+        if let Err(error) = self.ready(now, room) {
+            if matches!(error, Errno::MFILE | Errno::NFILE) {
+                return Flushed::NoDescriptor;
+            }
+            self.fail(error, now, room);
+            return Flushed::Done;
+        }
+        self.used = now;
+        let mut unsynced = Vec::new();
+        let mut lines = 0;
+        while !self.is_idle() {
+            let Some(sink) = &self.sink else { break };
+            room.stage.fill(&self.pending, self.torn.as_ref(), &room.line, &mut room.context);
+            let progress = room.stage.write(sink, &self.pending);
+            if progress.torn.is_some() || progress.lines > 0 {
+                self.torn = progress.torn;
+            }
+            room.count_bytes(progress.bytes as u64);
+            if progress.bytes > 0 {
+                self.blocked = None;
+            }
+            // A part that fits on a full disk is no recovery: only all of it is.
+            if matches!(progress.error, None | Some(Errno::AGAIN)) {
+                self.recover(now, room);
+            }
+            self.complete(progress.lines, &mut unsynced);
+            lines += progress.lines as u64;
+            if !room.fsync {
+                room.counters.count_delivered(std::mem::take(&mut lines));
+                unsynced.clear();
+            }
+            match progress.error {
+                None => {}
+                Some(Errno::AGAIN) => {
+                    self.block(now);
+                    break;
+                }
+                Some(error) => {
+                    self.fail(error, now, room);
+                    break;
+                }
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                break;
+            }
+        }
+        if lines > 0 {
+            self.sync(room);
+            room.counters.count_delivered(lines);
+        }
+        Flushed::Done
+    }
+
+    /// Makes sure that what the path names is open.
+    fn ready(&mut self, now: Instant, room: &mut Room) -> Result<(), Errno> {
+        let retries = self.trouble.is_some();
+        if let (Some(sink), false) = (&self.sink, retries) {
+            let fresh = self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < LOOK_EVERY);
+            if fresh || self.standard || !sink.is_regular() {
+                return Ok(());
+            }
+            self.looked = Some(now);
+            if sink.is_at(&self.path) {
+                return Ok(());
+            }
+        }
+        if retries {
+            room.count_retry();
+        }
+        let mut sink =
+            if self.standard { Sink::standard(&self.path) } else { Sink::open(&self.path, &room.opening) }?;
+        // Compared while the old one is open: its number cannot have been given to another file.
+        if let Some(torn) = &mut self.torn {
+            let same = self.sink.as_ref().is_some_and(|old| old.is_regular() && old.is_same(&sink));
+            if !same || torn.size != sink.size() {
+                torn.written = 0;
+            }
+        }
+        if let Some(warning) = sink.warning.take()
+            && !std::mem::replace(&mut self.warned, true)
+        {
+            room.report(Severity::Warning, format!("{}: {warning}", self.shown()));
+        }
+        self.looked = Some(now);
+        self.set_sink(Some(sink), room);
+        Ok(())
+    }
+
+    /// Takes written lines off what waits; batches that are written whole go to `done`.
+    fn complete(&mut self, mut lines: usize, done: &mut Vec<Chunk>) {
+        self.waiting -= lines as u64;
+        while lines > 0 {
+            let Some(front) = self.pending.front_mut() else { return };
+            let left = front.delivery.view.len() - front.next;
+            if lines < left {
+                front.next += lines;
+                return;
+            }
+            lines -= left;
+            done.extend(self.pending.pop_front());
+        }
+    }
+
+    fn block(&mut self, now: Instant) {
+        let wait = self.blocked.as_ref().map_or(BLOCKED_MIN, |blocked| (blocked.wait * 2).min(BLOCKED_MAX));
+        self.blocked = Some(Blocked { until: now + wait, wait });
+    }
+
+    /// Notes a failure, and reports it unless it goes on from before.
+    pub(super) fn fail(&mut self, error: Errno, now: Instant, room: &mut Room) {
+        room.count_error();
+        self.blocked = None;
+        if self.sink.as_ref().is_some_and(|sink| !sink.is_regular()) {
+            // What a pipe or a device took is gone with it.
+            self.close(room);
+            self.torn = None;
+        }
+        let retry_at = now + room.time_reopen;
+        if let Some(trouble) = &mut self.trouble {
+            trouble.retry_at = retry_at;
+            return;
+        }
+        self.trouble = Some(Trouble { since: now, retry_at });
+        let text = format!(
+            "cannot write to {}: {error}; its messages wait, retrying every {} s",
+            self.shown(),
+            room.time_reopen.as_secs_f64()
+        );
+        room.report(Severity::Error, text);
+    }
+
+    /// Notes that writing works.
+    fn recover(&mut self, now: Instant, room: &Room) {
+        if let Some(trouble) = self.trouble.take() {
+            let text = format!(
+                "writing to {} again after {:.1} s; {} messages waited",
+                self.shown(),
+                now.saturating_duration_since(trouble.since).as_secs_f64(),
+                self.waiting
+            );
+            room.report(Severity::Notice, text);
+        }
+    }
+
+    /// Waits for the disk. What was written cannot be taken back, so a failure here is said and no more:
+    /// the system may have forgotten it by the next call.
+    fn sync(&self, room: &Room) {
+        if let Some(Err(error)) = self.sink.as_ref().map(Sink::sync) {
+            room.count_error();
+            room.report(Severity::Error, format!("cannot sync {} to its disk: {error}", self.shown()));
+        }
+    }
+
+    /// Gives up what waits, and says how many messages it was.
+    pub(super) fn abandon(&mut self, room: &mut Room) -> u64 {
+        let lost = std::mem::take(&mut self.waiting);
+        for chunk in self.pending.drain(..) {
+            let rows = rest(chunk.delivery.view.rows(), chunk.next);
+            chunk.delivery.ack.drop_rows(&rows, DropReason::Stopped);
+        }
+        self.close(room);
+        if lost > 0 {
+            room.counters.count_dropped(lost);
+            room.report(Severity::Error, format!("{lost} messages for {} were not written", self.shown()));
+        }
+        lost
+    }
+
+    fn shown(&self) -> String {
+        format!("`{}`", String::from_utf8_lossy(&self.path).escape_debug())
+    }
+}
+
+/// The rows from the one at `index` on.
+fn rest(rows: &Rows, index: usize) -> Rows {
+    match rows {
+        Rows::Range(range) => Rows::Range(range.start + index as u32..range.end),
+        Rows::List(list) => Rows::List(list[index..].into()),
+    }
+}

@@ -1,0 +1,28 @@
+//! The engine: from a checked configuration to threads, and what they do.
+//!
+//! ```text
+//!  sources ─► lanes ─► workers (route, batch by batch) ─► queues ─► destinations, a thread each
+//! ```
+//!
+//! * [`graph`]: which destinations a source's messages go to;
+//! * [`pipeline`]: lanes, workers and destinations of one configuration: built, started, drained;
+//! * [`worker`]: what a worker does with a batch; [`queue`]: where flow control is applied;
+//!   [`output`]: a destination's thread;
+//! * [`settings`]: options of the configuration, with their defaults, for those who run by them;
+//! * [`log`]: what the engine itself has to say; [`stats`]: what it counted.
+//!
+//! The engine knows nothing of Python: whoever hosts the sources (`python/`) gets a lane for each and
+//! stops them before the pipeline is drained.
+#![forbid(unsafe_code)]
+
+pub mod graph;
+pub mod log;
+pub mod output;
+pub mod pipeline;
+pub mod queue;
+pub mod settings;
+pub mod stats;
+pub mod worker;
+
+pub use log::{Log, LogLevel};
+pub use pipeline::{Input, Pipeline};

@@ -1,0 +1,55 @@
+//! A destination's thread: takes what its queue has, writes, waits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::queue::Shared;
+use crate::destination::FileDestination;
+use crate::flow::{Delivery, Inbox};
+
+/// What the thread is asked by others; whoever sets one wakes it.
+#[derive(Debug, Default)]
+pub struct Orders {
+    /// Open the files anew.
+    pub reopen: AtomicBool,
+    /// Write what is there, however long it takes, then end.
+    pub retire: AtomicBool,
+    /// Write what is there as far as time allows, then end.
+    pub stop: AtomicBool,
+    /// How many milliseconds the end may take.
+    pub stop_within_ms: AtomicU64,
+}
+
+/// Runs `driver` on what comes into `inbox` until it is ordered to stop; returns how many messages it
+/// could not write by then.
+pub fn run(
+    mut driver: FileDestination,
+    mut inbox: Inbox<Delivery>,
+    shared: &Arc<Shared>,
+    orders: &Orders,
+) -> u64 {
+    loop {
+        let stopping = orders.stop.load(Ordering::Acquire);
+        while let Some(delivery) = inbox.try_recv() {
+            driver.push(delivery);
+        }
+        if stopping {
+            let within = Duration::from_millis(orders.stop_within_ms.load(Ordering::Relaxed));
+            return driver.stop(Instant::now() + within);
+        }
+        if orders.reopen.swap(false, Ordering::AcqRel) {
+            driver.reopen();
+        }
+        driver.flush(Instant::now());
+        if orders.retire.load(Ordering::Acquire) && inbox.is_empty() && driver.is_idle() {
+            return driver.stop(Instant::now());
+        }
+        let suspended = driver.is_suspended();
+        shared.suspended.store(suspended, Ordering::Relaxed);
+        if suspended {
+            driver.let_go_of_credit();
+        }
+        inbox.wait(driver.next_deadline());
+    }
+}

@@ -1,0 +1,248 @@
+//! From the options of a configuration, with their defaults, to what runs by them.
+
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::tz::TimeZone;
+
+use crate::config::{
+    self, Config, DestinationDriver, Diagnostic, IdentifiedDestination, IdentifiedSource, LogSourceOptions,
+    Ownership, ParseFlag, PythonSourceOptions, SourceDriver, Spanned, TemplateOptions, TemplateText,
+    WriterOptions,
+};
+use crate::destination::file::{Access, Opening, group_id, user_id};
+use crate::destination::{FileSettings, LineFormat};
+use crate::source::{HostNames, NameOptions, Outside, SourcePolicy, ThisSystem};
+use crate::syslog::names::DEFAULT_PRI;
+use crate::syslog::{Flags, Format, ParseOptions};
+use crate::template::{Identity, OnError, Options, Template, TsFormat, Zone};
+
+/// The window of a source whose configuration does not choose one, in messages: see `docs/decisions.md`.
+pub const DEFAULT_WINDOW: u32 = 100_000;
+/// The window of an `internal()` source that does not choose one.
+const INTERNAL_WINDOW: u32 = 10_000;
+/// The byte half of the credit of an `internal()` source.
+const INTERNAL_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Who formats: this machine and this process.
+static IDENTITY: LazyLock<Arc<Identity>> = LazyLock::new(|| {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let host = ThisSystem::new().node_name();
+    let host_id = std::fs::read_to_string("/etc/machine-id")
+        .ok()
+        .and_then(|id| u32::from_str_radix(id.get(..8)?, 16).ok())
+        .unwrap_or_default();
+    Arc::new(Identity { host, host_id, run_id: now.as_secs() as u32, started_micros: now.as_micros() as i64 })
+});
+
+/// Messages and bytes that a source may have in flight.
+pub fn credit(driver: &IdentifiedSource) -> (u32, u64) {
+    match &driver.driver {
+        SourceDriver::Python(options) => {
+            let window = options.source.log_iw_size.map_or(DEFAULT_WINDOW, |size| size as u32);
+            (window, options.max_inflight_bytes)
+        }
+        SourceDriver::Internal(options) => {
+            let window = options.source.log_iw_size.or(options.log_fifo_size);
+            (window.map_or(INTERNAL_WINDOW, |size| size as u32), INTERNAL_BYTES)
+        }
+    }
+}
+
+fn source_options(driver: &IdentifiedSource) -> &LogSourceOptions {
+    match &driver.driver {
+        SourceDriver::Python(options) => &options.source,
+        SourceDriver::Internal(options) => &options.source,
+    }
+}
+
+/// How a source names hosts. May ask the system's resolver for the local one.
+pub fn names(config: &Config, driver: &IdentifiedSource) -> HostNames {
+    HostNames::new(NameOptions::new(&config.options, source_options(driver)), Arc::new(ThisSystem::new()))
+}
+
+/// What the source layer does to the messages of a source on the host called `local`.
+pub fn policy(config: &Config, statement: &str, driver: &IdentifiedSource, local: &Arc<str>) -> SourcePolicy {
+    SourcePolicy::new(statement, local, &config.options, source_options(driver))
+}
+
+/// The local clock's offset from UTC at this moment, in seconds east.
+pub fn local_offset() -> i32 {
+    jiff::Zoned::now().offset().seconds()
+}
+
+/// The priority that replaces a message's own, when `default-facility()` or `default-severity()` is set.
+pub fn forced_pri(options: &PythonSourceOptions) -> Option<u16> {
+    if options.default_facility.is_none() && options.default_severity.is_none() {
+        return None;
+    }
+    let facility = options.default_facility.map_or(DEFAULT_PRI / 8, u16::from);
+    let severity = options.default_severity.map_or(DEFAULT_PRI % 8, u16::from);
+    Some(facility * 8 + severity)
+}
+
+/// How a Python source's messages are parsed.
+///
+/// # Errors
+/// A format or a time zone that is not known, at its place.
+pub fn parse_options(config: &Config, options: &PythonSourceOptions) -> Result<ParseOptions, Diagnostic> {
+    let mut flags = Flags::DEFAULT;
+    for (flag, bit) in FLAGS {
+        flags = flags.with(*bit, options.flags.is_set(*flag));
+    }
+    let format = match &options.format {
+        None => Format::Syslog,
+        Some(word) => Format::from_word(&word.value).ok_or_else(|| {
+            let help = "this version knows `syslog` and `raw`".to_owned();
+            config.error(word.span, format!("unknown format `{}`", word.value), Some(help))
+        })?,
+    };
+    let zone = options.time_zone.as_ref().or(config.options.recv_time_zone.as_ref());
+    let time_zone = zone.map(|zone| receiving_zone(config, zone)).transpose()?;
+    Ok(ParseOptions {
+        flags,
+        format,
+        default_pri: forced_pri(options).unwrap_or(DEFAULT_PRI),
+        time_zone,
+        sdata_prefix: options.sdata_prefix.as_ref().map(|prefix| prefix.value.clone()),
+        bad_hostname: None,
+    })
+}
+
+const FLAGS: &[(ParseFlag, Flags)] = &[
+    (ParseFlag::Parse, Flags::PARSE),
+    (ParseFlag::CheckHostname, Flags::CHECK_HOSTNAME),
+    (ParseFlag::SyslogProtocol, Flags::SYSLOG_PROTOCOL),
+    (ParseFlag::AssumeUtf8, Flags::ASSUME_UTF8),
+    (ParseFlag::ValidateUtf8, Flags::VALIDATE_UTF8),
+    (ParseFlag::SanitizeUtf8, Flags::SANITIZE_UTF8),
+    (ParseFlag::MultiLine, Flags::MULTI_LINE),
+    (ParseFlag::StoreLegacyMsghdr, Flags::STORE_LEGACY_MSGHDR),
+    (ParseFlag::StoreRawMessage, Flags::STORE_RAW_MESSAGE),
+    (ParseFlag::ExpectHostname, Flags::EXPECT_HOSTNAME),
+    (ParseFlag::GuessTimezone, Flags::GUESS_TIMEZONE),
+    (ParseFlag::Header, Flags::HEADER),
+    (ParseFlag::Rfc3164Fallback, Flags::RFC3164_FALLBACK),
+    (ParseFlag::CheckProgram, Flags::CHECK_PROGRAM),
+    (ParseFlag::PiggybackErrors, Flags::PIGGYBACK_ERRORS),
+];
+
+fn unknown_zone(config: &Config, zone: &Spanned<String>) -> Diagnostic {
+    let help = "expected a name like Europe/Budapest, or an offset like +01:00".to_owned();
+    config.error(zone.span, format!("unknown time zone `{}`", zone.value), Some(help))
+}
+
+fn receiving_zone(config: &Config, zone: &Spanned<String>) -> Result<crate::syslog::Zone, Diagnostic> {
+    let unknown = || unknown_zone(config, zone);
+    let parsed = match Zone::parse(&zone.value).ok_or_else(unknown)? {
+        Zone::Fixed(seconds) => {
+            let offset = jiff::tz::Offset::from_seconds(seconds).map_err(|_| unknown())?;
+            TimeZone::fixed(offset)
+        }
+        Zone::Rules(zone) => zone,
+    };
+    Ok(parsed.into())
+}
+
+/// Messages that may wait for a destination without the credit of their source.
+pub fn fifo_size(config: &Config, to: &IdentifiedDestination) -> u64 {
+    writer(to).driver.log_fifo_size.unwrap_or(config.options.log_fifo_size) as u64
+}
+
+fn writer(to: &IdentifiedDestination) -> &WriterOptions {
+    match &to.driver {
+        DestinationDriver::File(options) => &options.writer,
+        DestinationDriver::Stdout(options) => &options.writer,
+    }
+}
+
+/// What a destination is to do.
+///
+/// # Errors
+/// Users, groups and time zones that nobody knows, at their places.
+pub fn destination(config: &Config, to: &IdentifiedDestination) -> Result<FileSettings, Diagnostic> {
+    let global = &config.options;
+    let writer = writer(to);
+    let mut settings = match &to.driver {
+        DestinationDriver::Stdout(_) => FileSettings::stdout(),
+        DestinationDriver::File(options) => {
+            let mut settings = FileSettings::new(options.path.template.clone());
+            settings.opening = Opening {
+                create_dirs: options.create_dirs.unwrap_or(global.create_dirs),
+                file: access(config, &options.permissions.file(&global.file))?,
+                dir: access(config, &options.permissions.dir(&global.dir))?,
+            };
+            settings.fsync = options.fsync;
+            settings.time_reap = options.time_reap.unwrap_or(global.time_reap);
+            settings
+        }
+    };
+    settings.time_reopen = writer.time_reopen.unwrap_or(global.time_reopen).max(Duration::from_millis(1));
+    settings.no_multi_line = writer.flags.no_multi_line;
+    let template = writer.template.as_ref();
+    settings.line = if writer.flags.syslog_protocol {
+        LineFormat::SyslogProtocol(template.map(compiled))
+    } else {
+        let fallback = if matches!(to.driver, DestinationDriver::File(_)) {
+            global.file_template.as_ref()
+        } else {
+            None
+        };
+        LineFormat::Template(template.or(fallback).map_or_else(Template::file_line, compiled))
+    };
+    let escape = template.and_then(|template| template.escape);
+    settings.options = template_options(config, &writer.template_options, escape)?;
+    settings.identity = Arc::clone(&IDENTITY);
+    Ok(settings)
+}
+
+fn compiled(text: &TemplateText) -> Template {
+    text.template.clone()
+}
+
+fn access(config: &Config, owner: &Ownership) -> Result<Access, Diagnostic> {
+    let number = |name: &Option<Spanned<String>>, find: fn(&str) -> Result<u32, String>| {
+        let found =
+            name.as_ref().map(|name| find(&name.value).map_err(|text| config.error(name.span, text, None)));
+        found.transpose()
+    };
+    Ok(Access {
+        owner: number(&owner.owner, user_id)?,
+        group: number(&owner.group, group_id)?,
+        perm: owner.perm,
+    })
+}
+
+fn template_options(
+    config: &Config,
+    own: &TemplateOptions,
+    escape: Option<bool>,
+) -> Result<Options, Diagnostic> {
+    let global = &config.options;
+    let zone = |own: &Option<Spanned<String>>, global: &Option<Spanned<String>>| {
+        let named = own.as_ref().or(global.as_ref());
+        named.map(|zone| Zone::parse(&zone.value).ok_or_else(|| unknown_zone(config, zone))).transpose()
+    };
+    let (on_error, on_error_silently) = match own.on_error.unwrap_or(global.on_error) {
+        config::OnError::DropMessage => (OnError::DropMessage, false),
+        config::OnError::SilentlyDropMessage => (OnError::DropMessage, true),
+        config::OnError::DropProperty => (OnError::DropProperty, false),
+        config::OnError::SilentlyDropProperty => (OnError::DropProperty, true),
+        config::OnError::FallbackToString => (OnError::FallbackToString, false),
+        config::OnError::SilentlyFallbackToString => (OnError::FallbackToString, true),
+    };
+    Ok(Options {
+        ts_format: match own.ts_format.unwrap_or(global.ts_format) {
+            config::TsFormat::Rfc3164 => TsFormat::Rfc3164,
+            config::TsFormat::Rfc3339 => TsFormat::Iso,
+            config::TsFormat::Full => TsFormat::Full,
+            config::TsFormat::Unix => TsFormat::Unix,
+        },
+        frac_digits: own.frac_digits.unwrap_or(global.frac_digits),
+        send_time_zone: zone(&own.send_time_zone, &global.send_time_zone)?,
+        local_time_zone: zone(&own.local_time_zone, &global.local_time_zone)?,
+        on_error,
+        on_error_silently,
+        template_escape: own.template_escape.or(escape).unwrap_or(global.template_escape),
+    })
+}

@@ -1,0 +1,155 @@
+//! What the engine counted: a snapshot that adds up, as text and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::flow::DropReason;
+use crate::flow::counters::SourceTotals;
+
+/// One source at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct SourceStats {
+    /// `<statement>#<index>`
+    pub id: String,
+    /// What is counted of it.
+    pub totals: SourceTotals,
+    /// Its window, in messages.
+    pub window: u32,
+    /// Messages of it that are free.
+    pub free: i64,
+    /// How often a post found no credit.
+    pub suspensions: u64,
+    /// Whether a post waits for credit at this moment.
+    pub is_waiting: bool,
+}
+
+/// One destination at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct DestinationStats {
+    /// `<statement>#<index>`
+    pub id: String,
+    /// Messages that came in, the dropped ones included.
+    pub posted: u64,
+    /// Messages written.
+    pub delivered: u64,
+    /// Messages dropped before they were written.
+    pub dropped: u64,
+    /// Messages that wait.
+    pub in_flight: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// How often writing failed.
+    pub errors: u64,
+    /// Whether it cannot write at present.
+    pub suspended: bool,
+}
+
+/// All of them.
+#[derive(Debug, Clone, Default)]
+pub struct Stats {
+    /// The sources, in the order of the configuration.
+    pub sources: Vec<SourceStats>,
+    /// The destinations, in the order of the configuration.
+    pub destinations: Vec<DestinationStats>,
+}
+
+impl SourceStats {
+    /// One line: `posted=… delivered=… dropped=… in_flight=…`, and the reasons of drops that happened.
+    pub fn line(&self) -> String {
+        let totals = &self.totals;
+        let mut line = format!(
+            "posted={} delivered={} dropped={} in_flight={}",
+            totals.posted,
+            totals.delivered,
+            totals.dropped_total(),
+            totals.in_flight
+        );
+        for reason in DropReason::ALL.iter().filter(|reason| totals.dropped[**reason as usize] > 0) {
+            let _ = write!(line, " dropped_{}={}", reason.name(), totals.dropped[*reason as usize]);
+        }
+        if totals.refused > 0 {
+            let _ = write!(line, " refused={}", totals.refused);
+        }
+        line
+    }
+}
+
+impl DestinationStats {
+    /// One line: `posted=… delivered=… dropped=… in_flight=…`.
+    pub fn line(&self) -> String {
+        format!(
+            "posted={} delivered={} dropped={} in_flight={}",
+            self.posted, self.delivered, self.dropped, self.in_flight
+        )
+    }
+}
+
+impl Stats {
+    /// Adds what `other` counted, of the same drivers to the same entries.
+    pub fn add(&mut self, other: &Self) {
+        for source in &other.sources {
+            match self.sources.iter_mut().find(|known| known.id == source.id) {
+                Some(known) => known.totals.add(&source.totals),
+                None => self.sources.push(source.clone()),
+            }
+        }
+        for to in &other.destinations {
+            match self.destinations.iter_mut().find(|known| known.id == to.id) {
+                Some(known) => {
+                    known.posted += to.posted;
+                    known.delivered += to.delivered;
+                    known.dropped += to.dropped;
+                    known.in_flight += to.in_flight;
+                    known.bytes += to.bytes;
+                    known.errors += to.errors;
+                }
+                None => self.destinations.push(to.clone()),
+            }
+        }
+    }
+
+    /// All sources together.
+    pub fn posted(&self) -> u64 {
+        self.sources.iter().map(|source| source.totals.posted).sum()
+    }
+
+    /// All sources together.
+    pub fn in_flight(&self) -> u64 {
+        self.sources.iter().map(|source| source.totals.in_flight).sum()
+    }
+
+    /// All sources together.
+    pub fn delivered(&self) -> u64 {
+        self.sources.iter().map(|source| source.totals.delivered).sum()
+    }
+
+    /// All sources together.
+    pub fn dropped(&self) -> u64 {
+        self.sources.iter().map(|source| source.totals.dropped_total()).sum()
+    }
+
+    /// The snapshot as a JSON document, with the names of the fields above.
+    pub fn to_json(&self) -> Value {
+        let source = |source: &SourceStats| {
+            let totals = &source.totals;
+            let dropped = DropReason::ALL.map(|reason| (reason.name(), totals.dropped[reason as usize]));
+            json!({
+                "id": source.id, "posted": totals.posted, "bytes": totals.bytes, "delivered": totals.delivered,
+                "dropped": BTreeMap::from(dropped), "in_flight": totals.in_flight, "refused": totals.refused,
+                "window": source.window, "free": source.free, "suspensions": source.suspensions,
+            })
+        };
+        let destination = |to: &DestinationStats| {
+            json!({
+                "id": to.id, "posted": to.posted, "delivered": to.delivered, "dropped": to.dropped,
+                "in_flight": to.in_flight, "bytes": to.bytes, "errors": to.errors, "suspended": to.suspended,
+            })
+        };
+        json!({
+            "sources": self.sources.iter().map(source).collect::<Vec<_>>(),
+            "destinations": self.destinations.iter().map(destination).collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,157 @@
+//! The `python { }` blocks of a configuration, and the classes in them.
+//!
+//! All blocks run in one module, `_syslogng_main`, which is made anew for each configuration. A block is
+//! compiled under the name of its file, with its own lines, so that a traceback shows what the user sees.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyModule, PyString, PyType};
+
+use super::exception;
+use super::source::LogSource;
+use crate::config::{Config, Diagnostic, PythonBlock, PythonSourceOptions, Spanned};
+use crate::engine::Log;
+
+/// The module of the configuration's own code.
+pub struct Blocks {
+    module: Py<PyModule>,
+}
+
+impl Blocks {
+    /// Runs the blocks of `config`, in order.
+    ///
+    /// # Errors
+    /// The block that does not compile or raises, with its traceback.
+    pub fn run(py: Python<'_>, config: &Config) -> Result<Self, Diagnostic> {
+        let made = || -> PyResult<Bound<'_, PyModule>> {
+            let module = PyModule::new(py, "_syslogng_main")?;
+            module.setattr("__builtins__", py.import("builtins")?)?;
+            py.import("sys")?.getattr("modules")?.set_item("_syslogng_main", &module)?;
+            Ok(module)
+        };
+        let module = made().map_err(|error| Diagnostic::without_place(exception::traceback(py, &error)))?;
+        for block in &config.python_blocks {
+            run_block(py, &module, block).map_err(|error| {
+                let text = exception::traceback(py, &error);
+                config.error(block.span, "this python block failed", None).with_note(text)
+            })?;
+        }
+        Ok(Self { module: module.unbind() })
+    }
+
+    /// Makes the module importable as `_syslogng_main`.
+    pub fn install(&self, py: Python<'_>) {
+        let modules = py.import("sys").and_then(|sys| sys.getattr("modules"));
+        // Without `sys.modules` nothing can be imported at all, and nothing is missed.
+        let _ = modules.and_then(|modules| modules.set_item("_syslogng_main", &self.module));
+    }
+
+    /// The class that `options` name: a name of the blocks, or one with dots, which is imported.
+    ///
+    /// # Errors
+    /// No such class, not a `LogSource`, no `run`: at the place of `class()`.
+    pub fn class<'py>(
+        &self,
+        py: Python<'py>,
+        config: &Config,
+        options: &PythonSourceOptions,
+        log: &Log,
+    ) -> Result<Bound<'py, PyType>, Diagnostic> {
+        for loader in &options.loaders {
+            if let Err(error) = py.import(loader.value.as_str()) {
+                let text = exception::traceback(py, &error);
+                log.error(&format!("loaders(): cannot import {}\n{text}", loader.value));
+            }
+        }
+        let name = &options.class;
+        let found = self.find(py, config, name)?;
+        let wrong = |message: String, help: Option<String>| config.error(name.span, message, help);
+        let Ok(class) = found.cast_into::<PyType>() else {
+            return Err(wrong(format!("`{}` is not a class", name.value), None));
+        };
+        if !class.is_subclass_of::<LogSource>().unwrap_or(false) {
+            let help = "derive it from syslogng.LogSource (another class may have taken that name)";
+            return Err(wrong(format!("class `{}` is not a LogSource", name.value), Some(help.to_owned())));
+        }
+        let base = py.get_type::<LogSource>();
+        let own = |method: &str| match (class.getattr(method), base.getattr(method)) {
+            (Ok(own), Ok(base)) => !own.is(&base),
+            _ => false,
+        };
+        if !own("run") {
+            let message = format!("class `{}` has no method run()", name.value);
+            return Err(wrong(message, Some("define run(self), which posts the messages".to_owned())));
+        }
+        let is_async = || -> PyResult<bool> {
+            let inspect = py.import("inspect")?;
+            inspect.call_method1("iscoroutinefunction", (class.getattr("run")?,))?.extract()
+        };
+        if is_async().unwrap_or(false) {
+            let message = format!(
+                "run() of class `{}` is a coroutine function, which comes in a later version",
+                name.value
+            );
+            let help = "define run(self) and call asyncio.run() in it";
+            return Err(wrong(message, Some(help.to_owned())));
+        }
+        Ok(class)
+    }
+
+    fn find<'py>(
+        &self,
+        py: Python<'py>,
+        config: &Config,
+        name: &Spanned<String>,
+    ) -> Result<Bound<'py, PyAny>, Diagnostic> {
+        let failed = |message: String, error: Option<&PyErr>| {
+            let diagnostic = config.error(name.span, message, None);
+            match error {
+                Some(error) => diagnostic.with_note(exception::traceback(py, error)),
+                None => diagnostic,
+            }
+        };
+        let Some((module, class)) = name.value.rsplit_once('.') else {
+            return self.module.bind(py).getattr(name.value.as_str()).map_err(|_| {
+                let names = self.classes(py);
+                let help = if names.is_empty() {
+                    "no python block of this configuration defines a source".to_owned()
+                } else {
+                    format!("the python blocks define {}", names.join(", "))
+                };
+                config.error(name.span, format!("no class `{}` in the python blocks", name.value), Some(help))
+            });
+        };
+        let module = py.import(PyString::new(py, module)).map_err(|error| {
+            failed(format!("cannot import `{module}`, where class `{class}` should be"), Some(&error))
+        })?;
+        module.getattr(class).map_err(|_| {
+            failed(
+                format!(
+                    "module `{}` has no class `{class}`",
+                    module.name().map_or_else(|_| String::new(), |name| name.to_string())
+                ),
+                None,
+            )
+        })
+    }
+
+    /// The names of the sources that the blocks define.
+    fn classes(&self, py: Python<'_>) -> Vec<String> {
+        let is_source = |value: &Bound<'_, PyAny>| {
+            let base = py.get_type::<LogSource>();
+            value
+                .cast::<PyType>()
+                .is_ok_and(|class| !class.is(&base) && class.is_subclass_of::<LogSource>().unwrap_or(false))
+        };
+        let names = self.module.bind(py).dict();
+        names.iter().filter(|(_, value)| is_source(value)).map(|(name, _)| format!("`{name}`")).collect()
+    }
+}
+
+fn run_block(py: Python<'_>, module: &Bound<'_, PyModule>, block: &PythonBlock) -> PyResult<()> {
+    let code = "\n".repeat(block.line.saturating_sub(1) as usize) + &block.code;
+    let builtins = py.import("builtins")?;
+    let file = block.file.to_string_lossy();
+    let compiled = builtins.call_method1("compile", (code, file.as_ref(), "exec"))?;
+    builtins.call_method1("exec", (compiled, module.dict()))?;
+    Ok(())
+}

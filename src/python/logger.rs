@@ -1,0 +1,89 @@
+//! `Logger`: what a source has to say, as messages of the engine's log.
+
+use std::sync::{PoisonError, RwLock};
+
+use pyo3::prelude::*;
+
+use crate::engine::{Log, LogLevel};
+
+/// The log of the engine that runs in this process, if one does.
+static LOG: RwLock<Option<Log>> = RwLock::new(None);
+
+/// Makes `log` the one that [`Logger`] writes to.
+pub(super) fn set_log(log: Option<Log>) {
+    *LOG.write().unwrap_or_else(PoisonError::into_inner) = log;
+}
+
+fn log() -> Option<Log> {
+    LOG.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// The engine's log: each message is a line on stderr and a message of `internal()`.
+///
+/// Outside an engine the messages go to the root logger of `logging`. A message may be any object; its
+/// `str()` is logged.
+#[pyclass(module = "syslogng", subclass, frozen)]
+pub struct Logger;
+
+impl Logger {
+    fn write(message: &Bound<'_, PyAny>, level: LogLevel) -> PyResult<()> {
+        let Some(log) = log() else { return Self::write_offline(message, level) };
+        if !log.shows(level) {
+            return Ok(());
+        }
+        let text = message.str()?.to_string_lossy().into_owned();
+        message.py().detach(|| log.log(level, &text));
+        Ok(())
+    }
+
+    fn write_offline(message: &Bound<'_, PyAny>, level: LogLevel) -> PyResult<()> {
+        let number = match level {
+            LogLevel::Error => 40,
+            LogLevel::Warning => 30,
+            LogLevel::Notice | LogLevel::Info => 20,
+            LogLevel::Debug => 10,
+            LogLevel::Trace => 5,
+        };
+        let root = message.py().import("logging")?.call_method0("getLogger")?;
+        root.call_method1("log", (number, "%s", message.str()?))?;
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl Logger {
+    #[new]
+    fn new() -> Self {
+        Self
+    }
+
+    /// Logs that something failed.
+    #[pyo3(signature = (message, /))]
+    fn error(&self, message: &Bound<'_, PyAny>) -> PyResult<()> {
+        Self::write(message, LogLevel::Error)
+    }
+
+    /// Logs that something is not as it should be.
+    #[pyo3(signature = (message, /))]
+    fn warning(&self, message: &Bound<'_, PyAny>) -> PyResult<()> {
+        Self::write(message, LogLevel::Warning)
+    }
+
+    /// Logs what one may want to know.
+    #[pyo3(signature = (message, /))]
+    fn info(&self, message: &Bound<'_, PyAny>) -> PyResult<()> {
+        Self::write(message, LogLevel::Info)
+    }
+
+    /// Logs what helps to find a fault; shown with `-d`.
+    #[pyo3(signature = (message, /))]
+    fn debug(&self, message: &Bound<'_, PyAny>) -> PyResult<()> {
+        Self::write(message, LogLevel::Debug)
+    }
+
+    /// Logs every step; shown with `-t`.
+    #[pyo3(signature = (message, /))]
+    fn trace(&self, message: &Bound<'_, PyAny>) -> PyResult<()> {
+        Self::write(message, LogLevel::Trace)
+    }
+}

@@ -1,0 +1,195 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::{Spanned, parse_str};
+use crate::message::ReleaseNow;
+
+/// The policy of `source s_in { python(class(A) OPTIONS); };` on the host `node`.
+fn policy(options: &str) -> SourcePolicy {
+    policy_with("", options)
+}
+
+fn policy_with(global: &str, options: &str) -> SourcePolicy {
+    use crate::config::{Environment, SourceDriver};
+    let text = format!("options {{ {global} }}; source s_in {{ python(class(A) {options}); }};");
+    let config = parse_str("test.conf", &text, &Environment::default()).unwrap();
+    let SourceDriver::Python(python) = &config.sources["s_in"].drivers[0].driver else { panic!() };
+    SourcePolicy::new("s_in", &Arc::from("node"), &config.options, &python.source)
+}
+
+fn origin(policy: &SourcePolicy) -> Origin {
+    policy.origin(3600, Arc::new(ReleaseNow))
+}
+
+/// HOST and `HOST_FROM` of a message, put together as a reader does.
+fn seen(policy: &SourcePolicy, own: Option<&str>, sender: Option<&str>) -> (String, String) {
+    let own = own.map(str::as_bytes);
+    let hosts = policy.hosts(own, sender);
+    let kept = own.filter(|_| !policy.overwrites(FieldName::Host));
+    let origin = origin(policy);
+    let host = hosts.host.as_deref().or(kept).unwrap_or(origin.host.as_bytes());
+    let host_from = hosts.host_from.unwrap_or(origin.host_from.as_bytes());
+    (String::from_utf8(host.to_vec()).unwrap(), String::from_utf8(host_from.to_vec()).unwrap())
+}
+
+#[test]
+fn hosts_by_option() {
+    let own = Some("own");
+    let peer = Some("peer");
+    #[rustfmt::skip]
+    let table = [
+        // options                                   own       sender  HOST         HOST_FROM
+        ("",                                         None,     None,   "node",      "node"),
+        ("",                                         None,     peer,   "peer",      "peer"),
+        ("",                                         own,      None,   "node",      "node"),
+        ("",                                         own,      peer,   "peer",      "peer"),
+        ("",                                         Some(""), peer,   "peer",      "peer"),
+        ("keep-hostname(yes)",                       None,     None,   "node",      "node"),
+        ("keep-hostname(yes)",                       None,     peer,   "peer",      "peer"),
+        ("keep-hostname(yes)",                       own,      None,   "own",       "node"),
+        ("keep-hostname(yes)",                       own,      peer,   "own",       "peer"),
+        ("keep-hostname(yes)",                       Some(""), None,   "node",      "node"),
+        ("keep-hostname(yes)",                       Some(""), peer,   "peer",      "peer"),
+        ("chain-hostnames(yes)",                     None,     None,   "s_in@node", "node"),
+        ("chain-hostnames(yes)",                     None,     peer,   "s_in@peer", "peer"),
+        ("chain-hostnames(yes)",                     own,      None,   "own/node",  "node"),
+        ("chain-hostnames(yes)",                     own,      peer,   "own/peer",  "peer"),
+        ("chain-hostnames(yes)",                     Some(""), None,   "s_in@node", "node"),
+        ("chain-hostnames(yes) keep-hostname(yes)",  None,     None,   "s_in@node", "node"),
+        ("chain-hostnames(yes) keep-hostname(yes)",  own,      peer,   "own",       "peer"),
+        ("chain-hostnames(yes) keep-hostname(yes)",  Some(""), None,   "s_in@node", "node"),
+        ("host-override(fix)",                       None,     None,   "fix",       "node"),
+        ("host-override(fix)",                       own,      peer,   "fix",       "peer"),
+        ("host-override(fix) keep-hostname(yes)",    own,      peer,   "fix",       "peer"),
+        ("host-override(fix) keep-hostname(yes)",    Some(""), None,   "fix",       "node"),
+        ("host-override(fix) chain-hostnames(yes)",  own,      peer,   "fix",       "peer"),
+    ];
+    for (options, own, sender, host, host_from) in table {
+        let seen = seen(&policy(options), own, sender);
+        assert_eq!(seen, (host.to_owned(), host_from.to_owned()), "{options}: {own:?} from {sender:?}");
+    }
+}
+
+/// Most messages have no sender, or come from one host: their rows must stay free of hosts.
+#[test]
+fn a_row_carries_only_what_its_origin_does_not_say() {
+    let nothing = Hosts { host: None, host_from: None };
+    for options in ["", "keep-hostname(yes)", "host-override(x)", "chain-hostnames(yes)"] {
+        assert_eq!(policy(options).hosts(None, None), nothing, "{options}");
+        assert_eq!(policy(options).hosts(None, Some("node")), nothing, "the sender is this host; {options}");
+    }
+    let plain = policy("");
+    assert!(
+        matches!(plain.hosts(Some(b"own"), Some("peer")).host, Some(Cow::Borrowed(_))),
+        "nothing is copied"
+    );
+    let keeping = policy("keep-hostname(yes)");
+    assert_eq!(keeping.hosts(Some(b"\xff"), None), nothing, "kept as it is");
+    let chaining = policy("chain-hostnames(yes)");
+    assert_eq!(chaining.hosts(Some(b"\xff"), None).host.as_deref(), Some(&b"\xff/node"[..]));
+}
+
+#[test]
+fn what_a_message_brings_in_vain() {
+    let fields = [
+        FieldName::Host,
+        FieldName::HostFrom,
+        FieldName::Program,
+        FieldName::Pid,
+        FieldName::LegacyMsgHdr,
+        FieldName::MsgId,
+        FieldName::Text,
+    ];
+    let lost = |options: &str| fields.map(|field| policy(options).overwrites(field));
+    assert_eq!(lost(""), [true, true, false, false, false, false, false]);
+    assert_eq!(lost("keep-hostname(yes)"), [false, true, false, false, false, false, false]);
+    assert_eq!(lost("keep-hostname(yes) host-override(x)"), [true, true, false, false, false, false, false]);
+    assert_eq!(
+        lost("keep-hostname(yes) program-override(x)"),
+        [false, true, true, false, true, false, false]
+    );
+    assert_eq!(
+        lost("keep-hostname(yes) use-syslogng-pid(yes)"),
+        [false, true, false, true, true, false, false]
+    );
+}
+
+#[test]
+fn the_origin_has_the_overrides() {
+    let plain = origin(&policy(""));
+    assert_eq!((&*plain.source, plain.program.as_deref(), plain.pid.as_deref()), ("s_in", None, None));
+    assert_eq!(plain.recvd_offset, 3600);
+    assert!(plain.transport.is_none());
+
+    let all = origin(&policy("program-override(prog) use-syslogng-pid(yes) host-override(fix)"));
+    assert_eq!((all.program.as_deref(), &*all.host, &*all.host_from), (Some("prog"), "fix", "node"));
+    assert_eq!(all.pid.as_deref().unwrap(), std::process::id().to_string());
+}
+
+#[test]
+fn tags_are_those_written_and_the_source() {
+    let tags =
+        |options: &str| origin(&policy(options)).tags.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(tags(""), [".source.s_in"]);
+    assert_eq!(tags("tags(\"b\" \"a\") tags(\"b\")"), ["b", "a", ".source.s_in"]);
+    assert_eq!(tags("tags(\".source.s_in\")"), [".source.s_in"], "once");
+}
+
+#[test]
+fn a_time_stamp_is_kept_or_not() {
+    let own = Stamp { unix_micros: 1, offset_seconds: 2 };
+    let recvd = Stamp { unix_micros: 3, offset_seconds: 4 };
+    assert!(policy("").keeps_timestamp());
+    assert_eq!(policy("").stamp(own, recvd), own);
+    assert_eq!(policy("keep-timestamp(no)").stamp(own, recvd), recvd);
+}
+
+#[test]
+fn a_source_says_otherwise_than_the_global_options() {
+    let global = "keep-hostname(yes); chain-hostnames(yes); keep-timestamp(no);";
+    let as_global = policy_with(global, "");
+    assert_eq!(seen(&as_global, Some("own"), None).0, "own");
+    assert_eq!(seen(&as_global, None, None).0, "s_in@node");
+    assert!(!as_global.keeps_timestamp());
+    let otherwise = policy_with(global, "keep-hostname(no) chain-hostnames(no) keep-timestamp(yes)");
+    assert_eq!(seen(&otherwise, Some("own"), None).0, "node");
+    assert!(otherwise.keeps_timestamp());
+}
+
+proptest! {
+    /// Whatever the options and the message, a reader sees what the rules say, written down one after the other.
+    #[test]
+    fn the_rules_in_order(
+        keep: bool,
+        chain: bool,
+        fixed in prop::option::of("[a-z]{0,2}"),
+        own in prop::option::of("[a-z]{0,2}"),
+        sender in prop::option::of(prop_oneof![Just("node".to_owned()), "[a-z]{1,2}"]),
+    ) {
+        let span = parse_str("t", "source s { python(class(A)); };", &crate::config::Environment::default())
+            .unwrap()
+            .sources["s"]
+            .span;
+        let options = LogSourceOptions {
+            keep_hostname: Some(keep),
+            chain_hostnames: Some(chain),
+            host_override: fixed.clone().map(|host| Spanned::new(host, span)),
+            ..LogSourceOptions::default()
+        };
+        let policy = SourcePolicy::new("s_in", &Arc::from("node"), &GlobalOptions::default(), &options);
+
+        let from = sender.clone().unwrap_or_else(|| "node".to_owned());
+        let mut host = own.clone().unwrap_or_default();
+        if !keep || host.is_empty() {
+            host = match (chain, host.is_empty()) {
+                (true, true) => format!("s_in@{from}"),
+                (true, false) => format!("{host}/{from}"),
+                (false, _) => from.clone(),
+            };
+        }
+        if let Some(fixed) = fixed {
+            host = fixed;
+        }
+        prop_assert_eq!(seen(&policy, own.as_deref(), sender.as_deref()), (host, from));
+    }
+}

@@ -1,0 +1,161 @@
+//! What a template knows beside the message: [`Options`], [`Identity`], [`Context`].
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
+
+use super::time::{Clock, Part, Seconds, Style, TsFormat, Zone, ZoneClock};
+use crate::message::Stamp;
+
+/// What happens to a value whose type does not fit: the option `on-error()`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnError {
+    /// The message is dropped.
+    #[default]
+    DropMessage,
+    /// The value is left out.
+    DropProperty,
+    /// The value is taken as text.
+    FallbackToString,
+}
+
+/// The options that templates share.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// How STAMP writes times: `ts-format()`.
+    pub ts_format: TsFormat,
+    /// Digits of fractions of a second, 0 to 6: `frac-digits()`.
+    pub frac_digits: u8,
+    /// The zone of times that are sent, or the message's own: `time-zone()`, `send-time-zone()`.
+    pub send_time_zone: Option<Zone>,
+    /// The zone of times in names of files, or the message's own: `local-time-zone()`.
+    pub local_time_zone: Option<Zone>,
+    /// What happens to a value whose type does not fit, and whether that is said.
+    pub on_error: OnError,
+    /// Whether `on-error()` keeps quiet: its `silently-` forms.
+    pub on_error_silently: bool,
+    /// Whether quotes, backslashes and control characters of values are escaped: `template-escape()`.
+    pub template_escape: bool,
+}
+
+/// Which of the two zones of [`Options`] a template uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeZoneUse {
+    /// `send-time-zone()`: what is sent.
+    Send,
+    /// `local-time-zone()`: names of files.
+    Local,
+}
+
+/// Who formats: the same for the life of the process.
+#[derive(Debug, Clone, Default)]
+pub struct Identity {
+    /// LOGHOST: the name of this machine.
+    pub host: String,
+    /// HOSTID: a number of this machine.
+    pub host_id: u32,
+    /// RUNID: a number that is larger after each start.
+    pub run_id: u32,
+    /// When the process started, in microseconds since the epoch; SYSUPTIME counts from here.
+    pub started_micros: i64,
+}
+
+/// What a template knows beside the message, with the times it wrote last.
+///
+/// One thread uses it; each thread that formats has its own.
+#[derive(Clone)]
+pub struct Context {
+    /// The current time, for `C_` and `P_`. Set once a batch, not once a message.
+    pub now: Stamp,
+    /// SEQNUM; 0 is none.
+    pub sequence: u64,
+    /// RCPTID; 0 is none.
+    pub rcpt_id: u64,
+    identity: Arc<Identity>,
+    style: Style,
+    escape: bool,
+    on_error: OnError,
+    times: RefCell<Times>,
+}
+
+#[derive(Clone)]
+struct Times {
+    zone: Option<ZoneClock>,
+    seconds: Seconds,
+}
+
+impl Context {
+    /// A context that writes times in the zone that `use_of` names.
+    pub fn new(options: &Options, identity: Arc<Identity>, use_of: TimeZoneUse) -> Self {
+        let zone = match use_of {
+            TimeZoneUse::Send => &options.send_time_zone,
+            TimeZoneUse::Local => &options.local_time_zone,
+        };
+        Self {
+            now: Stamp::default(),
+            sequence: 0,
+            rcpt_id: 0,
+            identity,
+            style: Style { format: options.ts_format, frac_digits: options.frac_digits.min(6) },
+            escape: options.template_escape,
+            on_error: options.on_error,
+            times: RefCell::new(Times {
+                zone: zone.clone().map(ZoneClock::new),
+                seconds: Seconds::default(),
+            }),
+        }
+    }
+
+    /// Who formats.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Whether values are escaped.
+    pub fn escapes(&self) -> bool {
+        self.escape
+    }
+
+    /// What happens to a value whose type does not fit.
+    pub fn on_error(&self) -> OnError {
+        self.on_error
+    }
+
+    /// Appends a part of `stamp`, which is a time of `clock`.
+    #[inline]
+    pub(super) fn append_time(&self, clock: Clock, part: Part, stamp: Stamp, out: &mut Vec<u8>) {
+        self.append_styled(clock, part, stamp, self.style, out);
+    }
+
+    /// Appends `stamp` as RFC 5424 wants it, whatever `ts-format()` says.
+    pub(super) fn append_iso(&self, stamp: Stamp, out: &mut Vec<u8>) {
+        self.append_styled(Clock::Stamp, Part::IsoDate, stamp, self.style, out);
+    }
+
+    #[inline]
+    fn append_styled(&self, clock: Clock, part: Part, mut stamp: Stamp, style: Style, out: &mut Vec<u8>) {
+        let mut times = self.times.borrow_mut();
+        let Times { zone, seconds } = &mut *times;
+        if let Some(zone) = zone {
+            stamp.offset_seconds = zone.offset_at(stamp.unix_micros.div_euclid(1_000_000));
+        }
+        seconds.append(clock, part, stamp, style, out);
+    }
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self::new(&Options::default(), Arc::default(), TimeZoneUse::Send)
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("now", &self.now)
+            .field("sequence", &self.sequence)
+            .field("identity", &self.identity)
+            .field("style", &self.style)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,263 @@
+//! Template functions: `$(name argument …)`.
+
+use super::parse::Item;
+use super::{Context, number::push_decimal};
+use crate::message::MessageRef;
+
+/// A template function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Function {
+    Echo,
+    Length,
+    Lowercase,
+    Uppercase,
+    Strip,
+    Substr,
+    IndentMultiLine,
+    Basename,
+    Dirname,
+    Env,
+}
+
+/// The functions there are: name, function, fewest and most arguments, usage.
+const FUNCTIONS: &[(&str, Function, usize, usize, &str)] = &[
+    ("echo", Function::Echo, 0, usize::MAX, "$(echo text …)"),
+    ("length", Function::Length, 0, usize::MAX, "$(length text …)"),
+    ("lowercase", Function::Lowercase, 0, usize::MAX, "$(lowercase text …)"),
+    ("uppercase", Function::Uppercase, 0, usize::MAX, "$(uppercase text …)"),
+    ("strip", Function::Strip, 0, usize::MAX, "$(strip text …)"),
+    ("substr", Function::Substr, 2, 3, "$(substr text start [length])"),
+    ("indent-multi-line", Function::IndentMultiLine, 0, usize::MAX, "$(indent-multi-line text …)"),
+    ("basename", Function::Basename, 1, 1, "$(basename path)"),
+    ("dirname", Function::Dirname, 1, 1, "$(dirname path)"),
+    ("env", Function::Env, 1, usize::MAX, "$(env NAME …)"),
+];
+
+/// Functions that other engines have and this version does not.
+const LATER: &str = "format-json format-flat-json if grep sanitize replace-delimiter format-date \
+    base64-encode url-encode url-decode sha1 sha256 sha512 md5 md4 uuid python template names values tag \
+    tags-head implode explode list-head list-nth list-slice list-tail list-append list-concat list-count \
+    list-search or padding + - * / % round ceil floor sum min max average ipv4-to-int dns-resolve-ip \
+    format-welf format-cef-extension graphite-output context-length context-lookup context-values map \
+    filter iterate getent geoip2 slog hash";
+
+impl Function {
+    /// The function called `name`, or what is wrong with that name and what would help.
+    pub(super) fn find(name: &str) -> Result<Self, (String, String)> {
+        let name = name.replace('_', "-");
+        if let Some((_, function, ..)) = FUNCTIONS.iter().find(|(text, ..)| *text == name) {
+            return Ok(*function);
+        }
+        let all = || FUNCTIONS.iter().map(|(text, ..)| *text);
+        if LATER.split_ascii_whitespace().any(|later| later == name) {
+            let help = format!("this version has {}", all().collect::<Vec<_>>().join(", "));
+            return Err((format!("the template function `{name}` is not supported by this version"), help));
+        }
+        if name.is_empty() {
+            return Err(("there is no function name after `$(`".to_owned(), String::new()));
+        }
+        let nearest = all()
+            .chain(LATER.split_ascii_whitespace())
+            .map(|known| (strsim::damerau_levenshtein(known, &name), known))
+            .filter(|(distance, _)| *distance <= (name.len() / 3).max(1))
+            .min_by_key(|(distance, _)| *distance);
+        let help = nearest.map_or_else(
+            || format!("the functions are {}", all().collect::<Vec<_>>().join(", ")),
+            |(_, known)| format!("did you mean `{known}`?"),
+        );
+        Err((format!("unknown template function `{name}`"), help))
+    }
+
+    fn row(self) -> &'static (&'static str, Function, usize, usize, &'static str) {
+        FUNCTIONS.iter().find(|row| row.1 == self).unwrap_or(&FUNCTIONS[0])
+    }
+
+    /// How it is written.
+    pub(super) fn usage(self) -> &'static str {
+        self.row().4
+    }
+}
+
+/// A call with its arguments, each a template.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    function: Function,
+    arguments: Box<[Box<[Item]>]>,
+}
+
+impl Call {
+    /// Checks what can be checked before there is a message.
+    pub(super) fn new(function: Function, arguments: Vec<Box<[Item]>>) -> Result<Self, String> {
+        let (name, _, fewest, most, _) = function.row();
+        if arguments.len() < *fewest || arguments.len() > *most {
+            return Err(format!("`{name}` takes another number of arguments than {}", arguments.len()));
+        }
+        if function == Function::Substr {
+            for argument in &arguments[1..] {
+                if let [Item::Literal(text)] = &**argument
+                    && number(text).is_none()
+                {
+                    let text = String::from_utf8_lossy(text);
+                    return Err(format!("`{name}` takes whole numbers after the text, not `{text}`"));
+                }
+            }
+        }
+        Ok(Self { function, arguments: arguments.into() })
+    }
+
+    /// Appends the result.
+    pub(super) fn append(&self, message: MessageRef<'_>, context: &Context, out: &mut Vec<u8>) {
+        let value = |index: usize| {
+            let mut text = Vec::new();
+            if let Some(items) = self.arguments.get(index) {
+                super::format_items(items, message, context, false, &mut text);
+            }
+            text
+        };
+        match self.function {
+            Function::Substr => {
+                let text = value(0);
+                let len = if self.arguments.len() > 2 { number(&value(2)) } else { Some(i64::MAX) };
+                if let (Some(start), Some(len)) = (number(&value(1)), len) {
+                    out.extend_from_slice(substr(&text, start, len));
+                }
+            }
+            Function::Basename => out.extend_from_slice(basename(&value(0))),
+            Function::Dirname => out.extend_from_slice(dirname(&value(0))),
+            Function::Lowercase | Function::Uppercase => {
+                let from = out.len();
+                self.joined(out, |index, out| out.extend_from_slice(&value(index)));
+                let text = out.split_off(from);
+                out.extend_from_slice(&changed_case(text, self.function == Function::Uppercase));
+            }
+            Function::IndentMultiLine => {
+                let from = out.len();
+                self.joined(out, |index, out| out.extend_from_slice(&value(index)));
+                for byte in out.split_off(from) {
+                    out.push(byte);
+                    if byte == b'\n' {
+                        out.push(b'\t');
+                    }
+                }
+            }
+            Function::Echo => self.joined(out, |index, out| out.extend_from_slice(&value(index))),
+            Function::Length => self.joined(out, |index, out| push_decimal(out, value(index).len() as u64)),
+            Function::Strip => {
+                self.joined(out, |index, out| out.extend_from_slice(value(index).trim_ascii()));
+            }
+            Function::Env => self.joined(out, |index, out| {
+                use std::os::unix::ffi::{OsStrExt, OsStringExt};
+                let name = value(index);
+                // A name with `=` or NUL in it is no variable's; the call would panic on it.
+                let sound = !name.is_empty() && !name.iter().any(|b| matches!(b, b'=' | 0));
+                if let Some(text) = sound.then(|| std::env::var_os(std::ffi::OsStr::from_bytes(&name))) {
+                    out.extend_from_slice(&text.unwrap_or_default().into_vec());
+                }
+            }),
+        }
+    }
+
+    /// Appends something of every argument, with a space between.
+    fn joined(&self, out: &mut Vec<u8>, mut append: impl FnMut(usize, &mut Vec<u8>)) {
+        for index in 0..self.arguments.len() {
+            if index > 0 {
+                out.push(b' ');
+            }
+            append(index, out);
+        }
+    }
+}
+
+fn number(text: &[u8]) -> Option<i64> {
+    std::str::from_utf8(text).ok()?.trim().parse().ok()
+}
+
+/// Part of `text` in bytes; a negative start counts from the end, a negative length stops before it.
+fn substr(text: &[u8], start: i64, len: i64) -> &[u8] {
+    let size = text.len() as i64;
+    let start = if start < 0 { start.saturating_add(size) } else { start };
+    if start < 0 || start >= size {
+        return b"";
+    }
+    let end = if len < 0 { size.saturating_add(len) } else { start.saturating_add(len).min(size) };
+    if end <= start { b"" } else { &text[start as usize..end as usize] }
+}
+
+/// The last component of a path, as the command of that name gives it.
+fn basename(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|b| *b != b'/').map(|at| at + 1);
+    match end {
+        None if path.is_empty() => b".",
+        None => b"/",
+        Some(end) => {
+            let start = path[..end].iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
+            &path[start..end]
+        }
+    }
+}
+
+/// The path without its last component.
+fn dirname(path: &[u8]) -> &[u8] {
+    let Some(slash) = path.iter().rposition(|b| *b == b'/') else { return b"." };
+    let end = path[..slash].iter().rposition(|b| *b != b'/').map_or(0, |at| at + 1);
+    if end == 0 { b"/" } else { &path[..end] }
+}
+
+/// The whole of Unicode for valid UTF-8, the letters of ASCII in anything else.
+fn changed_case(mut text: Vec<u8>, upper: bool) -> Vec<u8> {
+    match (std::str::from_utf8(&text), upper) {
+        (Ok(valid), true) => valid.to_uppercase().into_bytes(),
+        (Ok(valid), false) => valid.to_lowercase().into_bytes(),
+        (Err(_), _) => {
+            if upper {
+                text.make_ascii_uppercase();
+            } else {
+                text.make_ascii_lowercase();
+            }
+            text
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_text_are_cut_at_its_ends() {
+        for (start, len, expected) in [
+            (0, 5, "hello"),
+            (1, 3, "ell"),
+            (-3, 2, "ll"),
+            (1, -1, "ell"),
+            (9, 1, ""),
+            (-9, 1, ""),
+            (2, i64::MAX, "llo"),
+            (i64::MIN, i64::MIN, ""),
+            (4, -5, ""),
+        ] {
+            assert_eq!(substr(b"hello", start, len), expected.as_bytes(), "{start} {len}");
+        }
+    }
+
+    #[test]
+    fn paths_are_split_as_the_commands_do() {
+        for (path, base, dir) in [
+            ("/a/b", "b", "/a"),
+            ("a", "a", "."),
+            ("/", "/", "/"),
+            ("/a", "a", "/"),
+            ("a//b", "b", "a"),
+            ("", ".", "."),
+        ] {
+            assert_eq!(basename(path.as_bytes()), base.as_bytes(), "{path}");
+            assert_eq!(dirname(path.as_bytes()), dir.as_bytes(), "{path}");
+        }
+    }
+
+    #[test]
+    fn case_is_that_of_unicode_where_the_text_is() {
+        assert_eq!(changed_case("Árvíz".into(), true), "ÁRVÍZ".as_bytes());
+        assert_eq!(changed_case(b"\xffAb".to_vec(), false), b"\xffab");
+    }
+}

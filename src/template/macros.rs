@@ -1,0 +1,196 @@
+//! The names of macros, and what each of them is.
+
+use super::time::{Clock, PARTS, Part};
+use crate::message::FieldName;
+
+/// What a name in a template stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    /// The message's text.
+    Message,
+    /// A name-value pair that the engine knows.
+    Known(FieldName),
+    /// Any other name-value pair.
+    Named(Box<[u8]>),
+    /// A part of a time.
+    Time(Clock, Part),
+    /// What is computed.
+    Macro(Macro),
+    /// Always empty: a match of a filter that was not made, a message of a correlation that is not there.
+    Nothing,
+}
+
+/// Macros that are computed from a message, its origin, or the context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Macro {
+    MsgHdr,
+    Facility,
+    FacilityNum,
+    Severity,
+    SeverityNum,
+    Pri,
+    Tag,
+    BsdTag,
+    Tags,
+    Source,
+    Transport,
+    SourceIp,
+    SourcePort,
+    DestIp,
+    DestPort,
+    IpProto,
+    Proto,
+    ProtoName,
+    RawMsgSize,
+    Sdata,
+    SeqNum,
+    UniqId,
+    RcptId,
+    RunId,
+    HostId,
+    ContextId,
+    SysUpTime,
+    LogHost,
+}
+
+const MACROS: &[(&str, Value)] = &[
+    ("MESSAGE", Value::Message),
+    ("MSG", Value::Message),
+    ("MSGONLY", Value::Message),
+    ("HOST", Value::Known(FieldName::Host)),
+    ("FULLHOST", Value::Known(FieldName::Host)),
+    ("HOST_FROM", Value::Known(FieldName::HostFrom)),
+    ("FULLHOST_FROM", Value::Known(FieldName::HostFrom)),
+    ("PROGRAM", Value::Known(FieldName::Program)),
+    ("PID", Value::Known(FieldName::Pid)),
+    ("MSGID", Value::Known(FieldName::MsgId)),
+    ("RAWMSG", Value::Known(FieldName::RawMsg)),
+    ("MSGFORMAT", Value::Known(FieldName::MsgFormat)),
+    ("LEGACY_MSGHDR", Value::Known(FieldName::LegacyMsgHdr)),
+    ("MSGHDR", Value::Macro(Macro::MsgHdr)),
+    ("FACILITY", Value::Macro(Macro::Facility)),
+    ("FACILITY_NUM", Value::Macro(Macro::FacilityNum)),
+    ("SEVERITY", Value::Macro(Macro::Severity)),
+    ("LEVEL", Value::Macro(Macro::Severity)),
+    ("PRIORITY", Value::Macro(Macro::Severity)),
+    ("SEVERITY_NUM", Value::Macro(Macro::SeverityNum)),
+    ("LEVEL_NUM", Value::Macro(Macro::SeverityNum)),
+    ("PRI", Value::Macro(Macro::Pri)),
+    ("TAG", Value::Macro(Macro::Tag)),
+    ("BSDTAG", Value::Macro(Macro::BsdTag)),
+    ("TAGS", Value::Macro(Macro::Tags)),
+    ("SOURCE", Value::Macro(Macro::Source)),
+    ("TRANSPORT", Value::Macro(Macro::Transport)),
+    ("SOURCEIP", Value::Macro(Macro::SourceIp)),
+    ("SOURCEPORT", Value::Macro(Macro::SourcePort)),
+    ("PEERIP", Value::Macro(Macro::SourceIp)),
+    ("PEERPORT", Value::Macro(Macro::SourcePort)),
+    ("DESTIP", Value::Macro(Macro::DestIp)),
+    ("DESTPORT", Value::Macro(Macro::DestPort)),
+    ("IP_PROTO", Value::Macro(Macro::IpProto)),
+    ("PROTO", Value::Macro(Macro::Proto)),
+    ("PROTO_NAME", Value::Macro(Macro::ProtoName)),
+    ("RAWMSG_SIZE", Value::Macro(Macro::RawMsgSize)),
+    ("SDATA", Value::Macro(Macro::Sdata)),
+    ("SEQNUM", Value::Macro(Macro::SeqNum)),
+    ("UNIQID", Value::Macro(Macro::UniqId)),
+    ("RCPTID", Value::Macro(Macro::RcptId)),
+    ("RUNID", Value::Macro(Macro::RunId)),
+    ("HOSTID", Value::Macro(Macro::HostId)),
+    ("CONTEXT_ID", Value::Macro(Macro::ContextId)),
+    ("SYSUPTIME", Value::Macro(Macro::SysUpTime)),
+    ("LOGHOST", Value::Macro(Macro::LogHost)),
+];
+
+/// The prefixes that choose a time. The time of processing is the time of formatting here.
+const PREFIXES: &[(&str, Clock)] =
+    &[("S_", Clock::Stamp), ("R_", Clock::Received), ("C_", Clock::Current), ("P_", Clock::Current)];
+
+/// What `name` stands for.
+pub(super) fn resolve(name: &str) -> Value {
+    if let Some(value) = find(name) {
+        return value;
+    }
+    if name.parse::<u8>().is_ok() && name.bytes().all(|b| b.is_ascii_digit()) {
+        return Value::Nothing;
+    }
+    match FieldName::known(name) {
+        Some(id) => Value::Known(id),
+        None => Value::Named(name.as_bytes().into()),
+    }
+}
+
+fn find(name: &str) -> Option<Value> {
+    if let Some((_, value)) = MACROS.iter().find(|(text, _)| *text == name) {
+        return Some(value.clone());
+    }
+    let (clock, part) = PREFIXES
+        .iter()
+        .find_map(|(prefix, clock)| Some((*clock, name.strip_prefix(prefix)?)))
+        .unwrap_or((Clock::Stamp, name));
+    let (_, part) = PARTS.iter().find(|(text, _)| *text == part)?;
+    Some(Value::Time(clock, *part))
+}
+
+/// The names of all macros; those of times once without and once with each prefix.
+pub fn macro_names() -> impl Iterator<Item = String> {
+    let plain = MACROS.iter().map(|(name, _)| *name).chain(PARTS.iter().map(|(name, _)| *name));
+    let prefixed =
+        PREFIXES.iter().flat_map(|(prefix, _)| PARTS.iter().map(move |(name, _)| format!("{prefix}{name}")));
+    plain.map(str::to_owned).chain(prefixed)
+}
+
+/// The macro that `name` looks like a misspelling of: upper case, no macro, and at most two edits
+/// away from one (one edit for short names).
+pub(super) fn nearest(name: &str) -> Option<String> {
+    let upper = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    let known = find(name).is_some() || FieldName::known(name).is_some();
+    if known || name.len() < 3 || name.bytes().all(|b| b.is_ascii_digit()) || !name.bytes().all(upper) {
+        return None;
+    }
+    let bound = if name.len() <= 5 { 1 } else { 2 };
+    macro_names()
+        .map(|candidate| (strsim::damerau_levenshtein(name, &candidate), candidate))
+        .filter(|(distance, _)| *distance <= bound)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_and_none_is_written_twice() {
+        let names: Vec<String> = macro_names().collect();
+        for (index, name) in names.iter().enumerate() {
+            assert!(find(name).is_some(), "{name}");
+            assert!(!names[..index].contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn prefixes_choose_a_time() {
+        assert_eq!(resolve("R_HOUR"), Value::Time(Clock::Received, Part::Hour));
+        assert_eq!(resolve("P_TZ"), Value::Time(Clock::Current, Part::TzOffset));
+        assert_eq!(resolve("S_HOST"), Value::Named((*b"S_HOST").into()));
+        assert_eq!(resolve("S_S_HOUR"), Value::Named((*b"S_S_HOUR").into()));
+    }
+
+    #[test]
+    fn matches_are_numbers_up_to_255() {
+        assert_eq!([resolve("0"), resolve("255")], [Value::Nothing, Value::Nothing]);
+        assert_eq!(resolve("256"), Value::Named((*b"256").into()));
+        assert_eq!(resolve("+1"), Value::Named((*b"+1").into()));
+    }
+
+    #[test]
+    fn misspelt_macros_have_a_neighbour_and_ordinary_names_have_none() {
+        assert_eq!(nearest("MESAGE").as_deref(), Some("MESSAGE"));
+        assert_eq!(nearest("R_ISODTAE").as_deref(), Some("R_ISODATE"));
+        assert_eq!(nearest("PROGRAMM").as_deref(), Some("PROGRAM"));
+        for name in ["MESSAGE", "message", "APPLICATION", "X", "12", ".a.b", "HOST", ""] {
+            assert_eq!(nearest(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! Time as text: zones, and the last formatted second of each clock.
+//!
+//! Messages of one batch carry the same second again and again, so each clock (see [`Clock`]) keeps
+//! its last second decomposed and written out. A hit costs a comparison of `(second, offset)` and a
+//! copy of at most 25 bytes. A named zone keeps its offset with the interval between two transitions
+//! in which that offset holds, so jiff is asked twice a year.
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::civil::{Civil, MONTHS};
+use super::number::{push_decimal, push_padded};
+use crate::message::Stamp;
+
+/// Which of a message's times a macro writes: the prefixes `S_`, `R_`, `C_` and `P_`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// When the message says it happened; also without a prefix.
+    Stamp,
+    /// When it was received.
+    Received,
+    /// When it is formatted.
+    Current,
+}
+
+/// What a macro writes of a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Date,
+    FullDate,
+    IsoDate,
+    Stamp,
+    UnixTime,
+    Year,
+    YearDay,
+    Month,
+    MonthWeek,
+    MonthAbbrev,
+    MonthName,
+    Day,
+    Hour,
+    Hour12,
+    Min,
+    Sec,
+    Msec,
+    Usec,
+    AmPm,
+    WeekDay,
+    WeekDayAbbrev,
+    WeekDayName,
+    Week,
+    IsoWeek,
+    TzOffset,
+}
+
+/// The time parts by the name that a template uses for them.
+pub(super) const PARTS: &[(&str, Part)] = &[
+    ("DATE", Part::Date),
+    ("FULLDATE", Part::FullDate),
+    ("ISODATE", Part::IsoDate),
+    ("STAMP", Part::Stamp),
+    ("UNIXTIME", Part::UnixTime),
+    ("YEAR", Part::Year),
+    ("YEAR_DAY", Part::YearDay),
+    ("MONTH", Part::Month),
+    ("MONTH_WEEK", Part::MonthWeek),
+    ("MONTH_ABBREV", Part::MonthAbbrev),
+    ("MONTH_NAME", Part::MonthName),
+    ("DAY", Part::Day),
+    ("HOUR", Part::Hour),
+    ("HOUR12", Part::Hour12),
+    ("MIN", Part::Min),
+    ("SEC", Part::Sec),
+    ("MSEC", Part::Msec),
+    ("USEC", Part::Usec),
+    ("AMPM", Part::AmPm),
+    ("WEEK_DAY", Part::WeekDay),
+    ("WEEKDAY", Part::WeekDayAbbrev),
+    ("WEEK_DAY_ABBREV", Part::WeekDayAbbrev),
+    ("WEEK_DAY_NAME", Part::WeekDayName),
+    ("WEEK", Part::Week),
+    ("ISOWEEK", Part::IsoWeek),
+    ("TZ", Part::TzOffset),
+    ("TZOFFSET", Part::TzOffset),
+];
+
+/// How the STAMP macro and the default line format write a time: the option `ts-format()`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TsFormat {
+    /// `Oct 11 22:14:15` (RFC 3164, section 4.1.2); `rfc3164` or `bsd`.
+    #[default]
+    Rfc3164,
+    /// `2003-10-11T22:14:15+02:00` (RFC 3339); `rfc3339` or `iso`.
+    Iso,
+    /// `2003 Oct 11 22:14:15`.
+    Full,
+    /// Seconds since 1970-01-01T00:00:00Z.
+    Unix,
+}
+
+impl TsFormat {
+    /// The format that a configuration calls `word`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "rfc3164" | "bsd" => Self::Rfc3164,
+            "rfc3339" | "iso" => Self::Iso,
+            "full" => Self::Full,
+            "unix" | "utc" => Self::Unix,
+            _ => return None,
+        })
+    }
+
+    fn part(self) -> Part {
+        match self {
+            Self::Rfc3164 => Part::Date,
+            Self::Iso => Part::IsoDate,
+            Self::Full => Part::FullDate,
+            Self::Unix => Part::UnixTime,
+        }
+    }
+}
+
+/// A time zone: an offset from UTC, or the rules of a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Zone {
+    /// Seconds east of UTC, always.
+    Fixed(i32),
+    /// An entry of the zone database, or a rule as in the variable TZ.
+    Rules(TimeZone),
+}
+
+impl Zone {
+    /// The zone that a configuration calls `text`: `+02:00`, `-0330`, `Europe/Budapest`, `EST5EDT`.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.starts_with(['+', '-']) {
+            return fixed_offset(text).map(Self::Fixed);
+        }
+        if matches!(text, "Z" | "UTC" | "GMT") {
+            return Some(Self::Fixed(0));
+        }
+        TimeZone::get(text).or_else(|_| TimeZone::posix(text)).ok().map(Self::Rules)
+    }
+
+    /// The machine's own zone.
+    pub fn local() -> Self {
+        Self::Rules(TimeZone::system())
+    }
+}
+
+fn fixed_offset(text: &str) -> Option<i32> {
+    let digits: String = text[1..].chars().filter(|c| *c != ':').collect();
+    if digits.len() != 4 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let (hours, minutes) = (digits[..2].parse::<i32>().ok()?, digits[2..].parse::<i32>().ok()?);
+    if hours > 23 || minutes > 59 {
+        return None;
+    }
+    let seconds = hours * 3600 + minutes * 60;
+    Some(if text.starts_with('-') { -seconds } else { seconds })
+}
+
+/// A [`Zone`] with the offset that it had last, and the seconds for which that offset holds.
+#[derive(Debug, Clone)]
+pub struct ZoneClock {
+    zone: Zone,
+    from: i64,
+    until: i64,
+    offset: i32,
+}
+
+impl ZoneClock {
+    /// A clock that knows no interval yet.
+    pub fn new(zone: Zone) -> Self {
+        Self { zone, from: 0, until: 0, offset: 0 }
+    }
+
+    /// Seconds east of UTC that the zone has at `unix_seconds`.
+    #[inline]
+    pub fn offset_at(&mut self, unix_seconds: i64) -> i32 {
+        match &self.zone {
+            Zone::Fixed(offset) => *offset,
+            Zone::Rules(_) if (self.from..self.until).contains(&unix_seconds) => self.offset,
+            Zone::Rules(rules) => {
+                let range = Timestamp::MIN.as_second()..=Timestamp::MAX.as_second() - 1;
+                let clamped = unix_seconds.clamp(*range.start(), *range.end());
+                let (Ok(at), Ok(after)) =
+                    (Timestamp::from_second(clamped), Timestamp::from_second(clamped + 1))
+                else {
+                    return 0;
+                };
+                self.offset = rules.to_offset(at).seconds();
+                let began = rules.preceding(after).next().map(|change| change.timestamp().as_second());
+                let ends = rules.following(at).next().map(|change| change.timestamp().as_second());
+                self.from = began.unwrap_or(i64::MIN);
+                self.until = ends.unwrap_or(i64::MAX);
+                self.offset
+            }
+        }
+    }
+
+    /// The time now, as this zone's clocks show it.
+    pub fn now(&mut self) -> Stamp {
+        let now = Timestamp::now();
+        Stamp { unix_micros: now.as_microsecond(), offset_seconds: self.offset_at(now.as_second()) }
+    }
+}
+
+/// A short text of its own.
+#[derive(Debug, Clone, Copy)]
+struct Short {
+    bytes: [u8; 40],
+    len: u8,
+}
+
+impl Short {
+    const EMPTY: Self = Self { bytes: [0; 40], len: 0 };
+
+    /// Writes at most 40 bytes through `write`; the longest text made here is a date of the largest
+    /// year, 27 bytes.
+    fn write(scratch: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        scratch.clear();
+        write(scratch);
+        let mut text = Self::EMPTY;
+        text.bytes[..scratch.len()].copy_from_slice(scratch);
+        text.len = scratch.len() as u8;
+        text
+    }
+
+    #[inline]
+    fn get(&self) -> &[u8] {
+        &self.bytes[..self.len as usize]
+    }
+}
+
+/// One second on a clock with an offset, decomposed and written out.
+#[derive(Debug, Clone)]
+struct Second {
+    unix: i64,
+    offset: i32,
+    civil: Civil,
+    /// `Oct 11 22:14:15`
+    bsd: Short,
+    /// `2003-10-11T22:14:15`
+    iso: Short,
+    /// `+02:00`
+    zone: Short,
+}
+
+impl Second {
+    fn new(unix: i64, offset: i32, scratch: &mut Vec<u8>) -> Self {
+        let civil = Civil::from_clock(unix.saturating_add(i64::from(offset)));
+        let clock = |out: &mut Vec<u8>| {
+            push_padded(out, u64::from(civil.hour), 2);
+            out.push(b':');
+            push_padded(out, u64::from(civil.minute), 2);
+            out.push(b':');
+            push_padded(out, u64::from(civil.second), 2);
+        };
+        let bsd = Short::write(scratch, |out| {
+            out.extend_from_slice(&MONTHS[civil.month as usize - 1].as_bytes()[..3]);
+            out.push(b' ');
+            out.push(if civil.day < 10 { b' ' } else { b'0' + civil.day / 10 });
+            out.push(b'0' + civil.day % 10);
+            out.push(b' ');
+            clock(out);
+        });
+        let iso = Short::write(scratch, |out| {
+            push_year(out, civil.year);
+            out.push(b'-');
+            push_padded(out, u64::from(civil.month), 2);
+            out.push(b'-');
+            push_padded(out, u64::from(civil.day), 2);
+            out.push(b'T');
+            clock(out);
+        });
+        let zone = Short::write(scratch, |out| {
+            out.push(if offset < 0 { b'-' } else { b'+' });
+            push_padded(out, u64::from(offset.unsigned_abs() / 3600), 2);
+            out.push(b':');
+            push_padded(out, u64::from(offset.unsigned_abs() / 60 % 60), 2);
+        });
+        Self { unix, offset, civil, bsd, iso, zone }
+    }
+}
+
+/// The last second of each clock, and the scratch memory to write the next one.
+#[derive(Debug, Clone)]
+pub(super) struct Seconds {
+    last: [Second; 3],
+    scratch: Vec<u8>,
+}
+
+impl Default for Seconds {
+    fn default() -> Self {
+        let mut scratch = Vec::with_capacity(40);
+        let epoch = Second::new(0, 0, &mut scratch);
+        Self { last: [epoch.clone(), epoch.clone(), epoch], scratch }
+    }
+}
+
+/// How times are written beyond the part asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Style {
+    pub(super) format: TsFormat,
+    /// Digits of the fraction of a second, 0 to 6.
+    pub(super) frac_digits: u8,
+}
+
+impl Seconds {
+    /// Appends `part` of `stamp`, which is a time of `clock`.
+    #[inline]
+    pub(super) fn append(&mut self, clock: Clock, part: Part, stamp: Stamp, style: Style, out: &mut Vec<u8>) {
+        let unix = stamp.unix_micros.div_euclid(1_000_000);
+        let micros = stamp.unix_micros.rem_euclid(1_000_000) as u32;
+        let last = &mut self.last[clock as usize];
+        if last.unix != unix || last.offset != stamp.offset_seconds {
+            *last = Second::new(unix, stamp.offset_seconds, &mut self.scratch);
+        }
+        let part = if part == Part::Stamp { style.format.part() } else { part };
+        match part {
+            Part::Date | Part::Stamp => {
+                out.extend_from_slice(last.bsd.get());
+                push_fraction(out, micros, style.frac_digits);
+            }
+            Part::IsoDate => {
+                out.extend_from_slice(last.iso.get());
+                push_fraction(out, micros, style.frac_digits);
+                out.extend_from_slice(last.zone.get());
+            }
+            Part::FullDate => {
+                push_year(out, last.civil.year);
+                out.push(b' ');
+                out.extend_from_slice(last.bsd.get());
+                push_fraction(out, micros, style.frac_digits);
+            }
+            Part::UnixTime => push_unix(out, stamp.unix_micros, style.frac_digits),
+            Part::Msec => push_padded(out, u64::from(micros / 1000), 3),
+            Part::Usec => push_padded(out, u64::from(micros), 6),
+            Part::TzOffset => out.extend_from_slice(last.zone.get()),
+            part => append_calendar(&last.civil, part, out),
+        }
+    }
+}
+
+fn append_calendar(civil: &Civil, part: Part, out: &mut Vec<u8>) {
+    let month = MONTHS[civil.month as usize - 1].as_bytes();
+    let day = super::civil::DAYS[civil.weekday as usize].as_bytes();
+    let (number, width) = match part {
+        Part::Year => return push_year(out, civil.year),
+        Part::MonthAbbrev => return out.extend_from_slice(&month[..3]),
+        Part::MonthName => return out.extend_from_slice(month),
+        Part::WeekDayAbbrev => return out.extend_from_slice(&day[..3]),
+        Part::WeekDayName => return out.extend_from_slice(day),
+        Part::AmPm => return out.extend_from_slice(if civil.hour < 12 { b"AM" } else { b"PM" }),
+        Part::YearDay => (civil.year_day, 3),
+        Part::Month => (u16::from(civil.month), 2),
+        Part::MonthWeek => (u16::from(civil.month_week()), 1),
+        Part::Day => (u16::from(civil.day), 2),
+        Part::Hour => (u16::from(civil.hour), 2),
+        Part::Hour12 => (u16::from(civil.hour12()), 2),
+        Part::Min => (u16::from(civil.minute), 2),
+        Part::Sec => (u16::from(civil.second), 2),
+        Part::WeekDay => (u16::from(civil.weekday) + 1, 1),
+        Part::Week => (u16::from(civil.week()), 2),
+        Part::IsoWeek => (u16::from(civil.iso_week()), 2),
+        // `Seconds::append` writes the others before it comes here.
+        _ => return,
+    };
+    push_padded(out, u64::from(number), width);
+}
+
+fn push_year(out: &mut Vec<u8>, year: i64) {
+    if year < 0 {
+        out.push(b'-');
+    }
+    push_padded(out, year.unsigned_abs(), 4);
+}
+
+#[inline]
+fn push_fraction(out: &mut Vec<u8>, micros: u32, digits: u8) {
+    if digits == 0 {
+        return;
+    }
+    let digits = digits.min(6);
+    out.push(b'.');
+    push_padded(out, u64::from(micros) / 10_u64.pow(6 - u32::from(digits)), digits as usize);
+}
+
+/// Seconds with a fraction that is cut, not rounded, towards zero.
+fn push_unix(out: &mut Vec<u8>, unix_micros: i64, digits: u8) {
+    if unix_micros < 0 {
+        out.push(b'-');
+    }
+    let magnitude = unix_micros.unsigned_abs();
+    push_decimal(out, magnitude / 1_000_000);
+    push_fraction(out, (magnitude % 1_000_000) as u32, digits);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(part: Part, stamp: Stamp, frac_digits: u8) -> String {
+        let mut out = Vec::new();
+        let style = Style { format: TsFormat::Full, frac_digits };
+        Seconds::default().append(Clock::Stamp, part, stamp, style, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn zones_are_read_in_all_their_spellings() {
+        assert_eq!(Zone::parse("+02:00"), Some(Zone::Fixed(7200)));
+        assert_eq!(Zone::parse("-0330"), Some(Zone::Fixed(-12_600)));
+        assert_eq!(Zone::parse("UTC"), Some(Zone::Fixed(0)));
+        assert!(matches!(Zone::parse("Europe/Budapest"), Some(Zone::Rules(_))));
+        assert!(matches!(Zone::parse("EST5EDT,M3.2.0,M11.1.0"), Some(Zone::Rules(_))));
+        for bad in ["", "+", "+2", "+25:00", "+02:61", "Middle/Earth", "+aa:bb", "+é00"] {
+            assert_eq!(Zone::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_before_the_epoch_and_of_the_far_future_have_a_text() {
+        let stamp = |unix_micros| Stamp { unix_micros, offset_seconds: 0 };
+        assert_eq!(text(Part::UnixTime, stamp(-500_000), 3), "-0.500");
+        assert_eq!(text(Part::IsoDate, stamp(-500_000), 1), "1969-12-31T23:59:59.5+00:00");
+        assert_eq!(text(Part::Stamp, stamp(0), 0), "1970 Jan  1 00:00:00");
+        assert_eq!(text(Part::IsoDate, stamp(i64::MAX), 0), "294247-01-10T04:00:54+00:00");
+        assert_eq!(text(Part::Year, stamp(i64::MIN), 0), "-290308");
+    }
+
+    proptest! {
+        #[test]
+        fn a_zone_has_the_offset_that_jiff_says(seconds in prop::collection::vec(-2_000_000_000_i64..4_000_000_000, 1..20)) {
+            let rules = TimeZone::get("Europe/Budapest").unwrap();
+            let mut clock = ZoneClock::new(Zone::Rules(rules.clone()));
+            for second in seconds {
+                let expected = rules.to_offset(Timestamp::from_second(second).unwrap()).seconds();
+                prop_assert_eq!(clock.offset_at(second), expected);
+            }
+        }
+
+        #[test]
+        fn every_part_is_what_strftime_says(
+            micros in -62_135_596_800_000_000_i64..253_402_200_000_000_000,
+            offset in -14 * 60..14 * 60_i32,
+        ) {
+            let zone = jiff::tz::Offset::from_seconds(offset * 60).unwrap().to_time_zone();
+            let twin = Timestamp::from_microsecond(micros).unwrap().to_zoned(zone);
+            let stamp = Stamp { unix_micros: micros, offset_seconds: offset * 60 };
+            for (part, format) in [
+                (Part::Date, "%b %e %H:%M:%S.%6f"), (Part::FullDate, "%Y %b %e %H:%M:%S.%6f"),
+                (Part::IsoDate, "%Y-%m-%dT%H:%M:%S.%6f%:z"), (Part::Year, "%Y"), (Part::YearDay, "%j"),
+                (Part::Month, "%m"), (Part::MonthAbbrev, "%b"), (Part::MonthName, "%B"), (Part::Day, "%d"),
+                (Part::Hour, "%H"), (Part::Hour12, "%I"), (Part::Min, "%M"), (Part::Sec, "%S"),
+                (Part::Msec, "%3f"), (Part::Usec, "%6f"), (Part::AmPm, "%p"), (Part::WeekDayAbbrev, "%a"),
+                (Part::WeekDayName, "%A"), (Part::Week, "%W"), (Part::IsoWeek, "%V"), (Part::TzOffset, "%:z"),
+            ] {
+                prop_assert_eq!(text(part, stamp, 6), twin.strftime(format).to_string(), "{:?}", part);
+            }
+            let weekday = i32::from(twin.weekday().to_sunday_one_offset());
+            prop_assert_eq!(text(Part::WeekDay, stamp, 6), weekday.to_string());
+        }
+    }
+}

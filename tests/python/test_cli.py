@@ -1,0 +1,172 @@
+"""The command `inrush`: what it prints, what it returns, which signals it obeys."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import inrush
+from harness import EXAMPLES, PATIENCE, StartEngine, environment, read_lines, source_that
+from harness import inrush as command
+
+IDLE = source_that("pass")
+
+
+def test_version(tmp_path: Path) -> None:
+    """Without it: nobody can say which version they run."""
+    done = command("--version", cwd=tmp_path)
+    assert (done.code, done.stdout) == (0, f"inrush {inrush.__version__}\n")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["check", "--help"]], ids=" ".join)
+def test_help(tmp_path: Path, arguments: list[str]) -> None:
+    """Without it: the options are secrets."""
+    done = command(*arguments, cwd=tmp_path)
+    assert done.code == 0
+    assert "Usage" in done.stdout
+    if arguments[0] == "run":
+        for option in ("--persist-file", "--control", "--pidfile", "--stats-file", "-f", "-v", "-d", "-t"):
+            assert option in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["run", "--nonsense"], ["check"]], ids=" ".join)
+def test_wrong_usage(tmp_path: Path, arguments: list[str]) -> None:
+    """Without it: a typing error in a service file looks like success."""
+    done = command(*arguments, cwd=tmp_path)
+    assert done.code == 2
+    assert "Usage" in done.stderr
+
+
+def test_installed_script() -> None:
+    """Without it: `python -m inrush` works and the command of the README does not."""
+    script = Path(sys.executable).parent / "inrush"
+    done = subprocess.run(
+        [script, "--version"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env=environment(),
+        check=False,
+    )
+    assert done.stdout.startswith("inrush ")
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.conf")), ids=lambda path: path.stem)
+def test_check_accepts_every_example(tmp_path: Path, path: Path) -> None:
+    """Without it: an example is published that does not load."""
+    done = command("check", "-f", path, cwd=tmp_path)
+    assert done.code == 0, done.stderr
+
+
+def test_check_starts_nothing(tmp_path: Path) -> None:
+    """Without it: checking a file opens ports and files, or runs a source."""
+    (tmp_path / "test.conf").write_text(
+        source_that("print('run')", "def init(self, options):\n    print('init')")
+    )
+    done = command("check", "-f", "test.conf", cwd=tmp_path)
+    assert (done.code, done.stdout.count("init"), done.stdout.count("run")) == (0, 0, 0), done
+    assert [path.name for path in tmp_path.iterdir()] == ["test.conf"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
+def test_signals_stop(engine: StartEngine, number: int) -> None:
+    """Without it: a service manager has to kill the engine."""
+    running = engine(IDLE)
+    running.wait_print("done")
+    running.stop(number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=["term", "int", "hup"])
+def test_signals_work_whatever_user_code_does_to_them(engine: StartEngine, number: int) -> None:
+    """Without it: one library that sets a handler on import makes the engine unstoppable."""
+    head = "import signal\nfor number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP): signal.signal(number, signal.SIG_IGN)"
+    running = engine(IDLE.replace("import threading", f"{head}\nimport threading", 1))
+    running.wait_print("done")
+    running.send_signal(number)
+    if number == signal.SIGHUP:
+        running.wait_print(r"done[\s\S]*done")
+        running.stop()
+    else:
+        assert running.wait_exit() == 0
+        running.totals().check()
+
+
+def test_second_signal_while_stopping(engine: StartEngine) -> None:
+    """Without it: an impatient second Ctrl-C loses what the first was about to write."""
+    running = engine(source_that("for n in range(20000):\n    self.post_message(LogMessage(str(n)))"))
+    running.wait_print("done")
+    running.send_signal(signal.SIGINT)
+    running.send_signal(signal.SIGINT)
+    assert running.wait_exit() == 0
+    assert len(read_lines(running.directory / "out.log")) == 20000
+
+
+def test_pidfile(engine: StartEngine) -> None:
+    """Without it: scripts signal another process, or find a file of an engine that is gone."""
+    running = engine(IDLE, "--pidfile", "test.pid")
+    path = running.directory / "test.pid"
+    assert int(path.read_text()) == running.process.pid
+    running.stop()
+    assert not path.exists()
+
+
+def test_stats_file(engine: StartEngine) -> None:
+    """Without it: only people can read what was delivered."""
+    running = engine(source_that("self.post_messages(['a', 'b', 'c'])"), "--stats-file", "stats.json")
+    running.wait_print("done")
+    running.stop()
+    text = (running.directory / "stats.json").read_text()
+    json.loads(text)
+    assert re.search(r'"posted":\s*3\b', text)
+    assert re.search(r'"delivered":\s*3\b', text)
+
+
+def test_relative_names_are_in_the_working_directory(engine: StartEngine) -> None:
+    """Without it: `out.log` lands beside the configuration, or in /."""
+    running = engine(source_that("self.post_message('x')"))
+    running.wait_lines("out.log", 1)
+
+
+def test_files_are_created_with_closed_permissions(engine: StartEngine) -> None:
+    """Without it: every user of the machine can read the logs."""
+    running = engine(source_that("self.post_message('x')"))
+    running.wait_lines("out.log", 1)
+    assert (running.directory / "out.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_reopens_after_rotation(engine: StartEngine) -> None:
+    """Without it: after logrotate everything goes on into the old file."""
+    conf = source_that(
+        "n = 0\nwhile not self.exiting.is_set():\n    self.post_message(str(n))\n    n += 1\n    self.sleep(0.005)"
+    )
+    running = engine(conf)
+    path = running.directory / "out.log"
+    running.wait_lines("out.log", 1)
+    path.rename(running.directory / "out.log.1")
+    running.send_signal(signal.SIGHUP)
+    running.wait_until(path.exists, "a new out.log")
+    running.wait_lines("out.log", 1)
+
+
+def test_quiet_on_a_pipe(engine: StartEngine) -> None:
+    """Without it: the live line fills the journal with control characters."""
+    running = engine(IDLE)
+    running.wait_print("done")
+    running.stop()
+    assert "\r" not in running.stderr.text
+    assert "\x1b" not in running.stderr.text
+
+
+def test_stdout_destination(engine: StartEngine) -> None:
+    """Without it: `stdout()` and `/dev/stdout` write somewhere else."""
+    for number, destination in enumerate(["stdout(template(", 'file("/dev/stdout" template(']):
+        conf = source_that("self.post_message('to stdout')").replace('file("out.log" template(', destination)
+        running = engine(conf, name=f"{number}.conf")
+        running.wait_print("to stdout")
+        running.stop()

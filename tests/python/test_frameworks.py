@@ -1,0 +1,210 @@
+"""The framework examples, each with the real library over real sockets."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import threading
+from pathlib import Path
+
+import pytest
+
+from harness import PATIENCE, Engine, StartEngine, connected, example, read_lines
+
+LINE_SERVERS = ["twisted", "asyncio"]
+
+
+def held_back(name: str) -> str:
+    """An example with a window of ten messages and a destination whose directory is missing, until someone makes it."""
+    text = example(f"{name}_source", port=0)
+    text, count = re.subn(r'file\("(\w+)\.log"', r'file("gone/\1.log"', text)
+    assert count == 1
+    text, count = re.subn(r'"`port`"\)', r'"`port`") log-iw-size(10)', text)
+    assert count == 1
+    return text.replace("@version: current\n", "@version: current\noptions { time-reopen(1); };\n")
+
+
+def post(address: tuple[str, int], body: bytes) -> tuple[int, str | None, bytes]:
+    """The status, Retry-After and body of the answer to a POST."""
+    connection = http.client.HTTPConnection(*address, timeout=PATIENCE)
+    try:
+        connection.request("POST", "/", body)
+        answer = connection.getresponse()
+        return answer.status, answer.headers["Retry-After"], answer.read()
+    finally:
+        connection.close()
+
+
+def test_flask_posts_a_message_a_line(engine: StartEngine) -> None:
+    """Without it: messages posted by the web server's own threads could be refused or lost."""
+    running = engine(example("flask_source", port=0))
+    address = running.wait_listening()
+    requests, each = 20, 50
+    answers: list[tuple[int, str | None, bytes]] = []
+
+    def client(number: int) -> None:
+        answers.append(post(address, b"".join(b"%d %d\n" % (number, line) for line in range(each))))
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(requests)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert answers == [(200, None, b"50 taken\n")] * requests
+    lines = running.wait_lines("flask.log", requests * each)
+    assert sorted(lines) == sorted(
+        b"%d %d" % (number, line) for number in range(requests) for line in range(each)
+    )
+    totals = running.stop()
+    assert totals.posted == totals.delivered == requests * each
+
+
+def test_flask_answers_503_while_the_destination_is_behind(engine: StartEngine) -> None:
+    """Without it: clients are told that their messages are safe, or wait for ever, while nothing can be written."""
+    running = engine(held_back("flask"))
+    address = running.wait_listening()
+    sent = 0
+    while (answer := post(address, b"message %d\n" % sent))[0] == 200:
+        sent += 1
+        assert sent <= 10, "more than the window was taken"
+    assert answer[:2] == (503, "1")
+
+    (running.directory / "gone").mkdir()
+    lines = running.wait_lines("gone/flask.log", sent)
+    assert lines == [b"message %d" % number for number in range(sent)]
+    running.wait_until(lambda: post(address, b"after\n")[0] == 200, "an answer of 200")
+    running.wait_lines("gone/flask.log", sent + 1)
+    totals = running.stop()
+    assert totals.posted == totals.delivered == sent + 1
+
+
+@pytest.mark.parametrize("name", LINE_SERVERS)
+def test_line_server(engine: StartEngine, name: str) -> None:
+    """Without it: the reactor or the loop could fail to start, serve or stop on a thread that is not the main one."""
+    running = engine(example(f"{name}_source", port=0))
+    address = running.wait_listening()
+    clients, each = 10, 200
+
+    def send(client: int) -> None:
+        with connected(address) as connection:
+            for number in range(each):
+                connection.sendall(b"%d %d\n" % (client, number))
+
+    threads = [threading.Thread(target=send, args=(client,)) for client in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    got = [tuple(map(int, line.split())) for line in running.wait_lines(f"{name}.log", clients * each)]
+    for client in range(clients):
+        assert [number for who, number in got if who == client] == list(range(each))
+    totals = running.stop()
+    assert totals.posted == totals.delivered == clients * each
+
+
+@pytest.mark.parametrize("name", LINE_SERVERS)
+def test_line_server_waits_for_its_destination(engine: StartEngine, name: str) -> None:
+    """Without it: more is read than can be written (memory grows), or what was read meanwhile is lost."""
+    running = engine(held_back(name))
+    count = 5000
+    with connected(running.wait_listening()) as first, connected(running.wait_listening()) as second:
+        numbered = b"".join(b"first %d\n" % number for number in range(count))
+        sender = threading.Thread(target=first.sendall, args=(numbered,), daemon=True)
+        sender.start()
+        second.sendall(b"".join(b"second %d\n" % number for number in range(100)))
+        running.wait_log("gone")  # the engine says what it cannot open
+        (running.directory / "gone").mkdir()
+        lines = running.wait_lines(f"gone/{name}.log", count + 100)
+        sender.join(PATIENCE)
+    assert [line for line in lines if line.startswith(b"first")] == [
+        b"first %d" % number for number in range(count)
+    ]
+    assert [line for line in lines if line.startswith(b"second")] == [
+        b"second %d" % number for number in range(100)
+    ]
+    totals = running.stop()
+    assert totals.posted == totals.delivered == count + 100
+
+
+@pytest.mark.parametrize("name", LINE_SERVERS)
+def test_line_server_survives_bad_clients(engine: StartEngine, name: str) -> None:
+    """Without it: a line without end, or a reset, ends the server for everybody."""
+    running = engine(example(f"{name}_source", port=0))
+    address = running.wait_listening()
+    with connected(address) as endless, connected(address) as other:
+        try:
+            for _ in range(100):
+                endless.sendall(b"x" * 65536)
+            assert endless.recv(1) == b""
+        except OSError:
+            pass
+        other.sendall(b"still here\n")
+        assert running.wait_lines(f"{name}.log", 1) == [b"still here"]
+
+
+@pytest.mark.parametrize("name", [*LINE_SERVERS, "flask"])
+def test_stops_with_clients_connected(engine: StartEngine, name: str) -> None:
+    """Without it: one idle connection could keep the engine from stopping."""
+    running = engine(example(f"{name}_source", port=0))
+    with connected(running.wait_listening()) as idle:
+        idle.sendall(b"no end")
+        running.stop()
+
+
+class TestKafka:
+    """A consumer group on a real broker."""
+
+    def configure(self, broker: str, topic: str) -> str:
+        """The example, for one topic of its own."""
+        return example("kafka_source", bootstrap_servers=broker, topic=topic, group=f"group-{topic}")
+
+    def create(self, broker: str, topic: str, partitions: int) -> None:
+        """Creates the topic."""
+        from kafka.admin import KafkaAdminClient, NewTopic
+
+        admin = KafkaAdminClient(bootstrap_servers=broker)
+        try:
+            admin.create_topics([NewTopic(topic, partitions, 1)])
+        finally:
+            admin.close()
+
+    def produce(self, broker: str, topic: str, messages: list[bytes | None]) -> None:
+        """Sends messages and waits until the broker has them."""
+        from kafka import KafkaProducer
+
+        producer = KafkaProducer(bootstrap_servers=broker)
+        try:
+            for message in messages:
+                producer.send(topic, message, key=b"k")
+            producer.flush(PATIENCE)
+        finally:
+            producer.close()
+
+    def wait_last(self, running: Engine, last: bytes) -> list[bytes]:
+        """Waits until a message has arrived."""
+        path = running.directory / "kafka.log"
+        running.wait_until(lambda: last in read_lines(path), f"{last!r} in kafka.log")
+        return read_lines(path)
+
+    def test_group_reads_everything_once_over_a_restart(
+        self, engine: StartEngine, kafka: str, tmp_path: Path
+    ) -> None:
+        """Without it: a restart could read the topic again from the start, or skip what came meanwhile."""
+        self.create(kafka, "restart", 2)
+        self.produce(kafka, "restart", [b"before %d" % number for number in range(500)])
+        first = engine(self.configure(kafka, "restart"))
+        assert len(first.wait_lines("kafka.log", 500)) == 500
+        totals = first.stop()
+        assert totals.posted == totals.delivered == 500
+
+        self.produce(kafka, "restart", [b"between", None, b"last"])
+        second = engine(self.configure(kafka, "restart"))
+        lines = self.wait_last(second, b"last")
+        assert lines == [b"before %d" % number for number in range(500)] + [b"between", b"last"]
+        assert second.stop().posted == 2
+
+    def test_no_broker_yet(self, engine: StartEngine, kafka: str) -> None:
+        """Without it: an engine that starts before its broker needs somebody to start it again."""
+        running = engine(self.configure("127.0.0.1:1", "nobody"))
+        running.wait_log("NoBrokersAvailable")
+        running.stop()
