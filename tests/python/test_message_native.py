@@ -741,7 +741,7 @@ class TestOtherMethods:
         message = LogMessage()
         assert message.set_source_ipaddress("10.0.0.1", 5)
         assert message.set_source_ipaddress("10.0.0.2")
-        assert (message["SOURCEIP"], message["SOURCEPORT"]) == (b"10.0.0.2", b"")
+        assert (message["SOURCEIP"], message["SOURCEPORT"]) == (b"10.0.0.2", 0)
         with pytest.raises(OverflowError, match="port: 65536"):
             message.set_source_ipaddress("10.0.0.1", 65536)
         assert not message.set_source_ipaddress(b"\xff")
