@@ -10,7 +10,7 @@
 //!
 //! The rooms inside: `payload` and `draft` (what a message is before it is posted, and how it is), `fields`, [`names`] and
 //! `macros` (what keys mean), `call`, `content` (comparing, showing, viewing), `pickle`. The name-value methods are in
-//! [`pairs`](super::pairs).
+//! [`pairs`].
 //!
 //! A message is hashable, by its identity, although it compares by its content: existing sources keep messages in sets
 //! and as keys, where it is the object that they mean. Two messages that are equal are still two keys.

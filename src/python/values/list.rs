@@ -7,7 +7,7 @@
 //!                            no text at all: no elements
 //! ```
 //!
-//! An element is any bytes. [`decode`] is the inverse of [`encode`], and reads text of other makers as well: single
+//! An element is any bytes. [`decode`] gives back what [`push`] was given, and reads text of other makers as well: single
 //! quotes, spaces before an element, an end without a closing quote.
 
 /// Appends `element` to a list that has elements already when `first` is false.
