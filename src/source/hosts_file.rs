@@ -145,7 +145,7 @@ mod tests {
              fe80::1%lo0 zoned\n\
              192.0.2.5 last#comment",
         );
-        assert_eq!(table.bad_lines, []);
+        assert!(table.bad_lines.is_empty());
         assert_eq!(table.names.len(), 5);
         for (ip, expected) in [
             ("127.0.0.1", "localhost"),
