@@ -68,7 +68,6 @@ fn context(options: &Options) -> Context {
     let mut context = Context::new(options, Arc::new(identity), TimeZoneUse::Send);
     context.now = Stamp { unix_micros: RECEIVED, offset_seconds: -12_600 };
     context.sequence = 12;
-    context.rcpt_id = 0x1f;
     context
 }
 
