@@ -281,7 +281,7 @@ fn bad_clients_are_told_and_hold_up_nobody() {
     assert_eq!(rig.exchange(b"", true), "", "who asks nothing and goes is not answered");
     let long = vec![b'x'; MAX_REQUEST + 1];
     assert!(rig.error(&long, false).contains("longer than 4096 bytes"));
-    assert!(rig.error(&[b'x'; 10_000_000], false).contains("longer than 4096 bytes"));
+    assert!(rig.error(&vec![b'x'; 10_000_000], false).contains("longer than 4096 bytes"));
     let mut longest = vec![b' '; MAX_REQUEST - 5];
     longest.extend_from_slice(b"stats\n");
     assert!(rig.exchange(&longest, false).contains("\"posted\":0"));

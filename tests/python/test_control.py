@@ -146,7 +146,7 @@ def test_answers_while_init_hangs(engine: StartEngine) -> None:
 
 def test_answers_while_the_main_thread_hangs_in_a_stop(engine: StartEngine) -> None:
     """Without it: nobody can see what a stop waits for."""
-    hanging = f"self.exiting.set()\n        print('asked', flush=True)\n        {UNTIL_GO}"
+    hanging = f"print('asked', flush=True)\n        {UNTIL_GO}\n        self.exiting.set()"
     conf = source_that("self.post_message('x')").replace("self.exiting.set()", hanging)
     running = start(engine, conf)
     running.wait_print("done")
