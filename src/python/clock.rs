@@ -11,14 +11,14 @@ use crate::message::Stamp;
 
 /// The system's zone, with the offset that holds now and the moment up to which it holds.
 struct Zone {
-    zone: Option<TimeZone>,
+    system: Option<TimeZone>,
     offset_seconds: i32,
     from_micros: i64,
     until_micros: i64,
 }
 
 static ZONE: GilCell<Zone> =
-    GilCell::new(Zone { zone: None, offset_seconds: 0, from_micros: 0, until_micros: 0 });
+    GilCell::new(Zone { system: None, offset_seconds: 0, from_micros: 0, until_micros: 0 });
 
 /// Microseconds since the epoch.
 #[inline]
@@ -48,7 +48,7 @@ pub fn now(py: Python<'_>) -> Stamp {
 impl Zone {
     #[cold]
     fn look_up(&mut self, micros: i64) {
-        let zone = self.zone.get_or_insert_with(TimeZone::system);
+        let zone = self.system.get_or_insert_with(TimeZone::system);
         let at = Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH);
         self.offset_seconds = zone.to_offset(at).seconds();
         let micros_of = |timestamp: Timestamp| timestamp.as_microsecond();
