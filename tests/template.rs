@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows tests, not the functions that they share")]
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use inrush::message::batch::Text;
 use inrush::message::{Batch, FieldName, Need, Origin, Pool, Stamp, ValueType, Writer};
@@ -37,6 +38,7 @@ fn origin() -> Origin {
     Origin {
         transport: Some("rfc5424+tls".into()),
         tags: Arc::from([Arc::from("t1"), Arc::from(".source.s_net")]),
+        ids: Some(Arc::new(AtomicU64::new(31))),
         ..Origin::named("s_net")
     }
 }
@@ -68,7 +70,6 @@ fn context(options: &Options) -> Context {
     let mut context = Context::new(options, Arc::new(identity), TimeZoneUse::Send);
     context.now = Stamp { unix_micros: RECEIVED, offset_seconds: -12_600 };
     context.sequence = 12;
-    context.rcpt_id = 0x1f;
     context
 }
 

@@ -21,6 +21,7 @@ use super::stats::{DestinationStats, SourceStats, Stats};
 use super::worker::{self, Routes};
 use crate::config::{Config, Diagnostic, IdentifiedSource, SourceDriver};
 use crate::destination::{Counters, FileDestination, Report, Severity};
+use crate::flow::inbox::NAP;
 use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
 use crate::message::{Origin, Pool, Release};
 use crate::source::{HostNames, SourcePolicy};
@@ -74,8 +75,9 @@ type OutputEnd = (usize, u64);
 
 /// Which threads have ended, and who says so.
 struct Ended {
-    worker: (Notify<()>, Receiver<()>),
-    workers: usize,
+    worker: (Notify<Inbox<Parcel>>, Receiver<Inbox<Parcel>>),
+    /// The inboxes of the workers that have ended.
+    workers: Vec<Inbox<Parcel>>,
     output: (Notify<OutputEnd>, Receiver<OutputEnd>),
     /// For each destination that has ended, the messages that it could not write.
     outputs: Vec<Option<u64>>,
@@ -84,6 +86,12 @@ struct Ended {
 impl Ended {
     /// Takes down which destinations have ended, waiting for the others until `deadline`.
     fn collect(&mut self, deadline: Instant) {
+        // A post that raced with the closing of its lane may have come after the worker's last look.
+        for inbox in &mut self.workers {
+            while let Some(late) = inbox.try_recv() {
+                drop(late);
+            }
+        }
         while self.outputs.iter().any(Option::is_none) {
             let Ok((index, unwritten)) = self.output.1.recv_timeout(left(deadline)) else { return };
             self.outputs[index] = Some(unwritten);
@@ -132,7 +140,12 @@ impl Pipeline {
             drivers.push((driver, inbox));
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let inboxes: Vec<_> = (0..graph.sources.len().min(cores)).map(|_| Inbox::new()).collect();
+        let workers = graph.sources.len().min(cores);
+        let naps = (0..workers).map(|worker| {
+            let own = graph.sources.iter().skip(worker).step_by(workers);
+            own.map(|(_, driver)| settings::nap(driver)).min().unwrap_or(NAP)
+        });
+        let inboxes: Vec<_> = naps.map(Inbox::with_nap).collect();
         let mut inputs = Vec::new();
         for (index, (statement, driver)) in graph.sources.iter().enumerate() {
             let names = settings::names(config, driver);
@@ -140,11 +153,13 @@ impl Pipeline {
                 log.warning(&format!("source {}: {complaint}", driver.id));
             }
             let policy = settings::policy(config, statement, driver, names.local());
-            let origin = policy.origin(settings::local_offset(), Arc::clone(release));
+            let mut origin = policy.origin(settings::local_offset(), Arc::clone(release));
+            origin.ids = config.options.use_uniqid.then(settings::unique_ids);
             let (window, bytes) = settings::credit(driver);
             let inbox = inboxes[index % inboxes.len()].sender();
             let credit = Arc::new(Credit::new(window, bytes));
-            let lane = Lane::new(index, inbox, credit, Arc::default(), Arc::clone(pool));
+            let batch_size = settings::batch_size(driver);
+            let lane = Lane::new(index, inbox, credit, Arc::default(), Arc::clone(pool), batch_size);
             let (policy, names) = (Arc::new(policy), Arc::new(names));
             inputs.push(Input { driver: (*driver).clone(), lane, origin: Arc::new(origin), policy, names });
         }
@@ -153,8 +168,12 @@ impl Pipeline {
         }
         let queues = outputs.iter().map(|output| output.queue.clone()).collect();
         let routes = Arc::new(Routes { queues, branches: graph.branches });
-        let ended =
-            Ended { worker: channel(), workers: 0, output: channel(), outputs: vec![None; outputs.len()] };
+        let ended = Ended {
+            worker: channel(),
+            workers: Vec::new(),
+            output: channel(),
+            outputs: vec![None; outputs.len()],
+        };
         Ok(Self {
             inputs,
             outputs,
@@ -193,8 +212,8 @@ impl Pipeline {
             let (routes, stopping) = (Arc::clone(&pending.routes), Arc::clone(&self.stopping));
             let done = ended.worker.0.clone();
             thread::Builder::new().name(format!("worker:{index}")).spawn(move || {
-                worker::run(inbox, &routes, &stopping);
-                let _ = done.send(());
+                let inbox = worker::run(inbox, &routes, &stopping);
+                let _ = done.send(inbox);
             })?;
         }
         drop(ended);
@@ -282,12 +301,12 @@ impl Pipeline {
             worker.wake();
         }
         let mut ended = lock(&self.ended);
-        while ended.workers < self.workers.len() {
-            if ended.worker.1.recv_timeout(left(deadline)).is_err() {
+        while ended.workers.len() < self.workers.len() {
+            let Ok(inbox) = ended.worker.1.recv_timeout(left(deadline)) else {
                 self.log.error("a worker did not end in time");
                 break;
-            }
-            ended.workers += 1;
+            };
+            ended.workers.push(inbox);
         }
         true
     }

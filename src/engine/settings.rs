@@ -1,5 +1,6 @@
 //! From the options of a configuration, with their defaults, to what runs by them.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,6 +13,7 @@ use crate::config::{
 };
 use crate::destination::file::{Access, Opening, group_id, user_id};
 use crate::destination::{FileSettings, LineFormat};
+use crate::flow::inbox::NAP;
 use crate::source::{HostNames, NameOptions, Outside, SourcePolicy, ThisSystem};
 use crate::syslog::names::DEFAULT_PRI;
 use crate::syslog::{Flags, Format, ParseOptions};
@@ -47,6 +49,32 @@ pub fn credit(driver: &IdentifiedSource) -> (u32, u64) {
             (window.map_or(INTERNAL_WINDOW, |size| size as u32), INTERNAL_BYTES)
         }
     }
+}
+
+/// `batch-size()`: the most messages of a batch.
+pub fn batch_size(driver: &IdentifiedSource) -> Option<u32> {
+    match &driver.driver {
+        SourceDriver::Python(options) => options.batch_size,
+        SourceDriver::Internal(_) => None,
+    }
+}
+
+/// `batch-timeout()`: how long the worker of a busy source looks away, so that a batch fills.
+pub fn nap(driver: &IdentifiedSource) -> Duration {
+    match &driver.driver {
+        SourceDriver::Python(options) => options.batch_timeout.unwrap_or(NAP),
+        SourceDriver::Internal(_) => NAP,
+    }
+}
+
+/// The numbers of messages, for RCPTID and UNIQID (`use-uniqid()`): they rise, across restarts too, as
+/// long as fewer than a million messages a second come and the clock does not go back.
+pub fn unique_ids() -> Arc<AtomicU64> {
+    static IDS: LazyLock<Arc<AtomicU64>> = LazyLock::new(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Arc::new(AtomicU64::new(now.as_micros() as u64))
+    });
+    Arc::clone(&IDS)
 }
 
 fn source_options(driver: &IdentifiedSource) -> &LogSourceOptions {

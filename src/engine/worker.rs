@@ -29,8 +29,9 @@ impl Routes {
     }
 }
 
-/// Takes what comes until `stopping` is set and the inbox is empty.
-pub fn run(mut inbox: Inbox<Parcel>, routes: &Arc<Routes>, stopping: &AtomicBool) {
+/// Takes what comes until `stopping` is set and the inbox is empty, and gives the inbox back: what is
+/// sent into it after that is counted as dropped by whoever drops it.
+pub fn run(mut inbox: Inbox<Parcel>, routes: &Arc<Routes>, stopping: &AtomicBool) -> Inbox<Parcel> {
     loop {
         let last_round = stopping.load(Ordering::Acquire);
         while let Some(parcel) = inbox.try_recv() {
@@ -39,7 +40,7 @@ pub fn run(mut inbox: Inbox<Parcel>, routes: &Arc<Routes>, stopping: &AtomicBool
             routes.send(source, &view, &ack);
         }
         if last_round {
-            return;
+            return inbox;
         }
         inbox.wait(None);
     }

@@ -46,6 +46,7 @@ struct Shared<T> {
 pub struct Inbox<T> {
     shared: Arc<Shared<T>>,
     parker: Parker,
+    nap: Duration,
     naps: u32,
 }
 
@@ -99,15 +100,20 @@ impl<T> Default for Inbox<T> {
 }
 
 impl<T> Inbox<T> {
-    /// An empty inbox.
+    /// An empty inbox whose receiver naps for [`NAP`].
     pub fn new() -> Self {
+        Self::with_nap(NAP)
+    }
+
+    /// An empty inbox whose receiver, while items keep coming, naps for `nap`.
+    pub fn with_nap(nap: Duration) -> Self {
         let parker = Parker::new();
         let shared = Shared {
             queue: SegQueue::new(),
             sleeping: CachePadded::new(AtomicBool::new(false)),
             unparker: parker.unparker().clone(),
         };
-        Self { shared: Arc::new(shared), parker, naps: NAPS }
+        Self { shared: Arc::new(shared), parker, nap, naps: NAPS }
     }
 
     /// Another sending end.
@@ -140,7 +146,7 @@ impl<T> Inbox<T> {
         }
         if self.naps < NAPS {
             self.naps += 1;
-            let nap = deadline.map_or(NAP, |deadline| NAP.min(deadline - now));
+            let nap = deadline.map_or(self.nap, |deadline| self.nap.min(deadline - now));
             self.parker.park_timeout(nap);
             return;
         }

@@ -23,6 +23,7 @@ pub struct Lane {
     credit: Arc<Credit>,
     counters: Arc<SourceCounters>,
     pool: Arc<Pool>,
+    batch_size: u32,
     closed: AtomicBool,
 }
 
@@ -38,16 +39,18 @@ pub enum Refused {
 }
 
 impl Lane {
-    /// A lane into `inbox`; `index` is the source's number for whoever receives its parcels.
+    /// A lane into `inbox`; `index` is the source's number for whoever receives its parcels, and
+    /// `batch_size` the most messages of a batch, where it is less than a batch holds anyway.
     pub fn new(
         index: usize,
         inbox: Sender<Parcel>,
         credit: Arc<Credit>,
         counters: Arc<SourceCounters>,
         pool: Arc<Pool>,
+        batch_size: Option<u32>,
     ) -> Arc<Self> {
-        let closed = AtomicBool::new(false);
-        Arc::new(Self { index, inbox, credit, counters, pool, closed })
+        let (batch_size, closed) = (batch_size.unwrap_or(u32::MAX).max(1), AtomicBool::new(false));
+        Arc::new(Self { index, inbox, credit, counters, pool, batch_size, closed })
     }
 
     /// The credit of its source.
@@ -198,6 +201,7 @@ impl Producer {
         }
         if let Some(open) = &mut self.open
             && !open.is_sealed()
+            && open.rows() < self.lane.batch_size
             && let Some(mut row) = open.row(need)
         {
             fill(&mut row);
@@ -278,7 +282,7 @@ mod tests {
     fn lane(window: u32, bytes: u64) -> (Arc<Lane>, Inbox<Parcel>) {
         let inbox = Inbox::new();
         let credit = Arc::new(Credit::new(window, bytes));
-        let lane = Lane::new(7, inbox.sender(), credit, Arc::default(), Arc::new(Pool::new()));
+        let lane = Lane::new(7, inbox.sender(), credit, Arc::default(), Arc::new(Pool::new()), None);
         (lane, inbox)
     }
 

@@ -453,6 +453,8 @@ pub struct Batch {
     origin: Arc<Origin>,
     rows: u32,
     bytes: u32,
+    /// The number of its first message; 0 when messages are not numbered.
+    first_id: u64,
 }
 
 impl Batch {
@@ -467,7 +469,8 @@ impl Batch {
             // SAFETY: published, hence initialised; moved out once, because a batch is made once.
             .map(|slot| unsafe { slot.get().cast::<Segment>().read() })
             .collect();
-        let mut batch = Self { body: Body::Pooled(core), segments, origin, rows, bytes };
+        let first_id = origin.ids.as_ref().map_or(0, |ids| ids.fetch_add(u64::from(rows), Ordering::Relaxed));
+        let mut batch = Self { body: Body::Pooled(core), segments, origin, rows, bytes, first_id };
         if rows <= COMPACT_ROWS {
             batch.compact();
         }
@@ -517,6 +520,11 @@ impl Batch {
     /// What its messages cost of the byte half of the credit.
     pub fn charge(&self) -> u64 {
         u64::from(self.bytes)
+    }
+
+    /// The number of its first message; 0 when messages are not numbered.
+    pub(super) fn first_id(&self) -> u64 {
+        self.first_id
     }
 
     /// What is common to its messages.

@@ -4,6 +4,7 @@
 //! read through it; a record stores only what differs.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::{Release, ReleaseNow};
 
@@ -26,6 +27,8 @@ pub struct Origin {
     pub tags: Arc<[Arc<str>]>,
     /// Seconds east of UTC of the clock that `recvd_micros` was read from.
     pub recvd_offset: i32,
+    /// Where the numbers of messages come from, when they are numbered: the macros RCPTID and UNIQID.
+    pub ids: Option<Arc<AtomicU64>>,
     /// Takes the foreign segments of finished batches.
     pub release: Arc<dyn Release>,
 }
@@ -43,6 +46,7 @@ impl Origin {
             transport: None,
             tags: Arc::from([]),
             recvd_offset: 0,
+            ids: None,
             release: Arc::new(ReleaseNow),
         }
     }

@@ -162,6 +162,12 @@ impl<'a> MessageRef<'a> {
         self.batch
     }
 
+    /// Its number, unique in this engine; `None` when messages are not numbered.
+    pub fn id(&self) -> Option<u64> {
+        let first = self.batch.first_id();
+        (first != 0).then(|| first + u64::from(self.row))
+    }
+
     /// MESSAGE.
     #[inline]
     pub fn text(&self) -> &'a [u8] {

@@ -387,8 +387,9 @@ impl Runner {
                 Err(error) => {
                     self.running.exceptions.fetch_add(1, Ordering::Relaxed);
                     let text = exception::traceback(py, &error);
-                    self.log.error(&format!("{} raised an exception\n{text}", self.called));
                     drop(error);
+                    // Without the GIL: whoever reads stderr may be slow.
+                    py.detach(|| self.log.error(&format!("{} raised an exception\n{text}", self.called)));
                     if self.restart == Restart::Never || exit {
                         return;
                     }
@@ -419,7 +420,9 @@ fn jitter() -> f64 {
 fn reporter(log: Log, id: String, class: String) -> Reporter {
     Box::new(move |py, method, error| {
         let text = exception::traceback(py, &error);
-        log.error(&format!("source {id} (class {class}): {method}() raised an exception\n{text}"));
+        let text = format!("source {id} (class {class}): {method}() raised an exception\n{text}");
+        // Without the GIL: whoever reads stderr may be slow.
+        py.detach(|| log.error(&text));
     })
 }
 

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
 use super::generation::{Generation, load};
 use super::signals::{self, Signals};
@@ -30,6 +31,8 @@ const TICK: Duration = Duration::from_millis(250);
 const DRAIN: Duration = Duration::from_secs(10);
 /// What a stop may take beyond the time that its sources and destinations are given.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long threads that the user's code started may take to end after the engine.
+const LAST_THREADS: Duration = Duration::from_millis(500);
 /// A source that waits for credit this long is said to wait, once.
 const SUSPENDED_FOR: Duration = Duration::from_secs(5);
 
@@ -95,12 +98,37 @@ pub fn run(py: Python<'_>, settings: &Settings) -> i32 {
     let code = app.run(py, settings, &receiver, &watch);
     logger::set_log(None);
     watch.done.store(true, Ordering::Release);
-    if app.has_stuck_thread {
+    if app.has_stuck_thread || has_other_threads(py, &log) {
+        // The interpreter's own end would wait for them, or end them in the middle of a call.
+        let _ = py.import("atexit").and_then(|atexit| atexit.call_method0("_run_exitfuncs"));
         flush_stdout(py);
         signals::exit_now(code);
     }
     signals::uninstall();
     code
+}
+
+/// Whether threads of the user's are still there, after a while in which they may end.
+fn has_other_threads(py: Python<'_>, log: &Log) -> bool {
+    let others = || -> PyResult<Vec<String>> {
+        let threading = py.import("threading")?;
+        let main = threading.call_method0("main_thread")?;
+        let threads = threading.call_method0("enumerate")?.cast_into::<PyList>()?;
+        let others = threads.iter().filter(|thread| !thread.is(&main));
+        others.map(|thread| thread.getattr("name")?.extract()).collect()
+    };
+    let deadline = Instant::now() + LAST_THREADS;
+    loop {
+        let names = others().unwrap_or_default();
+        if names.is_empty() {
+            return false;
+        }
+        if Instant::now() >= deadline {
+            log.info(&format!("threads that have not ended: {}", names.join(", ")));
+            return true;
+        }
+        py.detach(|| std::thread::sleep(Duration::from_millis(5)));
+    }
 }
 
 fn flush_stdout(py: Python<'_>) {

@@ -93,6 +93,7 @@ impl SourcePolicy {
             transport: None,
             tags: Arc::clone(&self.tags),
             recvd_offset,
+            ids: None,
             release,
         }
     }

@@ -124,12 +124,12 @@ fn computed(id: Macro, message: MessageRef<'_>, context: &Context, out: &mut Vec
         Macro::RawMsgSize => push_decimal(out, u64::from(message.raw_size())),
         Macro::Sdata => sdata::append(message, out),
         Macro::SeqNum => push_id(out, context.sequence),
-        Macro::RcptId => push_id(out, context.rcpt_id),
+        Macro::RcptId => push_id(out, message.id().unwrap_or(0)),
         Macro::UniqId => {
-            if context.rcpt_id != 0 {
+            if let Some(id) = message.id() {
                 push_hex(out, u64::from(context.identity().host_id), 8);
                 out.push(b'@');
-                push_hex(out, context.rcpt_id, 16);
+                push_hex(out, id, 16);
             }
         }
         Macro::RunId => push_id(out, u64::from(context.identity().run_id)),

@@ -69,8 +69,6 @@ pub struct Context {
     pub now: Stamp,
     /// SEQNUM; 0 is none.
     pub sequence: u64,
-    /// RCPTID; 0 is none.
-    pub rcpt_id: u64,
     identity: Arc<Identity>,
     style: Style,
     escape: bool,
@@ -94,7 +92,6 @@ impl Context {
         Self {
             now: Stamp::default(),
             sequence: 0,
-            rcpt_id: 0,
             identity,
             style: Style { format: options.ts_format, frac_digits: options.frac_digits.min(6) },
             escape: options.template_escape,
