@@ -42,7 +42,7 @@ class ParseOptions:
     @staticmethod
     def make(
         flags: Sequence[str] = (),
-        format: str = "syslog",
+        format: str = "syslog",  # noqa: A002 - the name is part of the API
         time_zone: str | None = None,
         default_facility: str | None = None,
         default_priority: str | None = None,
@@ -234,7 +234,8 @@ class LogSource:
 
         Without credit it waits, with the GIL released, until the destinations have taken enough; in a class that defines
         `suspend()` and `wakeup()` it calls `suspend()` instead and returns. Any thread may post; what one thread posts stays in
-        order. `bookmark` is short for `set_bookmark()` before the post. RuntimeError where the engine cannot take messages: before it started and after it stopped.
+        order. `bookmark` is short for `set_bookmark()` before the post. RuntimeError where the engine cannot take messages: before
+        it started and after it stopped.
         """
 
     def close_batch(self) -> None:
