@@ -22,7 +22,7 @@ use super::worker::{self, Routes};
 use crate::config::{Config, Diagnostic, IdentifiedSource, SourceDriver};
 use crate::destination::{Counters, FileDestination, Report, Severity};
 use crate::flow::inbox::NAP;
-use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
+use crate::flow::{Credit, Delivery, DropReason, Inbox, Lane, Parcel, Sender};
 use crate::message::{Origin, Pool, Release};
 use crate::source::{HostNames, SourcePolicy};
 
@@ -75,6 +75,8 @@ struct Ended {
     worker: (Notify<Inbox<Parcel>>, Receiver<Inbox<Parcel>>),
     /// The inboxes of the workers that have ended.
     workers: Vec<Inbox<Parcel>>,
+    /// Messages that came into them after that.
+    late: u64,
     output: (Notify<(usize, u64)>, Receiver<(usize, u64)>),
     /// For each destination that has ended, the messages that it could not write.
     outputs: Vec<Option<u64>>,
@@ -152,6 +154,7 @@ impl Pipeline {
         let ended = Ended {
             worker: channel(),
             workers: Vec::new(),
+            late: 0,
             output: channel(),
             outputs: vec![None; outputs.len()],
         };
@@ -247,7 +250,10 @@ impl Pipeline {
         let mut ended = lock(&self.ended);
         // A destination keeps to the deadline by itself, unless a system call holds it.
         self.collect(&mut ended, deadline + Duration::from_secs(1));
-        let mut lost = 0;
+        let mut lost = ended.late;
+        if lost > 0 {
+            self.log.error(&format!("{lost} messages were posted while the engine stopped, and are dropped"));
+        }
         for (output, unwritten) in self.outputs.iter().zip(&ended.outputs) {
             match unwritten {
                 Some(0) => {}
@@ -294,15 +300,17 @@ impl Pipeline {
 
     /// Takes down which destinations have ended, waiting for the others until `deadline`.
     fn collect(&self, ended: &mut Ended, deadline: Instant) {
+        while ended.outputs.iter().any(Option::is_none) {
+            let Ok((index, unwritten)) = ended.output.1.recv_timeout(left(deadline)) else { break };
+            ended.outputs[index] = Some(unwritten);
+        }
         // A post that raced with the closing of its lane may have come after the worker's last look.
         for inbox in &mut ended.workers {
-            while let Some(late) = inbox.try_recv() {
-                drop(late);
+            while let Some(parcel) = inbox.try_recv() {
+                let (view, ack) = parcel.open();
+                ack.drop_rows(view.rows(), DropReason::Stopped);
+                ended.late += view.len() as u64;
             }
-        }
-        while ended.outputs.iter().any(Option::is_none) {
-            let Ok((index, unwritten)) = ended.output.1.recv_timeout(left(deadline)) else { return };
-            ended.outputs[index] = Some(unwritten);
         }
     }
 
