@@ -68,6 +68,8 @@ lint: build ## formats, lints and types, Rust and Python
 	cargo fmt --check
 	cargo clippy --quiet --all-targets --no-default-features -- -D warnings
 	cargo clippy --quiet --all-targets -- -D warnings
+	cargo doc --quiet --no-deps --no-default-features
+	cargo doc --quiet --no-deps
 	$(BIN)/ruff check python tests/python
 	$(BIN)/ruff format --check python tests/python
 	$(BIN)/mypy

@@ -70,6 +70,9 @@ struct Pending {
     drivers: Vec<(FileDestination, Inbox<Delivery>)>,
 }
 
+/// The index of a destination that has ended, and how many messages it could not write.
+type OutputEnd = (usize, u64);
+
 /// Which threads have ended, and who says so.
 struct Ended {
     worker: (Notify<Inbox<Parcel>>, Receiver<Inbox<Parcel>>),
@@ -77,9 +80,27 @@ struct Ended {
     workers: Vec<Inbox<Parcel>>,
     /// Messages that came into them after that.
     late: u64,
-    output: (Notify<(usize, u64)>, Receiver<(usize, u64)>),
+    output: (Notify<OutputEnd>, Receiver<OutputEnd>),
     /// For each destination that has ended, the messages that it could not write.
     outputs: Vec<Option<u64>>,
+}
+
+impl Ended {
+    /// Takes down which destinations have ended, waiting for the others until `deadline`.
+    fn collect(&mut self, deadline: Instant) {
+        while self.outputs.iter().any(Option::is_none) {
+            let Ok((index, unwritten)) = self.output.1.recv_timeout(left(deadline)) else { break };
+            self.outputs[index] = Some(unwritten);
+        }
+        // A post that raced with the closing of its lane may have come after the worker's last look.
+        for inbox in &mut self.workers {
+            while let Some(parcel) = inbox.try_recv() {
+                let (view, ack) = parcel.open();
+                ack.drop_rows(view.rows(), DropReason::Stopped);
+                self.late += view.len() as u64;
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -229,7 +250,7 @@ impl Pipeline {
     /// Whether its threads have ended.
     pub fn is_finished(&self) -> bool {
         let mut ended = lock(&self.ended);
-        self.collect(&mut ended, Instant::now());
+        ended.collect(Instant::now());
         ended.outputs.iter().all(Option::is_some)
     }
 
@@ -249,7 +270,7 @@ impl Pipeline {
         }
         let mut ended = lock(&self.ended);
         // A destination keeps to the deadline by itself, unless a system call holds it.
-        self.collect(&mut ended, deadline + Duration::from_secs(1));
+        ended.collect(deadline + Duration::from_secs(1));
         let mut lost = ended.late;
         if lost > 0 {
             self.log.error(&format!("{lost} messages were posted while the engine stopped, and are dropped"));
@@ -296,22 +317,6 @@ impl Pipeline {
             ended.workers.push(inbox);
         }
         true
-    }
-
-    /// Takes down which destinations have ended, waiting for the others until `deadline`.
-    fn collect(&self, ended: &mut Ended, deadline: Instant) {
-        while ended.outputs.iter().any(Option::is_none) {
-            let Ok((index, unwritten)) = ended.output.1.recv_timeout(left(deadline)) else { break };
-            ended.outputs[index] = Some(unwritten);
-        }
-        // A post that raced with the closing of its lane may have come after the worker's last look.
-        for inbox in &mut ended.workers {
-            while let Some(parcel) = inbox.try_recv() {
-                let (view, ack) = parcel.open();
-                ack.drop_rows(view.rows(), DropReason::Stopped);
-                ended.late += view.len() as u64;
-            }
-        }
     }
 
     /// What was counted up to now.

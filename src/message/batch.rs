@@ -195,7 +195,7 @@ impl Writer {
         u64::from(self.rows) | (u64::from(self.segments) << SEGMENT_SHIFT) | (self.bytes << BYTES_SHIFT)
     }
 
-    /// Takes a segment that several rows will share, and gives its number for [`Row::share`].
+    /// Takes a segment that several rows will share, and gives its number for [`Row::payload_share`].
     /// `None` gives the segment back when the batch has no room for another.
     ///
     /// # Errors
@@ -294,8 +294,8 @@ impl Row<'_> {
         // SAFETY: `room` are slots of this writer's own block above the published part, so nobody
         // reads or writes them, and a slot of bytes has no padding.
         unsafe {
-            ptr::copy_nonoverlapping(bytes.as_ptr(), room.as_ptr().cast::<u8>().cast_mut(), bytes.len())
-        };
+            ptr::copy_nonoverlapping(bytes.as_ptr(), room.as_ptr().cast::<u8>().cast_mut(), bytes.len());
+        }
         let span = Span { segment: 0, offset: self.block, len: bytes.len() as u32 };
         self.block += bytes.len() as u32;
         span
@@ -310,6 +310,9 @@ impl Row<'_> {
     }
 
     /// Makes the bytes of `segment` the payload, without a copy.
+    ///
+    /// # Panics
+    /// When the row's [`Need`] did not count the segment.
     #[inline]
     pub fn payload_adopt(&mut self, segment: Segment) {
         assert!((self.segments as usize) < self.writer.core.memory().segments.len(), "counted in Need");

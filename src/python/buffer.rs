@@ -100,6 +100,7 @@ impl Buffer {
         PyBytes::new(py, &tail)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "pyo3 hands itself over by value")]
     unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let py = slf.py();
         let (start, size) = slf.get().state.with(py, |state| {
@@ -143,13 +144,13 @@ impl Split {
     ) -> PyResult<Self> {
         let delimiter = match delimiter {
             None => b"\n".to_vec(),
-            Some(given) => match given.cast::<PyBytes>() {
-                Ok(bytes) => bytes.as_bytes().to_vec(),
-                Err(_) => {
+            Some(given) => {
+                let Ok(bytes) = given.cast::<PyBytes>() else {
                     let text = format!("post_buffer: delimiter: expected bytes, got {}", type_name(given));
                     return Err(PyTypeError::new_err(text));
-                }
-            },
+                };
+                bytes.as_bytes().to_vec()
+            }
         };
         if delimiter.is_empty() {
             return Err(PyValueError::new_err("post_buffer: delimiter: expected at least one byte"));
@@ -420,7 +421,7 @@ impl Pieces<'_> {
         }
         loop {
             if let Some(batch) = open
-                && end - batch.base <= u32::MAX as usize
+                && u32::try_from(end - batch.base).is_ok()
                 && let Some(mut row) = batch.writer.row(need)
             {
                 row.payload_share(batch.segment, (start - batch.base) as u32, len as u32);

@@ -20,7 +20,7 @@ use super::exception;
 use super::parse::ParseOptions;
 use super::release;
 use super::run::Event;
-use super::source::{Attachment, Exit, LogSource};
+use super::source::{Attachment, Exit, LogSource, Reporter};
 use crate::config::{Config, Diagnostic, OptionValue, PythonSourceOptions, Restart};
 use crate::engine::{Input, Log, settings};
 
@@ -417,7 +417,7 @@ fn jitter() -> f64 {
 }
 
 /// What takes the exceptions of callbacks.
-fn reporter(log: Log, id: String, class: String) -> Box<dyn Fn(Python<'_>, &str, PyErr) + Send + Sync> {
+fn reporter(log: Log, id: String, class: String) -> Reporter {
     Box::new(move |py, method, error| {
         let text = exception::traceback(py, &error);
         let text = format!("source {id} (class {class}): {method}() raised an exception\n{text}");
@@ -464,13 +464,11 @@ fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
     if let Ok(text) = value.cast::<PyString>() {
         return Ok(text.to_str()?.to_owned());
     }
-    match value.cast::<PyBytes>() {
-        Ok(bytes) => Ok(String::from_utf8_lossy(bytes.as_bytes()).into_owned()),
-        Err(_) => {
-            let given = super::message::type_name(value);
-            Err(PyTypeError::new_err(format!("generate_persist_name(): expected str or bytes, got {given}")))
-        }
+    if let Ok(bytes) = value.cast::<PyBytes>() {
+        return Ok(String::from_utf8_lossy(bytes.as_bytes()).into_owned());
     }
+    let given = super::message::type_name(value);
+    Err(PyTypeError::new_err(format!("generate_persist_name(): expected str or bytes, got {given}")))
 }
 
 /// The options as the Python side gets them: a new dict each time.

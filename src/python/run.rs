@@ -165,7 +165,7 @@ impl Watch {
         let watch = Arc::clone(self);
         let spawned = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             let mut asked = 0;
-            while let Some(signal) = signals.next() {
+            while let Some(signal) = signals.wait() {
                 let event = if signal == libc::SIGHUP { Event::Reload } else { Event::Stop };
                 // The main thread is at its end when it no longer receives.
                 let _ = events.send(event);
@@ -404,7 +404,7 @@ impl App {
         match started {
             Ok(old) => self.current = Some(old),
             Err(errors) => {
-                self.log.error(&format!("the old configuration does not start any more\n{errors}"))
+                self.log.error(&format!("the old configuration does not start any more\n{errors}"));
             }
         }
     }
