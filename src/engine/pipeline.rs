@@ -22,7 +22,7 @@ use super::worker::{self, Routes};
 use crate::config::{Config, Diagnostic, IdentifiedSource, SourceDriver};
 use crate::destination::{Counters, FileDestination, Report, Severity};
 use crate::flow::inbox::NAP;
-use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
+use crate::flow::{Credit, Delivery, DropReason, Inbox, Lane, Parcel, Sender};
 use crate::message::{Origin, Pool, Release};
 use crate::source::{HostNames, SourcePolicy};
 
@@ -78,6 +78,8 @@ struct Ended {
     worker: (Notify<Inbox<Parcel>>, Receiver<Inbox<Parcel>>),
     /// The inboxes of the workers that have ended.
     workers: Vec<Inbox<Parcel>>,
+    /// Messages that came into them after that.
+    late: u64,
     output: (Notify<OutputEnd>, Receiver<OutputEnd>),
     /// For each destination that has ended, the messages that it could not write.
     outputs: Vec<Option<u64>>,
@@ -86,15 +88,17 @@ struct Ended {
 impl Ended {
     /// Takes down which destinations have ended, waiting for the others until `deadline`.
     fn collect(&mut self, deadline: Instant) {
+        while self.outputs.iter().any(Option::is_none) {
+            let Ok((index, unwritten)) = self.output.1.recv_timeout(left(deadline)) else { break };
+            self.outputs[index] = Some(unwritten);
+        }
         // A post that raced with the closing of its lane may have come after the worker's last look.
         for inbox in &mut self.workers {
-            while let Some(late) = inbox.try_recv() {
-                drop(late);
+            while let Some(parcel) = inbox.try_recv() {
+                let (view, ack) = parcel.open();
+                ack.drop_rows(view.rows(), DropReason::Stopped);
+                self.late += view.len() as u64;
             }
-        }
-        while self.outputs.iter().any(Option::is_none) {
-            let Ok((index, unwritten)) = self.output.1.recv_timeout(left(deadline)) else { return };
-            self.outputs[index] = Some(unwritten);
         }
     }
 }
@@ -171,6 +175,7 @@ impl Pipeline {
         let ended = Ended {
             worker: channel(),
             workers: Vec::new(),
+            late: 0,
             output: channel(),
             outputs: vec![None; outputs.len()],
         };
@@ -266,7 +271,10 @@ impl Pipeline {
         let mut ended = lock(&self.ended);
         // A destination keeps to the deadline by itself, unless a system call holds it.
         ended.collect(deadline + Duration::from_secs(1));
-        let mut lost = 0;
+        let mut lost = ended.late;
+        if lost > 0 {
+            self.log.error(&format!("{lost} messages were posted while the engine stopped, and are dropped"));
+        }
         for (output, unwritten) in self.outputs.iter().zip(&ended.outputs) {
             match unwritten {
                 Some(0) => {}

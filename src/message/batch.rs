@@ -390,7 +390,7 @@ impl Row<'_> {
     /// Puts the row into the batch.
     #[inline]
     pub fn publish(self) -> Published {
-        let writer = self.writer;
+        let writer = &mut *self.writer;
         let at = slot(&writer.core.memory().records, writer.rows as usize);
         // SAFETY: the slot is above the published count, so only this writer touches it.
         unsafe { at.write(self.record) };
@@ -398,11 +398,6 @@ impl Row<'_> {
         if writer.shared {
             let counts = ROW | (added << SEGMENT_SHIFT) | (self.charge << BYTES_SHIFT);
             if writer.core.state.fetch_add(counts, Ordering::AcqRel) & SEALED != 0 {
-                for index in writer.segments..self.segments {
-                    let at = slot(&writer.core.memory().segments, index as usize);
-                    // SAFETY: written by this row, and not published: nobody else has it.
-                    unsafe { ptr::drop_in_place(at) };
-                }
                 return Published::Sealed;
             }
         }
@@ -412,6 +407,17 @@ impl Row<'_> {
         writer.segments = self.segments;
         writer.bytes += self.charge;
         Published::Yes
+    }
+}
+
+impl Drop for Row<'_> {
+    /// Lets go of the segments of a row that is not published, here on the writer's thread.
+    fn drop(&mut self) {
+        for index in self.writer.segments..self.segments {
+            let at = slot(&self.writer.core.memory().segments, index as usize);
+            // SAFETY: written by this row, and not published: nobody else has it.
+            unsafe { ptr::drop_in_place(at) };
+        }
     }
 }
 
