@@ -185,7 +185,8 @@ impl Watch {
             1 => {}
             2 => {
                 let seconds = self.bound_ms.load(Ordering::Relaxed) / 1000;
-                self.log.notice(&format!("still stopping, {seconds} s at most; a third signal ends it at once"));
+                self.log
+                    .notice(&format!("still stopping, {seconds} s at most; a third signal ends it at once"));
                 return;
             }
             _ => self.end("ended by a third signal, before everything was delivered"),
