@@ -5,6 +5,7 @@
 //! large buffer happens without the GIL.
 
 use std::ffi::c_int;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -421,24 +422,8 @@ impl Pieces<'_> {
         }
         loop {
             if let Some(batch) = open
-                && u32::try_from(end - batch.base).is_ok()
-                && let Some(mut row) = batch.writer.row(need)
+                && self.write(batch, start..end, need, host.as_deref())
             {
-                row.payload_share(batch.segment, (start - batch.base) as u32, len as u32);
-                match &self.parser {
-                    None => {
-                        row.stamps(self.now, self.now.unix_micros);
-                        row.pri(self.attached.pri.unwrap_or(super::message::DEFAULT_PRI));
-                    }
-                    Some((filler, _)) => {
-                        let mut taken = Taken { row: &mut row, attached: self.attached, now: self.now };
-                        filler.fill(self.now, &mut taken);
-                        if let Some(host) = &host {
-                            row.field(FieldName::Host, Text::Copy(b""), ValueType::String, Text::Copy(host));
-                        }
-                    }
-                }
-                row.publish();
                 self.credit_left -= 1;
                 if batch.writer.charge() >= SEND_AT {
                     self.send(open);
@@ -448,6 +433,31 @@ impl Pieces<'_> {
             self.send(open);
             *open = Some(self.open_at(start, need));
         }
+    }
+
+    /// Writes a piece into `batch`; false when the batch is too full for it.
+    #[inline]
+    fn write(&self, batch: &mut Open, piece: Range<usize>, need: Need, host: Option<&[u8]>) -> bool {
+        if u32::try_from(piece.end - batch.base).is_err() {
+            return false;
+        }
+        let Some(mut row) = batch.writer.row(need) else { return false };
+        row.payload_share(batch.segment, (piece.start - batch.base) as u32, piece.len() as u32);
+        match &self.parser {
+            None => {
+                row.stamps(self.now, self.now.unix_micros);
+                row.pri(self.attached.pri.unwrap_or(super::message::DEFAULT_PRI));
+            }
+            Some((filler, _)) => {
+                let mut taken = Taken { row: &mut row, attached: self.attached, now: self.now };
+                filler.fill(self.now, &mut taken);
+                if let Some(host) = host {
+                    row.field(FieldName::Host, Text::Copy(b""), ValueType::String, Text::Copy(host));
+                }
+            }
+        }
+        row.publish();
+        true
     }
 
     fn open_at(&mut self, base: usize, need: Need) -> Open {
