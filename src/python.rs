@@ -12,7 +12,8 @@
 //! What runs it:
 //!
 //! * [`mod@run`]: `inrush run`: signals, reload, stop; [`generation`]: one configuration with all that
-//!   runs for it; [`instance`]: one source, its callbacks and its thread; [`blocks`]: `python { }`;
+//!   runs for it; [`instance`]: one source, its callbacks and its thread; [`wakeup`]: the thread of its
+//!   `wakeup()`; [`blocks`]: `python { }`;
 //! * [`release`]: where Python objects that the engine viewed are let go, under the GIL;
 //! * [`cell`]: state that the GIL guards; [`clock`]: the time; [`exception`]: tracebacks and stacks;
 //!   [`signals`]: the engine's signals.
@@ -34,6 +35,7 @@ pub mod run;
 pub mod signals;
 pub mod source;
 pub mod values;
+pub mod wakeup;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

@@ -111,6 +111,11 @@ impl Parcel {
         self.lane.index
     }
 
+    /// Whether its source has used up its credit, and stands still until some comes back.
+    pub fn is_urgent(&self) -> bool {
+        !self.lane.credit.is_available()
+    }
+
     /// Ends the batch and takes what is in it.
     pub fn open(mut self) -> (View, Ack) {
         let Some(pending) = self.pending.take() else { unreachable!("taken only here and by drop") };

@@ -5,7 +5,6 @@
 //! large buffer happens without the GIL.
 
 use std::ffi::c_int;
-use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -422,7 +421,8 @@ impl Pieces<'_> {
         }
         loop {
             if let Some(batch) = open
-                && self.write(batch, start..end, need, host.as_deref())
+                && u32::try_from(end - batch.base).is_ok()
+                && self.write(batch, start, len, need, host.as_deref())
             {
                 self.credit_left -= 1;
                 if batch.writer.charge() >= SEND_AT {
@@ -435,22 +435,18 @@ impl Pieces<'_> {
         }
     }
 
-    /// Writes a piece into `batch`; false when the batch is too full for it.
+    /// Writes the piece of `len` bytes at `start` into `batch`; false when the batch is too full for it.
     #[inline]
-    fn write(&self, batch: &mut Open, piece: Range<usize>, need: Need, host: Option<&[u8]>) -> bool {
-        if u32::try_from(piece.end - batch.base).is_err() {
-            return false;
-        }
+    fn write(&self, batch: &mut Open, start: usize, len: usize, need: Need, host: Option<&[u8]>) -> bool {
         let Some(mut row) = batch.writer.row(need) else { return false };
-        row.payload_share(batch.segment, (piece.start - batch.base) as u32, piece.len() as u32);
+        row.payload_share(batch.segment, (start - batch.base) as u32, len as u32);
         match &self.parser {
             None => {
                 row.stamps(self.now, self.now.unix_micros);
                 row.pri(self.attached.pri.unwrap_or(super::message::DEFAULT_PRI));
             }
             Some((filler, _)) => {
-                let mut taken = Taken { row: &mut row, attached: self.attached, now: self.now };
-                filler.fill(self.now, &mut taken);
+                filler.fill(self.now, &mut Taken { row: &mut row, attached: self.attached, now: self.now });
                 if let Some(host) = host {
                     row.field(FieldName::Host, Text::Copy(b""), ValueType::String, Text::Copy(host));
                 }

@@ -181,8 +181,15 @@ impl Watch {
     }
 
     fn stop_asked(self: &Arc<Self>, times: u32) {
-        if times > 1 {
-            self.end("stopped by a second signal, before everything was delivered");
+        match times {
+            1 => {}
+            2 => {
+                let seconds = self.bound_ms.load(Ordering::Relaxed) / 1000;
+                self.log
+                    .notice(&format!("still stopping, {seconds} s at most; a third signal ends it at once"));
+                return;
+            }
+            _ => self.end("ended by a third signal, before everything was delivered"),
         }
         let watch = Arc::clone(self);
         let bound = Duration::from_millis(self.bound_ms.load(Ordering::Relaxed));

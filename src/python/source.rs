@@ -409,8 +409,7 @@ impl LogSource {
     }
 
     /// Called before `run()` with the configuration's `options()`; a false result refuses the configuration.
-    #[pyo3(signature = (options=None))]
-    fn init(&self, options: Option<&Bound<'_, PyAny>>) -> bool {
+    fn init(&self, options: &Bound<'_, PyAny>) -> bool {
         let _ = options;
         true
     }
@@ -479,6 +478,9 @@ impl LogSource {
     /// Splits `buffer` at `delimiter` and posts each piece as a message, without a copy of its own.
     /// Returns the number of bytes consumed.
     #[pyo3(signature = (buffer, delimiter=None, *, length=None, parse=false, keep_empty=false, partial=false))]
+    #[pyo3(
+        text_signature = "($self, buffer, delimiter=b'\\n', *, length=None, parse=False, keep_empty=False, partial=False)"
+    )]
     #[expect(clippy::too_many_arguments, reason = "they are the keywords of the Python method")]
     fn post_buffer(
         &self,

@@ -92,10 +92,11 @@ fn without_flow_control_large_messages_are_bounded_in_bytes() {
         "#,
     );
     let mut poster = rig.poster(0);
-    poster.post(&[b'x'; MIB]);
+    let large = vec![b'x'; MIB];
+    poster.post(&large);
     until("it is in trouble, and lets go of the credit", || rig.to(0).suspended && rig.source(0).free == 50);
     for _ in 0..99 {
-        poster.post(&[b'x'; MIB]);
+        poster.post(&large);
     }
     rig.wait_seen(0, 100);
     assert_eq!(rig.to(0).in_flight, 63, "64 MiB, less what the messages cost beside their texts");

@@ -133,6 +133,7 @@ fn a_pipeline_that_was_never_started_ends_at_once() {
     let release: std::sync::Arc<dyn inrush::message::Release> =
         std::sync::Arc::new(inrush::message::ReleaseNow);
     let log = inrush::engine::Log::silent();
-    let pipeline = inrush::engine::Pipeline::build(&config, &log, &Default::default(), &release).unwrap();
+    let pipeline =
+        inrush::engine::Pipeline::build(&config, &log, &std::sync::Arc::default(), &release).unwrap();
     assert_eq!(pipeline.drain(PATIENCE), 0);
 }

@@ -81,9 +81,7 @@ def parse(raw: str | bytes, *flags: str, **more: Any) -> LogMessage:
 
 def make_options(**options: Any) -> ParseOptions:
     """The options of a source, made without one."""
-    make: Any = ParseOptions
-    made: ParseOptions = make.make(**options)
-    return made
+    return ParseOptions.make(**options)
 
 
 class TestZeroCopy:
