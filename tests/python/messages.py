@@ -39,8 +39,7 @@ class Named(LogMessage):
     extra: object
 
     def __init__(self, host: str = "h", text: str = "t", extra: object = None, **more: object) -> None:
-        init: Any = super().__init__
-        init(text, bookmark=more.get("bookmark"))
+        super().__init__(text, bookmark=more.get("bookmark"))
         self["HOST"] = host
         self.extra = extra
         self.more = more
