@@ -6,6 +6,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::engine::LogLevel;
 
+pub mod ctl;
+pub mod table;
+
 /// Runs Python log sources written for syslog-ng and AxoSyslog.
 #[derive(Debug, Parser)]
 #[command(name = "inrush", version, propagate_version = true, arg_required_else_help = true)]
@@ -24,6 +27,10 @@ pub enum Command {
     ///
     /// Exits with 0 when all is well, and with 1 after printing everything that is wrong.
     Check(CheckOptions),
+    /// Ask an engine that runs with `--control`: for its statistics, to reload, to stop.
+    ///
+    /// Exits with 0 when it was answered, and with 1 when it was refused or there is nobody to ask.
+    Ctl(CtlOptions),
 }
 
 /// The options of `inrush run`.
@@ -35,7 +42,7 @@ pub struct RunOptions {
     /// Where state is kept across restarts. Nothing keeps state in this version.
     #[arg(long, value_name = "FILE")]
     pub persist_file: Option<PathBuf>,
-    /// The socket for control commands. Not in this version.
+    /// Open a socket here, with mode 0600, on which `inrush ctl` asks the engine.
     #[arg(long, value_name = "SOCKET")]
     pub control: Option<PathBuf>,
     /// Write the number of the process to this file while it runs.
@@ -82,6 +89,44 @@ pub struct CheckOptions {
     /// The configuration.
     #[arg(short, long, value_name = "FILE")]
     pub file: PathBuf,
+}
+
+/// The options of `inrush ctl`.
+#[derive(Debug, Args)]
+pub struct CtlOptions {
+    /// The socket of the engine: what its `run` has with the same option [default: $INRUSH_CONTROL].
+    #[arg(long, value_name = "SOCKET", global = true)]
+    pub control: Option<PathBuf>,
+    /// What to ask.
+    #[command(subcommand)]
+    pub request: Request,
+}
+
+/// What an engine can be asked.
+#[derive(Debug, Subcommand)]
+pub enum Request {
+    /// What was posted, delivered and dropped, in all and by source and destination.
+    Stats {
+        /// Print the answer as it is: one line of JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What each source does: its state, its window, its exceptions.
+    Sources {
+        /// Print the answer as it is: one line of JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read the configuration again, as SIGHUP does; with an error in it, the old one goes on.
+    Reload,
+    /// Stop, as SIGTERM does, once everything is delivered or the time for that is over.
+    Stop,
+    /// Print how much the engine says of itself, or change it.
+    LogLevel {
+        /// The least grave messages that are shown.
+        #[arg(value_parser = LogLevel::ALL.map(LogLevel::name))]
+        level: Option<String>,
+    },
 }
 
 /// Why there is nothing to run, and the exit code: `--help`, or wrong usage.

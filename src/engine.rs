@@ -9,20 +9,28 @@
 //! * [`worker`]: what a worker does with a batch; [`queue`]: where flow control is applied;
 //!   [`output`]: a destination's thread;
 //! * [`settings`]: options of the configuration, with their defaults, for those who run by them;
-//! * [`log`]: what the engine itself has to say; [`stats`]: what it counted.
+//! * [`log`]: what the engine itself has to say; [`stats`]: what it counted;
+//! * [`source_status`]: how a source is; [`board`]: all of that, for whoever looks while the engine runs;
+//!   [`control`]: the socket on which others ask.
 //!
 //! The engine knows nothing of Python: whoever hosts the sources (`python/`) gets a lane for each and
 //! stops them before the pipeline is drained.
 #![forbid(unsafe_code)]
 
+pub mod board;
+pub mod control;
 pub mod graph;
 pub mod log;
 pub mod output;
 pub mod pipeline;
 pub mod queue;
 pub mod settings;
+pub mod source_status;
 pub mod stats;
 pub mod worker;
 
+pub use board::{Board, Phase};
+pub use control::Control;
 pub use log::{Log, LogLevel};
 pub use pipeline::{Input, Pipeline};
+pub use source_status::{SourceState, SourceStatus};

@@ -11,7 +11,8 @@
 //!
 //! What runs it:
 //!
-//! * [`mod@run`]: `inrush run`: signals, reload, stop; [`generation`]: one configuration with all that
+//! * [`mod@run`]: `inrush run`: start, reload, stop; [`watch`]: who asks for that, and sees to its end;
+//!   [`live_line`]: the line at the foot of a terminal; [`generation`]: one configuration with all that
 //!   runs for it; [`instance`]: one source, its callbacks and its thread; [`wakeup`]: the thread of its
 //!   `wakeup()`; [`blocks`]: `python { }`;
 //! * [`release`]: where Python objects that the engine viewed are let go, under the GIL;
@@ -26,6 +27,7 @@ pub mod datetime;
 pub mod exception;
 pub mod generation;
 pub mod instance;
+pub mod live_line;
 pub mod logger;
 pub mod message;
 pub mod pairs;
@@ -36,6 +38,7 @@ pub mod signals;
 pub mod source;
 pub mod values;
 pub mod wakeup;
+pub mod watch;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -63,7 +66,20 @@ fn main(py: Python<'_>, argv: Vec<String>) -> PyResult<i32> {
     match line.command {
         Command::Run(options) => Ok(run::run(py, &run::Settings::from(options))),
         Command::Check(options) => check(py, &options),
+        Command::Ctl(options) => ctl(py, &options),
     }
+}
+
+fn ctl(py: Python<'_>, options: &cli::CtlOptions) -> PyResult<i32> {
+    // Python would see to Ctrl-C only when the answer is there.
+    signals::uninstall();
+    let variable = std::env::var_os(cli::ctl::SOCKET_VARIABLE);
+    let (stream, text, code) = match py.detach(|| cli::ctl::run(options, variable)) {
+        Ok(text) => ("stdout", text, 0),
+        Err(error) => ("stderr", format!("inrush ctl: {error}\n"), 1),
+    };
+    py.import("sys")?.getattr(stream)?.call_method1("write", (text,))?;
+    Ok(code)
 }
 
 fn check(py: Python<'_>, options: &cli::CheckOptions) -> PyResult<i32> {

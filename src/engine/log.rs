@@ -32,6 +32,15 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
+    /// All of them, the gravest first.
+    pub const ALL: [Self; 6] =
+        [Self::Error, Self::Warning, Self::Notice, Self::Info, Self::Debug, Self::Trace];
+
+    /// The level with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.name() == name)
+    }
+
     /// Its word in a line.
     pub fn name(self) -> &'static str {
         match self {
@@ -77,6 +86,17 @@ impl Log {
         let log = Self::new(LogLevel::Trace);
         log.0.to_stderr.store(false, Ordering::Relaxed);
         log
+    }
+
+    /// Shows from now on what is at least as grave as `level`.
+    pub fn set_level(&self, level: LogLevel) {
+        self.0.level.store(level as u8, Ordering::Relaxed);
+    }
+
+    /// The least grave messages that are shown.
+    pub fn level(&self) -> LogLevel {
+        let level = self.0.level.load(Ordering::Relaxed);
+        LogLevel::ALL.into_iter().find(|known| *known as u8 == level).unwrap_or(LogLevel::Trace)
     }
 
     /// Whether messages of `level` are shown.

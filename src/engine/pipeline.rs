@@ -17,6 +17,7 @@ use super::log::{Log, LogLevel};
 use super::output::{self, Orders};
 use super::queue::{Queue, Shared};
 use super::settings;
+use super::source_status::SourceStatus;
 use super::stats::{DestinationStats, SourceStats, Stats};
 use super::worker::{self, Routes};
 use crate::config::{Config, Diagnostic, IdentifiedSource, SourceDriver};
@@ -42,6 +43,8 @@ pub struct Input {
     pub policy: Arc<SourcePolicy>,
     /// How their hosts are named.
     pub names: Arc<HostNames>,
+    /// How it is; its host says so.
+    pub status: Arc<SourceStatus>,
 }
 
 struct Output {
@@ -165,7 +168,8 @@ impl Pipeline {
             let batch_size = settings::batch_size(driver);
             let lane = Lane::new(index, inbox, credit, Arc::default(), Arc::clone(pool), batch_size);
             let (policy, names) = (Arc::new(policy), Arc::new(names));
-            inputs.push(Input { driver: (*driver).clone(), lane, origin: Arc::new(origin), policy, names });
+            let (driver, origin) = ((*driver).clone(), Arc::new(origin));
+            inputs.push(Input { driver, lane, origin, policy, names, status: Arc::default() });
         }
         if !errors.is_empty() {
             return Err(errors);
@@ -195,6 +199,11 @@ impl Pipeline {
         &self.inputs
     }
 
+    /// The sources that have no host but the engine: `internal()`.
+    fn own_inputs(&self) -> impl Iterator<Item = &Input> {
+        self.inputs.iter().filter(|input| matches!(input.driver.driver, SourceDriver::Internal(_)))
+    }
+
     /// Starts the threads, and lets the `internal()` sources have the log.
     ///
     /// # Errors
@@ -222,9 +231,8 @@ impl Pipeline {
             })?;
         }
         drop(ended);
-        let internal =
-            self.inputs.iter().filter(|input| matches!(input.driver.driver, SourceDriver::Internal(_)));
-        self.log.add_internal(internal.map(|input| input.lane.producer(Arc::clone(&input.origin))));
+        let own = self.own_inputs().inspect(|input| input.status.start());
+        self.log.add_internal(own.map(|input| input.lane.producer(Arc::clone(&input.origin))));
         Ok(())
     }
 
@@ -299,7 +307,11 @@ impl Pipeline {
         self.log
             .forget_internal(&self.inputs.iter().map(|input| Arc::clone(&input.lane)).collect::<Vec<_>>());
         for input in &self.inputs {
+            input.status.ask_to_stop();
             input.lane.close();
+        }
+        for input in self.own_inputs() {
+            input.status.end();
         }
         if lock(&self.pending).take().is_some() {
             return false;
@@ -322,14 +334,19 @@ impl Pipeline {
     /// What was counted up to now.
     pub fn stats(&self) -> Stats {
         let source = |input: &Input| {
-            let credit = input.lane.credit();
+            let (credit, status) = (input.lane.credit(), &input.status);
+            let is_waiting = credit.is_waited_for();
             SourceStats {
                 id: input.driver.id.clone(),
                 totals: input.lane.counters().totals(),
                 window: credit.window(),
                 free: credit.free_messages(),
                 suspensions: credit.suspensions(),
-                is_waiting: credit.is_waited_for(),
+                is_waiting,
+                state: status.state(is_waiting),
+                exceptions: status.exceptions(),
+                restarts: status.restarts(),
+                last_error: status.last_error(),
             }
         };
         let destination = |output: &Output| {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::source_status::SourceState;
 use crate::flow::DropReason;
 use crate::flow::counters::SourceTotals;
 
@@ -23,6 +25,14 @@ pub struct SourceStats {
     pub suspensions: u64,
     /// Whether a post waits for credit at this moment.
     pub is_waiting: bool,
+    /// What it does at this moment.
+    pub state: SourceState,
+    /// How often a callback raised.
+    pub exceptions: u32,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// The text of the last exception.
+    pub last_error: Option<Arc<str>>,
 }
 
 /// One destination at one moment.
@@ -87,11 +97,19 @@ impl DestinationStats {
 }
 
 impl Stats {
-    /// Adds what `other` counted, of the same drivers to the same entries.
+    /// Adds what `other`, which is older, counted: of the same drivers to the same entries.
     pub fn add(&mut self, other: &Self) {
         for source in &other.sources {
             match self.sources.iter_mut().find(|known| known.id == source.id) {
-                Some(known) => known.totals.add(&source.totals),
+                Some(known) => {
+                    known.totals.add(&source.totals);
+                    known.suspensions += source.suspensions;
+                    known.exceptions += source.exceptions;
+                    known.restarts += source.restarts;
+                    if known.last_error.is_none() {
+                        known.last_error.clone_from(&source.last_error);
+                    }
+                }
                 None => self.sources.push(source.clone()),
             }
         }
@@ -139,6 +157,8 @@ impl Stats {
                 "id": source.id, "posted": totals.posted, "bytes": totals.bytes, "delivered": totals.delivered,
                 "dropped": BTreeMap::from(dropped), "in_flight": totals.in_flight, "refused": totals.refused,
                 "window": source.window, "free": source.free, "suspensions": source.suspensions,
+                "state": source.state.name(), "exceptions": source.exceptions, "restarts": source.restarts,
+                "last_error": source.last_error.as_deref(),
             })
         };
         let destination = |to: &DestinationStats| {

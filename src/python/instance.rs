@@ -7,7 +7,7 @@
 //! `init()`; `init`, `deinit` and `finalize` are looked up when they are called.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Sender;
@@ -23,7 +23,7 @@ use super::run::Event;
 use super::source::{Attachment, Exit, LogSource, Reporter};
 use super::wakeup::Wakeups;
 use crate::config::{Config, Diagnostic, OptionValue, PythonSourceOptions, Restart};
-use crate::engine::{Input, Log, settings};
+use crate::engine::{Input, Log, SourceStatus, settings};
 
 /// After this long without an exception the back-off starts again from its first wait.
 const HEALTHY: Duration = Duration::from_secs(60);
@@ -40,19 +40,11 @@ pub struct PythonSource {
     wakeups: Option<Wakeups>,
     persist_name: String,
     attachment: Arc<Attachment>,
-    running: Arc<Running>,
+    status: Arc<SourceStatus>,
+    ident: Arc<AtomicU64>,
     log: Log,
     parse_options: Py<ParseOptions>,
     initialised: bool,
-}
-
-/// What the thread of `run()` shows to others.
-#[derive(Debug, Default)]
-pub struct Running {
-    alive: AtomicBool,
-    ident: AtomicU64,
-    exceptions: AtomicU32,
-    restarts: AtomicU32,
 }
 
 /// Something went wrong with a source before it could run.
@@ -106,7 +98,8 @@ impl PythonSource {
         }
         let given = options_dict(py, options)
             .map_err(|error| failed("options() cannot be converted".to_owned(), Some(error)))?;
-        let report = reporter(log.clone(), input.driver.id.clone(), name.clone());
+        let status = Arc::clone(&input.status);
+        let report = reporter(log.clone(), input.driver.id.clone(), name.clone(), Arc::clone(&status));
         let persist_name = persist_name(options, &name, own("generate_persist_name"), &given, |error| {
             report(py, "generate_persist_name", error);
         });
@@ -141,7 +134,8 @@ impl PythonSource {
             instance: instance.unbind(),
             persist_name,
             attachment,
-            running: Arc::default(),
+            status,
+            ident: Arc::default(),
             log: log.clone(),
             parse_options,
             initialised: false,
@@ -170,12 +164,7 @@ impl PythonSource {
 
     /// Whether `run()` has not come to its end.
     pub fn is_alive(&self) -> bool {
-        self.running.alive.load(Ordering::Acquire)
-    }
-
-    /// How often a callback raised, and how often `run()` was called again.
-    pub fn failures(&self) -> (u32, u32) {
-        (self.running.exceptions.load(Ordering::Relaxed), self.running.restarts.load(Ordering::Relaxed))
+        self.status.is_alive()
     }
 
     fn called(&self, method: &str) -> String {
@@ -232,12 +221,13 @@ impl PythonSource {
     /// When the system has no thread to give.
     pub fn start(&mut self, py: Python<'_>, events: Sender<Event>) -> PyResult<()> {
         self.attachment.started.store(true, Ordering::Relaxed);
-        self.running.alive.store(true, Ordering::Release);
+        self.status.start();
         self.start_wakeups(py);
         let runner = Runner {
             run: self.run.clone_ref(py),
             attachment: Arc::clone(&self.attachment),
-            running: Arc::clone(&self.running),
+            status: Arc::clone(&self.status),
+            ident: Arc::clone(&self.ident),
             restart: self.options.restart,
             initial: self.options.restart_backoff.initial,
             max: self.options.restart_backoff.max,
@@ -253,7 +243,7 @@ impl PythonSource {
         let thread = py.import("threading")?.call_method("Thread", (), Some(&keywords))?;
         let started = thread.call_method0("start");
         if started.is_err() {
-            self.running.alive.store(false, Ordering::Release);
+            self.status.end();
         }
         started.map(drop)
     }
@@ -271,6 +261,7 @@ impl PythonSource {
 
     /// Asks `run()` to return.
     pub fn request_exit(&self, py: Python<'_>) {
+        self.status.ask_to_stop();
         self.attachment.exit.request();
         if !self.is_alive() {
             return;
@@ -296,7 +287,7 @@ impl PythonSource {
 
     /// Logs where the thread of `run()` stands.
     pub fn report_stuck(&self, py: Python<'_>) {
-        let stack = exception::stack(py, self.running.ident.load(Ordering::Relaxed));
+        let stack = exception::stack(py, self.ident.load(Ordering::Relaxed));
         let stack = stack.unwrap_or_else(|| "(its stack is not known)".to_owned());
         let seconds = self.stop_timeout().as_secs_f64();
         self.log.error(&format!(
@@ -341,7 +332,8 @@ impl PythonSource {
 struct Runner {
     run: Py<PyAny>,
     attachment: Arc<Attachment>,
-    running: Arc<Running>,
+    status: Arc<SourceStatus>,
+    ident: Arc<AtomicU64>,
     restart: Restart,
     initial: Duration,
     max: Duration,
@@ -355,10 +347,10 @@ impl Runner {
     fn __call__(&self, py: Python<'_>) {
         let ident = py.import("threading").and_then(|threading| threading.call_method0("get_ident"));
         let ident = ident.and_then(|ident| ident.extract()).unwrap_or(0);
-        self.running.ident.store(ident, Ordering::Relaxed);
+        self.ident.store(ident, Ordering::Relaxed);
         self.supervise(py);
         release::drain_all(py);
-        self.running.alive.store(false, Ordering::Release);
+        self.status.end();
         // The receiver is gone when nobody waits any more.
         let _ = self.events.send(Event::Ended);
     }
@@ -378,7 +370,7 @@ impl Runner {
                 }
                 Ok(_) => self.log.info(&format!("{} has returned", self.called)),
                 Err(error) => {
-                    self.running.exceptions.fetch_add(1, Ordering::Relaxed);
+                    self.status.count_exception(&format!("run(): {error}"));
                     let text = exception::traceback(py, &error);
                     drop(error);
                     // Without the GIL: whoever reads stderr may be slow.
@@ -393,10 +385,12 @@ impl Runner {
             }
             let jittered = wait.mul_f64(jitter());
             self.log.warning(&format!("{} is called again in {:.1} s", self.called, jittered.as_secs_f64()));
+            self.status.set_restarting(true);
             if !py.detach(|| self.attachment.exit.wait(Instant::now() + jittered)) {
                 return;
             }
-            self.running.restarts.fetch_add(1, Ordering::Relaxed);
+            self.status.set_restarting(false);
+            self.status.count_restart();
             wait = (wait * 2).min(self.max);
         }
     }
@@ -410,9 +404,10 @@ fn jitter() -> f64 {
 }
 
 /// What takes the exceptions of callbacks.
-fn reporter(log: Log, id: String, class: String) -> Reporter {
+fn reporter(log: Log, id: String, class: String, status: Arc<SourceStatus>) -> Reporter {
     Box::new(move |py, method, error| {
         let text = exception::traceback(py, &error);
+        status.count_exception(&format!("{method}(): {error}"));
         let text = format!("source {id} (class {class}): {method}() raised an exception\n{text}");
         // Without the GIL: whoever reads stderr may be slow.
         py.detach(|| log.error(&text));

@@ -1,15 +1,11 @@
 //! `inrush run`: from the command line to the last message.
 //!
 //! The main thread loads, starts, waits for signals, reloads and stops; the callbacks that belong to it are
-//! called here. A second thread reads the signals, so that one that comes while a callback blocks the main
-//! thread is not lost: when the stop then takes longer than it may, that thread says where the main
-//! thread stands and ends the process.
+//! called here. What is asked of it meanwhile waits on its list of events; `watch` sees to it that a stop ends.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
@@ -17,32 +13,30 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use super::generation::{Generation, load};
+use super::live_line::LiveLine;
 use super::signals::{self, Signals};
-use super::{exception, logger, release};
+use super::watch::{DRAIN, Requests, Watch, flush_stdout};
+use super::{logger, release};
 use crate::cli::RunOptions;
-use crate::config::Config;
-use crate::engine::stats::Stats;
-use crate::engine::{Log, LogLevel, Pipeline};
+use crate::config::{Config, Diagnostic, Diagnostics};
+use crate::engine::control::{Reloaded, Reply};
+use crate::engine::{Board, Control, Log, LogLevel, Phase};
 use crate::message::Pool;
 
 /// How often the main thread looks after things.
 const TICK: Duration = Duration::from_millis(250);
-/// How long the destinations may take to write what is left, when the engine stops.
-const DRAIN: Duration = Duration::from_secs(10);
-/// What a stop may take beyond the time that its sources and destinations are given.
-const GRACE: Duration = Duration::from_secs(5);
 /// How long threads that the user's code started may take to end after the engine.
 const LAST_THREADS: Duration = Duration::from_millis(500);
 /// A source that waits for credit this long is said to wait, once.
 const SUSPENDED_FOR: Duration = Duration::from_secs(5);
 
 /// What wakes the main thread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Event {
-    /// SIGINT or SIGTERM.
+    /// SIGINT, SIGTERM, or a request.
     Stop,
-    /// SIGHUP.
-    Reload,
+    /// SIGHUP, or a request that waits for a reply.
+    Reload(Option<Reply>),
     /// The thread of a source has ended.
     Ended,
 }
@@ -52,6 +46,8 @@ pub enum Event {
 pub struct Settings {
     /// The configuration.
     pub file: PathBuf,
+    /// The socket on which others ask.
+    pub control: Option<PathBuf>,
     /// Where the process's number is written while it runs.
     pub pidfile: Option<PathBuf>,
     /// Where the statistics are written at the end, as JSON.
@@ -64,6 +60,7 @@ impl From<RunOptions> for Settings {
     fn from(options: RunOptions) -> Self {
         Self {
             file: options.file,
+            control: options.control,
             pidfile: options.pidfile,
             stats_file: options.stats_file,
             level: options.verbosity.level(),
@@ -83,21 +80,31 @@ pub fn run(py: Python<'_>, settings: &Settings) -> i32 {
     };
     logger::set_log(Some(log.clone()));
     let (sender, receiver) = unbounded();
-    let watch = Arc::new(Watch::new(&log, py));
+    let board = Arc::new(Board::default());
+    let watch = Arc::new(Watch::new(&log, &board, py));
     watch.start(signals, sender.clone());
     let mut app = App {
         log: log.clone(),
         pool: Arc::new(Pool::new()),
         events: sender,
+        board,
         current: None,
-        retired: Vec::new(),
-        past: Stats::default(),
         has_stuck_thread: false,
         waiting: BTreeMap::new(),
     };
-    let code = app.run(py, settings, &receiver, &watch);
+    let code = match app.open_control(py, settings, &watch) {
+        Ok(()) => app.run(py, settings, &receiver, &watch),
+        Err(error) => {
+            log.error(&error);
+            1
+        }
+    };
     logger::set_log(None);
-    watch.done.store(true, Ordering::Release);
+    py.detach(|| {
+        // The replies that nobody will send.
+        drop(receiver);
+        watch.end_watch();
+    });
     if app.has_stuck_thread || has_other_threads(py, &log) {
         // The interpreter's own end would wait for them, or end them in the middle of a call.
         let _ = py.import("atexit").and_then(|atexit| atexit.call_method0("_run_exitfuncs"));
@@ -131,119 +138,27 @@ fn has_other_threads(py: Python<'_>, log: &Log) -> bool {
     }
 }
 
-fn flush_stdout(py: Python<'_>) {
-    for name in ["stdout", "stderr"] {
-        let stream = py.import("sys").and_then(|sys| sys.getattr(name));
-        // A stream that the user's code closed has nothing to flush.
-        let _ = stream.and_then(|stream| stream.call_method0("flush"));
-    }
-}
-
-/// Sees to it that a stop ends.
-struct Watch {
-    log: Log,
-    main: u64,
-    /// How long the stop may take, in milliseconds, once one was asked for.
-    bound_ms: AtomicU64,
-    done: AtomicBool,
-}
-
-impl Watch {
-    fn new(log: &Log, py: Python<'_>) -> Self {
-        let ident = py.import("threading").and_then(|threading| threading.call_method0("get_ident"));
-        let main = ident.and_then(|ident| ident.extract()).unwrap_or(0);
-        let bound_ms = AtomicU64::new((DRAIN + GRACE).as_millis() as u64);
-        Self { log: log.clone(), main, bound_ms, done: AtomicBool::new(false) }
-    }
-
-    /// Sets how long the sources of the configuration may take to stop.
-    fn set_bound(&self, sources: Duration) {
-        self.bound_ms.store((sources + DRAIN + GRACE).as_millis() as u64, Ordering::Relaxed);
-    }
-
-    fn start(self: &Arc<Self>, mut signals: Signals, events: Sender<Event>) {
-        let watch = Arc::clone(self);
-        let spawned = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            let mut asked = 0;
-            while let Some(signal) = signals.wait() {
-                let event = if signal == libc::SIGHUP { Event::Reload } else { Event::Stop };
-                // The main thread is at its end when it no longer receives.
-                let _ = events.send(event);
-                if event == Event::Stop {
-                    asked += 1;
-                    watch.stop_asked(asked);
-                }
-            }
-        });
-        if let Err(error) = spawned {
-            self.log.error(&format!("no thread for signals: {error}"));
-        }
-    }
-
-    fn stop_asked(self: &Arc<Self>, times: u32) {
-        match times {
-            1 => {}
-            2 => {
-                let seconds = self.bound_ms.load(Ordering::Relaxed) / 1000;
-                self.log
-                    .notice(&format!("still stopping, {seconds} s at most; a third signal ends it at once"));
-                return;
-            }
-            _ => self.end("ended by a third signal, before everything was delivered"),
-        }
-        let watch = Arc::clone(self);
-        let bound = Duration::from_millis(self.bound_ms.load(Ordering::Relaxed));
-        // Without a thread nobody watches; the stop itself is bounded all the same.
-        let _ = std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
-            let deadline = Instant::now() + bound;
-            while Instant::now() < deadline {
-                std::thread::sleep(Duration::from_millis(50));
-                if watch.done.load(Ordering::Acquire) {
-                    return;
-                }
-            }
-            watch.end("the stop takes too long and is given up");
-        });
-    }
-
-    /// Ends the process; says where the main thread stands, if the interpreter lets it.
-    fn end(&self, why: &str) {
-        if self.done.load(Ordering::Acquire) {
-            return;
-        }
-        self.log.error(why);
-        let (log, main) = (self.log.clone(), self.main);
-        let looked = std::thread::spawn(move || {
-            Python::attach(|py| {
-                if let Some(stack) = exception::stack(py, main) {
-                    log.error(&format!("the main thread stands here:\n{stack}"));
-                }
-                flush_stdout(py);
-            });
-        });
-        let deadline = Instant::now() + Duration::from_secs(1);
-        while !looked.is_finished() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        signals::exit_now(2);
-    }
-}
-
 struct App {
     log: Log,
     pool: Arc<Pool>,
     events: Sender<Event>,
+    /// What others may look at while this thread is busy: the pipelines, past and present.
+    board: Arc<Board>,
     current: Option<Generation>,
     has_stuck_thread: bool,
-    /// Pipelines of old configurations that still have something to deliver.
-    retired: Vec<Arc<Pipeline>>,
-    /// What the pipelines that are gone had counted.
-    past: Stats,
     /// Since when each suspended source waits, and whether that was said.
     waiting: BTreeMap<String, (Instant, bool)>,
 }
 
 impl App {
+    fn open_control(&self, py: Python<'_>, settings: &Settings, watch: &Arc<Watch>) -> Result<(), String> {
+        let Some(path) = &settings.control else { return Ok(()) };
+        let requests = Requests { events: self.events.clone(), watch: Arc::clone(watch) };
+        let board = Arc::clone(&self.board);
+        watch.set_control(py.detach(|| Control::open(path, board, &self.log, Box::new(requests)))?);
+        Ok(())
+    }
+
     fn run(&mut self, py: Python<'_>, settings: &Settings, events: &Receiver<Event>, watch: &Watch) -> i32 {
         if let Err(text) = self.first_start(py, &settings.file) {
             self.log
@@ -264,7 +179,9 @@ impl App {
             env!("CARGO_PKG_VERSION"),
             settings.file.display()
         ));
+        self.board.set_phase(Phase::Running);
         self.main_loop(py, settings, events, watch);
+        self.board.set_phase(Phase::Stopping);
         self.log.notice("inrush: stopping");
         self.stop(py);
         self.report(settings);
@@ -279,7 +196,7 @@ impl App {
         let config = load(file, &self.log).map_err(|errors| errors.to_string())?;
         let created = Generation::create(py, Arc::new(config), &self.log, &self.pool);
         let mut generation = created.map_err(|errors| errors.to_string())?;
-        generation.start(py, &self.events).map_err(|errors| errors.to_string())?;
+        self.start(py, &mut generation).map_err(|errors| errors.to_string())?;
         self.current = Some(generation);
         Ok(())
     }
@@ -294,42 +211,24 @@ impl App {
         loop {
             match py.detach(|| events.recv_timeout(TICK)) {
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
-                Ok(Event::Reload) => {
-                    self.reload(py, &settings.file);
+                Ok(Event::Reload(reply)) => {
+                    let reloaded = self.reload(py, &settings.file);
                     self.bound(watch);
+                    if let Some(reply) = reply {
+                        reply.send(reloaded);
+                    }
                 }
                 Ok(Event::Ended) | Err(RecvTimeoutError::Timeout) => {}
             }
             signals::install();
             release::drain_all(py);
             self.look_after_suspended();
-            self.let_go_of_finished();
+            self.board.let_go_of_finished();
             if live.is_shown {
-                let stats = self.stats();
-                self.log.set_live_line(&live.text(&stats));
+                self.log.set_live_line(&live.text(&self.board.stats()));
             }
         }
         self.log.set_live_line("");
-    }
-
-    /// Everything counted so far, of all configurations.
-    fn stats(&self) -> Stats {
-        let mut stats = self.current.as_ref().map_or_else(Stats::default, |current| current.pipeline.stats());
-        for pipeline in &self.retired {
-            stats.add(&pipeline.stats());
-        }
-        stats.add(&self.past);
-        stats
-    }
-
-    fn let_go_of_finished(&mut self) {
-        let (done, left) =
-            std::mem::take(&mut self.retired).into_iter().partition(|pipeline| pipeline.is_finished());
-        self.retired = left;
-        let done: Vec<Arc<Pipeline>> = done;
-        for pipeline in done {
-            self.past.add(&pipeline.stats());
-        }
     }
 
     /// Says of a source that it waits for credit, when it has for a while; once, until it goes on.
@@ -367,81 +266,96 @@ impl App {
         }
     }
 
-    fn reload(&mut self, py: Python<'_>, file: &Path) {
+    fn reload(&mut self, py: Python<'_>, file: &Path) -> Reloaded {
         self.log.notice("inrush: reloading");
+        let drawn = |diagnostics: &[Diagnostic]| diagnostics.iter().map(ToString::to_string).collect();
+        let refused = |errors: &Diagnostics| Reloaded {
+            accepted: false,
+            diagnostics: errors.iter().map(ToString::to_string).collect(),
+        };
         let made = load(file, &self.log)
-            .and_then(|config| Generation::create(py, Arc::new(config), &self.log, &self.pool))
-            .map_err(|errors| errors.to_string());
+            .and_then(|config| Generation::create(py, Arc::new(config), &self.log, &self.pool));
         let mut next = match made {
             Ok(next) => next,
-            Err(text) => {
+            Err(errors) => {
                 self.log
-                    .error(&format!("the new configuration is not accepted; the old one goes on\n{text}"));
+                    .error(&format!("the new configuration is not accepted; the old one goes on\n{errors}"));
                 if let Some(current) = &self.current {
                     current.install_blocks(py);
                     current.pipeline.reopen();
                 }
-                return;
+                return refused(&errors);
             }
         };
         let old = self.current.take().map(|mut old| {
             self.has_stuck_thread |= !old.stop_sources(py);
+            self.board.retire();
             let config = Arc::clone(&old.config);
-            self.retired.push(old.retire());
+            old.retire();
             config
         });
-        match next.start(py, &self.events) {
+        match self.start(py, &mut next) {
             Ok(()) => {
+                let reloaded = Reloaded { accepted: true, diagnostics: drawn(&next.config.warnings) };
                 self.current = Some(next);
                 self.log.notice("inrush: reloaded");
+                reloaded
             }
             Err(errors) => {
                 let text = "the new configuration does not start; back to the old one";
                 self.log.error(&format!("{text}\n{errors}"));
-                if let Some(config) = old {
-                    self.go_back(py, config);
-                }
+                let mut reloaded = refused(&errors);
+                reloaded.diagnostics.extend(old.and_then(|config| self.go_back(py, config).err()));
+                reloaded
             }
         }
     }
 
-    fn go_back(&mut self, py: Python<'_>, config: Arc<Config>) {
-        let started = Generation::create(py, config, &self.log, &self.pool)
-            .and_then(|mut old| old.start(py, &self.events).map(|()| old));
-        match started {
-            Ok(old) => self.current = Some(old),
-            Err(errors) => {
-                self.log.error(&format!("the old configuration does not start any more\n{errors}"));
-            }
+    /// Starts `generation`, seen on the board from its first moment.
+    fn start(&self, py: Python<'_>, generation: &mut Generation) -> Result<(), Diagnostics> {
+        self.board.put(&generation.pipeline);
+        let started = generation.start(py, &self.events);
+        if started.is_err() {
+            self.board.remove(&generation.pipeline);
         }
+        started
+    }
+
+    fn go_back(&mut self, py: Python<'_>, config: Arc<Config>) -> Result<(), String> {
+        let started = Generation::create(py, config, &self.log, &self.pool)
+            .and_then(|mut old| self.start(py, &mut old).map(|()| old));
+        self.current = Some(started.map_err(|errors| {
+            let text = format!("the old configuration does not start any more\n{errors}");
+            self.log.error(&text);
+            text
+        })?);
+        Ok(())
     }
 
     /// Stops everything, within the bounds that each part has.
     fn stop(&mut self, py: Python<'_>) {
-        let deadline_of_drain = |begun: Instant| DRAIN.saturating_sub(begun.elapsed());
         if let Some(mut current) = self.current.take() {
             self.has_stuck_thread |= !current.stop_sources(py);
-            let pipeline = Arc::clone(&current.pipeline);
-            py.detach(|| pipeline.drain(DRAIN));
-            self.past.add(&pipeline.stats());
+            py.detach(|| current.pipeline.drain(DRAIN));
+            self.board.remove(&current.pipeline);
         }
         let begun = Instant::now();
-        for pipeline in std::mem::take(&mut self.retired) {
-            py.detach(|| pipeline.drain(deadline_of_drain(begun)));
-            self.past.add(&pipeline.stats());
+        for pipeline in self.board.retired() {
+            py.detach(|| pipeline.drain(DRAIN.saturating_sub(begun.elapsed())));
+            self.board.remove(&pipeline);
         }
         release::drain_all(py);
     }
 
     /// The last words: what became of every message.
     fn report(&self, settings: &Settings) {
-        for source in &self.past.sources {
+        let stats = self.board.stats();
+        for source in &stats.sources {
             self.log.notice(&format!("source {}: {}", source.id, source.line()));
         }
-        for destination in &self.past.destinations {
+        for destination in &stats.destinations {
             self.log.notice(&format!("destination {}: {}", destination.id, destination.line()));
         }
-        let stats = &self.past;
         self.log.notice(&format!(
             "inrush: stopped; {} posted = {} delivered + {} dropped + {} in flight",
             stats.posted(),
@@ -464,57 +378,4 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file =
         std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())
-}
-
-/// The line at the foot of a terminal: rate, totals, messages in flight.
-struct LiveLine {
-    is_shown: bool,
-    posted: u64,
-    at: Instant,
-}
-
-impl LiveLine {
-    fn new() -> Self {
-        Self { is_shown: std::io::stderr().is_terminal(), posted: 0, at: Instant::now() }
-    }
-
-    fn text(&mut self, stats: &Stats) -> String {
-        let now = Instant::now();
-        let posted = stats.posted();
-        let seconds = now.duration_since(self.at).as_secs_f64().max(1e-3);
-        let rate = (posted.saturating_sub(self.posted)) as f64 / seconds;
-        (self.posted, self.at) = (posted, now);
-        format!(
-            "{} msg/s | posted {} | delivered {} | dropped {} | in flight {}",
-            grouped(rate.round() as u64),
-            grouped(posted),
-            grouped(stats.delivered()),
-            grouped(stats.dropped()),
-            grouped(stats.in_flight())
-        )
-    }
-}
-
-/// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_are_grouped_by_three() {
-        let grouped = [0, 12, 999, 1000, 1_234_567].map(grouped);
-        assert_eq!(grouped, ["0", "12", "999", "1,000", "1,234,567"]);
-    }
 }

@@ -32,6 +32,9 @@ use crate::message::{FieldName, Origin, Stamp, ValueType};
 use crate::source::{HostNames, SourcePolicy};
 use crate::syslog::ParseOptions;
 
+/// How often a wait for credit that a request to exit may end looks for one.
+const LOOK_FOR_EXIT: Duration = Duration::from_millis(50);
+
 /// What the engine keeps of an attached source.
 pub struct Attachment {
     /// The id of the driver, for messages.
@@ -341,6 +344,24 @@ impl Attachment {
         py.detach(|| credit.wait(None));
     }
 
+    /// Waits for credit, until `deadline` or a request to exit; whether there is some.
+    fn wait_until_writable(&self, deadline: Option<Instant>) -> bool {
+        loop {
+            let look = Instant::now() + LOOK_FOR_EXIT;
+            let until = deadline.map_or(look, |deadline| deadline.min(look));
+            match self.lane.credit().wait(Some(until)) {
+                Waited::Credit => return true,
+                Waited::Cancelled => return false,
+                Waited::Timeout => {
+                    if self.exit.is_requested() || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+                    {
+                        return self.lane.credit().is_available();
+                    }
+                }
+            }
+        }
+    }
+
     fn set_transport(&self, py: Python<'_>, name: Arc<str>) {
         self.producer.with(py, |producer| {
             let origin = Origin { transport: Some(name), ..(**producer.origin()).clone() };
@@ -508,7 +529,8 @@ impl LogSource {
         Ok(!self.attachment("is_suspended")?.lane.credit().is_available())
     }
 
-    /// Waits until a post would find credit, at most `timeout` seconds; whether it would.
+    /// Waits until a post would find credit, at most `timeout` seconds; whether it would. A request to
+    /// exit ends the wait.
     #[pyo3(signature = (timeout=None))]
     fn wait_until_writable(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let attached = self.attachment("wait_until_writable")?;
@@ -518,7 +540,7 @@ impl LogSource {
         }
         let deadline = timeout.map(|seconds| deadline("wait_until_writable", seconds)).transpose()?;
         attached.producer.with(py, Producer::before_wait);
-        Ok(py.detach(|| credit.wait(deadline)) == Waited::Credit)
+        Ok(py.detach(|| attached.wait_until_writable(deadline)))
     }
 
     /// Waits `seconds`, or until exit is requested; whether the whole time passed.

@@ -1,0 +1,262 @@
+//! `inrush ctl`: asks the engine that listens on a control socket, and prints what it says.
+//!
+//! The protocol is in [`crate::engine::control`]. Numbers come as JSON and are printed as tables, or as they came.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::table::{Align, Table, grouped, span};
+use super::{CtlOptions, Request};
+use crate::engine::control::line::{self, NoLine};
+use crate::engine::control::{RELOAD_WAIT, socket};
+
+/// The environment variable that names the socket.
+pub const SOCKET_VARIABLE: &str = "INRUSH_CONTROL";
+/// How long an answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// The longest answer: some hundred bytes for each source and destination.
+const MAX_ANSWER: usize = 256 * 1024 * 1024;
+
+/// Asks what `options` say; `variable` is the value of [`SOCKET_VARIABLE`]. Returns what to print.
+///
+/// # Errors
+/// What to say instead: there is nobody to ask, or the engine refused.
+pub fn run(options: &CtlOptions, variable: Option<OsString>) -> Result<String, String> {
+    let named = options.control.clone();
+    let path = named.or_else(|| variable.filter(|path| !path.is_empty()).map(PathBuf::from));
+    let path = path.ok_or_else(|| {
+        format!("which engine? name its socket with --control SOCKET or in {SOCKET_VARIABLE}")
+    })?;
+    let answer = ask(&path, &options.request)?;
+    let value: Value = serde_json::from_str(&answer)
+        .map_err(|error| format!("what listens at {} is no engine: {error}", path.display()))?;
+    if let Some(error) = value["error"].as_str() {
+        return Err(error.to_owned());
+    }
+    match &options.request {
+        Request::Stats { json: true } | Request::Sources { json: true } => Ok(format!("{answer}\n")),
+        Request::Stats { json: false } => Ok(stats(&value)),
+        Request::Sources { json: false } => Ok(sources(&value)),
+        Request::Reload => reloaded(&value),
+        Request::Stop => Ok("stopping\n".to_owned()),
+        Request::LogLevel { .. } => Ok(format!("{}\n", text(&value["log_level"]))),
+    }
+}
+
+/// Sends `request` to the engine at `path`; its answer.
+fn ask(path: &Path, request: &Request) -> Result<String, String> {
+    let within = match request {
+        Request::Reload => RELOAD_WAIT + ANSWER_WITHIN,
+        _ => ANSWER_WITHIN,
+    };
+    let late = || format!("the engine at {} did not answer within {} s", path.display(), within.as_secs());
+    let deadline = Instant::now() + within;
+    let stream = socket::connect(path, within).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => late(),
+        _ => cannot_connect(path, &error),
+    })?;
+    // An engine that refuses says why, and may do so before it has the whole request.
+    let sent = line::write(&stream, &words(request), deadline);
+    match line::read(&stream, MAX_ANSWER, deadline).map_err(|error| sent.err().unwrap_or(error)) {
+        Ok(answer) => String::from_utf8(answer).map_err(|_| "the answer is not UTF-8".to_owned()),
+        Err(NoLine::Late) => Err(late()),
+        Err(NoLine::TooLong) => Err(format!("the answer is longer than {MAX_ANSWER} bytes")),
+        Err(NoLine::Closed(_)) => Err("the engine closed the connection before it answered".to_owned()),
+        Err(NoLine::Failed(error)) => Err(format!("the connection to the engine broke: {error}")),
+    }
+}
+
+fn cannot_connect(path: &Path, error: &io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        ErrorKind::NotFound => {
+            format!("there is no socket {path}: the engine does not run, or runs without --control")
+        }
+        ErrorKind::PermissionDenied => {
+            format!("permission denied for {path}: only the engine's own user and root may ask")
+        }
+        ErrorKind::ConnectionRefused => format!("nobody listens on {path}: the engine is gone"),
+        _ => format!("cannot connect to {path}: {error}"),
+    }
+}
+
+/// The line of the protocol.
+fn words(request: &Request) -> String {
+    match request {
+        Request::Stats { .. } => "stats".to_owned(),
+        Request::Sources { .. } => "sources".to_owned(),
+        Request::Reload => "reload".to_owned(),
+        Request::Stop => "stop".to_owned(),
+        Request::LogLevel { level: None } => "log-level".to_owned(),
+        Request::LogLevel { level: Some(level) } => format!("log-level {level}"),
+    }
+}
+
+fn reloaded(value: &Value) -> Result<String, String> {
+    let is_accepted = value["accepted"] == true;
+    let mut out =
+        if is_accepted { "reloaded".to_owned() } else { "the new configuration is not accepted".to_owned() };
+    for diagnostic in list(&value["diagnostics"]) {
+        let _ = write!(out, "\n{}", text(diagnostic));
+    }
+    if is_accepted { Ok(out + "\n") } else { Err(out) }
+}
+
+fn stats(value: &Value) -> String {
+    let mut out = format!(
+        "inrush {}, process {}, {} for {}\n",
+        text(&value["version"]),
+        value["pid"],
+        text(&value["phase"]),
+        span(value["uptime_seconds"].as_u64().unwrap_or_default()),
+    );
+    let _ = writeln!(
+        out,
+        "{} posted = {} delivered + {} dropped + {} in flight",
+        number(&value["posted"]),
+        number(&value["delivered"]),
+        number(&value["dropped"]),
+        number(&value["in_flight"])
+    );
+    const NUMBERS: [(&str, Align); 4] = [
+        ("POSTED", Align::Right),
+        ("DELIVERED", Align::Right),
+        ("DROPPED", Align::Right),
+        ("IN FLIGHT", Align::Right),
+    ];
+    let row = |of: &Value| {
+        let dropped = match &of["dropped"] {
+            Value::Object(reasons) => grouped(reasons.values().filter_map(Value::as_u64).sum()),
+            dropped => number(dropped),
+        };
+        [number(&of["posted"]), number(&of["delivered"]), dropped, number(&of["in_flight"])]
+    };
+    let mut table = Table::new(
+        &[
+            &[("SOURCE", Align::Left)][..],
+            &NUMBERS,
+            &[("REFUSED", Align::Right), ("BYTES", Align::Right), ("STATE", Align::Left)],
+        ]
+        .concat(),
+    );
+    for source in list(&value["sources"]) {
+        let after = [number(&source["refused"]), number(&source["bytes"]), text(&source["state"])];
+        table.push([text(&source["id"])].into_iter().chain(row(source)).chain(after));
+    }
+    add(&mut out, &table);
+    let mut table = Table::new(
+        &[
+            &[("DESTINATION", Align::Left)][..],
+            &NUMBERS,
+            &[("ERRORS", Align::Right), ("BYTES", Align::Right), ("STATE", Align::Left)],
+        ]
+        .concat(),
+    );
+    for to in list(&value["destinations"]) {
+        let state = if to["suspended"] == true { "cannot write" } else { "writing" };
+        let after = [number(&to["errors"]), number(&to["bytes"]), state.to_owned()];
+        table.push([text(&to["id"])].into_iter().chain(row(to)).chain(after));
+    }
+    add(&mut out, &table);
+    out
+}
+
+fn sources(value: &Value) -> String {
+    let mut table = Table::new(&[
+        ("SOURCE", Align::Left),
+        ("STATE", Align::Left),
+        ("POSTED", Align::Right),
+        ("IN FLIGHT", Align::Right),
+        ("WINDOW", Align::Right),
+        ("SUSPENSIONS", Align::Right),
+        ("EXCEPTIONS", Align::Right),
+        ("RESTARTS", Align::Right),
+        ("LAST ERROR", Align::Left),
+    ]);
+    for source in list(&value["sources"]) {
+        let of = |name: &str| number(&source[name]);
+        table.push([
+            text(&source["id"]),
+            text(&source["state"]),
+            of("posted"),
+            of("in_flight"),
+            of("window"),
+            of("suspensions"),
+            of("exceptions"),
+            of("restarts"),
+            text(&source["last_error"]),
+        ]);
+    }
+    table.text()
+}
+
+fn add(out: &mut String, table: &Table) {
+    let text = table.text();
+    if !text.is_empty() {
+        out.push('\n');
+        out.push_str(&text);
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A number with its digits grouped; what an older engine does not say is `-`.
+fn number(value: &Value) -> String {
+    value.as_u64().map_or_else(|| "-".to_owned(), grouped)
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or("-").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tables_of_an_answer() {
+        let answer = json!({
+            "version": "1.0", "pid": 7, "phase": "running", "uptime_seconds": 61, "posted": 12_345,
+            "delivered": 12_000, "dropped": 300, "in_flight": 45,
+            "sources": [{
+                "id": "s#0", "posted": 12_345, "bytes": 1_000_000, "delivered": 12_000,
+                "dropped": {"queue_full": 300, "stopped": 0}, "in_flight": 45, "refused": 0, "window": 100,
+                "suspensions": 2, "state": "running", "exceptions": 1, "restarts": 1, "last_error": "E: \x1b[m",
+            }],
+            "destinations": [{
+                "id": "d#0", "posted": 12_345, "delivered": 12_000, "dropped": 300, "in_flight": 45,
+                "bytes": 99, "errors": 0, "suspended": true,
+            }],
+        });
+        let expected = "\
+inrush 1.0, process 7, running for 1 min 1 s
+12,345 posted = 12,000 delivered + 300 dropped + 45 in flight
+
+SOURCE  POSTED  DELIVERED  DROPPED  IN FLIGHT  REFUSED      BYTES  STATE
+s#0     12,345     12,000      300         45        0  1,000,000  running
+
+DESTINATION  POSTED  DELIVERED  DROPPED  IN FLIGHT  ERRORS  BYTES  STATE
+d#0          12,345     12,000      300         45       0     99  cannot write
+";
+        assert_eq!(stats(&answer), expected);
+        let expected = "\
+SOURCE  STATE    POSTED  IN FLIGHT  WINDOW  SUSPENSIONS  EXCEPTIONS  RESTARTS  LAST ERROR
+s#0     running  12,345         45     100            2           1         1  E: \\u{1b}[m
+";
+        assert_eq!(sources(&answer), expected);
+    }
+
+    #[test]
+    fn an_engine_without_sources_still_has_totals() {
+        assert!(stats(&json!({})).ends_with("- posted = - delivered + - dropped + - in flight\n"));
+    }
+}

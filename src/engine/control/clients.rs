@@ -1,0 +1,125 @@
+//! The clients that are being served: a thread each, and no more than [`MAX_CLIENTS`].
+//!
+//! When all places are taken, the one that has kept the engine waiting longest, if for longer than
+//! [`PATIENCE`], is sent away. So clients that say nothing, or do not read, cost others a moment at most.
+
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How many are served at a time.
+pub(super) const MAX_CLIENTS: usize = 16;
+/// How long a client may keep the engine waiting while others wait for its place.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// How often it is looked for one that had its time.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// The places.
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    served: Vec<Served>,
+    next: u64,
+    is_closed: bool,
+}
+
+#[derive(Debug)]
+struct Served {
+    number: u64,
+    stream: Arc<UnixStream>,
+    /// Since when the engine waits for it: for its request, or for it to take the answer.
+    waits_since: Option<Instant>,
+}
+
+/// A client's place; free again when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    clients: Arc<Clients>,
+    number: u64,
+    stream: Arc<UnixStream>,
+}
+
+impl Clients {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for `stream`, as soon as one is free; none when it is all over.
+    pub(super) fn enter(self: &Arc<Self>, stream: UnixStream) -> Option<Place> {
+        let mut state = self.state();
+        while state.served.len() >= MAX_CLIENTS && !state.is_closed {
+            state.send_slowest_away();
+            let waited = self.changed.wait_timeout(state, LOOK);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if state.is_closed {
+            return None;
+        }
+        let (number, stream) = (state.next, Arc::new(stream));
+        state.next += 1;
+        let waits_since = Some(Instant::now());
+        state.served.push(Served { number, stream: Arc::clone(&stream), waits_since });
+        Some(Place { clients: Arc::clone(self), number, stream })
+    }
+
+    /// Sends all away, and waits up to `within` until they are gone.
+    pub(super) fn close(&self, within: Duration) {
+        let deadline = Instant::now() + within;
+        let mut state = self.state();
+        state.is_closed = true;
+        self.changed.notify_all();
+        // One whose answer is being made may still get it.
+        for waiting in state.served.iter().filter(|served| served.waits_since.is_some()) {
+            let _ = waiting.stream.shutdown(Shutdown::Read);
+        }
+        while !state.served.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl State {
+    fn send_slowest_away(&mut self) {
+        let waits = self.served.iter_mut().filter(|served| served.waits_since.is_some());
+        let Some(slowest) = waits.min_by_key(|served| served.waits_since) else { return };
+        if slowest.waits_since.is_some_and(|since| since.elapsed() >= PATIENCE) {
+            // Its thread finds the connection closed. It may be gone by itself just now.
+            let _ = slowest.stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Place {
+    /// The client.
+    pub(super) fn stream(&self) -> &UnixStream {
+        &self.stream
+    }
+
+    /// Whether the engine waits for the client from now on, or the client for the engine.
+    pub(super) fn set_waits(&self, waits: bool) {
+        let mut state = self.clients.state();
+        if let Some(served) = state.served.iter_mut().find(|served| served.number == self.number) {
+            served.waits_since = waits.then(Instant::now);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // For the client also when a process that the user's code forked has the descriptor as well.
+        let _ = self.stream.shutdown(Shutdown::Both);
+        self.clients.state().served.retain(|served| served.number != self.number);
+        self.clients.changed.notify_all();
+    }
+}

@@ -1,0 +1,177 @@
+//! Who sees to it that a stop ends: [`Watch`].
+//!
+//! The main thread does what is asked of the engine, and may hang in a callback while it is asked. So the
+//! requests come in on other threads, that of the signals and those of the control socket: they put an
+//! event on the main thread's list, and after a stop they watch it. When it takes longer than it may,
+//! they say where the main thread stands and end the process.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::Sender;
+use pyo3::prelude::*;
+
+use super::exception;
+use super::run::Event;
+use super::signals::{self, Signals};
+use crate::engine::control::{Host, Reply};
+use crate::engine::{Board, Control, Log, Phase};
+
+/// How long the destinations may take to write what is left, when the engine stops.
+pub const DRAIN: Duration = Duration::from_secs(10);
+/// What a stop may take beyond the time that its sources and destinations are given.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Sees to it that a stop ends.
+pub struct Watch {
+    log: Log,
+    board: Arc<Board>,
+    /// Closed before the process ends, however it does.
+    control: OnceLock<Control>,
+    main: u64,
+    /// How long the stop may take, in milliseconds, once one was asked for.
+    bound_ms: AtomicU64,
+    is_done: AtomicBool,
+}
+
+impl Watch {
+    /// A watch over the calling thread.
+    pub fn new(log: &Log, board: &Arc<Board>, py: Python<'_>) -> Self {
+        let ident = py.import("threading").and_then(|threading| threading.call_method0("get_ident"));
+        let main = ident.and_then(|ident| ident.extract()).unwrap_or(0);
+        let bound_ms = AtomicU64::new((DRAIN + GRACE).as_millis() as u64);
+        Self {
+            log: log.clone(),
+            board: Arc::clone(board),
+            control: OnceLock::new(),
+            main,
+            bound_ms,
+            is_done: AtomicBool::new(false),
+        }
+    }
+
+    /// Sets how long the sources of the configuration may take to stop.
+    pub fn set_bound(&self, sources: Duration) {
+        self.bound_ms.store((sources + DRAIN + GRACE).as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// Closes `control` when the process ends.
+    pub fn set_control(&self, control: Control) {
+        // There is one a process.
+        let _ = self.control.set(control);
+    }
+
+    /// The engine is at its end: there is nothing left to watch, and nobody to ask.
+    pub fn end_watch(&self) {
+        self.is_done.store(true, Ordering::Release);
+        self.close_control();
+    }
+
+    fn close_control(&self) {
+        if let Some(control) = self.control.get() {
+            control.close();
+        }
+    }
+
+    /// Reads signals on a thread of its own, and passes them on to `events`.
+    pub fn start(self: &Arc<Self>, mut signals: Signals, events: Sender<Event>) {
+        let watch = Arc::clone(self);
+        let spawned = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            let mut asked = 0;
+            while let Some(signal) = signals.wait() {
+                // The main thread is at its end when it no longer receives.
+                if signal == libc::SIGHUP {
+                    let _ = events.send(Event::Reload(None));
+                    continue;
+                }
+                let _ = events.send(Event::Stop);
+                asked += 1;
+                match asked {
+                    1 => watch.stop_asked(),
+                    2 => watch.ask_for_patience(),
+                    _ => watch.give_up("ended by a third signal, before everything was delivered"),
+                }
+            }
+        });
+        if let Err(error) = spawned {
+            self.log.error(&format!("no thread for signals: {error}"));
+        }
+    }
+
+    /// The engine was told to stop, and has a bounded time for it from now on.
+    fn stop_asked(self: &Arc<Self>) {
+        self.board.set_phase(Phase::Stopping);
+        let watch = Arc::clone(self);
+        let bound = Duration::from_millis(self.bound_ms.load(Ordering::Relaxed));
+        // Without a thread nobody watches; the stop itself is bounded all the same.
+        let _ = std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
+            let deadline = Instant::now() + bound;
+            while Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(50));
+                if watch.is_done.load(Ordering::Acquire) {
+                    return;
+                }
+            }
+            watch.give_up("the stop takes too long and is given up");
+        });
+    }
+
+    fn ask_for_patience(&self) {
+        let seconds = self.bound_ms.load(Ordering::Relaxed) / 1000;
+        self.log.notice(&format!("still stopping, {seconds} s at most; a third signal ends it at once"));
+    }
+
+    /// Ends the process; says where the main thread stands, if the interpreter lets it.
+    fn give_up(&self, why: &str) {
+        if self.is_done.load(Ordering::Acquire) {
+            return;
+        }
+        self.log.error(why);
+        let (log, main) = (self.log.clone(), self.main);
+        let looked = std::thread::spawn(move || {
+            Python::attach(|py| {
+                if let Some(stack) = exception::stack(py, main) {
+                    log.error(&format!("the main thread stands here:\n{stack}"));
+                }
+                flush_stdout(py);
+            });
+        });
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while !looked.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.close_control();
+        signals::exit_now(2);
+    }
+}
+
+/// What others ask of the main thread, through the control socket.
+pub struct Requests {
+    /// The list of the main thread.
+    pub events: Sender<Event>,
+    /// Who watches it.
+    pub watch: Arc<Watch>,
+}
+
+impl Host for Requests {
+    fn reload(&self, reply: Reply) {
+        // Where nobody receives any more, the reply is dropped, and says so.
+        let _ = self.events.send(Event::Reload(Some(reply)));
+    }
+
+    fn stop(&self) {
+        let _ = self.events.send(Event::Stop);
+        self.watch.stop_asked();
+    }
+}
+
+/// Writes what Python's own streams hold back.
+pub fn flush_stdout(py: Python<'_>) {
+    for name in ["stdout", "stderr"] {
+        let stream = py.import("sys").and_then(|sys| sys.getattr(name));
+        // A stream that the user's code closed has nothing to flush.
+        let _ = stream.and_then(|stream| stream.call_method0("flush"));
+    }
+}
