@@ -1,7 +1,8 @@
 # Everything is built into the checkout: .venv (Python), .venvs (other Pythons, for the tests), target (Rust).
 #
 #   PYTHON=/path/to/python   the interpreter to build for (default: the newest of 3.13 to 3.10, else python3)
-#   PROFILE=quick            the cargo profile of the wheel in .venv (default: release; quick builds in a fraction of the time)
+#   PROFILE=quick            the cargo profile of the wheel in .venv. Without it `build` and `run` want release, which is what users
+#                            have; everything else takes the wheel that is there, if it is up to date, and otherwise builds quick
 #   TESTS="-k quickstart"    further arguments of pytest
 
 SHELL := /bin/bash
@@ -9,7 +10,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
-PROFILE ?= release
+PROFILE ?=
 TESTS ?=
 ifndef PYTHON
 PYTHON := $(shell tools/pythons first)
@@ -21,7 +22,7 @@ BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST := -m pytest -n 2 $(TESTS)
 
-.PHONY: help need build run test test-rust test-python test-stubs test-others lint format check-examples clean
+.PHONY: help need build wheel run test test-rust test-python test-stubs test-others lint format check-examples clean
 
 help: ## show this list
 	@echo "make TARGET [PYTHON=/path/to/python] [PROFILE=release|quick] [TESTS='pytest arguments']"
@@ -31,48 +32,54 @@ need: ## name what is missing to build, with the package that has it
 	@tools/need "$(PYTHON)" "$(RUST)"
 
 build: need ## build the engine into .venv: afterwards there is .venv/bin/inrush
-	@tools/venv .venv "$(PYTHON)" "$(PROFILE)" $(GROUPS)
+	@tools/venv .venv "$(PYTHON)" "$(or $(PROFILE),release)" $(GROUPS)
+
+# What tests and lints need: the engine in .venv, of whatever profile it is.
+wheel: need
+	@tools/venv .venv "$(PYTHON)" "$(or $(PROFILE),any)" $(GROUPS)
 
 run: build ## run the quickstart: a syslog listener on 127.0.0.1:5514 that writes quickstart.log
 	@exec $(BIN)/inrush run -f examples/quickstart.conf
 
 test: test-rust test-python test-stubs check-examples test-others ## build and run all tests, on every Python of this machine
 
-test-rust: build ## the tests of the Rust core without Python, then with it
+test-rust: wheel ## the tests of the Rust core without Python, then with it
 	cargo test --quiet --no-default-features
 	@if lib=$$(tools/libpython $(BIN)/python); then \
 	  echo "cargo test --quiet"; \
 	  LD_LIBRARY_PATH="$$lib$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" cargo test --quiet --lib --tests; \
 	fi
 
-test-python: build ## the Python tests, on the wheel in .venv
+test-python: wheel ## the Python tests, on the wheel in .venv
 	$(BIN)/python $(PYTEST)
 
-test-stubs: build ## compare the type stubs with the built module
+test-stubs: wheel ## compare the type stubs with the built module
 	MYPYPATH=python $(BIN)/python -m mypy.stubtest --concise --ignore-disjoint-bases \
 	  --allowlist tests/python/stubtest.allow --ignore-unused-allowlist inrush syslogng _syslogng _syslogngdbg
 
-test-others: build ## the Python tests on every other CPython from 3.10 to 3.13 that this machine has
+test-others: wheel ## the Python tests on every other CPython from 3.10 to 3.13 that this machine has
 	@others=$$(tools/pythons others "$(PYTHON)"); \
 	for python in $$others; do \
 	  venv=.venvs/$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
-	  tools/venv "$$venv" "$$python" quick test; \
+	  tools/venv "$$venv" "$$python" any test; \
 	  echo "== $$venv: the Python tests"; \
 	  "$$venv/bin/python" $(PYTEST); \
 	done
 
-check-examples: build ## check every example's configuration
+check-examples: wheel ## check every example's configuration
 	@for conf in examples/*.conf; do $(BIN)/inrush check -f "$$conf"; done
 
-lint: build ## formats, lints and types, Rust and Python
+lint: wheel ## formats, lints and types, Rust and Python
 	cargo fmt --check
 	cargo clippy --quiet --all-targets --no-default-features -- -D warnings
 	cargo clippy --quiet --all-targets -- -D warnings
+	cargo doc --quiet --no-deps --no-default-features
+	cargo doc --quiet --no-deps
 	$(BIN)/ruff check python tests/python
 	$(BIN)/ruff format --check python tests/python
 	$(BIN)/mypy
 
-format: build ## format Rust and Python
+format: wheel ## format Rust and Python
 	cargo fmt
 	$(BIN)/ruff check --fix python tests/python
 	$(BIN)/ruff format python tests/python

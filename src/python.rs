@@ -7,13 +7,14 @@
 //! * [`parse`]: `LogMessage.parse` and `ParseOptions`;
 //! * [`source`]: `LogSource`, what a user's class derives from;
 //! * [`buffer`]: `Buffer`, what `acquire_buffer` returns, and `post_buffer`;
-//! * [`logger`]: `Logger`.
+//! * [`logger`]: the class `Logger`.
 //!
 //! What runs it:
 //!
-//! * [`run`]: `inrush run`: start, reload, stop; [`watch`]: who asks for that, and sees to its end;
+//! * [`mod@run`]: `inrush run`: start, reload, stop; [`watch`]: who asks for that, and sees to its end;
 //!   [`live_line`]: the line at the foot of a terminal; [`generation`]: one configuration with all that
-//!   runs for it; [`instance`]: one source, its callbacks and its thread; [`blocks`]: `python { }`;
+//!   runs for it; [`instance`]: one source, its callbacks and its thread; [`wakeup`]: the thread of its
+//!   `wakeup()`; [`blocks`]: `python { }`;
 //! * [`release`]: where Python objects that the engine viewed are let go, under the GIL;
 //! * [`cell`]: state that the GIL guards; [`clock`]: the time; [`exception`]: tracebacks and stacks;
 //!   [`signals`]: the engine's signals.
@@ -36,6 +37,7 @@ pub mod run;
 pub mod signals;
 pub mod source;
 pub mod values;
+pub mod wakeup;
 pub mod watch;
 
 use pyo3::prelude::*;
@@ -51,6 +53,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Runs the command line `argv`; its first element is the program's name. Returns the exit code.
 #[pyfunction]
 #[pyo3(signature = (argv, /))]
+#[expect(clippy::needless_pass_by_value, reason = "pyo3 makes a list of str from the argument, not a slice")]
 fn main(py: Python<'_>, argv: Vec<String>) -> PyResult<i32> {
     let line = match cli::parse(&argv) {
         Ok(line) => line,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, TypeAlias, TypeVar, final, overload
+from typing import Any, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import Buffer as _ReadableBuffer
 from typing_extensions import Self
@@ -15,7 +15,18 @@ _Written: TypeAlias = (
 )
 _Post: TypeAlias = LogMessage | str | bytes
 
-def main(argv: Sequence[str]) -> int:
+__all__ = [
+    "Buffer",
+    "LogFetcher",
+    "LogMessage",
+    "LogSource",
+    "Logger",
+    "ParseOptions",
+    "build_info",
+    "main",
+]
+
+def main(argv: Sequence[str], /) -> int:
     """Runs the command line `argv` (its first element is the program's name) and returns the exit code."""
 
 def build_info() -> dict[str, str]:
@@ -23,7 +34,27 @@ def build_info() -> dict[str, str]:
 
 @final
 class ParseOptions:
-    """How a source's messages are parsed: its flags(), format(), time-zone() and defaults. Opaque; made by the engine."""
+    """How a source's messages are parsed: its flags(), format(), time-zone() and defaults. Opaque.
+
+    A source finds its own in `self.parse_options`; outside the engine, `ParseOptions.make()` makes one.
+    """
+
+    @staticmethod
+    def make(
+        flags: Sequence[str] = (),
+        format: str = "syslog",  # noqa: A002 - the name is part of the API
+        time_zone: str | None = None,
+        default_facility: str | None = None,
+        default_priority: str | None = None,
+        sdata_prefix: str | None = None,
+    ) -> ParseOptions:
+        """Makes options as a configuration would, for use outside the engine.
+
+        `flags` has the words of flags(), such as "no-parse". `format` is "syslog" or "raw". `time_zone` is the zone of stamps
+        without an offset: "Europe/Budapest", "+02:00", or a rule as in the variable TZ. `default_facility` and
+        `default_priority` are the names of those of a message without a priority. `sdata_prefix` is what the names of
+        structured data begin with, ".SDATA." when it is None. ValueError for a word that none of them knows.
+        """
 
 @final
 class Buffer:
@@ -31,7 +62,7 @@ class Buffer:
 
     Fill it through the buffer protocol (`socket.recv_into`, `file.readinto`, `memoryview`), then hand it over whole with
     `LogSource.post_buffer(buffer, length=n)`: the messages are views of it, and it comes back to the engine when they were
-    delivered. Handing it over seals it: any use afterwards raises ValueError.
+    delivered. Handing it over seals it: its bytes cannot be had any more (BufferError), nor posted again (ValueError).
     """
 
     @property
@@ -45,19 +76,19 @@ class Logger:
     """Writes messages of the engine's own, which go to stderr and to internal() sources. Any object is taken, through `str()`."""
 
     def __new__(cls) -> Self: ...
-    def error(self, message: object) -> None:
+    def error(self, message: object, /) -> None:
         """Writes `message` as an error."""
 
-    def warning(self, message: object) -> None:
+    def warning(self, message: object, /) -> None:
         """Writes `message` as a warning."""
 
-    def info(self, message: object) -> None:
+    def info(self, message: object, /) -> None:
         """Writes `message` as information."""
 
-    def debug(self, message: object) -> None:
+    def debug(self, message: object, /) -> None:
         """Writes `message` when debug messages are wanted (`-d`)."""
 
-    def trace(self, message: object) -> None:
+    def trace(self, message: object, /) -> None:
         """Writes `message` when trace messages are wanted (`-t`)."""
 
 class LogMessage:
@@ -70,9 +101,8 @@ class LogMessage:
     what was posted.
     """
 
-    __hash__: ClassVar[None]  # type: ignore[assignment]
-
-    def __new__(cls, message: str | _ReadableBuffer | None = None, bookmark: object = None) -> Self: ...
+    def __new__(cls, *arguments: object, **keywords: object) -> Self: ...
+    def __init__(self, message: str | _ReadableBuffer | None = None, bookmark: object = None) -> None: ...
     def __getitem__(self, key: _Name, /) -> _Read:
         """The value of `key`, typed: text comes as bytes. KeyError when there is none, TypeError when `key` is neither str nor bytes."""
 
@@ -93,6 +123,9 @@ class LogMessage:
 
     def __eq__(self, other: object, /) -> bool:
         """Whether both have the same values with the same types, the same time and the same priority."""
+
+    def __hash__(self) -> int:
+        """That of the object's identity: equal messages have different hashes, and one keeps its hash when it is changed."""
 
     def __ne__(self, other: object, /) -> bool: ...
     def __buffer__(self, flags: int, /) -> memoryview:
@@ -171,6 +204,7 @@ class LogSource:
     """
 
     def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
 
     auto_close_batches: bool
     """Whether each post is handed over at once. True before `init()`; set it to False in `init()` and call `close_batch()`."""
@@ -197,12 +231,13 @@ class LogSource:
     def deinit(self) -> object:
         """Called on the main thread after `run()` returned. This one does nothing."""
 
-    def post_message(self, msg: _Post) -> None:
+    def post_message(self, msg: _Post, bookmark: object = None) -> None:
         """Posts one message. A `str` or `bytes` is short for `LogMessage` of it.
 
         Without credit it waits, with the GIL released, until the destinations have taken enough; in a class that defines
         `suspend()` and `wakeup()` it calls `suspend()` instead and returns. Any thread may post; what one thread posts stays in
-        order. RuntimeError where the engine cannot take messages: before it started and after it stopped.
+        order. `bookmark` is short for `set_bookmark()` before the post. RuntimeError where the engine cannot take messages: before
+        it started and after it stopped.
         """
 
     def close_batch(self) -> None:

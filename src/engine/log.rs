@@ -136,24 +136,24 @@ impl Log {
     }
 
     fn write_line(&self, line: &str) {
-        let live = self.0.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        let foot = self.0.screen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut out = String::new();
-        if !live.is_empty() {
+        if !foot.is_empty() {
             out.push_str("\r\x1b[K");
         }
         out.push_str(line);
-        out.push_str(&live);
+        out.push_str(&foot);
         // stderr may be closed, by the user's own code for one; there is nobody left to tell.
         let _ = std::io::stderr().lock().write_all(out.as_bytes());
     }
 
     /// Shows `line` at the foot of the terminal until the next call; an empty one takes it away.
     pub fn set_live_line(&self, line: &str) {
-        let mut live = self.0.screen.lock().unwrap_or_else(PoisonError::into_inner);
-        if live.is_empty() && line.is_empty() {
+        let mut foot = self.0.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        if foot.is_empty() && line.is_empty() {
             return;
         }
-        line.clone_into(&mut live);
+        line.clone_into(&mut foot);
         let _ = std::io::stderr().lock().write_all(format!("\r\x1b[K{line}").as_bytes());
     }
 

@@ -23,7 +23,7 @@ use super::worker::{self, Routes};
 use crate::config::{Config, Diagnostic, IdentifiedSource, SourceDriver};
 use crate::destination::{Counters, FileDestination, Report, Severity};
 use crate::flow::inbox::NAP;
-use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
+use crate::flow::{Credit, Delivery, DropReason, Inbox, Lane, Parcel, Sender};
 use crate::message::{Origin, Pool, Release};
 use crate::source::{HostNames, SourcePolicy};
 
@@ -73,14 +73,37 @@ struct Pending {
     drivers: Vec<(FileDestination, Inbox<Delivery>)>,
 }
 
+/// The index of a destination that has ended, and how many messages it could not write.
+type OutputEnd = (usize, u64);
+
 /// Which threads have ended, and who says so.
 struct Ended {
     worker: (Notify<Inbox<Parcel>>, Receiver<Inbox<Parcel>>),
     /// The inboxes of the workers that have ended.
     workers: Vec<Inbox<Parcel>>,
-    output: (Notify<(usize, u64)>, Receiver<(usize, u64)>),
+    /// Messages that came into them after that.
+    late: u64,
+    output: (Notify<OutputEnd>, Receiver<OutputEnd>),
     /// For each destination that has ended, the messages that it could not write.
     outputs: Vec<Option<u64>>,
+}
+
+impl Ended {
+    /// Takes down which destinations have ended, waiting for the others until `deadline`.
+    fn collect(&mut self, deadline: Instant) {
+        while self.outputs.iter().any(Option::is_none) {
+            let Ok((index, unwritten)) = self.output.1.recv_timeout(left(deadline)) else { break };
+            self.outputs[index] = Some(unwritten);
+        }
+        // A post that raced with the closing of its lane may have come after the worker's last look.
+        for inbox in &mut self.workers {
+            while let Some(parcel) = inbox.try_recv() {
+                let (view, ack) = parcel.open();
+                ack.drop_rows(view.rows(), DropReason::Stopped);
+                self.late += view.len() as u64;
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -156,6 +179,7 @@ impl Pipeline {
         let ended = Ended {
             worker: channel(),
             workers: Vec::new(),
+            late: 0,
             output: channel(),
             outputs: vec![None; outputs.len()],
         };
@@ -234,7 +258,7 @@ impl Pipeline {
     /// Whether its threads have ended.
     pub fn is_finished(&self) -> bool {
         let mut ended = lock(&self.ended);
-        self.collect(&mut ended, Instant::now());
+        ended.collect(Instant::now());
         ended.outputs.iter().all(Option::is_some)
     }
 
@@ -254,16 +278,15 @@ impl Pipeline {
         }
         let mut ended = lock(&self.ended);
         // A destination keeps to the deadline by itself, unless a system call holds it.
-        self.collect(&mut ended, deadline + Duration::from_secs(1));
-        let mut lost = 0;
+        ended.collect(deadline + Duration::from_secs(1));
+        let mut lost = ended.late;
+        if lost > 0 {
+            self.log.error(&format!("{lost} messages were posted while the engine stopped, and are dropped"));
+        }
         for (output, unwritten) in self.outputs.iter().zip(&ended.outputs) {
             match unwritten {
-                Some(0) => {}
-                Some(unwritten) => {
-                    lost += unwritten;
-                    let text = format!("{unwritten} messages could not be written before the stop");
-                    self.log.error(&format!("destination {}: {text}", output.id));
-                }
+                // The destination said itself which they were.
+                Some(unwritten) => lost += unwritten,
                 None => {
                     let queued = output.counters.queued.load(Ordering::Relaxed);
                     lost += queued;
@@ -304,20 +327,6 @@ impl Pipeline {
         true
     }
 
-    /// Takes down which destinations have ended, waiting for the others until `deadline`.
-    fn collect(&self, ended: &mut Ended, deadline: Instant) {
-        // A post that raced with the closing of its lane may have come after the worker's last look.
-        for inbox in &mut ended.workers {
-            while let Some(late) = inbox.try_recv() {
-                drop(late);
-            }
-        }
-        while ended.outputs.iter().any(Option::is_none) {
-            let Ok((index, unwritten)) = ended.output.1.recv_timeout(left(deadline)) else { return };
-            ended.outputs[index] = Some(unwritten);
-        }
-    }
-
     /// What was counted up to now.
     pub fn stats(&self) -> Stats {
         let source = |input: &Input| {
@@ -328,6 +337,7 @@ impl Pipeline {
                 totals: input.lane.counters().totals(),
                 window: credit.window(),
                 free: credit.free_messages(),
+                free_bytes: credit.free_bytes(),
                 suspensions: credit.suspensions(),
                 is_waiting,
                 state: status.state(is_waiting),

@@ -22,9 +22,15 @@ pub struct Routes {
 
 impl Routes {
     /// Sends one batch on. Without a branch it is counted as delivered: it has nowhere to go.
-    fn send(&self, source: usize, view: &View, ack: &Ack) {
+    ///
+    /// An urgent batch wakes its destinations from their naps: its source waits for nothing but them.
+    fn send(&self, source: usize, view: &View, ack: &Ack, urgent: bool) {
         for branch in &self.branches[source] {
-            self.queues[branch.destination].push(view.clone(), ack, branch.flow_control);
+            let queue = &self.queues[branch.destination];
+            queue.push(view.clone(), ack, branch.flow_control);
+            if urgent {
+                queue.wake();
+            }
         }
     }
 }
@@ -35,9 +41,9 @@ pub fn run(mut inbox: Inbox<Parcel>, routes: &Arc<Routes>, stopping: &AtomicBool
     loop {
         let last_round = stopping.load(Ordering::Acquire);
         while let Some(parcel) = inbox.try_recv() {
-            let source = parcel.source();
+            let (source, urgent) = (parcel.source(), parcel.is_urgent());
             let (view, ack) = parcel.open();
-            routes.send(source, &view, &ack);
+            routes.send(source, &view, &ack, urgent);
         }
         if last_round {
             return inbox;

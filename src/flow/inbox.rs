@@ -10,7 +10,7 @@
 //! 1. It *naps*: it parks for at most [`NAP`], and nobody wakes it for a message. While messages keep
 //!    coming this is the only wait: a sender pays for no system call, and what arrives in the
 //!    meantime piles up into one batch.
-//! 2. After [`NAPS`] naps that brought nothing it *sleeps*: it says so in `sleeping`, looks at the queue
+//! 2. After `NAPS` naps that brought nothing it *sleeps*: it says so in `sleeping`, looks at the queue
 //!    once more, and parks. A sender that finds `sleeping` set wakes it.
 //!
 //! ```text
@@ -154,7 +154,9 @@ impl<T> Inbox<T> {
         fence(Ordering::SeqCst);
         if self.shared.queue.is_empty() {
             match deadline {
-                Some(deadline) => drop(self.parker.park_deadline(deadline)),
+                Some(deadline) => {
+                    self.parker.park_deadline(deadline);
+                }
                 None => self.parker.park(),
             }
         }

@@ -111,6 +111,11 @@ impl Parcel {
         self.lane.index
     }
 
+    /// Whether its source has used up its credit, and stands still until some comes back.
+    pub fn is_urgent(&self) -> bool {
+        !self.lane.credit.is_available()
+    }
+
     /// Ends the batch and takes what is in it.
     pub fn open(mut self) -> (View, Ack) {
         let Some(pending) = self.pending.take() else { unreachable!("taken only here and by drop") };
@@ -230,9 +235,12 @@ impl Producer {
     }
 
     /// Opens a batch that nobody else sees before [`Producer::send_private`]: for posting many messages
-    /// over one owner. The caller takes the credit.
+    /// over one owner, the first of which needs `need`. The caller takes the credit.
     pub fn open_private(&mut self, need: Need) -> Writer {
         self.close_batch();
+        if need.bytes == 0 && need.fields == 0 {
+            return Writer::open_views(&self.origin, &self.lane.pool);
+        }
         Writer::open(&self.origin, &self.lane.pool, need)
     }
 

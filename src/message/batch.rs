@@ -137,7 +137,17 @@ pub enum Published {
 impl Writer {
     /// An empty batch with room for a message that needs `need`, and for many ordinary ones.
     pub fn open(origin: &Arc<Origin>, pool: &Arc<Pool>, need: Need) -> Self {
-        let memory = pool.take(need.fields, need.bytes);
+        Self::with_memory(origin, pool, pool.take(need.fields, need.bytes))
+    }
+
+    /// An empty batch for views of one segment ([`Writer::adopt_shared`]), and for nothing else. A large
+    /// buffer split into many messages waits in many of these, so they have no room for what they
+    /// do not use: 50 KiB instead of 270.
+    pub fn open_views(origin: &Arc<Origin>, pool: &Arc<Pool>) -> Self {
+        Self::with_memory(origin, pool, Memory::of_views())
+    }
+
+    fn with_memory(origin: &Arc<Origin>, pool: &Arc<Pool>, memory: Memory) -> Self {
         let core = Core { state: AtomicU64::new(0), memory: Some(memory), pool: Arc::clone(pool) };
         Self {
             core: Arc::new(core),
@@ -195,7 +205,7 @@ impl Writer {
         u64::from(self.rows) | (u64::from(self.segments) << SEGMENT_SHIFT) | (self.bytes << BYTES_SHIFT)
     }
 
-    /// Takes a segment that several rows will share, and gives its number for [`Row::share`].
+    /// Takes a segment that several rows will share, and gives its number for [`Row::payload_share`].
     /// `None` gives the segment back when the batch has no room for another.
     ///
     /// # Errors
@@ -294,8 +304,8 @@ impl Row<'_> {
         // SAFETY: `room` are slots of this writer's own block above the published part, so nobody
         // reads or writes them, and a slot of bytes has no padding.
         unsafe {
-            ptr::copy_nonoverlapping(bytes.as_ptr(), room.as_ptr().cast::<u8>().cast_mut(), bytes.len())
-        };
+            ptr::copy_nonoverlapping(bytes.as_ptr(), room.as_ptr().cast::<u8>().cast_mut(), bytes.len());
+        }
         let span = Span { segment: 0, offset: self.block, len: bytes.len() as u32 };
         self.block += bytes.len() as u32;
         span
@@ -310,6 +320,9 @@ impl Row<'_> {
     }
 
     /// Makes the bytes of `segment` the payload, without a copy.
+    ///
+    /// # Panics
+    /// When the row's [`Need`] did not count the segment.
     #[inline]
     pub fn payload_adopt(&mut self, segment: Segment) {
         assert!((self.segments as usize) < self.writer.core.memory().segments.len(), "counted in Need");
@@ -387,7 +400,7 @@ impl Row<'_> {
     /// Puts the row into the batch.
     #[inline]
     pub fn publish(self) -> Published {
-        let writer = self.writer;
+        let writer = &mut *self.writer;
         let at = slot(&writer.core.memory().records, writer.rows as usize);
         // SAFETY: the slot is above the published count, so only this writer touches it.
         unsafe { at.write(self.record) };
@@ -395,11 +408,6 @@ impl Row<'_> {
         if writer.shared {
             let counts = ROW | (added << SEGMENT_SHIFT) | (self.charge << BYTES_SHIFT);
             if writer.core.state.fetch_add(counts, Ordering::AcqRel) & SEALED != 0 {
-                for index in writer.segments..self.segments {
-                    let at = slot(&writer.core.memory().segments, index as usize);
-                    // SAFETY: written by this row, and not published: nobody else has it.
-                    unsafe { ptr::drop_in_place(at) };
-                }
                 return Published::Sealed;
             }
         }
@@ -409,6 +417,17 @@ impl Row<'_> {
         writer.segments = self.segments;
         writer.bytes += self.charge;
         Published::Yes
+    }
+}
+
+impl Drop for Row<'_> {
+    /// Lets go of the segments of a row that is not published, here on the writer's thread.
+    fn drop(&mut self) {
+        for index in self.writer.segments..self.segments {
+            let at = slot(&self.writer.core.memory().segments, index as usize);
+            // SAFETY: written by this row, and not published: nobody else has it.
+            unsafe { ptr::drop_in_place(at) };
+        }
     }
 }
 

@@ -67,7 +67,7 @@ impl Drop for EngineBuffer {
 
 impl fmt::Debug for EngineBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EngineBuffer").field("memory", &self.memory).finish()
+        f.debug_struct("EngineBuffer").field("memory", &self.memory).finish_non_exhaustive()
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Origin {
     pub source: Arc<str>,
     /// HOST of messages that have none of their own.
     pub host: Arc<str>,
-    /// HOST_FROM of messages without a sender's address.
+    /// `HOST_FROM` of messages without a sender's address.
     pub host_from: Arc<str>,
     /// PROGRAM of messages that have none of their own.
     pub program: Option<Arc<str>>,

@@ -51,7 +51,7 @@ pub enum FieldName {
     SdId,
     /// HOST
     Host,
-    /// HOST_FROM
+    /// `HOST_FROM`
     HostFrom,
     /// PROGRAM
     Program,
@@ -59,7 +59,7 @@ pub enum FieldName {
     Pid,
     /// MSGID
     MsgId,
-    /// LEGACY_MSGHDR, the program part of a header as it was received.
+    /// `LEGACY_MSGHDR`, the program part of a header as it was received.
     LegacyMsgHdr,
     /// RAWMSG, the whole message as it was received.
     RawMsg,

@@ -100,6 +100,7 @@ impl Buffer {
         PyBytes::new(py, &tail)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "pyo3 hands itself over by value")]
     unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let py = slf.py();
         let (start, size) = slf.get().state.with(py, |state| {
@@ -143,13 +144,13 @@ impl Split {
     ) -> PyResult<Self> {
         let delimiter = match delimiter {
             None => b"\n".to_vec(),
-            Some(given) => match given.cast::<PyBytes>() {
-                Ok(bytes) => bytes.as_bytes().to_vec(),
-                Err(_) => {
+            Some(given) => {
+                let Ok(bytes) = given.cast::<PyBytes>() else {
                     let text = format!("post_buffer: delimiter: expected bytes, got {}", type_name(given));
                     return Err(PyTypeError::new_err(text));
-                }
-            },
+                };
+                bytes.as_bytes().to_vec()
+            }
         };
         if delimiter.is_empty() {
             return Err(PyValueError::new_err("post_buffer: delimiter: expected at least one byte"));
@@ -420,24 +421,9 @@ impl Pieces<'_> {
         }
         loop {
             if let Some(batch) = open
-                && end - batch.base <= u32::MAX as usize
-                && let Some(mut row) = batch.writer.row(need)
+                && u32::try_from(end - batch.base).is_ok()
+                && self.write(batch, start, len, need, host.as_deref())
             {
-                row.payload_share(batch.segment, (start - batch.base) as u32, len as u32);
-                match &self.parser {
-                    None => {
-                        row.stamps(self.now, self.now.unix_micros);
-                        row.pri(self.attached.pri.unwrap_or(super::message::DEFAULT_PRI));
-                    }
-                    Some((filler, _)) => {
-                        let mut taken = Taken { row: &mut row, attached: self.attached, now: self.now };
-                        filler.fill(self.now, &mut taken);
-                        if let Some(host) = &host {
-                            row.field(FieldName::Host, Text::Copy(b""), ValueType::String, Text::Copy(host));
-                        }
-                    }
-                }
-                row.publish();
                 self.credit_left -= 1;
                 if batch.writer.charge() >= SEND_AT {
                     self.send(open);
@@ -447,6 +433,27 @@ impl Pieces<'_> {
             self.send(open);
             *open = Some(self.open_at(start, need));
         }
+    }
+
+    /// Writes the piece of `len` bytes at `start` into `batch`; false when the batch is too full for it.
+    #[inline]
+    fn write(&self, batch: &mut Open, start: usize, len: usize, need: Need, host: Option<&[u8]>) -> bool {
+        let Some(mut row) = batch.writer.row(need) else { return false };
+        row.payload_share(batch.segment, (start - batch.base) as u32, len as u32);
+        match &self.parser {
+            None => {
+                row.stamps(self.now, self.now.unix_micros);
+                row.pri(self.attached.pri.unwrap_or(super::message::DEFAULT_PRI));
+            }
+            Some((filler, _)) => {
+                filler.fill(self.now, &mut Taken { row: &mut row, attached: self.attached, now: self.now });
+                if let Some(host) = host {
+                    row.field(FieldName::Host, Text::Copy(b""), ValueType::String, Text::Copy(host));
+                }
+            }
+        }
+        row.publish();
+        true
     }
 
     fn open_at(&mut self, base: usize, need: Need) -> Open {

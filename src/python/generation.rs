@@ -121,11 +121,11 @@ impl Generation {
         self.pipeline
             .start()
             .map_err(|error| Diagnostic::without_place(format!("cannot start a thread: {error}")))?;
-        for source in &self.sources {
+        for source in &mut self.sources {
+            let id = source.id().to_owned();
             source.start(py, events.clone()).map_err(|error| {
                 let text = exception::traceback(py, &error);
-                Diagnostic::without_place(format!("cannot start a thread for source {}", source.id()))
-                    .with_note(text)
+                Diagnostic::without_place(format!("cannot start a thread for source {id}")).with_note(text)
             })?;
         }
         Ok(())
@@ -149,7 +149,7 @@ impl Generation {
         }
         let begun = Instant::now();
         for source in &self.sources {
-            await_end(py, source, begun + source.stop_timeout());
+            await_end(py, begun + source.stop_timeout(), || source.is_alive());
         }
         let stuck: Vec<_> = self.sources.iter().filter(|source| source.is_alive()).collect();
         for source in &stuck {
@@ -160,13 +160,16 @@ impl Generation {
         }
         let deadline = Instant::now() + AFTER_CLOSE;
         for source in &stuck {
-            await_end(py, source, deadline);
+            await_end(py, deadline, || source.is_alive());
+        }
+        for source in &self.sources {
+            await_end(py, deadline, || source.is_in_wakeup());
         }
         for source in &mut self.sources {
             source.deinit(py);
             signals::install();
         }
-        let all_ended = self.sources.iter().all(|source| !source.is_alive());
+        let all_ended = self.sources.iter().all(|source| !source.is_alive() && !source.is_in_wakeup());
         for source in &self.sources {
             source.finalize(py);
         }
@@ -185,9 +188,9 @@ impl Generation {
     }
 }
 
-/// Waits without the GIL until the thread of `source` has ended, or until `deadline`.
-fn await_end(py: Python<'_>, source: &PythonSource, deadline: Instant) {
-    while source.is_alive() && Instant::now() < deadline {
+/// Waits without the GIL until a thread has ended, or until `deadline`.
+fn await_end(py: Python<'_>, deadline: Instant, is_alive: impl Fn() -> bool) {
+    while is_alive() && Instant::now() < deadline {
         py.detach(|| std::thread::sleep(Duration::from_millis(2)));
     }
 }

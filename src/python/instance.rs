@@ -20,7 +20,8 @@ use super::exception;
 use super::parse::ParseOptions;
 use super::release;
 use super::run::Event;
-use super::source::{Attachment, Exit, LogSource};
+use super::source::{Attachment, Exit, LogSource, Reporter};
+use super::wakeup::Wakeups;
 use crate::config::{Config, Diagnostic, OptionValue, PythonSourceOptions, Restart};
 use crate::engine::{Input, Log, SourceStatus, settings};
 
@@ -36,6 +37,7 @@ pub struct PythonSource {
     run: Py<PyAny>,
     request_exit: Option<Py<PyAny>>,
     wakeup: Option<Py<PyAny>>,
+    wakeups: Option<Wakeups>,
     persist_name: String,
     attachment: Arc<Attachment>,
     status: Arc<SourceStatus>,
@@ -128,6 +130,7 @@ impl PythonSource {
             run: run.unbind(),
             request_exit: own("request_exit").map(Bound::unbind),
             wakeup: wakeup.map(Bound::unbind),
+            wakeups: None,
             instance: instance.unbind(),
             persist_name,
             attachment,
@@ -152,6 +155,11 @@ impl PythonSource {
     /// How long it may take to stop.
     pub fn stop_timeout(&self) -> Duration {
         self.options.stop_timeout
+    }
+
+    /// Whether a `wakeup()` has not come to its end.
+    pub fn is_in_wakeup(&self) -> bool {
+        self.wakeups.as_ref().is_some_and(Wakeups::is_alive)
     }
 
     /// Whether `run()` has not come to its end.
@@ -211,7 +219,7 @@ impl PythonSource {
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub fn start(&self, py: Python<'_>, events: Sender<Event>) -> PyResult<()> {
+    pub fn start(&mut self, py: Python<'_>, events: Sender<Event>) -> PyResult<()> {
         self.attachment.started.store(true, Ordering::Relaxed);
         self.status.start();
         self.start_wakeups(py);
@@ -240,32 +248,14 @@ impl PythonSource {
         started.map(drop)
     }
 
-    /// Where `wakeup()` is called from: a thread of the source's own, so that one that blocks holds up
-    /// nobody else.
-    fn start_wakeups(&self, py: Python<'_>) {
+    fn start_wakeups(&mut self, py: Python<'_>) {
         let Some(wakeup) = &self.wakeup else { return };
         if self.attachment.suspend.is_none() {
             return;
         }
-        let (sender, receiver) = crossbeam::channel::unbounded::<()>();
-        self.attachment.lane.credit().set_on_resume(Box::new(move || {
-            // The thread ends with the credit that holds the sender.
-            let _ = sender.send(());
-        }));
-        let (wakeup, attachment) = (wakeup.clone_ref(py), Arc::downgrade(&self.attachment));
-        let spawned = std::thread::Builder::new().name(format!("wakeup {}", self.id)).spawn(move || {
-            while receiver.recv().is_ok() {
-                let Some(attachment) = attachment.upgrade() else { break };
-                Python::attach(|py| {
-                    if let Err(error) = wakeup.call0(py) {
-                        (attachment.report)(py, "wakeup", error);
-                    }
-                });
-            }
-            Python::attach(|_| drop(wakeup));
-        });
-        if let Err(error) = spawned {
-            self.log.error(&format!("{}: no thread for it: {error}", self.called("wakeup")));
+        match Wakeups::start(wakeup.clone_ref(py), &self.attachment) {
+            Ok(wakeups) => self.wakeups = Some(wakeups),
+            Err(error) => self.log.error(&format!("{}: no thread for it: {error}", self.called("wakeup"))),
         }
     }
 
@@ -310,6 +300,9 @@ impl PythonSource {
     pub fn close(&self, py: Python<'_>) {
         self.attachment.lane.close();
         self.attachment.producer.with(py, crate::flow::Producer::close_batch);
+        if let Some(wakeups) = &self.wakeups {
+            wakeups.end();
+        }
     }
 
     /// Calls `deinit()`, if `init()` was called and the thread has ended.
@@ -411,12 +404,7 @@ fn jitter() -> f64 {
 }
 
 /// What takes the exceptions of callbacks.
-fn reporter(
-    log: Log,
-    id: String,
-    class: String,
-    status: Arc<SourceStatus>,
-) -> Box<dyn Fn(Python<'_>, &str, PyErr) + Send + Sync> {
+fn reporter(log: Log, id: String, class: String, status: Arc<SourceStatus>) -> Reporter {
     Box::new(move |py, method, error| {
         let text = exception::traceback(py, &error);
         status.count_exception(&format!("{method}(): {error}"));
@@ -464,13 +452,11 @@ fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
     if let Ok(text) = value.cast::<PyString>() {
         return Ok(text.to_str()?.to_owned());
     }
-    match value.cast::<PyBytes>() {
-        Ok(bytes) => Ok(String::from_utf8_lossy(bytes.as_bytes()).into_owned()),
-        Err(_) => {
-            let given = super::message::type_name(value);
-            Err(PyTypeError::new_err(format!("generate_persist_name(): expected str or bytes, got {given}")))
-        }
+    if let Ok(bytes) = value.cast::<PyBytes>() {
+        return Ok(String::from_utf8_lossy(bytes.as_bytes()).into_owned());
     }
+    let given = super::message::type_name(value);
+    Err(PyTypeError::new_err(format!("generate_persist_name(): expected str or bytes, got {given}")))
 }
 
 /// The options as the Python side gets them: a new dict each time.

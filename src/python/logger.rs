@@ -51,6 +51,7 @@ impl Logger {
 }
 
 #[pymethods]
+#[expect(clippy::unused_self, reason = "they are methods in Python, whose instances hold nothing")]
 impl Logger {
     #[new]
     fn new() -> Self {

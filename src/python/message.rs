@@ -23,6 +23,7 @@ mod macros;
 pub mod names;
 mod payload;
 mod pickle;
+mod recycle;
 
 use std::ffi::c_int;
 use std::net::IpAddr;
@@ -335,5 +336,5 @@ impl LogMessage {
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LogMessage>()?;
     call::set(module.py());
-    Ok(())
+    recycle::set(module.py())
 }

@@ -7,11 +7,14 @@
 //! A process forked by a source inherits handler and pipe. There the handler puts the default back and
 //! raises the signal again, so that a child can be stopped without stopping the engine.
 
-use std::io::{PipeReader, Read, pipe};
-use std::os::fd::{AsRawFd, IntoRawFd};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::IntoRawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use libc::{SIGHUP, SIGINT, SIGTERM, c_int};
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::pipe::{PipeFlags, pipe_with};
 
 static PIPE: AtomicI32 = AtomicI32::new(-1);
 static OWNER: AtomicI32 = AtomicI32::new(0);
@@ -30,12 +33,14 @@ extern "C" fn handle(signal: c_int) {
         return;
     }
     let number = signal as u8;
-    // SAFETY: errno is thread-local; a handler must leave it as it was.
-    let errno = unsafe { *libc::__errno_location() };
+    // SAFETY: it gives the address of this thread's errno, and is async-signal-safe.
+    let errno_place = unsafe { libc::__errno_location() };
+    // SAFETY: errno lives as long as its thread, which is this one; a handler must leave it as it was.
+    let errno = unsafe { *errno_place };
     // SAFETY: write is async-signal-safe; the pipe stays open for good. A full pipe has signals enough.
     unsafe { libc::write(PIPE.load(Ordering::Relaxed), (&raw const number).cast(), 1) };
     // SAFETY: as above.
-    unsafe { *libc::__errno_location() = errno };
+    unsafe { *errno_place = errno };
 }
 
 /// Sets the engine's handlers, whatever was set before.
@@ -60,7 +65,7 @@ pub fn uninstall() {
 
 /// The reading end.
 #[derive(Debug)]
-pub struct Signals(PipeReader);
+pub struct Signals(File);
 
 impl Signals {
     /// Opens the pipe and sets the handlers. Once a process.
@@ -68,18 +73,18 @@ impl Signals {
     /// # Errors
     /// When there is no descriptor left.
     pub fn open() -> std::io::Result<Self> {
-        let (reader, writer) = pipe()?;
-        // SAFETY: fcntl on an open descriptor; a handler must never block.
-        unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        // A handler must never block.
+        fcntl_setfl(&writer, OFlags::NONBLOCK)?;
         // SAFETY: getpid cannot fail.
         OWNER.store(unsafe { libc::getpid() }, Ordering::Relaxed);
         PIPE.store(writer.into_raw_fd(), Ordering::Relaxed);
         install();
-        Ok(Self(reader))
+        Ok(Self(File::from(reader)))
     }
 
     /// Waits for the next signal; `None` when there will be none any more.
-    pub fn next(&mut self) -> Option<c_int> {
+    pub fn wait(&mut self) -> Option<c_int> {
         let mut number = [0];
         self.0.read_exact(&mut number).ok().map(|()| c_int::from(number[0]))
     }

@@ -5,7 +5,7 @@
 //! an attribute or a method disturbs it.
 //!
 //! # The hot path
-//! `post_message` is a method in CPython's fast calling convention, made by hand ([`add_to`]). With the
+//! `post_message` is a method in CPython's fast calling convention, made by hand (`add_to`). With the
 //! GIL held it takes credit, writes the draft into the open batch, publishes it, and returns. It lets go
 //! of the GIL only when there is no credit.
 
@@ -32,6 +32,9 @@ use crate::message::{FieldName, Origin, Stamp, ValueType};
 use crate::source::{HostNames, SourcePolicy};
 use crate::syslog::ParseOptions;
 
+/// How often a wait for credit that a request to exit may end looks for one.
+const LOOK_FOR_EXIT: Duration = Duration::from_millis(50);
+
 /// What the engine keeps of an attached source.
 pub struct Attachment {
     /// The id of the driver, for messages.
@@ -57,8 +60,11 @@ pub struct Attachment {
     /// `suspend` of a class that has it.
     pub suspend: Option<Py<PyAny>>,
     /// Takes exceptions of callbacks.
-    pub report: Box<dyn Fn(Python<'_>, &str, PyErr) + Send + Sync>,
+    pub report: Reporter,
 }
+
+/// Takes an exception, with the name of the callback that raised it.
+pub type Reporter = Box<dyn Fn(Python<'_>, &str, PyErr) + Send + Sync>;
 
 /// The request to end.
 #[derive(Debug, Default)]
@@ -199,7 +205,7 @@ impl Attachment {
         // First without waiting, while the draft is borrowed; a wait lets other threads at it.
         let plain = message.draft.with(py, |draft| draft.is_plain().then(|| self.try_post(py, draft, &[])));
         match plain {
-            Some(Ok(())) => self.posted(py, wait),
+            Some(Ok(())) => Ok(self.posted(py, wait)),
             Some(Err(refused)) => {
                 let again = || message.draft.with(py, |draft| self.try_post(py, draft, &[]));
                 self.post_again(py, &again, refused, wait, method)
@@ -231,7 +237,7 @@ impl Attachment {
         more.extend(hosts.host_from.map(|host| (FieldName::HostFrom, host)));
         let post = || message.draft.with(py, |draft| self.try_post(py, draft, &more));
         match post() {
-            Ok(()) => self.posted(py, wait),
+            Ok(()) => Ok(self.posted(py, wait)),
             Err(refused) => self.post_again(py, &post, refused, wait, method),
         }
     }
@@ -251,7 +257,7 @@ impl Attachment {
 
     fn post_draft(&self, py: Python<'_>, draft: &Draft, wait: Wait, method: &str) -> PyResult<bool> {
         match self.try_post(py, draft, &[]) {
-            Ok(()) => self.posted(py, wait),
+            Ok(()) => Ok(self.posted(py, wait)),
             Err(refused) => self.post_again(py, &|| self.try_post(py, draft, &[]), refused, wait, method),
         }
     }
@@ -282,14 +288,15 @@ impl Attachment {
         })
     }
 
-    /// What follows a post: the suspension of a source that asked for it, and objects to let go of.
+    /// What follows a post, all of which succeeds: the suspension of a source that asked for it, and
+    /// objects to let go of.
     #[inline]
-    fn posted(&self, py: Python<'_>, wait: Wait) -> PyResult<bool> {
+    fn posted(&self, py: Python<'_>, wait: Wait) -> bool {
         if wait == Wait::Yes && self.suspend.is_some() && !self.lane.credit().is_available() {
             self.suspend(py);
         }
         release::drain_some(py);
-        Ok(true)
+        true
     }
 
     #[cold]
@@ -322,7 +329,7 @@ impl Attachment {
                 Refused::TooLarge => return Err(too_large(method)),
             }
             match post() {
-                Ok(()) => return self.posted(py, wait),
+                Ok(()) => return Ok(self.posted(py, wait)),
                 Err(again) => refused = again,
             }
         }
@@ -335,6 +342,24 @@ impl Attachment {
         release::drain_some(py);
         let credit = self.lane.credit();
         py.detach(|| credit.wait(None));
+    }
+
+    /// Waits for credit, until `deadline` or a request to exit; whether there is some.
+    fn wait_until_writable(&self, deadline: Option<Instant>) -> bool {
+        loop {
+            let look = Instant::now() + LOOK_FOR_EXIT;
+            let until = deadline.map_or(look, |deadline| deadline.min(look));
+            match self.lane.credit().wait(Some(until)) {
+                Waited::Credit => return true,
+                Waited::Cancelled => return false,
+                Waited::Timeout => {
+                    if self.exit.is_requested() || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+                    {
+                        return self.lane.credit().is_available();
+                    }
+                }
+            }
+        }
     }
 
     fn set_transport(&self, py: Python<'_>, name: Arc<str>) {
@@ -364,7 +389,7 @@ fn bookmark_without_tracker() -> PyErr {
 /// `message` as a [`LogMessage`], when it is exactly that.
 #[inline]
 fn exact_message<'a>(message: &'a Bound<'_, PyAny>) -> Option<&'a LogMessage> {
-    message.cast_exact::<LogMessage>().ok().map(|message| message.get())
+    message.cast_exact::<LogMessage>().ok().map(Bound::get)
 }
 
 /// A time-out in seconds, as Python programs give it.
@@ -376,6 +401,7 @@ pub(super) fn deadline(method: &str, seconds: f64) -> PyResult<Instant> {
 }
 
 #[pymethods]
+#[expect(clippy::unused_self, reason = "what a user's class overrides are methods in Python")]
 impl LogSource {
     #[new]
     #[pyo3(signature = (*_arguments, **_keywords))]
@@ -404,8 +430,7 @@ impl LogSource {
     }
 
     /// Called before `run()` with the configuration's `options()`; a false result refuses the configuration.
-    #[pyo3(signature = (options=None))]
-    fn init(&self, options: Option<&Bound<'_, PyAny>>) -> bool {
+    fn init(&self, options: &Bound<'_, PyAny>) -> bool {
         let _ = options;
         true
     }
@@ -474,6 +499,9 @@ impl LogSource {
     /// Splits `buffer` at `delimiter` and posts each piece as a message, without a copy of its own.
     /// Returns the number of bytes consumed.
     #[pyo3(signature = (buffer, delimiter=None, *, length=None, parse=false, keep_empty=false, partial=false))]
+    #[pyo3(
+        text_signature = "($self, buffer, delimiter=b'\\n', *, length=None, parse=False, keep_empty=False, partial=False)"
+    )]
     #[expect(clippy::too_many_arguments, reason = "they are the keywords of the Python method")]
     fn post_buffer(
         &self,
@@ -501,7 +529,8 @@ impl LogSource {
         Ok(!self.attachment("is_suspended")?.lane.credit().is_available())
     }
 
-    /// Waits until a post would find credit, at most `timeout` seconds; whether it would.
+    /// Waits until a post would find credit, at most `timeout` seconds; whether it would. A request to
+    /// exit ends the wait.
     #[pyo3(signature = (timeout=None))]
     fn wait_until_writable(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let attached = self.attachment("wait_until_writable")?;
@@ -511,19 +540,17 @@ impl LogSource {
         }
         let deadline = timeout.map(|seconds| deadline("wait_until_writable", seconds)).transpose()?;
         attached.producer.with(py, Producer::before_wait);
-        Ok(py.detach(|| credit.wait(deadline)) == Waited::Credit)
+        Ok(py.detach(|| attached.wait_until_writable(deadline)))
     }
 
     /// Waits `seconds`, or until exit is requested; whether the whole time passed.
     fn sleep(&self, py: Python<'_>, seconds: f64) -> PyResult<bool> {
         let deadline = deadline("sleep", seconds)?;
-        match self.attached.get() {
-            Some(attached) => Ok(py.detach(|| attached.exit.wait(deadline))),
-            None => {
-                py.detach(|| std::thread::sleep(deadline.saturating_duration_since(Instant::now())));
-                Ok(true)
-            }
+        if let Some(attached) = self.attached.get() {
+            return Ok(py.detach(|| attached.exit.wait(deadline)));
         }
+        py.detach(|| std::thread::sleep(deadline.saturating_duration_since(Instant::now())));
+        Ok(true)
     }
 
     /// Sets TRANSPORT of every later message.
@@ -587,12 +614,16 @@ unsafe extern "C" fn post_message(
     // SAFETY: the interpreter calls this with the GIL held.
     let py = unsafe { Python::assume_attached() };
     let call = || -> PyResult<()> {
-        // SAFETY: a method descriptor of `LogSource` checks that its instance is one.
-        let source = unsafe { Borrowed::from_ptr(py, instance).cast_unchecked::<LogSource>() };
+        // SAFETY: the descriptor of the method gives an instance that is alive during the call.
+        let source = unsafe { Borrowed::from_ptr(py, instance) };
+        // SAFETY: the descriptor checks that the instance is a `LogSource` before it calls.
+        let source = unsafe { source.cast_unchecked::<LogSource>() };
         let source: &LogSource = source.get();
         if count == 1 && names.is_null() {
-            // SAFETY: one argument is there, alive during the call.
-            let message = unsafe { Borrowed::from_ptr(py, *arguments) };
+            // SAFETY: one argument is there.
+            let message = unsafe { *arguments };
+            // SAFETY: an argument is alive during the call.
+            let message = unsafe { Borrowed::from_ptr(py, message) };
             source.running("post_message")?.post(py, &message, Wait::Yes, "post_message")?;
             return Ok(());
         }
@@ -608,8 +639,7 @@ unsafe extern "C" fn post_message(
     };
     // A panic must not unwind into the interpreter.
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
-        // SAFETY: the GIL is held.
-        Ok(Ok(())) => unsafe { ffi::Py_NewRef(ffi::Py_None()) },
+        Ok(Ok(())) => py.None().into_ptr(),
         Ok(Err(error)) => {
             error.restore(py);
             std::ptr::null_mut()
@@ -625,14 +655,20 @@ type Arguments<'py> = (Bound<'py, PyAny>, Option<Bound<'py, PyAny>>);
 
 /// The arguments of `post_message` when they are not one positional alone.
 #[cold]
-unsafe fn named_arguments<'py>(
-    py: Python<'py>,
+unsafe fn named_arguments(
+    py: Python<'_>,
     arguments: *const *mut ffi::PyObject,
     count: usize,
     names: *mut ffi::PyObject,
-) -> PyResult<Arguments<'py>> {
-    // SAFETY: the caller's promise: `count` values, then one for each name.
-    let value = |index: usize| unsafe { Borrowed::from_ptr(py, *arguments.add(index)) }.to_owned();
+) -> PyResult<Arguments<'_>> {
+    let value = |index: usize| {
+        // SAFETY: the caller's promise: `count` values, then one for each name.
+        let place = unsafe { arguments.add(index) };
+        // SAFETY: as above.
+        let value = unsafe { *place };
+        // SAFETY: an argument is alive during the call.
+        unsafe { Borrowed::from_ptr(py, value) }.to_owned()
+    };
     let mut given = [(count > 0).then(|| value(0)), (count > 1).then(|| value(1))];
     if count > 2 {
         let text = format!("post_message() takes at most 2 arguments ({count} given)");

@@ -80,7 +80,7 @@ impl Watch {
         let watch = Arc::clone(self);
         let spawned = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             let mut asked = 0;
-            while let Some(signal) = signals.next() {
+            while let Some(signal) = signals.wait() {
                 // The main thread is at its end when it no longer receives.
                 if signal == libc::SIGHUP {
                     let _ = events.send(Event::Reload(None));
@@ -88,10 +88,11 @@ impl Watch {
                 }
                 let _ = events.send(Event::Stop);
                 asked += 1;
-                if asked > 1 {
-                    watch.give_up("stopped by a second signal, before everything was delivered");
+                match asked {
+                    1 => watch.stop_asked(),
+                    2 => watch.ask_for_patience(),
+                    _ => watch.give_up("ended by a third signal, before everything was delivered"),
                 }
-                watch.stop_asked();
             }
         });
         if let Err(error) = spawned {
@@ -115,6 +116,11 @@ impl Watch {
             }
             watch.give_up("the stop takes too long and is given up");
         });
+    }
+
+    fn ask_for_patience(&self) {
+        let seconds = self.bound_ms.load(Ordering::Relaxed) / 1000;
+        self.log.notice(&format!("still stopping, {seconds} s at most; a third signal ends it at once"));
     }
 
     /// Ends the process; says where the main thread stands, if the interpreter lets it.

@@ -431,7 +431,7 @@ rest = buffer.tail
 for use in (lambda: memoryview(buffer), lambda: self.post_buffer(buffer), lambda: b.recv_into(buffer)):
     try:
         use()
-    except (ValueError, BufferError):
+    except (ValueError, BufferError, TypeError):  # recv_into makes a TypeError of whatever it is
         print("sealed")
 a.sendall(b"ee\\n")
 buffer = self.acquire_buffer(4096)

@@ -174,7 +174,7 @@ def test_internal_source(engine: StartEngine) -> None:
     """Without it: nobody can send what the engine itself has to say anywhere but to stderr."""
     running = engine(
         SOURCES.replace(
-            'print("done"', 'import logging; logging.getLogger("mine").error("said"); print("done"'
+            'print(f"done', 'import logging; logging.getLogger("mine").error("said"); print(f"done'
         )
         + BOTH
         + 'log { source { internal(); }; destination { file("internal.log" template("$MSG\\n")); }; flags(flow-control); };'

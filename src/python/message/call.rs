@@ -9,7 +9,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::LogMessage;
+use super::{LogMessage, recycle};
 
 /// Makes calls of the class take the short way.
 pub(super) fn set(py: Python<'_>) {
@@ -41,8 +41,8 @@ unsafe extern "C" fn vectorcall(
     } else {
         LogMessage::make(py, None)
     };
-    match made.and_then(|made| Py::new(py, made)) {
-        Ok(object) => object.into_ptr(),
+    match made.and_then(|made| recycle::object(py, made)) {
+        Ok(object) => object,
         Err(error) => {
             error.restore(py);
             std::ptr::null_mut()

@@ -8,8 +8,9 @@ use crate::message::{FieldName, Need, Owner, Row, Segment, Stamp, ValueType};
 use crate::python::{clock, release};
 use crate::syslog::fill::FieldSink;
 
-/// A payload of at least this many bytes is viewed, a shorter one is copied.
-pub const VIEW_FROM: usize = 1024;
+/// A payload of at least this many bytes is viewed, a shorter one is copied: where the two cost the same,
+/// see `docs/decisions.md`.
+pub const VIEW_FROM: usize = 768;
 /// user.notice, what a message has unless it says otherwise.
 pub const DEFAULT_PRI: u16 = 13;
 
