@@ -94,7 +94,7 @@ pub struct CheckOptions {
 /// The options of `inrush ctl`.
 #[derive(Debug, Args)]
 pub struct CtlOptions {
-    /// The socket of the engine: what its `run` has with the same option [default: $INRUSH_CONTROL].
+    /// The socket of the engine, as its own `--control` has it. Without it: what `INRUSH_CONTROL` says in the environment.
     #[arg(long, value_name = "SOCKET", global = true)]
     pub control: Option<PathBuf>,
     /// What to ask.

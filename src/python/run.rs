@@ -289,11 +289,9 @@ impl App {
 
     fn reload(&mut self, py: Python<'_>, file: &Path) -> Reloaded {
         self.log.notice("inrush: reloading");
-        let drawn = |diagnostics: &[Diagnostic]| diagnostics.iter().map(ToString::to_string).collect();
-        let refused = |errors: &Diagnostics| Reloaded {
-            accepted: false,
-            diagnostics: errors.iter().map(ToString::to_string).collect(),
-        };
+        let drawn = |all: &[Diagnostic]| all.iter().map(ToString::to_string).collect();
+        let refused =
+            |errors: &Diagnostics| Reloaded { accepted: false, diagnostics: drawn(errors.iter().as_slice()) };
         let made = load(file, &self.log)
             .and_then(|config| Generation::create(py, Arc::new(config), &self.log, &self.pool));
         let mut next = match made {

@@ -18,9 +18,11 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
 use rustix::fs::{FlockOperation, Mode};
 use rustix::io::Errno;
-use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::geteuid;
 
@@ -112,9 +114,12 @@ fn make_room(path: &Path) -> Result<(), String> {
         return refused("there is a file that is not a socket; it is left alone");
     }
     match connect(path, PROBE) {
-        Ok(stream) => match socket_peercred(&stream) {
-            Ok(peer) => refused(&format!("another engine listens there (process {})", peer.pid)),
-            Err(_) => refused("another engine listens there"),
+        Ok(stream) => match getsockopt(&stream, PeerCredentials) {
+            Ok(peer) if peer.pid() > 0 => {
+                refused(&format!("another engine listens there (process {})", peer.pid()))
+            }
+            // One in a container that shares the directory has no number here.
+            _ => refused("another engine listens there"),
         },
         // Its queue of connections is full.
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
@@ -171,5 +176,6 @@ fn socket(flags: SocketFlags) -> io::Result<OwnedFd> {
 
 /// Whether the other end of `stream` is a process of our own user, or of root.
 pub(super) fn is_ours(stream: &UnixStream) -> bool {
-    socket_peercred(stream).is_ok_and(|peer| peer.uid.is_root() || peer.uid == geteuid())
+    let peer = getsockopt(stream, PeerCredentials);
+    peer.is_ok_and(|peer| peer.uid() == 0 || peer.uid() == geteuid().as_raw())
 }
