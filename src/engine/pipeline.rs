@@ -285,12 +285,8 @@ impl Pipeline {
         }
         for (output, unwritten) in self.outputs.iter().zip(&ended.outputs) {
             match unwritten {
-                Some(0) => {}
-                Some(unwritten) => {
-                    lost += unwritten;
-                    let text = format!("{unwritten} messages could not be written before the stop");
-                    self.log.error(&format!("destination {}: {text}", output.id));
-                }
+                // The destination said itself which they were.
+                Some(unwritten) => lost += unwritten,
                 None => {
                     let queued = output.counters.queued.load(Ordering::Relaxed);
                     lost += queued;
@@ -341,6 +337,7 @@ impl Pipeline {
                 totals: input.lane.counters().totals(),
                 window: credit.window(),
                 free: credit.free_messages(),
+                free_bytes: credit.free_bytes(),
                 suspensions: credit.suspensions(),
                 is_waiting,
                 state: status.state(is_waiting),
