@@ -108,6 +108,12 @@ fn reloaded(value: &Value) -> Result<String, String> {
 }
 
 fn stats(value: &Value) -> String {
+    const NUMBERS: [(&str, Align); 4] = [
+        ("POSTED", Align::Right),
+        ("DELIVERED", Align::Right),
+        ("DROPPED", Align::Right),
+        ("IN FLIGHT", Align::Right),
+    ];
     let mut out = format!(
         "inrush {}, process {}, {} for {}\n",
         text(&value["version"]),
@@ -123,12 +129,6 @@ fn stats(value: &Value) -> String {
         number(&value["dropped"]),
         number(&value["in_flight"])
     );
-    const NUMBERS: [(&str, Align); 4] = [
-        ("POSTED", Align::Right),
-        ("DELIVERED", Align::Right),
-        ("DROPPED", Align::Right),
-        ("IN FLIGHT", Align::Right),
-    ];
     let row = |of: &Value| {
         let dropped = match &of["dropped"] {
             Value::Object(reasons) => grouped(reasons.values().filter_map(Value::as_u64).sum()),
