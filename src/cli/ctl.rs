@@ -107,6 +107,14 @@ fn reloaded(value: &Value) -> Result<String, String> {
     if is_accepted { Ok(out + "\n") } else { Err(out) }
 }
 
+/// The columns that sources and destinations have in common.
+const NUMBERS: [(&str, Align); 4] = [
+    ("POSTED", Align::Right),
+    ("DELIVERED", Align::Right),
+    ("DROPPED", Align::Right),
+    ("IN FLIGHT", Align::Right),
+];
+
 fn stats(value: &Value) -> String {
     const NUMBERS: [(&str, Align); 4] = [
         ("POSTED", Align::Right),
