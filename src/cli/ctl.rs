@@ -116,12 +116,6 @@ const NUMBERS: [(&str, Align); 4] = [
 ];
 
 fn stats(value: &Value) -> String {
-    const NUMBERS: [(&str, Align); 4] = [
-        ("POSTED", Align::Right),
-        ("DELIVERED", Align::Right),
-        ("DROPPED", Align::Right),
-        ("IN FLIGHT", Align::Right),
-    ];
     let mut out = format!(
         "inrush {}, process {}, {} for {}\n",
         text(&value["version"]),
