@@ -17,7 +17,7 @@ from harness import GONE, RunSource, StartEngine, gone, source_that
 
 HEAD = GONE.replace("1", "0.1")
 # A text of this many bytes is viewed; `VIEW_FROM` in src/python/message/draft.rs.
-VIEW_FROM = 1024
+VIEW_FROM = 768
 
 # What the sources of these tests have in common.
 PRELUDE = """
