@@ -7,12 +7,14 @@ engine views that address, the change is in the file; if it has copied, it is no
 
 from __future__ import annotations
 
-import json
 import textwrap
-from typing import Any
 
 import pytest
 
+<<<<<<< HEAD
+from harness import RunSource, StartEngine, source_that
+from probe import PRELUDE, VIEW_FROM, printed, stalled
+=======
 from harness import GONE, RunSource, StartEngine, gone, source_that
 
 HEAD = GONE.replace("1", "0.1")
@@ -70,6 +72,7 @@ def printed(running_out: list[str]) -> Any:
     """What the source printed as JSON."""
     return json.loads(running_out[0])
 
+>>>>>>> lint
 
 # How objects are kept: the count of references that the engine adds while a message waits.
 KEEP = """
