@@ -284,15 +284,14 @@ impl Pipeline {
             self.log.error(&format!("{lost} messages were posted while the engine stopped, and are dropped"));
         }
         for (output, unwritten) in self.outputs.iter().zip(&ended.outputs) {
-            match unwritten {
+            if let Some(unwritten) = unwritten {
                 // The destination said itself which they were.
-                Some(unwritten) => lost += unwritten,
-                None => {
-                    let queued = output.counters.queued.load(Ordering::Relaxed);
-                    lost += queued;
-                    let text = format!("it is stuck in a write; {queued} messages are given up");
-                    self.log.error(&format!("destination {}: {text}", output.id));
-                }
+                lost += unwritten;
+            } else {
+                let queued = output.counters.queued.load(Ordering::Relaxed);
+                lost += queued;
+                let text = format!("it is stuck in a write; {queued} messages are given up");
+                self.log.error(&format!("destination {}: {text}", output.id));
             }
         }
         lost

@@ -222,7 +222,7 @@ impl App {
     }
 
     fn main_loop(&mut self, py: Python<'_>, settings: &Settings, events: &Receiver<Event>, watch: &Watch) {
-        let mut live = LiveLine::new();
+        let mut live = LiveLine::of_stderr();
         loop {
             match py.detach(|| events.recv_timeout(TICK)) {
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,

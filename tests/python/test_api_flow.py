@@ -210,34 +210,3 @@ while taken < 100:
         running.send_signal(signal.SIGTERM)
         running.wait_exit()
         running.totals().check()
-
-    def test_ten_million_messages_through_a_stalled_destination(self, engine: StartEngine) -> None:
-        """Without it: what waits for a destination, or was delivered, stays in memory for ever."""
-        conf = source_that(
-            """
-def resident():
-    return int(open("/proc/self/statm").read().split()[1]) * 4096
-
-lines = b"".join(b"%07d\\n" % n for n in range(10000))
-for n in range(1000):
-    if n == 100:
-        full = resident()
-    self.post_buffer(bytes(lines))
-    if n == 0:
-        print("posting", flush=True)
-print("grown", resident() - full, flush=True)
-""",
-            driver="log-iw-size(50000)",
-            head=GONE,
-        )
-        running = engine(gone(conf))
-        running.wait_print("posting")
-        running.wait_log("gone")
-        (running.directory / "gone").mkdir()
-        running.wait_print("done")
-        totals = running.stop()
-        assert totals.posted == totals.delivered == 10_000_000
-        assert (running.directory / "gone" / "out.log").stat().st_size == 80_000_000
-        grown = running.stdout.find(r"grown (-?\d+)")
-        assert grown
-        assert int(grown[1]) < 64 * 1024 * 1024

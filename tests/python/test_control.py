@@ -77,7 +77,9 @@ def test_no_socket_unless_asked_for(engine: StartEngine) -> None:
 
 def test_stats_add_up_while_it_runs(engine: StartEngine) -> None:
     """Without it: only the end of an engine tells what became of the messages."""
-    conf = source_that("while not self.exiting.is_set():\n    self.post_messages(['a', 'b', 'c'])\n    self.sleep(0)")
+    conf = source_that(
+        "while not self.exiting.is_set():\n    self.post_messages(['a', 'b', 'c'])\n    self.sleep(0)"
+    )
     running = start(engine, conf)
     running.wait_lines("out.log", 1)
     before = 0
@@ -136,7 +138,9 @@ def test_answers_while_run_sleeps(engine: StartEngine) -> None:
 
 def test_answers_while_init_hangs(engine: StartEngine) -> None:
     """Without it: an engine that does not get up cannot be asked why."""
-    conf = source_that("pass", f"def init(self, options):\n    print('init', flush=True)\n    {UNTIL_GO}\n    return True")
+    conf = source_that(
+        "pass", f"def init(self, options):\n    print('init', flush=True)\n    {UNTIL_GO}\n    return True"
+    )
     running = start(engine, conf, started=False)
     running.wait_print("init")
     assert (stats(running)["phase"], state(running)) == ("starting", "starting")
@@ -205,7 +209,7 @@ def test_reload(engine: StartEngine) -> None:
 def test_reload_tells_warnings(engine: StartEngine) -> None:
     """Without it: what is accepted but not meant is only in the log."""
     running = start(engine, IDLE)
-    (running.directory / "test.conf").write_text(IDLE.replace('python(class', "python(imports(json) class"))
+    (running.directory / "test.conf").write_text(IDLE.replace("python(class", "python(imports(json) class"))
     said = asked(running, "reload")
     assert said.startswith("reloaded\nwarning: imports() is an old spelling")
     assert "test.conf:" in said
@@ -287,7 +291,9 @@ def test_source_that_has_returned(engine: StartEngine) -> None:
 
 def test_source_that_waits_for_credit(engine: StartEngine) -> None:
     """Without it: nobody sees that a source is held back, and by what."""
-    conf = gone(source_that("for n in range(100): self.post_message(str(n))", driver="log-iw-size(10)", head=GONE))
+    conf = gone(
+        source_that("for n in range(100): self.post_message(str(n))", driver="log-iw-size(10)", head=GONE)
+    )
     running = start(engine, conf)
     running.wait_until(lambda: state(running) == "waiting for credit", "a source that waits")
     found = stats(running)
