@@ -93,7 +93,6 @@ pub struct CheckOptions {
 
 /// The options of `inrush ctl`.
 #[derive(Debug, Args)]
-#[expect(clippy::doc_markdown, reason = "the documentation is the text of --help")]
 pub struct CtlOptions {
     /// The socket of the engine, as its own `--control` has it. Without it: what `INRUSH_CONTROL` says in the environment.
     #[arg(long, value_name = "SOCKET", global = true)]
