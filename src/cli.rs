@@ -93,6 +93,7 @@ pub struct CheckOptions {
 
 /// The options of `inrush ctl`.
 #[derive(Debug, Args)]
+#[expect(clippy::doc_markdown, reason = "the documentation is the text of --help")]
 pub struct CtlOptions {
     /// The socket of the engine: what its `run` has with the same option [default: $INRUSH_CONTROL].
     #[arg(long, value_name = "SOCKET", global = true)]

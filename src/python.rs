@@ -5,7 +5,7 @@
 //! * [`message`]: `LogMessage`, a draft until it is posted; [`pairs`]: its name-value methods;
 //! * [`values`]: Python values to typed texts and back; [`datetime`]: stamps to datetimes and back;
 //! * [`parse`]: `LogMessage.parse` and `ParseOptions`;
-//! * [`source`]: `LogSource`, what a user's class derives from;
+//! * [`source`]: `LogSource`, what a user's class derives from; [`attachment`]: the way of its posts;
 //! * [`buffer`]: `Buffer`, what `acquire_buffer` returns, and `post_buffer`;
 //! * [`logger`]: the class `Logger`.
 //!
@@ -19,6 +19,7 @@
 //! * [`cell`]: state that the GIL guards; [`clock`]: the time; [`exception`]: tracebacks and stacks;
 //!   [`signals`]: the engine's signals.
 
+pub mod attachment;
 pub mod blocks;
 pub mod buffer;
 pub mod cell;

@@ -101,7 +101,8 @@ class LogMessage:
     what was posted.
     """
 
-    def __new__(cls, message: str | _ReadableBuffer | None = None, bookmark: object = None) -> Self: ...
+    def __new__(cls, *arguments: object, **keywords: object) -> Self: ...
+    def __init__(self, message: str | _ReadableBuffer | None = None, bookmark: object = None) -> None: ...
     def __getitem__(self, key: _Name, /) -> _Read:
         """The value of `key`, typed: text comes as bytes. KeyError when there is none, TypeError when `key` is neither str nor bytes."""
 
@@ -203,6 +204,7 @@ class LogSource:
     """
 
     def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
 
     auto_close_batches: bool
     """Whether each post is handed over at once. True before `init()`; set it to False in `init()` and call `close_batch()`."""

@@ -107,6 +107,14 @@ fn reloaded(value: &Value) -> Result<String, String> {
     if is_accepted { Ok(out + "\n") } else { Err(out) }
 }
 
+/// The columns that sources and destinations have in common.
+const NUMBERS: [(&str, Align); 4] = [
+    ("POSTED", Align::Right),
+    ("DELIVERED", Align::Right),
+    ("DROPPED", Align::Right),
+    ("IN FLIGHT", Align::Right),
+];
+
 fn stats(value: &Value) -> String {
     let mut out = format!(
         "inrush {}, process {}, {} for {}\n",
@@ -123,12 +131,6 @@ fn stats(value: &Value) -> String {
         number(&value["dropped"]),
         number(&value["in_flight"])
     );
-    const NUMBERS: [(&str, Align); 4] = [
-        ("POSTED", Align::Right),
-        ("DELIVERED", Align::Right),
-        ("DROPPED", Align::Right),
-        ("IN FLIGHT", Align::Right),
-    ];
     let row = |of: &Value| {
         let dropped = match &of["dropped"] {
             Value::Object(reasons) => grouped(reasons.values().filter_map(Value::as_u64).sum()),

@@ -284,19 +284,14 @@ impl Pipeline {
             self.log.error(&format!("{lost} messages were posted while the engine stopped, and are dropped"));
         }
         for (output, unwritten) in self.outputs.iter().zip(&ended.outputs) {
-            match unwritten {
-                Some(0) => {}
-                Some(unwritten) => {
-                    lost += unwritten;
-                    let text = format!("{unwritten} messages could not be written before the stop");
-                    self.log.error(&format!("destination {}: {text}", output.id));
-                }
-                None => {
-                    let queued = output.counters.queued.load(Ordering::Relaxed);
-                    lost += queued;
-                    let text = format!("it is stuck in a write; {queued} messages are given up");
-                    self.log.error(&format!("destination {}: {text}", output.id));
-                }
+            if let Some(unwritten) = unwritten {
+                // The destination said itself which they were.
+                lost += unwritten;
+            } else {
+                let queued = output.counters.queued.load(Ordering::Relaxed);
+                lost += queued;
+                let text = format!("it is stuck in a write; {queued} messages are given up");
+                self.log.error(&format!("destination {}: {text}", output.id));
             }
         }
         lost
@@ -341,6 +336,7 @@ impl Pipeline {
                 totals: input.lane.counters().totals(),
                 window: credit.window(),
                 free: credit.free_messages(),
+                free_bytes: credit.free_bytes(),
                 suspensions: credit.suspensions(),
                 is_waiting,
                 state: status.state(is_waiting),

@@ -21,6 +21,8 @@ pub struct SourceStats {
     pub window: u32,
     /// Messages of it that are free.
     pub free: i64,
+    /// Bytes of its credit that are free; negative when the last message overdrew them.
+    pub free_bytes: i64,
     /// How often a post found no credit.
     pub suspensions: u64,
     /// Whether a post waits for credit at this moment.
@@ -156,7 +158,7 @@ impl Stats {
             json!({
                 "id": source.id, "posted": totals.posted, "bytes": totals.bytes, "delivered": totals.delivered,
                 "dropped": BTreeMap::from(dropped), "in_flight": totals.in_flight, "refused": totals.refused,
-                "window": source.window, "free": source.free, "suspensions": source.suspensions,
+                "window": source.window, "free": source.free, "free_bytes": source.free_bytes, "suspensions": source.suspensions,
                 "state": source.state.name(), "exceptions": source.exceptions, "restarts": source.restarts,
                 "last_error": source.last_error.as_deref(),
             })

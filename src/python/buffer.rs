@@ -14,9 +14,9 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 
+use super::attachment::{Attachment, too_large};
 use super::cell::GilCell;
 use super::message::{Payload, type_name};
-use super::source::{Attachment, too_large};
 use super::{clock, release};
 use crate::flow::{Credit, Producer};
 use crate::message::batch::{SharedSegment, Text};

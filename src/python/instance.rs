@@ -15,12 +15,13 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 
+use super::attachment::{Attachment, Exit, Reporter};
 use super::cell::GilCell;
 use super::exception;
 use super::parse::ParseOptions;
 use super::release;
 use super::run::Event;
-use super::source::{Attachment, Exit, LogSource, Reporter};
+use super::source::LogSource;
 use super::wakeup::Wakeups;
 use crate::config::{Config, Diagnostic, OptionValue, PythonSourceOptions, Restart};
 use crate::engine::{Input, Log, SourceStatus, settings};

@@ -16,7 +16,7 @@ pub struct LiveLine {
 
 impl LiveLine {
     /// A line that shows nothing yet.
-    pub fn new() -> Self {
+    pub fn of_stderr() -> Self {
         Self { is_shown: std::io::stderr().is_terminal(), posted: 0, at: Instant::now() }
     }
 

@@ -147,7 +147,22 @@ struct App {
     current: Option<Generation>,
     has_stuck_thread: bool,
     /// Since when each suspended source waits, and whether that was said.
-    waiting: BTreeMap<String, (Instant, bool)>,
+    waiting: BTreeMap<String, Waiting>,
+}
+
+/// A source that waits for credit.
+struct Waiting {
+    since: Instant,
+    /// How many of its messages were done then.
+    done: u64,
+    /// Whether it was said that it waits.
+    said: bool,
+}
+
+impl Waiting {
+    fn new(done: u64) -> Self {
+        Self { since: Instant::now(), done, said: false }
+    }
 }
 
 impl App {
@@ -207,7 +222,7 @@ impl App {
     }
 
     fn main_loop(&mut self, py: Python<'_>, settings: &Settings, events: &Receiver<Event>, watch: &Watch) {
-        let mut live = LiveLine::new();
+        let mut live = LiveLine::of_stderr();
         loop {
             match py.detach(|| events.recv_timeout(TICK)) {
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
@@ -253,13 +268,19 @@ impl App {
                 self.waiting.remove(&source.id);
                 continue;
             }
-            let (since, said) = self.waiting.entry(source.id.clone()).or_insert((Instant::now(), false));
-            if !*said && since.elapsed() >= SUSPENDED_FOR {
-                *said = true;
+            let done = source.totals.posted - source.totals.in_flight;
+            let waiting = self.waiting.entry(source.id.clone()).or_insert_with(|| Waiting::new(done));
+            if waiting.done != done {
+                // Slow, and not stuck.
+                *waiting = Waiting { said: waiting.said, ..Waiting::new(done) };
+            }
+            if !waiting.said && waiting.since.elapsed() >= SUSPENDED_FOR {
+                waiting.said = true;
                 self.log.warning(&format!(
-                    "source {} is suspended: its window of {} messages is in flight; it waits for {}",
+                    "source {} is suspended: {} messages of it are in flight, as many as {} allows; it waits for {}",
                     source.id,
-                    source.window,
+                    source.totals.in_flight,
+                    if source.free_bytes <= 0 { "max-inflight-bytes()" } else { "log-iw-size()" },
                     stuck()
                 ));
             }

@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use pyo3::prelude::*;
 
-use super::source::Attachment;
+use super::attachment::Attachment;
 
 enum Order {
     Call,

@@ -48,10 +48,10 @@ impl Cache {
             self.order.remove(&before.number);
         }
         self.order.insert(number, ip);
-        if self.names.len() > self.size {
-            if let Some((_, oldest)) = self.order.pop_first() {
-                self.names.remove(&oldest);
-            }
+        if self.names.len() > self.size
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.names.remove(&oldest);
         }
     }
 }

@@ -206,7 +206,9 @@ Delivered = Callable[[], list[bytes]]
 
 def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
     """This process's environment without what would change how the engine behaves."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}
+    # Unbuffered, a print() is two writes, and the lines of threads run into each other.
+    other = ("PYTEST", "COV", "PYTHONUNBUFFERED")
+    env = {key: value for key, value in os.environ.items() if not key.startswith(other)}
     return {**env, **(extra or {})}
 
 

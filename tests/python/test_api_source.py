@@ -106,7 +106,7 @@ class Base(LogSource):
         print("init", flush=True)
         return True
     def run(self):
-        print("run", flush=True)
+        print("run\\n", end="", flush=True)
         self.exiting.wait()
     def request_exit(self):
         self.exiting.set()

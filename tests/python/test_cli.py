@@ -24,7 +24,7 @@ def test_version(tmp_path: Path) -> None:
     assert (done.code, done.stdout) == (0, f"inrush {inrush.__version__}\n")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["check", "--help"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["check", "--help"], ["ctl", "--help"]], ids=" ".join)
 def test_help(tmp_path: Path, arguments: list[str]) -> None:
     """Without it: the options are secrets."""
     done = command(*arguments, cwd=tmp_path)

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// How many are served at a time.
 pub(super) const MAX_CLIENTS: usize = 16;
 /// How long a client may keep the engine waiting while others wait for its place.
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is looked for one that had its time.
 const LOOK: Duration = Duration::from_millis(25);
 

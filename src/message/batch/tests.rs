@@ -1,5 +1,5 @@
 use super::*;
-use crate::message::{Foreign, Owner, Release, Stamp, View};
+use crate::message::{FieldName, Foreign, Owner, Release, Stamp, ValueType, View};
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;

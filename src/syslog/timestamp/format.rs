@@ -76,7 +76,7 @@ pub fn write_offset(offset_seconds: i32, out: &mut Vec<u8>) {
     let [hour, minute] = [pair((seconds / 3600 % 100) as u8), pair((seconds / 60 % 60) as u8)];
     let sign = if offset_seconds < 0 { b'-' } else { b'+' };
     out.extend_from_slice(&[sign, hour[0], hour[1], b':', minute[0], minute[1]]);
-    if seconds % 60 != 0 {
+    if !seconds.is_multiple_of(60) {
         let second = pair((seconds % 60) as u8);
         out.extend_from_slice(&[b':', second[0], second[1]]);
     }

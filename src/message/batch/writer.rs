@@ -1,0 +1,363 @@
+//! The writing end of a batch: [`Writer`], and the [`Row`]s that it fills.
+//!
+//! Room for a row is asked for first ([`Need`]), so that writing it cannot fail; published, it belongs to
+//! the batch, and dropped unpublished it leaves no trace.
+
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{BYTES_FULL, BYTES_SHIFT, Batch, Core, Pending, ROW, ROW_CHARGE, SEALED, SEGMENT_SHIFT, slot};
+use crate::message::pool::Memory;
+use crate::message::{Field, FieldName, MESSAGE_MAX, Origin, Pool, Record, Segment, Span, Stamp, ValueType};
+
+/// The room that a row needs: known before it is written, so that writing cannot fail.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Need {
+    /// Bytes to be copied into the block.
+    pub bytes: usize,
+    /// Name-value pairs, structured data headers included.
+    pub fields: usize,
+    /// Segments to be adopted.
+    pub segments: usize,
+    /// Bytes to be viewed, in adopted or shared segments.
+    pub viewed: usize,
+}
+
+impl Need {
+    /// All its bytes, copied and viewed.
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.bytes.saturating_add(self.viewed)
+    }
+
+    /// What the message costs of the byte half of the credit.
+    #[inline]
+    pub fn charge(&self) -> u64 {
+        (self.size() + ROW_CHARGE + self.fields * size_of::<Field>()) as u64
+    }
+}
+
+/// The producer's end of an open batch.
+pub struct Writer {
+    core: Arc<Core>,
+    origin: Arc<Origin>,
+    rows: u32,
+    fields: u32,
+    block: u32,
+    segments: u32,
+    bytes: u64,
+    shared: bool,
+}
+
+/// What publishing a row told the writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// The row is in the batch.
+    Yes,
+    /// The batch was sealed before; the row is in no batch, and must be written to another.
+    Sealed,
+}
+
+impl Writer {
+    /// An empty batch with room for a message that needs `need`, and for many ordinary ones.
+    pub fn open(origin: &Arc<Origin>, pool: &Arc<Pool>, need: Need) -> Self {
+        Self::with_memory(origin, pool, pool.take(need.fields, need.bytes))
+    }
+
+    /// An empty batch for views of one segment ([`Writer::adopt_shared`]), and for nothing else. A large
+    /// buffer split into many messages waits in many of these, so they have no room for what they
+    /// do not use: 50 KiB instead of 270.
+    pub fn open_views(origin: &Arc<Origin>, pool: &Arc<Pool>) -> Self {
+        Self::with_memory(origin, pool, Memory::of_views())
+    }
+
+    fn with_memory(origin: &Arc<Origin>, pool: &Arc<Pool>, memory: Memory) -> Self {
+        let core = Core { state: AtomicU64::new(0), memory: Some(memory), pool: Arc::clone(pool) };
+        Self {
+            core: Arc::new(core),
+            origin: Arc::clone(origin),
+            rows: 0,
+            fields: 0,
+            block: 0,
+            segments: 0,
+            bytes: 0,
+            shared: false,
+        }
+    }
+
+    /// The consumer's end: from now on rows are published, and the consumer may seal at any time.
+    ///
+    /// # Panics
+    /// When called twice: a batch has one consumer.
+    pub fn share(&mut self) -> Pending {
+        assert!(!self.shared, "a batch has one consumer");
+        self.shared = true;
+        self.core.state.store(self.counts(), Ordering::Release);
+        Pending { core: Some(Arc::clone(&self.core)), origin: Arc::clone(&self.origin) }
+    }
+
+    /// Ends a batch that was never shared.
+    ///
+    /// # Panics
+    /// When it was shared: then its [`Pending`] has it.
+    pub fn finish(mut self) -> Batch {
+        self.share().seal()
+    }
+
+    /// Ends a shared batch: its consumer gets exactly the rows published so far.
+    pub fn seal(&mut self) {
+        self.core.state.fetch_or(SEALED, Ordering::AcqRel);
+    }
+
+    /// Whether the consumer took the batch; a hint, as it may do so at any moment.
+    #[inline]
+    pub fn is_sealed(&self) -> bool {
+        self.core.state.load(Ordering::Relaxed) & SEALED != 0
+    }
+
+    /// The number of rows written.
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// What its rows cost of the byte half of the credit.
+    pub fn charge(&self) -> u64 {
+        self.bytes
+    }
+
+    fn counts(&self) -> u64 {
+        u64::from(self.rows) | (u64::from(self.segments) << SEGMENT_SHIFT) | (self.bytes << BYTES_SHIFT)
+    }
+
+    /// Takes a segment that several rows will share, and gives its number for [`Row::payload_share`].
+    /// `None` gives the segment back when the batch has no room for another.
+    ///
+    /// # Errors
+    /// The segment, when the batch has no room for it.
+    ///
+    /// # Panics
+    /// When the batch is shared: a segment is published with the row that brings it.
+    pub fn adopt_shared(&mut self, segment: Segment) -> Result<SharedSegment, Segment> {
+        assert!(!self.shared, "only before the batch is shared");
+        if self.segments as usize == self.core.memory().segments.len() {
+            return Err(segment);
+        }
+        let len = segment.bytes().len() as u32;
+        let number = self.store_segment(self.segments, segment);
+        self.segments += 1;
+        Ok(SharedSegment { number, len })
+    }
+
+    fn store_segment(&self, index: u32, segment: Segment) -> u32 {
+        let at = slot(&self.core.memory().segments, index as usize);
+        // SAFETY: the slot is above the published count, so only this writer touches it.
+        unsafe { at.write(segment) };
+        index + 1
+    }
+
+    /// Room for a row, or `None` when this batch is too full for it.
+    #[inline]
+    pub fn row(&mut self, need: Need) -> Option<Row<'_>> {
+        let memory = self.core.memory();
+        let fits = (self.rows as usize) < memory.records.len()
+            && self.block as usize + need.bytes <= memory.block.len()
+            && self.fields as usize + need.fields <= memory.fields.len()
+            && self.segments as usize + need.segments <= memory.segments.len()
+            && self.bytes <= BYTES_FULL;
+        debug_assert!(need.size() <= MESSAGE_MAX, "larger messages are refused before");
+        if !fits {
+            return None;
+        }
+        let record = Record {
+            stamp_micros: 0,
+            recvd_micros: 0,
+            text: Span::default(),
+            stamp_offset: 0,
+            fields_start: self.fields,
+            raw_size: 0,
+            fields_len: 0,
+            pri: 0,
+        };
+        let (block, segments) = (self.block, self.segments);
+        Some(Row { writer: self, record, payload: Span::default(), block, segments, charge: need.charge() })
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if !self.shared {
+            // Nobody else will ever see the batch: end it here, so that its segments are released.
+            drop(self.share().seal());
+        }
+    }
+}
+
+/// A segment that several rows of one batch view.
+#[derive(Debug, Clone, Copy)]
+pub struct SharedSegment {
+    number: u32,
+    len: u32,
+}
+
+/// Where the text of a name or a value comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Text<'a> {
+    /// Bytes to be copied; counted in [`Need::bytes`].
+    Copy(&'a [u8]),
+    /// A part of the row's payload: its offset and length.
+    Payload(u32, u32),
+}
+
+/// A row being written. Dropped unpublished, it leaves no trace.
+pub struct Row<'w> {
+    writer: &'w mut Writer,
+    record: Record,
+    payload: Span,
+    block: u32,
+    segments: u32,
+    charge: u64,
+}
+
+impl Row<'_> {
+    /// Copies `bytes` into the block.
+    #[inline]
+    fn copy(&mut self, bytes: &[u8]) -> Span {
+        let block = &self.writer.core.memory().block;
+        let start = self.block as usize;
+        let room = &block[start..start + bytes.len()];
+        // SAFETY: `room` are slots of this writer's own block above the published part, so nobody
+        // reads or writes them, and a slot of bytes has no padding.
+        unsafe {
+            ptr::copy_nonoverlapping(bytes.as_ptr(), room.as_ptr().cast::<u8>().cast_mut(), bytes.len());
+        }
+        let span = Span { segment: 0, offset: self.block, len: bytes.len() as u32 };
+        self.block += bytes.len() as u32;
+        span
+    }
+
+    /// Makes a copy of `bytes` the payload: what [`Text::Payload`] counts in. MESSAGE is all of it
+    /// until [`Row::message`] says otherwise.
+    #[inline]
+    pub fn payload_copy(&mut self, bytes: &[u8]) {
+        self.payload = self.copy(bytes);
+        self.record.text = self.payload;
+    }
+
+    /// Makes the bytes of `segment` the payload, without a copy.
+    ///
+    /// # Panics
+    /// When the row's [`Need`] did not count the segment.
+    #[inline]
+    pub fn payload_adopt(&mut self, segment: Segment) {
+        assert!((self.segments as usize) < self.writer.core.memory().segments.len(), "counted in Need");
+        let len = segment.bytes().len() as u32;
+        let number = self.writer.store_segment(self.segments, segment);
+        self.segments += 1;
+        self.payload = Span { segment: number, offset: 0, len };
+        self.record.text = self.payload;
+    }
+
+    /// Makes `len` bytes at `offset` of a shared segment the payload.
+    ///
+    /// # Panics
+    /// When they do not lie inside the segment.
+    #[inline]
+    pub fn payload_share(&mut self, segment: SharedSegment, offset: u32, len: u32) {
+        assert!(u64::from(offset) + u64::from(len) <= u64::from(segment.len), "inside the segment");
+        self.payload = Span { segment: segment.number, offset, len };
+        self.record.text = self.payload;
+    }
+
+    /// Makes `text` MESSAGE.
+    ///
+    /// # Panics
+    /// When a part of the payload does not lie inside it.
+    #[inline]
+    pub fn message(&mut self, text: Text<'_>) {
+        self.record.text = self.place(text);
+    }
+
+    #[inline]
+    fn place(&mut self, text: Text<'_>) -> Span {
+        match text {
+            Text::Copy(bytes) => self.copy(bytes),
+            Text::Payload(offset, len) => {
+                let inside = u64::from(offset) + u64::from(len) <= u64::from(self.payload.len);
+                assert!(inside, "a part lies inside the payload");
+                self.payload.part(offset, len)
+            }
+        }
+    }
+
+    /// Adds a name-value pair; `name` is read only when `id` has its name as text.
+    pub fn field(&mut self, id: FieldName, name: Text<'_>, value_type: ValueType, value: Text<'_>) {
+        let named = matches!(id, FieldName::Text | FieldName::SdParam);
+        let name = if named { self.place(name) } else { Span::default() };
+        let value = self.place(value);
+        let index = self.record.fields_start as usize + self.record.fields_len as usize;
+        let at = slot(&self.writer.core.memory().fields, index);
+        // SAFETY: the slot is above the published part, so only this writer touches it.
+        unsafe { at.write(Field { name, value, id, value_type }) };
+        self.record.fields_len += 1;
+    }
+
+    /// Sets when the message happened, and when it was received.
+    #[inline]
+    pub fn stamps(&mut self, stamp: Stamp, recvd_micros: i64) {
+        self.record.stamp_micros = stamp.unix_micros;
+        self.record.stamp_offset = stamp.offset_seconds;
+        self.record.recvd_micros = recvd_micros;
+    }
+
+    /// Sets facility times 8 plus severity.
+    #[inline]
+    pub fn pri(&mut self, pri: u16) {
+        self.record.pri = pri;
+    }
+
+    /// Sets the size that the message had on the wire.
+    #[inline]
+    pub fn raw_size(&mut self, bytes: u32) {
+        self.record.raw_size = bytes;
+    }
+
+    /// Puts the row into the batch.
+    #[inline]
+    pub fn publish(self) -> Published {
+        let writer = &mut *self.writer;
+        let at = slot(&writer.core.memory().records, writer.rows as usize);
+        // SAFETY: the slot is above the published count, so only this writer touches it.
+        unsafe { at.write(self.record) };
+        let added = u64::from(self.segments - writer.segments);
+        if writer.shared {
+            let counts = ROW | (added << SEGMENT_SHIFT) | (self.charge << BYTES_SHIFT);
+            if writer.core.state.fetch_add(counts, Ordering::AcqRel) & SEALED != 0 {
+                return Published::Sealed;
+            }
+        }
+        writer.rows += 1;
+        writer.fields = self.record.fields_start + u32::from(self.record.fields_len);
+        writer.block = self.block;
+        writer.segments = self.segments;
+        writer.bytes += self.charge;
+        Published::Yes
+    }
+}
+
+impl Drop for Row<'_> {
+    /// Lets go of the segments of a row that is not published, here on the writer's thread.
+    fn drop(&mut self) {
+        for index in self.writer.segments..self.segments {
+            let at = slot(&self.writer.core.memory().segments, index as usize);
+            // SAFETY: written by this row, and not published: nobody else has it.
+            unsafe { ptr::drop_in_place(at) };
+        }
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("rows", &self.rows).field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}

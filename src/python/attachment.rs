@@ -1,0 +1,338 @@
+//! What the engine keeps of a source, and the way of its messages into the engine: [`Attachment`].
+//!
+//! A post takes credit, writes the draft into the open batch of the source's producer, and publishes it,
+//! all with the GIL held. It lets go of the GIL only when there is no credit, or when a sender's name
+//! has to be looked up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::time::{Duration, Instant};
+
+use event_listener::{Event, Listener};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+use smallvec::SmallVec;
+
+use super::cell::GilCell;
+use super::message::{Draft, LogMessage, Payload, type_name};
+use super::{clock, release};
+use crate::engine::Log;
+use crate::flow::credit::Waited;
+use crate::flow::{Lane, Producer, Refused};
+use crate::message::batch::Text;
+use crate::message::{FieldName, Origin, Stamp, ValueType};
+use crate::source::{HostNames, SourcePolicy};
+use crate::syslog::ParseOptions;
+
+/// How often a wait for credit that a request to exit may end looks for one.
+const LOOK_FOR_EXIT: Duration = Duration::from_millis(50);
+
+/// What the engine keeps of an attached source.
+pub struct Attachment {
+    /// The id of the driver, for messages.
+    pub id: String,
+    /// Its way into the engine.
+    pub lane: Arc<Lane>,
+    /// The producer of posts under the GIL.
+    pub producer: GilCell<Producer>,
+    /// How `parse=True` parses.
+    pub parse_options: Arc<ParseOptions>,
+    /// What the source layer does to messages.
+    pub policy: Arc<SourcePolicy>,
+    /// How senders are named.
+    pub names: Arc<HostNames>,
+    /// Where the source layer complains.
+    pub log: Log,
+    /// The priority that replaces a message's own, from `default-facility()` and `default-priority()`.
+    pub pri: Option<u16>,
+    /// Whether posts are taken: from the start of `run()` on.
+    pub started: AtomicBool,
+    /// What stop and `sleep()` look at.
+    pub exit: Arc<Exit>,
+    /// `suspend` of a class that has it.
+    pub suspend: Option<Py<PyAny>>,
+    /// Takes exceptions of callbacks.
+    pub report: Reporter,
+}
+
+/// Takes an exception, with the name of the callback that raised it.
+pub type Reporter = Box<dyn Fn(Python<'_>, &str, PyErr) + Send + Sync>;
+
+/// The request to end.
+#[derive(Debug, Default)]
+pub struct Exit {
+    requested: AtomicBool,
+    event: Event,
+}
+
+impl Exit {
+    /// Whether the source is asked to end.
+    pub fn is_requested(&self) -> bool {
+        self.requested.load(Ordering::Relaxed)
+    }
+
+    /// Asks it.
+    pub fn request(&self) {
+        self.requested.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        self.event.notify(usize::MAX);
+    }
+
+    /// Waits until the request or `deadline`; whether the time passed without one.
+    pub fn wait(&self, deadline: Instant) -> bool {
+        loop {
+            let listener = self.event.listen();
+            fence(Ordering::SeqCst);
+            if self.is_requested() {
+                return false;
+            }
+            if listener.wait_deadline(deadline).is_none() {
+                return true;
+            }
+        }
+    }
+}
+
+/// Whether a post may wait for credit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    Yes,
+    No,
+}
+
+impl Attachment {
+    /// Posts `message`. `Ok(false)`: there is no credit, and `wait` forbids to wait for it.
+    #[inline]
+    pub(super) fn post(
+        &self,
+        py: Python<'_>,
+        message: &Bound<'_, PyAny>,
+        wait: Wait,
+        method: &str,
+    ) -> PyResult<bool> {
+        if let Some(message) = exact_message(message) {
+            return self.post_log_message(py, message, wait, method);
+        }
+        self.post_other(py, message, wait, method)
+    }
+
+    #[cold]
+    fn post_other(
+        &self,
+        py: Python<'_>,
+        message: &Bound<'_, PyAny>,
+        wait: Wait,
+        method: &str,
+    ) -> PyResult<bool> {
+        if let Ok(message) = message.cast::<LogMessage>() {
+            return self.post_log_message(py, message.get(), wait, method);
+        }
+        if message.is_instance_of::<PyString>() || message.is_instance_of::<PyBytes>() {
+            let mut draft = Draft::new(py);
+            draft.payload = Payload::of(message)?;
+            return self.post_draft(py, &draft, wait, method);
+        }
+        Err(PyTypeError::new_err(format!(
+            "{method}: LogMessage expected in the first parameter (or str or bytes), got {}",
+            type_name(message)
+        )))
+    }
+
+    #[inline]
+    fn post_log_message(
+        &self,
+        py: Python<'_>,
+        message: &LogMessage,
+        wait: Wait,
+        method: &str,
+    ) -> PyResult<bool> {
+        // First without waiting, while the draft is borrowed; a wait lets other threads at it.
+        let plain = message.draft.with(py, |draft| draft.is_plain().then(|| self.try_post(py, draft, &[])));
+        match plain {
+            Some(Ok(())) => Ok(self.posted(py, wait)),
+            Some(Err(refused)) => {
+                let again = || message.draft.with(py, |draft| self.try_post(py, draft, &[]));
+                self.post_again(py, &again, refused, wait, method)
+            }
+            None => self.post_with_fields(py, message, wait, method),
+        }
+    }
+
+    /// Posts a message that has values of its own: the source layer looks at its host.
+    #[inline(never)]
+    fn post_with_fields(
+        &self,
+        py: Python<'_>,
+        message: &LogMessage,
+        wait: Wait,
+        method: &str,
+    ) -> PyResult<bool> {
+        let (has_bookmark, own_host, address) = message.draft.with(py, |draft| {
+            let text = |id| draft.known(id).map(<[u8]>::to_vec);
+            (draft.has_bookmark(), text(FieldName::Host), text(FieldName::SourceIp))
+        });
+        if has_bookmark {
+            return Err(bookmark_without_tracker());
+        }
+        let sender = address.and_then(|address| self.sender(py, &address));
+        let hosts = self.policy.hosts(own_host.as_deref(), sender.as_deref());
+        let mut more: SmallVec<[(FieldName, &[u8]); 2]> = SmallVec::new();
+        more.extend(hosts.host.as_deref().map(|host| (FieldName::Host, host)));
+        more.extend(hosts.host_from.map(|host| (FieldName::HostFrom, host)));
+        let post = || message.draft.with(py, |draft| self.try_post(py, draft, &more));
+        match post() {
+            Ok(()) => Ok(self.posted(py, wait)),
+            Err(refused) => self.post_again(py, &post, refused, wait, method),
+        }
+    }
+
+    /// The name of the sender at `address`; looked up without the GIL when it is not known.
+    fn sender(&self, py: Python<'_>, address: &[u8]) -> Option<Arc<str>> {
+        let ip = std::str::from_utf8(address).ok()?.parse().ok()?;
+        if let Some(name) = self.names.cached(ip) {
+            return Some(name);
+        }
+        let name = py.detach(|| self.names.look_up(ip));
+        if let Some(complaint) = self.names.take_complaint() {
+            self.log.warning(&format!("source {}: {complaint}", self.id));
+        }
+        Some(name)
+    }
+
+    fn post_draft(&self, py: Python<'_>, draft: &Draft, wait: Wait, method: &str) -> PyResult<bool> {
+        match self.try_post(py, draft, &[]) {
+            Ok(()) => Ok(self.posted(py, wait)),
+            Err(refused) => self.post_again(py, &|| self.try_post(py, draft, &[]), refused, wait, method),
+        }
+    }
+
+    /// Writes `draft` into the open batch, with the fields in `more` that the source layer adds.
+    #[inline]
+    fn try_post(&self, py: Python<'_>, draft: &Draft, more: &[(FieldName, &[u8])]) -> Result<(), Refused> {
+        let mut need = draft.need();
+        for (_, value) in more {
+            need.fields += 1;
+            need.bytes += value.len();
+        }
+        self.producer.with(py, |producer| {
+            producer.try_post(need, |row| {
+                draft.write(py, row, |id| !self.policy.overwrites(id));
+                for (id, value) in more {
+                    row.field(*id, Text::Copy(b""), ValueType::String, Text::Copy(value));
+                }
+                if !self.policy.keeps_timestamp() {
+                    let offset_seconds = clock::local_offset(py, draft.recvd_micros);
+                    let stamp = Stamp { unix_micros: draft.recvd_micros, offset_seconds };
+                    row.stamps(stamp, draft.recvd_micros);
+                }
+                if let Some(pri) = self.pri {
+                    row.pri(pri);
+                }
+            })
+        })
+    }
+
+    /// What follows a post, all of which succeeds: the suspension of a source that asked for it, and
+    /// objects to let go of.
+    #[inline]
+    fn posted(&self, py: Python<'_>, wait: Wait) -> bool {
+        if wait == Wait::Yes && self.suspend.is_some() && !self.lane.credit().is_available() {
+            self.suspend(py);
+        }
+        release::drain_some(py);
+        true
+    }
+
+    #[cold]
+    fn suspend(&self, py: Python<'_>) {
+        self.lane.credit().count_suspension();
+        self.producer.with(py, Producer::before_wait);
+        if let Some(suspend) = &self.suspend
+            && let Err(error) = suspend.call0(py)
+        {
+            (self.report)(py, "suspend", error);
+        }
+        // Armed after the call: wakeup() comes after suspend(), also when there is credit again already.
+        self.lane.credit().suspend();
+    }
+
+    #[cold]
+    fn post_again(
+        &self,
+        py: Python<'_>,
+        post: &dyn Fn() -> Result<(), Refused>,
+        mut refused: Refused,
+        wait: Wait,
+        method: &str,
+    ) -> PyResult<bool> {
+        loop {
+            match refused {
+                Refused::NoCredit if wait == Wait::No => return Ok(false),
+                Refused::NoCredit => self.wait_for_credit(py),
+                Refused::Closed => return Err(self.closed(method, 1)),
+                Refused::TooLarge => return Err(too_large(method)),
+            }
+            match post() {
+                Ok(()) => return Ok(self.posted(py, wait)),
+                Err(again) => refused = again,
+            }
+        }
+    }
+
+    /// Waits for credit without the GIL.
+    fn wait_for_credit(&self, py: Python<'_>) {
+        self.lane.credit().count_suspension();
+        self.producer.with(py, Producer::before_wait);
+        release::drain_some(py);
+        let credit = self.lane.credit();
+        py.detach(|| credit.wait(None));
+    }
+
+    /// Waits for credit, until `deadline` or a request to exit; whether there is some.
+    pub(super) fn wait_until_writable(&self, deadline: Option<Instant>) -> bool {
+        loop {
+            let look = Instant::now() + LOOK_FOR_EXIT;
+            let until = deadline.map_or(look, |deadline| deadline.min(look));
+            match self.lane.credit().wait(Some(until)) {
+                Waited::Credit => return true,
+                Waited::Cancelled => return false,
+                Waited::Timeout => {
+                    if self.exit.is_requested() || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+                    {
+                        return self.lane.credit().is_available();
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn set_transport(&self, py: Python<'_>, name: Arc<str>) {
+        self.producer.with(py, |producer| {
+            let origin = Origin { transport: Some(name), ..(**producer.origin()).clone() };
+            producer.set_origin(Arc::new(origin));
+        });
+    }
+
+    pub(super) fn closed(&self, method: &str, messages: u64) -> PyErr {
+        self.lane.counters().count_refused(messages);
+        PyRuntimeError::new_err(format!("{method}: source {} has stopped; the message is not taken", self.id))
+    }
+}
+
+pub(super) fn too_large(method: &str) -> PyErr {
+    let most = crate::message::MESSAGE_MAX;
+    PyValueError::new_err(format!("{method}: a message may have {most} bytes and 65535 fields at most"))
+}
+
+pub(super) fn bookmark_without_tracker() -> PyErr {
+    PyRuntimeError::new_err(
+        "Bookmarks can not be used without creating an AckTracker instance (self.ack_tracker)",
+    )
+}
+
+/// `message` as a [`LogMessage`], when it is exactly that.
+#[inline]
+fn exact_message<'a>(message: &'a Bound<'_, PyAny>) -> Option<&'a LogMessage> {
+    message.cast_exact::<LogMessage>().ok().map(Bound::get)
+}

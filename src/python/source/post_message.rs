@@ -1,0 +1,128 @@
+//! `post_message`, the hot method, in CPython's fast calling convention.
+//!
+//! pyo3 has no way to say that a method takes one positional argument nearly always: its own methods
+//! unpack names first. So the method's descriptor is made by hand.
+
+use std::ffi::CStr;
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+use super::LogSource;
+use crate::python::attachment::{Wait, bookmark_without_tracker};
+
+/// `post_message(msg, bookmark=None)`.
+unsafe extern "C" fn post_message(
+    instance: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls this with the GIL held.
+    let py = unsafe { Python::assume_attached() };
+    let call = || -> PyResult<()> {
+        // SAFETY: the descriptor of the method gives an instance that is alive during the call.
+        let source = unsafe { Borrowed::from_ptr(py, instance) };
+        // SAFETY: the descriptor checks that the instance is a `LogSource` before it calls.
+        let source = unsafe { source.cast_unchecked::<LogSource>() };
+        let source: &LogSource = source.get();
+        if count == 1 && names.is_null() {
+            // SAFETY: one argument is there.
+            let message = unsafe { *arguments };
+            // SAFETY: an argument is alive during the call.
+            let message = unsafe { Borrowed::from_ptr(py, message) };
+            source.running("post_message")?.post(py, &message, Wait::Yes, "post_message")?;
+            return Ok(());
+        }
+        // SAFETY: the arguments are those that the interpreter gave, unchanged.
+        let (message, bookmark) = unsafe { named_arguments(py, arguments, count as usize, names)? };
+        if let Some(bookmark) = bookmark
+            && !bookmark.is_none()
+        {
+            return Err(bookmark_without_tracker());
+        }
+        source.running("post_message")?.post(py, &message, Wait::Yes, "post_message")?;
+        Ok(())
+    };
+    // A panic must not unwind into the interpreter.
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
+        Ok(Ok(())) => py.None().into_ptr(),
+        Ok(Err(error)) => {
+            error.restore(py);
+            std::ptr::null_mut()
+        }
+        Err(_) => {
+            PyRuntimeError::new_err("post_message: internal error of the engine").restore(py);
+            std::ptr::null_mut()
+        }
+    }
+}
+
+type Arguments<'py> = (Bound<'py, PyAny>, Option<Bound<'py, PyAny>>);
+
+/// The arguments of `post_message` when they are not one positional alone.
+#[cold]
+unsafe fn named_arguments(
+    py: Python<'_>,
+    arguments: *const *mut ffi::PyObject,
+    count: usize,
+    names: *mut ffi::PyObject,
+) -> PyResult<Arguments<'_>> {
+    let value = |index: usize| {
+        // SAFETY: the caller's promise: `count` values, then one for each name.
+        let place = unsafe { arguments.add(index) };
+        // SAFETY: as above.
+        let value = unsafe { *place };
+        // SAFETY: an argument is alive during the call.
+        unsafe { Borrowed::from_ptr(py, value) }.to_owned()
+    };
+    let mut given = [(count > 0).then(|| value(0)), (count > 1).then(|| value(1))];
+    if count > 2 {
+        let text = format!("post_message() takes at most 2 arguments ({count} given)");
+        return Err(PyTypeError::new_err(text));
+    }
+    if !names.is_null() {
+        // SAFETY: the interpreter gives a tuple of str.
+        let names = unsafe { Borrowed::from_ptr(py, names) };
+        for (index, name) in names.try_iter()?.enumerate() {
+            let name = name?;
+            let place = match name.extract::<String>()?.as_str() {
+                "msg" => 0,
+                "bookmark" => 1,
+                other => {
+                    let text = format!("post_message() got an unexpected keyword argument '{other}'");
+                    return Err(PyTypeError::new_err(text));
+                }
+            };
+            if given[place].replace(value(count + index)).is_some() {
+                let text = format!("post_message() got multiple values for argument '{name}'");
+                return Err(PyTypeError::new_err(text));
+            }
+        }
+    }
+    let [message, bookmark] = given;
+    let missing = || PyTypeError::new_err("post_message() missing 1 required argument: 'msg'");
+    Ok((message.ok_or_else(missing)?, bookmark))
+}
+
+const POST_MESSAGE_DOC: &CStr = c"post_message($self, msg, bookmark=None)\n--\n\n\
+Posts a message (LogMessage, str or bytes). Waits for credit without the GIL.\n\n\
+Raises TypeError for anything else, RuntimeError before the start and after the stop.";
+
+/// The descriptor of the method, for `class`.
+pub(super) fn method<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyAny>> {
+    let method = ffi::PyMethodDef {
+        ml_name: c"post_message".as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: post_message },
+        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+        ml_doc: POST_MESSAGE_DOC.as_ptr(),
+    };
+    // The descriptor keeps a pointer to the definition: it lives as long as the process.
+    let method = Box::leak(Box::new(method));
+    // SAFETY: the type is alive and the definition is never freed.
+    let descriptor = unsafe { ffi::PyDescr_NewMethod(class.as_type_ptr(), method) };
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(class.py(), descriptor) }
+}
