@@ -19,6 +19,7 @@ pub mod counters;
 pub mod credit;
 pub mod inbox;
 pub mod lane;
+mod sync;
 
 pub use ack::{Ack, Delivery, DropReason};
 pub use counters::SourceCounters;

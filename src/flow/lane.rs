@@ -258,7 +258,7 @@ impl Producer {
 
     /// Ends the open batch: later messages go to another one.
     pub fn close_batch(&mut self) {
-        if let Some(mut open) = self.open.take() {
+        if let Some(open) = self.open.take() {
             open.seal();
         }
     }

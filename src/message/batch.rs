@@ -35,7 +35,12 @@
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(not(loom))]
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+#[cfg(loom)]
+use loom::sync::atomic::AtomicU64;
 
 use super::pool::{Memory, Slot};
 use super::{Field, MESSAGE_MAX, Origin, Pool, Record, Segment, Span};
@@ -283,5 +288,7 @@ impl std::fmt::Debug for Pending {
     }
 }
 
+#[cfg(all(test, loom))]
+mod loom_models;
 #[cfg(test)]
 mod tests;

@@ -5,9 +5,11 @@
 
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-use super::{BYTES_FULL, BYTES_SHIFT, Batch, Core, Pending, ROW, ROW_CHARGE, SEALED, SEGMENT_SHIFT, slot};
+use super::{
+    AtomicU64, BYTES_FULL, BYTES_SHIFT, Batch, Core, Pending, ROW, ROW_CHARGE, SEALED, SEGMENT_SHIFT, slot,
+};
 use crate::message::pool::Memory;
 use crate::message::{Field, FieldName, MESSAGE_MAX, Origin, Pool, Record, Segment, Span, Stamp, ValueType};
 
@@ -106,7 +108,10 @@ impl Writer {
     }
 
     /// Ends a shared batch: its consumer gets exactly the rows published so far.
-    pub fn seal(&mut self) {
+    ///
+    /// Takes the writer away: the consumer reads the counts after this, and would take a row that came later for
+    /// one of the batch.
+    pub fn seal(self) {
         self.core.state.fetch_or(SEALED, Ordering::AcqRel);
     }
 
