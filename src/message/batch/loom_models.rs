@@ -20,7 +20,7 @@ fn texts(batch: &Batch) -> Vec<u8> {
 
 fn post(writer: &mut Writer, number: u8) -> Published {
     let need = Need { segments: 1, viewed: 1, ..Need::default() };
-    let mut row = writer.row(need).unwrap();
+    let Some(mut row) = writer.row(need) else { unreachable!("three rows fit into a batch") };
     row.payload_adopt(Segment::heap(Box::new([number])));
     row.publish()
 }
