@@ -85,10 +85,22 @@ fn the_sample_of_the_documentation() {
     assert_eq!(file.writer.template.as_ref().unwrap().text, "$MSG\n");
 }
 
+/// Breaks without it: an option that nothing acts on is accepted in silence, and somebody relies on it.
+#[test]
+fn an_option_without_effect_is_said() {
+    let text = "options { mark-freq(10); log-msg-size(1000); }; log { source { internal(); }; };";
+    let config = parse_str("test.conf", text, &Environment::default()).unwrap();
+    let warnings: Vec<_> = config.warnings.iter().map(Diagnostic::message).collect();
+    assert_eq!(warnings.len(), 2);
+    assert!(warnings[0].starts_with("`mark-freq` has no effect"), "{warnings:?}");
+    assert!(warnings[1].starts_with("`log-msg-size` has no effect"), "{warnings:?}");
+}
+
 #[test]
 fn every_option_of_python() {
     let config = good("every_option.conf");
-    assert!(config.warnings.is_empty(), "{}", config.warnings[0]);
+    let without_effect = |warning: &Diagnostic| warning.message().contains("has no effect");
+    assert!(config.warnings.iter().all(without_effect), "{:?}", config.warnings);
     let all = python(&config, "s_every");
     let text = |text: &str| OptionValue::Str(text.to_owned());
     assert_eq!(all.class.value, "door.Events");

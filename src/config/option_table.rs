@@ -55,6 +55,18 @@ pub(super) type Key = Spanned<String>;
 /// The largest number that fields of 32 bits take.
 pub(super) const MAX_INT: i64 = i32::MAX as i64;
 
+/// Options that are read and checked, and that nothing in this version acts on: said, so that nobody relies on them.
+const UNUSED: &[(&str, &str)] = &[
+    ("mark-freq", "in this version: no mark messages are written"),
+    ("mark-mode", "in this version: no mark messages are written"),
+    ("mark", "in this version: no mark messages are written"),
+    ("stats", "in this version: `inrush ctl stats` shows the statistics at any time"),
+    ("log-msg-size", "on the sources of this version: a Python message may be of any size"),
+    ("flush-lines", "in Inrush: what is there is written, and lines never wait for others"),
+    ("optional", "in Inrush: a file that cannot be opened is tried again, and stops nothing"),
+    ("read-old-records", "on the sources of this version: they have none"),
+];
+
 /// Reads the value of `key` if `table` has it.
 pub(super) fn apply<T>(
     table: Table<T>,
@@ -62,7 +74,10 @@ pub(super) fn apply<T>(
     parser: &mut Parser,
     key: &Key,
 ) -> Option<Parsed<()>> {
-    let (_, kind) = table.iter().find(|(name, _)| same_word(name, &key.value))?;
+    let (name, kind) = table.iter().find(|(name, _)| same_word(name, &key.value))?;
+    if let Some((_, why)) = UNUSED.iter().find(|(unused, _)| unused == name) {
+        parser.report.warn(key.span, format!("`{}` has no effect {why}", key.value), None);
+    }
     Some(kind.read(target, parser, key))
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::tz::TimeZone;
+use regex::bytes::Regex;
 
 use crate::config::{
     self, Config, DestinationDriver, Diagnostic, IdentifiedDestination, IdentifiedSource, LogSourceOptions,
@@ -16,7 +17,7 @@ use crate::destination::{FileSettings, LineFormat};
 use crate::flow::inbox::NAP;
 use crate::source::{HostNames, NameOptions, Outside, SourcePolicy, ThisSystem};
 use crate::syslog::names::DEFAULT_PRI;
-use crate::syslog::{Flags, Format, ParseOptions};
+use crate::syslog::{BadHostname, Flags, Format, ParseOptions};
 use crate::template::{Identity, OnError, Options, Template, TsFormat, Zone};
 
 /// The window of a source whose configuration does not choose one, in messages: see `docs/decisions.md`.
@@ -118,6 +119,9 @@ pub fn parse_options(config: &Config, options: &PythonSourceOptions) -> Result<P
     for (flag, bit) in FLAGS {
         flags = flags.with(*bit, options.flags.is_set(*flag));
     }
+    if config.options.check_hostname {
+        flags = flags.with(Flags::CHECK_HOSTNAME, true);
+    }
     let format = match &options.format {
         None => Format::Syslog,
         Some(word) => Format::from_word(&word.value).ok_or_else(|| {
@@ -133,7 +137,12 @@ pub fn parse_options(config: &Config, options: &PythonSourceOptions) -> Result<P
         default_pri: forced_pri(options).unwrap_or(DEFAULT_PRI),
         time_zone,
         sdata_prefix: options.sdata_prefix.as_ref().map(|prefix| prefix.value.clone()),
-        bad_hostname: None,
+        bad_hostname: config
+            .options
+            .bad_hostname
+            .as_ref()
+            .map(|regex| bad_hostname(config, regex))
+            .transpose()?,
     })
 }
 
@@ -154,6 +163,12 @@ const FLAGS: &[(ParseFlag, Flags)] = &[
     (ParseFlag::CheckProgram, Flags::CHECK_PROGRAM),
     (ParseFlag::PiggybackErrors, Flags::PIGGYBACK_ERRORS),
 ];
+
+fn bad_hostname(config: &Config, regex: &Spanned<String>) -> Result<BadHostname, Diagnostic> {
+    let compiled = Regex::new(&regex.value)
+        .map_err(|error| config.error(regex.span, format!("this is no regular expression: {error}"), None))?;
+    Ok(BadHostname::new(move |word| compiled.is_match(word)))
+}
 
 fn unknown_zone(config: &Config, zone: &Spanned<String>) -> Diagnostic {
     let help = "expected a name like Europe/Budapest, or an offset like +01:00".to_owned();
