@@ -53,6 +53,12 @@ test-rust: wheel ## the tests of the Rust core without Python, then with it
 test-python: wheel ## the Python tests, on the wheel in .venv
 	$(BIN)/python $(PYTEST)
 
+endurance: wheel ## the long forms of the endurance tests: ten times the messages, with figures
+	INRUSH_ENDURANCE=10 $(BIN)/python -m pytest -s --timeout=3000 tests/python/test_endurance.py $(TESTS)
+
+loom: need ## the protocols between threads, in every order that the memory model allows
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --profile quick --no-default-features --lib loom_models
+
 test-stubs: wheel ## compare the type stubs with the built module
 	MYPYPATH=python $(BIN)/python -m mypy.stubtest --concise --ignore-disjoint-bases \
 	  --allowlist tests/python/stubtest.allow --ignore-unused-allowlist inrush syslogng _syslogng _syslogngdbg
