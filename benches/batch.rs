@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use inrush::message::batch::Text;
-use inrush::message::{Batch, FieldName, Need, Origin, Pool, Published, Segment, Stamp, ValueType, Writer};
+use inrush::message::{
+    Batch, EngineBuffer, FieldName, Need, Origin, Pool, Published, Stamp, ValueType, Writer,
+};
 
 const ROWS: u32 = 1000;
 
@@ -25,8 +27,8 @@ enum Row {
     Adopted(usize),
 }
 
-/// Fills `writer`; true when all rows are in the batch.
-fn fill(writer: &mut Writer, kind: Row) -> bool {
+/// Fills `writer`; true when all rows are in the batch. `buffer` is what adopted texts are in.
+fn fill(writer: &mut Writer, kind: Row, buffer: &Arc<EngineBuffer>) -> bool {
     let text = [b'x'; 4096];
     (0..ROWS).all(|number| {
         let need = match kind {
@@ -37,7 +39,10 @@ fn fill(writer: &mut Writer, kind: Row) -> bool {
         let Some(mut row) = writer.row(need) else { return false };
         match kind {
             Row::Copied(size) | Row::Fields(size) => row.payload_copy(&text[..size]),
-            Row::Adopted(size) => row.payload_adopt(Segment::heap(text[..size].into())),
+            Row::Adopted(size) => {
+                // SAFETY: nobody writes to the buffer any more.
+                row.payload_adopt(unsafe { buffer.segment(size as u32) });
+            }
         }
         row.stamps(Stamp { unix_micros: i64::from(number), offset_seconds: 0 }, 0);
         if matches!(kind, Row::Fields(_)) {
@@ -58,6 +63,7 @@ fn read(batch: &Batch) -> (usize, i64) {
 
 fn batch(c: &mut Criterion) {
     let (origin, pool) = (Arc::new(Origin::named("s_bench")), Arc::new(Pool::new()));
+    let buffer = Arc::new(EngineBuffer::new(&pool, 4096));
     let kinds = [
         ("copied_24", Row::Copied(24), 24),
         ("fields_24", Row::Fields(24), 24),
@@ -70,7 +76,7 @@ fn batch(c: &mut Criterion) {
         group.bench_function("write_private", |b| {
             b.iter(|| {
                 let mut writer = Writer::open(&origin, &pool, Need::default());
-                assert!(fill(&mut writer, kind));
+                assert!(fill(&mut writer, kind, &buffer));
                 assert_eq!(writer.finish().rows(), ROWS);
             });
         });
@@ -78,13 +84,13 @@ fn batch(c: &mut Criterion) {
             b.iter(|| {
                 let mut writer = Writer::open(&origin, &pool, Need::default());
                 let pending = writer.share();
-                assert!(fill(&mut writer, kind));
+                assert!(fill(&mut writer, kind, &buffer));
                 assert_eq!(pending.seal().rows(), ROWS);
             });
         });
         let made = || {
             let mut writer = Writer::open(&origin, &pool, Need::default());
-            assert!(fill(&mut writer, kind));
+            assert!(fill(&mut writer, kind, &buffer));
             writer.finish()
         };
         group.bench_function("read", |b| {
