@@ -22,7 +22,7 @@ pub const KERNEL_PRI: u16 = 5;
 pub const ERROR_PRI: u16 = 43;
 
 /// The name written for each facility.
-const FACILITIES: [&str; 24] = [
+pub(crate) const FACILITIES: [&str; 24] = [
     "kern",
     "user",
     "mail",
@@ -50,7 +50,8 @@ const FACILITIES: [&str; 24] = [
 ];
 
 /// The name written for each severity.
-const SEVERITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+pub(crate) const SEVERITIES: [&str; 8] =
+    ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 
 /// Other words that are read as a facility.
 const FACILITY_ALIASES: [(&str, u8); 5] =

@@ -5,38 +5,7 @@ use super::number::{push_decimal, push_padded};
 use super::time::Clock;
 use super::{Context, sdata};
 use crate::message::{FieldName, MessageRef};
-
-/// Names of severities by their code (RFC 5424, section 6.2.1, table 2).
-pub(super) const SEVERITIES: [&str; 8] =
-    ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
-
-/// Names of facilities by their code (RFC 5424, section 6.2.1, table 1), as syslog-ng spells them.
-pub(super) const FACILITIES: [&str; 24] = [
-    "kern",
-    "user",
-    "mail",
-    "daemon",
-    "auth",
-    "syslog",
-    "lpr",
-    "news",
-    "uucp",
-    "cron",
-    "authpriv",
-    "ftp",
-    "ntp",
-    "security",
-    "console",
-    "solaris-cron",
-    "local0",
-    "local1",
-    "local2",
-    "local3",
-    "local4",
-    "local5",
-    "local6",
-    "local7",
-];
+use crate::syslog::names::{FACILITIES, SEVERITIES};
 
 /// The address that stands for an unknown one.
 const NO_ADDRESS: &[u8] = b"127.0.0.1";
