@@ -73,26 +73,6 @@ impl Plan {
         }
     }
 
-    /// Refuses a bookmark that could not be told later.
-    ///
-    /// # Errors
-    /// `TypeError`, with the name of `method`.
-    pub fn check(&self, bookmark: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
-        let kept = || {
-            bookmark.is_exact_instance_of::<PyString>()
-                || bookmark.is_exact_instance_of::<PyInt>()
-                || bookmark.is_exact_instance_of::<PyBytes>()
-                || bookmark.is_exact_instance_of::<PyBool>()
-        };
-        if matches!(self, Self::Persisted(_)) && !kept() {
-            let given = type_name(bookmark);
-            return Err(PyTypeError::new_err(format!(
-                "{method}: bookmark: a PersistedBookmark keeps str, int, bytes and bool, got {given}"
-            )));
-        }
-        Ok(())
-    }
-
     fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
             Self::Instant(callback) | Self::Consecutive(callback) => visit.call(callback),
@@ -104,6 +84,24 @@ impl Plan {
             }
         }
     }
+}
+
+/// Refuses a bookmark that a store could not take later.
+///
+/// # Errors
+/// `TypeError`, with the name of `method`.
+pub fn check_persisted(bookmark: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
+    let kept = bookmark.is_exact_instance_of::<PyString>()
+        || bookmark.is_exact_instance_of::<PyInt>()
+        || bookmark.is_exact_instance_of::<PyBytes>()
+        || bookmark.is_exact_instance_of::<PyBool>();
+    if kept {
+        return Ok(());
+    }
+    let given = type_name(bookmark);
+    Err(PyTypeError::new_err(format!(
+        "{method}: bookmark: a PersistedBookmark keeps str, int, bytes and bool, got {given}"
+    )))
 }
 
 /// The base of what a source can have as its `ack_tracker`.

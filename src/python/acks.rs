@@ -31,7 +31,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use super::ack_tracker::{AckTracker, Batched, Plan};
+use super::ack_tracker::{AckTracker, Batched, Plan, check_persisted};
 use super::attachment::Attachment;
 use super::cell::GilCell;
 use super::{exception, release};
@@ -62,8 +62,9 @@ type Marks = Vec<(u32, Py<PyAny>)>;
 
 /// What is kept of a source that has an ack tracker.
 pub struct Tracking {
-    object: Py<AckTracker>,
     tracker: Arc<Tracker>,
+    /// Whether its bookmarks go into a store, which does not take every object.
+    persists: bool,
     marks: GilCell<BTreeMap<u64, Marks>>,
     orders: Sender<Order>,
     /// The number of the thread that calls back.
@@ -100,15 +101,16 @@ impl Tracking {
         let follower = Arc::new(Tracker::new(plan.order(), Arc::clone(lane.credit()), tell));
         lane.track(Arc::clone(&follower));
         let tracking = Self {
-            object: tracker.clone().unbind(),
             tracker: follower,
+            persists: matches!(plan, Plan::Persisted(_)),
             marks: GilCell::default(),
             orders,
             thread: AtomicU64::new(0),
             caller: OnceLock::new(),
             called,
         };
-        Ok((Arc::new(tracking), Heard(receiver)))
+        let heard = Heard { receiver, object: tracker.clone().unbind() };
+        Ok((Arc::new(tracking), heard))
     }
 
     /// Starts the thread.
@@ -141,13 +143,6 @@ impl Tracking {
         live().retain(|other| !Arc::ptr_eq(self, other));
     }
 
-    fn plan(&self) -> &Plan {
-        let Some(plan) = self.object.get().plan() else {
-            unreachable!("looked at by `new`, and never unset")
-        };
-        plan
-    }
-
     /// Who follows the batches.
     pub fn tracker(&self) -> &Arc<Tracker> {
         &self.tracker
@@ -158,7 +153,7 @@ impl Tracking {
     /// # Errors
     /// `TypeError`, with the name of `method`.
     pub fn check(&self, bookmark: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
-        self.plan().check(bookmark, method)
+        if self.persists { check_persisted(bookmark, method) } else { Ok(()) }
     }
 
     /// Keeps the bookmark of a row that was published in this hold of the GIL.
@@ -188,8 +183,12 @@ impl Tracking {
     }
 }
 
-/// What the thread reads.
-pub struct Heard(Receiver<Order>);
+/// What the thread reads, and the ack tracker. Not part of [`Tracking`], which the source holds: the ack tracker holds
+/// the source, so the two would keep each other for ever.
+pub struct Heard {
+    receiver: Receiver<Order>,
+    object: Py<AckTracker>,
+}
 
 /// The body of the thread.
 #[pyclass(frozen)]
@@ -248,13 +247,20 @@ fn ident(py: Python<'_>) -> u64 {
 }
 
 impl Caller {
+    fn plan(&self) -> &Plan {
+        let Some(plan) = self.heard.object.get().plan() else {
+            unreachable!("`Tracking::new` looked, and it is never unset")
+        };
+        plan
+    }
+
     /// Waits for news, and works on what has come.
     fn hear(&self, py: Python<'_>, work: &mut Work) {
         let list_at = self.list_at(work);
         if list_at.is_some_and(|at| at <= Instant::now()) {
             return self.tell_collected(py, work);
         }
-        let receiver = &self.heard.0;
+        let receiver = &self.heard.receiver;
         let first = py.detach(|| match list_at {
             None => receiver.recv().map_err(RecvTimeoutError::from),
             Some(at) => receiver.recv_deadline(at),
@@ -296,7 +302,7 @@ impl Caller {
     }
 
     fn tell(&self, py: Python<'_>, bookmark: Py<PyAny>) {
-        let plan = self.tracking.plan();
+        let plan = self.plan();
         if let Err(error) = plan.tell(py, bookmark.into_bound(py)) {
             (self.attachment.report)(py, plan.callback_name(), error);
         }
@@ -305,7 +311,7 @@ impl Caller {
     /// `aborted` is sorted.
     fn tell_batch(&self, py: Python<'_>, work: &mut Work, ticket: u64, aborted: &[u32]) {
         let Some(marks) = self.tracking.marks.with(py, |marks| marks.remove(&ticket)) else { return };
-        let Plan::Batched(batched) = self.tracking.plan() else {
+        let Plan::Batched(batched) = self.plan() else {
             for (_, bookmark) in marks {
                 self.tell(py, bookmark);
             }
@@ -341,7 +347,7 @@ impl Caller {
 
     /// When the bookmarks that are collected are told though they are few.
     fn list_at(&self, work: &mut Work) -> Option<Instant> {
-        let Plan::Batched(Batched { timeout: Some(timeout), .. }) = self.tracking.plan() else { return None };
+        let Plan::Batched(Batched { timeout: Some(timeout), .. }) = self.plan() else { return None };
         if work.collected.is_empty() {
             return None;
         }
@@ -358,13 +364,13 @@ impl Caller {
     fn tell_collected(&self, py: Python<'_>, work: &mut Work) {
         (work.last_list, work.list_at) = (Some(Instant::now()), None);
         let collected = take(&mut work.collected);
-        let Plan::Batched(batched) = self.tracking.plan() else { return };
+        let Plan::Batched(batched) = self.plan() else { return };
         if collected.is_empty() {
             return;
         }
         let told = PyList::new(py, collected).and_then(|list| batched.callback.bind(py).call1((list,)));
         if let Err(error) = told {
-            (self.attachment.report)(py, self.tracking.plan().callback_name(), error);
+            (self.attachment.report)(py, self.plan().callback_name(), error);
         }
     }
 }
