@@ -6,14 +6,15 @@
 //! `finalize()`. `run`, `request_exit`, `suspend`, `wakeup` and `generate_persist_name` are taken before
 //! `init()`; `init`, `deinit` and `finalize` are looked up when they are called.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crossbeam::channel::Sender;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
+use super::acks::{Heard, Tracking};
 use super::attachment::{Attachment, Exit, Reporter};
 use super::cell::GilCell;
 use super::exception;
@@ -43,6 +44,8 @@ pub struct PythonSource {
     log: Log,
     parse_options: Py<ParseOptions>,
     initialised: bool,
+    /// What the thread that calls its ack tracker back will read, until it is started.
+    heard: Option<Heard>,
 }
 
 /// Something went wrong with a source before it could run.
@@ -116,6 +119,7 @@ impl PythonSource {
             started: AtomicBool::new(false),
             exit,
             suspend: suspend.map(Bound::unbind),
+            tracking: OnceLock::new(),
             report,
         });
         source.get().attach(py, Arc::clone(&attachment));
@@ -137,6 +141,7 @@ impl PythonSource {
             log: log.clone(),
             parse_options,
             initialised: false,
+            heard: None,
         })
     }
 
@@ -204,9 +209,16 @@ impl PythonSource {
             Err(error) => return Err(failed(format!("init() of class `{class}` failed"), Some(error))),
         }
         self.initialised = true;
-        let tracker = instance.getattr("ack_tracker").ok().filter(|tracker| !tracker.is_none());
-        if tracker.is_some() {
-            return Err(failed(format!("ack_tracker of class `{class}` needs to be an AckTracker"), None));
+        let tracker = instance
+            .getattr_opt("ack_tracker")
+            .map_err(|error| failed(format!("ack_tracker of class `{class}` cannot be read"), Some(error)))?;
+        if let Some(tracker) = tracker.filter(|tracker| !tracker.is_none()) {
+            let called = format!("source {} (class {class})", self.id);
+            let (tracking, heard) = Tracking::new(&tracker, &self.attachment.lane, &called)
+                .map_err(|what| failed(format!("ack_tracker of class `{class}` {what}"), None))?;
+            self.heard = Some(heard);
+            // Each instance is initialised once.
+            let _ = self.attachment.tracking.set(tracking);
         }
         instance
             .setattr("parse_options", self.parse_options.clone_ref(py))
@@ -221,6 +233,9 @@ impl PythonSource {
         self.attachment.started.store(true, Ordering::Relaxed);
         self.status.start();
         self.start_wakeups(py);
+        if let (Some(tracking), Some(heard)) = (self.attachment.tracking.get(), self.heard.take()) {
+            tracking.start(py, heard, self.instance.clone_ref(py), &self.attachment)?;
+        }
         let runner = Runner {
             run: self.run.clone_ref(py),
             attachment: Arc::clone(&self.attachment),
@@ -300,6 +315,9 @@ impl PythonSource {
         self.attachment.producer.with(py, crate::flow::Producer::close_batch);
         if let Some(wakeups) = &self.wakeups {
             wakeups.end();
+        }
+        if let Some(tracking) = self.attachment.tracking.get() {
+            tracking.close();
         }
     }
 
