@@ -4,6 +4,7 @@
 #   PROFILE=quick            the cargo profile of the wheel in .venv. Without it `build` and `run` want release, which is what users
 #                            have; everything else takes the wheel that is there, if it is up to date, and otherwise builds quick
 #   TESTS="-k quickstart"    further arguments of pytest
+#   TIME=600                 the seconds of a long check
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -22,7 +23,7 @@ BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST := -m pytest -n 2 $(TESTS)
 
-.PHONY: help need build wheel run test test-rust test-python endurance loom test-stubs test-others lint format check-examples clean
+.PHONY: help need build wheel run test test-rust test-python endurance fuzz fuzz-all loom test-stubs test-others lint format check-examples clean
 
 help: ## show this list
 	@echo "make TARGET [PYTHON=/path/to/python] [PROFILE=release|quick] [TESTS='pytest arguments']"
@@ -55,6 +56,12 @@ test-python: wheel ## the Python tests, on the wheel in .venv
 
 endurance: wheel ## the long forms of the endurance tests: ten times the messages, with figures
 	INRUSH_ENDURANCE=10 $(BIN)/python -m pytest -s --timeout=3000 tests/python/test_endurance.py $(TESTS)
+
+fuzz: need ## search for inputs that break a promise: TARGET=config TIME=60 (fuzz/fuzz_targets has the targets)
+	@tools/fuzz $(or $(TIME),60) $(or $(TARGET),$(error TARGET= one of $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))))
+
+fuzz-all: need ## all fuzz targets, TIME=600 seconds each
+	@tools/fuzz $(or $(TIME),600)
 
 loom: need ## the protocols between threads, in every order that the memory model allows
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --profile quick --no-default-features --lib loom_models
