@@ -6,6 +6,7 @@
 #   TESTS="-k quickstart"    further arguments of pytest
 #   CASE=loop_file_23        of `perf`: only these cases, with patterns and commas; RIVAL=… only one rival, stored nowhere;
 #                            RESUME=1 goes on with an interrupted run; PERF_DIR (/dev/shm) is where the measured files go
+#   TIME=600                 the seconds of a long check
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -24,7 +25,7 @@ BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST := -m pytest -n 2 $(TESTS)
 
-.PHONY: help need build wheel run test test-rust test-python endurance loom test-stubs test-others lint format check-examples perf perf-list perf-render clean
+.PHONY: help need build wheel run test test-rust test-python endurance loom test-stubs test-others lint format check-examples perf perf-list perf-render fuzz fuzz-all clean
 
 help: ## show this list
 	@echo "make TARGET [PYTHON=/path/to/python] [PROFILE=release|quick] [TESTS='pytest arguments']"
@@ -57,6 +58,12 @@ test-python: wheel ## the Python tests, on the wheel in .venv
 
 endurance: wheel ## the long forms of the endurance tests: ten times the messages, with figures
 	INRUSH_ENDURANCE=10 $(BIN)/python -m pytest -s --timeout=3000 tests/python/test_endurance.py $(TESTS)
+
+fuzz: need ## search for inputs that break a promise: TARGET=config TIME=60 (fuzz/fuzz_targets has the targets)
+	@tools/fuzz $(or $(TIME),60) $(or $(TARGET),$(error TARGET= one of $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))))
+
+fuzz-all: need ## all fuzz targets, TIME=600 seconds each
+	@tools/fuzz $(or $(TIME),600)
 
 loom: need ## the protocols between threads, in every order that the memory model allows
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --profile quick --no-default-features --lib loom_models
