@@ -31,6 +31,7 @@ pub mod instance;
 pub mod live_line;
 pub mod logger;
 pub mod message;
+pub mod modules;
 pub mod pairs;
 pub mod parse;
 pub mod release;

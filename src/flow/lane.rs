@@ -53,6 +53,11 @@ impl Lane {
         Arc::new(Self { index, inbox, credit, counters, pool, batch_size, closed })
     }
 
+    /// The number of its source.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
     /// The credit of its source.
     pub fn credit(&self) -> &Arc<Credit> {
         &self.credit
