@@ -35,6 +35,7 @@ pub mod instance;
 pub mod live_line;
 pub mod logger;
 pub mod message;
+pub mod modules;
 pub mod options;
 pub mod pairs;
 pub mod parse;
