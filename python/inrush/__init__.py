@@ -5,8 +5,10 @@ carries messages is native (`inrush._native`); this package adds the enumeration
 that come in a later version.
 """
 
+from inrush import event_loop as _event_loop
 from inrush._native import (
     Buffer,
+    LogFetcher,
     Logger,
     LogMessage,
     LogSource,
@@ -20,7 +22,6 @@ from inrush.later import (
     ConsecutiveAckTracker,
     InstantAckTracker,
     LogDestination,
-    LogFetcher,
     LogParser,
     LogTemplate,
     LogTemplateException,
@@ -30,6 +31,9 @@ from inrush.later import (
     register_config_generator,
 )
 from inrush.results import LogDestinationResult, LogFetcherResult
+
+# An addition of the Python half: a user's own attribute or method of the name wins.
+LogSource.post = _event_loop.post  # type: ignore[method-assign]
 
 __version__: str = build_info()["version"]
 
