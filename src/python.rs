@@ -13,12 +13,16 @@
 //!
 //! * [`mod@run`]: `inrush run`: start, reload, stop; [`watch`]: who asks for that, and sees to its end;
 //!   [`live_line`]: the line at the foot of a terminal; [`generation`]: one configuration with all that
-//!   runs for it; [`instance`]: one source, its callbacks and its thread; [`wakeup`]: the thread of its
-//!   `wakeup()`; [`blocks`]: `python { }`;
+//!   runs for it; [`instance`]: one source and its callbacks; [`options`]: what it gets of its
+//!   configuration; [`supervise`]: its thread; [`wakeup`]: the thread of its `wakeup()`; [`blocks`]: `python { }`;
+//!   [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the way from what was delivered to
+//!   its callbacks;
 //! * [`release`]: where Python objects that the engine viewed are let go, under the GIL;
 //! * [`cell`]: state that the GIL guards; [`clock`]: the time; [`exception`]: tracebacks and stacks;
 //!   [`signals`]: the engine's signals.
 
+pub mod ack_tracker;
+pub mod acks;
 pub mod attachment;
 pub mod blocks;
 pub mod buffer;
@@ -31,12 +35,14 @@ pub mod instance;
 pub mod live_line;
 pub mod logger;
 pub mod message;
+pub mod options;
 pub mod pairs;
 pub mod parse;
 pub mod release;
 pub mod run;
 pub mod signals;
 pub mod source;
+pub mod supervise;
 pub mod values;
 pub mod wakeup;
 pub mod watch;
@@ -138,6 +144,7 @@ impl LogFetcher {
 /// The extension module.
 #[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    ack_tracker::add_to(module)?;
     message::add_to(module)?;
     source::add_to(module)?;
     module.add_class::<buffer::Buffer>()?;

@@ -6,19 +6,21 @@ that come in a later version.
 """
 
 from inrush._native import (
+    AckTracker,
+    BatchedAckTracker,
     Buffer,
+    ConsecutiveAckTracker,
+    InstantAckTracker,
     Logger,
     LogMessage,
     LogSource,
     ParseOptions,
+    PersistedBookmark,
     build_info,
 )
 from inrush.later import (
     LTZ_LOCAL,
     LTZ_SEND,
-    BatchedAckTracker,
-    ConsecutiveAckTracker,
-    InstantAckTracker,
     LogDestination,
     LogFetcher,
     LogParser,
@@ -36,6 +38,7 @@ __version__: str = build_info()["version"]
 __all__ = [
     "LTZ_LOCAL",
     "LTZ_SEND",
+    "AckTracker",
     "BatchedAckTracker",
     "Buffer",
     "ConsecutiveAckTracker",
@@ -53,6 +56,7 @@ __all__ = [
     "Logger",
     "ParseOptions",
     "Persist",
+    "PersistedBookmark",
     "__version__",
     "build_info",
     "get_installation_path_for",

@@ -6,28 +6,26 @@
 //! `finalize()`. `run`, `request_exit`, `suspend`, `wakeup` and `generate_persist_name` are taken before
 //! `init()`; `init`, `deinit` and `finalize` are looked up when they are called.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crossbeam::channel::Sender;
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString, PyType};
+use pyo3::types::{PyDict, PyType};
 
+use super::acks::{Heard, Tracking};
 use super::attachment::{Attachment, Exit, Reporter};
 use super::cell::GilCell;
 use super::exception;
+use super::options::{class_name, options_dict, persist_name};
 use super::parse::ParseOptions;
-use super::release;
 use super::run::Event;
 use super::source::LogSource;
+use super::supervise::Runner;
 use super::wakeup::Wakeups;
-use crate::config::{Config, Diagnostic, OptionValue, PythonSourceOptions, Restart};
+use crate::config::{Config, Diagnostic, PythonSourceOptions};
 use crate::engine::{Input, Log, SourceStatus, settings};
-
-/// After this long without an exception the back-off starts again from its first wait.
-const HEALTHY: Duration = Duration::from_secs(60);
 
 /// A source between its configuration and its end.
 pub struct PythonSource {
@@ -46,6 +44,8 @@ pub struct PythonSource {
     log: Log,
     parse_options: Py<ParseOptions>,
     initialised: bool,
+    /// What the thread that calls its ack tracker back will read, until it is started.
+    heard: Option<Heard>,
 }
 
 /// Something went wrong with a source before it could run.
@@ -119,6 +119,7 @@ impl PythonSource {
             started: AtomicBool::new(false),
             exit,
             suspend: suspend.map(Bound::unbind),
+            tracking: OnceLock::new(),
             report,
         });
         source.get().attach(py, Arc::clone(&attachment));
@@ -140,6 +141,7 @@ impl PythonSource {
             log: log.clone(),
             parse_options,
             initialised: false,
+            heard: None,
         })
     }
 
@@ -207,9 +209,16 @@ impl PythonSource {
             Err(error) => return Err(failed(format!("init() of class `{class}` failed"), Some(error))),
         }
         self.initialised = true;
-        let tracker = instance.getattr("ack_tracker").ok().filter(|tracker| !tracker.is_none());
-        if tracker.is_some() {
-            return Err(failed(format!("ack_tracker of class `{class}` needs to be an AckTracker"), None));
+        let tracker = instance
+            .getattr_opt("ack_tracker")
+            .map_err(|error| failed(format!("ack_tracker of class `{class}` cannot be read"), Some(error)))?;
+        if let Some(tracker) = tracker.filter(|tracker| !tracker.is_none()) {
+            let called = format!("source {} (class {class})", self.id);
+            let (tracking, heard) = Tracking::new(&tracker, &self.attachment.lane, &called)
+                .map_err(|what| failed(format!("ack_tracker of class `{class}` {what}"), None))?;
+            self.heard = Some(heard);
+            // Each instance is initialised once.
+            let _ = self.attachment.tracking.set(tracking);
         }
         instance
             .setattr("parse_options", self.parse_options.clone_ref(py))
@@ -224,6 +233,9 @@ impl PythonSource {
         self.attachment.started.store(true, Ordering::Relaxed);
         self.status.start();
         self.start_wakeups(py);
+        if let (Some(tracking), Some(heard)) = (self.attachment.tracking.get(), self.heard.take()) {
+            tracking.start(py, heard, self.instance.clone_ref(py), &self.attachment)?;
+        }
         let runner = Runner {
             run: self.run.clone_ref(py),
             attachment: Arc::clone(&self.attachment),
@@ -304,6 +316,9 @@ impl PythonSource {
         if let Some(wakeups) = &self.wakeups {
             wakeups.end();
         }
+        if let Some(tracking) = self.attachment.tracking.get() {
+            tracking.close();
+        }
     }
 
     /// Calls `deinit()`, if `init()` was called and the thread has ended.
@@ -328,82 +343,6 @@ impl PythonSource {
     }
 }
 
-/// The body of the thread of `run()`: supervision.
-#[pyclass(frozen)]
-struct Runner {
-    run: Py<PyAny>,
-    attachment: Arc<Attachment>,
-    status: Arc<SourceStatus>,
-    ident: Arc<AtomicU64>,
-    restart: Restart,
-    initial: Duration,
-    max: Duration,
-    called: String,
-    log: Log,
-    events: Sender<Event>,
-}
-
-#[pymethods]
-impl Runner {
-    fn __call__(&self, py: Python<'_>) {
-        let ident = py.import("threading").and_then(|threading| threading.call_method0("get_ident"));
-        let ident = ident.and_then(|ident| ident.extract()).unwrap_or(0);
-        self.ident.store(ident, Ordering::Relaxed);
-        self.supervise(py);
-        release::drain_all(py);
-        self.status.end();
-        // The receiver is gone when nobody waits any more.
-        let _ = self.events.send(Event::Ended);
-    }
-}
-
-impl Runner {
-    fn supervise(&self, py: Python<'_>) {
-        let mut wait = self.initial;
-        loop {
-            let begun = Instant::now();
-            let result = self.run.call0(py);
-            let exit = self.attachment.exit.is_requested();
-            match result {
-                Ok(_) if exit || self.restart != Restart::Always => {
-                    self.log.info(&format!("{} has returned", self.called));
-                    return;
-                }
-                Ok(_) => self.log.info(&format!("{} has returned", self.called)),
-                Err(error) => {
-                    self.status.count_exception(&format!("run(): {error}"));
-                    let text = exception::traceback(py, &error);
-                    drop(error);
-                    // Without the GIL: whoever reads stderr may be slow.
-                    py.detach(|| self.log.error(&format!("{} raised an exception\n{text}", self.called)));
-                    if self.restart == Restart::Never || exit {
-                        return;
-                    }
-                }
-            }
-            if begun.elapsed() >= HEALTHY {
-                wait = self.initial;
-            }
-            let jittered = wait.mul_f64(jitter());
-            self.log.warning(&format!("{} is called again in {:.1} s", self.called, jittered.as_secs_f64()));
-            self.status.set_restarting(true);
-            if !py.detach(|| self.attachment.exit.wait(Instant::now() + jittered)) {
-                return;
-            }
-            self.status.set_restarting(false);
-            self.status.count_restart();
-            wait = (wait * 2).min(self.max);
-        }
-    }
-}
-
-/// A factor from 0.75 to 1.25, so that sources that failed together do not come back together.
-fn jitter() -> f64 {
-    use std::hash::BuildHasher;
-    let random = foldhash::quality::RandomState::default().hash_one(Instant::now());
-    0.75 + (random % 1024) as f64 / 2048.0
-}
-
 /// What takes the exceptions of callbacks.
 fn reporter(log: Log, id: String, class: String, status: Arc<SourceStatus>) -> Reporter {
     Box::new(move |py, method, error| {
@@ -413,68 +352,4 @@ fn reporter(log: Log, id: String, class: String, status: Arc<SourceStatus>) -> R
         // Without the GIL: whoever reads stderr may be slow.
         py.detach(|| log.error(&text));
     })
-}
-
-/// The class as the configuration names it: with its module, unless it is the configuration's own.
-fn class_name(class: &Bound<'_, PyType>) -> String {
-    let name = class.qualname().map_or_else(|_| "?".to_owned(), |name| name.to_string());
-    match class.module() {
-        Ok(module) if module != "_syslogng_main" && module != "builtins" => format!("{module}.{name}"),
-        _ => name,
-    }
-}
-
-fn persist_name(
-    options: &PythonSourceOptions,
-    class: &str,
-    generate: Option<Bound<'_, PyAny>>,
-    given: &Bound<'_, PyDict>,
-    report: impl Fn(PyErr),
-) -> String {
-    if let Some(name) = &options.persist_name {
-        return format!("python-source.{}", name.value);
-    }
-    let generated =
-        generate.and_then(|generate| match generate.call1((given,)).and_then(|name| text(&name)) {
-            Ok(name) => Some(name),
-            Err(error) => {
-                report(error);
-                None
-            }
-        });
-    match generated {
-        Some(name) => format!("python-source.{name}"),
-        None => format!("python-source({class})"),
-    }
-}
-
-/// A `str` or `bytes` as text.
-fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
-    if let Ok(text) = value.cast::<PyString>() {
-        return Ok(text.to_str()?.to_owned());
-    }
-    if let Ok(bytes) = value.cast::<PyBytes>() {
-        return Ok(String::from_utf8_lossy(bytes.as_bytes()).into_owned());
-    }
-    let given = super::message::type_name(value);
-    Err(PyTypeError::new_err(format!("generate_persist_name(): expected str or bytes, got {given}")))
-}
-
-/// The options as the Python side gets them: a new dict each time.
-fn options_dict<'py>(py: Python<'py>, options: &PythonSourceOptions) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
-    for (name, value) in &options.options {
-        match value {
-            OptionValue::Str(text) => dict.set_item(name, text)?,
-            OptionValue::Int(number) => dict.set_item(name, number)?,
-            OptionValue::Float(number) => dict.set_item(name, number)?,
-            OptionValue::Bool(flag) => dict.set_item(name, flag)?,
-            OptionValue::List(items) => dict.set_item(name, items)?,
-            OptionValue::Template(template) => {
-                let class = py.import("inrush")?.getattr("LogTemplate")?;
-                dict.set_item(name, class.call1((template.value.as_str(),))?)?;
-            }
-        }
-    }
-    Ok(dict)
 }
