@@ -156,7 +156,8 @@ fn flow() {
 /// Breaks without it: a new target has no place here, and its corpus is never run.
 #[test]
 fn every_target_is_run() {
-    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz_corpus.rs")).unwrap();
+    let source =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz_corpus.rs")).unwrap();
     for (name, _) in fuzz::TARGETS {
         assert!(source.contains(&format!("check(\"{name}\")")), "{name}");
     }

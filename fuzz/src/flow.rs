@@ -252,8 +252,7 @@ impl World {
                 made += 1;
                 let owner = Owner::Foreign(owner(&released));
                 // SAFETY: the text is static.
-                let segment =
-                    unsafe { Segment::new(NonNull::from(&VIEWED).cast(), len as u32, owner) };
+                let segment = unsafe { Segment::new(NonNull::from(&VIEWED).cast(), len as u32, owner) };
                 row.payload_adopt(segment);
             } else {
                 row.payload_copy(&text);

@@ -80,16 +80,7 @@ pub fn check_parsed(input: &[u8], options: &ParseOptions, out: &Parsed) {
 
 /// All places in the input that a parsed message has.
 pub fn spans(out: &Parsed) -> Vec<Span> {
-    let known = [
-        out.host,
-        out.program,
-        out.pid,
-        out.msgid,
-        out.msghdr,
-        out.message,
-        out.raw,
-        out.sequence,
-    ];
+    let known = [out.host, out.program, out.pid, out.msgid, out.msghdr, out.message, out.raw, out.sequence];
     let params = out.sdata.iter().flat_map(|param| [param.id, param.name, param.value]);
     known.into_iter().flatten().chain(params).collect()
 }
@@ -115,7 +106,11 @@ pub fn check_record(input: &[u8], options: &ParseOptions, out: &Parsed, message:
     let sanitize = out.marks.has(Marks::NEEDS_SANITIZE);
     let clean = |text: &[u8]| {
         let mut clean = Vec::new();
-        if sanitize { sanitize_utf8(text, &mut clean) } else { clean.extend_from_slice(text) }
+        if sanitize {
+            sanitize_utf8(text, &mut clean)
+        } else {
+            clean.extend_from_slice(text)
+        }
         clean
     };
     let mut text = out.message.unwrap_or_default().of(input).to_vec();

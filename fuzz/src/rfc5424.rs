@@ -155,7 +155,11 @@ fn check_written(input: &[u8], out: &Parsed) {
     let message = batch.message(0);
     let style = Options { frac_digits: 6, ..Options::default() };
     let mut line = Vec::new();
-    append_rfc5424_header(message, &Context::new(&style, std::sync::Arc::default(), TimeZoneUse::Send), &mut line);
+    append_rfc5424_header(
+        message,
+        &Context::new(&style, std::sync::Arc::default(), TimeZoneUse::Send),
+        &mut line,
+    );
     line.extend_from_slice(message.text());
     let again = parsed(&line, &ParseOptions::default());
     let shown = line.escape_ascii();

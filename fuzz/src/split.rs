@@ -4,8 +4,8 @@
 //! in the buffer's own memory, and its owner is let go of exactly once, after the last batch.
 
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use inrush::message::batch::Text;
 use inrush::message::{

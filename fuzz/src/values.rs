@@ -63,11 +63,7 @@ pub fn run(data: &[u8]) {
         let Ok(message) = message(&mut input) else { break };
         messages.push(message);
     }
-    let origin = Arc::new(Origin {
-        program: Some("common".into()),
-        pid: None,
-        ..Origin::named("s_fuzz")
-    });
+    let origin = Arc::new(Origin { program: Some("common".into()), pid: None, ..Origin::named("s_fuzz") });
     let pool = POOL.with(Arc::clone);
     let mut open: Option<Writer> = None;
     let mut batches = Vec::new();
@@ -184,7 +180,8 @@ fn check(read: MessageRef<'_>, message: &Message) {
         if wanted.id == FieldName::SdId {
             sd_id = &wanted.value;
         }
-        let name = if matches!(wanted.id, FieldName::Text | FieldName::SdParam) { &*wanted.name } else { b"" };
+        let name =
+            if matches!(wanted.id, FieldName::Text | FieldName::SdParam) { &*wanted.name } else { b"" };
         assert_eq!((pair.id, pair.name, pair.value_type), (wanted.id, name, wanted.value_type));
         assert_eq!((pair.value, pair.sd_id), (&*wanted.value, sd_id));
         if wanted.id == FieldName::SdParam {
