@@ -26,6 +26,10 @@ const LEASE_MOST: u32 = 128;
 /// A text that is viewed, not copied.
 static VIEWED: [u8; 3000] = [b'v'; 3000];
 
+thread_local! {
+    static POOL: Arc<Pool> = Arc::default();
+}
+
 #[derive(Debug, Clone)]
 struct Posted {
     /// Which one it is; a record carries it as the size on the wire.
@@ -116,7 +120,7 @@ impl World {
         let inbox = Inbox::new();
         let (credit, counters) =
             (Arc::new(Credit::new(window, max_bytes)), Arc::new(SourceCounters::default()));
-        let pool = Arc::new(Pool::new());
+        let pool = POOL.with(Arc::clone);
         let lane = Lane::new(7, inbox.sender(), credit, counters, pool, batch_size);
         let mut world = Self {
             lane,

@@ -12,6 +12,11 @@ use inrush::syslog::{
 /// 2026-11-22 12:00 UTC.
 pub const NOW: i64 = 1_795_348_800_000_000;
 
+thread_local! {
+    /// The memory of a batch takes longer to make than what is done with it.
+    static POOL: Arc<Pool> = Arc::default();
+}
+
 /// The clock of all targets.
 pub fn clock() -> Clock {
     Clock::new(NOW, Zone::utc())
@@ -87,8 +92,8 @@ pub fn record(input: &[u8], options: &ParseOptions) -> Batch {
     filler.parse(input, options, &clock());
     let own = filler.need();
     let need = Need { bytes: own.bytes + input.len(), ..own };
-    let (origin, pool) = (Arc::new(Origin::named("s")), Arc::new(Pool::new()));
-    let mut writer = Writer::open(&origin, &pool, need);
+    let origin = Arc::new(Origin::named("s"));
+    let mut writer = POOL.with(|pool| Writer::open(&origin, pool, need));
     let mut row = writer.row(need).unwrap();
     row.payload_copy(input);
     filler.fill(Stamp { unix_micros: NOW, offset_seconds: 0 }, &mut row);

@@ -12,6 +12,10 @@ use inrush::message::{
     Batch, FieldName, Foreign, Need, Origin, Owner, Pool, Published, Segment, ValueType, Writer,
 };
 
+thread_local! {
+    static POOL: Arc<Pool> = Arc::default();
+}
+
 /// Splits `data` at line feeds.
 pub fn run(data: &[u8]) {
     let Some((mode, text)) = data.split_first() else { return };
@@ -20,7 +24,7 @@ pub fn run(data: &[u8]) {
     let owner = Arc::new(owner(&released));
     // SAFETY: the text outlives every batch of this call, and does not change.
     let segment = |owner| unsafe { Segment::new(NonNull::from(text).cast(), text.len() as u32, owner) };
-    let (origin, pool) = (Arc::new(Origin::named("s")), Arc::new(Pool::new()));
+    let (origin, pool) = (Arc::new(Origin::named("s")), POOL.with(Arc::clone));
     let mut batches: Vec<Batch> = Vec::new();
     let mut pieces = text.split(|byte| *byte == b'\n').peekable();
     while pieces.peek().is_some() {

@@ -12,6 +12,10 @@ use inrush::message::batch::Text;
 use inrush::message::{Batch, FieldName, Need, Origin, Pool, Stamp, ValueType, Writer};
 use inrush::template::{Context, Identity, Options, Piece, Template, TimeZoneUse, TsFormat};
 
+thread_local! {
+    static BATCH: Arc<Batch> = Arc::new(messages());
+}
+
 /// Compiles `data` and formats messages with it: one byte of choices, and a template.
 pub fn run(data: &[u8]) {
     let Some((choices, rest)) = data.split_first() else { return };
@@ -36,7 +40,7 @@ pub fn run(data: &[u8]) {
         template_escape: choices & 0x20 != 0,
         ..Options::default()
     };
-    let batch = messages();
+    let batch = &*BATCH.with(Arc::clone);
     let used = context(&options);
     let mut all = Vec::new();
     for row in 0..batch.rows() {
@@ -65,7 +69,7 @@ pub fn run(data: &[u8]) {
         }
         all.push(whole);
     }
-    check_concatenation(text, &batch, &options, &all);
+    check_concatenation(text, batch, &options, &all);
 }
 
 fn check_concatenation(text: &str, batch: &Batch, options: &Options, all: &[Vec<u8>]) {

@@ -27,6 +27,10 @@ const NAMES: [&str; 6] = ["a", "", ".SDATA.id.p", ".SDATA.id.x.p", "HOST", ".jso
 const IDS: [&str; 4] = ["id", "id.x", "", "other@1"];
 const PARAMS: [&str; 3] = ["p", "x.p", ""];
 
+thread_local! {
+    static POOL: Arc<Pool> = Arc::default();
+}
+
 /// A pair as the model keeps it.
 #[derive(Debug, Clone)]
 struct Pair {
@@ -60,7 +64,7 @@ pub fn run(data: &[u8]) {
         messages.push(message);
     }
     let origin = Arc::new(Origin { program: Some("common".into()), pid: None, ..Origin::named("s_fuzz") });
-    let pool = Arc::new(Pool::new());
+    let pool = POOL.with(Arc::clone);
     let mut open: Option<Writer> = None;
     let mut batches = Vec::new();
     for message in &messages {
