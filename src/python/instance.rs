@@ -118,7 +118,7 @@ impl PythonSource {
             pri: settings::forced_pri(options),
             started: AtomicBool::new(false),
             exit,
-            suspend: suspend.map(Bound::unbind),
+            suspend: suspend.map(|suspend| GilCell::new(Some(suspend.unbind()))),
             report,
         });
         source.get().attach(py, Arc::clone(&attachment));
@@ -317,6 +317,7 @@ impl PythonSource {
     pub fn finalize(&self, py: Python<'_>) {
         if !self.is_alive() {
             self.call_if_there(py, "finalize");
+            self.attachment.let_go(py);
         }
     }
 
