@@ -355,17 +355,21 @@ impl App {
 
     /// Stops everything, within the bounds that each part has.
     fn stop(&mut self, py: Python<'_>) {
-        if let Some(mut current) = self.current.take() {
+        let current = self.current.take().map(|mut current| {
             self.has_stuck_thread |= !current.stop_sources(py);
             py.detach(|| current.pipeline.drain(DRAIN));
-            self.board.remove(&current.pipeline);
-        }
+            current.pipeline
+        });
         let begun = Instant::now();
-        for pipeline in self.board.retired() {
+        let retired = self.board.retired();
+        for pipeline in &retired {
             py.detach(|| pipeline.drain(DRAIN.saturating_sub(begun.elapsed())));
-            self.board.remove(&pipeline);
         }
+        // Before the last look at the counters: callbacks may raise.
         self.has_stuck_thread |= !acks::finish_all(py, &self.log, LAST_ACKS);
+        for pipeline in current.iter().chain(&retired) {
+            self.board.remove(pipeline);
+        }
         release::drain_all(py);
     }
 
