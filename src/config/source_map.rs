@@ -189,6 +189,8 @@ impl SourceMap {
     }
 
     fn diagnostic(&self, level: Level, span: Span, message: String, help: Option<String>) -> Diagnostic {
+        // A quoted text of the user's may have line breaks in it; a message is one line.
+        let message = if message.contains('\n') { message.replace('\n', "\\n") } else { message };
         let mut notes = Vec::new();
         for expansion in self.expansions.iter().filter(|expansion| touches(expansion.span, span)).take(3) {
             notes.push(match expansion.value.as_str() {

@@ -17,7 +17,7 @@ use super::live_line::LiveLine;
 use super::modules::UserModules;
 use super::signals::{self, Signals};
 use super::watch::{DRAIN, Requests, Watch, flush_stdout};
-use super::{logger, release};
+use super::{acks, logger, release};
 use crate::cli::RunOptions;
 use crate::config::{Diagnostic, Diagnostics};
 use crate::engine::control::{Reloaded, Reply};
@@ -27,6 +27,8 @@ use crate::engine::{Board, Changes, Control, Log, LogLevel, Phase};
 const TICK: Duration = Duration::from_millis(250);
 /// How long threads that the user's code started may take to end after the engine.
 const LAST_THREADS: Duration = Duration::from_millis(500);
+/// How long callbacks of ack trackers may take after the last message, in a stop.
+const LAST_ACKS: Duration = Duration::from_secs(3);
 /// A source that waits for credit this long is said to wait, once.
 const SUSPENDED_FOR: Duration = Duration::from_secs(5);
 
@@ -345,6 +347,7 @@ impl App {
             self.has_stuck_thread |= !current.stop_sources(py);
         }
         py.detach(|| self.engine.pipeline.drain(DRAIN));
+        self.has_stuck_thread |= !acks::finish_all(py, &self.log, LAST_ACKS);
         release::drain_all(py);
     }
 

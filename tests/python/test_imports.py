@@ -55,9 +55,6 @@ SUBMODULES = {
     "template": {"LTZ_LOCAL", "LTZ_SEND", "LogTemplate", "LogTemplateException", "LogTemplateOptions"},
 }
 LATER = [
-    "BatchedAckTracker",
-    "ConsecutiveAckTracker",
-    "InstantAckTracker",
     "LogDestination",
     "LogFetcher",
     "LogParser",
@@ -317,10 +314,10 @@ sys.stderr.flush()
         running.wait_log(r"python-mine\.sub: percent 7")
         running.wait_log(r"python-root: root")
 
-    @pytest.mark.parametrize("name", ["Fetcher", "Tracker"])
+    @pytest.mark.parametrize("name", ["Fetcher", "Parser"])
     def test_a_later_class_beside_a_source_does_no_harm(self, run_source: RunSource, name: str) -> None:
         """Without it: a module with more in it than sources cannot be used at all."""
-        base = {"Fetcher": "LogFetcher", "Tracker": "ConsecutiveAckTracker"}[name]
+        base = {"Fetcher": "LogFetcher", "Parser": "LogParser"}[name]
         conf = source_that("print('running')").replace(
             "class Source(", f"from syslogng import {base}\nclass {name}({base}): pass\n\nclass Source("
         )
