@@ -38,16 +38,18 @@ class Flood(LogSource):
 
     def init(self, options):
         self.life = f"{options['name']}-{os.getpid()}-{time.monotonic_ns()}"
-        self.n = 0
+        self.n, self.pause = 0, options.get("pause", 0.02)
         return options.get("init", True)
 
     def run(self):
         post, life = self.post_message, self.life
         try:
             while not self.exit_requested:
-                for _ in range(64):
+                for _ in range(4096):
                     post(f"{life} {self.n}")
                     self.n += 1
+                # As fast as it goes, a third of the time: what is written has to be read again.
+                self.sleep(self.pause)
         except RuntimeError as error:
             # Asked to end, and refused: what was refused was not posted.
             assert "has stopped" in str(error)
@@ -286,7 +288,7 @@ def stop_configuration(chance: random.Random, stalled: bool) -> str:
     classes = chance.sample(["Flood", "Polite", "Flood"], chance.randint(1, 3))
     sources = " ".join(
         f'source {{ python(class("{name}") log-iw-size({window}) stop-timeout(1) persist-name("{number}")'
-        f' options("name" => "{number}")); }};'
+        f' options("name" => "{number}" "pause" => 0.0)); }};'
         for number, name in enumerate(classes)
     )
     return f"""@version: current
