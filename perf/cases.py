@@ -133,7 +133,11 @@ def loops() -> Iterator[Case]:
         yield Case(f"loop_nothing_{size}", "loop", f"The loop to nothing, {size:,} bytes", tuple(runs))
     ours_file = (4_000_000, 1_600_000, 500_000, 48_000)
     for size, ours, theirs, queue in zip(
-        sizes, ours_file, (500_000, 400_000, 300_000, 32_000), (300_000, 300_000, 200_000, 20_000), strict=True
+        sizes,
+        ours_file,
+        (500_000, 400_000, 300_000, 32_000),
+        (300_000, 300_000, 200_000, 20_000),
+        strict=True,
     ):
         yield Case(
             f"loop_file_{size}",
@@ -208,7 +212,7 @@ def buffers() -> Iterator[Case]:
         )
 
 
-TCP = "network(ip(127.0.0.1) port({port}) transport(\"tcp\") flags(no-parse) log-iw-size(100000) log-fetch-limit(1000))"
+TCP = 'network(ip(127.0.0.1) port({port}) transport("tcp") flags(no-parse) log-iw-size(100000) log-fetch-limit(1000))'
 
 
 def streams() -> Iterator[Case]:
@@ -413,7 +417,14 @@ def flatness() -> Iterator[Case]:
         "flat",
         "The loop to nothing, 23 bytes, windows from 1,000 to 1,000,000",
         tuple(
-            loop("inrush", 23, 5_000_000, variant=f"window {size:,}", nothing=True, driver=f"log-iw-size({size})")
+            loop(
+                "inrush",
+                23,
+                5_000_000,
+                variant=f"window {size:,}",
+                nothing=True,
+                driver=f"log-iw-size({size})",
+            )
             for size in (1000, 10_000, 100_000, 1_000_000)
         ),
     )
@@ -434,4 +445,3 @@ def all_cases() -> list[Case]:
         flatness,
     )
     return [case for part in parts for case in part()]
-

@@ -21,9 +21,9 @@ from perf import criterion, environment, kafka
 from perf.cases import Case, Run
 from perf.environment import HERE, Toolbox
 from perf.measure import measure
-from perf.processes import Failed
+from perf.processes import RunError
 from perf.rivals import ENGINES
-from perf.verify import Wrong
+from perf.verify import WrongContentError
 
 RESULTS = HERE / "results"
 PARTIAL = environment.BUILD / "partial"
@@ -32,7 +32,15 @@ NOISY = 1.3
 EXTRA = 2
 TIMES = 1
 # What a case is judged by when it is asked whether it was noisy.
-STEADY = {"ns": "ns", "bytes": "ns", "rate": "rate", "latency": "p50", "memory": "peak_mib", "start": "seconds", "parser": "ns"}
+STEADY = {
+    "ns": "ns",
+    "bytes": "ns",
+    "rate": "rate",
+    "latency": "p50",
+    "memory": "peak_mib",
+    "start": "seconds",
+    "parser": "ns",
+}
 
 
 class Plan:
@@ -75,6 +83,9 @@ class Plan:
         """All of it."""
         RESULTS.mkdir(exist_ok=True)
         self.partial.mkdir(parents=True, exist_ok=True)
+        if any(case.metric == "parser" for case in self.cases):
+            say("building the benchmark of the parsers")
+            criterion.program()
         for number, case in enumerate(self.cases):
             if self.resume and self._done(case):
                 say(f"{case.name}: measured already for this commit")
@@ -86,9 +97,6 @@ class Plan:
 
     def _case(self, case: Case, number: int) -> None:
         """One case, its warm-up, its rounds, and more of them when it was noisy."""
-        if case.metric == "parser":
-            say(f"{case.name}: building the benchmark")
-            criterion.program()
         began = time.monotonic()
         found = self._again(case) if self.resume else {}
         kept: dict[str, list[dict[str, float]]] = found.get("rounds", {run.key: [] for run in case.runs})
@@ -124,7 +132,7 @@ class Plan:
         """One run; without `kept` it is the warm-up."""
         try:
             result = measure(run, self.tools, warm_up=kept is None)
-        except (Failed, Wrong) as problem:
+        except (RunError, WrongContentError) as problem:
             failures[run.key] = str(problem)
             self.failures.append(f"{case.name}: {run.key}: {problem}")
             say(f"FAILED {self.failures[-1]}")
