@@ -136,7 +136,7 @@ def loops() -> Iterator[Case]:
         sizes,
         ours_file,
         (500_000, 400_000, 300_000, 32_000),
-        (300_000, 300_000, 200_000, 20_000),
+        (300_000, 300_000, 200_000, 19_200),
         strict=True,
     ):
         yield Case(
@@ -257,7 +257,7 @@ def messages() -> Iterator[Case]:
         "message",
         "The Rust parser alone beside syslog_loose, six messages, no Python (criterion, `benches/parse.rs`)",
         tuple(
-            Run(rival, 1, variant=line, how="parser")
+            Run(rival, 1, variant=line, how="parser", unit=1)
             for line in PARSER_LINES
             for rival in ("inrush", "syslog_loose")
         ),

@@ -62,6 +62,9 @@ class Plan:
         self.cases = [self._present(case, rival, scale) for case in cases]
         self.cases = [case for case in self.cases if case.runs]
         self.failures: list[str] = []
+        self.provisional = ""
+        if scale != 1.0 or rounds != ROUNDS:
+            self.provisional = f"the messages times {scale:g}, {rounds} rounds"
         self.started = time.monotonic()
 
     def _present(self, case: Case, rival: str, scale: float) -> Case:
@@ -164,7 +167,7 @@ class Plan:
             "theme": case.theme,
             "title": case.title,
             "metric": case.metric,
-            "environment": environment.header(self.tools),
+            "environment": self._header(),
             "seconds": round(seconds, 1),
             "runs": {run.key: {"rival": run.rival, "count": run.count} for run in case.runs},
             "failures": failures,
@@ -175,6 +178,11 @@ class Plan:
         new = path.with_suffix(".new")
         new.write_text(json.dumps(_rounded(content), indent=1) + "\n")
         new.replace(path)
+
+    def _header(self) -> dict[str, str]:
+        """What stands over the result; a trial says that it is one."""
+        header = environment.header(self.tools)
+        return {"provisional": self.provisional, **header} if self.provisional else header
 
     def _read(self, path: Path, case: Case) -> dict[str, Any]:
         """What was measured of the same case on the same commit, with the same rivals and counts."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,13 @@ import pytest
 from perf import cases, environment, figures, measure, report, rivals, run, verify
 from perf.processes import Process, RunError
 
+ENVIRONMENT = {
+    "date": "2026-11-22 10:00 UTC",
+    "commit": "abc",
+    "cpu": "a CPU",
+    "cores": "2",
+    "interpreter": "CPython 3.11.2 (/x)",
+}
 LINES = [f"{number:03d} some text" for number in range(10)]
 
 
@@ -26,9 +35,10 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tools(programs: Path, tmp_path: Path) -> environment.Toolbox:
-    """The tools without syslog-ng, working in the test's own directory."""
-    return environment.Toolbox(Path(sys.executable), programs, tmp_path)
+def tools(programs: Path) -> Iterator[environment.Toolbox]:
+    """The tools without syslog-ng, working in a directory whose name is short enough for a socket."""
+    with tempfile.TemporaryDirectory() as work:
+        yield environment.Toolbox(Path(sys.executable), programs, Path(work))
 
 
 def written(path: Path, lines: list[str], end: str = "\n") -> Path:
@@ -168,27 +178,32 @@ def test_a_run_that_loses_messages_fails(tools: environment.Toolbox) -> None:
     one = short("loop_file_23", "inrush").runs[0]
     other = replace(one, cycles=lambda: [list(reversed(cases.plain(23)[0]))])
     with pytest.raises(
-        verify.WrongContentError, match="1,000 lines of 1,000; .*1,000 lines in the wrong place"
+        verify.WrongContentError, match=r"1,000 lines of 1,000; .*1,000 lines in the wrong place"
     ):
         measure.measure(other, tools)
 
 
-def test_a_source_that_raises_is_told(tools: environment.Toolbox, tmp_path: Path) -> None:
+def test_a_source_that_raises_is_told(tools: environment.Toolbox) -> None:
     """Without it: a rival that cannot run at all holds up the measurement for minutes, and nobody knows why."""
     one = replace(short("loop_file_23", "floor").runs[0], spec={})
     with pytest.raises(RunError, match=r"(?s)ended with 1.*KeyError: 'size'"):
         measure.measure(one, tools)
-    assert list(tmp_path.iterdir()) == []
+    assert list(tools.work.iterdir()) == []
 
 
 def test_no_process_is_left(tools: environment.Toolbox) -> None:
     """Without it: an interrupted measurement leaves engines behind, which disturb the next."""
     started: list[Process] = []
-    with pytest.raises(KeyboardInterrupt), rivals.place(tools) as here:
-        started.append(rivals.start(short("memory_idle", "inrush").runs[0], here))
-        started.append(here.start("sleep", ["sleep", "1000"]))
-        here.wait("done", 30)
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with rivals.place(tools) as here:
+            started.append(rivals.start(short("memory_idle", "inrush").runs[0], here))
+            started.append(here.start("sleep", ["sleep", "1000"]))
+            here.wait("done", 30)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     for process in started:
         with pytest.raises(ProcessLookupError):
             os.kill(process.pid, 0)
@@ -239,13 +254,7 @@ def result(name: str, rounds: dict[str, list[dict[str, float]]]) -> dict[str, An
         "theme": case.theme,
         "title": case.title,
         "metric": case.metric,
-        "environment": {
-            "date": "2026-11-22 10:00 UTC",
-            "commit": "abc",
-            "cpu": "a CPU",
-            "cores": "2",
-            "interpreter": "CPython 3.11.2 (/x)",
-        },
+        "environment": ENVIRONMENT,
         "seconds": 1,
         "runs": runs,
         "failures": {},
