@@ -340,7 +340,7 @@ def frameworks() -> Iterator[Case]:
     for name, count, size, load, title in (
         ("Flask", 100_000, 255, "flask", "Flask: POSTs of 100 lines, 256 bytes each"),
         ("Twisted", 500_000, 255, "stream", "Twisted: a line receiver, 256-byte lines"),
-        ("Kafka", 60_000, 255, "kafka", "KafkaConsumer (kafka-python): records of 256 bytes"),
+        ("Kafka", 40_000, 255, "kafka", "KafkaConsumer (kafka-python): records of 256 bytes"),
     ):
         more: dict[str, object] = {"source": f"perf.sources.frameworks.{name}", "load": load, "nothing": True}
         if load == "flask":

@@ -29,6 +29,9 @@ LINES = [f"{number:03d} some text" for number in range(10)]
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs in C, for this interpreter."""
+    if not Path(environment.include_directory(), "Python.h").exists():
+        minor = sys.version_info[1]
+        pytest.skip(f"the floor needs Python.h: apt install libpython3.{minor}-dev")
     build = tmp_path_factory.mktemp("native")
     environment.compile_programs(Path(sys.executable), build)
     return build
