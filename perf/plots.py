@@ -150,11 +150,11 @@ def _log(axes: Any, label: str) -> None:
     """A logarithmic axis with numbers that people read."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    heights = [bar.get_height() for bar in axes.patches]
+    heights, highest = [bar.get_height() for bar in axes.patches], axes.dataLim.y1
     axes.set_yscale("log")
     if heights:
         # From a power of ten on, with room for the numbers above the bars.
-        axes.set_ylim(10.0 ** math.floor(math.log10(min(heights) * 0.999)), max(heights) * 1.6)
+        axes.set_ylim(10.0 ** math.floor(math.log10(min(heights) * 0.999)), highest * 1.6)
     axes.yaxis.set_major_locator(LogLocator(10))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
