@@ -90,14 +90,14 @@ lint: wheel ## formats, lints and types, Rust and Python
 	cargo clippy --quiet --all-targets -- -D warnings
 	cargo doc --quiet --no-deps --no-default-features
 	cargo doc --quiet --no-deps
-	$(BIN)/ruff check python tests/python
-	$(BIN)/ruff format --check python tests/python
+	$(BIN)/ruff check python tests/python perf
+	$(BIN)/ruff format --check python tests/python perf
 	$(BIN)/mypy
 
 format: wheel ## format Rust and Python
 	cargo fmt
-	$(BIN)/ruff check --fix python tests/python
-	$(BIN)/ruff format python tests/python
+	$(BIN)/ruff check --fix python tests/python perf
+	$(BIN)/ruff format python tests/python perf
 
 # The rivals share one interpreter: Debian's, which its syslog-ng is linked with.
 PERF_PYTHON ?= /usr/bin/python3
