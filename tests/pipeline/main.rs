@@ -9,5 +9,6 @@ mod flow_control;
 mod foreign;
 mod model;
 mod order;
+mod reload;
 mod rig;
 mod stop;
