@@ -7,6 +7,7 @@
 //! * [`parse`]: `LogMessage.parse` and `ParseOptions`;
 //! * [`source`]: `LogSource`, what a user's class derives from; [`attachment`]: the way of its posts;
 //! * [`buffer`]: `Buffer`, what `acquire_buffer` returns, and `post_buffer`;
+//! * [`persist`]: `Persist`, what outlives the process;
 //! * [`logger`]: the class `Logger`.
 //!
 //! What runs it:
@@ -38,6 +39,7 @@ pub mod message;
 pub mod options;
 pub mod pairs;
 pub mod parse;
+pub mod persist;
 pub mod release;
 pub mod run;
 pub mod signals;
@@ -74,6 +76,7 @@ fn main(py: Python<'_>, argv: Vec<String>) -> PyResult<i32> {
         Command::Run(options) => Ok(run::run(py, &run::Settings::from(options))),
         Command::Check(options) => check(py, &options),
         Command::Ctl(options) => ctl(py, &options),
+        Command::Persist(options) => show_persist(py, &options.request),
     }
 }
 
@@ -84,6 +87,15 @@ fn ctl(py: Python<'_>, options: &cli::CtlOptions) -> PyResult<i32> {
     let (stream, text, code) = match py.detach(|| cli::ctl::run(options, variable)) {
         Ok(text) => ("stdout", text, 0),
         Err(error) => ("stderr", format!("inrush ctl: {error}\n"), 1),
+    };
+    py.import("sys")?.getattr(stream)?.call_method1("write", (text,))?;
+    Ok(code)
+}
+
+fn show_persist(py: Python<'_>, request: &cli::PersistRequest) -> PyResult<i32> {
+    let (stream, text, code) = match py.detach(|| cli::persist::run(request)) {
+        Ok(text) => ("stdout", text, 0),
+        Err(error) => ("stderr", format!("inrush persist: {error}\n"), 1),
     };
     py.import("sys")?.getattr(stream)?.call_method1("write", (text,))?;
     Ok(code)
@@ -149,6 +161,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     source::add_to(module)?;
     module.add_class::<buffer::Buffer>()?;
     module.add_class::<logger::Logger>()?;
+    module.add_class::<persist::Persist>()?;
     parse::add_to(module)?;
     module.add_class::<LogFetcher>()?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
