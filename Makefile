@@ -24,7 +24,7 @@ BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST := -m pytest -n 2 $(TESTS)
 
-.PHONY: help need build wheel run test test-rust test-python endurance loom test-stubs test-others lint format check-examples perf perf-list perf-render clean
+.PHONY: help need build wheel run test test-rust test-python endurance loom torture-state test-stubs test-others lint format check-examples perf perf-list perf-render clean
 
 help: ## show this list
 	@echo "make TARGET [PYTHON=/path/to/python] [PROFILE=release|quick] [TESTS='pytest arguments']"
@@ -57,6 +57,10 @@ test-python: wheel ## the Python tests, on the wheel in .venv
 
 endurance: wheel ## the long forms of the endurance tests: ten times the messages, with figures
 	INRUSH_ENDURANCE=10 $(BIN)/python -m pytest -s --timeout=3000 tests/python/test_endurance.py $(TESTS)
+
+torture-state: need ## damage the state file at every byte, and kill 500 processes that write it [ROUNDS=500]
+	cargo test --quiet --profile quick --no-default-features --lib state:: -- --ignored --nocapture
+	ROUNDS=$(or $(ROUNDS),500) cargo test --quiet --profile quick --no-default-features --test state -- --ignored --nocapture
 
 loom: need ## the protocols between threads, in every order that the memory model allows
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --profile quick --no-default-features --lib loom_models

@@ -60,7 +60,6 @@ LATER = [
     "LogParser",
     "LogTemplate",
     "LogTemplateOptions",
-    "Persist",
 ]
 
 
