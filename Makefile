@@ -6,6 +6,7 @@
 #   TESTS="-k quickstart"    further arguments of pytest
 #   CASE=loop_file_23        of `perf`: only these cases, with patterns and commas; RIVAL=… only one rival, stored nowhere;
 #                            RESUME=1 goes on with an interrupted run; PERF_DIR (/dev/shm) is where the measured files go
+#   TIME=600                 the seconds of a long check
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -24,7 +25,7 @@ BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST := -m pytest -n 2 $(TESTS)
 
-.PHONY: help need build wheel run test test-rust test-python endurance loom torture-state test-stubs test-others lint format check-examples perf perf-list perf-render clean
+.PHONY: help need build wheel run test test-rust test-python endurance loom torture-state test-stubs test-others lint format check-examples perf perf-list perf-render fuzz fuzz-all clean
 
 help: ## show this list
 	@echo "make TARGET [PYTHON=/path/to/python] [PROFILE=release|quick] [TESTS='pytest arguments']"
@@ -61,6 +62,12 @@ endurance: wheel ## the long forms of the endurance tests: ten times the message
 torture-state: need ## damage the state file at every byte, and kill 500 processes that write it [ROUNDS=500]
 	cargo test --quiet --profile quick --no-default-features --lib state:: -- --ignored --nocapture
 	ROUNDS=$(or $(ROUNDS),500) cargo test --quiet --profile quick --no-default-features --test state -- --ignored --nocapture
+
+fuzz: need ## search for inputs that break a promise: TARGET=config TIME=60 (fuzz/fuzz_targets has the targets)
+	@tools/fuzz $(or $(TIME),60) $(or $(TARGET),$(error TARGET= one of $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))))
+
+fuzz-all: need ## all fuzz targets, TIME=600 seconds each
+	@tools/fuzz $(or $(TIME),600)
 
 loom: need ## the protocols between threads, in every order that the memory model allows
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --profile quick --no-default-features --lib loom_models

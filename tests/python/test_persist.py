@@ -60,7 +60,7 @@ class TestMapping:
         """Without it: each start sets a source back to its beginning, or a new one finds nothing."""
         first = syslogng.Persist("defaults", {"position": 1})
         first["position"] = 5
-        second = syslogng.Persist(persist_name="defaults", defaults={"position": 1, b"other": b"x"})
+        second = syslogng.Persist(persist_name="defaults", defaults={"position": 1, "other": b"x"})
         assert second["position"] == 5
         assert second["other"] == b"x"
         assert second.persist_name == "defaults"
@@ -114,7 +114,8 @@ class TestMapping:
         with pytest.raises(ValueError, match="##"):
             syslogng.Persist("a##b")
         wrong: Any = syslogng.Persist
-        for arguments in ((), (1,), ("a", 5), ("a", {}, 1), ("a", {"k": 1.5}), ("a", {1: 1})):
+        calls: list[tuple[Any, ...]] = [(), (1,), ("a", 5), ("a", {}, 1), ("a", {"k": 1.5}), ("a", {1: 1})]
+        for arguments in calls:
             with pytest.raises(TypeError):
                 wrong(*arguments)
         with pytest.raises(AttributeError):
@@ -153,6 +154,7 @@ class TestEngine:
         )
         first = engine(conf, *STATE)
         first.wait_print(r"starts 1\n")
+        (tmp_path / "test.conf").write_text(conf.replace("python(class", "python(options(\"changed\" \"yes\") class"))
         first.send_signal(signal.SIGHUP)
         first.wait_log("inrush: reloaded")
         first.wait_print(r"starts 2\b")
