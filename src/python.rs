@@ -37,6 +37,7 @@ pub mod release;
 pub mod run;
 pub mod signals;
 pub mod source;
+pub mod split;
 pub mod values;
 pub mod wakeup;
 pub mod watch;

@@ -18,6 +18,7 @@ use super::attachment::{Attachment, Wait};
 use super::buffer;
 use super::cell::GilCell;
 use super::message::type_name;
+use super::split;
 use crate::flow::Producer;
 
 /// The base of server-style sources.
@@ -196,8 +197,8 @@ impl LogSource {
         partial: bool,
     ) -> PyResult<usize> {
         let attached = self.running("post_buffer")?;
-        let split = buffer::Split::new(delimiter, parse, keep_empty, partial)?;
-        buffer::post(py, attached, buffer, length, &split)
+        let how = split::Split::new(delimiter, parse, keep_empty, partial)?;
+        buffer::post(py, attached, buffer, length, &how)
     }
 
     /// A writable buffer of `size` bytes, for `recv_into` and `readinto`, to be posted with `post_buffer`.
