@@ -16,6 +16,7 @@ use super::attachment::Attachment;
 use super::message::{DEFAULT_PRI, type_name};
 use super::parse::ParsedRow;
 use super::release;
+use crate::flow::tracker::Group;
 use crate::flow::{Credit, Producer};
 use crate::message::batch::SharedSegment;
 use crate::message::{
@@ -160,6 +161,11 @@ impl<'a> Pieces<'a> {
         let credit = Arc::clone(attached.lane.credit());
         let parser = split.parse.then(|| (Filler::default(), Clock::system()));
         Self { producer, credit, source, split, attached, now, credit_left: 0, parser, open: None }
+    }
+
+    /// Has all its batches acknowledged together, as one group.
+    pub(super) fn join_group(&mut self, group: Group) {
+        self.producer.join_group(group);
     }
 
     /// Posts all of them, and calls `wait` where there is no credit; the number of bytes consumed.
