@@ -94,7 +94,7 @@ def test_signals_work_whatever_user_code_does_to_them(engine: StartEngine, numbe
     (running.directory / "test.conf").write_text(conf.replace(head, f"# changed\n{head}"))
     running.send_signal(number)
     if number == signal.SIGHUP:
-        running.wait_print(r"done[\s\S]*done")
+        running.wait_log("inrush: reloaded")
         running.stop()
     else:
         assert running.wait_exit() == 0
