@@ -23,7 +23,7 @@ mod macros;
 pub mod names;
 mod payload;
 mod pickle;
-mod recycle;
+pub(super) mod recycle;
 
 use std::ffi::c_int;
 use std::net::IpAddr;
@@ -57,7 +57,7 @@ pub(super) fn type_name(value: &Bound<'_, PyAny>) -> String {
 /// touch what was posted.
 ///
 /// Messages are equal when their values, their time and their priority are. Their hash is that of their identity.
-#[pyclass(module = "syslogng", subclass, frozen, mapping)]
+#[pyclass(module = "syslogng", subclass, frozen, mapping, immutable_type)]
 #[derive(Debug)]
 pub struct LogMessage {
     pub(super) draft: GilCell<Draft>,
@@ -66,13 +66,9 @@ pub struct LogMessage {
 impl LogMessage {
     #[inline]
     fn make(py: Python<'_>, message: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        let mut draft = Draft::new(py);
-        if let Some(message) = message
-            && !message.is_none()
-        {
-            draft.payload = Payload::of(message)?;
-        }
-        Ok(Self { draft: GilCell::new(draft) })
+        let message = message.filter(|message| !message.is_none());
+        let payload = message.map(Payload::of).transpose()?.unwrap_or_default();
+        Ok(Self { draft: GilCell::new(Draft::of(py, payload)) })
     }
 
     /// The bookmark that the user gave it.
