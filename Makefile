@@ -22,7 +22,7 @@ BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST := -m pytest -n 2 $(TESTS)
 
-.PHONY: help need build wheel run test test-rust test-python endurance loom test-stubs test-others lint format check-examples clean
+.PHONY: help need build wheel run test test-rust test-python endurance guard guard-renew need-valgrind loom test-stubs test-others lint format check-examples clean
 
 help: ## show this list
 	@echo "make TARGET [PYTHON=/path/to/python] [PROFILE=release|quick] [TESTS='pytest arguments']"
@@ -41,10 +41,11 @@ wheel: need
 run: build ## run the quickstart: a syslog listener on 127.0.0.1:5514 that writes quickstart.log
 	@exec $(BIN)/inrush run -f examples/quickstart.conf
 
-test: test-rust test-python test-stubs check-examples test-others ## build and run all tests, on every Python of this machine
+test: test-rust test-python test-stubs check-examples guard test-others ## build and run all tests, on every Python of this machine
 
 test-rust: wheel ## the tests of the Rust core without Python, then with it
 	cargo test --quiet --no-default-features
+	cargo test --quiet --no-default-features --benches -- --test
 	@if lib=$$(tools/libpython $(BIN)/python); then \
 	  echo "cargo test --quiet"; \
 	  LD_LIBRARY_PATH="$$lib$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" cargo test --quiet --lib --tests; \
@@ -55,6 +56,15 @@ test-python: wheel ## the Python tests, on the wheel in .venv
 
 endurance: wheel ## the long forms of the endurance tests: ten times the messages, with figures
 	INRUSH_ENDURANCE=10 $(BIN)/python -m pytest -s --timeout=3000 tests/python/test_endurance.py $(TESTS)
+
+guard: need-valgrind wheel ## count the instructions of the hot paths, and compare them with benches/guard.txt
+	@tools/guard --python $(BIN)/python
+
+guard-renew: need-valgrind wheel ## accept what the hot paths cost now: writes benches/guard.txt
+	@tools/guard --renew --python $(BIN)/python
+
+need-valgrind: need
+	@tools/need "$(PYTHON)" "$(RUST)" valgrind
 
 loom: need ## the protocols between threads, in every order that the memory model allows
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --profile quick --no-default-features --lib loom_models
