@@ -19,7 +19,7 @@ use std::time::Instant;
 use inrush::destination::{Counters, FileDestination, FileSettings, LineFormat};
 use inrush::flow::{Ack, Credit, Delivery, Inbox, Lane, SourceCounters};
 use inrush::message::batch::Head;
-use inrush::message::{Batch, EngineBuffer, Need, Origin, Pool, Published, Stamp, View, Writer};
+use inrush::message::{Batch, EngineBuffer, Lines, Need, Origin, Pool, Published, Stamp, View, Writer};
 use inrush::syslog::{Clock, ParseOptions, Parsed, Zone, parse};
 use inrush::template::{Context, FILE_LINE, Template};
 
@@ -108,7 +108,7 @@ fn batch_write_seal(rounds: u32) {
     }
 }
 
-/// Lines of 256 bytes, their ends included, into batches of views.
+/// Lines of 256 bytes, their ends included, into batches of lines.
 fn split_256(rounds: u32) {
     let (origin, pool) = (Arc::new(Origin::named("s_guard")), Arc::new(Pool::new()));
     let text = [vec![b'x'; 255], b"\n".to_vec()].concat().repeat(ROWS as usize);
@@ -119,18 +119,13 @@ fn split_256(rounds: u32) {
     let segment = || unsafe { buffer.segment(text.len() as u32) };
     let all = segment();
     for _ in 0..rounds {
-        let mut writer = Writer::open_views(&origin, &pool);
-        let shared = writer.adopt_shared(segment()).unwrap();
+        let mut lines = Lines::new(&origin, segment(), head().stamp, head().pri, Some(b'\n'));
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', all.bytes()) {
-            let viewed = end - start;
-            let mut row = writer.row(Need { viewed, ..Need::default() }).unwrap();
-            row.payload_share(shared, start as u32, viewed as u32);
-            row.head(&head());
-            assert_eq!(row.publish(), Published::Yes);
-            start = end + 1;
+            lines.push(start, end as u32 - start);
+            start = end as u32 + 1;
         }
-        assert_eq!(writer.finish().rows(), ROWS);
+        assert_eq!(lines.finish().rows(), ROWS);
     }
 }
 

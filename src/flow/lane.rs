@@ -330,9 +330,6 @@ impl Producer {
     /// over one owner, the first of which needs `need`. The caller takes the credit.
     pub fn open_private(&mut self, need: Need) -> Writer {
         self.close_batch();
-        if need.bytes == 0 && need.fields == 0 {
-            return Writer::open_views(&self.origin, &self.lane.pool);
-        }
         Writer::open(&self.origin, &self.lane.pool, need)
     }
 

@@ -13,7 +13,6 @@ use super::{
     AtomicU64, BYTES_FULL, BYTES_SHIFT, Batch, Core, Half, Pending, ROW, ROW_CHARGE, SEALED, SEGMENT_SHIFT,
     slot,
 };
-use crate::message::pool::Memory;
 use crate::message::{Field, FieldName, MESSAGE_MAX, Origin, Pool, Record, Segment, Span, Stamp, ValueType};
 
 /// The room that a row needs: known before it is written, so that writing cannot fail.
@@ -80,18 +79,7 @@ pub enum Published {
 impl Writer {
     /// An empty batch with room for a message that needs `need`, and for many ordinary ones.
     pub fn open(origin: &Arc<Origin>, pool: &Arc<Pool>, need: Need) -> Self {
-        Self::with_memory(origin, pool, pool.take(need.fields, need.bytes))
-    }
-
-    /// An empty batch for views of one segment ([`Writer::adopt_shared`]), and for nothing else. A large
-    /// buffer split into many messages waits in many of these, so they have no room for what they
-    /// do not use: 50 KiB instead of 270.
-    pub fn open_views(origin: &Arc<Origin>, pool: &Arc<Pool>) -> Self {
-        Self::with_memory(origin, pool, Memory::of_views())
-    }
-
-    fn with_memory(origin: &Arc<Origin>, pool: &Arc<Pool>, memory: Memory) -> Self {
-        let memory = ManuallyDrop::new(memory);
+        let memory = ManuallyDrop::new(pool.take(need.fields, need.bytes));
         let core = Core { state: AtomicU64::new(0), memory, pool: Arc::clone(pool) };
         Self {
             core: Arc::new(core),
