@@ -145,7 +145,6 @@ impl Prepared {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "the parts of a Prepared, named there")]
     fn with_modules(
         py: Python<'_>,
         config: Arc<Config>,
