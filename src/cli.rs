@@ -154,7 +154,11 @@ pub enum Request {
     /// Read the configuration again, as SIGHUP does; with an error in it, the old one goes on.
     Reload,
     /// Stop, as SIGTERM does, once everything is delivered or the time for that is over.
-    Stop,
+    Stop {
+        /// Come back only when the process of the engine has ended.
+        #[arg(long)]
+        wait: bool,
+    },
     /// Print how much the engine says of itself, or change it.
     LogLevel {
         /// The least grave messages that are shown.
