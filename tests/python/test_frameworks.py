@@ -169,9 +169,7 @@ class Events(http.server.ThreadingHTTPServer):
     def add(self, count: int) -> None:
         """More events."""
         first = len(self.events) + 1
-        self.events.extend(
-            {"id": number, "text": f"event {number}"} for number in range(first, first + count)
-        )
+        self.events.extend({"id": number, "text": f"event {number}"} for number in range(first, first + count))
 
 
 class EventsHandler(http.server.BaseHTTPRequestHandler):

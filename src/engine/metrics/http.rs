@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(status(b"POST /metrics HTTP/1.1\r\n\r\n"), "405");
         assert_eq!(status(b"GET /metrics\r\n\r\n"), "400");
         assert_eq!(status(b"\x16\x03\x01\xff\xfe\r\n\r\n"), "400");
-        assert_eq!(status(&[b"GET /metrics HTTP/1.1\r\n".as_slice(), &[b'x'; 20_000]].concat()), "431");
+        assert_eq!(status(&[b"GET /metrics HTTP/1.1\r\n".as_slice(), &vec![b'x'; 20_000]].concat()), "431");
         let head = ask(&metrics, b"HEAD /metrics HTTP/1.1\r\n\r\n");
         assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
     }

@@ -1,4 +1,4 @@
-//! A snapshot of the statistics as OpenMetrics text, which Prometheus reads.
+//! A snapshot of the statistics as `OpenMetrics` text, which Prometheus reads.
 //!
 //! Each number is a row of a table here: its name, what it says, and where it is in the statistics. Names follow the
 //! conventions of Prometheus: base units, `_total` behind what only grows.
