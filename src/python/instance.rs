@@ -7,7 +7,7 @@
 //! `init()`; `init`, `deinit` and `finalize` are looked up when they are called. A fetcher has `fetch`, `open` and
 //! `close` in the place of `run`, `suspend` and `wakeup`, taken at the same time.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -134,6 +134,8 @@ impl PythonSource {
         let exit = Arc::new(Exit::default());
         let parse_options = Arc::new(parse_options);
         let attachment = Arc::new(Attachment {
+            status: Arc::clone(&status),
+            posts: AtomicU32::new(0),
             id: input.driver.id.clone(),
             lane: Arc::clone(&input.lane),
             producer: GilCell::new(input.lane.producer(Arc::clone(&input.origin))),

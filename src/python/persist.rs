@@ -209,15 +209,15 @@ fn object_of<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>>
         Value::Text(text) => text_of(py, text),
         Value::Bytes(bytes) => Ok(PyBytes::new(py, bytes).into_any()),
         Value::Bool(flag) => Ok(PyBool::new(py, *flag).to_owned().into_any()),
-        Value::Integer(bytes) => match value.as_i64() {
-            Some(number) => Ok(number.into_pyobject(py)?.into_any()),
-            None => {
-                let keywords = PyDict::new(py);
-                keywords.set_item("signed", true)?;
-                let class = py.get_type::<PyInt>();
-                class.call_method("from_bytes", (PyBytes::new(py, bytes), "little"), Some(&keywords))
+        Value::Integer(bytes) => {
+            if let Some(number) = value.as_i64() {
+                return Ok(number.into_pyobject(py)?.into_any());
             }
-        },
+            let keywords = PyDict::new(py);
+            keywords.set_item("signed", true)?;
+            let class = py.get_type::<PyInt>();
+            class.call_method("from_bytes", (PyBytes::new(py, bytes), "little"), Some(&keywords))
+        }
     }
 }
 
@@ -339,6 +339,7 @@ impl Persist {
     }
 
     /// Always true: `if self.persist:` asks whether there is one, not whether it is empty.
+    #[expect(clippy::unused_self, reason = "it is a method in Python")]
     fn __bool__(&self) -> bool {
         true
     }
