@@ -5,22 +5,25 @@ carries messages is native (`inrush._native`); this package adds the enumeration
 that come in a later version.
 """
 
+from inrush import event_loop as _event_loop
 from inrush._native import (
+    AckTracker,
+    BatchedAckTracker,
     Buffer,
+    ConsecutiveAckTracker,
+    InstantAckTracker,
+    LogFetcher,
     Logger,
     LogMessage,
     LogSource,
     ParseOptions,
+    PersistedBookmark,
     build_info,
 )
 from inrush.later import (
     LTZ_LOCAL,
     LTZ_SEND,
-    BatchedAckTracker,
-    ConsecutiveAckTracker,
-    InstantAckTracker,
     LogDestination,
-    LogFetcher,
     LogParser,
     LogTemplate,
     LogTemplateException,
@@ -31,11 +34,15 @@ from inrush.later import (
 )
 from inrush.results import LogDestinationResult, LogFetcherResult
 
+# An addition of the Python half: a user's own attribute or method of the name wins.
+LogSource.post = _event_loop.post  # type: ignore[method-assign]
+
 __version__: str = build_info()["version"]
 
 __all__ = [
     "LTZ_LOCAL",
     "LTZ_SEND",
+    "AckTracker",
     "BatchedAckTracker",
     "Buffer",
     "ConsecutiveAckTracker",
@@ -53,6 +60,7 @@ __all__ = [
     "Logger",
     "ParseOptions",
     "Persist",
+    "PersistedBookmark",
     "__version__",
     "build_info",
     "get_installation_path_for",

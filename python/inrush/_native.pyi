@@ -1,11 +1,13 @@
 """The native half of Inrush: what the Rust engine gives to Python."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar, final, overload
+from typing import Any, Final, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import Buffer as _ReadableBuffer
 from typing_extensions import Self
+
+from inrush.results import LogFetcherResult
 
 _T = TypeVar("_T")
 _Name: TypeAlias = str | bytes
@@ -16,12 +18,17 @@ _Written: TypeAlias = (
 _Post: TypeAlias = LogMessage | str | bytes
 
 __all__ = [
+    "AckTracker",
+    "BatchedAckTracker",
     "Buffer",
+    "ConsecutiveAckTracker",
+    "InstantAckTracker",
     "LogFetcher",
     "LogMessage",
     "LogSource",
     "Logger",
     "ParseOptions",
+    "PersistedBookmark",
     "build_info",
     "main",
 ]
@@ -193,6 +200,51 @@ class LogMessage:
         says so; it raises nothing.
         """
 
+class AckTracker:
+    """The base of what a source may set as `self.ack_tracker`, in `__init__` or in `init()`, to be told what was delivered.
+
+    Every callback runs on one thread of the source's own. What it raises is logged and counted, and changes nothing.
+    """
+
+class InstantAckTracker(AckTracker):
+    """Calls `ack_callback(bookmark)` for each message as it is acknowledged, in any order, given up ones included."""
+
+    def __new__(cls, *_arguments: object, **_keywords: object) -> Self: ...
+    def __init__(self, ack_callback: Callable[[Any], object]) -> None: ...
+
+class ConsecutiveAckTracker(AckTracker):
+    """Calls `ack_callback(bookmark)` with the bookmark of the last message up to which everything was delivered.
+
+    In the order of posting, and never past a message that was given up at a stop. Credit comes back in that order too.
+    """
+
+    def __new__(cls, *_arguments: object, **_keywords: object) -> Self: ...
+    def __init__(self, ack_callback: Callable[[Any], object]) -> None: ...
+
+class BatchedAckTracker(AckTracker):
+    """Calls `batched_ack_callback(bookmarks)` with a list when `batch_size` messages were acknowledged, or `timeout` milliseconds
+    after the list before (0: never), and with the rest at the end. What was given up is in no list.
+    """
+
+    def __new__(cls, *_arguments: object, **_keywords: object) -> Self: ...
+    def __init__(
+        self, timeout: int, batch_size: int, batched_ack_callback: Callable[[list[Any]], object]
+    ) -> None: ...
+
+class PersistedBookmark(ConsecutiveAckTracker):
+    """A `ConsecutiveAckTracker` that writes the bookmark into `store` under `key`.
+
+    `store` is a `Persist`, the name of one, or another mapping. Bookmarks are str, int, bytes or bool; another one is a
+    TypeError where it is posted. `value` is what was written last, by this process or one before it, or `default`: the
+    place to go on from.
+    """
+
+    def __new__(cls, *_arguments: object, **_keywords: object) -> Self: ...
+    def __init__(self, store: Any, key: str = "bookmark", default: Any = None) -> None: ...
+    @property
+    def value(self) -> Any:
+        """The bookmark that was written last; `default` when there is none."""
+
 class LogSource:
     """The base of sources: derive from it, define `run()` and `request_exit()`, and name the class in `python(class(...))`.
 
@@ -223,7 +275,8 @@ class LogSource:
         """Called once before `run()`, on the main thread; a false result refuses the configuration. This one returns True."""
 
     def run(self) -> object:
-        """The source itself, on its own thread. Must be defined."""
+        """The source itself, on its own thread. Must be defined. With `async def` the engine hosts an asyncio event loop there;
+        exit cancels it, unless `request_exit()` is defined."""
 
     def request_exit(self) -> object:
         """Called from the main thread while `run()` runs; `run()` must return soon."""
@@ -237,7 +290,7 @@ class LogSource:
         Without credit it waits, with the GIL released, until the destinations have taken enough; in a class that defines
         `suspend()` and `wakeup()` it calls `suspend()` instead and returns. Any thread may post; what one thread posts stays in
         order. `bookmark` is short for `set_bookmark()` before the post. RuntimeError where the engine cannot take messages: before
-        it started and after it stopped.
+        it started and after it stopped; and for a message with a bookmark in a source without an `ack_tracker`.
         """
 
     def close_batch(self) -> None:
@@ -262,12 +315,14 @@ class LogSource:
         parse: bool = False,
         keep_empty: bool = False,
         partial: bool = False,
+        bookmark: object = None,
     ) -> int:
         """Posts each piece of `buffer` between delimiters as a message, and returns the number of bytes consumed.
 
         `length`: how many bytes of the buffer count (all). `parse`: parse each piece as syslog with the source's options.
         `keep_empty`: empty pieces are messages too. `partial`: the piece after the last delimiter is not posted; it starts
-        where the result says, and for a `Buffer` it is its `tail`. Otherwise it is posted like the others.
+        where the result says, and for a `Buffer` it is its `tail`. Otherwise it is posted like the others. `bookmark`: stands for
+        all pieces together, and is told to the `ack_tracker` when the last of them was acknowledged.
         """
 
     def acquire_buffer(self, size: int) -> Buffer:
@@ -275,6 +330,13 @@ class LogSource:
 
     def try_post_message(self, msg: _Post) -> bool:
         """Posts one message if there is credit for it; False, and nothing is taken, if not. Never waits, never calls `suspend()`."""
+
+    async def post(self, msg: _Post, bookmark: object = None) -> None:
+        """Posts one message from a coroutine: `await self.post(msg)` waits for credit without blocking the event loop.
+
+        `bookmark` is short for `set_bookmark()` before the post. What one coroutine posts stays in order. The message is taken when
+        the call comes back; one that is cancelled has not posted it.
+        """
 
     def is_suspended(self) -> bool:
         """Whether the source is out of credit: a post would wait."""
@@ -289,6 +351,70 @@ class LogSource:
         """Sleeps, with the GIL released, and wakes up at once when exit is requested. True when it slept the whole time."""
 
 class LogFetcher:
-    """The base of fetchers, which come in a later version."""
+    """The base of fetchers: derive from it, define `fetch()`, and name the class in `python-fetcher(class(...))`.
+
+    The engine makes the object without arguments and calls `init(options)`; then, on a thread of its own, `open()`, and `fetch()`
+    again and again while there is credit; `request_exit()` from the main thread when it wants to stop, `close()` on the
+    fetcher's thread, and `deinit()`.
+
+    `sleep` and `exit_requested` are Inrush's own. A class may use these names for itself.
+    """
+
+    ERROR: Final = LogFetcherResult.ERROR
+    NOT_CONNECTED: Final = LogFetcherResult.NOT_CONNECTED
+    SUCCESS: Final = LogFetcherResult.SUCCESS
+    TRY_AGAIN: Final = LogFetcherResult.TRY_AGAIN
+    NO_DATA: Final = LogFetcherResult.NO_DATA
+    FETCH_ERROR: Final = LogFetcherResult.ERROR
+    FETCH_NOT_CONNECTED: Final = LogFetcherResult.NOT_CONNECTED
+    FETCH_SUCCESS: Final = LogFetcherResult.SUCCESS
+    FETCH_TRY_AGAIN: Final = LogFetcherResult.TRY_AGAIN
+    FETCH_NO_DATA: Final = LogFetcherResult.NO_DATA
 
     def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
+
+    flags: Any
+    """The words of flags() as a dict of bool; `{}` before `init()`."""
+
+    parse_options: Any
+    """What `LogMessage.parse` wants; None before `open()`."""
+
+    @property
+    def persist_name(self) -> str | None:
+        """The name under which the state of this fetcher is kept; None before `init()`."""
+
+    def init(self, options: dict[str, Any]) -> object:
+        """Called once, on the main thread; a false result refuses the configuration. This one returns True."""
+
+    def open(self) -> object:
+        """Called before the first `fetch()`, and after ERROR and NOT_CONNECTED. A false result (None is one) or an exception: it is
+        called again after time-reopen(). This one returns True."""
+
+    def fetch(self) -> object:
+        """Must be defined. Returns a tuple: `(SUCCESS, message)`, or `(SUCCESS, messages)` with a list or an iterator of them;
+        `(NO_DATA,)` to be asked again after fetch-no-data-delay(), `(NO_DATA, seconds)` for a wait of its own; `(TRY_AGAIN,)` to be
+        asked again at once; `(NOT_CONNECTED,)` for `open()` after time-reopen(), `(ERROR,)` for `close()` before that.
+
+        What stands in the second place of the others is ignored. Anything else, and an exception, is logged and is an ERROR."""
+
+    def close(self) -> object:
+        """Called after an ERROR, and at the end. This one does nothing."""
+
+    def request_exit(self) -> object:
+        """Called from the main thread when the fetcher is to end; a `fetch()` that waits must return soon. This one does nothing."""
+
+    def deinit(self) -> object:
+        """Called on the main thread after the fetcher has ended. This one does nothing."""
+
+    def set_transport_name(self, name: str) -> None:
+        """Sets TRANSPORT of every message fetched from now on."""
+
+    exit_requested: bool
+    """Whether the fetcher is to end. Made by the engine; a class may have an attribute of its own of this name."""
+
+    def sleep(self, seconds: float) -> bool:
+        """Sleeps, with the GIL released, and wakes up at once when exit is requested. True when it slept the whole time."""
+
+def _post_step(source: LogSource, message: _Post, may_pause: bool) -> int: ...
+def _when_writable(source: LogSource, wake: Callable[[], object]) -> None: ...

@@ -4,30 +4,32 @@
 //! name is asked for, `flags` is set, `init()` is called, `ack_tracker` is read, `parse_options` is set; then
 //! `run()` on a thread of its own; `request_exit()`, and `deinit()` when the thread has ended; at last
 //! `finalize()`. `run`, `request_exit`, `suspend`, `wakeup` and `generate_persist_name` are taken before
-//! `init()`; `init`, `deinit` and `finalize` are looked up when they are called.
+//! `init()`; `init`, `deinit` and `finalize` are looked up when they are called. A fetcher has `fetch`, `open` and
+//! `close` in the place of `run`, `suspend` and `wakeup`, taken at the same time.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crossbeam::channel::Sender;
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString, PyType};
+use pyo3::types::{PyDict, PyType};
 
+use super::acks::{Heard, Tracking};
 use super::attachment::{Attachment, Exit, Reporter};
 use super::cell::GilCell;
+use super::event_loop::{self, EventLoop};
 use super::exception;
+use super::fetch::Fetch;
+use super::hosted::{Hosted, Kind};
+use super::options::{class_name, options_dict, persist_name};
 use super::parse::ParseOptions;
-use super::release;
 use super::run::Event;
 use super::source::LogSource;
+use super::supervise::{Body, Runner};
 use super::wakeup::Wakeups;
-use crate::config::{Config, Diagnostic, OptionValue, PythonSourceOptions, Restart};
+use crate::config::{Config, Diagnostic, PythonSourceOptions};
 use crate::engine::{Input, Log, SourceStatus, settings};
-
-/// After this long without an exception the back-off starts again from its first wait.
-const HEALTHY: Duration = Duration::from_secs(60);
 
 /// A source between its configuration and its end.
 pub struct PythonSource {
@@ -35,7 +37,8 @@ pub struct PythonSource {
     class: String,
     options: Box<PythonSourceOptions>,
     instance: Py<PyAny>,
-    run: Py<PyAny>,
+    kind: Kind,
+    body: Body,
     request_exit: Option<Py<PyAny>>,
     wakeup: Option<Py<PyAny>>,
     wakeups: Option<Wakeups>,
@@ -46,6 +49,8 @@ pub struct PythonSource {
     log: Log,
     parse_options: Py<ParseOptions>,
     initialised: bool,
+    /// What the thread that calls its ack tracker back will read, until it is started.
+    heard: Option<Heard>,
 }
 
 /// Something went wrong with a source before it could run.
@@ -78,21 +83,41 @@ impl PythonSource {
         let instance = class
             .call0()
             .map_err(|error| failed(format!("the constructor of class `{name}` failed"), Some(error)))?;
-        let Ok(source) = instance.cast::<LogSource>() else {
-            return Err(failed(format!("`{name}()` did not give a LogSource"), None));
+        let hosted = Hosted::of(&instance).filter(|_| instance.is_instance(class).unwrap_or(false));
+        let (Some(hosted), Some(kind)) = (hosted, Kind::of(class)) else {
+            return Err(failed(format!("`{name}()` did not give an object of that class"), None));
         };
-        source.get().reset_auto_close_batches(py);
-        let base = py.get_type::<LogSource>();
+        if let Ok(source) = instance.cast::<LogSource>() {
+            source.get().reset_auto_close_batches(py);
+        }
+        let base = kind.base(py);
         let own = |method: &str| {
             let inherited = base.getattr(method).ok();
             let is_inherited =
                 inherited.is_some_and(|base| class.getattr(method).is_ok_and(|own| own.is(&base)));
             instance.getattr(method).ok().filter(|_| !is_inherited)
         };
-        let run = instance
-            .getattr("run")
-            .map_err(|error| failed(format!("class `{name}` has no run()"), Some(error)))?;
-        let (suspend, wakeup) = (own("suspend"), own("wakeup"));
+        let main = instance
+            .getattr(kind.main_method())
+            .map_err(|error| failed(format!("class `{name}` has no {}()", kind.main_method()), Some(error)))?
+            .unbind();
+        let request_exit = own("request_exit").map(Bound::unbind);
+        let (body, suspend, wakeup) = match kind {
+            Kind::Source => {
+                let body = Body::Run { run: main, cancel_on_exit: request_exit.is_none() };
+                (body, own("suspend"), own("wakeup"))
+            }
+            Kind::Fetcher => {
+                let fetch = Fetch {
+                    fetch: main,
+                    open: own("open").map(Bound::unbind),
+                    close: own("close").map(Bound::unbind),
+                    no_data_delay: options.fetch_no_data_delay.unwrap_or(config.options.time_reopen),
+                    reopen_delay: options.time_reopen,
+                };
+                (Body::Fetch(fetch), None, None)
+            }
+        };
         if suspend.is_some() && wakeup.is_none() {
             let text = format!("class `{name}` has suspend() and no wakeup(), so it would sleep for ever");
             return Err(failed(text, None));
@@ -101,10 +126,11 @@ impl PythonSource {
             .map_err(|error| failed("options() cannot be converted".to_owned(), Some(error)))?;
         let status = Arc::clone(&input.status);
         let report = reporter(log.clone(), input.driver.id.clone(), name.clone(), Arc::clone(&status));
-        let persist_name = persist_name(options, &name, own("generate_persist_name"), &given, |error| {
+        let generate = own("generate_persist_name");
+        let persist_name = persist_name(options, kind.persist_prefix(), &name, generate, &given, |error| {
             report(py, "generate_persist_name", error);
         });
-        source.get().set_persist_name(py, &persist_name);
+        hosted.set_persist_name(py, &persist_name);
         let exit = Arc::new(Exit::default());
         let parse_options = Arc::new(parse_options);
         let attachment = Arc::new(Attachment {
@@ -118,18 +144,21 @@ impl PythonSource {
             pri: settings::forced_pri(options),
             started: AtomicBool::new(false),
             exit,
-            suspend: suspend.map(Bound::unbind),
+            suspend: suspend.map(|suspend| GilCell::new(Some(suspend.unbind()))),
+            tracking: OnceLock::new(),
             report,
+            event_loop: EventLoop::default(),
         });
-        source.get().attach(py, Arc::clone(&attachment));
+        hosted.attach(py, Arc::clone(&attachment));
         let parse_options = Py::new(py, ParseOptions::new(parse_options))
             .map_err(|error| failed("no memory for parse_options".to_owned(), Some(error)))?;
         Ok(Self {
             id: input.driver.id.clone(),
             class: name,
             options: Box::new(options.clone()),
-            run: run.unbind(),
-            request_exit: own("request_exit").map(Bound::unbind),
+            kind,
+            body,
+            request_exit,
             wakeup: wakeup.map(Bound::unbind),
             wakeups: None,
             instance: instance.unbind(),
@@ -140,6 +169,7 @@ impl PythonSource {
             log: log.clone(),
             parse_options,
             initialised: false,
+            heard: None,
         })
     }
 
@@ -153,23 +183,32 @@ impl PythonSource {
         &self.persist_name
     }
 
+    /// Whether it waits as long as the global `time-reopen()` says when there is no data.
+    pub fn has_global_delay(&self) -> bool {
+        self.kind == Kind::Fetcher && self.options.fetch_no_data_delay.is_none()
+    }
+
     /// How long it may take to stop.
     pub fn stop_timeout(&self) -> Duration {
         self.options.stop_timeout
     }
 
-    /// Whether a `wakeup()` has not come to its end.
+    /// Whether a `wakeup()`, or the waking of an event loop, has not come to its end.
     pub fn is_in_wakeup(&self) -> bool {
-        self.wakeups.as_ref().is_some_and(Wakeups::is_alive)
+        self.wakeups.as_ref().is_some_and(Wakeups::is_alive) || self.attachment.event_loop.is_alive()
     }
 
-    /// Whether `run()` has not come to its end.
+    /// Whether the thread of `run()` or `fetch()` has not come to its end.
     pub fn is_alive(&self) -> bool {
         self.status.is_alive()
     }
 
+    fn who(&self) -> String {
+        format!("source {} (class {})", self.id, self.class)
+    }
+
     fn called(&self, method: &str) -> String {
-        format!("source {} (class {}): {method}()", self.id, self.class)
+        format!("{}: {method}()", self.who())
     }
 
     /// Calls `init()`.
@@ -207,16 +246,23 @@ impl PythonSource {
             Err(error) => return Err(failed(format!("init() of class `{class}` failed"), Some(error))),
         }
         self.initialised = true;
-        let tracker = instance.getattr("ack_tracker").ok().filter(|tracker| !tracker.is_none());
-        if tracker.is_some() {
-            return Err(failed(format!("ack_tracker of class `{class}` needs to be an AckTracker"), None));
+        let tracker = instance
+            .getattr_opt("ack_tracker")
+            .map_err(|error| failed(format!("ack_tracker of class `{class}` cannot be read"), Some(error)))?;
+        if let Some(tracker) = tracker.filter(|tracker| !tracker.is_none()) {
+            let called = format!("source {} (class {class})", self.id);
+            let (tracking, heard) = Tracking::new(&tracker, &self.attachment.lane, &called)
+                .map_err(|what| failed(format!("ack_tracker of class `{class}` {what}"), None))?;
+            self.heard = Some(heard);
+            // Each instance is initialised once.
+            let _ = self.attachment.tracking.set(tracking);
         }
         instance
             .setattr("parse_options", self.parse_options.clone_ref(py))
             .map_err(|error| failed(format!("parse_options of class `{class}` cannot be set"), Some(error)))
     }
 
-    /// Starts the thread of `run()`.
+    /// Starts the thread of `run()`, or of `fetch()`.
     ///
     /// # Errors
     /// When the system has no thread to give.
@@ -224,15 +270,18 @@ impl PythonSource {
         self.attachment.started.store(true, Ordering::Relaxed);
         self.status.start();
         self.start_wakeups(py);
+        if let (Some(tracking), Some(heard)) = (self.attachment.tracking.get(), self.heard.take()) {
+            tracking.start(py, heard, self.instance.clone_ref(py), &self.attachment)?;
+        }
         let runner = Runner {
-            run: self.run.clone_ref(py),
+            body: self.body.clone_ref(py),
             attachment: Arc::clone(&self.attachment),
             status: Arc::clone(&self.status),
             ident: Arc::clone(&self.ident),
             restart: self.options.restart,
             initial: self.options.restart_backoff.initial,
             max: self.options.restart_backoff.max,
-            called: self.called("run"),
+            who: self.who(),
             log: self.log.clone(),
             events,
         };
@@ -263,20 +312,29 @@ impl PythonSource {
     /// Asks `run()` to return.
     pub fn request_exit(&self, py: Python<'_>) {
         self.status.ask_to_stop();
-        self.attachment.exit.request();
+        self.attachment.request_exit();
         if !self.is_alive() {
             return;
         }
-        match &self.request_exit {
-            Some(request_exit) => {
-                if let Err(error) = request_exit.call0(py) {
-                    (self.attachment.report)(py, "request_exit", error);
+        let asked = match (&self.request_exit, &self.body) {
+            (Some(request_exit), _) => request_exit.call0(py).and_then(|result| {
+                let result = result.bind(py);
+                if event_loop::is_coroutine(py, result) {
+                    return self.attachment.event_loop.run_soon(py, result);
                 }
+                Ok(())
+            }),
+            (None, Body::Fetch(_)) => Ok(()),
+            (None, Body::Run { .. }) => {
+                self.log.debug(&format!(
+                    "{} is not defined; run() should look at exit_requested",
+                    self.called("request_exit")
+                ));
+                self.attachment.event_loop.cancel(py)
             }
-            None => self.log.debug(&format!(
-                "{} is not defined; run() should look at exit_requested",
-                self.called("request_exit")
-            )),
+        };
+        if let Err(error) = asked {
+            (self.attachment.report)(py, "request_exit", error);
         }
         if self.attachment.suspend.is_some()
             && let Some(wakeup) = &self.wakeup
@@ -293,7 +351,7 @@ impl PythonSource {
         let seconds = self.stop_timeout().as_secs_f64();
         self.log.error(&format!(
             "{} has not returned {seconds} s after request_exit(); going on without it. It stands here:\n{stack}",
-            self.called("run")
+            self.called(self.kind.main_method())
         ));
     }
 
@@ -304,6 +362,10 @@ impl PythonSource {
         if let Some(wakeups) = &self.wakeups {
             wakeups.end();
         }
+        if let Some(tracking) = self.attachment.tracking.get() {
+            tracking.close();
+        }
+        self.attachment.event_loop.end();
     }
 
     /// Calls `deinit()`, if `init()` was called and the thread has ended.
@@ -317,6 +379,7 @@ impl PythonSource {
     pub fn finalize(&self, py: Python<'_>) {
         if !self.is_alive() {
             self.call_if_there(py, "finalize");
+            self.attachment.let_go(py);
         }
     }
 
@@ -328,82 +391,6 @@ impl PythonSource {
     }
 }
 
-/// The body of the thread of `run()`: supervision.
-#[pyclass(frozen)]
-struct Runner {
-    run: Py<PyAny>,
-    attachment: Arc<Attachment>,
-    status: Arc<SourceStatus>,
-    ident: Arc<AtomicU64>,
-    restart: Restart,
-    initial: Duration,
-    max: Duration,
-    called: String,
-    log: Log,
-    events: Sender<Event>,
-}
-
-#[pymethods]
-impl Runner {
-    fn __call__(&self, py: Python<'_>) {
-        let ident = py.import("threading").and_then(|threading| threading.call_method0("get_ident"));
-        let ident = ident.and_then(|ident| ident.extract()).unwrap_or(0);
-        self.ident.store(ident, Ordering::Relaxed);
-        self.supervise(py);
-        release::drain_all(py);
-        self.status.end();
-        // The receiver is gone when nobody waits any more.
-        let _ = self.events.send(Event::Ended);
-    }
-}
-
-impl Runner {
-    fn supervise(&self, py: Python<'_>) {
-        let mut wait = self.initial;
-        loop {
-            let begun = Instant::now();
-            let result = self.run.call0(py);
-            let exit = self.attachment.exit.is_requested();
-            match result {
-                Ok(_) if exit || self.restart != Restart::Always => {
-                    self.log.info(&format!("{} has returned", self.called));
-                    return;
-                }
-                Ok(_) => self.log.info(&format!("{} has returned", self.called)),
-                Err(error) => {
-                    self.status.count_exception(&format!("run(): {error}"));
-                    let text = exception::traceback(py, &error);
-                    drop(error);
-                    // Without the GIL: whoever reads stderr may be slow.
-                    py.detach(|| self.log.error(&format!("{} raised an exception\n{text}", self.called)));
-                    if self.restart == Restart::Never || exit {
-                        return;
-                    }
-                }
-            }
-            if begun.elapsed() >= HEALTHY {
-                wait = self.initial;
-            }
-            let jittered = wait.mul_f64(jitter());
-            self.log.warning(&format!("{} is called again in {:.1} s", self.called, jittered.as_secs_f64()));
-            self.status.set_restarting(true);
-            if !py.detach(|| self.attachment.exit.wait(Instant::now() + jittered)) {
-                return;
-            }
-            self.status.set_restarting(false);
-            self.status.count_restart();
-            wait = (wait * 2).min(self.max);
-        }
-    }
-}
-
-/// A factor from 0.75 to 1.25, so that sources that failed together do not come back together.
-fn jitter() -> f64 {
-    use std::hash::BuildHasher;
-    let random = foldhash::quality::RandomState::default().hash_one(Instant::now());
-    0.75 + (random % 1024) as f64 / 2048.0
-}
-
 /// What takes the exceptions of callbacks.
 fn reporter(log: Log, id: String, class: String, status: Arc<SourceStatus>) -> Reporter {
     Box::new(move |py, method, error| {
@@ -413,68 +400,4 @@ fn reporter(log: Log, id: String, class: String, status: Arc<SourceStatus>) -> R
         // Without the GIL: whoever reads stderr may be slow.
         py.detach(|| log.error(&text));
     })
-}
-
-/// The class as the configuration names it: with its module, unless it is the configuration's own.
-fn class_name(class: &Bound<'_, PyType>) -> String {
-    let name = class.qualname().map_or_else(|_| "?".to_owned(), |name| name.to_string());
-    match class.module() {
-        Ok(module) if module != "_syslogng_main" && module != "builtins" => format!("{module}.{name}"),
-        _ => name,
-    }
-}
-
-fn persist_name(
-    options: &PythonSourceOptions,
-    class: &str,
-    generate: Option<Bound<'_, PyAny>>,
-    given: &Bound<'_, PyDict>,
-    report: impl Fn(PyErr),
-) -> String {
-    if let Some(name) = &options.persist_name {
-        return format!("python-source.{}", name.value);
-    }
-    let generated =
-        generate.and_then(|generate| match generate.call1((given,)).and_then(|name| text(&name)) {
-            Ok(name) => Some(name),
-            Err(error) => {
-                report(error);
-                None
-            }
-        });
-    match generated {
-        Some(name) => format!("python-source.{name}"),
-        None => format!("python-source({class})"),
-    }
-}
-
-/// A `str` or `bytes` as text.
-fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
-    if let Ok(text) = value.cast::<PyString>() {
-        return Ok(text.to_str()?.to_owned());
-    }
-    if let Ok(bytes) = value.cast::<PyBytes>() {
-        return Ok(String::from_utf8_lossy(bytes.as_bytes()).into_owned());
-    }
-    let given = super::message::type_name(value);
-    Err(PyTypeError::new_err(format!("generate_persist_name(): expected str or bytes, got {given}")))
-}
-
-/// The options as the Python side gets them: a new dict each time.
-fn options_dict<'py>(py: Python<'py>, options: &PythonSourceOptions) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
-    for (name, value) in &options.options {
-        match value {
-            OptionValue::Str(text) => dict.set_item(name, text)?,
-            OptionValue::Int(number) => dict.set_item(name, number)?,
-            OptionValue::Float(number) => dict.set_item(name, number)?,
-            OptionValue::Bool(flag) => dict.set_item(name, flag)?,
-            OptionValue::List(items) => dict.set_item(name, items)?,
-            OptionValue::Template(template) => {
-                let class = py.import("inrush")?.getattr("LogTemplate")?;
-                dict.set_item(name, class.call1((template.value.as_str(),))?)?;
-            }
-        }
-    }
-    Ok(dict)
 }

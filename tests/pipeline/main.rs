@@ -4,9 +4,11 @@
 //! posted is in the files or counted as dropped, nothing is in flight, and all credit is back.
 #![allow(clippy::unwrap_used, reason = "clippy knows tests, not the functions that they share")]
 
+mod acks;
 mod flow_control;
 mod foreign;
 mod model;
 mod order;
+mod reload;
 mod rig;
 mod stop;

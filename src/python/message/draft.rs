@@ -99,10 +99,10 @@ impl Draft {
         self.extra.is_none()
     }
 
-    /// Whether it carries a bookmark.
+    /// The bookmark that it carries.
     #[inline]
-    pub fn has_bookmark(&self) -> bool {
-        self.extra.as_ref().is_some_and(|extra| extra.bookmark.is_some())
+    pub fn bookmark(&self) -> Option<&Py<PyAny>> {
+        self.extra.as_ref()?.bookmark.as_ref()
     }
 
     /// Its text, when that is to be copied and there is nothing but the text and what is in [`Draft::head`].

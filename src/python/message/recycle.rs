@@ -87,7 +87,7 @@ pub(super) fn object(py: Python<'_>, text: &Bound<'_, PyAny>) -> Option<*mut ffi
     };
     let message = LogMessage { draft: GilCell::new(Draft::of(py, payload)) };
     // SAFETY: the value's place in it, which nothing is in.
-    unsafe { object.byte_add(VALUE).cast::<LogMessage>().write(message) };
+    unsafe { object.wrapping_byte_add(VALUE).cast::<LogMessage>().write(message) };
     Some(object)
 }
 
@@ -110,7 +110,7 @@ unsafe extern "C" fn alloc(class: *mut ffi::PyTypeObject, items: ffi::Py_ssize_t
     let own = CLASS.load(Ordering::Relaxed) == class;
     if own && let Some(object) = take(py) {
         // SAFETY: the value's place in it, which nothing is in.
-        unsafe { object.byte_add(VALUE).cast::<LogMessage>().write_bytes(0, 1) };
+        unsafe { object.wrapping_byte_add(VALUE).cast::<LogMessage>().write_bytes(0, 1) };
         return object;
     }
     // SAFETY: what the interpreter would have called.
@@ -137,7 +137,7 @@ unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
     }
     // SAFETY: the value is there, and nobody can reach it any more. Its parts are let go outside of the cell, because
     // that may run code of the user's.
-    let message = unsafe { object.byte_add(VALUE).cast::<LogMessage>().read() };
+    let message = unsafe { object.wrapping_byte_add(VALUE).cast::<LogMessage>().read() };
     message.draft.into_inner().let_go(py);
     let kept = RECYCLED.with(py, |recycled| {
         let place = recycled.free.get_mut(recycled.count)?;

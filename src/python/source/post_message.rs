@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use super::LogSource;
-use crate::python::attachment::{Wait, bookmark_without_tracker};
+use crate::python::attachment::Wait;
 
 /// `post_message(msg, bookmark=None)`.
 unsafe extern "C" fn post_message(
@@ -33,7 +33,7 @@ unsafe extern "C" fn post_message(
             let message = unsafe { *arguments };
             // SAFETY: an argument is alive during the call.
             let message = unsafe { Borrowed::from_ptr(py, message) };
-            if source.attached.get().is_some_and(|attached| attached.post_at_once(py, &message)) {
+            if source.hosted.get().is_some_and(|attached| attached.post_at_once(py, &message)) {
                 return py.None().into_ptr();
             }
         }
@@ -64,12 +64,11 @@ unsafe fn post(
 ) -> PyResult<()> {
     // SAFETY: the caller's promise.
     let (message, bookmark) = unsafe { named_arguments(py, arguments, count, names)? };
-    if let Some(bookmark) = bookmark
-        && !bookmark.is_none()
-    {
-        return Err(bookmark_without_tracker());
+    let attached = source.running("post_message")?;
+    if let Some(bookmark) = bookmark.filter(|bookmark| !bookmark.is_none()) {
+        return attached.post_with_bookmark(py, &message, &bookmark, "post_message").map(drop);
     }
-    source.running("post_message")?.post(py, &message, Wait::Yes, "post_message").map(drop)
+    attached.post(py, &message, Wait::Yes, "post_message").map(drop)
 }
 
 type Arguments<'py> = (Bound<'py, PyAny>, Option<Bound<'py, PyAny>>);

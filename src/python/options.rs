@@ -1,0 +1,77 @@
+//! What the Python side gets of a source's configuration: the `options()` as a dict, and names.
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString, PyType};
+
+use crate::config::{OptionValue, PythonSourceOptions};
+
+/// The class as the configuration names it: with its module, unless it is the configuration's own.
+pub(super) fn class_name(class: &Bound<'_, PyType>) -> String {
+    let name = class.qualname().map_or_else(|_| "?".to_owned(), |name| name.to_string());
+    match class.module() {
+        Ok(module) if module != "_syslogng_main" && module != "builtins" => format!("{module}.{name}"),
+        _ => name,
+    }
+}
+
+/// The name under which the state of a source is kept: that of the configuration, else what its
+/// `generate_persist_name()` says, else one made of its class; each after `prefix`.
+pub(super) fn persist_name(
+    options: &PythonSourceOptions,
+    prefix: &str,
+    class: &str,
+    generate: Option<Bound<'_, PyAny>>,
+    given: &Bound<'_, PyDict>,
+    report: impl Fn(PyErr),
+) -> String {
+    if let Some(name) = &options.persist_name {
+        return format!("{prefix}.{}", name.value);
+    }
+    let generated =
+        generate.and_then(|generate| match generate.call1((given,)).and_then(|name| text(&name)) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                report(error);
+                None
+            }
+        });
+    match generated {
+        Some(name) => format!("{prefix}.{name}"),
+        None => format!("{prefix}({class})"),
+    }
+}
+
+/// A `str` or `bytes` as text.
+fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(text.to_str()?.to_owned());
+    }
+    if let Ok(bytes) = value.cast::<PyBytes>() {
+        return Ok(String::from_utf8_lossy(bytes.as_bytes()).into_owned());
+    }
+    let given = super::message::type_name(value);
+    Err(PyTypeError::new_err(format!("generate_persist_name(): expected str or bytes, got {given}")))
+}
+
+/// The options as the Python side gets them: a new dict each time.
+pub(super) fn options_dict<'py>(
+    py: Python<'py>,
+    options: &PythonSourceOptions,
+) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (name, value) in &options.options {
+        match value {
+            OptionValue::Str(text) => dict.set_item(name, text)?,
+            OptionValue::Int(number) => dict.set_item(name, number)?,
+            OptionValue::Float(number) => dict.set_item(name, number)?,
+            OptionValue::Bool(flag) => dict.set_item(name, flag)?,
+            OptionValue::List(items) => dict.set_item(name, items)?,
+            OptionValue::Template(template) => {
+                let class = py.import("inrush")?.getattr("LogTemplate")?;
+                dict.set_item(name, class.call1((template.value.as_str(),))?)?;
+            }
+        }
+    }
+    Ok(dict)
+}
