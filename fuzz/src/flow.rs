@@ -155,7 +155,13 @@ impl World {
     fn add_poster(&mut self) {
         let producer = self.lane.producer(Arc::clone(&self.origin));
         self.made += 1;
-        self.posters.push(Poster { producer, lease: 0, lease_bytes: 0, queue: VecDeque::new(), number: self.made });
+        self.posters.push(Poster {
+            producer,
+            lease: 0,
+            lease_bytes: 0,
+            queue: VecDeque::new(),
+            number: self.made,
+        });
     }
 
     fn step(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
