@@ -4,9 +4,9 @@
 #   PROFILE=quick            the cargo profile of the wheel in .venv. Without it `build` and `run` want release, which is what users
 #                            have; everything else takes the wheel that is there, if it is up to date, and otherwise builds quick
 #   TESTS="-k quickstart"    further arguments of pytest
-#   TIME=600                 the seconds of a long check
 #   CASE=loop_file_23        of `perf`: only these cases, with patterns and commas; RIVAL=… only one rival, stored nowhere;
 #                            RESUME=1 goes on with an interrupted run; PERF_DIR (/dev/shm) is where the measured files go
+#   TIME=600                 the seconds of a long check
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -25,7 +25,7 @@ BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST := -m pytest -n 2 $(TESTS)
 
-.PHONY: help need build wheel run test test-rust test-python endurance fuzz fuzz-all loom test-stubs test-others lint format check-examples perf perf-list perf-render clean
+.PHONY: help need build wheel run test test-rust test-python endurance loom test-stubs test-others lint format check-examples perf perf-list perf-render fuzz fuzz-all clean
 
 help: ## show this list
 	@echo "make TARGET [PYTHON=/path/to/python] [PROFILE=release|quick] [TESTS='pytest arguments']"

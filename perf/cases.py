@@ -12,6 +12,8 @@ from functools import partial
 
 from perf.sources import texts
 
+# What benches/parse.rs measures.
+PARSER_LINES = ("rfc5424", "rfc5424_sdata", "rfc3164", "rfc3164_nopid", "rfc3164_isodate", "rfc3164_long")
 Cycles = Callable[[], list[list[str]]]
 
 MSG = "$MSG\\n"
@@ -246,6 +248,17 @@ def messages() -> Iterator[Case]:
             options = more | {"driver": flags + window, "variant": variant}
             runs.append(Run("syslog-ng", 500_000, **options))  # type: ignore[arg-type]
         yield Case(f"parse_{form}_nothing", "message", f"`LogMessage.parse` and post, {form}", tuple(runs))
+    yield Case(
+        "parser_alone",
+        "message",
+        "The Rust parser alone beside syslog_loose, six messages, no Python (criterion, `benches/parse.rs`)",
+        tuple(
+            Run(rival, 1, variant=line, how="parser")
+            for line in PARSER_LINES
+            for rival in ("inrush", "syslog_loose")
+        ),
+        metric="parser",
+    )
     values: dict[str, object] = {
         "source": "perf.sources.loops.Values",
         "cycles": lambda: [texts.value_lines(23)],

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from perf import kafka, rivals, verify
+from perf import criterion, kafka, rivals, verify
 from perf.cases import DEFAULT_FORMAT, Run
 from perf.environment import Toolbox
 from perf.processes import Failed, Process, free_port
@@ -26,7 +26,7 @@ PATIENCE = 120.0
 def measure(run: Run, tools: Toolbox, warm_up: bool = False) -> Result:
     """What a run gives. The warm-up is a tenth of it, and writes a file where the run itself does not."""
     if warm_up:
-        run = run.scaled(WARM_UP) if run.how == "throughput" else run
+        run = run.scaled(WARM_UP) if run.how in ("throughput", "latency") else run
         if run.nothing and run.rival in rivals.ENGINES:
             run = replace(run, nothing=False, template=run.check_template)
     with rivals.place(tools) as here:
@@ -219,6 +219,12 @@ def busy(run: Run, here: rivals.Place) -> Result:
         os.close(fifo)
 
 
+def parser(run: Run, here: rivals.Place) -> Result:
+    """A parser alone."""
+    found = criterion.nanoseconds(run.rival, run.variant, here.directory)
+    return {"ns": found, "rate": 1e9 / found}
+
+
 def _int(value: object) -> int:
     assert isinstance(value, int)
     return value
@@ -232,4 +238,5 @@ WAYS: dict[str, Way] = {
     "idle": idle,
     "start": first_message,
     "busy": busy,
+    "parser": parser,
 }

@@ -60,8 +60,8 @@ pub use options::{GlobalOptions, MarkMode, StatsOptions};
 pub use pragma::Version;
 pub use python_options::OptionValue;
 pub use source::{
-    Backoff, IdentifiedSource, InternalSourceOptions, LogSourceOptions, PythonSourceOptions, Restart,
-    SourceDriver, SourceStatement, UseDns,
+    Backoff, IdentifiedSource, InternalSourceOptions, LogSourceOptions, PythonDriver, PythonSourceOptions,
+    Restart, SourceDriver, SourceStatement, UseDns,
 };
 pub use source_map::{FileId, SourceMap, Span, Spanned};
 pub use statement::PythonBlock;

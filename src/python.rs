@@ -5,7 +5,8 @@
 //! * [`message`]: `LogMessage`, a draft until it is posted; [`pairs`]: its name-value methods;
 //! * [`values`]: Python values to typed texts and back; [`datetime`]: stamps to datetimes and back;
 //! * [`parse`]: `LogMessage.parse` and `ParseOptions`;
-//! * [`source`]: `LogSource`, what a user's class derives from; [`attachment`]: the way of its posts;
+//! * [`source`] and [`fetcher`]: `LogSource` and `LogFetcher`, what a user's class derives from; [`hosted`]:
+//!   what both have in common; [`attachment`]: the way of their posts;
 //! * [`buffer`]: `Buffer`, what `acquire_buffer` returns, and `post_buffer`;
 //! * [`logger`]: the class `Logger`.
 //!
@@ -14,7 +15,8 @@
 //! * [`mod@run`]: `inrush run`: start, reload, stop; [`watch`]: who asks for that, and sees to its end;
 //!   [`live_line`]: the line at the foot of a terminal; [`generation`]: one configuration with all that
 //!   runs for it; [`instance`]: one source and its callbacks; [`options`]: what it gets of its
-//!   configuration; [`supervise`]: its thread; [`wakeup`]: the thread of its `wakeup()`; [`blocks`]: `python { }`;
+//!   configuration; [`supervise`]: its thread; [`fetch`]: what it does for a fetcher; [`event_loop`]: what
+//!   it does for an asynchronous `run()`; [`wakeup`]: the thread of its `wakeup()`; [`blocks`]: `python { }`;
 //!   [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the way from what was delivered to
 //!   its callbacks;
 //! * [`release`]: where Python objects that the engine viewed are let go, under the GIL;
@@ -29,12 +31,17 @@ pub mod buffer;
 pub mod cell;
 pub mod clock;
 pub mod datetime;
+pub mod event_loop;
 pub mod exception;
+pub mod fetch;
+pub mod fetcher;
 pub mod generation;
+pub mod hosted;
 pub mod instance;
 pub mod live_line;
 pub mod logger;
 pub mod message;
+pub mod modules;
 pub mod options;
 pub mod pairs;
 pub mod parse;
@@ -125,22 +132,6 @@ fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(info)
 }
 
-/// The base of `inrush.LogFetcher`, which comes in a later version.
-#[pyclass(module = "syslogng", subclass, frozen)]
-struct LogFetcher;
-
-#[pymethods]
-impl LogFetcher {
-    #[new]
-    #[pyo3(signature = (*_arguments, **_keywords))]
-    fn new(
-        _arguments: &Bound<'_, pyo3::types::PyTuple>,
-        _keywords: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<Self> {
-        Err(pyo3::exceptions::PyNotImplementedError::new_err("LogFetcher comes in a later version of Inrush"))
-    }
-}
-
 /// The extension module.
 #[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -150,7 +141,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<buffer::Buffer>()?;
     module.add_class::<logger::Logger>()?;
     parse::add_to(module)?;
-    module.add_class::<LogFetcher>()?;
+    fetcher::add_to(module)?;
+    event_loop::add_to(module)?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
     module.add_function(wrap_pyfunction!(build_info, module)?)
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use inrush::config::{
     Config, DestinationDriver, DestinationRef, Diagnostic, Diagnostics, Environment, FileOptions, Level,
-    LogItem, OnError, OptionValue, ParseFlag, PythonSourceOptions, Restart, SourceDriver, SourceRef,
-    TsFormat, UseDns, Version, load, parse_str,
+    LogItem, OnError, OptionValue, ParseFlag, PythonDriver, PythonSourceOptions, Restart, SourceDriver,
+    SourceRef, TsFormat, UseDns, Version, load, parse_str,
 };
 
 fn data(name: &str) -> PathBuf {
@@ -94,6 +94,40 @@ fn an_option_without_effect_is_said() {
     assert_eq!(warnings.len(), 2);
     assert!(warnings[0].starts_with("`mark-freq` has no effect"), "{warnings:?}");
     assert!(warnings[1].starts_with("`log-msg-size` has no effect"), "{warnings:?}");
+}
+
+#[test]
+fn a_fetcher_has_the_options_of_a_source_and_its_own_delays() {
+    let config = good("every_option.conf");
+    let all = python(&config, "s_fetcher");
+    assert_eq!((all.driver, all.class.value.as_str()), (PythonDriver::Fetcher, "door.Pages"));
+    assert_eq!(all.fetch_no_data_delay, Some(Duration::from_millis(250)));
+    assert_eq!(all.time_reopen, Duration::from_secs(5));
+    assert_eq!((all.source.log_iw_size, all.source.tags.len()), (Some(500), 1));
+    assert_eq!(all.persist_name.unwrap().value, "pages");
+    assert_eq!(all.stop_timeout, Duration::from_secs(2));
+    let plain = python(&right("source s { python_fetcher(class(A)); };"), "s");
+    assert_eq!((plain.fetch_no_data_delay, plain.time_reopen), (None, Duration::from_secs(1)));
+    assert_eq!(options("").driver, PythonDriver::Source);
+}
+
+/// Breaks without it: an option of another driver is taken and does nothing.
+#[test]
+fn what_a_fetcher_does_not_take_is_refused() {
+    for option in ["log-fetch-limit(10)", "check-hostname(yes)", "encoding(utf-8)", "log-msg-size(1000)"] {
+        let messages = wrong(&format!("source s {{ python-fetcher(class(A) {option}); }};"));
+        let name = option.split('(').next().unwrap();
+        assert_eq!(messages, [format!("unknown option `{name}`")]);
+    }
+    for option in ["time-reopen(1)", "fetch-no-data-delay(1)"] {
+        let messages = wrong(&format!("source s {{ python(class(A) {option}); }};"));
+        assert!(messages[0].starts_with("python() has no option"), "{messages:?}");
+    }
+    assert_eq!(wrong("source s { python-fetcher(); };"), ["python-fetcher() needs the name of a class"]);
+    assert_eq!(wrong("source s { python-fetcher(class(A) fetch-no-data-delay(-1)); };").len(), 1);
+    let text = "source s { python-fetcher(class(A) restart(never)); }; log { source(s); };";
+    let config = parse_str("test.conf", text, &Environment::default()).unwrap();
+    assert!(config.warnings[0].message().starts_with("`restart` has no effect on a fetcher"));
 }
 
 #[test]

@@ -5,12 +5,14 @@ carries messages is native (`inrush._native`); this package adds the enumeration
 that come in a later version.
 """
 
+from inrush import event_loop as _event_loop
 from inrush._native import (
     AckTracker,
     BatchedAckTracker,
     Buffer,
     ConsecutiveAckTracker,
     InstantAckTracker,
+    LogFetcher,
     Logger,
     LogMessage,
     LogSource,
@@ -22,7 +24,6 @@ from inrush.later import (
     LTZ_LOCAL,
     LTZ_SEND,
     LogDestination,
-    LogFetcher,
     LogParser,
     LogTemplate,
     LogTemplateException,
@@ -32,6 +33,9 @@ from inrush.later import (
     register_config_generator,
 )
 from inrush.results import LogDestinationResult, LogFetcherResult
+
+# An addition of the Python half: a user's own attribute or method of the name wins.
+LogSource.post = _event_loop.post  # type: ignore[method-assign]
 
 __version__: str = build_info()["version"]
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar, final, overload
+from typing import Any, Final, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import Buffer as _ReadableBuffer
 from typing_extensions import Self
+
+from inrush.results import LogFetcherResult
 
 _T = TypeVar("_T")
 _Name: TypeAlias = str | bytes
@@ -273,7 +275,8 @@ class LogSource:
         """Called once before `run()`, on the main thread; a false result refuses the configuration. This one returns True."""
 
     def run(self) -> object:
-        """The source itself, on its own thread. Must be defined."""
+        """The source itself, on its own thread. Must be defined. With `async def` the engine hosts an asyncio event loop there;
+        exit cancels it, unless `request_exit()` is defined."""
 
     def request_exit(self) -> object:
         """Called from the main thread while `run()` runs; `run()` must return soon."""
@@ -328,6 +331,13 @@ class LogSource:
     def try_post_message(self, msg: _Post) -> bool:
         """Posts one message if there is credit for it; False, and nothing is taken, if not. Never waits, never calls `suspend()`."""
 
+    async def post(self, msg: _Post, bookmark: object = None) -> None:
+        """Posts one message from a coroutine: `await self.post(msg)` waits for credit without blocking the event loop.
+
+        `bookmark` is short for `set_bookmark()` before the post. What one coroutine posts stays in order. The message is taken when
+        the call comes back; one that is cancelled has not posted it.
+        """
+
     def is_suspended(self) -> bool:
         """Whether the source is out of credit: a post would wait."""
 
@@ -341,6 +351,70 @@ class LogSource:
         """Sleeps, with the GIL released, and wakes up at once when exit is requested. True when it slept the whole time."""
 
 class LogFetcher:
-    """The base of fetchers, which come in a later version."""
+    """The base of fetchers: derive from it, define `fetch()`, and name the class in `python-fetcher(class(...))`.
+
+    The engine makes the object without arguments and calls `init(options)`; then, on a thread of its own, `open()`, and `fetch()`
+    again and again while there is credit; `request_exit()` from the main thread when it wants to stop, `close()` on the
+    fetcher's thread, and `deinit()`.
+
+    `sleep` and `exit_requested` are Inrush's own. A class may use these names for itself.
+    """
+
+    ERROR: Final = LogFetcherResult.ERROR
+    NOT_CONNECTED: Final = LogFetcherResult.NOT_CONNECTED
+    SUCCESS: Final = LogFetcherResult.SUCCESS
+    TRY_AGAIN: Final = LogFetcherResult.TRY_AGAIN
+    NO_DATA: Final = LogFetcherResult.NO_DATA
+    FETCH_ERROR: Final = LogFetcherResult.ERROR
+    FETCH_NOT_CONNECTED: Final = LogFetcherResult.NOT_CONNECTED
+    FETCH_SUCCESS: Final = LogFetcherResult.SUCCESS
+    FETCH_TRY_AGAIN: Final = LogFetcherResult.TRY_AGAIN
+    FETCH_NO_DATA: Final = LogFetcherResult.NO_DATA
 
     def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
+
+    flags: Any
+    """The words of flags() as a dict of bool; `{}` before `init()`."""
+
+    parse_options: Any
+    """What `LogMessage.parse` wants; None before `open()`."""
+
+    @property
+    def persist_name(self) -> str | None:
+        """The name under which the state of this fetcher is kept; None before `init()`."""
+
+    def init(self, options: dict[str, Any]) -> object:
+        """Called once, on the main thread; a false result refuses the configuration. This one returns True."""
+
+    def open(self) -> object:
+        """Called before the first `fetch()`, and after ERROR and NOT_CONNECTED. A false result (None is one) or an exception: it is
+        called again after time-reopen(). This one returns True."""
+
+    def fetch(self) -> object:
+        """Must be defined. Returns a tuple: `(SUCCESS, message)`, or `(SUCCESS, messages)` with a list or an iterator of them;
+        `(NO_DATA,)` to be asked again after fetch-no-data-delay(), `(NO_DATA, seconds)` for a wait of its own; `(TRY_AGAIN,)` to be
+        asked again at once; `(NOT_CONNECTED,)` for `open()` after time-reopen(), `(ERROR,)` for `close()` before that.
+
+        What stands in the second place of the others is ignored. Anything else, and an exception, is logged and is an ERROR."""
+
+    def close(self) -> object:
+        """Called after an ERROR, and at the end. This one does nothing."""
+
+    def request_exit(self) -> object:
+        """Called from the main thread when the fetcher is to end; a `fetch()` that waits must return soon. This one does nothing."""
+
+    def deinit(self) -> object:
+        """Called on the main thread after the fetcher has ended. This one does nothing."""
+
+    def set_transport_name(self, name: str) -> None:
+        """Sets TRANSPORT of every message fetched from now on."""
+
+    exit_requested: bool
+    """Whether the fetcher is to end. Made by the engine; a class may have an attribute of its own of this name."""
+
+    def sleep(self, seconds: float) -> bool:
+        """Sleeps, with the GIL released, and wakes up at once when exit is requested. True when it slept the whole time."""
+
+def _post_step(source: LogSource, message: _Post, may_pause: bool) -> int: ...
+def _when_writable(source: LogSource, wake: Callable[[], object]) -> None: ...

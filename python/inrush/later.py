@@ -6,9 +6,6 @@ run. Making an object, or calling one of the functions, raises NotImplementedErr
 
 from typing import Any, Final
 
-from inrush import _native
-from inrush.results import LogFetcherResult
-
 LTZ_LOCAL: Final = 0
 LTZ_SEND: Final = 1
 
@@ -23,16 +20,6 @@ class _Later:
     def __new__(cls, *_args: object, **_kwargs: object) -> Any:
         named = next(base for base in cls.__mro__ if base.__module__ == __name__)
         raise _later(named.__name__ if named is cls else f"{named.__name__} (the base of {cls.__qualname__})")
-
-
-class LogFetcher(_Later, _native.LogFetcher):
-    """Later: a source that the engine asks for one message at a time."""
-
-    ERROR = FETCH_ERROR = LogFetcherResult.ERROR
-    NOT_CONNECTED = FETCH_NOT_CONNECTED = LogFetcherResult.NOT_CONNECTED
-    SUCCESS = FETCH_SUCCESS = LogFetcherResult.SUCCESS
-    TRY_AGAIN = FETCH_TRY_AGAIN = LogFetcherResult.TRY_AGAIN
-    NO_DATA = FETCH_NO_DATA = LogFetcherResult.NO_DATA
 
 
 class LogDestination(_Later):

@@ -9,7 +9,7 @@ use super::parser::{Parsed, Parser};
 use super::python_options::OptionValue;
 use super::report::Reported;
 use super::source_map::{Span, Spanned};
-use super::token::TokenKind;
+use super::token::{TokenKind, same_word};
 use super::unsupported::Place;
 
 /// `source NAME { … };`, or a source written inside a log path.
@@ -37,7 +37,7 @@ pub struct IdentifiedSource {
 /// A source driver and its options.
 #[derive(Debug, Clone)]
 pub enum SourceDriver {
-    /// `python(…)`
+    /// `python(…)` and `python-fetcher(…)`
     Python(Box<PythonSourceOptions>),
     /// `internal(…)`
     Internal(InternalSourceOptions),
@@ -161,9 +161,20 @@ const LOG_SOURCE: Table<LogSourceOptions> = &[
     ("read-old-records", Kind::YesNo(|to, yes| to.read_old_records = yes)),
 ];
 
-/// `python(…)`
+/// Which of the two drivers of Python sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PythonDriver {
+    /// `python(…)`
+    Source,
+    /// `python-fetcher(…)`
+    Fetcher,
+}
+
+/// `python(…)` and `python-fetcher(…)`
 #[derive(Debug, Clone)]
 pub struct PythonSourceOptions {
+    /// Which of the two it is.
+    pub driver: PythonDriver,
     /// `class()`
     pub class: Spanned<String>,
     /// `options()`, of all that were written; keys have `_` for `-`.
@@ -200,12 +211,17 @@ pub struct PythonSourceOptions {
     pub batch_size: Option<u32>,
     /// `batch-timeout()`: the longest time that a batch stays open.
     pub batch_timeout: Option<Duration>,
+    /// `fetch-no-data-delay()` of a fetcher; `None` is the global `time-reopen()`.
+    pub fetch_no_data_delay: Option<Duration>,
+    /// `time-reopen()` of a fetcher.
+    pub time_reopen: Duration,
 }
 
 impl PythonSourceOptions {
     /// The defaults; the class has no name yet.
-    fn new(at: Span) -> Self {
+    fn new(driver: PythonDriver, at: Span) -> Self {
         Self {
+            driver,
             class: Spanned::new(String::new(), at),
             options: IndexMap::new(),
             loaders: Vec::new(),
@@ -224,6 +240,8 @@ impl PythonSourceOptions {
             max_inflight_bytes: 64 << 20,
             batch_size: None,
             batch_timeout: None,
+            fetch_no_data_delay: None,
+            time_reopen: Duration::from_secs(1),
         }
     }
 }
@@ -286,6 +304,23 @@ const PYTHON: Table<PythonSourceOptions> = &[
     ("batch-timeout", Kind::Milliseconds(|to, time| to.batch_timeout = Some(time))),
 ];
 
+const NO_RUN: &str =
+    "on a fetcher: it has no run(), and after an error its open() is called again after time-reopen()";
+
+/// What `python-fetcher()` has and `python()` has not, or has with another meaning.
+const FETCHER: Table<PythonSourceOptions> = &[
+    ("fetch-no-data-delay", Kind::Seconds(|to, time| to.fetch_no_data_delay = Some(time))),
+    ("time-reopen", Kind::Seconds(|to, time| to.time_reopen = time)),
+    ("restart", Kind::NoEffect(NO_RUN)),
+    ("restart-backoff", Kind::NoEffect(NO_RUN)),
+];
+
+/// What `python()` has not, with the place where it belongs.
+const ELSEWHERE: Table<PythonSourceOptions> = &[
+    ("fetch-no-data-delay", Kind::Other(|parser, _| Err(parser.fetchers_only("fetch-no-data-delay")))),
+    ("time-reopen", Kind::Other(|parser, _| Err(parser.fetchers_only("time-reopen")))),
+];
+
 /// `internal(…)`: Inrush's own messages.
 #[derive(Debug, Clone, Default)]
 pub struct InternalSourceOptions {
@@ -298,7 +333,7 @@ pub struct InternalSourceOptions {
 const INTERNAL: Table<InternalSourceOptions> =
     &[("log-fifo-size", Kind::Int(1, MAX_INT, |to, size| to.log_fifo_size = Some(size as usize)))];
 
-const DRIVERS: [&str; 2] = ["python", "internal"];
+const DRIVERS: [&str; 3] = ["python", "python-fetcher", "internal"];
 
 impl Parser {
     pub(super) fn use_dns(&mut self) -> Parsed<UseDns> {
@@ -311,6 +346,12 @@ impl Parser {
             ("0", UseDns::No),
             ("persist-only", UseDns::PersistOnly),
         ])
+    }
+
+    fn fetchers_only(&mut self, option: &str) -> Reported {
+        let help = Some(format!("python-fetcher() has {option}(), for classes that derive from LogFetcher"));
+        let span = self.last_span();
+        self.report.error(span, format!("python() has no option `{option}`"), help)
     }
 
     fn backoff(&mut self) -> Parsed<Backoff> {
@@ -330,41 +371,52 @@ impl Parser {
     /// A source driver; `index` is its place in the statement called `name`.
     pub(super) fn source_driver(&mut self, name: &str, index: usize) -> Parsed<IdentifiedSource> {
         let (key, open) = self.driver_name(Place::Source, &DRIVERS)?;
-        let driver = if key.value == "python" {
-            SourceDriver::Python(Box::new(self.python_source(&key, open)?))
+        let driver = if same_word(&key.value, "python") {
+            SourceDriver::Python(Box::new(self.python_source(PythonDriver::Source, &key, open)?))
+        } else if same_word(&key.value, "python-fetcher") {
+            SourceDriver::Python(Box::new(self.python_source(PythonDriver::Fetcher, &key, open)?))
         } else {
             let mut options = InternalSourceOptions::default();
-            self.source_options(open, INTERNAL, &mut options, |options| &mut options.source);
+            self.source_options(open, &[INTERNAL], &mut options, |options| &mut options.source);
             SourceDriver::Internal(options)
         };
         Ok(IdentifiedSource { id: format!("{name}#{index}"), span: key.span, driver })
     }
 
-    fn python_source(&mut self, key: &Key, open: usize) -> Parsed<PythonSourceOptions> {
-        let mut options = PythonSourceOptions::new(key.span);
+    fn python_source(&mut self, driver: PythonDriver, key: &Key, open: usize) -> Parsed<PythonSourceOptions> {
+        let mut options = PythonSourceOptions::new(driver, key.span);
         let errors = self.report.errors();
-        self.source_options(open, PYTHON, &mut options, |options| &mut options.source);
+        let tables: &[Table<PythonSourceOptions>] = match driver {
+            PythonDriver::Source => &[PYTHON, ELSEWHERE],
+            PythonDriver::Fetcher => &[FETCHER, PYTHON],
+        };
+        self.source_options(open, tables, &mut options, |options| &mut options.source);
         if options.class.value.is_empty() {
             if self.report.errors() == errors {
                 let help = Some("name the class with class(\"Name\") or class(\"module.Name\")".to_owned());
-                self.report.error(options.class.span, "python() needs the name of a class", help);
+                let message = format!("{}() needs the name of a class", key.value);
+                self.report.error(options.class.span, message, help);
             }
             return Err(Reported);
         }
         Ok(options)
     }
 
-    /// The options of a source driver: those of its own `table`, and those that all sources have.
+    /// The options of a source driver: those of its own `tables`, the first of which wins, and those that all
+    /// sources have.
     fn source_options<T>(
         &mut self,
         open: usize,
-        table: Table<T>,
+        tables: &[Table<T>],
         options: &mut T,
         log_source: fn(&mut T) -> &mut LogSourceOptions,
     ) {
-        let known = || names(table).chain(names(LOG_SOURCE)).collect();
+        let known = || tables.iter().flat_map(|table| names(table)).chain(names(LOG_SOURCE)).collect();
         self.options_in_parentheses(open, Place::SourceOption, &known, |parser, key| {
-            apply(table, options, parser, key).or_else(|| apply(LOG_SOURCE, log_source(options), parser, key))
+            tables
+                .iter()
+                .find_map(|table| apply(table, options, parser, key))
+                .or_else(|| apply(LOG_SOURCE, log_source(options), parser, key))
         });
     }
 }

@@ -70,7 +70,6 @@ const UNSUPPORTED: &[(Place, &[&str])] = &[
     (
         Place::Source,
         &[
-            "python-fetcher",
             "channel",
             "log",
             "file",

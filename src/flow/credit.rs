@@ -43,6 +43,8 @@ pub enum Waited {
     Timeout,
     /// [`Credit::cancel_waits`] was called.
     Cancelled,
+    /// The waiter has given up ([`Credit::wait_unless`]).
+    GivenUp,
 }
 
 impl Credit {
@@ -159,6 +161,12 @@ impl Credit {
 
     /// Waits until there is credit again (see [`Credit::resume_above`]), or until `deadline`.
     pub fn wait(&self, deadline: Option<Instant>) -> Waited {
+        self.wait_unless(deadline, || false)
+    }
+
+    /// Waits like [`Credit::wait`], and ends when `gives_up` is true without credit. Whoever makes it true
+    /// calls [`Credit::wake_waiters`] afterwards.
+    pub fn wait_unless(&self, deadline: Option<Instant>, gives_up: impl Fn() -> bool) -> Waited {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let ended = loop {
             let listener = self.returned.listen();
@@ -168,6 +176,9 @@ impl Credit {
             }
             if self.may_resume() {
                 break Waited::Credit;
+            }
+            if gives_up() {
+                break Waited::GivenUp;
             }
             match deadline {
                 None => listener.wait(),
@@ -180,6 +191,13 @@ impl Credit {
         };
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         ended
+    }
+
+    /// Lets all who wait look again whether they give up.
+    pub fn wake_waiters(&self) {
+        // Pairs with the fence in `wait_unless`: the waiter sees what was written before, or is notified.
+        fence(Ordering::SeqCst);
+        self.returned.notify(usize::MAX);
     }
 
     /// Counts a post that found no credit.
@@ -262,6 +280,13 @@ mod tests {
         let waiter = std::thread::spawn(move || other.wait(None));
         credit.give_back(101, 0);
         assert_eq!(waiter.join().unwrap(), Waited::Credit);
+        assert_eq!(credit.try_take(1000, 0), 101);
+        let exit = Arc::new(AtomicBool::new(false));
+        let (other, asked) = (Arc::clone(&credit), Arc::clone(&exit));
+        let waiter = std::thread::spawn(move || other.wait_unless(None, || asked.load(Ordering::Relaxed)));
+        exit.store(true, Ordering::Relaxed);
+        credit.wake_waiters();
+        assert_eq!(waiter.join().unwrap(), Waited::GivenUp);
         credit.cancel_waits();
         assert_eq!(credit.wait(None), Waited::Cancelled);
     }
@@ -332,6 +357,22 @@ mod loom_models {
             let other = Arc::clone(&credit);
             let boss = thread::spawn(move || other.cancel_waits());
             assert_eq!(credit.wait(None), Waited::Cancelled);
+            boss.join().unwrap();
+        });
+    }
+
+    /// Breaks without it: a source that begins to wait while it is asked to end learns of it when credit comes.
+    #[test]
+    fn a_waiter_that_gives_up_is_woken() {
+        model(|| {
+            let credit = taken(1);
+            let exit = Arc::new(super::AtomicBool::new(false));
+            let (other, asked) = (Arc::clone(&credit), Arc::clone(&exit));
+            let boss = thread::spawn(move || {
+                asked.store(true, Ordering::Relaxed);
+                other.wake_waiters();
+            });
+            assert_eq!(credit.wait_unless(None, || exit.load(Ordering::Relaxed)), Waited::GivenUp);
             boss.join().unwrap();
         });
     }

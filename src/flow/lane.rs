@@ -56,6 +56,11 @@ impl Lane {
         Arc::new(Self { index, inbox, credit, counters, pool, batch_size, closed, tracker })
     }
 
+    /// The number of its source.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
     /// The credit of its source.
     pub fn credit(&self) -> &Arc<Credit> {
         &self.credit

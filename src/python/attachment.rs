@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use event_listener::{Event, Listener};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 
 use super::acks::Tracking;
 use super::cell::GilCell;
+use super::event_loop::EventLoop;
 use super::message::{Draft, LogMessage, Payload, type_name};
 use super::{clock, release};
 use crate::engine::Log;
@@ -25,9 +26,6 @@ use crate::message::batch::Text;
 use crate::message::{FieldName, Origin, Stamp, ValueType};
 use crate::source::{HostNames, SourcePolicy};
 use crate::syslog::ParseOptions;
-
-/// How often a wait for credit that a request to exit may end looks for one.
-const LOOK_FOR_EXIT: Duration = Duration::from_millis(50);
 
 /// What the engine keeps of an attached source.
 pub struct Attachment {
@@ -57,6 +55,8 @@ pub struct Attachment {
     pub tracking: OnceLock<Arc<Tracking>>,
     /// Takes exceptions of callbacks.
     pub report: Reporter,
+    /// The loop of an asynchronous `run()`.
+    pub event_loop: EventLoop,
 }
 
 /// Takes an exception, with the name of the callback that raised it.
@@ -357,22 +357,19 @@ impl Attachment {
         py.detach(|| credit.wait(None));
     }
 
+    /// Asks the source to end: ends every wait but that of a post.
+    pub fn request_exit(&self) {
+        self.exit.request();
+        self.lane.credit().wake_waiters();
+    }
+
     /// Waits for credit, until `deadline` or a request to exit; whether there is some.
     pub(super) fn wait_until_writable(&self, deadline: Option<Instant>) -> bool {
         self.before_wait();
-        loop {
-            let look = Instant::now() + LOOK_FOR_EXIT;
-            let until = deadline.map_or(look, |deadline| deadline.min(look));
-            match self.lane.credit().wait(Some(until)) {
-                Waited::Credit => return true,
-                Waited::Cancelled => return false,
-                Waited::Timeout => {
-                    if self.exit.is_requested() || deadline.is_some_and(|deadline| Instant::now() >= deadline)
-                    {
-                        return self.lane.credit().is_available();
-                    }
-                }
-            }
+        match self.lane.credit().wait_unless(deadline, || self.exit.is_requested()) {
+            Waited::Credit => true,
+            Waited::Cancelled => false,
+            Waited::Timeout | Waited::GivenUp => self.lane.credit().is_available(),
         }
     }
 

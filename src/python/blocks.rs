@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString, PyType};
 
 use super::exception;
-use super::source::LogSource;
-use crate::config::{Config, Diagnostic, PythonBlock, PythonSourceOptions, Spanned};
+use super::hosted::Kind;
+use crate::config::{Config, Diagnostic, PythonBlock, PythonDriver, PythonSourceOptions, Spanned};
 use crate::engine::Log;
 
 /// The module of the configuration's own code.
@@ -68,30 +68,51 @@ impl Blocks {
         let Ok(class) = found.cast_into::<PyType>() else {
             return Err(wrong(format!("`{}` is not a class", name.value), None));
         };
-        if !class.is_subclass_of::<LogSource>().unwrap_or(false) {
-            let help = "derive it from syslogng.LogSource (another class may have taken that name)";
-            return Err(wrong(format!("class `{}` is not a LogSource", name.value), Some(help.to_owned())));
+        let Some(kind) = Kind::of(&class) else {
+            let base = match options.driver {
+                PythonDriver::Source => "LogSource",
+                PythonDriver::Fetcher => "LogFetcher",
+            };
+            let help = format!("derive it from syslogng.{base} (another class may have taken that name)");
+            return Err(wrong(format!("class `{}` is not a {base}", name.value), Some(help)));
+        };
+        // The other way round is accepted: a fetcher named in python() is run as one.
+        if options.driver == PythonDriver::Fetcher && kind == Kind::Source {
+            let help = "derive it from syslogng.LogFetcher, or name it in python()".to_owned();
+            return Err(wrong(
+                format!("class `{}` is a LogSource, not a LogFetcher", name.value),
+                Some(help),
+            ));
         }
-        let base = py.get_type::<LogSource>();
+        let base = kind.base(py);
         let own = |method: &str| match (class.getattr(method), base.getattr(method)) {
             (Ok(own), Ok(base)) => !own.is(&base),
             _ => false,
         };
-        if !own("run") {
-            let message = format!("class `{}` has no method run()", name.value);
-            return Err(wrong(message, Some("define run(self), which posts the messages".to_owned())));
+        let main = kind.main_method();
+        if !own(main) {
+            let what = match kind {
+                Kind::Source => "define run(self), which posts the messages",
+                Kind::Fetcher => "define fetch(self), which returns (LogFetcher.SUCCESS, message)",
+            };
+            let message = format!("class `{}` has no method {main}()", name.value);
+            return Err(wrong(message, Some(what.to_owned())));
         }
-        let is_async = || -> PyResult<bool> {
+        let is_async = |method: &str| -> PyResult<bool> {
             let inspect = py.import("inspect")?;
-            inspect.call_method1("iscoroutinefunction", (class.getattr("run")?,))?.extract()
+            inspect.call_method1("iscoroutinefunction", (class.getattr(method)?,))?.extract()
         };
-        if is_async().unwrap_or(false) {
-            let message = format!(
-                "run() of class `{}` is a coroutine function, which comes in a later version",
-                name.value
-            );
-            let help = "define run(self) and call asyncio.run() in it";
-            return Err(wrong(message, Some(help.to_owned())));
+        let never_async: &[&str] = match kind {
+            Kind::Source => &["init", "deinit", "suspend", "wakeup"],
+            Kind::Fetcher => &["init", "deinit", "fetch", "open", "close", "request_exit"],
+        };
+        for method in never_async {
+            if is_async(method).unwrap_or(false) {
+                let message = format!("{method}() of class `{}` is a coroutine function", name.value);
+                let help =
+                    format!("define {method}(self) without async: only run() of a LogSource may have it");
+                return Err(wrong(message, Some(help)));
+            }
         }
         Ok(class)
     }
@@ -137,10 +158,9 @@ impl Blocks {
     /// The names of the sources that the blocks define.
     fn classes(&self, py: Python<'_>) -> Vec<String> {
         let is_source = |value: &Bound<'_, PyAny>| {
-            let base = py.get_type::<LogSource>();
             value
                 .cast::<PyType>()
-                .is_ok_and(|class| !class.is(&base) && class.is_subclass_of::<LogSource>().unwrap_or(false))
+                .is_ok_and(|class| Kind::of(class).is_some_and(|kind| !class.is(&kind.base(py))))
         };
         let names = self.module.bind(py).dict();
         names.iter().filter(|(_, value)| is_source(value)).map(|(name, _)| format!("`{name}`")).collect()

@@ -4,7 +4,8 @@
 //! name is asked for, `flags` is set, `init()` is called, `ack_tracker` is read, `parse_options` is set; then
 //! `run()` on a thread of its own; `request_exit()`, and `deinit()` when the thread has ended; at last
 //! `finalize()`. `run`, `request_exit`, `suspend`, `wakeup` and `generate_persist_name` are taken before
-//! `init()`; `init`, `deinit` and `finalize` are looked up when they are called.
+//! `init()`; `init`, `deinit` and `finalize` are looked up when they are called. A fetcher has `fetch`, `open` and
+//! `close` in the place of `run`, `suspend` and `wakeup`, taken at the same time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -17,12 +18,15 @@ use pyo3::types::{PyDict, PyType};
 use super::acks::{Heard, Tracking};
 use super::attachment::{Attachment, Exit, Reporter};
 use super::cell::GilCell;
+use super::event_loop::{self, EventLoop};
 use super::exception;
+use super::fetch::Fetch;
+use super::hosted::{Hosted, Kind};
 use super::options::{class_name, options_dict, persist_name};
 use super::parse::ParseOptions;
 use super::run::Event;
 use super::source::LogSource;
-use super::supervise::Runner;
+use super::supervise::{Body, Runner};
 use super::wakeup::Wakeups;
 use crate::config::{Config, Diagnostic, PythonSourceOptions};
 use crate::engine::{Input, Log, SourceStatus, settings};
@@ -33,7 +37,8 @@ pub struct PythonSource {
     class: String,
     options: Box<PythonSourceOptions>,
     instance: Py<PyAny>,
-    run: Py<PyAny>,
+    kind: Kind,
+    body: Body,
     request_exit: Option<Py<PyAny>>,
     wakeup: Option<Py<PyAny>>,
     wakeups: Option<Wakeups>,
@@ -78,21 +83,41 @@ impl PythonSource {
         let instance = class
             .call0()
             .map_err(|error| failed(format!("the constructor of class `{name}` failed"), Some(error)))?;
-        let Ok(source) = instance.cast::<LogSource>() else {
-            return Err(failed(format!("`{name}()` did not give a LogSource"), None));
+        let hosted = Hosted::of(&instance).filter(|_| instance.is_instance(class).unwrap_or(false));
+        let (Some(hosted), Some(kind)) = (hosted, Kind::of(class)) else {
+            return Err(failed(format!("`{name}()` did not give an object of that class"), None));
         };
-        source.get().reset_auto_close_batches(py);
-        let base = py.get_type::<LogSource>();
+        if let Ok(source) = instance.cast::<LogSource>() {
+            source.get().reset_auto_close_batches(py);
+        }
+        let base = kind.base(py);
         let own = |method: &str| {
             let inherited = base.getattr(method).ok();
             let is_inherited =
                 inherited.is_some_and(|base| class.getattr(method).is_ok_and(|own| own.is(&base)));
             instance.getattr(method).ok().filter(|_| !is_inherited)
         };
-        let run = instance
-            .getattr("run")
-            .map_err(|error| failed(format!("class `{name}` has no run()"), Some(error)))?;
-        let (suspend, wakeup) = (own("suspend"), own("wakeup"));
+        let main = instance
+            .getattr(kind.main_method())
+            .map_err(|error| failed(format!("class `{name}` has no {}()", kind.main_method()), Some(error)))?
+            .unbind();
+        let request_exit = own("request_exit").map(Bound::unbind);
+        let (body, suspend, wakeup) = match kind {
+            Kind::Source => {
+                let body = Body::Run { run: main, cancel_on_exit: request_exit.is_none() };
+                (body, own("suspend"), own("wakeup"))
+            }
+            Kind::Fetcher => {
+                let fetch = Fetch {
+                    fetch: main,
+                    open: own("open").map(Bound::unbind),
+                    close: own("close").map(Bound::unbind),
+                    no_data_delay: options.fetch_no_data_delay.unwrap_or(config.options.time_reopen),
+                    reopen_delay: options.time_reopen,
+                };
+                (Body::Fetch(fetch), None, None)
+            }
+        };
         if suspend.is_some() && wakeup.is_none() {
             let text = format!("class `{name}` has suspend() and no wakeup(), so it would sleep for ever");
             return Err(failed(text, None));
@@ -101,10 +126,11 @@ impl PythonSource {
             .map_err(|error| failed("options() cannot be converted".to_owned(), Some(error)))?;
         let status = Arc::clone(&input.status);
         let report = reporter(log.clone(), input.driver.id.clone(), name.clone(), Arc::clone(&status));
-        let persist_name = persist_name(options, &name, own("generate_persist_name"), &given, |error| {
+        let generate = own("generate_persist_name");
+        let persist_name = persist_name(options, kind.persist_prefix(), &name, generate, &given, |error| {
             report(py, "generate_persist_name", error);
         });
-        source.get().set_persist_name(py, &persist_name);
+        hosted.set_persist_name(py, &persist_name);
         let exit = Arc::new(Exit::default());
         let parse_options = Arc::new(parse_options);
         let attachment = Arc::new(Attachment {
@@ -121,16 +147,18 @@ impl PythonSource {
             suspend: suspend.map(Bound::unbind),
             tracking: OnceLock::new(),
             report,
+            event_loop: EventLoop::default(),
         });
-        source.get().attach(py, Arc::clone(&attachment));
+        hosted.attach(py, Arc::clone(&attachment));
         let parse_options = Py::new(py, ParseOptions::new(parse_options))
             .map_err(|error| failed("no memory for parse_options".to_owned(), Some(error)))?;
         Ok(Self {
             id: input.driver.id.clone(),
             class: name,
             options: Box::new(options.clone()),
-            run: run.unbind(),
-            request_exit: own("request_exit").map(Bound::unbind),
+            kind,
+            body,
+            request_exit,
             wakeup: wakeup.map(Bound::unbind),
             wakeups: None,
             instance: instance.unbind(),
@@ -160,18 +188,22 @@ impl PythonSource {
         self.options.stop_timeout
     }
 
-    /// Whether a `wakeup()` has not come to its end.
+    /// Whether a `wakeup()`, or the waking of an event loop, has not come to its end.
     pub fn is_in_wakeup(&self) -> bool {
-        self.wakeups.as_ref().is_some_and(Wakeups::is_alive)
+        self.wakeups.as_ref().is_some_and(Wakeups::is_alive) || self.attachment.event_loop.is_alive()
     }
 
-    /// Whether `run()` has not come to its end.
+    /// Whether the thread of `run()` or `fetch()` has not come to its end.
     pub fn is_alive(&self) -> bool {
         self.status.is_alive()
     }
 
+    fn who(&self) -> String {
+        format!("source {} (class {})", self.id, self.class)
+    }
+
     fn called(&self, method: &str) -> String {
-        format!("source {} (class {}): {method}()", self.id, self.class)
+        format!("{}: {method}()", self.who())
     }
 
     /// Calls `init()`.
@@ -225,7 +257,7 @@ impl PythonSource {
             .map_err(|error| failed(format!("parse_options of class `{class}` cannot be set"), Some(error)))
     }
 
-    /// Starts the thread of `run()`.
+    /// Starts the thread of `run()`, or of `fetch()`.
     ///
     /// # Errors
     /// When the system has no thread to give.
@@ -237,14 +269,14 @@ impl PythonSource {
             tracking.start(py, heard, self.instance.clone_ref(py), &self.attachment)?;
         }
         let runner = Runner {
-            run: self.run.clone_ref(py),
+            body: self.body.clone_ref(py),
             attachment: Arc::clone(&self.attachment),
             status: Arc::clone(&self.status),
             ident: Arc::clone(&self.ident),
             restart: self.options.restart,
             initial: self.options.restart_backoff.initial,
             max: self.options.restart_backoff.max,
-            called: self.called("run"),
+            who: self.who(),
             log: self.log.clone(),
             events,
         };
@@ -275,20 +307,29 @@ impl PythonSource {
     /// Asks `run()` to return.
     pub fn request_exit(&self, py: Python<'_>) {
         self.status.ask_to_stop();
-        self.attachment.exit.request();
+        self.attachment.request_exit();
         if !self.is_alive() {
             return;
         }
-        match &self.request_exit {
-            Some(request_exit) => {
-                if let Err(error) = request_exit.call0(py) {
-                    (self.attachment.report)(py, "request_exit", error);
+        let asked = match (&self.request_exit, &self.body) {
+            (Some(request_exit), _) => request_exit.call0(py).and_then(|result| {
+                let result = result.bind(py);
+                if event_loop::is_coroutine(py, result) {
+                    return self.attachment.event_loop.run_soon(py, result);
                 }
+                Ok(())
+            }),
+            (None, Body::Fetch(_)) => Ok(()),
+            (None, Body::Run { .. }) => {
+                self.log.debug(&format!(
+                    "{} is not defined; run() should look at exit_requested",
+                    self.called("request_exit")
+                ));
+                self.attachment.event_loop.cancel(py)
             }
-            None => self.log.debug(&format!(
-                "{} is not defined; run() should look at exit_requested",
-                self.called("request_exit")
-            )),
+        };
+        if let Err(error) = asked {
+            (self.attachment.report)(py, "request_exit", error);
         }
         if self.attachment.suspend.is_some()
             && let Some(wakeup) = &self.wakeup
@@ -305,7 +346,7 @@ impl PythonSource {
         let seconds = self.stop_timeout().as_secs_f64();
         self.log.error(&format!(
             "{} has not returned {seconds} s after request_exit(); going on without it. It stands here:\n{stack}",
-            self.called("run")
+            self.called(self.kind.main_method())
         ));
     }
 
@@ -319,6 +360,7 @@ impl PythonSource {
         if let Some(tracking) = self.attachment.tracking.get() {
             tracking.close();
         }
+        self.attachment.event_loop.end();
     }
 
     /// Calls `deinit()`, if `init()` was called and the thread has ended.

@@ -15,15 +15,18 @@ pub(super) fn class_name(class: &Bound<'_, PyType>) -> String {
     }
 }
 
+/// The name under which the state of a source is kept: that of the configuration, else what its
+/// `generate_persist_name()` says, else one made of its class; each after `prefix`.
 pub(super) fn persist_name(
     options: &PythonSourceOptions,
+    prefix: &str,
     class: &str,
     generate: Option<Bound<'_, PyAny>>,
     given: &Bound<'_, PyDict>,
     report: impl Fn(PyErr),
 ) -> String {
     if let Some(name) = &options.persist_name {
-        return format!("python-source.{}", name.value);
+        return format!("{prefix}.{}", name.value);
     }
     let generated =
         generate.and_then(|generate| match generate.call1((given,)).and_then(|name| text(&name)) {
@@ -34,8 +37,8 @@ pub(super) fn persist_name(
             }
         });
     match generated {
-        Some(name) => format!("python-source.{name}"),
-        None => format!("python-source({class})"),
+        Some(name) => format!("{prefix}.{name}"),
+        None => format!("{prefix}({class})"),
     }
 }
 

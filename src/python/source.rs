@@ -1,54 +1,32 @@
 //! `LogSource`: what a user's class derives from.
-//!
-//! An instance is attached to the engine once, after its constructor ([`LogSource::attach`]). The engine
-//! keeps its own state beside the instance's attributes, never in them, so no name that a user gives to
-//! an attribute or a method disturbs it.
 
 mod post_message;
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyNotImplementedError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use super::attachment::{Attachment, Wait};
 use super::buffer;
 use super::cell::GilCell;
+use super::hosted::{ExitRequested, Hosted, deadline};
 use super::message::type_name;
 use crate::flow::Producer;
 
 /// The base of server-style sources.
 #[pyclass(module = "syslogng", subclass, frozen)]
 pub struct LogSource {
-    attached: OnceLock<Arc<Attachment>>,
+    hosted: Hosted,
     auto_close_batches: GilCell<bool>,
-    persist_name: GilCell<Option<String>>,
-    /// TRANSPORT, when it was set before the source was attached.
-    transport: GilCell<Option<Arc<str>>>,
-}
-
-fn not_attached(method: &str) -> PyErr {
-    PyRuntimeError::new_err(format!(
-        "{method}: this source is not part of a running engine (in __init__ it is not yet)"
-    ))
 }
 
 impl LogSource {
-    /// Makes the instance a source of the engine.
-    pub fn attach(&self, py: Python<'_>, attachment: Arc<Attachment>) {
-        if let Some(transport) = self.transport.with(py, Option::take) {
-            attachment.set_transport(py, transport);
-        }
-        // An instance serves one configuration; the engine makes a new one for the next.
-        let _ = self.attached.set(attachment);
-    }
-
-    /// Sets `persist_name`.
-    pub fn set_persist_name(&self, py: Python<'_>, name: &str) {
-        self.persist_name.with(py, |kept| *kept = Some(name.to_owned()));
+    /// The engine's part of the instance.
+    #[inline]
+    pub fn hosted(&self) -> &Hosted {
+        &self.hosted
     }
 
     /// Sets `auto_close_batches` back to its default.
@@ -58,28 +36,13 @@ impl LogSource {
 
     #[inline]
     fn attachment(&self, method: &str) -> PyResult<&Arc<Attachment>> {
-        self.attached.get().ok_or_else(|| not_attached(method))
+        self.hosted.attachment(method)
     }
 
     #[inline]
     fn running(&self, method: &str) -> PyResult<&Arc<Attachment>> {
-        let attached = self.attachment(method)?;
-        if attached.started.load(Ordering::Relaxed) {
-            return Ok(attached);
-        }
-        Err(PyRuntimeError::new_err(format!(
-            "{method}: source {} has not started; post from run() or later",
-            attached.id
-        )))
+        self.hosted.running(method)
     }
-}
-
-/// A time-out in seconds, as Python programs give it.
-pub(super) fn deadline(method: &str, seconds: f64) -> PyResult<Instant> {
-    let wait = Duration::try_from_secs_f64(seconds.max(0.0))
-        .map_err(|_| PyValueError::new_err(format!("{method}: {seconds} is not a time in seconds")))?;
-    // A century is as good as for ever, and an instant can hold it.
-    Ok(Instant::now() + wait.min(Duration::from_secs(100 * 365 * 86_400)))
 }
 
 #[pymethods]
@@ -88,12 +51,7 @@ impl LogSource {
     #[new]
     #[pyo3(signature = (*_arguments, **_keywords))]
     fn new(_arguments: &Bound<'_, PyTuple>, _keywords: Option<&Bound<'_, PyDict>>) -> Self {
-        Self {
-            attached: OnceLock::new(),
-            auto_close_batches: GilCell::new(true),
-            persist_name: GilCell::new(None),
-            transport: GilCell::new(None),
-        }
+        Self { hosted: Hosted::default(), auto_close_batches: GilCell::new(true) }
     }
 
     #[pyo3(signature = (*_arguments, **_keywords))]
@@ -228,20 +186,12 @@ impl LogSource {
 
     /// Waits `seconds`, or until exit is requested; whether the whole time passed.
     fn sleep(&self, py: Python<'_>, seconds: f64) -> PyResult<bool> {
-        let deadline = deadline("sleep", seconds)?;
-        if let Some(attached) = self.attached.get() {
-            return Ok(py.detach(|| attached.exit.wait(deadline)));
-        }
-        py.detach(|| std::thread::sleep(deadline.saturating_duration_since(Instant::now())));
-        Ok(true)
+        self.hosted.sleep(py, seconds)
     }
 
     /// Sets TRANSPORT of every later message.
     fn set_transport_name(&self, py: Python<'_>, name: &str) {
-        match self.attached.get() {
-            Some(attached) => attached.set_transport(py, Arc::from(name)),
-            None => self.transport.with(py, |kept| *kept = Some(Arc::from(name))),
-        }
+        self.hosted.set_transport(py, name);
     }
 
     /// Whether each post ends its batch. Kept for the classes that set it: batches are handed over as
@@ -264,26 +214,7 @@ impl LogSource {
     /// The name under which the source's state is kept; `None` before it is part of an engine.
     #[getter]
     fn persist_name(&self, py: Python<'_>) -> Option<String> {
-        self.persist_name.with(py, |kept| kept.clone())
-    }
-}
-
-/// `exit_requested`, as a descriptor without `__set__`: a user's attribute of that name wins.
-#[pyclass(frozen)]
-struct ExitRequested;
-
-#[pymethods]
-impl ExitRequested {
-    fn __get__(
-        slf: Bound<'_, Self>,
-        instance: Option<&Bound<'_, PyAny>>,
-        _owner: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        let py = slf.py();
-        let Some(instance) = instance else { return Ok(slf.into_any().unbind()) };
-        let source = instance.cast::<LogSource>()?;
-        let requested = source.get().attached.get().is_some_and(|attached| attached.exit.is_requested());
-        Ok(pyo3::types::PyBool::new(py, requested).to_owned().into_any().unbind())
+        self.hosted.persist_name(py)
     }
 }
 

@@ -1,5 +1,8 @@
 //! The thread of a source, and what becomes of it when `run()` comes to its end: [`Runner`].
 //!
+//! A `run()` that returns a coroutine is hosted on an event loop ([`event_loop`]); a fetcher's thread has its own
+//! way with exceptions ([`fetch`](super::fetch)). For all others:
+//!
 //! An exception in `run()` is logged, and `run()` is called again after a while: the wait doubles from
 //! `restart-backoff()`'s first to its longest, and starts again from the first after a minute without one.
 //! A normal return is the end of the source, unless `restart(always)`.
@@ -12,6 +15,8 @@ use crossbeam::channel::Sender;
 use pyo3::prelude::*;
 
 use super::attachment::Attachment;
+use super::event_loop;
+use super::fetch::{Fetch, Surroundings};
 use super::run::Event;
 use super::{exception, release};
 use crate::config::Restart;
@@ -20,17 +25,42 @@ use crate::engine::{Log, SourceStatus};
 /// After this long without an exception the back-off starts again from its first wait.
 const HEALTHY: Duration = Duration::from_secs(60);
 
-/// The body of the thread of `run()`: supervision.
+/// What the thread of a source does.
+pub(super) enum Body {
+    /// Calls `run()`.
+    Run {
+        run: Py<PyAny>,
+        /// Whether a request to exit cancels a coroutine: when the class has no `request_exit()` of its own.
+        cancel_on_exit: bool,
+    },
+    /// Fetches.
+    Fetch(Fetch),
+}
+
+impl Body {
+    /// A copy for another life of the thread.
+    pub fn clone_ref(&self, py: Python<'_>) -> Self {
+        match self {
+            Self::Run { run, cancel_on_exit } => {
+                Self::Run { run: run.clone_ref(py), cancel_on_exit: *cancel_on_exit }
+            }
+            Self::Fetch(fetch) => Self::Fetch(fetch.clone_ref(py)),
+        }
+    }
+}
+
+/// The thread of a source: supervision.
 #[pyclass(frozen)]
 pub(super) struct Runner {
-    pub(super) run: Py<PyAny>,
+    pub(super) body: Body,
     pub(super) attachment: Arc<Attachment>,
     pub(super) status: Arc<SourceStatus>,
     pub(super) ident: Arc<AtomicU64>,
     pub(super) restart: Restart,
     pub(super) initial: Duration,
     pub(super) max: Duration,
-    pub(super) called: String,
+    /// `source ID (class NAME)`
+    pub(super) who: String,
     pub(super) log: Log,
     pub(super) events: Sender<Event>,
 }
@@ -41,7 +71,14 @@ impl Runner {
         let ident = py.import("threading").and_then(|threading| threading.call_method0("get_ident"));
         let ident = ident.and_then(|ident| ident.extract()).unwrap_or(0);
         self.ident.store(ident, Ordering::Relaxed);
-        self.supervise(py);
+        match &self.body {
+            Body::Run { run, cancel_on_exit } => self.supervise(py, run, *cancel_on_exit),
+            Body::Fetch(fetch) => {
+                let (attachment, status, log) = (&self.attachment, &*self.status, &self.log);
+                fetch.run(py, &Surroundings { attachment, status, log, who: &self.who });
+                self.log.info(&format!("{}: fetching has ended", self.who));
+            }
+        }
         release::drain_all(py);
         self.status.end();
         // The receiver is gone when nobody waits any more.
@@ -50,24 +87,37 @@ impl Runner {
 }
 
 impl Runner {
-    fn supervise(&self, py: Python<'_>) {
+    /// Calls `run()`; a coroutine that it returns is run to its end.
+    fn call(&self, py: Python<'_>, run: &Py<PyAny>, cancel_on_exit: bool) -> PyResult<()> {
+        let result = run.call0(py)?.into_bound(py);
+        if event_loop::is_coroutine(py, &result) {
+            return event_loop::host(py, &self.attachment, &result, cancel_on_exit);
+        }
+        Ok(())
+    }
+
+    fn supervise(&self, py: Python<'_>, run: &Py<PyAny>, cancel_on_exit: bool) {
+        let called = format!("{}: run()", self.who);
         let mut wait = self.initial;
         loop {
             let begun = Instant::now();
-            let result = self.run.call0(py);
+            let mut result = self.call(py, run, cancel_on_exit);
             let exit = self.attachment.exit.is_requested();
+            if exit && result.as_ref().is_err_and(|error| event_loop::is_cancelled(py, error)) {
+                result = Ok(());
+            }
             match result {
-                Ok(_) if exit || self.restart != Restart::Always => {
-                    self.log.info(&format!("{} has returned", self.called));
+                Ok(()) if exit || self.restart != Restart::Always => {
+                    self.log.info(&format!("{} has returned", called));
                     return;
                 }
-                Ok(_) => self.log.info(&format!("{} has returned", self.called)),
+                Ok(()) => self.log.info(&format!("{} has returned", called)),
                 Err(error) => {
                     self.status.count_exception(&format!("run(): {error}"));
                     let text = exception::traceback(py, &error);
                     drop(error);
                     // Without the GIL: whoever reads stderr may be slow.
-                    py.detach(|| self.log.error(&format!("{} raised an exception\n{text}", self.called)));
+                    py.detach(|| self.log.error(&format!("{} raised an exception\n{text}", called)));
                     if self.restart == Restart::Never || exit {
                         return;
                     }
@@ -77,7 +127,7 @@ impl Runner {
                 wait = self.initial;
             }
             let jittered = wait.mul_f64(jitter());
-            self.log.warning(&format!("{} is called again in {:.1} s", self.called, jittered.as_secs_f64()));
+            self.log.warning(&format!("{} is called again in {:.1} s", called, jittered.as_secs_f64()));
             self.status.set_restarting(true);
             if !py.detach(|| self.attachment.exit.wait(Instant::now() + jittered)) {
                 return;

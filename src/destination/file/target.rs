@@ -106,9 +106,9 @@ impl Target {
         }
     }
 
-    /// Lets go of the credit of what waits, on paths without flow control.
-    pub(super) fn let_go_of_credit(&mut self) {
-        for chunk in self.pending.iter_mut().filter(|chunk| !chunk.delivery.flow_control) {
+    /// Lets go of the credit of what waits, on paths without flow control or on `all`.
+    pub(super) fn let_go_of_credit(&mut self, all: bool) {
+        for chunk in self.pending.iter_mut().filter(|chunk| all || !chunk.delivery.flow_control) {
             chunk.delivery.ack.let_go_of_credit();
         }
     }

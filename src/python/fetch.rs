@@ -1,0 +1,364 @@
+//! What the thread of a fetcher does: [`Fetch`].
+//!
+//! ```text
+//!           ┌── false, exception: wait time-reopen() ──┐
+//!           ▼                                          │
+//!         open() ──────────────────────────────────────┘
+//!           │ true
+//!           ▼
+//!   wait for credit ─► fetch() ─┬─ SUCCESS, TRY_AGAIN ─► at once
+//!           ▲                   ├─ NO_DATA ────────────► wait fetch-no-data-delay()
+//!           └───────────────────┤
+//!         open() ◄──────────────┼─ NOT_CONNECTED ──────► wait time-reopen()
+//!                               └─ ERROR, exception ───► close(), wait time-reopen()
+//! ```
+//! Whatever is no result is logged and is an ERROR. A request to exit ends every wait, and after it `fetch()`
+//! is not called again; `close()` is called once more when the thread ends.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString, PyTuple};
+
+use super::attachment::{Attachment, Wait};
+use super::message::{LogMessage, type_name};
+use crate::engine::{Log, SourceStatus};
+use crate::flow::Producer;
+
+/// The longest wait that a clock can hold; as good as for ever.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// A fetcher's callbacks and delays.
+pub(super) struct Fetch {
+    /// `fetch`
+    pub fetch: Py<PyAny>,
+    /// `open` of a class that has its own.
+    pub open: Option<Py<PyAny>>,
+    /// `close` of a class that has its own.
+    pub close: Option<Py<PyAny>>,
+    /// `fetch-no-data-delay()`
+    pub no_data_delay: Duration,
+    /// `time-reopen()`
+    pub reopen_delay: Duration,
+}
+
+/// What a fetcher's thread works with.
+pub(super) struct Surroundings<'a> {
+    /// The way of its messages.
+    pub attachment: &'a Arc<Attachment>,
+    /// How it is.
+    pub status: &'a SourceStatus,
+    /// Where it says what happens.
+    pub log: &'a Log,
+    /// `source ID (class NAME)`
+    pub who: &'a str,
+}
+
+/// What follows a call of `fetch()`.
+enum Next {
+    Fetch,
+    FetchAfter(Duration),
+    /// Close, and open again later.
+    Error,
+    /// Open again later.
+    NotConnected,
+}
+
+/// The numbers of `LogFetcherResult`.
+const ERROR: i64 = 0;
+const NOT_CONNECTED: i64 = 1;
+const SUCCESS: i64 = 2;
+const TRY_AGAIN: i64 = 3;
+const NO_DATA: i64 = 4;
+
+impl Fetch {
+    /// A copy for another life of the thread.
+    pub fn clone_ref(&self, py: Python<'_>) -> Self {
+        let copy = |callback: &Option<Py<PyAny>>| callback.as_ref().map(|callback| callback.clone_ref(py));
+        Self {
+            fetch: self.fetch.clone_ref(py),
+            open: copy(&self.open),
+            close: copy(&self.close),
+            no_data_delay: self.no_data_delay,
+            reopen_delay: self.reopen_delay,
+        }
+    }
+
+    /// Fetches until exit is requested.
+    pub fn run(&self, py: Python<'_>, at: &Surroundings<'_>) {
+        let mut is_open = false;
+        while !at.attachment.exit.is_requested() {
+            if !is_open {
+                is_open = self.call_open(py, at);
+                if !is_open {
+                    self.wait_to_reopen(py, at);
+                }
+                continue;
+            }
+            if !at.wait_for_credit(py) {
+                break;
+            }
+            match self.fetch_once(py, at) {
+                Next::Fetch => {}
+                Next::FetchAfter(wait) => at.wait(py, wait),
+                Next::NotConnected => {
+                    is_open = false;
+                    self.wait_to_reopen(py, at);
+                }
+                Next::Error => {
+                    is_open = false;
+                    self.call_close(py, at);
+                    self.wait_to_reopen(py, at);
+                }
+            }
+        }
+        self.call_close(py, at);
+    }
+
+    fn call_open(&self, py: Python<'_>, at: &Surroundings<'_>) -> bool {
+        let Some(open) = &self.open else { return true };
+        let opened = open.call0(py).and_then(|result| {
+            let result = result.bind(py);
+            result.is_truthy().map(|is_open| (is_open, type_name(result)))
+        });
+        match opened {
+            Ok((true, _)) => true,
+            Ok((false, given)) => {
+                at.say_error(py, "open", &format!("returned a false value ({given})"));
+                false
+            }
+            Err(error) => {
+                (at.attachment.report)(py, "open", error);
+                false
+            }
+        }
+    }
+
+    fn call_close(&self, py: Python<'_>, at: &Surroundings<'_>) {
+        if let Some(close) = &self.close
+            && let Err(error) = close.call0(py)
+        {
+            (at.attachment.report)(py, "close", error);
+        }
+    }
+
+    fn wait_to_reopen(&self, py: Python<'_>, at: &Surroundings<'_>) {
+        at.status.set_restarting(true);
+        at.wait(py, self.reopen_delay);
+        at.status.set_restarting(false);
+    }
+
+    fn fetch_once(&self, py: Python<'_>, at: &Surroundings<'_>) -> Next {
+        match self.fetch.call0(py) {
+            Ok(result) => self.act_on(py, at, result.bind(py)),
+            Err(error) => {
+                (at.attachment.report)(py, "fetch", error);
+                Next::Error
+            }
+        }
+    }
+
+    fn act_on(&self, py: Python<'_>, at: &Surroundings<'_>, result: &Bound<'_, PyAny>) -> Next {
+        let Some((code, second)) = read(result) else {
+            return at.malformed(py, &describe(result));
+        };
+        match code {
+            TRY_AGAIN => Next::Fetch,
+            NO_DATA => Next::FetchAfter(self.no_data_wait(py, at, second.as_ref())),
+            NOT_CONNECTED => {
+                let seconds = self.reopen_delay.as_secs_f64();
+                let text = format!("{}: fetch() returned NOT_CONNECTED; open() in {seconds} s", at.who);
+                py.detach(|| at.log.info(&text));
+                Next::NotConnected
+            }
+            ERROR => {
+                // Some classes say here what is wrong.
+                let why = second.as_ref().and_then(|second| second.cast::<PyString>().ok());
+                let why = why.map_or_else(String::new, |why| format!(": {}", why.to_string_lossy()));
+                at.say_error(py, "fetch", &format!("returned ERROR{why}"));
+                Next::Error
+            }
+            SUCCESS => match &second {
+                Some(second) => at.post_fetched(py, second),
+                None => at.malformed(py, "SUCCESS without a message"),
+            },
+            other => at.malformed(py, &format!("the result {other}, which is none")),
+        }
+    }
+
+    /// How long to wait after NO_DATA; a number in the second place is the fetcher's own wish.
+    fn no_data_wait(
+        &self,
+        py: Python<'_>,
+        at: &Surroundings<'_>,
+        wish: Option<&Bound<'_, PyAny>>,
+    ) -> Duration {
+        let is_number = |wish: &Bound<'_, PyAny>| {
+            wish.is_instance_of::<PyFloat>() || wish.is_exact_instance_of::<PyInt>()
+        };
+        let Some(wish) = wish.filter(|wish| is_number(wish)) else { return self.no_data_delay };
+        let seconds = wish.extract().unwrap_or(f64::NAN);
+        Duration::try_from_secs_f64(seconds).unwrap_or_else(|_| {
+            let text = format!(
+                "{}: fetch() returned NO_DATA with {seconds}, which is no time in seconds; waiting {} s",
+                at.who,
+                self.no_data_delay.as_secs_f64()
+            );
+            py.detach(|| at.log.warning(&text));
+            self.no_data_delay
+        })
+    }
+}
+
+/// The number and the second element of a tuple that `fetch()` returned.
+fn read<'py>(result: &Bound<'py, PyAny>) -> Option<(i64, Option<Bound<'py, PyAny>>)> {
+    let tuple = result.cast::<PyTuple>().ok()?;
+    if !(1..=2).contains(&tuple.len()) {
+        return None;
+    }
+    let code = tuple.get_item(0).ok()?.cast_into::<PyInt>().ok()?;
+    // A number beyond 64 bits is no result either.
+    Some((code.extract().unwrap_or(i64::MAX), tuple.get_item(1).ok()))
+}
+
+/// A result that is none, in a few words.
+fn describe(result: &Bound<'_, PyAny>) -> String {
+    match result.cast::<PyTuple>() {
+        Ok(tuple) => match tuple.get_item(0) {
+            Ok(first) if tuple.len() <= 2 => format!("a tuple that begins with {}", type_name(&first)),
+            _ => format!("a tuple of {} elements", tuple.len()),
+        },
+        Err(_) => type_name(result),
+    }
+}
+
+impl Surroundings<'_> {
+    fn say_error(&self, py: Python<'_>, method: &str, what: &str) {
+        let text = format!("{}: {method}() {what}", self.who);
+        // Without the GIL: whoever reads stderr may be slow.
+        py.detach(|| self.log.error(&text));
+    }
+
+    fn malformed(&self, py: Python<'_>, given: &str) -> Next {
+        self.say_error(
+            py,
+            "fetch",
+            &format!("must return a tuple (FetchResult, LogMessage), got {given}; treated as ERROR"),
+        );
+        Next::Error
+    }
+
+    /// Waits, or until exit is requested.
+    fn wait(&self, py: Python<'_>, time: Duration) {
+        let deadline = Instant::now() + time.min(LONGEST);
+        py.detach(|| self.attachment.exit.wait(deadline));
+    }
+
+    /// Waits until a post would find credit; false when exit is requested first.
+    fn wait_for_credit(&self, py: Python<'_>) -> bool {
+        let credit = self.attachment.lane.credit();
+        if credit.is_available() {
+            return true;
+        }
+        self.attachment.producer.with(py, Producer::before_wait);
+        if credit.is_available() {
+            return true;
+        }
+        credit.count_suspension();
+        py.detach(|| self.attachment.wait_until_writable(None))
+    }
+
+    fn post_fetched(&self, py: Python<'_>, fetched: &Bound<'_, PyAny>) -> Next {
+        if fetched.is_instance_of::<LogMessage>() {
+            return self.post(py, fetched, "").unwrap_or(Next::Fetch);
+        }
+        if let Ok(list) = fetched.cast::<PyList>() {
+            return self.post_all(py, list.len(), |index| list.get_item(index));
+        }
+        if let Ok(tuple) = fetched.cast::<PyTuple>() {
+            return self.post_all(py, tuple.len(), |index| tuple.get_item(index));
+        }
+        let is_text = fetched.is_instance_of::<PyString>()
+            || fetched.is_instance_of::<PyBytes>()
+            || fetched.is_instance_of::<PyByteArray>()
+            || fetched.is_instance_of::<PyDict>();
+        match fetched.try_iter() {
+            Ok(messages) if !is_text => self.post_lazily(py, &messages),
+            _ => self.malformed(py, &format!("SUCCESS with {}", type_name(fetched))),
+        }
+    }
+
+    /// Posts one message; what follows when it is not taken.
+    fn post(&self, py: Python<'_>, message: &Bound<'_, PyAny>, which: &str) -> Option<Next> {
+        let error = self.attachment.post(py, message, Wait::Yes, "fetch").err()?;
+        if self.attachment.lane.is_closed() {
+            self.say_error(
+                py,
+                "fetch",
+                &format!("returned a message{which} after the end: {}", error.value(py)),
+            );
+            return Some(Next::Fetch);
+        }
+        self.attachment.lane.counters().count_refused(1);
+        let text =
+            format!("returned a message{which} that is not taken; treated as ERROR: {}", error.value(py));
+        self.say_error(py, "fetch", &text);
+        Some(Next::Error)
+    }
+
+    /// Posts a list, all of it, also after a request to exit: nobody else has these messages.
+    fn post_all<'py>(
+        &self,
+        py: Python<'py>,
+        count: usize,
+        get: impl Fn(usize) -> PyResult<Bound<'py, PyAny>>,
+    ) -> Next {
+        for index in 0..count {
+            // The list became shorter: another thread has taken messages off it.
+            let Ok(message) = get(index) else { return Next::Fetch };
+            let Some(next) = self.post(py, &message, &format!(" (element {index})")) else { continue };
+            let rest = (count - index - 1) as u64;
+            if rest > 0 {
+                self.attachment.lane.counters().count_refused(rest);
+                self.say_error(
+                    py,
+                    "fetch",
+                    &format!("returned {rest} messages after it, which are not taken"),
+                );
+            }
+            return next;
+        }
+        Next::Fetch
+    }
+
+    /// Posts what an iterator gives, asking for the next message only when there is credit for it.
+    fn post_lazily<'py>(&self, py: Python<'py>, messages: &Bound<'py, PyIterator>) -> Next {
+        let mut index = 0;
+        let next = loop {
+            if self.attachment.exit.is_requested() || !self.wait_for_credit(py) {
+                break Next::Fetch;
+            }
+            match messages.clone().next() {
+                None => return Next::Fetch,
+                Some(Err(error)) => {
+                    (self.attachment.report)(py, "fetch", error);
+                    return Next::Error;
+                }
+                Some(Ok(message)) => {
+                    if let Some(next) = self.post(py, &message, &format!(" (element {index})")) {
+                        break next;
+                    }
+                    index += 1;
+                }
+            }
+        };
+        // Not asked to its end: a generator runs its `finally` now, and not when it is collected.
+        if let Ok(close) = messages.getattr("close")
+            && let Err(error) = close.call0()
+        {
+            (self.attachment.report)(py, "fetch", error);
+        }
+        next
+    }
+}

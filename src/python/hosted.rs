@@ -1,0 +1,190 @@
+//! What the engine keeps in an instance of either base class, `LogSource` or `LogFetcher`: [`Hosted`].
+//!
+//! An instance is attached to the engine once, after its constructor ([`Hosted::attach`]). The engine keeps
+//! its own state beside the instance's attributes, never in them, so no name that a user gives to an
+//! attribute or a method disturbs it.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyType};
+
+use super::attachment::Attachment;
+use super::cell::GilCell;
+use super::fetcher::LogFetcher;
+use super::message::type_name;
+use super::source::LogSource;
+
+/// The engine's part of an instance.
+#[derive(Default)]
+pub struct Hosted {
+    attached: OnceLock<Arc<Attachment>>,
+    persist_name: GilCell<Option<String>>,
+    /// TRANSPORT, when it was set before the source was attached.
+    transport: GilCell<Option<Arc<str>>>,
+}
+
+/// What a class is, by its base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It has `run()`.
+    Source,
+    /// It has `fetch()`.
+    Fetcher,
+}
+
+impl Kind {
+    /// What `class` is; `None` when it derives from neither base.
+    pub fn of(class: &Bound<'_, PyType>) -> Option<Self> {
+        if class.is_subclass_of::<LogSource>().unwrap_or(false) {
+            return Some(Self::Source);
+        }
+        class.is_subclass_of::<LogFetcher>().unwrap_or(false).then_some(Self::Fetcher)
+    }
+
+    /// The base class.
+    pub fn base(self, py: Python<'_>) -> Bound<'_, PyType> {
+        match self {
+            Self::Source => py.get_type::<LogSource>(),
+            Self::Fetcher => py.get_type::<LogFetcher>(),
+        }
+    }
+
+    /// The method in which the source's thread spends its time.
+    pub fn main_method(self) -> &'static str {
+        match self {
+            Self::Source => "run",
+            Self::Fetcher => "fetch",
+        }
+    }
+
+    /// What the name begins with under which its state is kept.
+    pub fn persist_prefix(self) -> &'static str {
+        match self {
+            Self::Source => "python-source",
+            Self::Fetcher => "python-fetcher",
+        }
+    }
+}
+
+fn not_attached(method: &str) -> PyErr {
+    PyRuntimeError::new_err(format!(
+        "{method}: this source is not part of a running engine (in __init__ it is not yet)"
+    ))
+}
+
+impl Hosted {
+    /// The engine's part of `instance`; `None` when it derives from neither base.
+    pub fn of<'a>(instance: &'a Bound<'_, PyAny>) -> Option<&'a Self> {
+        if let Ok(source) = instance.cast::<LogSource>() {
+            return Some(source.get().hosted());
+        }
+        instance.cast::<LogFetcher>().ok().map(|fetcher| fetcher.get().hosted())
+    }
+
+    /// Makes the instance a source of the engine.
+    pub fn attach(&self, py: Python<'_>, attachment: Arc<Attachment>) {
+        if let Some(transport) = self.transport.with(py, Option::take) {
+            attachment.set_transport(py, transport);
+        }
+        // An instance serves one configuration; the engine makes a new one for the next.
+        let _ = self.attached.set(attachment);
+    }
+
+    /// The engine's side, once there is one.
+    #[inline]
+    pub fn get(&self) -> Option<&Arc<Attachment>> {
+        self.attached.get()
+    }
+
+    /// The engine's side.
+    ///
+    /// # Errors
+    /// `RuntimeError` when there is none.
+    #[inline]
+    pub fn attachment(&self, method: &str) -> PyResult<&Arc<Attachment>> {
+        self.attached.get().ok_or_else(|| not_attached(method))
+    }
+
+    /// The engine's side of a source that was told to run.
+    ///
+    /// # Errors
+    /// `RuntimeError` when it was not.
+    #[inline]
+    pub fn running(&self, method: &str) -> PyResult<&Arc<Attachment>> {
+        let attached = self.attachment(method)?;
+        if attached.started.load(Ordering::Relaxed) {
+            return Ok(attached);
+        }
+        Err(PyRuntimeError::new_err(format!(
+            "{method}: source {} has not started; post from run() or later",
+            attached.id
+        )))
+    }
+
+    /// `persist_name`
+    pub fn persist_name(&self, py: Python<'_>) -> Option<String> {
+        self.persist_name.with(py, |kept| kept.clone())
+    }
+
+    /// Sets `persist_name`.
+    pub fn set_persist_name(&self, py: Python<'_>, name: &str) {
+        self.persist_name.with(py, |kept| *kept = Some(name.to_owned()));
+    }
+
+    /// Sets TRANSPORT of every later message.
+    pub fn set_transport(&self, py: Python<'_>, name: &str) {
+        match self.attached.get() {
+            Some(attached) => attached.set_transport(py, Arc::from(name)),
+            None => self.transport.with(py, |kept| *kept = Some(Arc::from(name))),
+        }
+    }
+
+    /// `sleep(seconds)`: whether the whole time passed.
+    ///
+    /// # Errors
+    /// `ValueError` for what is no time.
+    pub fn sleep(&self, py: Python<'_>, seconds: f64) -> PyResult<bool> {
+        let deadline = deadline("sleep", seconds)?;
+        if let Some(attached) = self.attached.get() {
+            return Ok(py.detach(|| attached.exit.wait(deadline)));
+        }
+        py.detach(|| std::thread::sleep(deadline.saturating_duration_since(Instant::now())));
+        Ok(true)
+    }
+}
+
+/// A time-out in seconds, as Python programs give it.
+pub(super) fn deadline(method: &str, seconds: f64) -> PyResult<Instant> {
+    let wait = Duration::try_from_secs_f64(seconds.max(0.0))
+        .map_err(|_| PyValueError::new_err(format!("{method}: {seconds} is not a time in seconds")))?;
+    // A century is as good as for ever, and an instant can hold it.
+    Ok(Instant::now() + wait.min(Duration::from_secs(100 * 365 * 86_400)))
+}
+
+/// `exit_requested`, as a descriptor without `__set__`: a user's attribute of that name wins.
+#[pyclass(frozen)]
+pub(super) struct ExitRequested;
+
+#[pymethods]
+impl ExitRequested {
+    fn __get__(
+        slf: Bound<'_, Self>,
+        instance: Option<&Bound<'_, PyAny>>,
+        _owner: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let Some(instance) = instance else { return Ok(slf.into_any().unbind()) };
+        let Some(hosted) = Hosted::of(instance) else {
+            return Err(PyTypeError::new_err(format!(
+                "exit_requested: {} is no source",
+                type_name(instance)
+            )));
+        };
+        let requested = hosted.get().is_some_and(|attached| attached.exit.is_requested());
+        Ok(PyBool::new(py, requested).to_owned().into_any().unbind())
+    }
+}
