@@ -49,8 +49,8 @@ pub struct Attachment {
     pub started: AtomicBool,
     /// What stop and `sleep()` look at.
     pub exit: Arc<Exit>,
-    /// `suspend` of a class that has it.
-    pub suspend: Option<Py<PyAny>>,
+    /// `suspend` of a class that has it; taken out at the end, as it refers to the instance that refers to this.
+    pub suspend: Option<GilCell<Option<Py<PyAny>>>>,
     /// Who follows its messages, where it has an ack tracker; set after `init()`.
     pub tracking: OnceLock<Arc<Tracking>>,
     /// Takes exceptions of callbacks.
@@ -105,6 +105,12 @@ pub(super) enum Wait {
 }
 
 impl Attachment {
+    /// Lets go of the instance: the source has come to its end.
+    pub fn let_go(&self, py: Python<'_>) {
+        let suspend = self.suspend.as_ref().and_then(|cell| cell.with(py, Option::take));
+        drop(suspend);
+    }
+
     /// Posts `message`. `Ok(false)`: there is no credit, and `wait` forbids to wait for it.
     #[inline]
     pub(super) fn post(
@@ -308,7 +314,9 @@ impl Attachment {
     fn suspend(&self, py: Python<'_>) {
         self.lane.credit().count_suspension();
         self.producer.with(py, Producer::before_wait);
-        if let Some(suspend) = &self.suspend
+        let suspend = self.suspend.as_ref();
+        let suspend = suspend.and_then(|cell| cell.with(py, |kept| kept.as_ref().map(|it| it.clone_ref(py))));
+        if let Some(suspend) = suspend
             && let Err(error) = suspend.call0(py)
         {
             (self.report)(py, "suspend", error);

@@ -230,7 +230,11 @@ impl Generation {
 
     /// Makes the sources anew that were stopped for a configuration that does not run; what cannot be made.
     fn go_back(&mut self, py: Python<'_>, engine: &Engine) -> Vec<Diagnostic> {
-        self.blocks.install(py);
+        // Anew too: what a class keeps for all of its instances may say that it was asked to end.
+        match Blocks::run(py, &self.config) {
+            Ok(blocks) => self.blocks = blocks,
+            Err(_) => self.blocks.install(py),
+        }
         let keep = |input: &Input| input.is_own() || self.source(&input.driver.id).is_some();
         let next = match engine.pipeline.plan(&self.config, &keep) {
             Ok(next) => next,

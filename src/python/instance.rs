@@ -144,7 +144,7 @@ impl PythonSource {
             pri: settings::forced_pri(options),
             started: AtomicBool::new(false),
             exit,
-            suspend: suspend.map(Bound::unbind),
+            suspend: suspend.map(|suspend| GilCell::new(Some(suspend.unbind()))),
             tracking: OnceLock::new(),
             report,
             event_loop: EventLoop::default(),
@@ -374,6 +374,7 @@ impl PythonSource {
     pub fn finalize(&self, py: Python<'_>) {
         if !self.is_alive() {
             self.call_if_there(py, "finalize");
+            self.attachment.let_go(py);
         }
     }
 

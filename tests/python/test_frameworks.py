@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import http.client
+import http.server
+import json
 import re
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from harness import PATIENCE, Engine, StartEngine, connected, example, read_lines
+from harness import PATIENCE, Engine, StartEngine, connected, example, free_port, read_lines
 
 LINE_SERVERS = ["twisted", "asyncio"]
 
@@ -148,6 +151,107 @@ def test_stops_with_clients_connected(engine: StartEngine, name: str) -> None:
     running = engine(example(f"{name}_source", port=0))
     with connected(running.wait_listening()) as idle:
         idle.sendall(b"no end")
+        running.stop()
+
+
+class Events(http.server.ThreadingHTTPServer):
+    """Pages of events after the one that was asked for; and an answer of 503, or none, when that is wanted."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), EventsHandler)
+        self.events: list[dict[str, object]] = []
+        self.busy = 0
+        self.broken = 0
+        self.asked: list[int] = []
+
+    def add(self, count: int) -> None:
+        """More events."""
+        first = len(self.events) + 1
+        self.events.extend({"id": number, "text": f"event {number}"} for number in range(first, first + count))
+
+
+class EventsHandler(http.server.BaseHTTPRequestHandler):
+    """Answers one request."""
+
+    server: Events
+
+    def log_message(self, *_arguments: object) -> None:
+        """Says nothing."""
+
+    def do_GET(self) -> None:
+        """A page."""
+        after = int(self.path.rpartition("=")[2])
+        self.server.asked.append(after)
+        if self.server.broken:
+            self.server.broken -= 1
+            self.close_connection = True
+            return
+        if self.server.busy:
+            self.server.busy -= 1
+            self.send_response(503)
+            self.send_header("Retry-After", "0.05")
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(self.server.events[after : after + 10]).encode())
+
+
+@pytest.fixture
+def events() -> Iterator[Events]:
+    """A server on a free port."""
+    with Events() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join(PATIENCE)
+
+
+class TestHttpFetcher:
+    """A fetcher that polls a server."""
+
+    def configure(self, events: Events) -> str:
+        """The example, for this server and with short waits."""
+        text = example("http_fetcher", url=f"http://127.0.0.1:{events.server_port}/events")
+        text, count = re.subn(
+            r"fetch-no-data-delay\(1\) time-reopen\(2\)", "fetch-no-data-delay(0.05) time-reopen(0.05)", text
+        )
+        assert count == 1
+        return text
+
+    def lines(self, first: int, last: int) -> list[bytes]:
+        """What is written of these events."""
+        return [b"%d events event %d" % (number, number) for number in range(first, last + 1)]
+
+    def test_page_by_page_and_what_comes_later(self, engine: StartEngine, events: Events) -> None:
+        """Without it: a page is skipped, fetched twice, or the fetcher stops at the first empty one."""
+        events.add(95)
+        running = engine(self.configure(events))
+        assert running.wait_lines("http.log", 95) == self.lines(1, 95)
+        running.wait_until(lambda: events.asked.count(95) >= 2, "asking again")
+        events.add(10)
+        assert running.wait_lines("http.log", 105) == self.lines(1, 105)
+        totals = running.stop()
+        assert totals.posted == totals.delivered == 105
+
+    def test_a_server_that_is_busy_or_breaks_off(self, engine: StartEngine, events: Events) -> None:
+        """Without it: one failed request ends the fetcher, or costs a page."""
+        events.add(25)
+        events.busy = 2
+        running = engine(self.configure(events))
+        running.wait_lines("http.log", 25)
+        events.broken = 2
+        events.add(25)
+        assert running.wait_lines("http.log", 50) == self.lines(1, 50)
+        running.wait_log(r"fetch\(\) returned ERROR: ")
+
+    def test_no_server_yet(self, engine: StartEngine) -> None:
+        """Without it: an engine that starts before the server needs somebody to start it again."""
+        running = engine(example("http_fetcher", url=f"http://127.0.0.1:{free_port()}/events"))
+        running.wait_log("returned ERROR: .*refused")
         running.stop()
 
 

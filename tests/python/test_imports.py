@@ -56,7 +56,6 @@ SUBMODULES = {
 }
 LATER = [
     "LogDestination",
-    "LogFetcher",
     "LogParser",
     "LogTemplate",
     "LogTemplateOptions",
@@ -102,7 +101,7 @@ class TestNames:
 
     def test_types_say_what_they_are(self) -> None:
         """Without it: tracebacks and repr() show names that nobody can import."""
-        for name in ("LogMessage", "LogSource", "Logger", "Buffer", "ParseOptions"):
+        for name in ("LogMessage", "LogSource", "LogFetcher", "Logger", "Buffer", "ParseOptions"):
             kind = getattr(inrush, name)
             assert kind.__name__ == name
             assert getattr(importlib.import_module(kind.__module__), name) is kind
@@ -314,10 +313,10 @@ sys.stderr.flush()
         running.wait_log(r"python-mine\.sub: percent 7")
         running.wait_log(r"python-root: root")
 
-    @pytest.mark.parametrize("name", ["Fetcher", "Parser"])
+    @pytest.mark.parametrize("name", ["Parser", "Destination"])
     def test_a_later_class_beside_a_source_does_no_harm(self, run_source: RunSource, name: str) -> None:
         """Without it: a module with more in it than sources cannot be used at all."""
-        base = {"Fetcher": "LogFetcher", "Parser": "LogParser"}[name]
+        base = {"Parser": "LogParser", "Destination": "LogDestination"}[name]
         conf = source_that("print('running')").replace(
             "class Source(", f"from syslogng import {base}\nclass {name}({base}): pass\n\nclass Source("
         )
