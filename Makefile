@@ -6,7 +6,7 @@
 #   TESTS="-k quickstart"    further arguments of pytest
 #   CASE=loop_file_23        of `perf`: only these cases, with patterns and commas; RIVAL=… only one rival, stored nowhere;
 #                            RESUME=1 goes on with an interrupted run; PERF_DIR (/dev/shm) is where the measured files go
-#   TIME=600                 the seconds of a long check
+#   TIME=600                 the seconds of a long check (`fuzz`, `torture`); COUNT=1000 its rounds, SEED=1 its chance (`torture`)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -25,7 +25,7 @@ BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST := -m pytest -n 2 $(TESTS)
 
-.PHONY: help need build wheel run test test-rust test-python endurance loom test-stubs test-others lint format check-examples perf perf-list perf-render fuzz fuzz-all clean
+.PHONY: help need build wheel run test test-rust test-python endurance loom test-stubs test-others lint format check-examples perf perf-list perf-render fuzz fuzz-all torture clean
 
 help: ## show this list
 	@echo "make TARGET [PYTHON=/path/to/python] [PROFILE=release|quick] [TESTS='pytest arguments']"
@@ -65,6 +65,10 @@ fuzz: need ## search for inputs that break a promise: TARGET=config TIME=60 (fuz
 fuzz-all: need ## all fuzz targets, TIME=600 seconds each
 	@tools/fuzz $(or $(TIME),600)
 
+torture: wheel ## attack the engine: ATTACK="destination threads" (all), TIME=60 or COUNT=100 (long), SEED=1 (chance)
+	@PYTHONPATH=tests:tests/python $(BIN)/python -m torture $(ATTACK) $(if $(TIME),--time $(TIME)) $(if $(COUNT),--count $(COUNT)) \
+	  $(if $(SEED),--seed $(SEED))
+
 loom: need ## the protocols between threads, in every order that the memory model allows
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --profile quick --no-default-features --lib loom_models
 
@@ -90,14 +94,14 @@ lint: wheel ## formats, lints and types, Rust and Python
 	cargo clippy --quiet --all-targets -- -D warnings
 	cargo doc --quiet --no-deps --no-default-features
 	cargo doc --quiet --no-deps
-	$(BIN)/ruff check python tests/python
-	$(BIN)/ruff format --check python tests/python
+	$(BIN)/ruff check python tests/python tests/torture
+	$(BIN)/ruff format --check python tests/python tests/torture
 	$(BIN)/mypy
 
 format: wheel ## format Rust and Python
 	cargo fmt
-	$(BIN)/ruff check --fix python tests/python
-	$(BIN)/ruff format python tests/python
+	$(BIN)/ruff check --fix python tests/python tests/torture
+	$(BIN)/ruff format python tests/python tests/torture
 
 # The rivals share one interpreter: Debian's, which its syslog-ng is linked with.
 PERF_PYTHON ?= /usr/bin/python3

@@ -10,13 +10,15 @@ import traceback
 from pathlib import Path
 
 import torture
-from torture.attack import ATTACKS, Budget, Skipped, run_one
+from torture.attack import ATTACKS, Budget, SkippedError, run_one
 
 
 def main() -> int:
     """Runs the attacks that the command line names, or all of them."""
     parser = argparse.ArgumentParser(prog="torture", description=torture.__doc__)
-    parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=f"of {', '.join(ATTACKS)}; all without one")
+    parser.add_argument(
+        "attacks", nargs="*", metavar="ATTACK", help=f"of {', '.join(ATTACKS)}; all without one"
+    )
     parser.add_argument("--time", type=float, help="seconds of each attack")
     parser.add_argument("--count", type=int, help="rounds of each attack")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="chance, given again")
@@ -35,7 +37,7 @@ def main() -> int:
         print(f"{name}: {attack.must_hold}; seed {given.seed}", flush=True)
         try:
             run_one(attack, directory, given.seed, budget, progress=sys.stderr.isatty())
-        except Skipped:
+        except SkippedError:
             pass
         except Exception:
             traceback.print_exc()

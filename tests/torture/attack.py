@@ -55,7 +55,7 @@ def attack(
     return register
 
 
-class Skipped(Exception):
+class SkippedError(Exception):
     """What an attack needs is not there; the text says what."""
 
 
@@ -119,7 +119,9 @@ class Run:
         """Adds to a figure."""
         self.figures[name] = int(str(self.figures.get(name, 0))) + value
 
-    def engine(self, conf: str, *arguments: str, prefix: tuple[str, ...] = (), started: bool = True) -> Engine:
+    def engine(
+        self, conf: str, *arguments: str, prefix: tuple[str, ...] = (), started: bool = True
+    ) -> Engine:
         """Starts `inrush run` on a configuration, in the directory of this run."""
         path = self.directory / "torture.conf"
         path.write_text(conf)
@@ -148,7 +150,7 @@ def run_one(attack: Attack, directory: Path, seed: int, budget: Budget, progress
     try:
         attack.body(run)
         verdict = "held"
-    except Skipped as reason:
+    except SkippedError as reason:
         verdict = f"skipped, {reason}"
         raise
     finally:

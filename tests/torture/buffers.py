@@ -191,7 +191,9 @@ def buffers(run: Run) -> None:
 
     def check(source: str, number: int, rest: bytes) -> None:
         expected = text(number)
-        assert b"%s %d %s" % (source.encode(), number, rest) == expected, f"message {number} is not what was posted"
+        assert b"%s %d %s" % (source.encode(), number, rest) == expected, (
+            f"message {number} is not what was posted"
+        )
 
     directory = run.directory / "d"
     directory.mkdir()

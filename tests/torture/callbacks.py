@@ -37,7 +37,18 @@ DOES = {
     "changes the directory": "os.chdir('/')",
     "starts a thread that never ends": "threading.Thread(target=time.sleep, args=(3600,)).start()",
 }
-CALLBACKS = ["run", "request_exit", "suspend", "wakeup", "deinit", "ack", "batched_ack", "fetch", "open", "close"]
+CALLBACKS = [
+    "run",
+    "request_exit",
+    "suspend",
+    "wakeup",
+    "deinit",
+    "ack",
+    "batched_ack",
+    "fetch",
+    "open",
+    "close",
+]
 # Where a callback's result is looked at, and a wrong one is worth an error; elsewhere it has no meaning.
 CHECKED = {"fetch", "open"}
 
@@ -85,7 +96,9 @@ def bad_class(callback: str, what: str) -> str:
     }
     if callback in ("suspend", "wakeup"):
         # The window is full when the directory is missing.
-        ordinary["run"] = "while self.post_message('bad') is None and not self.exit_requested: self.sleep(0.01)"
+        ordinary["run"] = (
+            "while self.post_message('bad') is None and not self.exit_requested: self.sleep(0.01)"
+        )
         ordinary |= {"suspend": "pass", "wakeup": "pass"}
     if callback in ("ack", "batched_ack"):
         ordinary["run"] = ordinary["run"].replace("'bad')", "LogMessage('bad', bookmark=1))")
@@ -175,14 +188,18 @@ def one(run: Run, callback: str, name: str, what: str) -> None:
         if shown:
             assert f"line {line}" in said, f"the line {line} is not named: {engine.report()}"
         if shown or (callback in CHECKED and name in RETURNS and name != "returns a number"):
-            wanted = (r"in " if given_up else r"(class Bad|Bad\.).{0,200}") + {"ack": "ack", "batched_ack": "ack"}.get(callback, callback)
+            wanted = (r"in " if given_up else r"(class Bad|Bad\.).{0,200}") + {
+                "ack": "ack",
+                "batched_ack": "ack",
+            }.get(callback, callback)
             assert re.search(wanted, said), f"the callback is not named: {engine.report()}"
     if not hides and not given_up:
         totals = engine.totals()
         totals.check()
         assert totals.in_flight == 0
         delivered = re.search(r"source s_good#0: posted=(\d+) delivered=(\d+)", said)
-        assert delivered and delivered[1] == delivered[2], engine.report()
+        assert delivered, engine.report()
+        assert delivered[1] == delivered[2], engine.report()
         assert int(delivered[1]) == len(read_lines(good))
     lines = read_lines(good)
     assert lines == [b"good %d ." % number for number in range(len(lines))], "the good source's lines"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from torture.attack import Budget, Run, attack, resident, until
@@ -74,8 +75,8 @@ def destination(run: Run) -> None:
         for _ in run.rounds():
             name, trouble = run.random.choice(troubles)
             trouble(run, directory, pieces)
-            size = written(pieces.path)
-            taken = until(lambda size=size: written(pieces.path) != size, f"writing after {name}", engine)
+            before = written(pieces.path)
+            taken = until(partial(differs, pieces.path, before), f"writing after {name}", engine)
             assert taken < REOPEN + 1 + SLACK, f"{taken} s to write again after {name}"
             run.add(name)
             run.most("slowest recovery", taken, "s")
@@ -99,6 +100,11 @@ def written(path: Path) -> tuple[int, int]:
     except OSError:
         return (0, 0)
     return (stat.st_ino, stat.st_size)
+
+
+def differs(path: Path, before: tuple[int, int]) -> bool:
+    """Whether it was written to since."""
+    return written(path) != before
 
 
 def hold(run: Run) -> None:

@@ -6,7 +6,7 @@ import re
 import signal
 import time
 
-from torture.attack import Budget, Run, Skipped, attack, until
+from torture.attack import Budget, Run, SkippedError, attack, until
 from torture.small_disk import fill, small_disk
 
 CONF = """@version: current
@@ -39,7 +39,7 @@ def stop_full(run: Run) -> None:
     disk = run.directory / "disk"
     with small_disk(disk, 2 << 10) as missing:
         if missing:
-            raise Skipped(missing)
+            raise SkippedError(missing)
         for _ in run.rounds():
             chance = run.random
             window, step = chance.choice([10, 1000, 50_000]), chance.randint(1, 997)
@@ -72,7 +72,9 @@ def stop_full(run: Run) -> None:
             assert text.endswith(b"\n") or not text, f"a torn line: {text[-100:]!r}"
             lines = text.split(b"\n")[:-1]
             for number, line in enumerate(lines):
-                assert line == b"s %d " % number + b"x" * (number * step % most), f"line {number}: {line[:60]!r}"
+                assert line == b"s %d " % number + b"x" * (number * step % most), (
+                    f"line {number}: {line[:60]!r}"
+                )
             totals = engine.totals()
             totals.check()
             assert totals.in_flight == 0, totals
