@@ -11,7 +11,9 @@ use std::sync::{Arc, OnceLock};
 use super::counters::ProducerCounters;
 use super::tracker::Group;
 use super::{Ack, Credit, DropReason, Sender, SourceCounters, Tracker};
-use crate::message::{Batch, MESSAGE_MAX, Need, Origin, Pending, Pool, Published, Row, Rows, View, Writer};
+use crate::message::{
+    Batch, Lines, MESSAGE_MAX, Need, Origin, Pending, Pool, Published, Row, Rows, View, Writer,
+};
 
 /// A producer of a window this large takes credit ahead, this share of the window at a time.
 const LEASE_SHARE: u32 = 64;
@@ -299,6 +301,13 @@ impl Producer {
         writer.seal();
         self.counters.add(u64::from(rows), charge);
         self.lane.send(pending, self.lane.issue(self.group));
+    }
+
+    /// Posts lines, for which credit was taken.
+    pub fn send_lines(&mut self, lines: Lines) {
+        self.close_batch();
+        self.counters.add(u64::from(lines.rows()), lines.charge());
+        self.lane.send(Pending::from(lines.finish()), self.lane.issue(self.group));
     }
 
     /// Ends the open batch: later messages go to another one.

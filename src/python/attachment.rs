@@ -18,14 +18,16 @@ use super::acks::Tracking;
 use super::cell::GilCell;
 use super::event_loop::EventLoop;
 use super::message::{Draft, LogMessage, Payload, type_name};
+use super::parse::{self, ParsedRow};
 use super::{clock, release};
 use crate::engine::Log;
 use crate::flow::credit::Waited;
 use crate::flow::{Lane, Producer, Refused};
 use crate::message::batch::Text;
-use crate::message::{FieldName, Origin, Stamp, ValueType};
+use crate::message::{FieldName, Need, Origin, Stamp, ValueType};
 use crate::source::{HostNames, SourcePolicy};
 use crate::syslog::ParseOptions;
+use crate::syslog::fill::Filler;
 
 /// What the engine keeps of an attached source.
 pub struct Attachment {
@@ -209,7 +211,8 @@ impl Attachment {
         method: &str,
     ) -> PyResult<bool> {
         // First without waiting, while the draft is borrowed; a wait lets other threads at it.
-        let plain = message.draft.with(py, |draft| draft.is_plain().then(|| self.try_post(py, draft, &[])));
+        let plain =
+            message.draft.with_unparsed(py, |draft| draft.is_plain().then(|| self.try_post(py, draft, &[])));
         match plain {
             Some(Ok(())) => Ok(self.posted(py, wait)),
             Some(Err(refused)) => {
@@ -229,6 +232,9 @@ impl Attachment {
         wait: Wait,
         method: &str,
     ) -> PyResult<bool> {
+        if let Some(result) = self.post_unparsed(py, message, wait, method) {
+            return result;
+        }
         let (bookmark, own_host, address) = message.draft.with(py, |draft| {
             let text = |id| draft.known(id).map(<[u8]>::to_vec);
             let bookmark = draft.bookmark().map(|bookmark| bookmark.bind(py).clone());
@@ -251,6 +257,51 @@ impl Attachment {
             Ok(()) => Ok(self.posted(py, wait)),
             Err(refused) => self.post_again(py, &post, refused, wait, method),
         }
+    }
+
+    /// Posts a message of `LogMessage.parse` that nobody has looked at: it is parsed into its row. `None` when it is
+    /// another message, or became one while this waited.
+    fn post_unparsed(
+        &self,
+        py: Python<'_>,
+        message: &LogMessage,
+        wait: Wait,
+        method: &str,
+    ) -> Option<PyResult<bool>> {
+        loop {
+            let posted = message.draft.with_unparsed(py, |draft| {
+                parse::with_parsed(py, draft, |parsed, recvd| self.try_post_parsed(py, draft, parsed, recvd))
+            });
+            match posted? {
+                Ok(()) => return Some(Ok(self.posted(py, wait))),
+                Err(refused) => match self.after_refusal(py, refused, wait, method) {
+                    Ok(true) => {}
+                    given_up => return Some(given_up),
+                },
+            }
+        }
+    }
+
+    /// Writes `draft`, which `parsed` is made of, into the open batch.
+    fn try_post_parsed(
+        &self,
+        py: Python<'_>,
+        draft: &Draft,
+        parsed: &Filler,
+        recvd: Stamp,
+    ) -> Result<(), Refused> {
+        let parsed = ParsedRow::new(&self.policy, parsed, draft.payload.bytes());
+        let (payload, own) = (draft.need(), parsed.need());
+        let need = Need { bytes: payload.bytes + own.bytes, fields: own.fields, ..payload };
+        self.producer.with(py, |producer| {
+            producer.try_post(need, |row| {
+                draft.write_payload(py, row);
+                parsed.write(recvd, row);
+                if let Some(pri) = self.pri {
+                    row.pri(pri);
+                }
+            })
+        })
     }
 
     /// The name of the sender at `address`; looked up without the GIL when it is not known.
@@ -334,18 +385,24 @@ impl Attachment {
         wait: Wait,
         method: &str,
     ) -> PyResult<bool> {
-        loop {
-            match refused {
-                Refused::NoCredit if wait == Wait::No => return Ok(false),
-                Refused::NoCredit => self.wait_for_credit(py),
-                Refused::Closed => return Err(self.closed(method, 1)),
-                Refused::TooLarge => return Err(too_large(method)),
-            }
+        while self.after_refusal(py, refused, wait, method)? {
             match post() {
                 Ok(()) => return Ok(self.posted(py, wait)),
                 Err(again) => refused = again,
             }
         }
+        Ok(false)
+    }
+
+    /// Whether to try again, after a wait.
+    fn after_refusal(&self, py: Python<'_>, refused: Refused, wait: Wait, method: &str) -> PyResult<bool> {
+        match refused {
+            Refused::NoCredit if wait == Wait::No => return Ok(false),
+            Refused::NoCredit => self.wait_for_credit(py),
+            Refused::Closed => return Err(self.closed(method, 1)),
+            Refused::TooLarge => return Err(too_large(method)),
+        }
+        Ok(true)
     }
 
     /// Says that the calling thread may wait for credit.

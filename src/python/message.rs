@@ -8,7 +8,7 @@
 //! The constructor is the one hot constructor of the engine, so there are two ways into it: `call`, for the type
 //! itself, and `__new__` with `__init__`, for its Python subclasses. Both end in [`Payload::of`].
 //!
-//! The rooms inside: `payload` and `draft` (what a message is before it is posted, and how it is), `fields`, [`names`] and
+//! The rooms inside: `payload`, `draft` and `lazy` (what a message is before it is posted, and how it is), `fields`, [`names`] and
 //! `macros` (what keys mean), `call`, `content` (comparing, showing, viewing), `pickle`. The name-value methods are in
 //! [`pairs`].
 //!
@@ -19,6 +19,7 @@ mod call;
 mod content;
 mod draft;
 mod fields;
+mod lazy;
 mod macros;
 pub mod names;
 mod payload;
@@ -35,10 +36,10 @@ use pyo3::types::{PyBytes, PyDateTime, PyDict, PyList, PyString, PyTuple};
 
 pub use draft::{DEFAULT_PRI, Draft, DraftField, Extra, Place, VIEW_FROM};
 pub use fields::Full;
+pub use lazy::LazyDraft;
 pub use macros::macro_value;
 pub use payload::{Payload, too_long};
 
-use super::cell::GilCell;
 use super::{datetime, pairs, parse};
 use crate::message::{FieldName, ValueType};
 
@@ -60,7 +61,7 @@ pub(super) fn type_name(value: &Bound<'_, PyAny>) -> String {
 #[pyclass(module = "syslogng", subclass, frozen, mapping)]
 #[derive(Debug)]
 pub struct LogMessage {
-    pub(super) draft: GilCell<Draft>,
+    pub(super) draft: LazyDraft,
 }
 
 impl LogMessage {
@@ -72,7 +73,7 @@ impl LogMessage {
         {
             draft.payload = Payload::of(message)?;
         }
-        Ok(Self { draft: GilCell::new(draft) })
+        Ok(Self { draft: LazyDraft::new(draft) })
     }
 
     /// The bookmark that the user gave it.
@@ -327,8 +328,11 @@ impl LogMessage {
     /// `raw_msg` is str or bytes, `parse_options` the source's own `self.parse_options`; TypeError for anything else.
     /// What cannot be parsed becomes the text of a message that says so; it raises nothing.
     #[staticmethod]
-    fn parse(raw_msg: &Bound<'_, PyAny>, parse_options: &Bound<'_, PyAny>) -> PyResult<Self> {
-        parse::parse(raw_msg, parse_options)
+    fn parse(raw_msg: &Bound<'_, PyAny>, parse_options: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = raw_msg.py();
+        let object = recycle::object(py, parse::parse(raw_msg, parse_options)?)?;
+        // SAFETY: a new reference.
+        unsafe { Bound::from_owned_ptr_or_err(py, object) }.map(Bound::unbind)
     }
 }
 

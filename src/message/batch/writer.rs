@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{
-    AtomicU64, BYTES_FULL, BYTES_SHIFT, Batch, Core, Pending, ROW, ROW_CHARGE, SEALED, SEGMENT_SHIFT, slot,
+    AtomicU64, BYTES_FULL, BYTES_SHIFT, Batch, Core, Half, Pending, ROW, ROW_CHARGE, SEALED, SEGMENT_SHIFT,
+    slot,
 };
 use crate::message::pool::Memory;
 use crate::message::{Field, FieldName, MESSAGE_MAX, Origin, Pool, Record, Segment, Span, Stamp, ValueType};
@@ -96,7 +97,8 @@ impl Writer {
         assert!(!self.shared, "a batch has one consumer");
         self.shared = true;
         self.core.state.store(self.counts(), Ordering::Release);
-        Pending { core: Some(Arc::clone(&self.core)), origin: Arc::clone(&self.origin) }
+        let (core, origin) = (Arc::clone(&self.core), Arc::clone(&self.origin));
+        Pending { batch: Some(Half::Open { core, origin }) }
     }
 
     /// Ends a batch that was never shared.

@@ -1,11 +1,14 @@
 //! A message that is not posted, or not yet: [`Draft`].
 
+use std::sync::Arc;
+
 use pyo3::prelude::*;
 
 use super::Payload;
 use crate::message::batch::Text;
 use crate::message::{FieldName, Need, Owner, Row, Segment, Stamp, ValueType};
 use crate::python::{clock, release};
+use crate::syslog::ParseOptions;
 use crate::syslog::fill::FieldSink;
 
 /// A payload of at least this many bytes is viewed, a shorter one is copied: where the two cost the same,
@@ -77,6 +80,8 @@ pub struct Draft {
     pub pri: u16,
     /// What only some drafts have.
     pub extra: Option<Box<Extra>>,
+    /// How the payload is to be parsed, until somebody looks; then it has no `extra`. See [`LazyDraft`](super::LazyDraft).
+    pub unparsed: Option<Arc<ParseOptions>>,
 }
 
 impl Draft {
@@ -91,13 +96,14 @@ impl Draft {
             raw_size: 0,
             pri: DEFAULT_PRI,
             extra: None,
+            unparsed: None,
         }
     }
 
     /// Whether it has a text, a time and a priority, and nothing else.
     #[inline]
     pub fn is_plain(&self) -> bool {
-        self.extra.is_none()
+        self.extra.is_none() && self.unparsed.is_none()
     }
 
     /// The bookmark that it carries.
@@ -173,9 +179,9 @@ impl Draft {
         need
     }
 
-    /// Writes the draft into `row`, with those of its fields that `keep` is true for.
+    /// Writes the payload into `row`, copied or viewed.
     #[inline]
-    pub fn write(&self, py: Python<'_>, row: &mut Row<'_>, keep: impl Fn(FieldName) -> bool) {
+    pub fn write_payload(&self, py: Python<'_>, row: &mut Row<'_>) {
         match &self.payload {
             Payload::Object { object, start, len } if self.is_viewed() => {
                 let owner = Owner::Foreign(release::keep(object.bind(py)));
@@ -184,6 +190,12 @@ impl Draft {
             }
             payload => row.payload_copy(payload.bytes()),
         }
+    }
+
+    /// Writes the draft into `row`, with those of its fields that `keep` is true for.
+    #[inline]
+    pub fn write(&self, py: Python<'_>, row: &mut Row<'_>, keep: impl Fn(FieldName) -> bool) {
+        self.write_payload(py, row);
         row.stamps(self.stamp, self.recvd_micros);
         row.pri(self.pri);
         row.raw_size(self.raw_size);

@@ -7,8 +7,9 @@ use std::ffi::CStr;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyTuple, PyType};
 
 use super::LogSource;
 use crate::python::attachment::Wait;
@@ -63,7 +64,6 @@ unsafe extern "C" fn post_message(
 type Arguments<'py> = (Bound<'py, PyAny>, Option<Bound<'py, PyAny>>);
 
 /// The arguments of `post_message` when they are not one positional alone.
-#[cold]
 unsafe fn named_arguments(
     py: Python<'_>,
     arguments: *const *mut ffi::PyObject,
@@ -86,6 +86,14 @@ unsafe fn named_arguments(
     if !names.is_null() {
         // SAFETY: the interpreter gives a tuple of str.
         let names = unsafe { Borrowed::from_ptr(py, names) };
+        if count == 1
+            && let Ok(names) = names.cast_exact::<PyTuple>()
+            && let [name] = names.as_slice()
+            && name.is(intern!(py, "bookmark"))
+        {
+            // Names in code are interned: nearly every call with a bookmark ends here.
+            return Ok((value(0), Some(value(1))));
+        }
         for (index, name) in names.try_iter()?.enumerate() {
             let name = name?;
             let place = match name.extract::<String>()?.as_str() {
