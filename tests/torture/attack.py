@@ -71,6 +71,7 @@ class Run:
     random: random.Random = field(init=False)
     figures: dict[str, object] = field(default_factory=dict)
     done: int = 0
+    said: float = 0.0
     begun: float = field(default_factory=time.monotonic)
     engines: list[Engine] = field(default_factory=list)
 
@@ -100,6 +101,9 @@ class Run:
     def show(self) -> None:
         """Draws the progress line."""
         if not self.progress:
+            if self.elapsed > self.said + 60:
+                self.said = self.elapsed
+                print(f"{self.attack.name}: round {self.done}, {self.elapsed:.0f} s{self.shown()}", flush=True)
             return
         most = f" of {self.budget.count}" if self.budget.count is not None else ""
         until = f" of {self.budget.seconds:.0f}" if self.budget.seconds is not None else ""
