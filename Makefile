@@ -25,7 +25,7 @@ BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST := -m pytest -n 2 $(TESTS)
 
-.PHONY: help need build wheel run test test-rust test-python endurance loom torture torture-state test-stubs test-others lint format check-examples perf perf-list perf-render fuzz fuzz-all clean
+.PHONY: help need build wheel run test test-rust test-python endurance loom torture torture-state torture-reload test-stubs test-others lint format check-examples perf perf-list perf-render fuzz fuzz-all clean
 
 help: ## show this list
 	@echo "make TARGET [PYTHON=/path/to/python] [PROFILE=release|quick] [TESTS='pytest arguments']"
@@ -58,6 +58,9 @@ test-python: wheel ## the Python tests, on the wheel in .venv
 
 endurance: wheel ## the long forms of the endurance tests: ten times the messages, with figures
 	INRUSH_ENDURANCE=10 $(BIN)/python -m pytest -s --timeout=3000 tests/python/test_endurance.py $(TESTS)
+
+torture-reload: wheel ## reload 1000 times and stop 500 times under full load [ROUNDS=1000]
+	INRUSH_TORTURE=$(or $(ROUNDS),1000) $(BIN)/python -m pytest -s tests/python/test_torture_reload.py $(TESTS)
 
 torture-state: need ## damage the state file at every byte, and kill 500 processes that write it [ROUNDS=500]
 	cargo test --quiet --profile quick --no-default-features --lib state:: -- --ignored --nocapture

@@ -136,8 +136,8 @@ class Written:
         """Every message of every life is there once (`whole`), or at most once; how many were posted."""
         lives = dict[bytes, int]()
         for line in (self.directory / "lives").read_bytes().splitlines():
-            life, _, posted = line.rpartition(b" ")
-            lives[life] = int(posted)
+            life, _, taken = line.rpartition(b" ")
+            lives[life] = int(taken)
         assert self.counts.keys() <= lives.keys(), "a message of a life that never ended"
         for life, posted in lives.items():
             counts = self.counts.get(life, bytearray())
