@@ -341,7 +341,8 @@ impl State {
 /// The credit of the oldest news with `messages` messages together.
 fn take_first(awaited: &mut VecDeque<Returned>, messages: u32) -> Returned {
     let (mut taken, mut left) = (Returned::default(), messages);
-    while let Some(first) = awaited.pop_front_if(|first| first.messages <= left) {
+    while let Some(first) = awaited.front().copied().filter(|first| first.messages <= left) {
+        awaited.pop_front();
         left -= first.messages;
         taken.add(first);
     }
