@@ -103,7 +103,9 @@ class Run:
         if not self.progress:
             if self.elapsed > self.said + 60:
                 self.said = self.elapsed
-                print(f"{self.attack.name}: round {self.done}, {self.elapsed:.0f} s{self.shown()}", flush=True)
+                print(
+                    f"{self.attack.name}: round {self.done}, {self.elapsed:.0f} s{self.shown()}", flush=True
+                )
             return
         most = f" of {self.budget.count}" if self.budget.count is not None else ""
         until = f" of {self.budget.seconds:.0f}" if self.budget.seconds is not None else ""

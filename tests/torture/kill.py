@@ -73,8 +73,8 @@ def kill(run: Run) -> None:
     resumed = engine.wait_print(r"resumes at (\d+)")
     engine.wait_started()
     totals = engine.stop()
-    reader.life(int(resumed[1]), 100)
-    assert totals.posted == totals.delivered == reader.following - int(resumed[1]), (totals, reader.following)
+    lines = reader.life(int(resumed[1]), 100)
+    assert totals.posted == totals.delivered == lines, (totals, lines)
 
 
 class Reader:
@@ -88,10 +88,12 @@ class Reader:
         self.share = 0.0
         self.torn = 0
 
-    def life(self, resumed: int, window: int) -> None:
-        """Checks what a life has written that began with number `resumed`, and takes it off the file."""
+    def life(self, resumed: int, window: int) -> int:
+        """Checks what a life has written that began with number `resumed`, takes it off the file, and counts it."""
         repeated = self.following - resumed
-        assert repeated >= 0, f"{-repeated} messages missing: resumed at {resumed}, written up to {self.following}"
+        assert repeated >= 0, (
+            f"{-repeated} messages missing: resumed at {resumed}, written up to {self.following}"
+        )
         if self.window:
             assert repeated <= self.window, f"{repeated} messages repeated with a window of {self.window}"
             self.repeated = max(self.repeated, repeated)
@@ -110,3 +112,4 @@ class Reader:
         self.torn += bool(rest)
         if self.path.exists():
             self.path.write_bytes(rest)
+        return len(lines)
