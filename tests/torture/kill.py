@@ -87,6 +87,7 @@ class Reader:
         self.repeated = 0
         self.share = 0.0
         self.torn = 0
+        self.torn_before = b""
 
     def life(self, resumed: int, window: int) -> int:
         """Checks what a life has written that began with number `resumed`, takes it off the file, and counts it."""
@@ -101,6 +102,10 @@ class Reader:
         text = self.path.read_bytes() if self.path.exists() else b""
         *lines, rest = text.split(b"\n")
         number = resumed
+        if self.torn_before:
+            # What a killed engine had begun has a line of its own.
+            assert not lines or lines[0] == self.torn_before, (self.torn_before, lines[0])
+            del lines[:1]
         for line in lines:
             head, _, pad = line.partition(b" ")[2].partition(b" ")
             if not (line.startswith(b"k ") and head == b"%d" % number and not pad.strip(b"x")):
@@ -109,7 +114,8 @@ class Reader:
         # A life that was too short to get past what was written before leaves the bound of the life that wrote it.
         self.window = window if number > self.following else max(self.window, window)
         self.following = max(self.following, number)
-        self.torn += bool(rest)
+        self.torn += bool(rest) and rest != self.torn_before
+        self.torn_before = rest
         if self.path.exists():
             self.path.write_bytes(rest)
         return len(lines)
