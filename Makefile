@@ -25,7 +25,7 @@ BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST := -m pytest -n 2 $(TESTS)
 
-.PHONY: help need build wheel run test test-rust test-python endurance loom torture torture-state torture-reload test-stubs test-others lint format check-examples perf perf-list perf-render fuzz fuzz-all clean
+.PHONY: help need build wheel run test test-rust test-python endurance loom torture-state torture-reload test-stubs test-others lint format check-examples perf perf-list perf-render fuzz fuzz-all guard guard-renew need-valgrind clean
 
 help: ## show this list
 	@echo "make TARGET [PYTHON=/path/to/python] [PROFILE=release|quick] [TESTS='pytest arguments']"
@@ -44,10 +44,11 @@ wheel: need
 run: build ## run the quickstart: a syslog listener on 127.0.0.1:5514 that writes quickstart.log
 	@exec $(BIN)/inrush run -f examples/quickstart.conf
 
-test: test-rust test-python test-stubs check-examples test-others ## build and run all tests, on every Python of this machine
+test: test-rust test-python test-stubs check-examples guard test-others ## build and run all tests, on every Python of this machine
 
 test-rust: wheel ## the tests of the Rust core without Python, then with it
 	cargo test --quiet --no-default-features
+	cargo test --quiet --no-default-features --benches -- --test
 	@if lib=$$(tools/libpython $(BIN)/python); then \
 	  echo "cargo test --quiet"; \
 	  LD_LIBRARY_PATH="$$lib$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" cargo test --quiet --lib --tests; \
@@ -66,15 +67,34 @@ torture-state: need ## damage the state file at every byte, and kill 500 process
 	cargo test --quiet --profile quick --no-default-features --lib state:: -- --ignored --nocapture
 	ROUNDS=$(or $(ROUNDS),500) cargo test --quiet --profile quick --no-default-features --test state -- --ignored --nocapture
 
+guard: need-valgrind wheel ## count the instructions of the hot paths, and compare them with benches/guard.txt
+	@tools/guard --python $(BIN)/python
+
+guard-renew: need-valgrind wheel ## accept what the hot paths cost now: writes benches/guard.txt
+	@tools/guard --renew --python $(BIN)/python
+
+need-valgrind: need
+	@tools/need "$(PYTHON)" "$(RUST)" valgrind
+
 fuzz: need ## search for inputs that break a promise: TARGET=config TIME=60 (fuzz/fuzz_targets has the targets)
 	@tools/fuzz $(or $(TIME),60) $(or $(TARGET),$(error TARGET= one of $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))))
 
 fuzz-all: need ## all fuzz targets, TIME=600 seconds each
 	@tools/fuzz $(or $(TIME),600)
 
+.PHONY: torture asan tsan valgrind
 torture: wheel ## attack the engine: ATTACK="destination threads" (all), TIME=60 or COUNT=100 (long), SEED=1 (chance)
 	@PYTHONPATH=tests:tests/python $(BIN)/python -m torture $(ATTACK) $(if $(TIME),--time $(TIME)) $(if $(COUNT),--count $(COUNT)) \
 	  $(if $(SEED),--seed $(SEED))
+
+asan: need ## the Rust tests under AddressSanitizer (nightly compiler)
+	tools/sanitize address
+
+tsan: need ## the same under ThreadSanitizer
+	tools/sanitize thread
+
+valgrind: need ## the unit tests of the rooms with unsafe code under valgrind
+	tools/sanitize valgrind
 
 loom: need ## the protocols between threads, in every order that the memory model allows
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --profile quick --no-default-features --lib loom_models

@@ -34,6 +34,7 @@
 
 mod writer;
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 #[cfg(not(loom))]
 use std::sync::atomic::AtomicU64;
@@ -46,7 +47,7 @@ use super::lines::Table;
 use super::pool::{Memory, Slot};
 use super::{Field, MESSAGE_MAX, Origin, Pool, Record, Segment, Span};
 
-pub use writer::{Need, Published, Row, SharedSegment, Text, Writer};
+pub use writer::{Head, Need, Published, Row, SharedSegment, Text, Writer};
 
 const ROW: u64 = 1;
 const SEGMENT_SHIFT: u32 = 16;
@@ -64,8 +65,7 @@ const COMPACT_ROWS: u32 = 64;
 /// The arrays of a batch with the word of the seal protocol, held by its writer and its reader.
 pub(super) struct Core {
     state: AtomicU64,
-    /// `None` only while `drop` gives it back.
-    memory: Option<Memory>,
+    memory: ManuallyDrop<Memory>,
     pool: Arc<Pool>,
 }
 
@@ -77,17 +77,17 @@ unsafe impl Sync for Core {}
 unsafe impl Send for Core {}
 
 impl Core {
+    #[inline]
     fn memory(&self) -> &Memory {
-        let Some(memory) = &self.memory else { unreachable!("given back only by drop") };
-        memory
+        &self.memory
     }
 }
 
 impl Drop for Core {
     fn drop(&mut self) {
-        if let Some(memory) = self.memory.take() {
-            self.pool.put(memory);
-        }
+        // SAFETY: taken only here, and nobody uses the core after it is dropped.
+        let memory = unsafe { ManuallyDrop::take(&mut self.memory) };
+        self.pool.put(memory);
     }
 }
 

@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use super::acks::Tracking;
 use super::cell::GilCell;
 use super::event_loop::EventLoop;
-use super::message::{Draft, LogMessage, Payload, type_name};
+use super::message::{Draft, LogMessage, Payload, recycle, type_name};
 use super::parse::{self, ParsedRow};
 use super::{clock, release};
 use crate::engine::Log;
@@ -113,6 +113,26 @@ impl Attachment {
         drop(suspend);
     }
 
+    /// Posts `message` if it is a plain one with a short text, and nothing has to be waited for or looked up: the way of
+    /// nearly every message of a busy source. False when nothing was done, and [`Attachment::post`] must do it.
+    #[inline]
+    pub(super) fn post_at_once(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
+        let Some(message) = recycle::exact(message) else { return false };
+        if !self.started.load(Ordering::Relaxed) || self.suspend.is_some() || !self.policy.keeps_timestamp() {
+            return false;
+        }
+        let posted = message.draft.with_unparsed(py, |draft| {
+            let Some(text) = draft.short_text() else { return false };
+            let mut head = draft.head();
+            head.pri = self.pri.unwrap_or(head.pri);
+            self.producer.with(py, |producer| producer.post_text_at_once(&head, text))
+        });
+        if posted {
+            release::drain_some(py);
+        }
+        posted
+    }
+
     /// Posts `message`. `Ok(false)`: there is no credit, and `wait` forbids to wait for it.
     #[inline]
     pub(super) fn post(
@@ -122,7 +142,7 @@ impl Attachment {
         wait: Wait,
         method: &str,
     ) -> PyResult<bool> {
-        if let Some(message) = exact_message(message) {
+        if let Some(message) = recycle::exact(message) {
             return self.post_log_message(py, message, wait, method);
         }
         self.post_other(py, message, wait, method)
@@ -460,10 +480,4 @@ fn bookmark_without_tracker() -> PyErr {
     PyRuntimeError::new_err(
         "Bookmarks can not be used without creating an AckTracker instance (self.ack_tracker)",
     )
-}
-
-/// `message` as a [`LogMessage`], when it is exactly that.
-#[inline]
-fn exact_message<'a>(message: &'a Bound<'_, PyAny>) -> Option<&'a LogMessage> {
-    message.cast_exact::<LogMessage>().ok().map(Bound::get)
 }

@@ -24,7 +24,7 @@ mod macros;
 pub mod names;
 mod payload;
 mod pickle;
-mod recycle;
+pub(super) mod recycle;
 
 use std::ffi::c_int;
 use std::net::IpAddr;
@@ -58,7 +58,7 @@ pub(super) fn type_name(value: &Bound<'_, PyAny>) -> String {
 /// touch what was posted.
 ///
 /// Messages are equal when their values, their time and their priority are. Their hash is that of their identity.
-#[pyclass(module = "syslogng", subclass, frozen, mapping)]
+#[pyclass(module = "syslogng", subclass, frozen, mapping, immutable_type)]
 #[derive(Debug)]
 pub struct LogMessage {
     pub(super) draft: LazyDraft,
@@ -67,13 +67,9 @@ pub struct LogMessage {
 impl LogMessage {
     #[inline]
     fn make(py: Python<'_>, message: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        let mut draft = Draft::new(py);
-        if let Some(message) = message
-            && !message.is_none()
-        {
-            draft.payload = Payload::of(message)?;
-        }
-        Ok(Self { draft: LazyDraft::new(draft) })
+        let message = message.filter(|message| !message.is_none());
+        let payload = message.map(Payload::of).transpose()?.unwrap_or_default();
+        Ok(Self { draft: LazyDraft::new(Draft::of(py, payload)) })
     }
 
     /// The bookmark that the user gave it.
@@ -330,7 +326,7 @@ impl LogMessage {
     #[staticmethod]
     fn parse(raw_msg: &Bound<'_, PyAny>, parse_options: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = raw_msg.py();
-        let object = recycle::object(py, parse::parse(raw_msg, parse_options)?)?;
+        let object = recycle::object_of(py, parse::parse(raw_msg, parse_options)?)?;
         // SAFETY: a new reference.
         unsafe { Bound::from_owned_ptr_or_err(py, object) }.map(Bound::unbind)
     }

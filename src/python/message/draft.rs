@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 
 use super::Payload;
-use crate::message::batch::Text;
+use crate::message::batch::{Head, Text};
 use crate::message::{FieldName, Need, Owner, Row, Segment, Stamp, ValueType};
 use crate::python::{clock, release};
 use crate::syslog::ParseOptions;
@@ -88,16 +88,15 @@ impl Draft {
     /// A draft without a message, made now.
     #[inline]
     pub fn new(py: Python<'_>) -> Self {
+        Self::of(py, Payload::None)
+    }
+
+    /// A draft of `payload`, made now.
+    #[inline]
+    pub fn of(py: Python<'_>, payload: Payload) -> Self {
         let stamp = clock::now(py);
-        Self {
-            payload: Payload::None,
-            stamp,
-            recvd_micros: stamp.unix_micros,
-            raw_size: 0,
-            pri: DEFAULT_PRI,
-            extra: None,
-            unparsed: None,
-        }
+        let (raw_size, pri) = (0, DEFAULT_PRI);
+        Self { payload, stamp, recvd_micros: stamp.unix_micros, raw_size, pri, extra: None, unparsed: None }
     }
 
     /// Whether it has a text, a time and a priority, and nothing else.
@@ -110,6 +109,29 @@ impl Draft {
     #[inline]
     pub fn bookmark(&self) -> Option<&Py<PyAny>> {
         self.extra.as_ref()?.bookmark.as_ref()
+    }
+
+    /// Its text, when that is to be copied and there is nothing but the text and what is in [`Draft::head`].
+    #[inline]
+    pub fn short_text(&self) -> Option<&[u8]> {
+        (self.is_plain() && !self.is_viewed()).then(|| self.payload.bytes())
+    }
+
+    /// What it has beside texts.
+    #[inline]
+    pub fn head(&self) -> Head {
+        let Self { stamp, recvd_micros, raw_size, pri, .. } = *self;
+        Head { stamp, recvd_micros, raw_size, pri }
+    }
+
+    /// Lets go of its objects, more cheaply than dropping it where the GIL is known to be held.
+    #[inline]
+    pub fn let_go(self, py: Python<'_>) {
+        let Self { payload, extra, .. } = self;
+        payload.let_go(py);
+        if let Some(extra) = extra {
+            drop(extra);
+        }
     }
 
     /// The rarer parts, made on first use.
@@ -196,9 +218,7 @@ impl Draft {
     #[inline]
     pub fn write(&self, py: Python<'_>, row: &mut Row<'_>, keep: impl Fn(FieldName) -> bool) {
         self.write_payload(py, row);
-        row.stamps(self.stamp, self.recvd_micros);
-        row.pri(self.pri);
-        row.raw_size(self.raw_size);
+        row.head(&self.head());
         if let Some(extra) = &self.extra {
             write_extra(extra, row, keep);
         }

@@ -33,6 +33,12 @@ impl LazyDraft {
         })
     }
 
+    /// The draft as it is.
+    #[inline]
+    pub fn into_inner(self) -> Draft {
+        self.0.into_inner()
+    }
+
     /// Calls `work` with the draft as it is.
     #[inline]
     pub fn with_unparsed<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Draft) -> R) -> R {
