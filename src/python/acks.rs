@@ -99,6 +99,10 @@ impl Tracking {
             let _ = news.send(Order::News(each));
         });
         let follower = Arc::new(Tracker::new(plan.order(), Arc::clone(lane.credit()), tell));
+        if matches!(plan, Plan::Persisted(_)) {
+            // What a crash repeats is what has no bookmark on the disk: never more than the window.
+            follower.await_callbacks();
+        }
         lane.track(Arc::clone(&follower));
         let tracking = Self {
             tracker: follower,
@@ -292,6 +296,7 @@ impl Caller {
         }
         if let Some((end, rows, messages)) = prefix {
             self.tell_prefix(py, end, rows);
+            self.plan().settle(py);
             self.tracking.tracker.called_back(messages);
         }
         if work.is_closed {

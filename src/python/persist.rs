@@ -250,6 +250,13 @@ impl Persist {
         self.store(py)?.put_later(&key, value).map_err(|error| failed(&error))
     }
 
+    /// Waits, without the GIL, until what was set is on the disk, or the disk refuses.
+    pub fn settle(&self, py: Python<'_>) {
+        if let Ok(store) = self.store(py) {
+            py.detach(|| store.state().settle());
+        }
+    }
+
     fn set(&self, py: Python<'_>, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let (key, value) = (key_of(key)?, value_of(value)?);
         self.store(py)?.put(&key, value).map_err(|error| failed(&error))
