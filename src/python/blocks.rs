@@ -160,7 +160,7 @@ impl Blocks {
         let is_source = |value: &Bound<'_, PyAny>| {
             value
                 .cast::<PyType>()
-                .is_ok_and(|class| Kind::of(class).is_some_and(|kind| !class.is(&kind.base(py))))
+                .is_ok_and(|class| Kind::of(class).is_some_and(|kind| !class.is(kind.base(py))))
         };
         let names = self.module.bind(py).dict();
         names.iter().filter(|(_, value)| is_source(value)).map(|(name, _)| format!("`{name}`")).collect()

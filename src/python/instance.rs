@@ -106,7 +106,7 @@ impl PythonSource {
             }
             Kind::Fetcher => {
                 let fetch = Fetch {
-                    fetch: main,
+                    call: main,
                     open: own("open").map(Bound::unbind),
                     close: own("close").map(Bound::unbind),
                     no_data_delay: options.fetch_no_data_delay.unwrap_or(config.options.time_reopen),
