@@ -4,6 +4,9 @@
 #   PROFILE=quick            the cargo profile of the wheel in .venv. Without it `build` and `run` want release, which is what users
 #                            have; everything else takes the wheel that is there, if it is up to date, and otherwise builds quick
 #   TESTS="-k quickstart"    further arguments of pytest
+#   CASE=loop_file_23        of `perf`: only these cases, with patterns and commas; RIVAL=… only one rival, stored nowhere;
+#                            RESUME=1 goes on with an interrupted run; PERF_DIR (/dev/shm) is where the measured files go
+#   TIME=600                 the seconds of a long check
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -22,7 +25,7 @@ BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST := -m pytest -n 2 $(TESTS)
 
-.PHONY: help need build wheel run test test-rust test-python endurance loom test-stubs test-others lint format check-examples clean
+.PHONY: help need build wheel run test test-rust test-python endurance loom test-stubs test-others lint format check-examples perf perf-list perf-render fuzz fuzz-all clean
 
 help: ## show this list
 	@echo "make TARGET [PYTHON=/path/to/python] [PROFILE=release|quick] [TESTS='pytest arguments']"
@@ -55,6 +58,12 @@ test-python: wheel ## the Python tests, on the wheel in .venv
 
 endurance: wheel ## the long forms of the endurance tests: ten times the messages, with figures
 	INRUSH_ENDURANCE=10 $(BIN)/python -m pytest -s --timeout=3000 tests/python/test_endurance.py $(TESTS)
+
+fuzz: need ## search for inputs that break a promise: TARGET=config TIME=60 (fuzz/fuzz_targets has the targets)
+	@tools/fuzz $(or $(TIME),60) $(or $(TARGET),$(error TARGET= one of $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))))
+
+fuzz-all: need ## all fuzz targets, TIME=600 seconds each
+	@tools/fuzz $(or $(TIME),600)
 
 loom: need ## the protocols between threads, in every order that the memory model allows
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --profile quick --no-default-features --lib loom_models
@@ -90,5 +99,22 @@ format: wheel ## format Rust and Python
 	$(BIN)/ruff check --fix python tests/python
 	$(BIN)/ruff format python tests/python
 
+# The rivals share one interpreter: Debian's, which its syslog-ng is linked with.
+PERF_PYTHON ?= /usr/bin/python3
+PERF := perf/.build/venv
+perf-venv = tools/need "$(PERF_PYTHON)" "$(RUST)" && tools/venv $(PERF) "$(PERF_PYTHON)" release build perf
+
+perf: ## measure Inrush beside its rivals and write perf/README.md [CASE=… RIVAL=… RESUME=1]
+	@$(perf-venv)
+	@exec $(PERF)/bin/python -m perf $(if $(RESUME),--resume)
+
+perf-list: ## the cases and rivals of `make perf`
+	@$(perf-venv)
+	@$(PERF)/bin/python -m perf --list
+
+perf-render: ## write perf/README.md from perf/results without measuring
+	@$(perf-venv)
+	@$(PERF)/bin/python -m perf --render
+
 clean: ## remove everything that was built
-	rm -rf .venv .venvs target dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venvs perf/.build target dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -72,7 +72,7 @@ impl Counters {
         self.queued.fetch_sub(messages, Ordering::Relaxed);
     }
 
-    fn count_dropped(&self, messages: u64) {
+    pub(crate) fn count_dropped(&self, messages: u64) {
         self.dropped.fetch_add(messages, Ordering::Relaxed);
         self.queued.fetch_sub(messages, Ordering::Relaxed);
     }

@@ -5,9 +5,12 @@
 //! ```
 //!
 //! * [`graph`]: which destinations a source's messages go to;
-//! * [`pipeline`]: lanes, workers and destinations of one configuration: built, started, drained;
-//! * [`worker`]: what a worker does with a batch; [`queue`]: where flow control is applied;
-//!   [`output`]: a destination's thread;
+//! * [`plan`]: what a configuration needs beside what runs, driver by driver ([`identity`]);
+//!   [`pipeline`]: what runs: lanes, workers and destinations, switched from one plan to the next, and drained;
+//!   [`changes`]: what a switch does to each driver;
+//! * [`worker`]: what a worker does with a batch; [`signpost`]: the ways it sends them;
+//!   [`queue`]: where flow control is applied; [`output`]: a destination's thread; [`succession`]: one
+//!   destination after another;
 //! * [`settings`]: options of the configuration, with their defaults, for those who run by them;
 //! * [`log`]: what the engine itself has to say; [`stats`]: what it counted;
 //! * [`source_status`]: how a source is; [`board`]: all of that, for whoever looks while the engine runs;
@@ -18,19 +21,26 @@
 #![forbid(unsafe_code)]
 
 pub mod board;
+pub mod changes;
 pub mod control;
 pub mod graph;
+pub mod identity;
 pub mod log;
 pub mod output;
 pub mod pipeline;
+pub mod plan;
 pub mod queue;
 pub mod settings;
+pub mod signpost;
 pub mod source_status;
 pub mod stats;
+pub mod succession;
 pub mod worker;
 
 pub use board::{Board, Phase};
+pub use changes::Changes;
 pub use control::Control;
 pub use log::{Log, LogLevel};
-pub use pipeline::{Input, Pipeline};
+pub use pipeline::Pipeline;
+pub use plan::{Input, Next};
 pub use source_status::{SourceState, SourceStatus};

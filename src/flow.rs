@@ -10,7 +10,8 @@
 //! * [`inbox`]: the lock-free queue with many senders and one receiver, and how the receiver waits;
 //! * [`credit`]: how much a source may have in flight, in messages and in bytes;
 //! * [`ack`]: the receipt of a batch, which gives credit back and counts what became of each message;
-//! * [`lane`]: a source's way into the engine, with the [`lane::Producer`]s that fill its batches.
+//! * [`lane`]: a source's way into the engine, with the [`lane::Producer`]s that fill its batches;
+//! * [`tracker`]: for a source that wants to know what was delivered, batch by batch.
 //!
 //! What goes forward is batches; what comes back is credit. Nothing else crosses threads.
 
@@ -20,9 +21,11 @@ pub mod credit;
 pub mod inbox;
 pub mod lane;
 mod sync;
+pub mod tracker;
 
 pub use ack::{Ack, Delivery, DropReason};
 pub use counters::SourceCounters;
 pub use credit::Credit;
 pub use inbox::{Inbox, Sender};
 pub use lane::{Lane, Parcel, Producer, Refused};
+pub use tracker::Tracker;

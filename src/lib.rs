@@ -23,6 +23,7 @@
 //! * [`config`]: from the user's files to a checked tree, or diagnostics with carets;
 //! * [`source`]: what the source layer does to a message;
 //! * [`destination`]: files and standard output;
+//! * [`state`]: what outlives the process: values by name, in one crash-safe file;
 //! * [`engine`]: from a configuration to threads: start, reload, stop, statistics, the log;
 //! * `python`: the only room that knows pyo3: `LogSource`, `LogMessage`, buffers, supervision;
 //! * [`cli`]: the command line.
@@ -40,5 +41,6 @@ pub mod message;
 #[cfg(feature = "python")]
 pub mod python;
 pub mod source;
+pub mod state;
 pub mod syslog;
 pub mod template;

@@ -17,10 +17,14 @@
 //!   runs for it; [`instance`]: one source and its callbacks; [`options`]: what it gets of its
 //!   configuration; [`supervise`]: its thread; [`fetch`]: what it does for a fetcher; [`event_loop`]: what
 //!   it does for an asynchronous `run()`; [`wakeup`]: the thread of its `wakeup()`; [`blocks`]: `python { }`;
+//!   [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the way from what was delivered to
+//!   its callbacks;
 //! * [`release`]: where Python objects that the engine viewed are let go, under the GIL;
 //! * [`cell`]: state that the GIL guards; [`clock`]: the time; [`exception`]: tracebacks and stacks;
 //!   [`signals`]: the engine's signals.
 
+pub mod ack_tracker;
+pub mod acks;
 pub mod attachment;
 pub mod blocks;
 pub mod buffer;
@@ -37,6 +41,7 @@ pub mod instance;
 pub mod live_line;
 pub mod logger;
 pub mod message;
+pub mod modules;
 pub mod options;
 pub mod pairs;
 pub mod parse;
@@ -130,6 +135,7 @@ fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 /// The extension module.
 #[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    ack_tracker::add_to(module)?;
     message::add_to(module)?;
     source::add_to(module)?;
     module.add_class::<buffer::Buffer>()?;

@@ -14,7 +14,7 @@ use inrush::cli::ctl;
 use inrush::cli::{self, Command};
 use inrush::config::{Environment, parse_str};
 use inrush::engine::control::{Host, MAX_REQUEST, Reloaded, Reply};
-use inrush::engine::{Board, Control, Log, LogLevel, Phase, Pipeline};
+use inrush::engine::{Board, Changes, Control, Log, LogLevel, Phase, Pipeline};
 use inrush::message::{Pool, Release, ReleaseNow};
 use rustix::fs::Mode;
 use serde_json::Value;
@@ -342,7 +342,8 @@ fn a_reload_is_answered_with_its_result_and_one_at_a_time() {
         assert!(rig.error(b"reload\n", false).contains("a reload is going on"));
         assert_eq!(rig.ask("stats")["posted"], 0, "others are answered meanwhile");
         let reply = rig.notes.replies.lock().unwrap().pop().unwrap();
-        reply.send(Reloaded { accepted, diagnostics: vec!["line\nand line".to_owned()] });
+        let diagnostics = vec!["line\nand line".to_owned()];
+        reply.send(Reloaded { accepted, diagnostics, changes: accepted.then(Changes::default) });
         let answer: Value = serde_json::from_str(&rest(&mut stream)).unwrap();
         assert_eq!(
             (&answer["accepted"], &answer["diagnostics"][0]),
@@ -425,25 +426,26 @@ fn the_board_adds_up_over_configurations() {
         "@version: current\nsource s {{ internal(); }};\nlog {{ source(s); destination {{ file(\"{}/out.log\"); }}; }};\n",
         rig.directory.path().display()
     );
-    let config = parse_str("test.conf", &conf, &Environment::default()).unwrap();
+    let parse = |conf: &str| parse_str("test.conf", conf, &Environment::default()).unwrap();
+    let (config, nothing) = (parse(&conf), parse(""));
     let release: Arc<dyn Release> = Arc::new(ReleaseNow);
-    let pool = Arc::new(Pool::new());
+    let pipeline = Arc::new(Pipeline::new(&rig.log, &Arc::new(Pool::new()), &release));
+    rig.board.put(&pipeline);
     for round in 1..=3 {
-        let pipeline = Arc::new(Pipeline::build(&config, &rig.log, &pool, &release).unwrap());
-        rig.board.put(&pipeline);
+        let next = pipeline.plan(&config, &|_| true).unwrap();
+        pipeline.announce(&next);
         assert_eq!(rig.ask("sources")["sources"][0]["state"], "starting");
-        pipeline.start().unwrap();
+        pipeline.switch(next).unwrap();
         assert_eq!(rig.ask("sources")["sources"][0]["state"], "running");
         rig.log.notice("one");
         rig.log.notice("two");
         until("delivered", || rig.board.stats().delivered() == round * 2);
-        rig.board.retire();
-        pipeline.retire();
+        pipeline.switch(pipeline.plan(&nothing, &|_| true).unwrap()).unwrap();
         until("finished", || {
             let stats = rig.ask("stats");
             assert_eq!(stats["posted"], round * 2, "counted once, wherever it is");
-            rig.board.let_go_of_finished();
-            rig.board.retired().is_empty()
+            pipeline.tidy();
+            pipeline.leaving() == 0
         });
     }
     let stats = rig.board.stats();

@@ -380,24 +380,39 @@ fn a_line_torn_in_a_file_is_written_on_there_or_begun_again_elsewhere() {
         setrlimit(Resource::Fsize, Rlimit { current: bytes, maximum }).unwrap();
     };
     for long in [6000, 20_000] {
-        for case in ["same", "renamed", "truncated", "longer"] {
+        for case in ["same", "renamed", "truncated", "longer", "stopped", "stopped longer"] {
             let (dir, path) = dir();
             let mut rig = Rig::new(settings(&path));
             let text: Vec<u8> = (0..long).map(|n| b'a' + (n % 26) as u8).collect();
             limit(Some(5000));
             rig.push(&[("h", b"one"), ("h", &text), ("h", b"two")]);
             rig.destination.flush(Instant::now());
+            if case == "stopped" {
+                assert_eq!(rig.destination.stop(Instant::now()), 2);
+            }
             limit(None);
+            if case == "stopped" {
+                assert_eq!(fs::read(&path).unwrap(), b"one\n", "whole lines alone");
+                continue;
+            }
             assert_eq!((rig.counters.delivered.load(Relaxed), rig.held()), (1, 3), "{case}");
             assert!(rig.reports()[0].text.contains("File too large"));
             match case {
                 "renamed" => fs::rename(&path, dir.path().join("old")).unwrap(),
                 "truncated" => drop(fs::File::create(&path).unwrap()),
-                "longer" => {
+                "longer" | "stopped longer" => {
                     let mut other = fs::OpenOptions::new().append(true).open(&path).unwrap();
                     other.write_all(b"other\n").unwrap();
                 }
                 _ => {}
+            }
+            if case == "stopped longer" {
+                limit(Some(5000));
+                assert_eq!(rig.destination.stop(Instant::now()), 2);
+                limit(None);
+                let expected = [b"one\n", &text[..4996], b"other\n"].concat();
+                assert!(fs::read(&path).unwrap() == expected, "what somebody else wrote stays");
+                continue;
             }
             rig.destination.flush(later(61));
             let mut whole = text.clone();

@@ -7,20 +7,22 @@ that come in a later version.
 
 from inrush import event_loop as _event_loop
 from inrush._native import (
+    AckTracker,
+    BatchedAckTracker,
     Buffer,
+    ConsecutiveAckTracker,
+    InstantAckTracker,
     LogFetcher,
     Logger,
     LogMessage,
     LogSource,
     ParseOptions,
+    PersistedBookmark,
     build_info,
 )
 from inrush.later import (
     LTZ_LOCAL,
     LTZ_SEND,
-    BatchedAckTracker,
-    ConsecutiveAckTracker,
-    InstantAckTracker,
     LogDestination,
     LogParser,
     LogTemplate,
@@ -40,6 +42,7 @@ __version__: str = build_info()["version"]
 __all__ = [
     "LTZ_LOCAL",
     "LTZ_SEND",
+    "AckTracker",
     "BatchedAckTracker",
     "Buffer",
     "ConsecutiveAckTracker",
@@ -57,6 +60,7 @@ __all__ = [
     "Logger",
     "ParseOptions",
     "Persist",
+    "PersistedBookmark",
     "__version__",
     "build_info",
     "get_installation_path_for",

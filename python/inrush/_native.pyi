@@ -18,12 +18,17 @@ _Written: TypeAlias = (
 _Post: TypeAlias = LogMessage | str | bytes
 
 __all__ = [
+    "AckTracker",
+    "BatchedAckTracker",
     "Buffer",
+    "ConsecutiveAckTracker",
+    "InstantAckTracker",
     "LogFetcher",
     "LogMessage",
     "LogSource",
     "Logger",
     "ParseOptions",
+    "PersistedBookmark",
     "build_info",
     "main",
 ]
@@ -195,6 +200,51 @@ class LogMessage:
         says so; it raises nothing.
         """
 
+class AckTracker:
+    """The base of what a source may set as `self.ack_tracker`, in `__init__` or in `init()`, to be told what was delivered.
+
+    Every callback runs on one thread of the source's own. What it raises is logged and counted, and changes nothing.
+    """
+
+class InstantAckTracker(AckTracker):
+    """Calls `ack_callback(bookmark)` for each message as it is acknowledged, in any order, given up ones included."""
+
+    def __new__(cls, *_arguments: object, **_keywords: object) -> Self: ...
+    def __init__(self, ack_callback: Callable[[Any], object]) -> None: ...
+
+class ConsecutiveAckTracker(AckTracker):
+    """Calls `ack_callback(bookmark)` with the bookmark of the last message up to which everything was delivered.
+
+    In the order of posting, and never past a message that was given up at a stop. Credit comes back in that order too.
+    """
+
+    def __new__(cls, *_arguments: object, **_keywords: object) -> Self: ...
+    def __init__(self, ack_callback: Callable[[Any], object]) -> None: ...
+
+class BatchedAckTracker(AckTracker):
+    """Calls `batched_ack_callback(bookmarks)` with a list when `batch_size` messages were acknowledged, or `timeout` milliseconds
+    after the list before (0: never), and with the rest at the end. What was given up is in no list.
+    """
+
+    def __new__(cls, *_arguments: object, **_keywords: object) -> Self: ...
+    def __init__(
+        self, timeout: int, batch_size: int, batched_ack_callback: Callable[[list[Any]], object]
+    ) -> None: ...
+
+class PersistedBookmark(ConsecutiveAckTracker):
+    """A `ConsecutiveAckTracker` that writes the bookmark into `store` under `key`.
+
+    `store` is a `Persist`, the name of one, or another mapping. Bookmarks are str, int, bytes or bool; another one is a
+    TypeError where it is posted. `value` is what was written last, by this process or one before it, or `default`: the
+    place to go on from.
+    """
+
+    def __new__(cls, *_arguments: object, **_keywords: object) -> Self: ...
+    def __init__(self, store: Any, key: str = "bookmark", default: Any = None) -> None: ...
+    @property
+    def value(self) -> Any:
+        """The bookmark that was written last; `default` when there is none."""
+
 class LogSource:
     """The base of sources: derive from it, define `run()` and `request_exit()`, and name the class in `python(class(...))`.
 
@@ -240,7 +290,7 @@ class LogSource:
         Without credit it waits, with the GIL released, until the destinations have taken enough; in a class that defines
         `suspend()` and `wakeup()` it calls `suspend()` instead and returns. Any thread may post; what one thread posts stays in
         order. `bookmark` is short for `set_bookmark()` before the post. RuntimeError where the engine cannot take messages: before
-        it started and after it stopped.
+        it started and after it stopped; and for a message with a bookmark in a source without an `ack_tracker`.
         """
 
     def close_batch(self) -> None:
@@ -265,12 +315,14 @@ class LogSource:
         parse: bool = False,
         keep_empty: bool = False,
         partial: bool = False,
+        bookmark: object = None,
     ) -> int:
         """Posts each piece of `buffer` between delimiters as a message, and returns the number of bytes consumed.
 
         `length`: how many bytes of the buffer count (all). `parse`: parse each piece as syslog with the source's options.
         `keep_empty`: empty pieces are messages too. `partial`: the piece after the last delimiter is not posted; it starts
-        where the result says, and for a `Buffer` it is its `tail`. Otherwise it is posted like the others.
+        where the result says, and for a `Buffer` it is its `tail`. Otherwise it is posted like the others. `bookmark`: stands for
+        all pieces together, and is told to the `ack_tracker` when the last of them was acknowledged.
         """
 
     def acquire_buffer(self, size: int) -> Buffer:

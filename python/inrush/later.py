@@ -51,18 +51,6 @@ class LogTemplate(_Later):
     """Later: a template compiled once and formatted from Python."""
 
 
-class InstantAckTracker(_Later):
-    """Later: reports each message's bookmark when it was delivered, in order of delivery."""
-
-
-class ConsecutiveAckTracker(_Later):
-    """Later: reports the last bookmark of what was delivered without a gap."""
-
-
-class BatchedAckTracker(_Later):
-    """Later: reports bookmarks of what was delivered, many at a time."""
-
-
 class Persist(_Later):
     """Later: values that outlive the process, by name."""
 

@@ -101,6 +101,16 @@ fn reloaded(value: &Value) -> Result<String, String> {
     let is_accepted = value["accepted"] == true;
     let mut out =
         if is_accepted { "reloaded".to_owned() } else { "the new configuration is not accepted".to_owned() };
+    for kind in ["sources", "destinations"] {
+        let fates = ["kept", "replaced", "started", "stopped"].into_iter().filter_map(|fate| {
+            let ids: Vec<_> = list(&value["changes"][kind][fate]).iter().map(text).collect();
+            (!ids.is_empty()).then(|| format!("{fate} {}", ids.join(", ")))
+        });
+        let fates: Vec<_> = fates.collect();
+        if !fates.is_empty() {
+            let _ = write!(out, "\n{kind}: {}", fates.join("; "));
+        }
+    }
     for diagnostic in list(&value["diagnostics"]) {
         let _ = write!(out, "\n{}", text(diagnostic));
     }

@@ -148,6 +148,8 @@ pub struct GlobalOptions {
     pub file_template: Option<TemplateText>,
     /// `use-uniqid()`: no
     pub use_uniqid: bool,
+    /// `python-reload-modules()`: whether a reload imports changed modules of the user's anew.
+    pub python_reload_modules: bool,
     /// `mark-freq()`: 20 minutes
     pub mark_freq: Duration,
     /// `mark-mode()`: `host-idle`
@@ -192,6 +194,7 @@ impl Default for GlobalOptions {
             on_error: OnError::default(),
             file_template: None,
             use_uniqid: false,
+            python_reload_modules: false,
             mark_freq: Duration::from_secs(1200),
             mark_mode: MarkMode::HostIdle,
             stats: StatsOptions::default(),
@@ -242,6 +245,7 @@ const GLOBAL: Table<GlobalOptions> = &[
     ("recv-time-zone", Kind::Text(|to, zone| to.recv_time_zone = Some(zone))),
     ("file-template", Kind::Template(|to, template| to.file_template = Some(template))),
     ("use-uniqid", Kind::YesNo(|to, yes| to.use_uniqid = yes)),
+    ("python-reload-modules", Kind::YesNo(|to, yes| to.python_reload_modules = yes)),
     ("mark-freq", Kind::Seconds(|to, time| to.mark_freq = time)),
     ("mark-mode", Kind::Other(|parser, to| parser.mark_mode().map(|mode| to.mark_mode = mode))),
     ("stats", Kind::Other(|parser, to| parser.stats(&mut to.stats))),

@@ -18,7 +18,9 @@ use super::diagnostic::{Diagnostic, Label, Level};
 pub struct FileId(pub(super) u32);
 
 /// A place: a range of bytes in one file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+///
+/// In the debug text with a sign (`{:+?}`) every place is `@`, so that the same thing at two places has one text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
     /// The file.
     pub file: FileId,
@@ -26,6 +28,19 @@ pub struct Span {
     pub start: u32,
     /// The offset after the last byte.
     pub end: u32,
+}
+
+impl std::fmt::Debug for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if f.sign_plus() {
+            return f.write_str("@");
+        }
+        f.debug_struct("Span")
+            .field("file", &self.file)
+            .field("start", &self.start)
+            .field("end", &self.end)
+            .finish()
+    }
 }
 
 impl Span {
@@ -174,6 +189,8 @@ impl SourceMap {
     }
 
     fn diagnostic(&self, level: Level, span: Span, message: String, help: Option<String>) -> Diagnostic {
+        // A quoted text of the user's may have line breaks in it; a message is one line.
+        let message = if message.contains('\n') { message.replace('\n', "\\n") } else { message };
         let mut notes = Vec::new();
         for expansion in self.expansions.iter().filter(|expansion| touches(expansion.span, span)).take(3) {
             notes.push(match expansion.value.as_str() {

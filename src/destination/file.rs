@@ -333,11 +333,11 @@ impl FileDestination {
         self.active.is_empty()
     }
 
-    /// Lets go of the credit of what waits for files that cannot be written, on paths without flow
-    /// control: their sources go on.
-    pub fn let_go_of_credit(&mut self) {
+    /// Lets go of the credit of what waits for files that cannot be written: their sources go on. On paths
+    /// with flow control only if `all`.
+    pub fn let_go_of_credit(&mut self, all: bool) {
         for target in self.targets.iter_mut().flatten().filter(|target| target.is_in_trouble()) {
-            target.let_go_of_credit();
+            target.let_go_of_credit(all);
         }
     }
 

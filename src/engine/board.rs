@@ -1,19 +1,11 @@
 //! What anybody may look at while the engine runs: [`Board`].
 //!
-//! Configurations come and go, and each has a pipeline with counters of its own. The board knows all of
-//! them, so that what was posted since the start of the process can be added up at any moment:
-//!
-//! ```text
-//!  stats() = the current pipeline + the retired ones, which still deliver + what those that are gone had counted
-//! ```
-//!
 //! The main thread writes the board, and may then hang in somebody's callback for as long as it likes:
-//! who reads takes one mutex, and it is held for sums of counters only. No callback runs, nothing is
-//! written and no lock that is held during a wait is taken under it. A pipeline goes from one place to the next in
-//! one step, so no reader counts it twice or misses it.
+//! who reads takes two locks, and they are held for sums of counters only. No callback runs, nothing is
+//! written and no lock that is held during a wait is taken under them.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -44,86 +36,31 @@ impl Phase {
     }
 }
 
-/// The pipelines of one engine, and what they counted.
+/// Where one engine is, and what it counts.
 #[derive(Debug)]
 pub struct Board {
     begun: Instant,
     /// A [`Phase`].
     phase: AtomicU8,
-    pipelines: Mutex<Pipelines>,
-}
-
-#[derive(Debug, Default)]
-struct Pipelines {
-    current: Option<Arc<Pipeline>>,
-    /// Of old configurations, with something left to deliver.
-    retired: Vec<Arc<Pipeline>>,
-    /// What the pipelines that are gone had counted.
-    past: Stats,
+    pipeline: OnceLock<Arc<Pipeline>>,
 }
 
 impl Default for Board {
     fn default() -> Self {
-        Self {
-            begun: Instant::now(),
-            phase: AtomicU8::new(Phase::Starting as u8),
-            pipelines: Mutex::default(),
-        }
+        Self { begun: Instant::now(), phase: AtomicU8::new(Phase::Starting as u8), pipeline: OnceLock::new() }
     }
 }
 
 impl Board {
-    fn pipelines(&self) -> MutexGuard<'_, Pipelines> {
-        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Makes `pipeline` the current one. Before it is started, so that it is seen while it starts.
+    /// Shows `pipeline`; there is one in the life of an engine.
     pub fn put(&self, pipeline: &Arc<Pipeline>) {
-        let before = self.pipelines().current.replace(Arc::clone(pipeline));
-        debug_assert!(before.is_none(), "a pipeline that still counts was forgotten");
-    }
-
-    /// Makes the current pipeline a retired one.
-    pub fn retire(&self) {
-        let mut pipelines = self.pipelines();
-        let current = pipelines.current.take();
-        pipelines.retired.extend(current);
-    }
-
-    /// Takes `pipeline` away; what it counted stays.
-    pub fn remove(&self, pipeline: &Arc<Pipeline>) {
-        let is_it = |known: &Arc<Pipeline>| Arc::ptr_eq(known, pipeline);
-        let mut pipelines = self.pipelines();
-        let is_current = pipelines.current.take_if(|current| is_it(current)).is_some();
-        let retired = pipelines.retired.len();
-        pipelines.retired.retain(|known| !is_it(known));
-        if is_current || pipelines.retired.len() < retired {
-            pipelines.past.add(&pipeline.stats());
-        }
-    }
-
-    /// Takes away the retired pipelines that have delivered everything.
-    pub fn let_go_of_finished(&self) {
-        // `is_finished` waits for a `drain` that goes on, so not under the board's lock.
-        for pipeline in self.retired().iter().filter(|pipeline| pipeline.is_finished()) {
-            self.remove(pipeline);
-        }
-    }
-
-    /// The retired pipelines that still deliver.
-    pub fn retired(&self) -> Vec<Arc<Pipeline>> {
-        self.pipelines().retired.clone()
+        let before = self.pipeline.set(Arc::clone(pipeline));
+        debug_assert!(before.is_ok(), "a pipeline that still counts was forgotten");
     }
 
     /// Everything counted so far, of all configurations.
     pub fn stats(&self) -> Stats {
-        let pipelines = self.pipelines();
-        let mut stats = pipelines.current.as_ref().map_or_else(Stats::default, |current| current.stats());
-        for pipeline in &pipelines.retired {
-            stats.add(&pipeline.stats());
-        }
-        stats.add(&pipelines.past);
-        stats
+        self.pipeline.get().map_or_else(Stats::default, |pipeline| pipeline.stats())
     }
 
     /// Says where the engine is; a stop is never taken back.

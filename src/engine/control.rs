@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `stats` | what [`Board::to_json`] gives: `version`, `pid`, `phase`, `uptime_seconds`; `posted`, `delivered`, `dropped` and `in_flight` of all sources together; `sources`, `destinations` |
 //! | `sources` | `{"sources": […]}`, as in `stats` |
-//! | `reload` | what SIGHUP does, and how it went: `{"accepted": true, "diagnostics": ["…"]}` |
+//! | `reload` | what SIGHUP does, and how it went: `{"accepted": true, "diagnostics": ["…"], "changes": …}`, where `changes` has the ids of `sources` and `destinations` that were `kept`, `replaced`, `started` and `stopped`, or is null |
 //! | `stop` | what SIGTERM does: `{"stopping": true}`, at once |
 //! | `log-level` | `{"log_level": "notice"}` |
 //! | `log-level LEVEL` | `{"log_level": "debug", "before": "notice"}` |

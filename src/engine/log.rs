@@ -104,15 +104,12 @@ impl Log {
         level as u8 <= self.0.level.load(Ordering::Relaxed)
     }
 
-    /// Sends every later message also to these `internal()` sources.
-    pub fn add_internal(&self, producers: impl IntoIterator<Item = Producer>) {
-        self.internal().extend(producers);
-    }
-
-    /// Sends nothing any more to the `internal()` sources whose lanes are `lanes`.
-    pub fn forget_internal(&self, lanes: &[Arc<Lane>]) {
-        let is_one = |producer: &Producer| lanes.iter().any(|lane| Arc::ptr_eq(lane, producer.lane()));
-        self.internal().retain(|producer| !is_one(producer));
+    /// Sends later messages to the `internal()` sources of `new`, and nothing any more to those whose lanes are `gone`.
+    pub fn replace_internal(&self, gone: &[Arc<Lane>], new: impl IntoIterator<Item = Producer>) {
+        let is_gone = |producer: &Producer| gone.iter().any(|lane| Arc::ptr_eq(lane, producer.lane()));
+        let mut internal = self.internal();
+        internal.retain(|producer| !is_gone(producer));
+        internal.extend(new);
     }
 
     fn internal(&self) -> std::sync::MutexGuard<'_, Vec<Producer>> {

@@ -48,7 +48,8 @@ pub fn run(
         let suspended = driver.is_suspended();
         shared.suspended.store(suspended, Ordering::Relaxed);
         if suspended {
-            driver.let_go_of_credit();
+            // Nobody is to wait for a destination that the configuration does not have any more.
+            driver.let_go_of_credit(orders.retire.load(Ordering::Acquire));
         }
         inbox.wait(driver.next_deadline());
     }

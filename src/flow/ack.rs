@@ -7,11 +7,16 @@
 //!   under flow control, when it is queued otherwise;
 //! * the *outcome* of its messages, counted when the last ack of any kind is gone: a message of which
 //!   a copy was dropped counts as dropped, once; every other one as delivered.
+//!
+//! A message is *acknowledged* when the credit of its batch ends. Where the source has a [`Tracker`], the tracker is
+//! told then, and gives the credit back by its own rules; it learns which rows were given up at a stop
+//! ([`DropReason::Stopped`]), on any branch and up to that moment: nobody has those. A message dropped for any other reason is done
+//! with, as if it was delivered.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Credit, SourceCounters};
+use super::{Credit, SourceCounters, Tracker};
 use crate::message::{Rows, View};
 
 /// Why a message was dropped.
@@ -45,6 +50,29 @@ struct Receipt {
     holders: AtomicU32,
     /// The reason for each row of which a copy was dropped; empty while there is none.
     dropped: Mutex<Vec<Option<DropReason>>>,
+    tracked: Option<Tracked>,
+}
+
+/// Where the ticket of a batch is handed in.
+struct Tracked {
+    tracker: Arc<Tracker>,
+    ticket: u64,
+    /// Rows that were given up at a stop, as far as they are known when the credit ends.
+    aborted: Mutex<Vec<u32>>,
+}
+
+impl Receipt {
+    fn end_credit(&self) {
+        let Some(tracked) = &self.tracked else {
+            return self.credit.give_back(self.messages, self.bytes);
+        };
+        let aborted = std::mem::take(&mut *lock(&tracked.aborted));
+        tracked.tracker.acked(tracked.ticket, self.messages, self.bytes, aborted);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Receipt {
@@ -71,6 +99,21 @@ pub struct Ack {
 impl Ack {
     /// The first ack of a batch of `messages` rows that took `bytes` bytes of credit.
     pub fn new(credit: &Arc<Credit>, counters: &Arc<SourceCounters>, messages: u32, bytes: u64) -> Self {
+        Self::with_ticket(credit, counters, messages, bytes, None)
+    }
+
+    /// The same for a batch that has a ticket of a tracker's.
+    pub fn with_ticket(
+        credit: &Arc<Credit>,
+        counters: &Arc<SourceCounters>,
+        messages: u32,
+        bytes: u64,
+        ticket: Option<(&Arc<Tracker>, u64)>,
+    ) -> Self {
+        let tracked = ticket.map(|(tracker, ticket)| {
+            let aborted = Mutex::new(Vec::new());
+            Tracked { tracker: Arc::clone(tracker), ticket, aborted }
+        });
         let receipt = Receipt {
             credit: Arc::clone(credit),
             counters: Arc::clone(counters),
@@ -78,6 +121,7 @@ impl Ack {
             bytes,
             holders: AtomicU32::new(1),
             dropped: Mutex::new(Vec::new()),
+            tracked,
         };
         Self { receipt: Arc::new(receipt), holds_credit: true }
     }
@@ -97,13 +141,16 @@ impl Ack {
     pub fn let_go_of_credit(&mut self) {
         if std::mem::take(&mut self.holds_credit) && self.receipt.holders.fetch_sub(1, Ordering::AcqRel) == 1
         {
-            self.receipt.credit.give_back(self.receipt.messages, self.receipt.bytes);
+            self.receipt.end_credit();
         }
     }
 
     /// Counts `rows` of the batch as dropped.
     pub fn drop_rows(&self, rows: &Rows, reason: DropReason) {
-        let mut dropped = self.receipt.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (DropReason::Stopped, Some(tracked)) = (reason, &self.receipt.tracked) {
+            lock(&tracked.aborted).extend((0..rows.len()).map(|index| rows.at(index)));
+        }
+        let mut dropped = lock(&self.receipt.dropped);
         dropped.resize(self.receipt.messages as usize, None);
         for index in 0..rows.len() {
             dropped[rows.at(index) as usize].get_or_insert(reason);

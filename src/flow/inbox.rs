@@ -125,6 +125,16 @@ impl<T> Inbox<T> {
         self.shared.queue.is_empty()
     }
 
+    /// How many items there are now; all that were sent before the call are among them.
+    pub fn len(&self) -> usize {
+        self.shared.queue.len()
+    }
+
+    /// Changes for how long the receiver naps while items keep coming.
+    pub fn set_nap(&mut self, nap: Duration) {
+        self.nap = nap;
+    }
+
     /// The next item, if there is one now.
     pub fn try_recv(&mut self) -> Option<T> {
         let item = self.shared.queue.pop();

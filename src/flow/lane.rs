@@ -5,11 +5,12 @@
 //! the first one at once, and no row waits for another. Rows of one producer stay in order: its next
 //! batch is sent after the one before it was sealed, and the inbox is first in, first out.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::counters::ProducerCounters;
-use super::{Ack, Credit, DropReason, Sender, SourceCounters};
+use super::tracker::Group;
+use super::{Ack, Credit, DropReason, Sender, SourceCounters, Tracker};
 use crate::message::{Batch, MESSAGE_MAX, Need, Origin, Pending, Pool, Published, Row, Rows, View, Writer};
 
 /// A producer of a window this large takes credit ahead, this share of the window at a time.
@@ -25,6 +26,7 @@ pub struct Lane {
     pool: Arc<Pool>,
     batch_size: u32,
     closed: AtomicBool,
+    tracker: OnceLock<Arc<Tracker>>,
 }
 
 /// Why a message was not taken.
@@ -50,7 +52,13 @@ impl Lane {
         batch_size: Option<u32>,
     ) -> Arc<Self> {
         let (batch_size, closed) = (batch_size.unwrap_or(u32::MAX).max(1), AtomicBool::new(false));
-        Arc::new(Self { index, inbox, credit, counters, pool, batch_size, closed })
+        let tracker = OnceLock::new();
+        Arc::new(Self { index, inbox, credit, counters, pool, batch_size, closed, tracker })
+    }
+
+    /// The number of its source.
+    pub fn index(&self) -> usize {
+        self.index
     }
 
     /// The credit of its source.
@@ -66,6 +74,17 @@ impl Lane {
     /// The pool that its batches come from.
     pub fn pool(&self) -> &Arc<Pool> {
         &self.pool
+    }
+
+    /// Has every batch followed by `tracker`. To be called once, before the first post.
+    pub fn track(&self, tracker: Arc<Tracker>) {
+        // A second tracker would be a second `init` of the same source, which the engine does not do.
+        let _ = self.tracker.set(tracker);
+    }
+
+    /// Who follows its batches.
+    pub fn tracker(&self) -> Option<&Arc<Tracker>> {
+        self.tracker.get()
     }
 
     /// Refuses every post from now on. What was posted before is in the inbox.
@@ -89,12 +108,19 @@ impl Lane {
             lease: 0,
             lease_size,
             counters: self.counters.producer(),
+            ticket: 0,
+            group: None,
         }
     }
 
     /// Hands over `pending`, and asks the worker to come for it if it naps and credit ran out.
-    fn send(self: &Arc<Self>, pending: Pending) {
-        self.inbox.send(Parcel { lane: Arc::clone(self), pending: Some(pending) });
+    fn send(self: &Arc<Self>, pending: Pending, ticket: u64) {
+        self.inbox.send(Parcel { lane: Arc::clone(self), pending: Some(pending), ticket });
+    }
+
+    /// The ticket of the next batch; without a tracker it means nothing.
+    fn issue(&self, group: Option<Group>) -> u64 {
+        self.tracker.get().map_or(0, |tracker| tracker.issue(group))
     }
 }
 
@@ -103,6 +129,7 @@ impl Lane {
 pub struct Parcel {
     lane: Arc<Lane>,
     pending: Option<Pending>,
+    ticket: u64,
 }
 
 impl Parcel {
@@ -119,11 +146,13 @@ impl Parcel {
     /// Ends the batch and takes what is in it.
     pub fn open(mut self) -> (View, Ack) {
         let Some(pending) = self.pending.take() else { unreachable!("taken only here and by drop") };
-        Self::receive(&self.lane, pending.seal())
+        Self::receive(&self.lane, pending.seal(), self.ticket)
     }
 
-    fn receive(lane: &Lane, batch: Batch) -> (View, Ack) {
-        let ack = Ack::new(&lane.credit, &lane.counters, batch.rows(), batch.charge());
+    fn receive(lane: &Lane, batch: Batch, ticket: u64) -> (View, Ack) {
+        let (messages, bytes) = (batch.rows(), batch.charge());
+        let ticket = lane.tracker.get().map(|tracker| (tracker, ticket));
+        let ack = Ack::with_ticket(&lane.credit, &lane.counters, messages, bytes, ticket);
         (View::all(Arc::new(batch)), ack)
     }
 }
@@ -132,7 +161,7 @@ impl Drop for Parcel {
     /// A parcel that nobody opens was sent into an engine that has stopped: its messages are counted.
     fn drop(&mut self) {
         if let Some(pending) = self.pending.take() {
-            let (view, ack) = Self::receive(&self.lane, pending.seal());
+            let (view, ack) = Self::receive(&self.lane, pending.seal(), self.ticket);
             ack.drop_rows(&Rows::Range(0..view.batch().rows()), DropReason::Stopped);
         }
     }
@@ -148,6 +177,10 @@ pub struct Producer {
     lease: u32,
     lease_size: u32,
     counters: Arc<ProducerCounters>,
+    /// The ticket of the open batch.
+    ticket: u64,
+    /// What its batches are part of.
+    group: Option<Group>,
 }
 
 impl Producer {
@@ -230,8 +263,20 @@ impl Producer {
         let published = row.publish();
         debug_assert_eq!(published, Published::Yes, "nobody else has the batch yet");
         self.counters.add(1, need.charge());
-        self.lane.send(writer.share());
+        self.ticket = self.lane.issue(self.group);
+        self.lane.send(writer.share(), self.ticket);
         self.open = Some(writer);
+    }
+
+    /// The ticket and the row of the message that was posted last with [`Producer::try_post`].
+    pub fn last_place(&self) -> (u64, u32) {
+        (self.ticket, self.open.as_ref().map_or(0, |open| open.rows().saturating_sub(1)))
+    }
+
+    /// Makes the batches that it opens from now on part of `group`.
+    pub fn join_group(&mut self, group: Group) {
+        self.close_batch();
+        self.group = Some(group);
     }
 
     /// Opens a batch that nobody else sees before [`Producer::send_private`]: for posting many messages
@@ -253,7 +298,7 @@ impl Producer {
         let pending = writer.share();
         writer.seal();
         self.counters.add(u64::from(rows), charge);
-        self.lane.send(pending);
+        self.lane.send(pending, self.lane.issue(self.group));
     }
 
     /// Ends the open batch: later messages go to another one.

@@ -15,6 +15,7 @@ mod real {
     pub(crate) use crossbeam::queue::SegQueue as Queue;
     pub(crate) use crossbeam::sync::{Parker, Unparker};
     pub(crate) use event_listener::{Event, Listener};
+    pub(crate) use std::sync::{Mutex, MutexGuard};
 }
 
 #[cfg(not(loom))]
@@ -29,7 +30,8 @@ mod stand_ins {
     use std::time::{Duration, Instant};
 
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, fence};
-    use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
+    use loom::sync::{Arc, Condvar};
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
 
     fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -4,8 +4,8 @@
 //! all with the GIL held. It lets go of the GIL only when there is no credit, or when a sender's name
 //! has to be looked up.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use event_listener::{Event, Listener};
@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use smallvec::SmallVec;
 
+use super::acks::Tracking;
 use super::cell::GilCell;
 use super::event_loop::EventLoop;
 use super::message::{Draft, LogMessage, Payload, type_name};
@@ -48,8 +49,10 @@ pub struct Attachment {
     pub started: AtomicBool,
     /// What stop and `sleep()` look at.
     pub exit: Arc<Exit>,
-    /// `suspend` of a class that has it.
-    pub suspend: Option<Py<PyAny>>,
+    /// `suspend` of a class that has it; taken out at the end, as it refers to the instance that refers to this.
+    pub suspend: Option<GilCell<Option<Py<PyAny>>>>,
+    /// Who follows its messages, where it has an ack tracker; set after `init()`.
+    pub tracking: OnceLock<Arc<Tracking>>,
     /// Takes exceptions of callbacks.
     pub report: Reporter,
     /// The loop of an asynchronous `run()`.
@@ -102,6 +105,12 @@ pub(super) enum Wait {
 }
 
 impl Attachment {
+    /// Lets go of the instance: the source has come to its end.
+    pub fn let_go(&self, py: Python<'_>) {
+        let suspend = self.suspend.as_ref().and_then(|cell| cell.with(py, Option::take));
+        drop(suspend);
+    }
+
     /// Posts `message`. `Ok(false)`: there is no credit, and `wait` forbids to wait for it.
     #[inline]
     pub(super) fn post(
@@ -128,15 +137,67 @@ impl Attachment {
         if let Ok(message) = message.cast::<LogMessage>() {
             return self.post_log_message(py, message.get(), wait, method);
         }
+        let draft = self.text_draft(message, method)?;
+        self.post_draft(py, &draft, wait, method)
+    }
+
+    /// A draft of a `str` or `bytes`.
+    fn text_draft(&self, message: &Bound<'_, PyAny>, method: &str) -> PyResult<Draft> {
         if message.is_instance_of::<PyString>() || message.is_instance_of::<PyBytes>() {
-            let mut draft = Draft::new(py);
+            let mut draft = Draft::new(message.py());
             draft.payload = Payload::of(message)?;
-            return self.post_draft(py, &draft, wait, method);
+            return Ok(draft);
         }
         Err(PyTypeError::new_err(format!(
             "{method}: LogMessage expected in the first parameter (or str or bytes), got {}",
             type_name(message)
         )))
+    }
+
+    /// Posts `message` with `bookmark`, which a `LogMessage` keeps.
+    pub(super) fn post_with_bookmark(
+        &self,
+        py: Python<'_>,
+        message: &Bound<'_, PyAny>,
+        bookmark: &Bound<'_, PyAny>,
+        method: &str,
+    ) -> PyResult<bool> {
+        self.checked_tracking(bookmark, method)?;
+        if let Ok(message) = message.cast::<LogMessage>() {
+            message.get().set_bookmark(bookmark);
+            return self.post_log_message(py, message.get(), Wait::Yes, method);
+        }
+        let mut draft = self.text_draft(message, method)?;
+        draft.extra().bookmark = Some(bookmark.clone().unbind());
+        let post = || {
+            self.try_post(py, &draft, &[])?;
+            self.mark(py, Some(bookmark));
+            Ok(())
+        };
+        match post() {
+            Ok(()) => Ok(self.posted(py, Wait::Yes)),
+            Err(refused) => self.post_again(py, &post, refused, Wait::Yes, method),
+        }
+    }
+
+    /// Who takes `bookmark`.
+    pub(super) fn checked_tracking(
+        &self,
+        bookmark: &Bound<'_, PyAny>,
+        method: &str,
+    ) -> PyResult<&Arc<Tracking>> {
+        let tracking = self.tracking.get().ok_or_else(bookmark_without_tracker)?;
+        tracking.check(bookmark, method)?;
+        Ok(tracking)
+    }
+
+    /// Keeps the bookmark of the message that was just posted, in the same hold of the GIL.
+    #[inline]
+    fn mark(&self, py: Python<'_>, bookmark: Option<&Bound<'_, PyAny>>) {
+        if let (Some(bookmark), Some(tracking)) = (bookmark, self.tracking.get()) {
+            let place = self.producer.with(py, |producer| producer.last_place());
+            tracking.mark(py, place, bookmark.clone().unbind());
+        }
     }
 
     #[inline]
@@ -168,19 +229,24 @@ impl Attachment {
         wait: Wait,
         method: &str,
     ) -> PyResult<bool> {
-        let (has_bookmark, own_host, address) = message.draft.with(py, |draft| {
+        let (bookmark, own_host, address) = message.draft.with(py, |draft| {
             let text = |id| draft.known(id).map(<[u8]>::to_vec);
-            (draft.has_bookmark(), text(FieldName::Host), text(FieldName::SourceIp))
+            let bookmark = draft.bookmark().map(|bookmark| bookmark.bind(py).clone());
+            (bookmark, text(FieldName::Host), text(FieldName::SourceIp))
         });
-        if has_bookmark {
-            return Err(bookmark_without_tracker());
+        if let Some(bookmark) = &bookmark {
+            self.checked_tracking(bookmark, method)?;
         }
         let sender = address.and_then(|address| self.sender(py, &address));
         let hosts = self.policy.hosts(own_host.as_deref(), sender.as_deref());
         let mut more: SmallVec<[(FieldName, &[u8]); 2]> = SmallVec::new();
         more.extend(hosts.host.as_deref().map(|host| (FieldName::Host, host)));
         more.extend(hosts.host_from.map(|host| (FieldName::HostFrom, host)));
-        let post = || message.draft.with(py, |draft| self.try_post(py, draft, &more));
+        let post = || {
+            message.draft.with(py, |draft| self.try_post(py, draft, &more))?;
+            self.mark(py, bookmark.as_ref());
+            Ok(())
+        };
         match post() {
             Ok(()) => Ok(self.posted(py, wait)),
             Err(refused) => self.post_again(py, &post, refused, wait, method),
@@ -248,7 +314,9 @@ impl Attachment {
     fn suspend(&self, py: Python<'_>) {
         self.lane.credit().count_suspension();
         self.producer.with(py, Producer::before_wait);
-        if let Some(suspend) = &self.suspend
+        let suspend = self.suspend.as_ref();
+        let suspend = suspend.and_then(|cell| cell.with(py, |kept| kept.as_ref().map(|it| it.clone_ref(py))));
+        if let Some(suspend) = suspend
             && let Err(error) = suspend.call0(py)
         {
             (self.report)(py, "suspend", error);
@@ -280,11 +348,19 @@ impl Attachment {
         }
     }
 
+    /// Says that the calling thread may wait for credit.
+    pub(super) fn before_wait(&self) {
+        if let Some(tracking) = self.tracking.get() {
+            tracking.before_wait();
+        }
+    }
+
     /// Waits for credit without the GIL.
     fn wait_for_credit(&self, py: Python<'_>) {
         self.lane.credit().count_suspension();
         self.producer.with(py, Producer::before_wait);
         release::drain_some(py);
+        self.before_wait();
         let credit = self.lane.credit();
         py.detach(|| credit.wait(None));
     }
@@ -297,6 +373,7 @@ impl Attachment {
 
     /// Waits for credit, until `deadline` or a request to exit; whether there is some.
     pub(super) fn wait_until_writable(&self, deadline: Option<Instant>) -> bool {
+        self.before_wait();
         match self.lane.credit().wait_unless(deadline, || self.exit.is_requested()) {
             Waited::Credit => true,
             Waited::Cancelled => false,
@@ -322,7 +399,7 @@ pub(super) fn too_large(method: &str) -> PyErr {
     PyValueError::new_err(format!("{method}: a message may have {most} bytes and 65535 fields at most"))
 }
 
-pub(super) fn bookmark_without_tracker() -> PyErr {
+fn bookmark_without_tracker() -> PyErr {
     PyRuntimeError::new_err(
         "Bookmarks can not be used without creating an AckTracker instance (self.ack_tracker)",
     )

@@ -251,10 +251,16 @@ pub(super) fn post(
     buffer: &Bound<'_, PyAny>,
     length: Option<usize>,
     split: &Split,
+    bookmark: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<usize> {
     if attached.lane.is_closed() {
         return Err(attached.closed("post_buffer", 1));
     }
+    let mark = match bookmark {
+        Some(bookmark) => Some((bookmark, attached.checked_tracking(bookmark, "post_buffer")?)),
+        None => None,
+    };
+    attached.before_wait();
     let source = source(py, buffer, length)?;
     // What this thread posted before is in a batch that was sent before: end it, so that what it posts
     // afterwards comes after.
@@ -273,6 +279,10 @@ pub(super) fn post(
         credit_left: 0,
         parser: split.parse.then(|| (Filler::default(), Clock::system())),
     };
+    let group = mark.map(|(_, tracking)| tracking.tracker().open_group());
+    if let Some(group) = group {
+        pieces.producer.join_group(group);
+    }
     let posted = if source.len >= DETACH_FROM {
         py.detach(|| {
             pieces.post_all(&|credit| {
@@ -286,6 +296,13 @@ pub(super) fn post(
     };
     drop(pieces);
     attached.producer.with(py, Producer::close_batch);
+    if let (Some((bookmark, tracking)), Some(group)) = (mark, group) {
+        if posted.is_ok() {
+            tracking.mark_group(py, group, bookmark.clone().unbind());
+        } else {
+            tracking.tracker().forget_group(group);
+        }
+    }
     release::drain_some(py);
     match posted {
         Ok(consumed) => {

@@ -1,7 +1,14 @@
-//! One configuration with everything that runs for it: its blocks, its pipeline, its Python sources.
+//! One configuration with everything of Python's that runs for it, and the way to the next one.
 //!
-//! A reload makes a new generation beside the running one, up to the point where something outside would
-//! be touched; only then the old one is stopped, and what it has on its way goes on being delivered.
+//! A reload has two halves. [`Prepared::new`] reads, runs the blocks, and makes what the new configuration needs
+//! beside what runs, up to the point where something outside would be touched; if anything is wrong, nothing has
+//! happened. [`Prepared::carry_out`] stops the sources that go, initialises those that come, and switches the
+//! pipeline. Should an `init()` refuse, the ones that were stopped are made anew from the old configuration.
+//! Sources that are the same in both notice none of it.
+//!
+//! A source is the same when its driver is (`engine::identity`), it still runs, and its class is the old
+//! one: a class of the python blocks when their text did not change, one of a module when the module was not
+//! imported anew.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,25 +20,57 @@ use pyo3::prelude::*;
 
 use super::blocks::Blocks;
 use super::instance::PythonSource;
+use super::modules::{Taken, UserModules, module_of};
 use super::release::UnderGil;
 use super::run::Event;
 use super::{exception, signals};
-use crate::config::{self, Config, Diagnostic, Diagnostics, SourceDriver};
-use crate::engine::{Log, Pipeline};
+use crate::config::{self, Config, Diagnostic, Diagnostics, PythonSourceOptions, SourceDriver};
+use crate::engine::{Changes, Input, Log, Next, Pipeline};
 use crate::message::{Pool, Release};
 
 /// How long a stuck source gets to notice that its posts are refused.
 const AFTER_CLOSE: Duration = Duration::from_millis(500);
 
-/// A configuration and what runs for it.
-pub struct Generation {
-    /// The configuration.
-    pub config: Arc<Config>,
+/// What all configurations of a process run on.
+pub struct Engine {
+    /// What the engine has to say.
+    pub log: Log,
     /// Lanes, workers, destinations.
     pub pipeline: Arc<Pipeline>,
+    /// The user's modules.
+    pub modules: UserModules,
+    /// The list of the main thread.
+    pub events: Sender<Event>,
+}
+
+/// A configuration and what of Python's runs for it.
+pub struct Generation {
+    config: Arc<Config>,
     /// The Python sources, in the order of the configuration.
     pub sources: Vec<PythonSource>,
     blocks: Blocks,
+}
+
+/// A configuration that is ready to run.
+pub struct Prepared {
+    config: Arc<Config>,
+    blocks: Blocks,
+    taken: Taken,
+    next: Next,
+    /// The sources that are not kept.
+    fresh: Vec<PythonSource>,
+}
+
+/// What became of an attempt to run a configuration.
+pub struct Outcome {
+    /// What runs now.
+    pub generation: Option<Generation>,
+    /// What it did to each driver, or why the configuration does not run.
+    pub result: Result<Changes, Diagnostics>,
+    /// What could not be made anew on the way back to the old configuration.
+    pub complaints: Vec<Diagnostic>,
+    /// Whether all sources that were stopped have ended.
+    pub all_ended: bool,
 }
 
 /// Reads the configuration at `path`; warnings go to `log`.
@@ -46,6 +85,12 @@ pub fn load(path: &Path, log: &Log) -> Result<Config, Diagnostics> {
     Ok(config)
 }
 
+/// A pipeline without anything in it.
+pub fn pipeline(log: &Log) -> Pipeline {
+    let release: Arc<dyn Release> = Arc::new(UnderGil);
+    Pipeline::new(log, &Arc::new(Pool::new()), &release)
+}
+
 /// Runs the blocks of `config` and looks its classes up, without making an instance.
 ///
 /// # Errors
@@ -53,15 +98,12 @@ pub fn load(path: &Path, log: &Log) -> Result<Config, Diagnostics> {
 pub fn check(py: Python<'_>, config: &Config, log: &Log) -> Result<(), Diagnostics> {
     let blocks = Blocks::run(py, config)?;
     let mut errors = Vec::new();
-    let release: Arc<dyn Release> = Arc::new(UnderGil);
-    match Pipeline::build(config, log, &Arc::new(Pool::new()), &release) {
+    match pipeline(log).plan(config, &|_| true) {
         Err(wrong) => errors.extend(wrong),
-        Ok(pipeline) => {
-            for input in pipeline.inputs() {
-                if let SourceDriver::Python(options) = &input.driver.driver {
-                    errors.extend(blocks.class(py, config, options, log).err());
-                    errors.extend(crate::engine::settings::parse_options(config, options).err());
-                }
+        Ok(next) => {
+            for (_, options) in python_inputs(&next) {
+                errors.extend(blocks.class(py, config, options, log).err());
+                errors.extend(crate::engine::settings::parse_options(config, options).err());
             }
         }
     }
@@ -69,123 +111,258 @@ pub fn check(py: Python<'_>, config: &Config, log: &Log) -> Result<(), Diagnosti
     if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
 }
 
-impl Generation {
-    /// Makes everything that `config` describes, up to the instances of its sources. Nothing outside the
-    /// process is touched, except by the user's own blocks and constructors.
+fn python_inputs(next: &Next) -> impl Iterator<Item = (&Input, &PythonSourceOptions)> {
+    next.inputs().filter_map(|input| match &input.driver.driver {
+        SourceDriver::Python(options) => Some((input, &**options)),
+        SourceDriver::Internal(_) => None,
+    })
+}
+
+impl Prepared {
+    /// Makes everything that `config` needs beside what runs, up to the instances of its new sources. Nothing
+    /// outside the process is touched, except by the user's own blocks, modules and constructors.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
-    pub fn create(
+    /// Everything that is wrong with it; then all is as before.
+    pub fn new(
         py: Python<'_>,
         config: Arc<Config>,
-        log: &Log,
-        pool: &Arc<Pool>,
+        before: Option<&Generation>,
+        engine: &Engine,
     ) -> Result<Self, Diagnostics> {
+        let taken = engine.modules.take_out(py, &config);
+        let prepared = Self::with_modules(py, config, before, engine, &taken);
+        signals::install();
+        match prepared {
+            Ok((config, blocks, next, fresh)) => Ok(Self { config, blocks, taken, next, fresh }),
+            Err(errors) => {
+                engine.modules.put_back(py, &taken);
+                if let Some(before) = before {
+                    before.blocks.install(py);
+                }
+                Err(errors)
+            }
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "the parts of a Prepared, named there")]
+    fn with_modules(
+        py: Python<'_>,
+        config: Arc<Config>,
+        before: Option<&Generation>,
+        engine: &Engine,
+        taken: &Taken,
+    ) -> Result<(Arc<Config>, Blocks, Next, Vec<PythonSource>), Diagnostics> {
         let blocks = Blocks::run(py, &config)?;
-        let release: Arc<dyn Release> = Arc::new(UnderGil);
-        let pipeline = Arc::new(Pipeline::build(&config, log, pool, &release)?);
-        let mut errors = Vec::new();
-        let mut sources = Vec::new();
-        for input in pipeline.inputs() {
-            let SourceDriver::Python(options) = &input.driver.driver else { continue };
-            let made = blocks
-                .class(py, &config, options, log)
-                .and_then(|class| PythonSource::create(py, &config, input, options, &class, log));
-            signals::install();
-            match made {
-                Ok(source) => sources.push(source),
+        let same_blocks = before.is_some_and(|before| before.has_blocks_of(&config));
+        let keep = |input: &Input| {
+            let SourceDriver::Python(options) = &input.driver.driver else { return true };
+            let class = &options.class.value;
+            let before = before.and_then(|before| before.source(&input.driver.id));
+            before.is_some_and(PythonSource::is_alive)
+                && (module_of(class).is_some() || same_blocks)
+                && !taken.concerns(class)
+        };
+        let next = engine.pipeline.plan(&config, &keep)?;
+        let (mut fresh, mut errors) = (Vec::new(), Vec::new());
+        for (input, options) in python_inputs(&next).filter(|(input, _)| !next.keeps(&input.driver.id)) {
+            match make(py, &config, &blocks, input, options, &engine.log) {
+                Ok(source) => fresh.push(source),
                 Err(error) => errors.push(error),
             }
         }
-        errors.extend(clashes(&config, &pipeline, &sources));
-        if !errors.is_empty() {
-            return Err(errors.into());
-        }
-        Ok(Self { config, pipeline, sources, blocks })
+        let kept = before.into_iter().flat_map(|before| &before.sources);
+        let kept = kept.filter(|source| next.keeps(source.id()));
+        errors.extend(clashes(&config, &next, kept.chain(&fresh)));
+        if errors.is_empty() { Ok((config, blocks, next, fresh)) } else { Err(errors.into()) }
     }
 
-    /// Calls `init()` of every source, then starts everything.
-    ///
-    /// # Errors
-    /// The source that refused; those before it were `deinit`ed again.
-    pub fn start(&mut self, py: Python<'_>, events: &Sender<Event>) -> Result<(), Diagnostics> {
-        self.blocks.install(py);
-        for index in 0..self.sources.len() {
-            let init = self.sources[index].init(py, &self.config);
-            signals::install();
-            if let Err(error) = init {
-                self.abandon(py);
-                return Err(error.into());
+    /// Stops the sources that go, initialises those that come, and switches to them.
+    pub fn carry_out(self, py: Python<'_>, before: Option<Generation>, engine: &Engine) -> Outcome {
+        let Self { config, blocks, taken, next, mut fresh } = self;
+        let mut before = before;
+        let all_ended = before.as_mut().is_none_or(|before| before.stop_those(py, &|id| !next.keeps(id)));
+        blocks.install(py);
+        engine.pipeline.announce(&next);
+        let order: Vec<String> = next.inputs().map(|input| input.driver.id.clone()).collect();
+        let started = initialise(py, &mut fresh, &config).map_err(Diagnostics::from).and_then(|()| {
+            py.detach(|| engine.pipeline.switch(next)).map_err(|error| {
+                let text = format!("cannot start a thread: {error}");
+                Diagnostics::from(Diagnostic::without_place(text))
+            })
+        });
+        match started {
+            Ok(changes) => {
+                let mut sources = before.map(|before| before.sources).unwrap_or_default();
+                let complaints = start(py, &mut fresh, engine);
+                sources.extend(fresh);
+                sources.sort_by_key(|source| order.iter().position(|id| id == source.id()));
+                engine.modules.note(py);
+                let generation = Some(Generation { config, sources, blocks });
+                Outcome { generation, result: Ok(changes), complaints, all_ended }
+            }
+            Err(errors) => {
+                abandon(py, &mut fresh);
+                engine.pipeline.withdraw();
+                engine.modules.put_back(py, &taken);
+                let complaints = before.as_mut().map(|before| before.go_back(py, engine));
+                let complaints = complaints.unwrap_or_default();
+                Outcome { generation: before, result: Err(errors), complaints, all_ended }
             }
         }
-        self.pipeline
-            .start()
-            .map_err(|error| Diagnostic::without_place(format!("cannot start a thread: {error}")))?;
-        for source in &mut self.sources {
-            let id = source.id().to_owned();
-            source.start(py, events.clone()).map_err(|error| {
-                let text = exception::traceback(py, &error);
-                Diagnostic::without_place(format!("cannot start a thread for source {id}")).with_note(text)
-            })?;
-        }
-        Ok(())
+    }
+}
+
+impl Generation {
+    fn source(&self, id: &str) -> Option<&PythonSource> {
+        self.sources.iter().find(|source| source.id() == id)
     }
 
-    /// Takes back what [`Generation::start`] did before it failed.
-    fn abandon(&mut self, py: Python<'_>) {
-        for source in &mut self.sources {
-            source.close(py);
-            source.deinit(py);
-            source.finalize(py);
+    fn has_blocks_of(&self, config: &Config) -> bool {
+        let (old, new) = (&self.config.python_blocks, &config.python_blocks);
+        old.iter().map(|block| &block.code).eq(new.iter().map(|block| &block.code))
+    }
+
+    /// What is not wrong with its configuration, but perhaps not meant.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.config.warnings
+    }
+
+    /// Makes the sources anew that were stopped for a configuration that does not run; what cannot be made.
+    fn go_back(&mut self, py: Python<'_>, engine: &Engine) -> Vec<Diagnostic> {
+        // Anew too: what a class keeps for all of its instances may say that it was asked to end.
+        match Blocks::run(py, &self.config) {
+            Ok(blocks) => self.blocks = blocks,
+            Err(_) => self.blocks.install(py),
         }
-        self.pipeline.drain(Duration::ZERO);
+        let keep = |input: &Input| input.is_own() || self.source(&input.driver.id).is_some();
+        let next = match engine.pipeline.plan(&self.config, &keep) {
+            Ok(next) => next,
+            Err(errors) => return errors,
+        };
+        let (mut complaints, mut again) = (Vec::new(), Vec::new());
+        engine.pipeline.announce(&next);
+        for (input, options) in python_inputs(&next).filter(|(input, _)| !next.keeps(&input.driver.id)) {
+            let made = make(py, &self.config, &self.blocks, input, options, &engine.log).and_then(|source| {
+                let mut source = [source];
+                match initialise(py, &mut source, &self.config) {
+                    Ok(()) => Ok(source),
+                    Err(error) => {
+                        abandon(py, &mut source);
+                        Err(error)
+                    }
+                }
+            });
+            match made {
+                Ok(source) => again.extend(source),
+                Err(error) => {
+                    input.status.ask_to_stop();
+                    input.lane.close();
+                    complaints.push(error);
+                }
+            }
+        }
+        if let Err(error) = py.detach(|| engine.pipeline.switch(next)) {
+            abandon(py, &mut again);
+            complaints.push(Diagnostic::without_place(format!("cannot start a thread: {error}")));
+            return complaints;
+        }
+        complaints.extend(start(py, &mut again, engine));
+        self.sources.extend(again);
+        complaints
     }
 
     /// Stops the Python sources, each within its `stop-timeout()`; returns whether all ended.
     pub fn stop_sources(&mut self, py: Python<'_>) -> bool {
-        for source in &self.sources {
+        self.stop_those(py, &|_| true)
+    }
+
+    /// Stops the Python sources whose id `goes`, each within its `stop-timeout()`, and lets go of them; returns
+    /// whether all ended.
+    fn stop_those(&mut self, py: Python<'_>, goes: &dyn Fn(&str) -> bool) -> bool {
+        let (mut sources, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.sources).into_iter().partition(|source| goes(source.id()));
+        self.sources = kept;
+        for source in &sources {
             source.request_exit(py);
             signals::install();
         }
         let begun = Instant::now();
-        for source in &self.sources {
+        for source in &sources {
             await_end(py, begun + source.stop_timeout(), || source.is_alive());
         }
-        let stuck: Vec<_> = self.sources.iter().filter(|source| source.is_alive()).collect();
+        let stuck: Vec<_> = sources.iter().filter(|source| source.is_alive()).collect();
         for source in &stuck {
             source.report_stuck(py);
         }
-        for source in &self.sources {
+        for source in &sources {
             source.close(py);
         }
         let deadline = Instant::now() + AFTER_CLOSE;
         for source in &stuck {
             await_end(py, deadline, || source.is_alive());
         }
-        for source in &self.sources {
+        for source in &sources {
             await_end(py, deadline, || source.is_in_wakeup());
         }
-        for source in &mut self.sources {
+        for source in &mut sources {
             source.deinit(py);
             signals::install();
         }
-        let all_ended = self.sources.iter().all(|source| !source.is_alive() && !source.is_in_wakeup());
-        for source in &self.sources {
+        let all_ended = sources.iter().all(|source| !source.is_alive() && !source.is_in_wakeup());
+        for source in &sources {
             source.finalize(py);
         }
         all_ended
     }
+}
 
-    /// Makes the blocks of this configuration `_syslogng_main` again.
-    pub fn install_blocks(&self, py: Python<'_>) {
-        self.blocks.install(py);
-    }
+fn make(
+    py: Python<'_>,
+    config: &Config,
+    blocks: &Blocks,
+    input: &Input,
+    options: &PythonSourceOptions,
+    log: &Log,
+) -> Result<PythonSource, Diagnostic> {
+    let class = blocks.class(py, config, options, log);
+    let made = class.and_then(|class| PythonSource::create(py, config, input, options, &class, log));
+    signals::install();
+    made
+}
 
-    /// Lets the pipeline deliver what is on its way, without a bound in time, and gives it back.
-    pub fn retire(self) -> Arc<Pipeline> {
-        self.pipeline.retire();
-        self.pipeline
+/// Calls `init()` of each of `sources`.
+fn initialise(py: Python<'_>, sources: &mut [PythonSource], config: &Config) -> Result<(), Diagnostic> {
+    for source in sources {
+        let init = source.init(py, config);
+        signals::install();
+        init?;
     }
+    Ok(())
+}
+
+/// Takes back what [`initialise`] did before it failed.
+fn abandon(py: Python<'_>, sources: &mut [PythonSource]) {
+    for source in sources {
+        source.close(py);
+        source.deinit(py);
+        source.finalize(py);
+    }
+}
+
+/// Starts the threads of `sources`; those that got none are closed, and complained about.
+fn start(py: Python<'_>, sources: &mut [PythonSource], engine: &Engine) -> Vec<Diagnostic> {
+    let mut complaints = Vec::new();
+    for source in sources {
+        if let Err(error) = source.start(py, engine.events.clone()) {
+            source.close(py);
+            source.deinit(py);
+            let text = exception::traceback(py, &error);
+            let what = format!("cannot start a thread for source {}", source.id());
+            complaints.push(Diagnostic::without_place(what).with_note(text));
+        }
+    }
+    complaints
 }
 
 /// Waits without the GIL until a thread has ended, or until `deadline`.
@@ -196,11 +373,15 @@ fn await_end(py: Python<'_>, deadline: Instant, is_alive: impl Fn() -> bool) {
 }
 
 /// Two sources that would keep their state under the same name.
-fn clashes(config: &Config, pipeline: &Pipeline, sources: &[PythonSource]) -> Vec<Diagnostic> {
+fn clashes<'s>(
+    config: &Config,
+    next: &Next,
+    sources: impl Iterator<Item = &'s PythonSource>,
+) -> Vec<Diagnostic> {
     let mut seen: HashMap<&str, &PythonSource> = HashMap::new();
     let mut errors = Vec::new();
     let span_of = |source: &PythonSource| {
-        let driver = pipeline.inputs().iter().find(|input| input.driver.id == source.id());
+        let driver = next.inputs().find(|input| input.driver.id == source.id());
         driver.map(|input| input.driver.span)
     };
     for source in sources {

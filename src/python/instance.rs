@@ -7,14 +7,15 @@
 //! `init()`; `init`, `deinit` and `finalize` are looked up when they are called. A fetcher has `fetch`, `open` and
 //! `close` in the place of `run`, `suspend` and `wakeup`, taken at the same time.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crossbeam::channel::Sender;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
+use super::acks::{Heard, Tracking};
 use super::attachment::{Attachment, Exit, Reporter};
 use super::cell::GilCell;
 use super::event_loop::{self, EventLoop};
@@ -48,6 +49,8 @@ pub struct PythonSource {
     log: Log,
     parse_options: Py<ParseOptions>,
     initialised: bool,
+    /// What the thread that calls its ack tracker back will read, until it is started.
+    heard: Option<Heard>,
 }
 
 /// Something went wrong with a source before it could run.
@@ -141,7 +144,8 @@ impl PythonSource {
             pri: settings::forced_pri(options),
             started: AtomicBool::new(false),
             exit,
-            suspend: suspend.map(Bound::unbind),
+            suspend: suspend.map(|suspend| GilCell::new(Some(suspend.unbind()))),
+            tracking: OnceLock::new(),
             report,
             event_loop: EventLoop::default(),
         });
@@ -165,6 +169,7 @@ impl PythonSource {
             log: log.clone(),
             parse_options,
             initialised: false,
+            heard: None,
         })
     }
 
@@ -236,9 +241,16 @@ impl PythonSource {
             Err(error) => return Err(failed(format!("init() of class `{class}` failed"), Some(error))),
         }
         self.initialised = true;
-        let tracker = instance.getattr("ack_tracker").ok().filter(|tracker| !tracker.is_none());
-        if tracker.is_some() {
-            return Err(failed(format!("ack_tracker of class `{class}` needs to be an AckTracker"), None));
+        let tracker = instance
+            .getattr_opt("ack_tracker")
+            .map_err(|error| failed(format!("ack_tracker of class `{class}` cannot be read"), Some(error)))?;
+        if let Some(tracker) = tracker.filter(|tracker| !tracker.is_none()) {
+            let called = format!("source {} (class {class})", self.id);
+            let (tracking, heard) = Tracking::new(&tracker, &self.attachment.lane, &called)
+                .map_err(|what| failed(format!("ack_tracker of class `{class}` {what}"), None))?;
+            self.heard = Some(heard);
+            // Each instance is initialised once.
+            let _ = self.attachment.tracking.set(tracking);
         }
         instance
             .setattr("parse_options", self.parse_options.clone_ref(py))
@@ -253,6 +265,9 @@ impl PythonSource {
         self.attachment.started.store(true, Ordering::Relaxed);
         self.status.start();
         self.start_wakeups(py);
+        if let (Some(tracking), Some(heard)) = (self.attachment.tracking.get(), self.heard.take()) {
+            tracking.start(py, heard, self.instance.clone_ref(py), &self.attachment)?;
+        }
         let runner = Runner {
             body: self.body.clone_ref(py),
             attachment: Arc::clone(&self.attachment),
@@ -342,6 +357,9 @@ impl PythonSource {
         if let Some(wakeups) = &self.wakeups {
             wakeups.end();
         }
+        if let Some(tracking) = self.attachment.tracking.get() {
+            tracking.close();
+        }
         self.attachment.event_loop.end();
     }
 
@@ -356,6 +374,7 @@ impl PythonSource {
     pub fn finalize(&self, py: Python<'_>) {
         if !self.is_alive() {
             self.call_if_there(py, "finalize");
+            self.attachment.let_go(py);
         }
     }
 

@@ -275,7 +275,7 @@ impl LogMessage {
     }
 
     /// Sets where the message came from, any object; None unsets it.
-    fn set_bookmark(&self, bookmark: &Bound<'_, PyAny>) {
+    pub fn set_bookmark(&self, bookmark: &Bound<'_, PyAny>) {
         drop(self.swap_bookmark(Some(bookmark), bookmark.py()));
     }
 

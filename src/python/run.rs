@@ -8,25 +8,27 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, unbounded};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use super::generation::{Generation, load};
+use super::generation::{self, Engine, Generation, Outcome, Prepared, load};
 use super::live_line::LiveLine;
+use super::modules::UserModules;
 use super::signals::{self, Signals};
 use super::watch::{DRAIN, Requests, Watch, flush_stdout};
-use super::{logger, release};
+use super::{acks, logger, release};
 use crate::cli::RunOptions;
-use crate::config::{Config, Diagnostic, Diagnostics};
+use crate::config::{Diagnostic, Diagnostics};
 use crate::engine::control::{Reloaded, Reply};
-use crate::engine::{Board, Control, Log, LogLevel, Phase};
-use crate::message::Pool;
+use crate::engine::{Board, Changes, Control, Log, LogLevel, Phase};
 
 /// How often the main thread looks after things.
 const TICK: Duration = Duration::from_millis(250);
 /// How long threads that the user's code started may take to end after the engine.
 const LAST_THREADS: Duration = Duration::from_millis(500);
+/// How long callbacks of ack trackers may take after the last message, in a stop.
+const LAST_ACKS: Duration = Duration::from_secs(3);
 /// A source that waits for credit this long is said to wait, once.
 const SUSPENDED_FOR: Duration = Duration::from_secs(5);
 
@@ -83,10 +85,11 @@ pub fn run(py: Python<'_>, settings: &Settings) -> i32 {
     let board = Arc::new(Board::default());
     let watch = Arc::new(Watch::new(&log, &board, py));
     watch.start(signals, sender.clone());
+    let pipeline = Arc::new(generation::pipeline(&log));
+    board.put(&pipeline);
     let mut app = App {
         log: log.clone(),
-        pool: Arc::new(Pool::new()),
-        events: sender,
+        engine: Engine { log: log.clone(), pipeline, modules: UserModules::new(py, &log), events: sender },
         board,
         current: None,
         has_stuck_thread: false,
@@ -140,9 +143,8 @@ fn has_other_threads(py: Python<'_>, log: &Log) -> bool {
 
 struct App {
     log: Log,
-    pool: Arc<Pool>,
-    events: Sender<Event>,
-    /// What others may look at while this thread is busy: the pipelines, past and present.
+    engine: Engine,
+    /// What others may look at while this thread is busy.
     board: Arc<Board>,
     current: Option<Generation>,
     has_stuck_thread: bool,
@@ -168,7 +170,7 @@ impl Waiting {
 impl App {
     fn open_control(&self, py: Python<'_>, settings: &Settings, watch: &Arc<Watch>) -> Result<(), String> {
         let Some(path) = &settings.control else { return Ok(()) };
-        let requests = Requests { events: self.events.clone(), watch: Arc::clone(watch) };
+        let requests = Requests { events: self.engine.events.clone(), watch: Arc::clone(watch) };
         let board = Arc::clone(&self.board);
         watch.set_control(py.detach(|| Control::open(path, board, &self.log, Box::new(requests)))?);
         Ok(())
@@ -209,11 +211,26 @@ impl App {
 
     fn first_start(&mut self, py: Python<'_>, file: &Path) -> Result<(), String> {
         let config = load(file, &self.log).map_err(|errors| errors.to_string())?;
-        let created = Generation::create(py, Arc::new(config), &self.log, &self.pool);
-        let mut generation = created.map_err(|errors| errors.to_string())?;
-        self.start(py, &mut generation).map_err(|errors| errors.to_string())?;
-        self.current = Some(generation);
-        Ok(())
+        let prepared = Prepared::new(py, Arc::new(config), None, &self.engine);
+        let prepared = prepared.map_err(|errors| errors.to_string())?;
+        self.carry_out(py, prepared).0.map(drop).map_err(|errors| errors.to_string())
+    }
+
+    /// Goes over to what was prepared; also returns what is to be said besides.
+    fn carry_out(
+        &mut self,
+        py: Python<'_>,
+        prepared: Prepared,
+    ) -> (Result<Changes, Diagnostics>, Vec<Diagnostic>) {
+        let before = self.current.take();
+        let Outcome { generation, result, complaints, all_ended } =
+            prepared.carry_out(py, before, &self.engine);
+        self.current = generation;
+        self.has_stuck_thread |= !all_ended;
+        for complaint in &complaints {
+            self.log.error(&format!("a source does not start\n{complaint}"));
+        }
+        (result, complaints)
     }
 
     fn bound(&self, watch: &Watch) {
@@ -238,7 +255,7 @@ impl App {
             signals::install();
             release::drain_all(py);
             self.look_after_suspended();
-            self.board.let_go_of_finished();
+            self.engine.pipeline.tidy();
             if live.is_shown {
                 self.log.set_live_line(&live.text(&self.board.stats()));
             }
@@ -248,8 +265,7 @@ impl App {
 
     /// Says of a source that it waits for credit, when it has for a while; once, until it goes on.
     fn look_after_suspended(&mut self) {
-        let Some(current) = &self.current else { return };
-        let stats = current.pipeline.stats();
+        let stats = self.engine.pipeline.stats();
         let stuck = || {
             let to = stats.destinations.iter().filter(|to| to.suspended || to.in_flight > 0);
             to.map(|to| {
@@ -290,79 +306,48 @@ impl App {
     fn reload(&mut self, py: Python<'_>, file: &Path) -> Reloaded {
         self.log.notice("inrush: reloading");
         let drawn = |all: &[Diagnostic]| all.iter().map(ToString::to_string).collect();
-        let refused =
-            |errors: &Diagnostics| Reloaded { accepted: false, diagnostics: drawn(errors.iter().as_slice()) };
-        let made = load(file, &self.log)
-            .and_then(|config| Generation::create(py, Arc::new(config), &self.log, &self.pool));
-        let mut next = match made {
-            Ok(next) => next,
+        let refused = |errors: &Diagnostics| Reloaded {
+            accepted: false,
+            diagnostics: drawn(errors.iter().as_slice()),
+            changes: None,
+        };
+        let prepared = load(file, &self.log)
+            .and_then(|config| Prepared::new(py, Arc::new(config), self.current.as_ref(), &self.engine));
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
             Err(errors) => {
                 self.log
                     .error(&format!("the new configuration is not accepted; the old one goes on\n{errors}"));
-                if let Some(current) = &self.current {
-                    current.install_blocks(py);
-                    current.pipeline.reopen();
-                }
+                self.engine.pipeline.reopen();
                 return refused(&errors);
             }
         };
-        let old = self.current.take().map(|mut old| {
-            self.has_stuck_thread |= !old.stop_sources(py);
-            self.board.retire();
-            let config = Arc::clone(&old.config);
-            old.retire();
-            config
-        });
-        match self.start(py, &mut next) {
-            Ok(()) => {
-                let reloaded = Reloaded { accepted: true, diagnostics: drawn(&next.config.warnings) };
-                self.current = Some(next);
-                self.log.notice("inrush: reloaded");
-                reloaded
+        let (result, complaints) = self.carry_out(py, prepared);
+        let mut reloaded = match result {
+            Ok(changes) => {
+                let warnings = self.current.as_ref().map_or(&[][..], Generation::warnings);
+                let shown = changes.to_string().replace('\n', "; ");
+                self.log.notice(&format!("inrush: reloaded; {shown}"));
+                Reloaded { accepted: true, diagnostics: drawn(warnings), changes: Some(changes) }
             }
             Err(errors) => {
                 let text = "the new configuration does not start; back to the old one";
                 self.log.error(&format!("{text}\n{errors}"));
-                let mut reloaded = refused(&errors);
-                reloaded.diagnostics.extend(old.and_then(|config| self.go_back(py, config).err()));
-                reloaded
+                refused(&errors)
             }
-        }
-    }
-
-    /// Starts `generation`, seen on the board from its first moment.
-    fn start(&self, py: Python<'_>, generation: &mut Generation) -> Result<(), Diagnostics> {
-        self.board.put(&generation.pipeline);
-        let started = generation.start(py, &self.events);
-        if started.is_err() {
-            self.board.remove(&generation.pipeline);
-        }
-        started
-    }
-
-    fn go_back(&mut self, py: Python<'_>, config: Arc<Config>) -> Result<(), String> {
-        let started = Generation::create(py, config, &self.log, &self.pool)
-            .and_then(|mut old| self.start(py, &mut old).map(|()| old));
-        self.current = Some(started.map_err(|errors| {
-            let text = format!("the old configuration does not start any more\n{errors}");
-            self.log.error(&text);
-            text
-        })?);
-        Ok(())
+        };
+        let said = |complaint: &Diagnostic| format!("a source does not start\n{complaint}");
+        reloaded.diagnostics.extend(complaints.iter().map(said));
+        reloaded
     }
 
     /// Stops everything, within the bounds that each part has.
     fn stop(&mut self, py: Python<'_>) {
         if let Some(mut current) = self.current.take() {
             self.has_stuck_thread |= !current.stop_sources(py);
-            py.detach(|| current.pipeline.drain(DRAIN));
-            self.board.remove(&current.pipeline);
         }
-        let begun = Instant::now();
-        for pipeline in self.board.retired() {
-            py.detach(|| pipeline.drain(DRAIN.saturating_sub(begun.elapsed())));
-            self.board.remove(&pipeline);
-        }
+        py.detach(|| self.engine.pipeline.drain(DRAIN));
+        self.has_stuck_thread |= !acks::finish_all(py, &self.log, LAST_ACKS);
         release::drain_all(py);
     }
 

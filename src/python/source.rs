@@ -138,9 +138,9 @@ impl LogSource {
 
     /// Splits `buffer` at `delimiter` and posts each piece as a message, without a copy of its own.
     /// Returns the number of bytes consumed.
-    #[pyo3(signature = (buffer, delimiter=None, *, length=None, parse=false, keep_empty=false, partial=false))]
+    #[pyo3(signature = (buffer, delimiter=None, *, length=None, parse=false, keep_empty=false, partial=false, bookmark=None))]
     #[pyo3(
-        text_signature = "($self, buffer, delimiter=b'\\n', *, length=None, parse=False, keep_empty=False, partial=False)"
+        text_signature = "($self, buffer, delimiter=b'\\n', *, length=None, parse=False, keep_empty=False, partial=False, bookmark=None)"
     )]
     #[expect(clippy::too_many_arguments, reason = "they are the keywords of the Python method")]
     fn post_buffer(
@@ -152,10 +152,11 @@ impl LogSource {
         parse: bool,
         keep_empty: bool,
         partial: bool,
+        bookmark: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<usize> {
         let attached = self.running("post_buffer")?;
         let split = buffer::Split::new(delimiter, parse, keep_empty, partial)?;
-        buffer::post(py, attached, buffer, length, &split)
+        buffer::post(py, attached, buffer, length, &split, bookmark)
     }
 
     /// A writable buffer of `size` bytes, for `recv_into` and `readinto`, to be posted with `post_buffer`.

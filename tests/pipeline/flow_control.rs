@@ -163,7 +163,8 @@ fn the_byte_half_of_the_credit_bounds_what_is_held() {
     let large = |_| vec![b'x'; MIB as usize];
     assert_eq!(poster.fill_window(large), 4);
     rig.wait_seen(0, 4);
-    let credit = rig.pipeline.inputs()[0].lane.credit();
+    let input = rig.input(0);
+    let credit = input.lane.credit();
     assert!(
         credit.free_bytes() <= 0 && credit.free_bytes() > -(MIB as i64),
         "overdrawn by one message at most"

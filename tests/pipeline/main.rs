@@ -8,5 +8,6 @@ mod flow_control;
 mod foreign;
 mod model;
 mod order;
+mod reload;
 mod rig;
 mod stop;

@@ -70,7 +70,7 @@ impl Model {
 
 fn run(flow_control: bool, steps: &[Step], end: End) {
     let flags = if flow_control { "flags(flow-control);" } else { "" };
-    let rig = Rig::new(&format!(
+    let mut rig = Rig::new(&format!(
         r#"
         options {{ time-reopen(3600); create-dirs(no); }};
         source s {{ python(class("A") log-iw-size({WINDOW})); }};
@@ -131,13 +131,13 @@ fn run(flow_control: bool, steps: &[Step], end: End) {
     match end {
         End::Drain => dropped += model.queued.len() as u64,
         End::Retire => {
-            rig.pipeline.retire();
+            rig.reload("");
             if model.stalled {
                 rig.rename("away", "live");
             }
             let queued = std::mem::take(&mut model.queued);
             model.written.extend(queued);
-            until("it is finished", || rig.pipeline.is_finished());
+            until("it is finished", || rig.pipeline.leaving() == 0);
         }
     }
     let lost = rig.pipeline.drain(crate::rig::PATIENCE);

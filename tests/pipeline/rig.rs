@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use inrush::config::{Environment, parse_str};
 use inrush::engine::stats::{DestinationStats, SourceStats, Stats};
-use inrush::engine::{Log, Pipeline};
+use inrush::engine::{Changes, Input, Log, Pipeline};
 use inrush::flow::counters::SourceTotals;
 use inrush::flow::{DropReason, Producer, Refused};
 use inrush::message::{Need, Pool, Release, ReleaseNow, Row};
@@ -29,6 +29,8 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
 pub struct Rig {
     dir: TempDir,
     pub pipeline: Pipeline,
+    /// Every source that there ever was.
+    inputs: Vec<Input>,
 }
 
 /// A source that posts texts and counts which ones were taken.
@@ -76,17 +78,39 @@ impl Rig {
     /// Runs `configuration` with sources whose foreign memory goes to `release`.
     pub fn with_release(configuration: &str, release: &Arc<dyn Release>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let text = configuration.replace("DIR", dir.path().to_str().unwrap());
+        let pipeline = Pipeline::new(&Log::silent(), &Arc::new(Pool::new()), release);
+        let mut rig = Self { dir, pipeline, inputs: Vec::new() };
+        rig.reload(configuration);
+        rig
+    }
+
+    /// Goes on with `configuration`; sources that are not in it any more are stopped first.
+    pub fn reload(&mut self, configuration: &str) -> Changes {
+        self.reload_with(configuration, |_| {})
+    }
+
+    /// The same; `stop` is called with each source that goes, before its lane is closed.
+    pub fn reload_with(&mut self, configuration: &str, mut stop: impl FnMut(&Input)) -> Changes {
+        let text = configuration.replace("DIR", self.dir.path().to_str().unwrap());
         let config = parse_str("test.conf", &text, &Environment::default())
             .unwrap_or_else(|errors| panic!("{text}:\n{errors}"));
-        let pipeline = Pipeline::build(&config, &Log::silent(), &Arc::new(Pool::new()), release).unwrap();
-        pipeline.start().unwrap();
-        Self { dir, pipeline }
+        let next = self.pipeline.plan(&config, &|_| true).unwrap();
+        for input in self.pipeline.inputs().iter().filter(|input| !next.keeps(&input.driver.id)) {
+            stop(input);
+            input.lane.close();
+        }
+        self.inputs.extend(next.inputs().filter(|input| !next.keeps(&input.driver.id)).cloned());
+        self.pipeline.switch(next).unwrap()
+    }
+
+    /// The source with this number.
+    pub fn input(&self, number: usize) -> Input {
+        self.pipeline.inputs().swap_remove(number)
     }
 
     /// A producer into the source with this number.
     pub fn poster(&self, source: usize) -> Poster {
-        let input = &self.pipeline.inputs()[source];
+        let input = self.input(source);
         Poster { producer: input.lane.producer(Arc::clone(&input.origin)), taken: 0 }
     }
 
@@ -134,9 +158,12 @@ impl Rig {
         let stats = self.pipeline.stats();
         assert_eq!(in_flight(&stats), 0, "{stats:?}");
         assert_eq!(stats.sources.iter().map(|source| source.totals.posted).collect::<Vec<_>>(), taken);
-        for (source, input) in stats.sources.iter().zip(self.pipeline.inputs()) {
-            let (totals, credit) = (&source.totals, input.lane.credit());
+        for source in &stats.sources {
+            let totals = &source.totals;
             assert_eq!(totals.posted, totals.delivered + totals.dropped_total());
+        }
+        for input in &self.inputs {
+            let credit = input.lane.credit();
             assert_eq!(credit.free_messages(), i64::from(credit.window()), "all messages of credit are back");
             assert_eq!(credit.free_bytes(), credit.max_bytes() as i64, "all bytes of credit are back");
         }

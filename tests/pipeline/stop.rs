@@ -19,15 +19,15 @@ fn config(flags: &str) -> String {
 /// Breaks without it: a reload loses what the old configuration still had in hand.
 #[test]
 fn what_is_held_at_a_retirement_is_delivered_when_it_can_be() {
-    let rig = Rig::new(&config("flags(flow-control);"));
+    let mut rig = Rig::new(&config("flags(flow-control);"));
     let mut poster = rig.poster(0);
     poster.fill_window(|number| number.to_string().into_bytes());
-    rig.pipeline.retire();
-    assert!(!rig.pipeline.is_finished());
+    rig.reload("");
+    assert_eq!(rig.pipeline.leaving(), 1);
     assert_eq!(poster.try_post(b"late"), Err(Refused::Closed));
     assert_eq!(rig.source(0).totals.in_flight, 50);
     rig.mkdir("gone");
-    until("it is finished", || rig.pipeline.is_finished());
+    until("it is finished", || rig.pipeline.leaving() == 0);
     assert_eq!(rig.lines("gone/out"), (0..50).map(|number| number.to_string()).collect::<Vec<_>>());
     rig.finish_delivered(&[&poster]);
 }
@@ -45,7 +45,6 @@ fn a_drain_ends_in_time_and_says_what_is_lost() {
         let begun = Instant::now();
         assert_eq!(rig.pipeline.drain(Duration::from_secs(3600)), 30);
         assert!(begun.elapsed() < PATIENCE, "a file in trouble is tried once more, and not waited for");
-        assert!(rig.pipeline.is_finished());
         let (totals, lost) = rig.finish(&[30]);
         assert_eq!((totals[0].dropped[DropReason::Stopped as usize], lost), (30, 30));
     }
@@ -73,7 +72,7 @@ fn a_post_after_the_close_is_refused_and_a_wait_ends() {
     let rig = Rig::new(&config("flags(flow-control);"));
     let mut poster = rig.poster(0);
     poster.fill_window(|_| b"x".to_vec());
-    let lane = rig.pipeline.inputs()[0].lane.clone();
+    let lane = rig.input(0).lane;
     let waiter = {
         let credit = lane.credit().clone();
         std::thread::spawn(move || credit.wait(None))
@@ -124,16 +123,19 @@ fn posts_that_race_with_the_stop_add_up() {
     }
 }
 
-/// Breaks without it: a pipeline whose start failed, or that a check only builds, hangs when it ends.
+/// Breaks without it: an engine whose start failed, or that a check only plans, hangs when it ends.
 #[test]
-fn a_pipeline_that_was_never_started_ends_at_once() {
+fn a_plan_that_is_not_carried_out_leaves_nothing_behind() {
     let text =
         r#"source s { python(class("A")); }; log { source(s); destination { file("/nowhere/out"); }; };"#;
     let config = inrush::config::parse_str("t", text, &inrush::config::Environment::default()).unwrap();
     let release: std::sync::Arc<dyn inrush::message::Release> =
         std::sync::Arc::new(inrush::message::ReleaseNow);
     let log = inrush::engine::Log::silent();
-    let pipeline =
-        inrush::engine::Pipeline::build(&config, &log, &std::sync::Arc::default(), &release).unwrap();
+    let pipeline = inrush::engine::Pipeline::new(&log, &std::sync::Arc::default(), &release);
+    let next = pipeline.plan(&config, &|_| true).unwrap();
+    assert_eq!(next.inputs().count(), 1);
+    drop(next);
     assert_eq!(pipeline.drain(PATIENCE), 0);
+    assert!(pipeline.inputs().is_empty());
 }

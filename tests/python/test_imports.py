@@ -55,9 +55,6 @@ SUBMODULES = {
     "template": {"LTZ_LOCAL", "LTZ_SEND", "LogTemplate", "LogTemplateException", "LogTemplateOptions"},
 }
 LATER = [
-    "BatchedAckTracker",
-    "ConsecutiveAckTracker",
-    "InstantAckTracker",
     "LogDestination",
     "LogParser",
     "LogTemplate",
@@ -316,10 +313,10 @@ sys.stderr.flush()
         running.wait_log(r"python-mine\.sub: percent 7")
         running.wait_log(r"python-root: root")
 
-    @pytest.mark.parametrize("name", ["Parser", "Tracker"])
+    @pytest.mark.parametrize("name", ["Parser", "Destination"])
     def test_a_later_class_beside_a_source_does_no_harm(self, run_source: RunSource, name: str) -> None:
         """Without it: a module with more in it than sources cannot be used at all."""
-        base = {"Parser": "LogParser", "Tracker": "ConsecutiveAckTracker"}[name]
+        base = {"Parser": "LogParser", "Destination": "LogDestination"}[name]
         conf = source_that("print('running')").replace(
             "class Source(", f"from syslogng import {base}\nclass {name}({base}): pass\n\nclass Source("
         )

@@ -136,6 +136,11 @@ impl Sink {
         fs::fstat(&self.fd).ok().map(|stat| stat.st_size)
     }
 
+    /// Takes off what stands behind the first `size` bytes.
+    pub(super) fn cut(&self, size: u64) -> Result<(), Errno> {
+        fs::ftruncate(&self.fd, size)
+    }
+
     /// Writes the pieces, at least one byte of them.
     pub(super) fn write(&self, pieces: &[IoSlice<'_>]) -> Result<usize, Errno> {
         if self.kind == Kind::Shared {

@@ -18,6 +18,9 @@
 //! written on there if the file that the path names is the same one, as long as it was then.
 //! Otherwise (the file was replaced, emptied, or somebody else has written behind the part; a FIFO has
 //! another reader) the line starts again in what is there now. The part in the old file stays as it is.
+//!
+//! When it is given up at a stop, the part is taken off the file's end again, if it still is the end: a file has
+//! whole lines alone, and those that were reported as not written are not there.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -103,9 +106,9 @@ impl Target {
         }
     }
 
-    /// Lets go of the credit of what waits, on paths without flow control.
-    pub(super) fn let_go_of_credit(&mut self) {
-        for chunk in self.pending.iter_mut().filter(|chunk| !chunk.delivery.flow_control) {
+    /// Lets go of the credit of what waits, on paths without flow control or on `all`.
+    pub(super) fn let_go_of_credit(&mut self, all: bool) {
+        for chunk in self.pending.iter_mut().filter(|chunk| all || !chunk.delivery.flow_control) {
             chunk.delivery.ack.let_go_of_credit();
         }
     }
@@ -326,6 +329,7 @@ impl Target {
 
     /// Gives up what waits, and says how many messages it was.
     pub(super) fn abandon(&mut self, room: &mut Room) -> u64 {
+        self.take_back_torn(room);
         let lost = std::mem::take(&mut self.waiting);
         for chunk in self.pending.drain(..) {
             let rows = rest(chunk.delivery.view.rows(), chunk.next);
@@ -337,6 +341,21 @@ impl Target {
             room.report(Severity::Error, format!("{lost} messages for {} were not written", self.shown()));
         }
         lost
+    }
+
+    /// Takes the part of a line that will not be finished off the end of the file.
+    fn take_back_torn(&mut self, room: &Room) {
+        let (Some(torn), Some(sink)) = (self.torn.take(), &self.sink) else { return };
+        let whole = torn.size.and_then(|size| u64::try_from(size).ok()?.checked_sub(torn.written as u64));
+        let Some(whole) = whole.filter(|_| torn.written > 0 && !self.standard) else { return };
+        if sink.is_regular()
+            && sink.size() == torn.size
+            && let Err(error) = sink.cut(whole)
+        {
+            let text =
+                format!("a line is torn at the end of {}, and cannot be taken off: {error}", self.shown());
+            room.report(Severity::Error, text);
+        }
     }
 
     fn shown(&self) -> String {

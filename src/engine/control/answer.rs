@@ -8,7 +8,7 @@ use crossbeam::channel::{RecvTimeoutError, Sender, bounded};
 use serde_json::{Value, json};
 
 use super::Host;
-use crate::engine::{Board, Log, LogLevel, Phase};
+use crate::engine::{Board, Changes, Log, LogLevel, Phase};
 
 /// How long a reload may take before it is answered without its result.
 pub(crate) const RELOAD_WAIT: Duration = Duration::from_secs(30);
@@ -47,6 +47,8 @@ pub struct Reloaded {
     pub accepted: bool,
     /// The errors of a configuration that is not accepted, or the warnings of one that is.
     pub diagnostics: Vec<String>,
+    /// What became of each driver, if it is accepted.
+    pub changes: Option<Changes>,
 }
 
 /// Whoever knows the answers.
@@ -97,8 +99,9 @@ impl Desk {
         let is_reloading = Arc::clone(&self.is_reloading);
         self.host.reload(Reply { sender, is_reloading, reloaded: None });
         match receiver.recv_timeout(RELOAD_WAIT) {
-            Ok(Reloaded { accepted, diagnostics }) => {
-                Ok(json!({ "accepted": accepted, "diagnostics": diagnostics }))
+            Ok(Reloaded { accepted, diagnostics, changes }) => {
+                let changes = changes.map(|changes| changes.to_json());
+                Ok(json!({ "accepted": accepted, "diagnostics": diagnostics, "changes": changes }))
             }
             Err(RecvTimeoutError::Disconnected) => {
                 Err("the engine stopped before it read the configuration".to_owned())

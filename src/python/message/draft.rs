@@ -100,10 +100,10 @@ impl Draft {
         self.extra.is_none()
     }
 
-    /// Whether it carries a bookmark.
+    /// The bookmark that it carries.
     #[inline]
-    pub fn has_bookmark(&self) -> bool {
-        self.extra.as_ref().is_some_and(|extra| extra.bookmark.is_some())
+    pub fn bookmark(&self) -> Option<&Py<PyAny>> {
+        self.extra.as_ref()?.bookmark.as_ref()
     }
 
     /// The rarer parts, made on first use.

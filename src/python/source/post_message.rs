@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use super::LogSource;
-use crate::python::attachment::{Wait, bookmark_without_tracker};
+use crate::python::attachment::Wait;
 
 /// `post_message(msg, bookmark=None)`.
 unsafe extern "C" fn post_message(
@@ -38,10 +38,10 @@ unsafe extern "C" fn post_message(
         }
         // SAFETY: the arguments are those that the interpreter gave, unchanged.
         let (message, bookmark) = unsafe { named_arguments(py, arguments, count as usize, names)? };
-        if let Some(bookmark) = bookmark
-            && !bookmark.is_none()
-        {
-            return Err(bookmark_without_tracker());
+        if let Some(bookmark) = bookmark.filter(|bookmark| !bookmark.is_none()) {
+            let attached = source.running("post_message")?;
+            attached.post_with_bookmark(py, &message, &bookmark, "post_message")?;
+            return Ok(());
         }
         source.running("post_message")?.post(py, &message, Wait::Yes, "post_message")?;
         Ok(())

@@ -240,7 +240,7 @@ impl Clock {
         let quarters = (ahead + 450).div_euclid(900);
         let close = (ahead - quarters * 900).abs() <= GUESS_SLACK;
         // The offsets in use go from -12:00 to +14:00.
-        (close && (-48..=56).contains(&quarters)).then_some(quarters as i32 * 900)
+        (close && (-48..=56).contains(&quarters)).then(|| quarters as i32 * 900)
     }
 }
 

@@ -1,0 +1,94 @@
+//! Configuration: any text is read or refused, and what is said about it points into it.
+//!
+//! * Errors come with at least one [`Level::Error`]; all of them are drawn, in the order of their places, and each
+//!   place is a character of the text or its end.
+//! * A configuration that is accepted refers only to what it has, and stays accepted with an empty line or a comment
+//!   around it.
+//! * Reading twice gives the same twice.
+//!
+//! Texts that include other files are left out where the name could be any file of the machine.
+
+use inrush::config::{Config, DestinationRef, Diagnostic, Environment, Level, LogItem, SourceRef, parse_str};
+
+const NAME: &str = "fuzz.conf";
+
+/// Reads `data` as a configuration.
+pub fn run(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if text.contains("include") && text.contains('/') {
+        return;
+    }
+    let environment = Environment::default();
+    let again = || parse_str(NAME, text, &environment);
+    match again() {
+        Ok(config) => {
+            check_accepted(&config, text);
+            let same = again().expect("accepted once, accepted twice");
+            assert_eq!(drawn(&config.warnings), drawn(&same.warnings));
+            for around in [format!("\n{text}"), format!("{text}\n# the end\n")] {
+                let config = parse_str(NAME, &around, &environment);
+                assert!(config.is_ok(), "an empty line or a comment around it: {}", config.unwrap_err());
+            }
+        }
+        Err(errors) => {
+            assert!(errors.error_count() > 0, "refused without an error");
+            let list: Vec<_> = errors.iter().cloned().collect();
+            check(&list, text);
+            let same = again().expect_err("refused once, refused twice");
+            assert_eq!(errors.render(false), same.render(false));
+        }
+    }
+}
+
+fn drawn(list: &[Diagnostic]) -> Vec<String> {
+    list.iter().map(|one| one.render(false)).collect()
+}
+
+fn check_accepted(config: &Config, text: &str) {
+    assert!(config.warnings.iter().all(|one| one.level() == Level::Warning), "accepted with an error");
+    check(&config.warnings, text);
+    let items = config.logs.iter().flat_map(|path| &path.items);
+    for item in items {
+        match item {
+            LogItem::Source(SourceRef::Named(name, span)) => {
+                assert!(config.sources.contains_key(name), "no source {name}");
+                assert!(config.sources_text.line(*span) >= 1);
+            }
+            LogItem::Destination(DestinationRef::Named(name, _)) => {
+                assert!(config.destinations.contains_key(name), "no destination {name}");
+            }
+            _ => {}
+        }
+    }
+    for block in &config.python_blocks {
+        let lines = text.lines().count() as u32 + 1;
+        assert!(text.contains("@line") || block.line <= lines, "a block after the end");
+    }
+}
+
+/// Whether what is said about `text` points into it, and can be drawn.
+fn check(list: &[Diagnostic], text: &str) {
+    let lines: Vec<_> = text.split('\n').collect();
+    let moved = text.contains("@line");
+    let mut last = (0, 0);
+    for one in list {
+        assert!(!one.message().is_empty(), "an error that says nothing");
+        assert!(!one.message().contains('\n'), "a message is one line");
+        let plain = one.render(false);
+        // For control characters, signs are drawn.
+        let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>();
+        assert!(letters(&plain).contains(&letters(one.message())), "{plain}");
+        assert!(!plain.contains('\u{1b}') || text.contains('\u{1b}'), "colours where none were asked for");
+        one.render(true);
+        let Some((path, line, column)) = one.place() else { continue };
+        if moved {
+            continue;
+        }
+        assert_eq!(path.to_str(), Some(NAME));
+        assert!(line >= 1 && column >= 1);
+        let text = lines.get(line as usize - 1).expect("a line of the text");
+        assert!(column as usize <= text.chars().count() + 1, "column {column} of {text:?}");
+        assert!(last <= (line, column), "in the order of their places");
+        last = (line, column);
+    }
+}

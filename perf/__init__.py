@@ -1,0 +1,1 @@
+"""Measures Inrush beside its rivals: `make perf`."""

@@ -1,0 +1,201 @@
+"""What a measurement was made with and on: the tools that it needs, and the header of every result."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+BUILD = HERE / ".build"
+NATIVE = HERE / "native"
+PROGRAMS = ("write", "receive", "send", "watch")
+HINT = "apt install --no-install-recommends syslog-ng-core syslog-ng-mod-python"
+
+
+@dataclass(frozen=True)
+class SyslogNg:
+    """One build of syslog-ng."""
+
+    rival: str
+    path: Path
+    version: str
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """Everything that runs."""
+
+    python: Path
+    """The interpreter of the rivals in Python, with Inrush in its environment."""
+    build: Path
+    """Where the programs in C are."""
+    work: Path
+    """Where the measured files go."""
+    syslog_ngs: tuple[SyslogNg, ...] = ()
+    absent: tuple[str, ...] = ()
+    """What is not there, with what to do about it."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def inrush(self) -> tuple[str | Path, ...]:
+        """The command `inrush`."""
+        return (self.python, "-m", "inrush")
+
+    def syslog_ng(self, rival: str) -> SyslogNg | None:
+        """The build that a rival's name means."""
+        return next((found for found in self.syslog_ngs if found.rival == rival), None)
+
+    def environment(self, *paths: Path) -> dict[str, str]:
+        """The variables of what is started: little of ours, so that a run does not depend on who runs it."""
+        kept = {key: os.environ[key] for key in ("PATH", "HOME", "TZ") if key in os.environ}
+        return {**kept, "LANG": "C.UTF-8", "PYTHONPATH": ":".join(map(str, [*paths, ROOT]))}
+
+
+def compile_programs(python: Path, build: Path) -> None:
+    """Builds the programs and the floor, those that are older than their sources."""
+    build.mkdir(parents=True, exist_ok=True)
+    include = _ask(python, "import sysconfig; print(sysconfig.get_paths()['include'])")
+    jobs = [(build / name, NATIVE / f"{name}.c", []) for name in PROGRAMS]
+    jobs.append((build / "perf_floor.so", NATIVE / "floor.c", ["-shared", "-fPIC", f"-I{include}"]))
+    if not Path(include, "Python.h").exists():
+        minor = _ask(python, "import sys; print('3.%d' % sys.version_info[1])")
+        sys.exit(f"the floor needs {include}/Python.h: apt install python{minor}-dev")
+    stamp = build / "compiled-for"
+    same = stamp.exists() and stamp.read_text() == include
+    newest = max(path.stat().st_mtime for path in NATIVE.iterdir())
+    for program, source, options in jobs:
+        if same and program.exists() and program.stat().st_mtime > newest:
+            continue
+        command = ["cc", "-O2", "-Wall", "-Wextra", "-Werror", *options, "-o", str(program), str(source)]
+        subprocess.run(command, check=True)
+    stamp.write_text(include)
+
+
+def find_syslog_ngs() -> tuple[tuple[SyslogNg, ...], tuple[str, ...]]:
+    """Debian's build, the one that SYSLOG_NG names, and what to do where there is none."""
+    found, absent = [], []
+    standard = shutil.which("syslog-ng") or shutil.which("syslog-ng", path="/usr/sbin:/usr/local/sbin")
+    if standard is None:
+        absent.append(f"syslog-ng is not there: {HINT}")
+    elif problem := _without_python(Path(standard)):
+        absent.append(f"{standard}: {problem}: {HINT}")
+    else:
+        found.append(SyslogNg("syslog-ng", Path(standard), _version_of(Path(standard))))
+    other = os.environ.get("SYSLOG_NG")
+    if other:
+        path = Path(other)
+        if not os.access(path, os.X_OK):
+            sys.exit(f"SYSLOG_NG={other}: not a program")
+        if problem := _without_python(path):
+            sys.exit(f"SYSLOG_NG={other}: {problem}")
+        found.append(SyslogNg("SYSLOG_NG", path, _version_of(path)))
+    return tuple(found), tuple(absent)
+
+
+def toolbox(work: str | None = None) -> Toolbox:
+    """The tools of `make perf`: this interpreter, its environment, what it compiles, and the rivals of this machine."""
+    python = Path(sys.prefix, "bin", "python")
+    compile_programs(python, BUILD / "native")
+    ngs, absent = find_syslog_ngs()
+    place = Path(work or os.environ.get("PERF_DIR") or "/dev/shm")
+    if not place.is_dir():
+        sys.exit(f"PERF_DIR={place}: not a directory")
+    return Toolbox(python, BUILD / "native", place, ngs, absent)
+
+
+def header(tools: Toolbox) -> dict[str, str]:
+    """What stands over every result."""
+    packages = {name: _package(name) for name in ("flask", "werkzeug", "twisted", "kafka-python")}
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": _git("rev-parse", "--short=12", "HEAD") + (" and changes" if _dirty() else ""),
+        "cpu": _cpu(),
+        "cores": str(os.cpu_count()),
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
+        "kernel": f"{platform.system()} {platform.release()}",
+        "rustc": _first(["rustc", "--version"]),
+        "cc": _first(["cc", "--version"]),
+        "interpreter": _ask(tools.python, "import platform; print('CPython', platform.python_version())")
+        + f" ({Path(tools.python).resolve()})",
+        "inrush": f"{_package('inrush')}, profile {_profile()}",
+        **{found.rival: f"{found.version} ({found.path})" for found in tools.syslog_ngs},
+        **{name: found for name, found in packages.items() if found},
+        "files": f"{tools.work} ({_filesystem(tools.work)})",
+    }
+
+
+def _version_of(path: Path) -> str:
+    found = re.search(r"\(([\d.]+)\)", _first([str(path), "--version"]))
+    return found[1] if found else "of unknown version"
+
+
+def _without_python(path: Path) -> str:
+    modules = subprocess.run([str(path), "--version"], capture_output=True, text=True, check=False).stdout
+    return "" if "mod-python" in modules else "no Python in it"
+
+
+def _profile() -> str:
+    made = Path(sys.prefix, "made", "wheel")
+    return made.read_text().strip() if made.exists() else "unknown"
+
+
+def _package(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _first(command: list[str]) -> str:
+    try:
+        output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
+        return "none"
+    return output.splitlines()[0] if output else "unknown"
+
+
+def _ask(python: Path, code: str) -> str:
+    return subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def _dirty() -> bool:
+    # What the harness itself writes is no change of what was measured.
+    status = _git("status", "--porcelain", "--", ".", ":!perf/results", ":!perf/plots", ":!perf/*.md", ":!README.md")
+    return status not in ("", "unknown")
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _filesystem(path: Path) -> str:
+    best = ("", "unknown")
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, mount, kind, *_ = line.split()
+        if path.resolve().is_relative_to(mount) and len(mount) >= len(best[0]):
+            best = (mount, kind)
+    return best[1]
+
+
+def include_directory() -> str:
+    """Where this interpreter's headers are."""
+    return sysconfig.get_paths()["include"]

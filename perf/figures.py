@@ -1,0 +1,221 @@
+"""The figures that Inrush is to reach, as data: which medians of which cases are compared, and with what bound."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from perf.cases import PARSER_LINES
+
+Results = Mapping[str, Mapping[str, Any]]
+NG = ("syslog-ng", "syslog-ng window 100,000")
+
+
+@dataclass(frozen=True)
+class Value:
+    """The median of one field of one run."""
+
+    case: str
+    run: str
+    field: str = "rate"
+
+    def of(self, results: Results) -> float | None:
+        """It, when it was measured."""
+        rounds = results.get(self.case, {}).get("rounds", {}).get(self.run)
+        if not rounds or self.run in results[self.case]["failures"]:
+            return None
+        return statistics.median(one[self.field] for one in rounds)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One of ours, and those it is compared with: the best of them, as `best` says."""
+
+    ours: Value
+    theirs: tuple[Value, ...] = ()
+    best: Callable[[Sequence[float]], float] = max
+
+    def ratio(self, results: Results) -> float | None:
+        """Ours by theirs, or ours alone."""
+        ours = self.ours.of(results)
+        if ours is None or not self.theirs:
+            return ours
+        theirs = [value.of(results) for value in self.theirs]
+        known = [value for value in theirs if value is not None]
+        return ours / self.best(known) if len(known) == len(theirs) else None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table."""
+
+    title: str
+    bound: float
+    pairs: tuple[Pair, ...]
+    unit: str = "×"
+    """×, %, GB/s, M/s, µs, MiB"""
+    at_most: bool = False
+    spread: bool = False
+    """The figure is the largest of `ours` by the smallest."""
+    note: str = ""
+
+    def measured(self, results: Results) -> float | None:
+        """The worst of the pairs; None when one of them was not measured."""
+        found = [pair.ratio(results) for pair in self.pairs]
+        known = [value for value in found if value is not None]
+        if len(known) != len(found):
+            return None
+        if self.spread:
+            return max(known) / min(known)
+        return max(known) if self.at_most else min(known)
+
+    def met(self, results: Results) -> bool | None:
+        """Whether the bound is kept."""
+        value = self.measured(results)
+        if value is None:
+            return None
+        return value <= self.bound if self.at_most else value >= self.bound
+
+    def shown(self, value: float) -> str:
+        """A value in the figure's unit."""
+        if self.unit == "%":
+            return f"{value * 100:.1f} %"
+        scale = {"GB/s": 1e9, "M/s": 1e6}.get(self.unit, 1)
+        digits = 0 if value / scale >= 100 else 2
+        return f"{value / scale:,.{digits}f} {self.unit}"
+
+
+def over(
+    case: str, *theirs: str, ours: str = "inrush", field: str = "rate", best: Callable[..., float] = max
+) -> Pair:
+    """A pair within one case."""
+    return Pair(Value(case, ours, field), tuple(Value(case, run, field) for run in theirs), best)
+
+
+BOTH = "the better window of syslog-ng's two"
+
+FIGURES = (
+    Figure(
+        "the loop to nothing, 23 B: time by the floor's",
+        1.5,
+        (over("loop_nothing_23", "floor", field="ns"),),
+        at_most=True,
+        note="1.25 is the aim",
+    ),
+    Figure("the loop to nothing, 23 B: rate by syslog-ng's", 6, (over("loop_nothing_23", *NG),), note=BOTH),
+    Figure("the loop to nothing, 16 KiB `str`", 10, (over("loop_nothing_16384", *NG),), note=BOTH),
+    Figure(
+        "the loop to nothing, 16 KiB `bytes`",
+        10,
+        (over("loop_nothing_16384", "syslog-ng bytes", ours="inrush bytes"),),
+    ),
+    Figure("the loop to a file, `$MSG\\n`, 23 B, by syslog-ng's", 8, (over("loop_file_23", *NG),), note=BOTH),
+    Figure("the same with the default template", 6, (over("loop_default_23", *NG),), note=BOTH),
+    *(
+        Figure(
+            f"the loop to a file, {what}, {name}: bytes a second by raw write's or the floor's",
+            0.85,
+            (over(f"loop_{kind}_{size}", "write", "floor", field="bytes_per_second", best=min),),
+            unit="%",
+            note="whichever is lower",
+        )
+        for kind, what in (("file", "`$MSG\\n`"), ("default", "default template"))
+        for size, name in ((1024, "1 KiB"), (16384, "16 KiB"))
+    ),
+    Figure(
+        "`post_messages`, 1000 `str` of 23 B, to a file, by syslog-ng's loop",
+        20,
+        (over("post_messages_file_23", *NG, ours="inrush lists of 1,000"),),
+        note=BOTH,
+    ),
+    Figure(
+        "`post_buffer`, 256-byte lines, to nothing",
+        5e9,
+        (over("post_buffer_nothing_256", field="bytes_per_second"),),
+        unit="GB/s",
+    ),
+    Figure("`post_buffer`, 24-byte lines, to nothing: lines", 50e6, (over("post_buffer_nothing_24"),), unit="M/s"),
+    Figure(
+        "`post_buffer`, 256-byte lines, to a file, by raw write",
+        0.85,
+        (over("post_buffer_file_256", "write", field="bytes_per_second"),),
+        unit="%",
+    ),
+    Figure(
+        "`acquire_buffer` and `recv_into` from TCP to a file, by a C loop",
+        0.85,
+        (over("stream_file_256", "receive", field="bytes_per_second"),),
+        unit="%",
+    ),
+    Figure(
+        "the same Python source, by syslog-ng's own source in C",
+        3,
+        (over("stream_file_256", "syslog-ng C source"),),
+    ),
+    *(
+        Figure(f"parse and post, {form}, by syslog-ng", 4, (over(f"parse_{name}_nothing", *NG),), note=BOTH)
+        for form, name in (("RFC 5424", "rfc5424"), ("RFC 3164", "rfc3164"))
+    ),
+    Figure(
+        "the Rust parser alone, by syslog_loose",
+        3,
+        tuple(over("parser_alone", f"syslog_loose {line}", ours=f"inrush {line}") for line in PARSER_LINES),
+        note="the worst of six messages",
+    ),
+    Figure(
+        "2 and 4 posting threads, by one",
+        0.9,
+        tuple(over("threads_file_23", "inrush 1 thread", ours=f"inrush {number} threads") for number in (2, 4)),
+        unit="%",
+        note="the worse",
+    ),
+    Figure(
+        "a busy thread beside a source that waits for credit, by its speed alone",
+        0.95,
+        (over("busy_thread", "inrush alone", ours="inrush beside a waiting source"),),
+        unit="%",
+    ),
+    *(
+        Figure(
+            f"{name} through Inrush: time by {name}'s own",
+            1.05,
+            (over(f"framework_{name.lower()}", "framework", field="ns"),),
+            at_most=True,
+        )
+        for name in ("Flask", "Twisted", "Kafka")
+    ),
+    Figure("latency at 1,000 a second: median", 100, (over("latency_1000", field="p50"),), "µs", at_most=True),
+    Figure(
+        "latency at 1,000 a second: 99th percentile", 1000, (over("latency_1000", field="p99"),), "µs", at_most=True
+    ),
+    Figure("idle memory", 40, (over("memory_idle", field="rss_mib"),), "MiB", at_most=True),
+    Figure(
+        "memory with a stalled destination",
+        128,
+        tuple(
+            over("memory_stalled_16384", ours=run, field="peak_mib") for run in ("inrush", "inrush window 1,000,000")
+        ),
+        "MiB",
+        at_most=True,
+        note="`max-inflight-bytes()`, which is 64 MiB, and 64 MiB",
+    ),
+    Figure(
+        "cost per message from 10^5 to 10^8 messages: largest by smallest",
+        1.1,
+        tuple(over("flat_count", ours=f"inrush 10^{power}", field="post_ns") for power in (5, 6, 7, 8)),
+        at_most=True,
+        spread=True,
+    ),
+    Figure(
+        "cost per message from a window of 1,000 to 1,000,000: largest by smallest",
+        1.1,
+        tuple(
+            over("flat_window", ours=f"inrush window {size:,}", field="post_ns")
+            for size in (1000, 10_000, 100_000, 1_000_000)
+        ),
+        at_most=True,
+        spread=True,
+    ),
+)

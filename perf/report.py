@@ -1,0 +1,341 @@
+"""From the results to the pages: everything on them but the findings is computed, so that it cannot drift.
+
+`perf/README.md` has the figures, what a rival wins, and the plots; a page for each theme has all the tables. The README of the project
+gets three rows and a plot between two markers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from perf import plots
+from perf.environment import HERE, ROOT
+from perf.figures import FIGURES, NG, Figure, Pair, Results, Value, over
+
+THEMES = {
+    "loop": "The documentation's loop",
+    "batch": "Lists, buffers and streams",
+    "message": "Parsing and values",
+    "posters": "Threads and sources",
+    "frameworks": "Frameworks",
+    "latency": "Latency",
+    "memory": "Memory and start",
+    "flat": "Flatness",
+}
+METHOD = """\
+1. Each measurement is a process of its own, started by the harness with files of its own; all rivals of a case take turns (A B C, A B C, …): \
+one warm-up, then five rounds. When the times of a rival are further apart than 1.3 (largest by smallest), all get two rounds more; no round is left out.
+2. The clock runs from the first post to the last byte in the file, or to the last message counted by the engine where there is no destination; messages are made before. \
+The same source code runs on every rival, with the same configuration on Inrush and syslog-ng. A slower rival gets fewer messages.
+3. Every byte in the file is compared with what was sent: number, order and content. Where the log path has no destination, the engine's own count must \
+be right, and the warm-up writes a file, which is compared. A wrong run is a failure here, not a figure.
+4. Figures are medians, with smallest and largest in brackets. Processor time is that of the whole process from the first post on; peak memory is VmHWM.
+5. Floor: the same loop over a C type that does nothing. Raw write: the same bytes by `write(2)` in pieces of 64 KiB, from C. C loop: `recv` and `write` of 64 KiB. \
+They are limits, not rivals."""
+LABELS = {
+    "inrush": "**Inrush**",
+    "syslog-ng": "syslog-ng",
+    "SYSLOG_NG": "second syslog-ng",
+    "floor": "_the floor_",
+    "write": "_raw write_",
+    "receive": "_C loop_",
+    "plain write": "_write(2) for each_",
+    "queue": "queue.Queue and a thread",
+    "logging": "logging with a queue",
+    "framework": "_the framework alone_",
+    "syslog_loose": "syslog_loose",
+}
+RIVALS = ("syslog-ng", "SYSLOG_NG", "queue", "logging", "syslog_loose")
+BEGIN, END = "<!-- perf: begin (written by `make perf`) -->", "<!-- perf: end -->"
+# Field, heading, scale, digits.
+Column = tuple[str, str, float, int]
+COMMON: tuple[Column, ...] = (("cpu", "CPU s per million", 1, 3), ("peak_mib", "peak MiB", 1, 1))
+COLUMNS: dict[str, tuple[Column, ...]] = {
+    "ns": (("rate", "messages/s", 1, 0), ("ns", "ns a message", 1, 1), ("bytes_per_second", "MB/s", 1e6, 1), *COMMON),
+    "bytes": (("bytes_per_second", "GB/s", 1e9, 3), ("rate", "lines/s", 1, 0), ("ns", "ns a line", 1, 2), *COMMON),
+    "rate": (("rate", "rounds/s", 1, 0),),
+    "latency": (
+        ("rate", "messages/s", 1, 0),
+        ("p50", "median µs", 1, 1),
+        ("p90", "90 % µs", 1, 1),
+        ("p99", "99 % µs", 1, 1),
+        ("p99.9", "99.9 % µs", 1, 1),
+        ("max", "worst µs", 1, 0),
+        ("cpu", "CPU s per million", 1, 2),
+    ),
+    "memory": (("rss_mib", "MiB at the end", 1, 1), ("peak_mib", "peak MiB", 1, 1), ("growth_mib", "growth, last second, MiB", 1, 2)),
+    "start": (("seconds", "seconds", 1, 4),),
+    "parser": (("ns", "ns a message", 1, 1), ("rate", "messages/s", 1, 0)),
+}
+# What a rival can win by: field, whether less is better, and how it is called.
+CONTESTS = (
+    ("ns", True, "time a message"),
+    ("cpu", True, "processor time a message"),
+    ("peak_mib", True, "peak memory"),
+    ("rss_mib", True, "resident memory"),
+    ("p50", True, "median latency"),
+    ("p99", True, "99th percentile of latency"),
+    ("seconds", True, "time to the first message"),
+)
+
+
+def load(directory: Path) -> dict[str, dict[str, Any]]:
+    """Every result of a directory, by the case's name."""
+    found = {}
+    for path in sorted(directory.glob("*.json")):
+        result = json.loads(path.read_text())
+        found[result["case"]] = result
+    return found
+
+
+def render(
+    results: Path = HERE / "results", pages: Path = HERE, readme: Path | None = ROOT / "README.md"
+) -> None:
+    """Writes the pages, the plots and the README's section."""
+    found = load(results)
+    if not found:
+        raise SystemExit(f"nothing measured: no results in {results}")
+    drawn = plots.draw(found, pages / "plots")
+    order = _order(found)
+    for theme, title in THEMES.items():
+        cases = [found[name] for name in order if found[name]["theme"] == theme]
+        path = pages / f"{theme}.md"
+        if cases:
+            path.write_text(theme_page(title, cases))
+        else:
+            path.unlink(missing_ok=True)
+    findings = pages / "findings.md"
+    text = findings.read_text() if findings.exists() else ""
+    (pages / "README.md").write_text(front_page(found, order, drawn, text))
+    if readme is not None:
+        readme.write_text(with_section(readme.read_text(), section(found)))
+
+
+def _order(found: Results) -> list[str]:
+    """The cases as they are defined, then those that are no longer."""
+    from perf.cases import all_cases
+
+    known = [case.name for case in all_cases() if case.name in found]
+    return known + [name for name in found if name not in known]
+
+
+def front_page(found: Results, order: Sequence[str], drawn: Sequence[tuple[str, str]], findings: str) -> str:
+    """`perf/README.md`."""
+    cases = [found[name] for name in order]
+    parts = ["# Performance\n", GENERATED, heading(cases)]
+    parts.append("## The figures\n\n" + figures_table(found))
+    parts.append(findings_part(findings))
+    parts.append("## Where a rival wins\n\n" + rivals_win(cases))
+    parts.append("## Plots\n\n" + "\n\n".join(f"![{title}](plots/{name})" for name, title in drawn))
+    links = [f"- [{title}]({theme}.md)" for theme, title in THEMES.items() if any(c["theme"] == theme for c in cases)]
+    parts.append("## All measurements\n\n" + "\n".join(links) + "\n\nThe raw figures of every round are in `results/`, one file a case.")
+    failed = [f"- {case['case']}: {key}: {why}" for case in cases for key, why in case["failures"].items()]
+    if failed:
+        parts.append("## Failed\n\n" + "\n".join(failed))
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+
+
+GENERATED = "_Written by `make perf` (`make perf-render` without measuring); only [findings.md](findings.md) is written by hand._"
+
+
+def theme_page(title: str, cases: Sequence[dict[str, Any]]) -> str:
+    """One theme with all its tables."""
+    parts = [f"# {title}\n", GENERATED, heading(cases)]
+    newest = _newest(cases)
+    for case in cases:
+        lines = [f"## {case['title']}\n"]
+        if differing := _differing(case, newest):
+            lines.append(f"_Measured otherwise: {differing}._\n")
+        lines.append(table(case))
+        lines += [f"\nFailed: {key}: {why}" for key, why in case["failures"].items()]
+        parts.append("\n".join(lines))
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _newest(cases: Sequence[dict[str, Any]]) -> dict[str, str]:
+    environment: dict[str, str] = max((case["environment"] for case in cases), key=lambda one: one["date"])
+    return environment
+
+
+def _differing(case: dict[str, Any], newest: dict[str, str]) -> str:
+    """What was otherwise when a case was measured; its time of day is no difference."""
+    own = case["environment"]
+    return ", ".join(
+        f"{key} {own.get(key, 'none')}"
+        for key in newest
+        if own.get(key) != newest[key] and key != "date"
+    )
+
+
+def heading(cases: Sequence[dict[str, Any]]) -> str:
+    """Date, machine, versions and method."""
+    newest = _newest(cases)
+    rows = [f"| {key} | {value} |" for key, value in newest.items()]
+    absent = sorted({line for case in cases for line in case["absent"]})
+    missing = "".join(f"\n\n**Not measured: {line}**" for line in absent)
+    return "| | |\n|---|---|\n" + "\n".join(rows) + missing + "\n\n" + METHOD
+
+
+def figures_table(found: Results) -> str:
+    """Each figure with its bound, what was measured, and whether it is met."""
+    lines = ["| figure | bound | measured | |", "|---|---|---|---|"]
+    counts = {True: 0, False: 0, None: 0}
+    for figure in FIGURES:
+        met = figure.met(found)
+        counts[met] += 1
+        value = figure.measured(found)
+        shown = "not measured" if value is None else figure.shown(value)
+        word = {True: "met", False: "**missed**", None: ""}[met]
+        note = f" ({figure.note})" if figure.note else ""
+        lines.append(f"| {figure.title}{note} | {bound(figure)} | {shown} | {word} |")
+    summary = f"{counts[True]} of {len(FIGURES)} met, {counts[False]} missed"
+    if counts[None]:
+        summary += f", {counts[None]} not measured"
+    return f"{summary}.\n\n" + "\n".join(lines)
+
+
+def bound(figure: Figure) -> str:
+    """The bound in words."""
+    text = figure.shown(figure.bound).replace(".00 ", " ").replace(".0 %", " %")
+    return f"at {'most' if figure.at_most else 'least'} {text}"
+
+
+def findings_part(findings: str) -> str:
+    """What people have written, without its own title."""
+    text = re.sub(r"\A# .*\n", "", findings).strip()
+    return f"## Findings\n\n{text}" if text else ""
+
+
+def median(case: dict[str, Any], key: str, field: str) -> float | None:
+    """The median of a field, when there is one."""
+    values = [one[field] for one in case["rounds"].get(key, []) if field in one]
+    return statistics.median(values) if values else None
+
+
+def rivals_win(cases: Sequence[dict[str, Any]]) -> str:
+    """Every contest that a rival wins against Inrush as it is by default."""
+    lines = []
+    for case in cases:
+        runs = case["runs"]
+        for key, run in runs.items():
+            if run["rival"] not in RIVALS:
+                continue
+            ours = _opponent(case, key)
+            for field, less, name in CONTESTS:
+                mine, its = median(case, ours, field), median(case, key, field)
+                if mine is None or its is None or (its >= mine if less else its <= mine):
+                    continue
+                lines.append(f"| {case['title']} | {label(key, run['rival'])} | {name} | {_number(its)} | {_number(mine)} |")
+    if not lines:
+        return "Nowhere in these cases."
+    head = ["| case | rival | by | its | Inrush's |", "|---|---|---|---|---|"]
+    return "\n".join(head + lines)
+
+
+def _opponent(case: dict[str, Any], key: str) -> str:
+    """The run of Inrush's that a rival's run is compared with: of the same variant where there is one, else the first."""
+    ours: list[str] = [name for name, run in case["runs"].items() if run["rival"] == "inrush"]
+    variant = key.removeprefix(case["runs"][key]["rival"]).strip()
+    same = f"inrush {variant}".strip()
+    return same if same in ours else (ours or [""])[0]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:,.3g}"
+
+
+def label(key: str, rival: str) -> str:
+    """How a run is called on the pages."""
+    variant = key.removeprefix(rival).strip()
+    return LABELS.get(rival, rival) + (f", {variant}" if variant else "")
+
+
+def table(case: dict[str, Any]) -> str:
+    """All runs of a case."""
+    columns = [
+        column
+        for column in COLUMNS[case["metric"]]
+        if any(column[0] in one for rounds in case["rounds"].values() for one in rounds)
+    ]
+    several = case["metric"] not in ("memory", "start", "rate", "latency", "parser")
+    head = ["", *(heading for _, heading, _, _ in columns), *(["messages"] if several else []), "rounds"]
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    for key, rounds in case["rounds"].items():
+        run = case["runs"][key]
+        cells = [label(key, run["rival"])]
+        if not rounds:
+            lines.append("| " + " | ".join([*cells, "failed" if key in case["failures"] else "", *[""] * (len(head) - 2)]) + " |")
+            continue
+        for position, (field, _, scale, digits) in enumerate(columns):
+            values = [one[field] / scale for one in rounds if field in one]
+            if not values:
+                cells.append("")
+                continue
+            cell = f"{statistics.median(values):,.{digits}f}"
+            if position < 2 or case["metric"] in ("memory", "start", "latency"):
+                cell += f" ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
+            cells.append(cell)
+        if several:
+            cells.append(f"{run['count']:,}")
+        cells.append(str(len(rounds)))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+# The README's rows: what, ours, theirs, how it is shown.
+ROWS: tuple[tuple[str, Pair, str], ...] = (
+    (
+        "the documentation's loop, one message after the other, to a file (23 bytes)",
+        over("loop_file_23", *NG),
+        "messages/s",
+    ),
+    (
+        "Python source on a TCP connection to a file (256-byte lines), beside syslog-ng's own source in C",
+        over("stream_file_256", "syslog-ng C source"),
+        "messages/s",
+    ),
+    ("parse RFC 5424 and post", over("parse_rfc5424_nothing", *NG), "messages/s"),
+)
+
+
+def section(found: Results) -> str:
+    """The README's rows and plot."""
+    lines = ["| | Inrush | syslog-ng | |", "|---|---:|---:|---:|"]
+    for title, pair, unit in ROWS:
+        ours = pair.ours.of(found)
+        theirs = [value for value in (one.of(found) for one in pair.theirs) if value is not None]
+        if ours is None or not theirs:
+            lines.append(f"| {title} | not measured | | |")
+            continue
+        best = pair.best(theirs)
+        lines.append(f"| {title} | {_million(ours)} {unit} | {_million(best)} {unit} | {ours / best:.1f} × |")
+    newest = _newest(list(found.values()))
+    ng = newest.get("syslog-ng", "").partition(" ")[0]
+    return (
+        "\n".join(lines)
+        + f"\n\nMedians, {newest['date'].partition(' ')[0]}, {newest['cpu']}, {newest['cores']} cores, {newest['interpreter'].partition(' (')[0]}"
+        + (f", syslog-ng {ng} of Debian" if ng else "")
+        + ". [All cases, rivals and limits, and how to run them](perf/README.md): `make perf`.\n\n"
+        + "![Messages a second to a file, by size and rival](perf/plots/loop.svg)"
+    )
+
+
+def _million(value: float) -> str:
+    return f"{value / 1e6:.2f} million"
+
+
+def with_section(readme: str, text: str) -> str:
+    """The README with its performance section replaced."""
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"README.md has no place for the figures: {BEGIN} … {END}")
+    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+
+
+__all__ = ["Value", "front_page", "load", "render", "theme_page"]

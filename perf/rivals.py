@@ -1,0 +1,166 @@
+"""How each rival is started, asked and stopped."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from perf.cases import DEFAULT_FORMAT, Run
+from perf.environment import HERE, Toolbox
+from perf.processes import Failed, Process, Reports
+
+ENGINES = ("inrush", "syslog-ng", "SYSLOG_NG")
+
+
+@dataclass
+class Place:
+    """A directory for one run, with its FIFO of reports."""
+
+    directory: Path
+    reports: Reports
+    tools: Toolbox
+    processes: list[Process] = field(default_factory=list)
+    stack: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def file(self) -> Path:
+        """Where the messages go."""
+        return self.directory / "out.log"
+
+    def start(self, name: str, command: Sequence[str | Path], *paths: Path) -> Process:
+        """A process that ends with the run at the latest."""
+        log, env = self.directory / f"{name}.log", self.tools.environment(*paths)
+        process = self.stack.enter_context(Process(command, log, env))
+        self.processes.append(process)
+        return process
+
+    def wait(self, event: str, patience: float = 180) -> dict[str, object]:
+        """The next report of a kind."""
+        return self.reports.wait(event, self.processes, patience)
+
+
+@contextmanager
+def place(tools: Toolbox) -> Iterator[Place]:
+    """A place that is gone afterwards, with every process in it."""
+    with tempfile.TemporaryDirectory(prefix="inrush-perf-", dir=tools.work) as name, ExitStack() as stack:
+        reports = Reports(Path(name, "reports"))
+        stack.callback(reports.close)
+        yield Place(Path(name), reports, tools, stack=stack)
+
+
+def configuration(run: Run, here: Path, spec: Path, port: int = 0) -> str:
+    """The configuration of an engine; but for the version line it is the same for all engines."""
+    if "(" in run.source:
+        sources = [run.source.format(port=port)]
+    else:
+        sources = [
+            f'python(class("{run.source}") options("spec" "{spec}" "index" "{index}")'
+            f' persist-name("source{index}") {run.driver})'
+            for index in range(run.sources)
+        ]
+    template = "" if run.template == DEFAULT_FORMAT else f' template("{run.template}")'
+    # A FIFO is a pipe() for syslog-ng, which does not take it as a file().
+    driver = "pipe" if run.how in ("stalled", "busy") and run.rival != "inrush" else "file"
+    destination = "" if run.nothing else f'destination {{ {driver}("{here}/out.log"{template}); }};'
+    return (
+        "@version: current\n"
+        "options { use-dns(no); time-reopen(1); };\n"
+        + "".join(f"source s_{index} {{ {driver}; }};\n" for index, driver in enumerate(sources))
+        + "log { "
+        + "".join(f"source(s_{index}); " for index in range(len(sources)))
+        + f"{destination} flags(flow-control); }};\n"
+    )
+
+
+def start(run: Run, here: Place, port: int = 0, **more: object) -> Process:
+    """Starts the rival of a run."""
+    directory, tools = here.directory, here.tools
+    spec = directory / "spec.json"
+    orders = {"report": str(here.reports.path), "path": str(here.file), "count": run.count // run.sources}
+    spec.write_text(json.dumps({**run.spec, **orders, **more}))
+    if run.rival == "inrush":
+        conf = directory / "inrush.conf"
+        conf.write_text(configuration(run, directory, spec))
+        return here.start("inrush", [*tools.inrush, "run", "-f", conf, "--control", directory / "control"])
+    if (build := tools.syslog_ng(run.rival)) is not None:
+        conf = directory / "syslog-ng.conf"
+        conf.write_text(configuration(run, directory, spec, port))
+        state = ["-R", directory / "persist", "-c", directory / "control", "-p", directory / "pid"]
+        return here.start("syslog-ng", [build.path, "-F", "--no-caps", "-f", conf, *state])
+    if run.rival in ("write", "receive"):
+        first: list[str | Path] = []
+        if run.rival == "write":
+            first = [write_block(run, directory), str(total_bytes(run))]
+        return here.start(run.rival, [tools.build / run.rival, *first, here.file, here.reports.path])
+    # What is left is a source outside of an engine: the floor, plain Python, a framework alone.
+    command: list[str | Path] = [tools.python, "-m", "perf.host", run.source, spec]
+    return here.start("host", command, HERE / "standins" / "floor", tools.build)
+
+
+def write_block(run: Run, directory: Path) -> Path:
+    """A file with one cycle of lines."""
+    block = directory / "block"
+    block.write_text("".join(line + "\n" for line in run.cycles()[0]))
+    return block
+
+
+def total_bytes(run: Run) -> int:
+    """The bytes of all lines."""
+    cycle = run.cycles()[0]
+    return sum(len(line) + 1 for line in cycle) * (run.count // len(cycle))
+
+
+def counted(run: Run, here: Place) -> tuple[int, int]:
+    """What the engine itself counts as done, and as lost."""
+    if run.rival == "inrush":
+        answer = ask(here.directory / "control", "stats")
+        return int(answer["delivered"]), int(answer["dropped"])  # type: ignore[call-overload, no-any-return]
+    build = here.tools.syslog_ng(run.rival)
+    if build is None:
+        return run.count, 0
+    ctl = build.path.with_name("syslog-ng-ctl")
+    command = [str(ctl), "stats", "-c", str(here.directory / "control")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    rows = [line.split(";") for line in done.stdout.splitlines()]
+    own = [row for row in rows if row[0] == "source"]
+    if not own:
+        raise Failed(f"{' '.join(command)} knows no source:\n{done.stdout}{done.stderr}")
+    processed = sum(int(row[5]) for row in own if row[4] == "processed")
+    return processed, sum(int(row[5]) for row in rows if len(row) == 6 and row[4] == "dropped")
+
+
+def ask(control: Path, command: str) -> dict[str, object]:
+    """One command to Inrush's control socket."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(30)
+        connection.connect(str(control))
+        connection.sendall(command.encode() + b"\n")
+        answer = b""
+        while more := connection.recv(65536):
+            answer += more
+    found: dict[str, object] = json.loads(answer)
+    return found
+
+
+def wait_counted(run: Run, here: Place, patience: float = 60) -> int:
+    """Waits until the engine has done with every message; the time at which it had."""
+    if run.rival not in ENGINES:
+        return 0
+    until = time.monotonic() + patience
+    while True:
+        done, lost = counted(run, here)
+        now = time.monotonic_ns()
+        if lost:
+            raise Failed(f"{lost:,} messages dropped")
+        if done == run.count:
+            return now
+        if done > run.count or time.monotonic() > until:
+            raise Failed(f"{run.rival} counts {done:,} messages of {run.count:,}")
+        time.sleep(0.0005)

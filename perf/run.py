@@ -1,0 +1,223 @@
+"""The order of things: which rival when, how often, what is kept, and what is told on the way.
+
+Within a case all rivals take turns: a warm-up round, then ROUNDS rounds. When the time of a rival spread by more than NOISY over the
+rounds (largest by smallest), all rivals of the case get EXTRA rounds more, at most TIMES times. No round is thrown away: all
+of them are in the result and in its median. A run that fails, or whose content is wrong, is in the result with its reason, and makes
+the whole fail.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from perf import criterion, environment, kafka
+from perf.cases import Case, Run
+from perf.environment import HERE, Toolbox
+from perf.measure import measure
+from perf.processes import Failed
+from perf.rivals import ENGINES
+from perf.verify import Wrong
+
+RESULTS = HERE / "results"
+PARTIAL = environment.BUILD / "partial"
+ROUNDS = 5
+NOISY = 1.3
+EXTRA = 2
+TIMES = 1
+# What a case is judged by when it is asked whether it was noisy.
+STEADY = {"ns": "ns", "bytes": "ns", "rate": "rate", "latency": "p50", "memory": "peak_mib", "start": "seconds", "parser": "ns"}
+
+
+class Plan:
+    """Cases to measure, how, and how far it is."""
+
+    def __init__(
+        self,
+        tools: Toolbox,
+        cases: Sequence[Case],
+        *,
+        rival: str = "",
+        scale: float = 1.0,
+        rounds: int = ROUNDS,
+        results: Path = RESULTS,
+        resume: bool = False,
+    ) -> None:
+        self.tools, self.rounds, self.results, self.resume = tools, rounds, results, resume
+        self.partial = PARTIAL if results == RESULTS else results / "partial"
+        self.cases = [self._present(case, rival, scale) for case in cases]
+        self.cases = [case for case in self.cases if case.runs]
+        self.failures: list[str] = []
+        self.started = time.monotonic()
+
+    def _present(self, case: Case, rival: str, scale: float) -> Case:
+        """The case with the rivals that this machine has, and that were asked for."""
+        runs: list[Run] = []
+        for run in case.runs:
+            if run.rival == "syslog-ng":
+                runs += [replace(run, rival=build.rival) for build in self.tools.syslog_ngs]
+            else:
+                runs.append(run)
+        if case.needs == "kafka" and not kafka.available():
+            runs = []
+        wanted = [run for run in runs if rival in ("", run.rival, run.key)]
+        if scale != 1.0:
+            wanted = [run.scaled(scale) if run.how in ("throughput", "latency") else run for run in wanted]
+        return replace(case, runs=tuple(wanted))
+
+    def measure(self) -> None:
+        """All of it."""
+        RESULTS.mkdir(exist_ok=True)
+        self.partial.mkdir(parents=True, exist_ok=True)
+        for number, case in enumerate(self.cases):
+            if self.resume and self._done(case):
+                say(f"{case.name}: measured already for this commit")
+                continue
+            try:
+                self._case(case, number)
+            finally:
+                kafka.BROKER.stop()
+
+    def _case(self, case: Case, number: int) -> None:
+        """One case, its warm-up, its rounds, and more of them when it was noisy."""
+        if case.metric == "parser":
+            say(f"{case.name}: building the benchmark")
+            criterion.program()
+        began = time.monotonic()
+        found = self._again(case) if self.resume else {}
+        kept: dict[str, list[dict[str, float]]] = found.get("rounds", {run.key: [] for run in case.runs})
+        failures: dict[str, str] = found.get("failures", {})
+        self._tell(case, number, "warm-up")
+        for run in case.runs:
+            if not run.rounds and run.key not in failures:
+                self._one(case, run, None, failures)
+        target, repeated = self.rounds, 0
+        while True:
+            done = min((len(kept[run.key]) for run in case.runs if not run.rounds), default=0)
+            for turn in range(done, target):
+                self._tell(case, number, f"round {turn + 1} of {target}")
+                for run in case.runs:
+                    few = run.rounds and len(kept[run.key]) >= run.rounds
+                    if run.key not in failures and len(kept[run.key]) <= turn and not few:
+                        self._one(case, run, kept, failures)
+                self._write(self.partial, case, kept, failures)
+                if len(failures) == len(case.runs):
+                    break
+            noisy = self._noisy(case, kept)
+            if not noisy or repeated == TIMES or self.rounds < 2:
+                break
+            say(f"{case.name}: {', '.join(noisy)} spread by more than {NOISY}: {EXTRA} more rounds for all")
+            target, repeated = target + EXTRA, repeated + 1
+        self._write(self.results, case, kept, failures, seconds=time.monotonic() - began)
+        (self.partial / f"{case.name}.json").unlink(missing_ok=True)
+        self._summary(case, kept)
+
+    def _one(
+        self, case: Case, run: Run, kept: dict[str, list[dict[str, float]]] | None, failures: dict[str, str]
+    ) -> None:
+        """One run; without `kept` it is the warm-up."""
+        try:
+            result = measure(run, self.tools, warm_up=kept is None)
+        except (Failed, Wrong) as problem:
+            failures[run.key] = str(problem)
+            self.failures.append(f"{case.name}: {run.key}: {problem}")
+            say(f"FAILED {self.failures[-1]}")
+        else:
+            if kept is not None:
+                kept[run.key].append(result)
+
+    def _noisy(self, case: Case, kept: dict[str, list[dict[str, float]]]) -> list[str]:
+        """The rivals whose rounds are too far apart."""
+        field = STEADY[case.metric]
+        found = []
+        for key, results in kept.items():
+            values = [result[field] for result in results]
+            if values and min(values) > 0 and max(values) / min(values) > NOISY:
+                found.append(key)
+        return found
+
+    def _write(
+        self,
+        place: Path,
+        case: Case,
+        kept: dict[str, list[dict[str, float]]],
+        failures: dict[str, str],
+        seconds: float = 0,
+    ) -> None:
+        """The file of a case: the whole, or nothing."""
+        content = {
+            "case": case.name,
+            "theme": case.theme,
+            "title": case.title,
+            "metric": case.metric,
+            "environment": environment.header(self.tools),
+            "seconds": round(seconds, 1),
+            "runs": {run.key: {"rival": run.rival, "count": run.count} for run in case.runs},
+            "failures": failures,
+            "absent": list(self.tools.absent),
+            "rounds": kept,
+        }
+        path = place / f"{case.name}.json"
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(_rounded(content), indent=1) + "\n")
+        new.replace(path)
+
+    def _read(self, path: Path, case: Case) -> dict[str, Any]:
+        """What was measured of the same case on the same commit, with the same rivals and counts."""
+        if not path.exists():
+            return {}
+        found: dict[str, Any] = json.loads(path.read_text())
+        now = environment.header(self.tools)
+        same = all(found["environment"].get(key) == now[key] for key in ("commit", "inrush", "kernel"))
+        runs = {run.key: {"rival": run.rival, "count": run.count} for run in case.runs}
+        return found if same and found["runs"] == runs else {}
+
+    def _done(self, case: Case) -> bool:
+        found = self._read(self.results / f"{case.name}.json", case)
+        return bool(found) and not found["failures"]
+
+    def _again(self, case: Case) -> dict[str, Any]:
+        """The rounds that an interrupted run has left, without what failed in it."""
+        found = self._read(self.partial / f"{case.name}.json", case)
+        return {"rounds": found["rounds"]} if found else {}
+
+    def _tell(self, case: Case, number: int, what: str) -> None:
+        """Where it is, and how long it may still take."""
+        elapsed = time.monotonic() - self.started
+        rest = ""
+        if number:
+            rest = f", about {elapsed / number * (len(self.cases) - number) / 60:.0f} min to go"
+        say(f"[{number + 1}/{len(self.cases)}] {case.name}: {what} ({elapsed / 60:.1f} min{rest})")
+
+    def _summary(self, case: Case, kept: dict[str, list[dict[str, float]]]) -> None:
+        field = STEADY[case.metric]
+        for key, results in kept.items():
+            if results:
+                values = [result[field] for result in results]
+                middle = statistics.median(values)
+                say(f"    {key:<28} {field} {middle:,.4g} ({min(values):,.4g} to {max(values):,.4g})")
+
+
+def _rounded(value: Any) -> Any:
+    """Figures with six significant digits, so that a file is no longer than it needs to be."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return value
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+__all__ = ["ENGINES", "Plan", "say"]

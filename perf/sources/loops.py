@@ -1,0 +1,249 @@
+"""The loops: one message after the other, as the documentation has it, and in the ways that only Inrush has."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from syslogng import LogMessage
+
+from perf.sources.base import Measured
+from perf.sources.texts import VALUES, syslog_lines, texts
+
+
+class Loop(Measured):
+    """The documentation's loop: make a message, post it."""
+
+    def prepare(self) -> Callable[[], None]:
+        """The messages."""
+        size, count = self.spec["size"], self.spec["count"]
+        tag = f"{self.index} " if self.spec.get("tagged") else ""
+        messages: list[Any] = list(texts(size, tag))
+        if self.spec.get("kind") == "bytes":
+            messages = [text.encode() for text in messages]
+        return lambda: self.post_all(messages, count // len(messages))
+
+    def post_all(self, messages: list[Any], rounds: int) -> None:
+        """The loop that is measured."""
+        for _ in range(rounds):
+            for text in messages:
+                msg = LogMessage(text)
+                self.post_message(msg)
+
+
+class Threads(Loop):
+    """The same loop on several threads of one source."""
+
+    def prepare(self) -> Callable[[], None]:
+        """A thread and a cycle of messages for each, its number in front."""
+        count, size, threads = self.spec["count"], self.spec["size"], self.spec["threads"]
+        cycles = [texts(size, f"{number} ") for number in range(threads)]
+        rounds = count // threads // len(cycles[0])
+
+        def work() -> None:
+            posting = [threading.Thread(target=self.post_all, args=(cycle, rounds)) for cycle in cycles]
+            for thread in posting:
+                thread.start()
+            for thread in posting:
+                thread.join()
+
+        return work
+
+
+class Lists(Measured):
+    """post_messages() with lists of `batch` texts."""
+
+    def prepare(self) -> Callable[[], None]:
+        """The lists."""
+        messages, batch = texts(self.spec["size"]), self.spec["batch"]
+        lists = [messages[start : start + batch] for start in range(0, len(messages), batch)]
+        rounds = self.spec["count"] // len(messages)
+
+        def work() -> None:
+            for _ in range(rounds):
+                for several in lists:
+                    self.post_messages(several)
+
+        return work
+
+
+class Buffers(Measured):
+    """post_buffer() with a `bytes` of many lines."""
+
+    def prepare(self) -> Callable[[], None]:
+        """A buffer of whole cycles, of about a quarter of a mebibyte."""
+        lines = "".join(text + "\n" for text in texts(self.spec["size"])).encode()
+        times = max(1, (1 << 18) // len(lines))
+        buffer = lines * times
+        rounds = self.spec["count"] // (len(texts(self.spec["size"])) * times)
+
+        def work() -> None:
+            for _ in range(rounds):
+                self.post_buffer(buffer)
+
+        return work
+
+
+class Receive(Measured):
+    """acquire_buffer() and recv_into() from one TCP connection, as the documentation has it."""
+
+    def prepare(self) -> Callable[[], None]:
+        """A listening socket, and its port."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.tell("ready", port=listener.getsockname()[1])
+
+        def work() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                self.receive(connection)
+
+        return work
+
+    def receive(self, connection: socket.socket) -> None:
+        """The documentation's loop."""
+        tail = b""
+        while True:
+            buffer = self.acquire_buffer(65536)
+            with memoryview(buffer) as view:
+                view[: len(tail)] = tail
+                count = connection.recv_into(view[len(tail) :])
+            if count == 0:
+                break
+            self.post_buffer(buffer, length=len(tail) + count, partial=True)
+            tail = buffer.tail
+
+
+class Parse(Measured):
+    """LogMessage.parse() and post, as a server of one's own would do."""
+
+    def prepare(self) -> Callable[[], None]:
+        """The lines of one format."""
+        lines = syslog_lines(self.spec["format"])
+        rounds = self.spec["count"] // len(lines)
+
+        def work() -> None:
+            for _ in range(rounds):
+                for line in lines:
+                    msg = LogMessage.parse(line, self.parse_options)
+                    self.post_message(msg)
+
+        return work
+
+
+class Values(Measured):
+    """Five values set in each message."""
+
+    def prepare(self) -> Callable[[], None]:
+        """The messages and the values."""
+        messages = texts(self.spec["size"])
+        rounds = self.spec["count"] // len(messages)
+        values = list(VALUES.items())
+
+        def work() -> None:
+            for _ in range(rounds):
+                for text in messages:
+                    msg = LogMessage(text)
+                    for name, value in values:
+                        msg[name] = value
+                    self.post_message(msg)
+
+        return work
+
+
+class Paced(Measured):
+    """Messages at an even rate, each with the time of its post in front; in groups where the rate is above 1,000 a second.
+
+    A thousand times a second it wakes up and posts what is due. Its sleep ends late by some dozens of microseconds, which does not
+    count: the time in the message is taken right before the message is made.
+    """
+
+    def prepare(self) -> Callable[[], None]:
+        """The filler behind the time."""
+        from time import monotonic_ns, sleep
+
+        count, rate = self.spec["count"], self.spec["rate"]
+        group = max(1, rate // 1000)
+        filler = texts(self.spec["size"])[0][20:]
+
+        def work() -> None:
+            due = monotonic_ns()
+            for _ in range(count // group):
+                due += 1_000_000_000 * group // rate
+                wait = due - monotonic_ns()
+                if wait > 0:
+                    sleep(wait / 1e9)
+                for _ in range(group):
+                    msg = LogMessage(f"{monotonic_ns():019d} {filler}")
+                    self.post_message(msg)
+
+        return work
+
+
+class Single(Measured):
+    """One message, as soon as it runs."""
+
+    def prepare(self) -> Callable[[], None]:
+        """Nothing."""
+        return lambda: self.post_message(LogMessage("first"))
+
+
+class Idle(Measured):
+    """Nothing to do."""
+
+    def prepare(self) -> Callable[[], None]:
+        """Nothing."""
+        return lambda: None
+
+
+class Flood(Measured):
+    """New objects without end, for a destination that takes none."""
+
+    def prepare(self) -> Callable[[], None]:
+        """Tells that it begins: it never gets to the end."""
+        filler = texts(self.spec["size"])[0][7:]
+        self.tell("flooding")
+
+        def work() -> None:
+            number = 0
+            while not self.exiting.is_set():
+                msg = LogMessage(f"{number:06d} {filler}")
+                self.post_message(msg)
+                number += 1
+
+        return work
+
+
+class Busy(Measured):
+    """A thread that only computes, alone or beside one that waits for credit."""
+
+    def prepare(self) -> Callable[[], dict[str, float]]:
+        """Fills the window of a destination that takes nothing, and waits until it is full."""
+        from time import monotonic_ns, sleep
+
+        if self.spec["beside"]:
+            filler = texts(self.spec["size"])[0]
+
+            def flood() -> None:
+                while not self.exiting.is_set():
+                    self.post_message(LogMessage(filler))
+
+            threading.Thread(target=flood, daemon=True).start()
+        sleep(0.5)
+        rounds = self.spec["count"]
+
+        def compute() -> int:
+            total = 0
+            for number in range(rounds):
+                total += number & 7
+            return total
+
+        def work() -> dict[str, float]:
+            begin = monotonic_ns()
+            total = compute()
+            elapsed = monotonic_ns() - begin
+            assert total > 0
+            return {"rate": rounds / elapsed * 1e9}
+
+        return work

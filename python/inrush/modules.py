@@ -1,0 +1,193 @@
+"""Imports the user's own modules anew when their files have changed: what `python-reload-modules(yes)` does at a reload.
+
+A module is the user's own when its file is Python source outside of the standard library and of `site-packages`. One is *stale* when
+its file is not what it was when it was imported, or when it imports a stale one: a module that holds a function of an old helper
+would go on calling the old one. Stale modules are taken out of `sys.modules`, so that the next import reads the file again; when
+the new configuration is not accepted they are put back, and everything is as it was.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import importlib
+import importlib.machinery
+import importlib.util
+import sys
+import sysconfig
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+# Modules of the engine's, wherever they are installed, and names that are no files.
+_OURS = frozenset({"inrush", "syslogng", "_syslogng", "_syslogngdbg", "_syslogng_main", "__main__", "__mp_main__"})
+_PACKAGES = frozenset({"site-packages", "dist-packages"})
+
+
+def _library_directories() -> frozenset[Path]:
+    paths = sysconfig.get_paths()
+    named = [paths.get(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return frozenset(Path(path).resolve() for path in named if path)
+
+
+_LIBRARY = _library_directories()
+
+
+def _source_file(name: str, module: object) -> str | None:
+    """The file of a module of the user's own; None for every other one."""
+    if name.split(".", 1)[0] in _OURS or not isinstance(module, ModuleType):
+        return None
+    file = getattr(module, "__file__", None)
+    if not isinstance(file, str) or file.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)):
+        return None
+    real = Path(file).resolve()
+    if not _LIBRARY.isdisjoint(real.parents) or not _PACKAGES.isdisjoint(real.parts):
+        return None
+    return file
+
+
+def _own_modules() -> dict[str, str]:
+    """The user's own modules that are imported now, with their files."""
+    found = ((name, _source_file(name, module)) for name, module in list(sys.modules.items()))
+    return {name: file for name, file in found if file is not None}
+
+
+def _read(file: str) -> bytes:
+    """What is in a file; nothing when it is gone."""
+    try:
+        return Path(file).read_bytes()
+    except OSError:
+        return b""
+
+
+def _digest(text: bytes) -> bytes:
+    return hashlib.blake2b(text, digest_size=16).digest()
+
+
+def _changed_since(file: str, moment: int) -> bool:
+    try:
+        return Path(file).stat().st_mtime_ns > moment
+    except OSError:
+        return True
+
+
+def _imports(code: str | bytes, package: str) -> set[str]:
+    """The names of the modules that `code` imports, wherever in it; `package` is what relative names start from."""
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError):
+        return set()
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                try:
+                    base = importlib.util.resolve_name("." * node.level + base, package)
+                except ImportError:
+                    continue
+            names.add(base)
+            names.update(f"{base}.{alias.name}" for alias in node.names)
+    return names
+
+
+def _with_parents(names: Iterable[str]) -> set[str]:
+    """The names, and those of the packages around them, which are imported first."""
+    every: set[str] = set()
+    for name in names:
+        parts = name.split(".")
+        every.update(".".join(parts[:length]) for length in range(1, len(parts) + 1))
+    return every
+
+
+def _origin(value: object) -> str | None:
+    """The name of the module that a value comes from, if it says so."""
+    # An object may answer whatever it likes, or raise.
+    with contextlib.suppress(Exception):
+        origin = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        return origin if isinstance(origin, str) else None
+    return None
+
+
+def _needs(name: str, module: ModuleType, text: bytes) -> set[str]:
+    """The modules that a module was made from: what it imports, and where its values come from."""
+    package = getattr(module, "__package__", None) or name.rpartition(".")[0]
+    names = _imports(text, package)
+    names.update(origin for value in list(vars(module).values()) if (origin := _origin(value)))
+    names.add(name)
+    return _with_parents(names) - {name}
+
+
+class Taken:
+    """Stale modules that were taken out of `sys.modules`."""
+
+    def __init__(self, modules: dict[str, ModuleType], *, concerns_blocks: bool) -> None:
+        #: The names of the modules.
+        self.names = sorted(modules)
+        #: Whether a python block imports one of them.
+        self.concerns_blocks = concerns_blocks
+        self._modules = modules
+        self._before = frozenset(_own_modules()) | frozenset(modules)
+
+    def put_back(self) -> None:
+        """Makes `sys.modules` what it was before, for the user's own modules."""
+        for name in _own_modules().keys() - self._before:
+            del sys.modules[name]
+        for name, module in self._modules.items():
+            sys.modules[name] = module
+        for name, module in self._modules.items():
+            parent, _, child = name.rpartition(".")
+            if parent and (package := sys.modules.get(parent)) is not None:
+                setattr(package, child, module)
+
+
+class Modules:
+    """What is known of the user's own modules, from one configuration to the next."""
+
+    def __init__(self) -> None:
+        # Each module as it was imported, with the digest of its file then; an empty one is never right.
+        self._known: dict[str, tuple[ModuleType, bytes]] = {}
+        self._moment = time.time_ns()
+
+    def note(self) -> None:
+        """Remembers what the files of new modules are: after a configuration was accepted."""
+        self._moment = time.time_ns()
+        known = {}
+        for name, file in _own_modules().items():
+            module = sys.modules[name]
+            before = self._known.get(name)
+            known[name] = before if before and before[0] is module else (module, _digest(_read(file)))
+        self._known = known
+
+    def take_out(self, blocks: list[str], *, stale: bool) -> Taken:
+        """Takes the stale modules out of `sys.modules` if `stale`; `blocks` is the code of the new configuration."""
+        own = _own_modules()
+        for name in own.keys() - self._known.keys():
+            # Imported since by code that ran: only a file that did not change since is surely the same.
+            digest = b"" if _changed_since(own[name], self._moment) else _digest(_read(own[name]))
+            self._known[name] = (sys.modules[name], digest)
+        names = self._stale(own) if stale else set()
+        taken = {name: sys.modules.pop(name) for name in names}
+        for name in taken:
+            # Its time stamp may be that of the file although its content is not: it has no fractions of a second.
+            with contextlib.suppress(OSError, NotImplementedError, ValueError):
+                Path(importlib.util.cache_from_source(own[name])).unlink()
+        if taken:
+            importlib.invalidate_caches()
+        return Taken(
+            taken, concerns_blocks=any(_with_parents(_imports(code, "")) & names for code in blocks)
+        )
+
+    def _stale(self, own: dict[str, str]) -> set[str]:
+        texts = {name: _read(file) for name, file in own.items()}
+        stale = {name for name in own if _digest(texts[name]) != self._known[name][1]}
+        if not stale:
+            return stale
+        needs = {name: _needs(name, sys.modules[name], texts[name]) for name in own}
+        while more := {name for name in own.keys() - stale if needs[name] & stale}:
+            stale |= more
+        return stale

@@ -1,0 +1,86 @@
+//! What makes a driver the same one after a reload: its name, and everything that it runs by.
+//!
+//! Two drivers are the same when their texts are. A text is the debug text of the options without their
+//! places in the file (`{:+?}`), so an option that is added to the language later is part of it without
+//! anything to be done here. Of the global options a source has all but those that are known to be for
+//! destinations alone; a destination has those that it ended up with.
+
+use crate::config::{Config, GlobalOptions, IdentifiedSource};
+use crate::destination::FileSettings;
+
+/// The text of a source driver in the statement called `statement`.
+pub fn source(config: &Config, statement: &str, driver: &IdentifiedSource) -> String {
+    format!("{:+?}", (statement, driver, for_sources(&config.options)))
+}
+
+/// The text of the destination driver called `id`.
+pub fn destination(id: &str, settings: &FileSettings, fifo_size: u64) -> String {
+    format!("{:+?}", (id, settings, fifo_size))
+}
+
+/// The global options without those that no source looks at.
+fn for_sources(global: &GlobalOptions) -> GlobalOptions {
+    let none = GlobalOptions::default();
+    GlobalOptions {
+        time_reopen: none.time_reopen,
+        time_reap: none.time_reap,
+        log_fifo_size: none.log_fifo_size,
+        log_flow_control: none.log_flow_control,
+        flush_lines: none.flush_lines,
+        create_dirs: none.create_dirs,
+        file: none.file,
+        dir: none.dir,
+        ts_format: none.ts_format,
+        frac_digits: none.frac_digits,
+        send_time_zone: none.send_time_zone,
+        local_time_zone: none.local_time_zone,
+        template_escape: none.template_escape,
+        on_error: none.on_error,
+        file_template: none.file_template,
+        mark_freq: none.mark_freq,
+        mark_mode: none.mark_mode,
+        stats: none.stats,
+        python_reload_modules: none.python_reload_modules,
+        ..global.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, parse_str};
+    use crate::engine::settings;
+
+    fn texts(options: &str, source_options: &str, file_options: &str) -> (String, String) {
+        let text = format!(
+            "options {{ {options} }}; source s {{ python(class(\"A\") {source_options}); }};
+             destination d {{ file(\"/x\" {file_options}); }}; log {{ source(s); destination(d); }};"
+        );
+        let config = parse_str("test.conf", &text, &Environment::default()).unwrap();
+        let (from, to) = (&config.sources["s"].drivers[0], &config.destinations["d"].drivers[0]);
+        let settings = settings::destination(&config, to).unwrap();
+        (source(&config, "s", from), destination(&to.id, &settings, settings::fifo_size(&config, to)))
+    }
+
+    #[test]
+    fn a_driver_is_the_same_at_another_place_and_not_with_other_options() {
+        let plain = texts("", "options(\"a\" => 1)", "template(\"$MSG\\n\")");
+        let moved = texts("\n\n", "  options( a 1 )", "  template(  \"$MSG\\n\")");
+        assert_eq!(plain, moved);
+        for (options, source, file, changed) in [
+            ("", "options(\"a\" => 2)", "template(\"$MSG\\n\")", (true, false)),
+            ("", "options(\"a\" => 1.0)", "template(\"$MSG\\n\")", (true, false)),
+            ("", "options(\"a\" => 1) tags(t)", "template(\"$MSG\\n\")", (true, false)),
+            ("", "options(\"a\" => 1)", "template(\"$MSG\")", (false, true)),
+            ("", "options(\"a\" => 1)", "template(\"$MSG\\n\") log-fifo-size(7)", (false, true)),
+            ("keep-hostname(yes);", "options(\"a\" => 1)", "template(\"$MSG\\n\")", (true, false)),
+            ("recv-time-zone(\"+01:00\");", "options(\"a\" => 1)", "template(\"$MSG\\n\")", (true, false)),
+            ("time-reopen(7);", "options(\"a\" => 1)", "template(\"$MSG\\n\")", (false, true)),
+            ("perm(0644);", "options(\"a\" => 1)", "template(\"$MSG\\n\")", (false, true)),
+            ("log-flow-control(yes);", "options(\"a\" => 1)", "template(\"$MSG\\n\")", (false, false)),
+        ] {
+            let other = texts(options, source, file);
+            assert_eq!((other.0 != plain.0, other.1 != plain.1), changed, "{options} {source} {file}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! What a configuration needs, beside what runs: [`Next`].
+//!
+//! A plan takes over every driver that is the same one as before ([`identity`]), with its lane or its
+//! thread, and makes the others, without starting a thread or touching anything outside the process.
+//! [`Pipeline::switch`](super::Pipeline::switch) carries it out; dropped, it leaves nothing behind.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::changes::Changes;
+use super::graph::Graph;
+use super::identity;
+use super::log::{Log, LogLevel};
+use super::output::Orders;
+use super::queue::{Queue, Shared};
+use super::settings;
+use super::source_status::SourceStatus;
+use super::succession::{Claim, End, Predecessor};
+use crate::config::{Config, Diagnostic, IdentifiedSource, SourceDriver};
+use crate::destination::{Counters, FileDestination, Report, Severity};
+use crate::flow::inbox::NAP;
+use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
+use crate::message::{Origin, Pool, Release};
+use crate::source::{HostNames, SourcePolicy};
+
+/// A source of the pipeline, for its host.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// The driver, with its id and options.
+    pub driver: IdentifiedSource,
+    /// Its way into the engine.
+    pub lane: Arc<Lane>,
+    /// What its messages have in common.
+    pub origin: Arc<Origin>,
+    /// What the source layer does to them.
+    pub policy: Arc<SourcePolicy>,
+    /// How their hosts are named.
+    pub names: Arc<HostNames>,
+    /// How it is; its host says so.
+    pub status: Arc<SourceStatus>,
+}
+
+impl Input {
+    /// Whether the engine itself hosts it: `internal()`.
+    pub fn is_own(&self) -> bool {
+        matches!(self.driver.driver, SourceDriver::Internal(_))
+    }
+}
+
+/// A source with its place in the engine.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) input: Input,
+    /// What makes it the same one after a reload.
+    key: String,
+    /// The worker that its lane leads to.
+    pub(super) worker: usize,
+    /// The ids of its destinations, and whether it waits for them.
+    pub(super) branches: Vec<(String, bool)>,
+}
+
+/// A destination, for those who are not its thread.
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) id: String,
+    key: String,
+    claim: Claim,
+    pub(super) counters: Arc<Counters>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) orders: Orders,
+    pub(super) queue: Queue,
+    pub(super) end: Arc<End>,
+}
+
+impl Output {
+    /// What `later` has to wait for, if it may write a file of this one.
+    pub(super) fn before(&self, later: &Self) -> Option<Predecessor> {
+        let waits = self.end.lost().is_none() && self.claim.meets(&later.claim);
+        waits.then(|| Predecessor { end: Arc::clone(&self.end), shared: Arc::clone(&self.shared) })
+    }
+}
+
+/// A destination whose thread is not started.
+pub(super) struct Fresh {
+    pub(super) output: Arc<Output>,
+    pub(super) driver: FileDestination,
+    pub(super) inbox: Inbox<Delivery>,
+}
+
+/// What runs, for a plan to take over.
+pub(super) struct Running<'r> {
+    pub(super) sources: &'r [Source],
+    pub(super) outputs: &'r [Arc<Output>],
+    pub(super) workers: Vec<Sender<Parcel>>,
+    /// The number of the next lane.
+    pub(super) next_lane: &'r AtomicUsize,
+}
+
+/// What all plans of an engine are made with.
+pub(super) struct Means<'m> {
+    pub(super) log: &'m Log,
+    pub(super) pool: &'m Arc<Pool>,
+    pub(super) release: &'m Arc<dyn Release>,
+}
+
+/// What is to run next.
+pub struct Next {
+    pub(super) sources: Vec<Source>,
+    pub(super) outputs: Vec<Arc<Output>>,
+    pub(super) fresh_outputs: Vec<Fresh>,
+    pub(super) fresh_workers: Vec<Inbox<Parcel>>,
+    pub(super) naps: Vec<Duration>,
+    /// What becomes of each driver.
+    pub changes: Changes,
+}
+
+impl std::fmt::Debug for Next {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Next").field("changes", &self.changes).finish_non_exhaustive()
+    }
+}
+
+impl Next {
+    /// Plans what `config` describes; `keep` has the last word on a source that is the same as before.
+    pub(super) fn new(
+        config: &Config,
+        running: &Running<'_>,
+        means: &Means<'_>,
+        keep: &dyn Fn(&Input) -> bool,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let graph = Graph::new(config);
+        let (outputs, fresh_outputs) = plan_outputs(config, &graph, running.outputs, means.log)?;
+        let kept = |statement: &str, driver: &IdentifiedSource| {
+            let same = running.sources.iter().find(|source| source.input.driver.id == driver.id)?;
+            let is_kept = same.key == identity::source(config, statement, driver)
+                && !same.input.lane.is_closed()
+                && keep(&same.input);
+            is_kept.then_some(same)
+        };
+        let kept: Vec<_> = graph.sources.iter().map(|(statement, driver)| kept(statement, driver)).collect();
+        let mut crew = Crew::new(running, &kept, graph.sources.len());
+        let mut sources = Vec::new();
+        for (index, (statement, driver)) in graph.sources.iter().enumerate() {
+            let branches = graph.branches[index].iter();
+            let branches = branches
+                .map(|branch| (graph.destinations[branch.destination].id.clone(), branch.flow_control))
+                .collect();
+            let key = identity::source(config, statement, driver);
+            let source = match kept[index] {
+                Some(same) => {
+                    let input = Input { driver: (*driver).clone(), ..same.input.clone() };
+                    Source { input, key, worker: same.worker, branches }
+                }
+                None => {
+                    let worker = crew.worker_for(&driver.id);
+                    let inbox = crew.workers[worker].clone();
+                    let number = running.next_lane.fetch_add(1, Ordering::Relaxed);
+                    let input = make_input(config, statement, driver, number, inbox, means);
+                    Source { input, key, worker, branches }
+                }
+            };
+            sources.push(source);
+        }
+        let naps = crew.naps(&sources);
+        let ids = |sources: &[Source]| {
+            sources.iter().map(|source| source.input.driver.id.clone()).collect::<Vec<_>>()
+        };
+        let output_ids =
+            |outputs: &[Arc<Output>]| outputs.iter().map(|output| output.id.clone()).collect::<Vec<_>>();
+        let fresh: Vec<&str> = fresh_outputs.iter().map(|fresh| fresh.output.id.as_str()).collect();
+        let changes = Changes::new(
+            (ids(running.sources), ids(&sources), &|index| kept[index].is_some()),
+            (output_ids(running.outputs), output_ids(&outputs), &|index| {
+                !fresh.contains(&outputs[index].id.as_str())
+            }),
+        );
+        Ok(Self { sources, outputs, fresh_outputs, fresh_workers: crew.fresh, naps, changes })
+    }
+
+    /// The sources, for their host.
+    pub fn inputs(&self) -> impl Iterator<Item = &Input> {
+        self.sources.iter().map(|source| &source.input)
+    }
+
+    /// Whether the source with this id goes on as it is.
+    pub fn keeps(&self, id: &str) -> bool {
+        self.changes.sources.kept.iter().any(|kept| kept == id)
+    }
+}
+
+type Outputs = (Vec<Arc<Output>>, Vec<Fresh>);
+
+fn plan_outputs(
+    config: &Config,
+    graph: &Graph<'_>,
+    running: &[Arc<Output>],
+    log: &Log,
+) -> Result<Outputs, Vec<Diagnostic>> {
+    let (mut outputs, mut fresh, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    for to in &graph.destinations {
+        let settings = match settings::destination(config, to) {
+            Ok(settings) => settings,
+            Err(error) => {
+                errors.push(error);
+                continue;
+            }
+        };
+        let fifo_size = settings::fifo_size(config, to);
+        let key = identity::destination(&to.id, &settings, fifo_size);
+        if let Some(same) = running.iter().find(|output| output.key == key) {
+            outputs.push(Arc::clone(same));
+            continue;
+        }
+        let (inbox, counters, shared) = (Inbox::new(), Arc::<Counters>::default(), Arc::<Shared>::default());
+        let queue = Queue::new(inbox.sender(), Arc::clone(&counters), Arc::clone(&shared), fifo_size);
+        let claim = Claim::new(&settings.path);
+        let driver = FileDestination::new(settings, Arc::clone(&counters), reporter(log, &to.id));
+        let (id, orders, end) = (to.id.clone(), Orders::default(), Arc::default());
+        let output = Arc::new(Output { id, key, claim, counters, shared, orders, queue, end });
+        outputs.push(Arc::clone(&output));
+        fresh.push(Fresh { output, driver, inbox });
+    }
+    if errors.is_empty() { Ok((outputs, fresh)) } else { Err(errors) }
+}
+
+/// Who works for which source.
+struct Crew<'r> {
+    running: &'r [Source],
+    /// The inboxes of all workers, those to come included.
+    workers: Vec<Sender<Parcel>>,
+    fresh: Vec<Inbox<Parcel>>,
+    /// How many sources each has.
+    load: Vec<usize>,
+}
+
+impl<'r> Crew<'r> {
+    /// As many workers as there were, or as `sources` need: one for each, and one a core at most.
+    fn new(running: &Running<'r>, kept: &[Option<&Source>], sources: usize) -> Self {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let mut workers = running.workers.clone();
+        let fresh: Vec<_> = (workers.len()..sources.min(cores)).map(|_| Inbox::new()).collect();
+        workers.extend(fresh.iter().map(Inbox::sender));
+        let mut load = vec![0; workers.len()];
+        for source in kept.iter().flatten() {
+            load[source.worker] += 1;
+        }
+        Self { running: running.sources, workers, fresh, load }
+    }
+
+    /// The worker of a new source: that of the one before it with its id, whose batches go first; else
+    /// the one with the least to do.
+    fn worker_for(&mut self, id: &str) -> usize {
+        let before = self.running.iter().find(|source| source.input.driver.id == id);
+        let least = || (0..self.load.len()).min_by_key(|worker| self.load[*worker]).unwrap_or_default();
+        let worker = before.map_or_else(least, |source| source.worker);
+        self.load[worker] += 1;
+        worker
+    }
+
+    fn naps(&self, sources: &[Source]) -> Vec<Duration> {
+        let nap = |worker| {
+            let own = sources.iter().filter(|source| source.worker == worker);
+            own.map(|source| settings::nap(&source.input.driver)).min().unwrap_or(NAP)
+        };
+        (0..self.workers.len()).map(nap).collect()
+    }
+}
+
+fn make_input(
+    config: &Config,
+    statement: &str,
+    driver: &IdentifiedSource,
+    number: usize,
+    inbox: Sender<Parcel>,
+    means: &Means<'_>,
+) -> Input {
+    let names = settings::names(config, driver);
+    if let Some(complaint) = names.take_complaint() {
+        means.log.warning(&format!("source {}: {complaint}", driver.id));
+    }
+    let policy = settings::policy(config, statement, driver, names.local());
+    let mut origin = policy.origin(settings::local_offset(), Arc::clone(means.release));
+    origin.ids = config.options.use_uniqid.then(settings::unique_ids);
+    let (window, bytes) = settings::credit(driver);
+    let credit = Arc::new(Credit::new(window, bytes));
+    let batch_size = settings::batch_size(driver);
+    let lane = Lane::new(number, inbox, credit, Arc::default(), Arc::clone(means.pool), batch_size);
+    let (policy, names, origin) = (Arc::new(policy), Arc::new(names), Arc::new(origin));
+    Input { driver: driver.clone(), lane, origin, policy, names, status: Arc::default() }
+}
+
+/// What a destination reports goes to the log under its name.
+fn reporter(log: &Log, id: &str) -> Arc<dyn Fn(Report) + Send + Sync> {
+    let (log, id) = (log.clone(), id.to_owned());
+    Arc::new(move |report: Report| {
+        let level = match report.severity {
+            Severity::Error => LogLevel::Error,
+            Severity::Warning => LogLevel::Warning,
+            Severity::Notice => LogLevel::Notice,
+        };
+        log.log(level, &format!("destination {id}: {report}"));
+    })
+}

@@ -1,0 +1,232 @@
+//! One destination after another: [`Turn`], [`End`], [`Claim`].
+//!
+//! A destination that a reload replaced goes on writing what it has, and its successor may be meant for
+//! the same file. So a destination says which files it may write ([`Claim`]), and one whose claim meets that
+//! of a destination that has not ended waits for its [`End`] before it opens anything: lines stay in the
+//! order in which they were sent, and no line is written between the parts of another one.
+//!
+//! While it waits, it keeps what comes in, by the rules of the queue: if the one before it cannot write,
+//! neither can it, and paths without flow control let go of their credit.
+
+use std::collections::VecDeque;
+use std::path::{Component, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::output::Orders;
+use super::queue::Shared;
+use crate::destination::Counters;
+use crate::flow::{Delivery, DropReason, Inbox, Sender};
+use crate::template::Template;
+
+/// How often it is looked at how those before it are.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The files that a destination may write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The path, or what all of its paths begin with.
+    path: Vec<u8>,
+    has_macros: bool,
+}
+
+impl Claim {
+    /// What a destination claims whose path is `path`.
+    pub fn new(path: &Template) -> Self {
+        let (text, has_macros) = match path.as_literal() {
+            Some(text) => (text.to_vec(), false),
+            None => (path.text().split('$').next().unwrap_or_default().as_bytes().to_vec(), true),
+        };
+        let shown = String::from_utf8_lossy(&text).into_owned();
+        let given = PathBuf::from(if shown.is_empty() { "." } else { &shown });
+        let absolute = std::path::absolute(&given).unwrap_or(given);
+        // A link may stand before `..`: what comes behind it can be anywhere.
+        let mut climbs = false;
+        let known: PathBuf = absolute
+            .components()
+            .take_while(|component| {
+                climbs = *component == Component::ParentDir;
+                !climbs
+            })
+            .collect();
+        let path = if climbs { Vec::new() } else { known.into_os_string().into_encoded_bytes() };
+        Self { path, has_macros: has_macros || climbs }
+    }
+
+    /// Whether both may write one file, as far as their names tell.
+    pub fn meets(&self, other: &Self) -> bool {
+        match (self.has_macros, other.has_macros) {
+            (false, false) => self.path == other.path,
+            (true, false) => other.path.starts_with(&self.path),
+            (false, true) => self.path.starts_with(&other.path),
+            (true, true) => self.path.starts_with(&other.path) || other.path.starts_with(&self.path),
+        }
+    }
+}
+
+/// The end of a destination's thread.
+#[derive(Debug, Default)]
+pub struct End {
+    state: Mutex<Ending>,
+    ended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Ending {
+    /// How many messages it could not write.
+    lost: Option<u64>,
+    /// Who waits for it.
+    followers: Vec<Sender<Delivery>>,
+}
+
+impl End {
+    fn state(&self) -> std::sync::MutexGuard<'_, Ending> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It has ended, and could not write `lost` messages.
+    pub fn set(&self, lost: u64) {
+        let mut state = self.state();
+        state.lost = Some(lost);
+        for follower in state.followers.drain(..) {
+            follower.wake();
+        }
+        self.ended.notify_all();
+    }
+
+    /// How many messages it could not write, once it has ended.
+    pub fn lost(&self) -> Option<u64> {
+        self.state().lost
+    }
+
+    /// Waits for the end until `deadline`; how many messages it could not write, if it has come.
+    pub fn wait(&self, deadline: Instant) -> Option<u64> {
+        let mut state = self.state();
+        while state.lost.is_none() {
+            let left = deadline.checked_duration_since(Instant::now())?;
+            state = self.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.lost
+    }
+
+    /// Wakes `follower` at the end.
+    fn tell(&self, follower: Sender<Delivery>) {
+        let mut state = self.state();
+        if state.lost.is_none() {
+            state.followers.push(follower);
+        } else {
+            follower.wake();
+        }
+    }
+}
+
+/// A destination that comes first.
+#[derive(Debug, Clone)]
+pub struct Predecessor {
+    /// Its end.
+    pub end: Arc<End>,
+    /// How it is.
+    pub shared: Arc<Shared>,
+}
+
+/// How waiting for the others ended.
+#[derive(Debug)]
+pub enum Turn {
+    /// It may write: first what came in while it waited.
+    Come(Vec<Delivery>),
+    /// It was ordered to end before; so many messages of it are given up.
+    Never(u64),
+}
+
+/// Waits until all of `before` have ended, or until an order to end makes that useless.
+pub fn await_turn(
+    mut before: Vec<Predecessor>,
+    inbox: &mut Inbox<Delivery>,
+    counters: &Counters,
+    shared: &Shared,
+    orders: &Orders,
+) -> Turn {
+    for predecessor in &before {
+        predecessor.end.tell(inbox.sender());
+    }
+    let mut held = VecDeque::new();
+    let mut give_up_at = None;
+    loop {
+        let is_retiring = orders.retire.load(Ordering::Acquire);
+        if give_up_at.is_none() && orders.stop.load(Ordering::Acquire) {
+            let within = Duration::from_millis(orders.stop_within_ms.load(Ordering::Relaxed));
+            give_up_at = Some(Instant::now() + within);
+        }
+        held.extend(std::iter::from_fn(|| inbox.try_recv()));
+        before.retain(|predecessor| predecessor.end.lost().is_none());
+        if before.is_empty() {
+            shared.suspended.store(false, Ordering::Relaxed);
+            return Turn::Come(held.into());
+        }
+        if (is_retiring || give_up_at.is_some()) && held.is_empty() {
+            return Turn::Never(0);
+        }
+        if give_up_at.is_some_and(|at| Instant::now() >= at) {
+            return Turn::Never(give_up(held, counters));
+        }
+        let suspended = before.iter().any(|one| one.shared.suspended.load(Ordering::Relaxed));
+        shared.suspended.store(suspended, Ordering::Relaxed);
+        if suspended {
+            for delivery in held.iter_mut().filter(|delivery| is_retiring || !delivery.flow_control) {
+                delivery.ack.let_go_of_credit();
+            }
+        }
+        let look = Instant::now() + LOOK;
+        inbox.wait(Some(give_up_at.map_or(look, |at| at.min(look))));
+    }
+}
+
+fn give_up(held: VecDeque<Delivery>, counters: &Counters) -> u64 {
+    let mut lost = 0;
+    for delivery in held {
+        delivery.ack.drop_rows(delivery.view.rows(), DropReason::Stopped);
+        lost += delivery.view.len() as u64;
+    }
+    counters.count_dropped(lost);
+    lost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meet(one: &str, other: &str) -> bool {
+        let claim = |path| Claim::new(&Template::compile(path).unwrap());
+        let meets = claim(one).meets(&claim(other));
+        assert_eq!(meets, claim(other).meets(&claim(one)), "{one} and {other}");
+        meets
+    }
+
+    #[test]
+    fn claims_meet_where_one_file_may_have_both_names() {
+        for (one, other, expected) in [
+            ("/log/a", "/log/a", true),
+            ("/log/a", "/log/b", false),
+            ("/log/./a", "/log//a", true),
+            ("/log/x/../a", "/log/b", true),
+            ("/log/$HOST", "/log/a", true),
+            ("/log/$HOST", "/log/sub/$HOST", true),
+            ("/log/$HOST", "/other/a", false),
+            ("/log/a-$HOST", "/log/b-$HOST", false),
+            ("$HOST/a", "/dev/stdout", false),
+        ] {
+            assert_eq!(meet(one, other), expected, "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn an_end_is_waited_for() {
+        let end = Arc::new(End::default());
+        assert_eq!(end.wait(Instant::now()), None);
+        let other = Arc::clone(&end);
+        let waiter = std::thread::spawn(move || other.wait(Instant::now() + Duration::from_secs(60)));
+        end.set(3);
+        assert_eq!((waiter.join().unwrap(), end.lost()), (Some(3), Some(3)));
+    }
+}

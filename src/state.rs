@@ -1,0 +1,452 @@
+//! The state that outlives the process: [`State`], values by name in one crash-safe file.
+//!
+//! A [`Store`] is the part of the state that belongs to one name. An assignment is seen at once by every reader
+//! of this process, and is on its way to the disk:
+//!
+//! ```text
+//!  put ──► content, in memory ──► changed keys ══ one thread ══► one record, one fsync ──► durable
+//!            every reader                     takes all that changed since
+//!                                             the last commit began
+//! ```
+//!
+//! * **Natural batching.** A commit begins as soon as the one before it is done, with everything that was put
+//!   meanwhile. A source that puts for each message does not wait for the disk, and what it put is durable
+//!   after at most two commits.
+//! * **A prefix.** A commit holds all changes up to one moment; what a restart finds is the state of such a moment.
+//! * **When the disk refuses**, the commit is tried again with growing pauses, and meanwhile [`Store::put`] and
+//!   [`State::flush`] fail with the reason. Nothing that was accepted is forgotten.
+//!
+//! The rooms: `format` is the file's format, `file` its life on a file system, `committer` the thread, [`value`]
+//! what is kept.
+//!
+//! # Why a format of our own
+//! redb 4.6 was tried first: with its check at open, of all bytes that were flipped in the file of a process that was
+//! killed, 222 gave the values of the commit before the last one, without a word; a small state took
+//! 44 KiB and two waits for the disk a commit where that must not happen. See `docs/decisions.md`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io;
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+mod committer;
+mod file;
+mod format;
+#[cfg(test)]
+mod tests;
+pub mod value;
+
+use format::{Content, Key};
+pub use value::Value;
+
+/// How many bytes a value may have.
+pub const LARGEST_VALUE: usize = 64 << 20;
+/// How many bytes a key or the name of a store may have.
+pub const LARGEST_KEY: usize = 1 << 20;
+/// How long a state that is let go of may take to write what is left.
+const LAST_COMMIT: Duration = Duration::from_secs(5);
+
+/// How grave something is that the state has to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Something failed.
+    Error,
+    /// Something is not as it should be.
+    Warning,
+    /// Worth knowing.
+    Notice,
+}
+
+/// Who is told what happens to the file; called from the state's own thread as well.
+pub type Report = Box<dyn Fn(Severity, &str) + Send + Sync>;
+
+/// Why the state cannot be opened or written.
+#[derive(Debug, Clone)]
+pub struct Error {
+    message: Arc<str>,
+    errno: Option<i32>,
+}
+
+impl Error {
+    fn new(message: String) -> Self {
+        Self { message: message.into(), errno: None }
+    }
+
+    fn io(path: &Path, what: &str, error: &io::Error) -> Self {
+        let message = format!("the state file {}: {what}: {error}", path.display());
+        Self { message: message.into(), errno: error.raw_os_error() }
+    }
+
+    /// The number of the system's error, if it was one.
+    pub fn errno(&self) -> Option<i32> {
+        self.errno
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What a state counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Commits that are on the disk.
+    pub commits: u64,
+    /// Commits that failed.
+    pub failures: u64,
+    /// Keys whose last change is not on the disk.
+    pub pending: u64,
+}
+
+/// All that is kept, by name of store and key.
+#[derive(Debug)]
+pub struct State {
+    shared: Arc<Shared>,
+    path: Option<PathBuf>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    inner: Mutex<Inner>,
+    /// There is something to commit, or the end.
+    work: Condvar,
+    /// An attempt is over.
+    done: Condvar,
+    /// The descriptor that holds the lock, or -1.
+    descriptor: AtomicI32,
+    /// This process is a copy of the one that has the file.
+    is_copy: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    content: Content,
+    /// The keys whose last change is not in the file, by store.
+    changed: BTreeMap<Key, BTreeSet<Key>>,
+    /// How many changes there were.
+    assigned: u64,
+    /// How many of them are on the disk.
+    durable: u64,
+    /// How many attempts to commit have begun.
+    begun: u64,
+    /// Why the last attempt failed, and its number.
+    failure: Option<(u64, Error)>,
+    /// Somebody waits: no pause before the next attempt.
+    is_urgent: bool,
+    /// Nothing comes any more.
+    is_closing: bool,
+    /// Nothing is accepted any more.
+    is_closed: bool,
+    /// The thread is done with the file.
+    has_ended: bool,
+    commits: u64,
+    failures: u64,
+}
+
+impl Shared {
+    /// # Errors
+    /// This process is a copy: the lock may be held for ever by a thread that is not there.
+    fn lock(&self) -> Result<MutexGuard<'_, Inner>, Error> {
+        if self.is_copy.load(Ordering::Relaxed) {
+            let text = "the state belongs to the process of the engine; this one is a fork of it";
+            return Err(Error::new(text.to_owned()));
+        }
+        Ok(self.inner())
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Opens the state file at `path`, or creates it. A damaged one is kept under another name and reported.
+    ///
+    /// # Errors
+    /// Another engine has it, it is not a state file of this version, or the system says no.
+    pub fn open(path: &Path, report: Report) -> Result<Arc<Self>, Error> {
+        let (file, content) = file::StateFile::open(path, &report)?;
+        let path = file.path().to_owned();
+        let inner = Mutex::new(Inner { content, ..Inner::default() });
+        let descriptor = AtomicI32::new(file.descriptor());
+        let shared = Arc::new(Shared { inner, descriptor, ..Shared::default() });
+        let thread = committer::start(Arc::clone(&shared), file, report)
+            .map_err(|error| Error::io(&path, "cannot start its thread", &error))?;
+        Ok(Arc::new(Self { shared, path: Some(path), thread: Mutex::new(Some(thread)) }))
+    }
+
+    /// A state that ends with the process.
+    pub fn in_memory() -> Arc<Self> {
+        let shared = Arc::new(Shared { descriptor: AtomicI32::new(-1), ..Shared::default() });
+        Arc::new(Self { shared, path: None, thread: Mutex::default() })
+    }
+
+    /// Where it is kept; `None` in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The part of it that belongs to `name`.
+    pub fn store(self: &Arc<Self>, name: &str) -> Store {
+        Store { state: Arc::clone(self), space: name.as_bytes().into() }
+    }
+
+    /// Waits until everything that was put before is on the disk.
+    ///
+    /// # Errors
+    /// The disk refuses, or the state is closed.
+    pub fn flush(&self) -> Result<(), Error> {
+        if self.path.is_none() {
+            return Ok(());
+        }
+        let mut inner = self.shared.lock()?;
+        let (wanted, begun) = (inner.assigned, inner.begun);
+        while inner.durable < wanted {
+            if let Some((attempt, error)) = &inner.failure
+                && *attempt > begun
+            {
+                return Err(error.clone());
+            }
+            if inner.is_closed {
+                return Err(self.closed());
+            }
+            inner.is_urgent = true;
+            self.shared.work.notify_one();
+            inner = self.shared.done.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(())
+    }
+
+    /// Commits what is left and lets the file go, within `bound`. Later changes are refused.
+    ///
+    /// # Errors
+    /// What is left is not on the disk, and why.
+    pub fn close(&self, bound: Duration) -> Result<(), Error> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let deadline = Instant::now() + bound;
+        let mut inner = self.shared.lock()?;
+        inner.is_closing = true;
+        self.shared.work.notify_one();
+        while !inner.has_ended {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let text = format!("the state file {}: the disk does not answer", path.display());
+                return Err(Error::new(text));
+            }
+            inner = self.shared.done.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let lost = inner.changed.values().map(BTreeSet::len).sum::<usize>();
+        let why = inner.failure.take();
+        drop(inner);
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // It does nothing any more after it said that it is closed.
+            let _ = thread.join();
+        }
+        match why {
+            Some((_, why)) if lost > 0 => {
+                let message = format!("{why}; {lost} values are not saved").into();
+                Err(Error { message, errno: why.errno })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What it counts.
+    pub fn counters(&self) -> Counters {
+        let inner = self.shared.inner();
+        let pending = inner.changed.values().map(|keys| keys.len() as u64).sum();
+        Counters { commits: inner.commits, failures: inner.failures, pending }
+    }
+
+    /// Says that this process is a fork of the engine's: from now on everything is refused here. Returns the
+    /// descriptor that would hold the lock for as long as this process lives, for the caller to close.
+    pub fn forked(&self) -> Option<RawFd> {
+        self.shared.is_copy.store(true, Ordering::Relaxed);
+        let descriptor = self.shared.descriptor.load(Ordering::Relaxed);
+        (descriptor >= 0).then_some(descriptor)
+    }
+
+    fn closed(&self) -> Error {
+        let path = self.path.as_deref().unwrap_or(Path::new(""));
+        Error::new(format!("the state file {} is closed: the engine has stopped", path.display()))
+    }
+
+    /// Changes something; `may_fail`: not while the disk refuses.
+    fn change(&self, may_fail: bool, change: impl FnOnce(&mut Inner) -> bool) -> Result<bool, Error> {
+        let mut inner = self.shared.lock()?;
+        if inner.is_closed {
+            return Err(self.closed());
+        }
+        if may_fail && let Some((_, error)) = &inner.failure {
+            return Err(error.clone());
+        }
+        let has_changed = change(&mut inner);
+        if has_changed && self.path.is_some() {
+            inner.assigned += 1;
+            if !inner.is_closing {
+                self.shared.work.notify_one();
+            }
+        }
+        Ok(has_changed)
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // Whoever wanted to know has closed it.
+        let _ = self.close(LAST_COMMIT);
+    }
+}
+
+/// The values under one name. Clones are the same store.
+#[derive(Debug, Clone)]
+pub struct Store {
+    state: Arc<State>,
+    space: Key,
+}
+
+impl Store {
+    /// The state it is part of.
+    pub fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// The value of `key`.
+    ///
+    /// # Errors
+    /// This process is a fork of the engine's.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Value>, Error> {
+        self.read(|values| values.and_then(|values| values.get(key)).cloned())
+    }
+
+    /// Sets the value of `key`: seen at once, durable soon. Never waits for the disk.
+    ///
+    /// # Errors
+    /// It is too large, the disk refuses what was put before, or the state is closed. Then nothing has changed.
+    pub fn put(&self, key: &[u8], value: Value) -> Result<(), Error> {
+        self.check(key, &value)?;
+        self.set(true, key, value)
+    }
+
+    /// Like [`Store::put`], but also taken while the disk refuses, to be written when it does not any more: for
+    /// what is known once and would be lost, as what a destination has acknowledged.
+    ///
+    /// # Errors
+    /// It is too large, or the state is closed.
+    pub fn put_later(&self, key: &[u8], value: Value) -> Result<(), Error> {
+        self.check(key, &value)?;
+        self.set(false, key, value)
+    }
+
+    /// Removes `key`; whether it was there.
+    ///
+    /// # Errors
+    /// The disk refuses what was put before, or the state is closed.
+    pub fn delete(&self, key: &[u8]) -> Result<bool, Error> {
+        self.state.change(true, |inner| {
+            let was_there =
+                inner.content.get_mut(&self.space).is_some_and(|values| values.remove(key).is_some());
+            if was_there {
+                self.note(inner, key);
+            }
+            was_there
+        })
+    }
+
+    /// All keys, in order.
+    ///
+    /// # Errors
+    /// This process is a fork of the engine's.
+    pub fn keys(&self) -> Result<Vec<Box<[u8]>>, Error> {
+        self.read(|values| values.map(|values| values.keys().cloned().collect()).unwrap_or_default())
+    }
+
+    /// All keys and values, in the order of the keys, as they were at one moment.
+    ///
+    /// # Errors
+    /// This process is a fork of the engine's.
+    pub fn items(&self) -> Result<Vec<(Box<[u8]>, Value)>, Error> {
+        let pairs = |values: &BTreeMap<Key, Value>| {
+            values.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+        };
+        self.read(|values| values.map(pairs).unwrap_or_default())
+    }
+
+    /// How many keys there are.
+    ///
+    /// # Errors
+    /// This process is a fork of the engine's.
+    pub fn len(&self) -> Result<usize, Error> {
+        self.read(|values| values.map_or(0, BTreeMap::len))
+    }
+
+    /// Whether there are no keys.
+    ///
+    /// # Errors
+    /// This process is a fork of the engine's.
+    pub fn is_empty(&self) -> Result<bool, Error> {
+        Ok(self.len()? == 0)
+    }
+
+    fn read<R>(&self, look: impl FnOnce(Option<&BTreeMap<Key, Value>>) -> R) -> Result<R, Error> {
+        Ok(look(self.state.shared.lock()?.content.get(&self.space)))
+    }
+
+    fn check(&self, key: &[u8], value: &Value) -> Result<(), Error> {
+        let too_large = |what: &str, size: usize, largest: usize| {
+            Err(Error::new(format!("{what} of {size} bytes cannot be stored; at most {largest} can")))
+        };
+        match (self.space.len().max(key.len()), value.size()) {
+            (size, _) if size > LARGEST_KEY => too_large("a key", size, LARGEST_KEY),
+            (_, size) if size > LARGEST_VALUE => too_large("a value", size, LARGEST_VALUE),
+            _ => Ok(()),
+        }
+    }
+
+    fn set(&self, may_fail: bool, key: &[u8], value: Value) -> Result<(), Error> {
+        let put = |inner: &mut Inner| {
+            let values = match inner.content.get_mut(&self.space) {
+                Some(values) => values,
+                None => inner.content.entry(self.space.clone()).or_default(),
+            };
+            match values.get_mut(key) {
+                Some(kept) if *kept == value => return false,
+                Some(kept) => *kept = value,
+                None => drop(values.insert(key.into(), value)),
+            }
+            self.note(inner, key);
+            true
+        };
+        self.state.change(may_fail, put).map(drop)
+    }
+
+    /// Remembers that `key` has to be written.
+    fn note(&self, inner: &mut Inner, key: &[u8]) {
+        if self.state.path.is_none() {
+            return;
+        }
+        match inner.changed.get_mut(&self.space) {
+            Some(keys) if keys.contains(key) => {}
+            Some(keys) => drop(keys.insert(key.into())),
+            None => drop(inner.changed.insert(self.space.clone(), BTreeSet::from([key.into()]))),
+        }
+    }
+}
+
+/// Everything in the state file at `path`, by name of store and key, without opening it for writing.
+///
+/// # Errors
+/// An engine has it, it is damaged, it is not a state file, or the system says no.
+pub fn look_into(path: &Path) -> Result<BTreeMap<Box<[u8]>, BTreeMap<Box<[u8]>, Value>>, Error> {
+    file::look_into(path).map(|loaded| loaded.content)
+}

@@ -1,0 +1,164 @@
+//! The fuzz targets on a stable compiler: every input of `fuzz/corpus/`, and some changes of each.
+//!
+//! Breaks without it: what a fuzzer found once comes back, or a target is left behind by a change of the engine and
+//! nobody notices before the next long run. The search itself is `make fuzz`.
+#![allow(clippy::unwrap_used, reason = "clippy knows tests, not the functions that they share")]
+
+#[path = "../fuzz/src/lib.rs"]
+mod fuzz;
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+/// How often each input is changed. `FUZZ_MUTATIONS` in the environment is another number.
+const MUTATIONS: u64 = 200;
+
+/// Random numbers that are the same each time (xorshift64*, S. Vigna 2016).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        ((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32) as usize) % bound.max(1)
+    }
+
+    /// `input` with one to four changes; pieces of `other` and `words` may get into it.
+    fn change(&mut self, input: &[u8], other: &[u8], words: &[Vec<u8>]) -> Vec<u8> {
+        let mut out = input.to_vec();
+        for _ in 0..=self.below(4) {
+            let (at, len) = (self.below(out.len() + 1), self.below(12));
+            let end = out.len().min(at + len);
+            match self.below(6) {
+                0 => drop(out.drain(at..end)),
+                1 => out.insert(at, self.below(256) as u8),
+                2 if at < out.len() => out[at] ^= 1 << self.below(8),
+                3 => out.extend_from_within(at..end),
+                4 if !words.is_empty() => {
+                    let word = words[self.below(words.len())].clone();
+                    drop(out.splice(at..at, word));
+                }
+                _ => {
+                    let from = self.below(other.len() + 1);
+                    let to = other.len().min(from + self.below(40));
+                    drop(out.splice(at..end, other[from..to].to_vec()));
+                }
+            }
+        }
+        out
+    }
+}
+
+/// The words of a libFuzzer dictionary, `"text"` or `name="text"` a line.
+fn words(path: &Path) -> Vec<Vec<u8>> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let quoted = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+        let (_, rest) = line.split_once('"')?;
+        Some(unescaped(rest.strip_suffix('"')?))
+    });
+    quoted.collect()
+}
+
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        (*byte != b'\\').then(|| bytes.push(*byte));
+        rest = match (byte, after) {
+            (b'\\', [b'x', hex @ ..]) => {
+                let digits = std::str::from_utf8(&hex[..2]).unwrap();
+                bytes.push(u8::from_str_radix(digits, 16).unwrap());
+                &hex[2..]
+            }
+            (b'\\', [byte, after @ ..]) => {
+                bytes.push(*byte);
+                after
+            }
+            _ => after,
+        };
+    }
+    bytes
+}
+
+fn inputs(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let list = fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let mut files: Vec<_> = list.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    files.iter().map(|path| (name(path), fs::read(path).unwrap())).collect()
+}
+
+fn check(target: &str) {
+    let (_, run) = fuzz::TARGETS.iter().find(|(name, _)| *name == target).expect("a target");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let (inputs, words) =
+        (inputs(&root.join("corpus").join(target)), words(&root.join(format!("dict/{target}.dict"))));
+    assert!(!inputs.is_empty(), "a target without a seed");
+    let try_one = |name: &str, input: &[u8]| {
+        let result = catch_unwind(AssertUnwindSafe(|| run(input)));
+        assert!(result.is_ok(), "{target}, {name}: \"{}\"", input.escape_ascii());
+    };
+    let mutations = std::env::var("FUZZ_MUTATIONS").map_or(MUTATIONS, |text| text.parse().unwrap());
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    for (name, input) in &inputs {
+        try_one(name, input);
+        for _ in 0..mutations {
+            let other = &inputs[random.below(inputs.len())].1;
+            let changed = random.change(input, other, &words);
+            try_one(&format!("a change of {name}"), &changed);
+        }
+    }
+    println!("{target}: {} inputs, {mutations} changes of each", inputs.len());
+}
+
+#[test]
+fn config() {
+    check("config");
+}
+
+#[test]
+fn rfc5424() {
+    check("rfc5424");
+}
+
+#[test]
+fn rfc3164() {
+    check("rfc3164");
+}
+
+#[test]
+fn framing() {
+    check("framing");
+}
+
+#[test]
+fn split() {
+    check("split");
+}
+
+#[test]
+fn template() {
+    check("template");
+}
+
+#[test]
+fn values() {
+    check("values");
+}
+
+#[test]
+fn flow() {
+    check("flow");
+}
+
+/// Breaks without it: a new target has no place here, and its corpus is never run.
+#[test]
+fn every_target_is_run() {
+    let source =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz_corpus.rs")).unwrap();
+    for (name, _) in fuzz::TARGETS {
+        assert!(source.contains(&format!("check(\"{name}\")")), "{name}");
+    }
+}

@@ -1,0 +1,340 @@
+//! From one configuration to the next, while messages come: what is kept, what goes, and in which order.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use inrush::engine::Input;
+use inrush::flow::Refused;
+use proptest::prelude::*;
+
+use crate::rig::{PATIENCE, Poster, Rig, until};
+
+fn numbers(range: std::ops::Range<u64>) -> Vec<String> {
+    range.map(|number| number.to_string()).collect()
+}
+
+/// A source into a file, with further options of the file.
+fn one(path: &str, more: &str) -> String {
+    format!(
+        r#"options {{ time-reopen(3600); }};
+        source s {{ python(class("A") log-iw-size(50)); }};
+        destination d {{ file("DIR/{path}" template("$MSG\n") {more}); }};
+        log {{ source(s); destination(d); flags(flow-control); }};"#
+    )
+}
+
+fn post(poster: &mut Poster, range: std::ops::Range<u64>) {
+    for number in range {
+        poster.post(number.to_string().as_bytes());
+    }
+}
+
+/// Breaks without it: a reload that changes nothing stops what runs, or counts from zero.
+#[test]
+fn what_did_not_change_goes_on() {
+    let mut rig = Rig::new(&one("out", ""));
+    let mut poster = rig.poster(0);
+    post(&mut poster, 0..10);
+    rig.wait_idle();
+    let (lane, before) = (rig.input(0).lane, rig.to(0));
+    let changes = rig.reload(&format!("\n\n# moved\n{}", one("out", "")));
+    assert_eq!(changes.to_string(), "sources: kept s#0\ndestinations: kept d#0");
+    assert!(Arc::ptr_eq(&lane, &rig.input(0).lane) && !lane.is_closed());
+    assert_eq!(rig.to(0).delivered, before.delivered);
+    post(&mut poster, 10..20);
+    rig.wait_idle();
+    assert_eq!(rig.lines("out"), numbers(0..20));
+    rig.finish_delivered(&[&poster]);
+}
+
+/// Breaks without it: a source that did not change is stopped for a new destination, or posts to the old one.
+#[test]
+fn a_kept_source_gets_another_destination() {
+    let mut rig = Rig::new(&one("a", ""));
+    let mut poster = rig.poster(0);
+    post(&mut poster, 0..30);
+    let changes = rig.reload(&one("b", ""));
+    assert_eq!(changes.to_string(), "sources: kept s#0\ndestinations: replaced d#0");
+    post(&mut poster, 30..60);
+    rig.wait_idle();
+    assert_eq!((rig.lines("a"), rig.lines("b")), (numbers(0..30), numbers(30..60)));
+    until("the old one has ended", || rig.pipeline.leaving() == 0);
+    rig.pipeline.tidy();
+    assert_eq!((rig.to(0).delivered, rig.pipeline.stats().destinations.len()), (60, 1), "one id, one count");
+    rig.finish_delivered(&[&poster]);
+}
+
+/// Breaks without it: the flow control of the old paths stays, or a new branch gets nothing.
+#[test]
+fn a_kept_source_gets_another_path_and_other_flags() {
+    let mut rig = Rig::new(&one("out", ""));
+    let mut poster = rig.poster(0);
+    post(&mut poster, 0..5);
+    rig.wait_idle();
+    let second =
+        r#"log { source(s); destination { file("DIR/gone/two" template("$MSG\n") log-fifo-size(5)); }; };"#;
+    let changes = rig.reload(&format!("{}{second}", one("out", "")));
+    assert_eq!((changes.sources.kept.len(), changes.destinations.started.len()), (1, 1));
+    post(&mut poster, 5..6);
+    until("the second is in trouble, and lets go", || rig.to(1).suspended && rig.source(0).free == 50);
+    post(&mut poster, 6..100);
+    rig.wait_seen(1, 95);
+    assert_eq!((rig.to(1).in_flight, rig.to(1).dropped), (5, 90), "no flow control on the second path");
+    let changes = rig.reload(&one("out", ""));
+    assert_eq!(changes.destinations.stopped.len(), 1);
+    post(&mut poster, 100..200);
+    rig.mkdir("gone");
+    until("the second has ended", || rig.pipeline.leaving() == 0);
+    rig.wait_idle();
+    assert_eq!(rig.lines("out"), numbers(0..200));
+    assert_eq!(rig.lines("gone/two"), numbers(5..10));
+    drop(poster);
+    let (totals, lost) = rig.finish(&[200]);
+    assert_eq!((totals[0].delivered, totals[0].dropped_total(), lost), (110, 90, 0));
+}
+
+/// Breaks without it: two destinations write one file at the same time, and later messages stand before earlier ones.
+#[test]
+fn the_next_destination_of_a_path_waits_for_the_one_before_it() {
+    let mut rig = Rig::new(&one("gone/out", ""));
+    let mut poster = rig.poster(0);
+    post(&mut poster, 0..20);
+    until("it is in trouble", || rig.to(0).suspended);
+    // Each meets the file in another way, and waits for all of those before it.
+    for (round, (path, more)) in
+        [("gone/out", "perm(0644)"), ("gone/./out", ""), ("gone/$PROGRAM${.x:-out}", ""), ("gone/out", "")]
+            .into_iter()
+            .enumerate()
+    {
+        let round = round as u64;
+        let changes = rig.reload(&one(path, more));
+        assert_eq!(changes.destinations.replaced, ["d#0"]);
+        until("the one before lets go of the credit", || rig.source(0).free == 50);
+        post(&mut poster, 20 * (round + 1)..20 * (round + 2));
+    }
+    assert_eq!(rig.pipeline.leaving(), 4);
+    // One that meets none of them is not held up.
+    rig.reload(&one("other", ""));
+    post(&mut poster, 100..120);
+    until("it writes", || rig.lines("other") == numbers(100..120));
+    rig.mkdir("gone");
+    until("all have ended", || rig.pipeline.leaving() == 0);
+    rig.wait_idle();
+    assert_eq!(rig.lines("gone/out"), numbers(0..100));
+    rig.finish_delivered(&[&poster]);
+}
+
+/// Breaks without it: a chain of destinations that wait for each other outlives the stop, or loses in silence.
+#[test]
+fn destinations_that_wait_end_in_time_at_a_stop() {
+    let mut rig = Rig::new(&one("gone/out", ""));
+    let mut poster = rig.poster(0);
+    for round in 0..3 {
+        post(&mut poster, 0..10);
+        rig.reload(&one("gone/out", &format!("log-fifo-size({})", 100 + round)));
+    }
+    drop(poster.producer);
+    assert_eq!(rig.pipeline.drain(PATIENCE), 30);
+    assert_eq!(rig.pipeline.leaving(), 0);
+    let (totals, _) = rig.finish(&[30]);
+    assert_eq!(totals[0].dropped_total(), 30);
+}
+
+/// Breaks without it: a destination that was replaced because it cannot write stops its source for good.
+#[test]
+fn a_source_does_not_wait_for_a_destination_that_was_removed() {
+    let mut rig = Rig::new(&one("gone/out", ""));
+    let mut poster = rig.poster(0);
+    assert_eq!(poster.fill_window(|number| number.to_string().into_bytes()), 50);
+    rig.wait_seen(0, 50);
+    rig.reload(&one("out", ""));
+    post(&mut poster, 50..500);
+    poster.producer.before_wait();
+    until("the new one has all", || rig.lines("out") == numbers(50..500));
+    assert_eq!(rig.source(0).totals.in_flight, 50);
+    rig.mkdir("gone");
+    rig.wait_idle();
+    assert_eq!(rig.lines("gone/out"), numbers(0..50));
+    rig.finish_delivered(&[&poster]);
+}
+
+/// Breaks without it: what a source posted just before it was replaced is lost, or comes after what its
+/// successor posts.
+#[test]
+fn what_a_replaced_source_posted_comes_first() {
+    let conf = |window: u64| one("out", "").replace("(50)", &format!("({window})"));
+    let mut rig = Rig::new(&conf(5000));
+    let mut posted = 0;
+    for round in 0..50 {
+        let mut poster = rig.poster(0);
+        post(&mut poster, posted..posted + 100);
+        posted += 100;
+        let changes = rig.reload_with(&conf(5001 + round), |_| poster.producer.close_batch());
+        assert_eq!(changes.sources.replaced, ["s#0"]);
+        assert_eq!(poster.try_post(b"late"), Err(Refused::Closed));
+    }
+    rig.wait_idle();
+    assert_eq!(rig.lines("out"), numbers(0..posted));
+    let (totals, lost) = rig.finish(&[posted]);
+    assert_eq!((totals[0].delivered, lost), (posted, 0));
+}
+
+/// Breaks without it: a batch that was on its way into the engine when its source was stopped is lost, or in no count.
+#[test]
+fn a_batch_that_comes_late_goes_where_the_names_are_now_or_is_counted() {
+    use inrush::message::Need;
+    let other = |path: &str| one(path, "").replace("source s", "source t").replace("source(s)", "source(t)");
+    for (next, delivered) in [(other("b"), 1), (String::new(), 0)] {
+        let mut rig = Rig::new(&one("a", ""));
+        let mut poster = rig.poster(0);
+        let need = Need { bytes: 4, ..Need::default() };
+        let mut writer = poster.producer.open_private(need);
+        let mut row = writer.row(need).unwrap();
+        row.payload_copy(b"late");
+        row.publish();
+        assert_eq!(poster.producer.lane().credit().try_take(1, need.charge()), 1);
+        rig.reload(&next);
+        poster.producer.send_private(writer);
+        poster.producer.lane().counters();
+        let totals =
+            || rig.pipeline.stats().sources.into_iter().find(|source| source.id == "s#0").unwrap().totals;
+        until("it is counted", || totals().posted == 1 && totals().in_flight == 0);
+        assert_eq!((totals().delivered, totals().dropped_total()), (delivered, 1 - delivered));
+        assert_eq!(rig.lines("b").len() as u64, delivered);
+        rig.pipeline.drain(PATIENCE);
+    }
+}
+
+/// One configuration of the model: for each of two sources its variant, for each of three files its variant, and
+/// the branches between them.
+#[derive(Debug, Clone)]
+struct Shape {
+    sources: [u64; 2],
+    files: [u64; 3],
+    branches: [[bool; 3]; 2],
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    let (sources, files) = (prop::array::uniform2(0..2u64), prop::array::uniform3(0..3u64));
+    (sources, files, any::<[[bool; 3]; 2]>()).prop_map(|(sources, files, branches)| Shape {
+        sources,
+        files,
+        branches,
+    })
+}
+
+impl Shape {
+    fn conf(&self) -> String {
+        let mut conf = "options { time-reopen(1); };".to_owned();
+        for (source, variant) in self.sources.iter().enumerate() {
+            conf += &format!("source s{source} {{ python(class(\"A\") log-iw-size({})); }};", 500 + variant);
+        }
+        for (file, variant) in self.files.iter().enumerate() {
+            // Two variants write one file, the third another one.
+            let name = if *variant == 2 { "moved" } else { "file" };
+            conf += &format!(
+                "destination d{file} {{ file(\"DIR/{name}{file}\" template(\"$MSG\\n\") log-fifo-size({})); }};",
+                7000 + variant
+            );
+        }
+        for (source, files) in self.branches.iter().enumerate() {
+            conf += &format!("log {{ source(s{source});");
+            for file in (0..3).filter(|file| files[*file]) {
+                conf += &format!("destination(d{file});");
+            }
+            conf += "flags(flow-control); };";
+        }
+        conf
+    }
+}
+
+/// Posts numbers into a source until it is closed, again and again into the lane that is there.
+fn keep_posting(lanes: &Mutex<Vec<Input>>, source: usize, stop: &AtomicBool) -> u64 {
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let input = lanes.lock().unwrap()[source].clone();
+        let mut poster = Poster { producer: input.lane.producer(Arc::clone(&input.origin)), taken: 0 };
+        while !stop.load(Ordering::Relaxed) {
+            match poster.try_post(format!("{source} {number}").as_bytes()) {
+                Ok(()) => number += 1,
+                Err(Refused::Closed) => break,
+                Err(_) => {
+                    poster.producer.before_wait();
+                    let soon = std::time::Instant::now() + std::time::Duration::from_millis(5);
+                    poster.producer.lane().credit().wait(Some(soon));
+                }
+            }
+        }
+    }
+    number
+}
+
+fn run(shapes: &[Shape]) {
+    let mut rig = Rig::new(&shapes[0].conf());
+    let (lanes, stop) = (Mutex::new(rig.pipeline.inputs()), AtomicBool::new(false));
+    let taken: Vec<u64> = std::thread::scope(|scope| {
+        let posting: Vec<_> = (0..2)
+            .map(|source| {
+                scope.spawn({
+                    let (lanes, stop) = (&lanes, &stop);
+                    move || keep_posting(lanes, source, stop)
+                })
+            })
+            .collect();
+        for shape in &shapes[1..] {
+            let before = rig.pipeline.stats().posted();
+            until("messages come", || rig.pipeline.stats().posted() > before + 300);
+            rig.reload(&shape.conf());
+            *lanes.lock().unwrap() = rig.pipeline.inputs();
+            let stats = rig.pipeline.stats();
+            assert_eq!(stats.posted(), stats.delivered() + stats.dropped() + stats.in_flight());
+            rig.pipeline.tidy();
+        }
+        stop.store(true, Ordering::Relaxed);
+        posting.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    rig.wait_idle();
+    until("all that went have ended", || rig.pipeline.leaving() == 0);
+    // In each file, the numbers of each source rise; what stands there twice was delivered twice.
+    let mut seen: [BTreeMap<u64, u32>; 2] = Default::default();
+    let mut written = 0;
+    for name in ["file", "moved"] {
+        for file in 0..3 {
+            let mut last = [None, None];
+            for line in rig.lines(&format!("{name}{file}")) {
+                let (source, number) = line.split_once(' ').unwrap();
+                let (source, number) = (source.parse::<usize>().unwrap(), number.parse::<u64>().unwrap());
+                assert!(last[source] < Some(number), "{name}{file}: {number} after {last:?}");
+                last[source] = Some(number);
+                *seen[source].entry(number).or_default() += 1;
+                written += 1;
+            }
+        }
+    }
+    let most = |source: usize| {
+        shapes.iter().map(move |shape| shape.branches[source].iter().filter(|to| **to).count() as u32)
+    };
+    for source in 0..2 {
+        // Nothing is missing where every configuration had a destination for the source.
+        if most(source).min() > Some(0) {
+            assert!(seen[source].keys().copied().eq(0..taken[source]), "a message of s{source} is missing");
+        }
+        assert!(seen[source].values().copied().max().unwrap_or(0) <= most(source).max().unwrap_or(0));
+    }
+    let delivered: u64 = rig.pipeline.stats().destinations.iter().map(|to| to.delivered).sum();
+    assert_eq!(delivered, written, "the files have what was counted");
+    let (totals, lost) = rig.finish(&taken);
+    assert_eq!(lost, 0);
+    assert_eq!(totals.iter().map(|totals| totals.delivered).collect::<Vec<_>>(), taken);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Breaks without it: whatever the examples above do not think of.
+    #[test]
+    fn any_configurations_after_each_other_lose_and_double_nothing(shapes in prop::collection::vec(shape(), 2..12)) {
+        run(&shapes);
+    }
+}
