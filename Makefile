@@ -25,7 +25,7 @@ BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST := -m pytest -n 2 $(TESTS)
 
-.PHONY: help need build wheel run test test-rust test-python endurance loom test-stubs test-others lint format check-examples perf perf-list perf-render fuzz fuzz-all clean
+.PHONY: help need build wheel run test test-rust test-python endurance loom torture-state test-stubs test-others lint format check-examples perf perf-list perf-render fuzz fuzz-all clean
 
 help: ## show this list
 	@echo "make TARGET [PYTHON=/path/to/python] [PROFILE=release|quick] [TESTS='pytest arguments']"
@@ -58,6 +58,10 @@ test-python: wheel ## the Python tests, on the wheel in .venv
 
 endurance: wheel ## the long forms of the endurance tests: ten times the messages, with figures
 	INRUSH_ENDURANCE=10 $(BIN)/python -m pytest -s --timeout=3000 tests/python/test_endurance.py $(TESTS)
+
+torture-state: need ## damage the state file at every byte, and kill 500 processes that write it [ROUNDS=500]
+	cargo test --quiet --profile quick --no-default-features --lib state:: -- --ignored --nocapture
+	ROUNDS=$(or $(ROUNDS),500) cargo test --quiet --profile quick --no-default-features --test state -- --ignored --nocapture
 
 fuzz: need ## search for inputs that break a promise: TARGET=config TIME=60 (fuzz/fuzz_targets has the targets)
 	@tools/fuzz $(or $(TIME),60) $(or $(TARGET),$(error TARGET= one of $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))))

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::engine::LogLevel;
 
 pub mod ctl;
+pub mod persist;
 pub mod table;
 
 /// Runs Python log sources written for syslog-ng and AxoSyslog.
@@ -31,6 +32,10 @@ pub enum Command {
     ///
     /// Exits with 0 when it was answered, and with 1 when it was refused or there is nobody to ask.
     Ctl(CtlOptions),
+    /// Look into a state file (`inrush run --persist-file`) that no engine has open.
+    ///
+    /// Exits with 0 when it was read, and with 1 when it is in use, damaged, or no state file.
+    Persist(PersistOptions),
 }
 
 /// The options of `inrush run`.
@@ -39,7 +44,7 @@ pub struct RunOptions {
     /// The configuration.
     #[arg(short, long, value_name = "FILE")]
     pub file: PathBuf,
-    /// Where state is kept across restarts. Nothing keeps state in this version.
+    /// Keep what sources save (`Persist`) in this file, across restarts. Without it: in memory, until the engine ends.
     #[arg(long, value_name = "FILE")]
     pub persist_file: Option<PathBuf>,
     /// Open a socket here, with mode 0600, on which `inrush ctl` asks the engine.
@@ -100,6 +105,31 @@ pub struct CtlOptions {
     /// What to ask.
     #[command(subcommand)]
     pub request: Request,
+}
+
+/// The options of `inrush persist`.
+#[derive(Debug, Args)]
+pub struct PersistOptions {
+    /// What to show.
+    #[command(subcommand)]
+    pub request: PersistRequest,
+}
+
+/// What a state file can be asked.
+#[derive(Debug, Subcommand)]
+pub enum PersistRequest {
+    /// Print the names in it, each with the number of its values.
+    List {
+        /// The state file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Print everything in it, as JSON.
+    Dump {
+        /// The state file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 /// What an engine can be asked.

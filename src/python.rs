@@ -8,6 +8,7 @@
 //! * [`source`] and [`fetcher`]: `LogSource` and `LogFetcher`, what a user's class derives from; [`hosted`]:
 //!   what both have in common; [`attachment`]: the way of their posts;
 //! * [`buffer`]: `Buffer`, what `acquire_buffer` returns, and `post_buffer`;
+//! * [`persist`]: `Persist`, what outlives the process;
 //! * [`logger`]: the class `Logger`.
 //!
 //! What runs it:
@@ -45,6 +46,7 @@ pub mod modules;
 pub mod options;
 pub mod pairs;
 pub mod parse;
+pub mod persist;
 pub mod release;
 pub mod run;
 pub mod signals;
@@ -81,6 +83,7 @@ fn main(py: Python<'_>, argv: Vec<String>) -> PyResult<i32> {
         Command::Run(options) => Ok(run::run(py, &run::Settings::from(options))),
         Command::Check(options) => check(py, &options),
         Command::Ctl(options) => ctl(py, &options),
+        Command::Persist(options) => show_persist(py, &options.request),
     }
 }
 
@@ -91,6 +94,15 @@ fn ctl(py: Python<'_>, options: &cli::CtlOptions) -> PyResult<i32> {
     let (stream, text, code) = match py.detach(|| cli::ctl::run(options, variable)) {
         Ok(text) => ("stdout", text, 0),
         Err(error) => ("stderr", format!("inrush ctl: {error}\n"), 1),
+    };
+    py.import("sys")?.getattr(stream)?.call_method1("write", (text,))?;
+    Ok(code)
+}
+
+fn show_persist(py: Python<'_>, request: &cli::PersistRequest) -> PyResult<i32> {
+    let (stream, text, code) = match py.detach(|| cli::persist::run(request)) {
+        Ok(text) => ("stdout", text, 0),
+        Err(error) => ("stderr", format!("inrush persist: {error}\n"), 1),
     };
     py.import("sys")?.getattr(stream)?.call_method1("write", (text,))?;
     Ok(code)
@@ -140,6 +152,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     source::add_to(module)?;
     module.add_class::<buffer::Buffer>()?;
     module.add_class::<logger::Logger>()?;
+    module.add_class::<persist::Persist>()?;
     parse::add_to(module)?;
     fetcher::add_to(module)?;
     event_loop::add_to(module)?;

@@ -41,7 +41,8 @@ mod format;
 mod tests;
 pub mod value;
 
-use format::{Content, Key};
+use format::Content;
+pub use format::Key;
 pub use value::Value;
 
 /// How many bytes a value may have.
@@ -129,6 +130,10 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an event of its own, and any of them can come first"
+)]
 struct Inner {
     content: Content,
     /// The keys whose last change is not in the file, by store.
@@ -367,7 +372,7 @@ impl Store {
     ///
     /// # Errors
     /// This process is a fork of the engine's.
-    pub fn keys(&self) -> Result<Vec<Box<[u8]>>, Error> {
+    pub fn keys(&self) -> Result<Vec<Key>, Error> {
         self.read(|values| values.map(|values| values.keys().cloned().collect()).unwrap_or_default())
     }
 
@@ -375,7 +380,7 @@ impl Store {
     ///
     /// # Errors
     /// This process is a fork of the engine's.
-    pub fn items(&self) -> Result<Vec<(Box<[u8]>, Value)>, Error> {
+    pub fn items(&self) -> Result<Vec<(Key, Value)>, Error> {
         let pairs = |values: &BTreeMap<Key, Value>| {
             values.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
         };
@@ -447,6 +452,6 @@ impl Store {
 ///
 /// # Errors
 /// An engine has it, it is damaged, it is not a state file, or the system says no.
-pub fn look_into(path: &Path) -> Result<BTreeMap<Box<[u8]>, BTreeMap<Box<[u8]>, Value>>, Error> {
+pub fn look_into(path: &Path) -> Result<BTreeMap<Key, BTreeMap<Key, Value>>, Error> {
     file::look_into(path).map(|loaded| loaded.content)
 }

@@ -17,6 +17,7 @@ from inrush._native import (
     LogMessage,
     LogSource,
     ParseOptions,
+    Persist,
     PersistedBookmark,
     build_info,
 )
@@ -28,7 +29,6 @@ from inrush.later import (
     LogTemplate,
     LogTemplateException,
     LogTemplateOptions,
-    Persist,
     get_installation_path_for,
     register_config_generator,
 )

@@ -1,6 +1,6 @@
 """The native half of Inrush: what the Rust engine gives to Python."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias, TypeVar, final, overload
 
@@ -15,6 +15,7 @@ _Read: TypeAlias = bytes | int | float | bool | list[bytes] | datetime | None
 _Written: TypeAlias = (
     str | bytes | int | float | bool | list[str] | list[bytes] | list[str | bytes] | datetime | None
 )
+_Kept: TypeAlias = Any  # str, int, bytes or bool; Any, so that a program need not ask which
 _Post: TypeAlias = LogMessage | str | bytes
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "LogSource",
     "Logger",
     "ParseOptions",
+    "Persist",
     "PersistedBookmark",
     "build_info",
     "main",
@@ -78,6 +80,44 @@ class Buffer:
 
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
+
+class Persist:
+    """Values by name that outlive the process: a mapping from `str` to `str`, `int`, `bytes` and `bool`.
+
+    All that have the same name are the same store. An assignment is seen at once, and on the disk within moments (`--persist-file`);
+    `commit()` waits for that. Make it in `init()` or later: while the configuration is read, there is no state yet, and it is a
+    RuntimeError. An engine without `--persist-file`, and a program without an engine, keep it in memory.
+
+    OSError: the disk refuses what was assigned before; the assignment was not made.
+    """
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+    def __init__(self, persist_name: str, defaults: Mapping[str, _Kept] | None = None) -> None: ...
+    @property
+    def persist_name(self) -> str | None:
+        """The name of the store."""
+
+    def __getitem__(self, key: str | bytes, /) -> _Kept: ...
+    def __setitem__(self, key: str | bytes, value: _Kept, /) -> None: ...
+    def __delitem__(self, key: str | bytes, /) -> None: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool:
+        """Always true, also when it is empty."""
+
+    @overload
+    def get(self, key: str | bytes, default: None = None) -> _Kept | None: ...
+    @overload
+    def get(self, key: str | bytes, default: _T) -> _Kept | _T: ...
+    def keys(self) -> list[str]:
+        """The keys, in order."""
+
+    def items(self) -> list[tuple[str, _Kept]]:
+        """Keys and values, as they were at one moment."""
+
+    def commit(self) -> None:
+        """Waits until everything that was assigned before is on the disk."""
 
 class Logger:
     """Writes messages of the engine's own, which go to stderr and to internal() sources. Any object is taken, through `str()`."""

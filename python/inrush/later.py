@@ -51,10 +51,6 @@ class LogTemplate(_Later):
     """Later: a template compiled once and formatted from Python."""
 
 
-class Persist(_Later):
-    """Later: values that outlive the process, by name."""
-
-
 def register_config_generator(context: str, name: str, config_generator: object) -> None:
     """Later: lets a Python function generate configuration where `name` stands in `context`."""
     raise _later(f"register_config_generator({context!r}, {name!r}, ...)")

@@ -13,6 +13,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
 use super::message::type_name;
+use super::persist::Persist;
 use crate::flow::tracker::Order;
 
 /// What a source wants to be told.
@@ -69,7 +70,11 @@ impl Plan {
                 callback.bind(py).call1((bookmark,)).map(drop)
             }
             Self::Batched(Batched { callback, .. }) => callback.bind(py).call1(([bookmark],)).map(drop),
-            Self::Persisted(stored) => stored.store.bind(py).set_item(&stored.key, bookmark),
+            Self::Persisted(stored) => match stored.store.bind(py).cast_exact::<Persist>() {
+                // Told once: it has to be kept also while the disk refuses.
+                Ok(persist) => persist.get().set_later(py, stored.key.bind(py), &bookmark),
+                Err(_) => stored.store.bind(py).set_item(&stored.key, bookmark),
+            },
         }
     }
 

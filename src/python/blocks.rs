@@ -8,6 +8,7 @@ use pyo3::types::{PyModule, PyString, PyType};
 
 use super::exception;
 use super::hosted::Kind;
+use super::persist::Reading;
 use crate::config::{Config, Diagnostic, PythonBlock, PythonDriver, PythonSourceOptions, Spanned};
 use crate::engine::Log;
 
@@ -22,6 +23,7 @@ impl Blocks {
     /// # Errors
     /// The block that does not compile or raises, with its traceback.
     pub fn run(py: Python<'_>, config: &Config) -> Result<Self, Diagnostic> {
+        let _reading = Reading::begin();
         let made = || -> PyResult<Bound<'_, PyModule>> {
             let module = PyModule::new(py, "_syslogng_main")?;
             module.setattr("__builtins__", py.import("builtins")?)?;
@@ -56,6 +58,7 @@ impl Blocks {
         options: &PythonSourceOptions,
         log: &Log,
     ) -> Result<Bound<'py, PyType>, Diagnostic> {
+        let _reading = Reading::begin();
         for loader in &options.loaders {
             if let Err(error) = py.import(loader.value.as_str()) {
                 let text = exception::traceback(py, &error);

@@ -17,11 +17,12 @@ use super::live_line::LiveLine;
 use super::modules::UserModules;
 use super::signals::{self, Signals};
 use super::watch::{DRAIN, Requests, Watch, flush_stdout};
-use super::{acks, logger, release};
+use super::{acks, logger, persist, release};
 use crate::cli::RunOptions;
 use crate::config::{Diagnostic, Diagnostics};
 use crate::engine::control::{Reloaded, Reply};
 use crate::engine::{Board, Changes, Control, Log, LogLevel, Phase};
+use crate::state::State;
 
 /// How often the main thread looks after things.
 const TICK: Duration = Duration::from_millis(250);
@@ -29,6 +30,8 @@ const TICK: Duration = Duration::from_millis(250);
 const LAST_THREADS: Duration = Duration::from_millis(500);
 /// How long callbacks of ack trackers may take after the last message, in a stop.
 const LAST_ACKS: Duration = Duration::from_secs(3);
+/// How long the last of the state may take to be on the disk.
+const LAST_COMMIT: Duration = Duration::from_secs(10);
 /// A source that waits for credit this long is said to wait, once.
 const SUSPENDED_FOR: Duration = Duration::from_secs(5);
 
@@ -48,6 +51,8 @@ pub enum Event {
 pub struct Settings {
     /// The configuration.
     pub file: PathBuf,
+    /// Where state is kept across restarts.
+    pub persist_file: Option<PathBuf>,
     /// The socket on which others ask.
     pub control: Option<PathBuf>,
     /// Where the process's number is written while it runs.
@@ -62,6 +67,7 @@ impl From<RunOptions> for Settings {
     fn from(options: RunOptions) -> Self {
         Self {
             file: options.file,
+            persist_file: options.persist_file,
             control: options.control,
             pidfile: options.pidfile,
             stats_file: options.stats_file,
@@ -92,16 +98,20 @@ pub fn run(py: Python<'_>, settings: &Settings) -> i32 {
         engine: Engine { log: log.clone(), pipeline, modules: UserModules::new(py, &log), events: sender },
         board,
         current: None,
+        state: State::in_memory(),
         has_stuck_thread: false,
         waiting: BTreeMap::new(),
     };
-    let code = match app.open_control(py, settings, &watch) {
+    let opened = app.open_control(py, settings, &watch).and_then(|()| app.open_state(py, settings));
+    let code = match opened {
         Ok(()) => app.run(py, settings, &receiver, &watch),
         Err(error) => {
             log.error(&error);
             1
         }
     };
+    app.close_state(py);
+    persist::unset_engine(py);
     logger::set_log(None);
     py.detach(|| {
         // The replies that nobody will send.
@@ -147,6 +157,8 @@ struct App {
     /// What others may look at while this thread is busy.
     board: Arc<Board>,
     current: Option<Generation>,
+    /// What outlives the process.
+    state: Arc<State>,
     has_stuck_thread: bool,
     /// Since when each suspended source waits, and whether that was said.
     waiting: BTreeMap<String, Waiting>,
@@ -174,6 +186,21 @@ impl App {
         let board = Arc::clone(&self.board);
         watch.set_control(py.detach(|| Control::open(path, board, &self.log, Box::new(requests)))?);
         Ok(())
+    }
+
+    fn open_state(&mut self, py: Python<'_>, settings: &Settings) -> Result<(), String> {
+        if let Some(path) = &settings.persist_file {
+            let opened = py.detach(|| State::open(path, persist::report(&self.log)));
+            self.state = opened.map_err(|error| error.to_string())?;
+        }
+        persist::set_engine(py, &self.state, &self.log).map_err(|error| format!("cannot see forks: {error}"))
+    }
+
+    /// Saves what is left of the state.
+    fn close_state(&self, py: Python<'_>) {
+        if let Err(error) = py.detach(|| self.state.close(LAST_COMMIT)) {
+            self.log.error(&error.to_string());
+        }
     }
 
     fn run(&mut self, py: Python<'_>, settings: &Settings, events: &Receiver<Event>, watch: &Watch) -> i32 {
@@ -349,6 +376,7 @@ impl App {
         py.detach(|| self.engine.pipeline.drain(DRAIN));
         self.has_stuck_thread |= !acks::finish_all(py, &self.log, LAST_ACKS);
         release::drain_all(py);
+        self.close_state(py);
     }
 
     /// The last words: what became of every message.

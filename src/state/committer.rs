@@ -119,9 +119,12 @@ impl Committer {
         let (number, assigned) = (inner.begun, inner.assigned);
         let changed = mem::take(&mut inner.changed);
         // Under the lock of the taking: what is written is the state of one moment.
-        let written = wants_rewrite.map(|rewrite| match rewrite {
-            true => Written::Whole(inner.content.clone()),
-            false => Written::Changes(record(&changed, &inner.content)),
+        let written = wants_rewrite.map(|rewrite| {
+            if rewrite {
+                Written::Whole(inner.content.clone())
+            } else {
+                Written::Changes(record(&changed, &inner.content))
+            }
         });
         drop(inner);
         let result = written.and_then(|written| self.write(written));

@@ -36,8 +36,8 @@ use twox_hash::XxHash3_64;
 
 use super::value::{Value, read_bytes, write_bytes};
 
-/// Texts that are names: spaces and keys.
-pub(super) type Key = Box<[u8]>;
+/// The name of a store, or of a value in it: bytes of a text, as in [`Value::Text`].
+pub type Key = Box<[u8]>;
 /// All values, by space and key.
 pub(super) type Content = BTreeMap<Key, BTreeMap<Key, Value>>;
 

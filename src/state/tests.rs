@@ -92,7 +92,7 @@ fn attack_format(step: usize) -> (usize, usize) {
         attacks += 1;
         found += usize::from(check_damage(damaged, &content, what));
     };
-    let whole = |at: &usize| at % step == 0 || *at >= RECORDS || *at % PAGE < 40;
+    let whole = |at: &usize| at.is_multiple_of(step) || *at >= RECORDS || *at % PAGE < 40;
     for at in (0..bytes.len()).filter(whole) {
         attack(&bytes[..at], &format!("cut at {at}"));
         for bit in 0..8 {
@@ -142,7 +142,7 @@ fn attack_files(step: usize) -> (usize, usize) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("inrush.state");
     let (mut attacks, mut found) = (0, 0);
-    for at in (0..bytes.len()).filter(|at| at % step == 0 || (*at >= RECORDS && at % 7 == 0)) {
+    for at in (0..bytes.len()).filter(|at| at.is_multiple_of(step) || (*at >= RECORDS && at % 7 == 0)) {
         for kind in 0..3 {
             let mut damaged = bytes.clone();
             match kind {
@@ -253,12 +253,11 @@ proptest! {
         let mut model = BTreeMap::new();
         for (name, key, value, flush) in steps {
             let store = state.store(NAMES[name]);
-            match value {
-                Some(number) => {
-                    store.put(&[key], Value::from(number)).unwrap();
-                    model.insert((name, key), number);
-                }
-                None => prop_assert_eq!(store.delete(&[key]).unwrap(), model.remove(&(name, key)).is_some()),
+            if let Some(number) = value {
+                store.put(&[key], Value::from(number)).unwrap();
+                model.insert((name, key), number);
+            } else {
+                prop_assert_eq!(store.delete(&[key]).unwrap(), model.remove(&(name, key)).is_some());
             }
             if flush {
                 state.flush().unwrap();

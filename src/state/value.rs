@@ -9,6 +9,8 @@
 //!          3 bool     one byte, 0 or 1
 //! ```
 
+use std::fmt::Write as _;
+
 /// One value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
@@ -151,7 +153,8 @@ pub fn decimal(bytes: &[u8]) -> String {
     let mut text = String::from(if negative { "-" } else { "" });
     text += &groups.pop().unwrap_or(0).to_string();
     for group in groups.iter().rev() {
-        text += &format!("{group:09}");
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{group:09}");
     }
     text
 }

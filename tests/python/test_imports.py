@@ -59,7 +59,6 @@ LATER = [
     "LogParser",
     "LogTemplate",
     "LogTemplateOptions",
-    "Persist",
 ]
 
 
