@@ -22,7 +22,9 @@ from pathlib import Path
 from types import ModuleType
 
 # Modules of the engine's, wherever they are installed, and names that are no files.
-_OURS = frozenset({"inrush", "syslogng", "_syslogng", "_syslogngdbg", "_syslogng_main", "__main__", "__mp_main__"})
+_OURS = frozenset(
+    {"inrush", "syslogng", "_syslogng", "_syslogngdbg", "_syslogng_main", "__main__", "__mp_main__"}
+)
 _PACKAGES = frozenset({"site-packages", "dist-packages"})
 
 
@@ -178,9 +180,7 @@ class Modules:
                 Path(importlib.util.cache_from_source(own[name])).unlink()
         if taken:
             importlib.invalidate_caches()
-        return Taken(
-            taken, concerns_blocks=any(_with_parents(_imports(code, "")) & names for code in blocks)
-        )
+        return Taken(taken, concerns_blocks=any(_with_parents(_imports(code, "")) & names for code in blocks))
 
     def _stale(self, own: dict[str, str]) -> set[str]:
         texts = {name: _read(file) for name, file in own.items()}

@@ -361,7 +361,9 @@ def init(self, options):
         )
         running = engine(conf)
         running.wait_print("run")
-        (running.directory / "test.conf").write_text(conf.replace("import threading", "import threading, os", 1))
+        (running.directory / "test.conf").write_text(
+            conf.replace("import threading", "import threading, os", 1)
+        )
         running.send_signal(signal.SIGHUP)
         running.wait_print(r"run[\s\S]*run")
         running.stop()
@@ -382,7 +384,9 @@ def init(self, options):
         conf = gone(source_that("for n in range(5):\n    self.post_message(LogMessage(str(n)))", head=GONE))
         running = engine(conf)
         running.wait_print("done")
-        (running.directory / "test.conf").write_text(conf.replace("import threading", "import threading, os", 1))
+        (running.directory / "test.conf").write_text(
+            conf.replace("import threading", "import threading, os", 1)
+        )
         running.send_signal(signal.SIGHUP)
         running.wait_print(r"done[\s\S]*done")
         (running.directory / "gone").mkdir()

@@ -154,7 +154,9 @@ class TestEngine:
         )
         first = engine(conf, *STATE)
         first.wait_print(r"starts 1\n")
-        (tmp_path / "test.conf").write_text(conf.replace("python(class", "python(options(\"changed\" \"yes\") class"))
+        (tmp_path / "test.conf").write_text(
+            conf.replace("python(class", 'python(options("changed" "yes") class')
+        )
         first.send_signal(signal.SIGHUP)
         first.wait_log("inrush: reloaded")
         first.wait_print(r"starts 2\b")

@@ -249,7 +249,10 @@ class TestDestinations:
             file(path="other.log"),
             file(path="out.log"),
             file(path="./out.log", more="fsync(no) time-reopen(3)"),
-            file(path="out.log") + "\n" + file("second", "second.log") + "log { source(s); destination(second); };",
+            file(path="out.log")
+            + "\n"
+            + file("second", "second.log")
+            + "log { source(s); destination(second); };",
             file(path="out.log"),
         ]
         for version in versions:
@@ -299,7 +302,9 @@ class TestDestinations:
     def test_a_source_without_credit_is_kept(self, engine: StartEngine) -> None:
         """Without it: a reload while a source waits for credit stops it, or leaves it waiting for ever."""
         stalled = conf(
-            counting("s", pause=0, driver="log-iw-size(10)"), file(path="gone/out.log"), options="time-reopen(1);"
+            counting("s", pause=0, driver="log-iw-size(10)"),
+            file(path="gone/out.log"),
+            options="time-reopen(1);",
         )
         running = start(engine, stalled)
         running.wait_until(lambda: source_stats(running, "s")["state"] == "waiting for credit", "no credit")
@@ -317,7 +322,9 @@ class TestDestinations:
 
     def test_a_suspended_source_is_kept(self, engine: StartEngine) -> None:
         """Without it: a source that waits for wakeup() is never woken after a reload."""
-        block = CLASS + """
+        block = (
+            CLASS
+            + """
 class Suspending(Counting):
     def init(self, options):
         self.may = threading.Event()
@@ -333,6 +340,7 @@ class Suspending(Counting):
     def wakeup(self):
         self.may.set()
 """
+        )
         text = conf(
             counting("s", driver="log-iw-size(10)").replace('"Counting"', '"Suspending"'),
             file(path="gone/out.log"),
@@ -400,7 +408,10 @@ class TestBad:
         for name in ("kept", "changed", "gone"):
             more(running, name)
         next_one = conf(
-            counting("kept"), counting("changed", mark=2), counting("new", init=False), file(more="perm(0644)")
+            counting("kept"),
+            counting("changed", mark=2),
+            counting("new", init=False),
+            file(more="perm(0644)"),
         )
         assert "init() of class `Counting` returned false" in refused(running, next_one)
         for name in ("kept", "changed", "gone"):
@@ -439,7 +450,9 @@ class TestStuck:
 
     def test_a_stuck_source_is_reported_and_does_not_hold_up_the_others(self, engine: StartEngine) -> None:
         """Without it: one careless source stops every reload, and with it every other source."""
-        block = CLASS + """
+        block = (
+            CLASS
+            + """
 class Stuck(Counting):
     def run(self):
         self.post_message(f"{self.name} 0 0 0")
@@ -451,12 +464,15 @@ class Stuck(Counting):
         except RuntimeError as error:
             print("refused", error, flush=True)
 """
+        )
         stuck = counting("stuck", driver="stop-timeout(0.3)").replace('"Counting"', '"Stuck"')
         running = start(engine, conf(counting("kept"), stuck, file(), blocks=block))
         running.wait_print("stuck")
         said = reload(running, conf(counting("kept"), counting("new"), file(), blocks=block))
         assert said.startswith("sources: kept kept#0; started new#0; stopped stuck#0\n")
-        assert running.stderr.find(r"(?s)stuck#0 .*has not returned 0\.3 s after request_exit.*time\.sleep\(0\.01\)")
+        assert running.stderr.find(
+            r"(?s)stuck#0 .*has not returned 0\.3 s after request_exit.*time\.sleep\(0\.01\)"
+        )
         more(running, "kept")
         more(running, "new")
         assert source_stats(running, "stuck")["state"] == "stopping"

@@ -275,7 +275,10 @@ class TestErrors:
 
         under_test = SourceUnderTest(Hangs, config="stop-timeout(0.05)")
         try:
-            with pytest.raises(AssertionError, match=r"run\(\) has not returned[\s\S]*release\.wait"), under_test:
+            with (
+                pytest.raises(AssertionError, match=r"run\(\) has not returned[\s\S]*release\.wait"),
+                under_test,
+            ):
                 pass
         finally:
             release.set()

@@ -173,16 +173,17 @@ impl Collector {
 
     /// Waits until `count` messages have arrived, until `is_over`, or until `deadline`; whether they have.
     pub fn wait(&self, count: usize, deadline: Instant, is_over: impl Fn() -> bool) -> bool {
-        let mut state = lock(&self.shared.state);
         loop {
+            // Looked at before the count, and without the lock: what it looks at may be in here.
+            let is_over = Instant::now() >= deadline || is_over();
+            let state = lock(&self.shared.state);
             if state.forgotten + state.messages.len() >= count {
                 return true;
             }
-            if Instant::now() >= deadline || is_over() {
+            if is_over {
                 return false;
             }
-            let waited = self.shared.arrived.wait_timeout(state, LOOK);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            drop(self.shared.arrived.wait_timeout(state, LOOK));
         }
     }
 
