@@ -23,7 +23,7 @@ def client(listener):
 
 
 def test_both_framings(listener, client):
-    client.sendall(b"<13>1 - box app - - - by newline\n32 <13>1 - box app - - - by counting")
+    client.sendall(b"<13>1 - box app - - - by newline\n33 <13>1 - box app - - - by counting")
     by_newline, by_counting = listener.wait_for(2)
     assert (by_newline["MESSAGE"], by_counting["MESSAGE"]) == (b"by newline", b"by counting")
     assert (by_newline["HOST"], by_newline["PROGRAM"]) == (b"box", b"app")

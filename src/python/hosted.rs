@@ -35,7 +35,7 @@ impl Hosting {
     /// The only host; `None` when there is one.
     pub fn alone() -> Option<Self> {
         let alone = HOSTS.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed);
-        alone.is_ok().then_some(Self(()))
+        alone.is_ok().then(|| Self(()))
     }
 }
 

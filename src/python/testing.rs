@@ -332,6 +332,7 @@ impl Rig {
 
     /// Takes the source's credit away, but for one message.
     fn suspend(&self, py: Python<'_>) {
+        self.collector.set_withholds(true);
         self.attachment.producer.with(py, crate::flow::Producer::before_wait);
         let credit = self.attachment.lane.credit();
         let most = u32::try_from(credit.free_messages() - 1).unwrap_or(0);
@@ -345,6 +346,7 @@ impl Rig {
         if taken > 0 {
             self.attachment.lane.credit().give_back(taken, 0);
         }
+        py.detach(|| self.collector.set_withholds(false));
     }
 
     /// Whether a post would find no credit.
@@ -387,6 +389,7 @@ impl Rig {
             source.deinit(py);
             drop(source);
         }
+        self.wake_up(py);
         py.detach(|| self.collector.end());
         if let Some(hosting) = self.hosting.with(py, Option::take) {
             logger::set_log(None);

@@ -152,7 +152,7 @@ class TestRun:
         ("arguments", "said"),
         [
             ({"options": {"a": object()}}, "expected what a configuration can say"),
-            ({"options": {"a": ["x", 1]}}, ""),
+            ({"options": {"a": ["x", 1]}}, "str"),
         ],
     )
     def test_options_that_no_configuration_can_say(self, arguments: dict[str, Any], said: str) -> None:
@@ -252,7 +252,7 @@ class TestErrors:
         assert str(source.expect(ValueError)) == "in run()"
         with pytest.raises(AssertionError, match="no KeyError"):
             source.expect(KeyError)
-        assert any(line.level == "error" and "raised an exception" in line.text for line in source.log)
+        eventually(lambda: any("raised an exception" in text for level, text in source.log if level == "error"))
 
     def test_callbacks_on_other_threads(self) -> None:
         """Without it: an exception in request_exit() or in an ack callback is only in the log."""

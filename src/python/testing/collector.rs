@@ -64,6 +64,8 @@ struct State {
     /// Messages that arrived before the first of `messages`, and are not kept any more.
     forgotten: usize,
     holds: bool,
+    /// While the test keeps the source without credit: what is delivered, and gives its credit back later.
+    withheld: Option<Vec<Ack>>,
     ending: bool,
 }
 
@@ -90,7 +92,7 @@ impl Collector {
     /// # Errors
     /// When the system has no thread to give.
     pub fn start(keep: usize, holds: bool) -> std::io::Result<Self> {
-        let state = State { messages: VecDeque::new(), forgotten: 0, holds, ending: false };
+        let state = State { messages: VecDeque::new(), forgotten: 0, holds, withheld: None, ending: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), arrived: Condvar::new(), keep });
         let mut inbox = Inbox::new();
         let sender = inbox.sender();
@@ -143,6 +145,20 @@ impl Collector {
     /// Whether messages are held from now on.
     pub fn set_holds(&self, holds: bool) {
         lock(&self.shared.state).holds = holds;
+    }
+
+    /// Keeps the credit of what is delivered from now on, until it is called with false.
+    pub fn set_withholds(&self, withholds: bool) {
+        let mut state = lock(&self.shared.state);
+        let before = if withholds {
+            state.withheld.get_or_insert_default();
+            None
+        } else {
+            state.withheld.take()
+        };
+        drop(state);
+        // Whoever is told of it may come back here.
+        drop(before);
     }
 
     /// Decides about a message: whether it was held until now; `None` when there is none of this number.
@@ -198,6 +214,12 @@ impl Collector {
     }
 }
 
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 impl Shared {
     fn take(&self, parcel: Parcel) {
         let (view, ack) = parcel.open();
@@ -208,6 +230,9 @@ impl Shared {
         let hold = Arc::new(Mutex::new(hold));
         if outcome == Outcome::Acked || view.is_empty() {
             done = lock(&hold).ack.take();
+        }
+        if let Some(withheld) = &mut state.withheld {
+            withheld.extend(done.take());
         }
         for index in 0..view.len() {
             let arrived = Arrived { view: view.clone(), index, hold: Arc::clone(&hold), outcome };
@@ -261,6 +286,22 @@ mod tests {
         let totals = lane.counters().totals();
         assert_eq!((totals.posted, totals.dropped_total()), (4, 1));
         assert!(!collector.wait(5, Instant::now(), || false));
+    }
+
+    #[test]
+    fn withheld_credit_comes_back_at_once() {
+        let collector = Collector::start(usize::MAX, false).unwrap();
+        let credit = Arc::new(Credit::new(3, 1000));
+        let lane = Lane::new(0, collector.inbox(), credit, Arc::default(), Arc::new(Pool::new()), Some(1));
+        let mut producer = lane.producer(Arc::new(Origin::named("s")));
+        collector.set_withholds(true);
+        for text in [b"a", b"b"] {
+            producer.try_post(Need { bytes: 1, ..Need::default() }, |row| row.payload_copy(text)).unwrap();
+        }
+        assert!(collector.wait(2, soon(), || false));
+        assert_eq!((lane.credit().free_messages(), collector.get(0).unwrap().1), (1, Outcome::Acked));
+        collector.set_withholds(false);
+        assert_eq!(lane.credit().free_messages(), 3);
     }
 
     #[test]
