@@ -252,7 +252,9 @@ class TestErrors:
         assert str(source.expect(ValueError)) == "in run()"
         with pytest.raises(AssertionError, match="no KeyError"):
             source.expect(KeyError)
-        eventually(lambda: any("raised an exception" in text for level, text in source.log if level == "error"))
+        eventually(
+            lambda: any("raised an exception" in text for level, text in source.log if level == "error")
+        )
 
     def test_callbacks_on_other_threads(self) -> None:
         """Without it: an exception in request_exit() or in an ack callback is only in the log."""
