@@ -20,6 +20,7 @@
 //!   it does for an asynchronous `run()`; [`wakeup`]: the thread of its `wakeup()`; [`blocks`]: `python { }`;
 //!   [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the way from what was delivered to
 //!   its callbacks;
+//! * [`testing`]: a source without an engine around it;
 //! * [`release`]: where Python objects that the engine viewed are let go, under the GIL;
 //! * [`cell`]: state that the GIL guards; [`clock`]: the time; [`exception`]: tracebacks and stacks;
 //!   [`signals`]: the engine's signals.
@@ -53,6 +54,7 @@ pub mod signals;
 pub mod source;
 pub mod split;
 pub mod supervise;
+pub mod testing;
 pub mod values;
 pub mod wakeup;
 pub mod watch;
@@ -110,6 +112,7 @@ fn show_persist(py: Python<'_>, request: &cli::PersistRequest) -> PyResult<i32> 
 }
 
 fn check(py: Python<'_>, options: &cli::CheckOptions) -> PyResult<i32> {
+    let _hosting = hosted::Hosting::begin();
     let log = Log::new(LogLevel::Warning);
     logger::set_log(Some(log.clone()));
     let checked = crate::config::load(&options.file).and_then(|config| {
@@ -157,6 +160,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     parse::add_to(module)?;
     fetcher::add_to(module)?;
     event_loop::add_to(module)?;
+    testing::add_to(module)?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
     module.add_function(wrap_pyfunction!(build_info, module)?)
 }

@@ -43,6 +43,19 @@ pub struct Input {
 }
 
 impl Input {
+    /// The source `driver` of the statement called `statement`, by itself: its lane leads to `inbox`.
+    pub fn alone(
+        config: &Config,
+        statement: &str,
+        driver: &IdentifiedSource,
+        inbox: Sender<Parcel>,
+        log: &Log,
+        release: &Arc<dyn Release>,
+    ) -> Self {
+        let pool = Arc::new(Pool::new());
+        make_input(config, statement, driver, 0, inbox, &Means { log, pool: &pool, release })
+    }
+
     /// Whether the engine itself hosts it: `internal()`.
     pub fn is_own(&self) -> bool {
         matches!(self.driver.driver, SourceDriver::Internal(_))

@@ -21,7 +21,7 @@ use super::event_loop::EventLoop;
 use super::message::{Draft, LogMessage, Payload, recycle, type_name};
 use super::parse::{self, ParsedRow};
 use super::{clock, release};
-use crate::engine::{Log, SourceStatus};
+use crate::engine::{Input, Log, SourceStatus};
 use crate::flow::credit::Waited;
 use crate::flow::{Lane, Producer, Refused};
 use crate::message::batch::Text;
@@ -115,6 +115,35 @@ pub(super) enum Wait {
 }
 
 impl Attachment {
+    /// The way into the engine of the source `input`.
+    pub fn new(
+        input: &Input,
+        parse_options: Arc<ParseOptions>,
+        pri: Option<u16>,
+        log: &Log,
+        suspend: Option<Py<PyAny>>,
+        report: Reporter,
+    ) -> Self {
+        Self {
+            id: input.driver.id.clone(),
+            lane: Arc::clone(&input.lane),
+            producer: GilCell::new(input.lane.producer(Arc::clone(&input.origin))),
+            parse_options,
+            policy: Arc::clone(&input.policy),
+            names: Arc::clone(&input.names),
+            log: log.clone(),
+            pri,
+            started: AtomicBool::new(false),
+            exit: Arc::default(),
+            suspend: suspend.map(|suspend| GilCell::new(Some(suspend))),
+            tracking: OnceLock::new(),
+            report,
+            event_loop: EventLoop::default(),
+            status: Arc::clone(&input.status),
+            posts: AtomicU32::new(0),
+        }
+    }
+
     /// Lets go of the instance: the source has come to its end.
     pub fn let_go(&self, py: Python<'_>) {
         let suspend = self.suspend.as_ref().and_then(|cell| cell.with(py, Option::take));

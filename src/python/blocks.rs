@@ -40,6 +40,11 @@ impl Blocks {
         Ok(Self { module: module.unbind() })
     }
 
+    /// The module.
+    pub(super) fn module(&self, py: Python<'_>) -> Py<PyAny> {
+        self.module.clone_ref(py).into_any()
+    }
+
     /// Makes the module importable as `_syslogng_main`.
     pub fn install(&self, py: Python<'_>) {
         let modules = py.import("sys").and_then(|sys| sys.getattr("modules"));
@@ -71,52 +76,7 @@ impl Blocks {
         let Ok(class) = found.cast_into::<PyType>() else {
             return Err(wrong(format!("`{}` is not a class", name.value), None));
         };
-        let Some(kind) = Kind::of(&class) else {
-            let base = match options.driver {
-                PythonDriver::Source => "LogSource",
-                PythonDriver::Fetcher => "LogFetcher",
-            };
-            let help = format!("derive it from syslogng.{base} (another class may have taken that name)");
-            return Err(wrong(format!("class `{}` is not a {base}", name.value), Some(help)));
-        };
-        // The other way round is accepted: a fetcher named in python() is run as one.
-        if options.driver == PythonDriver::Fetcher && kind == Kind::Source {
-            let help = "derive it from syslogng.LogFetcher, or name it in python()".to_owned();
-            return Err(wrong(
-                format!("class `{}` is a LogSource, not a LogFetcher", name.value),
-                Some(help),
-            ));
-        }
-        let base = kind.base(py);
-        let own = |method: &str| match (class.getattr(method), base.getattr(method)) {
-            (Ok(own), Ok(base)) => !own.is(&base),
-            _ => false,
-        };
-        let main = kind.main_method();
-        if !own(main) {
-            let what = match kind {
-                Kind::Source => "define run(self), which posts the messages",
-                Kind::Fetcher => "define fetch(self), which returns (LogFetcher.SUCCESS, message)",
-            };
-            let message = format!("class `{}` has no method {main}()", name.value);
-            return Err(wrong(message, Some(what.to_owned())));
-        }
-        let is_async = |method: &str| -> PyResult<bool> {
-            let inspect = py.import("inspect")?;
-            inspect.call_method1("iscoroutinefunction", (class.getattr(method)?,))?.extract()
-        };
-        let never_async: &[&str] = match kind {
-            Kind::Source => &["init", "deinit", "suspend", "wakeup"],
-            Kind::Fetcher => &["init", "deinit", "fetch", "open", "close", "request_exit"],
-        };
-        for method in never_async {
-            if is_async(method).unwrap_or(false) {
-                let message = format!("{method}() of class `{}` is a coroutine function", name.value);
-                let help =
-                    format!("define {method}(self) without async: only run() of a LogSource may have it");
-                return Err(wrong(message, Some(help)));
-            }
-        }
+        check_class(py, config, options, &class)?;
         Ok(class)
     }
 
@@ -163,11 +123,68 @@ impl Blocks {
         let is_source = |value: &Bound<'_, PyAny>| {
             value
                 .cast::<PyType>()
-                .is_ok_and(|class| Kind::of(class).is_some_and(|kind| !class.is(&kind.base(py))))
+                .is_ok_and(|class| Kind::of(class).is_some_and(|kind| !class.is(kind.base(py))))
         };
         let names = self.module.bind(py).dict();
         names.iter().filter(|(_, value)| is_source(value)).map(|(name, _)| format!("`{name}`")).collect()
     }
+}
+
+/// Whether `class` can be what `options` say.
+///
+/// # Errors
+/// It is no source, or has no `run`: at the place of `class()`.
+pub(super) fn check_class(
+    py: Python<'_>,
+    config: &Config,
+    options: &PythonSourceOptions,
+    class: &Bound<'_, PyType>,
+) -> Result<(), Diagnostic> {
+    let name = &options.class;
+    let wrong = |message: String, help: Option<String>| config.error(name.span, message, help);
+    let Some(kind) = Kind::of(class) else {
+        let base = match options.driver {
+            PythonDriver::Source => "LogSource",
+            PythonDriver::Fetcher => "LogFetcher",
+        };
+        let help = format!("derive it from syslogng.{base} (another class may have taken that name)");
+        return Err(wrong(format!("class `{}` is not a {base}", name.value), Some(help)));
+    };
+    // The other way round is accepted: a fetcher named in python() is run as one.
+    if options.driver == PythonDriver::Fetcher && kind == Kind::Source {
+        let help = "derive it from syslogng.LogFetcher, or name it in python()".to_owned();
+        return Err(wrong(format!("class `{}` is a LogSource, not a LogFetcher", name.value), Some(help)));
+    }
+    let base = kind.base(py);
+    let own = |method: &str| match (class.getattr(method), base.getattr(method)) {
+        (Ok(own), Ok(base)) => !own.is(&base),
+        _ => false,
+    };
+    let main = kind.main_method();
+    if !own(main) {
+        let what = match kind {
+            Kind::Source => "define run(self), which posts the messages",
+            Kind::Fetcher => "define fetch(self), which returns (LogFetcher.SUCCESS, message)",
+        };
+        let message = format!("class `{}` has no method {main}()", name.value);
+        return Err(wrong(message, Some(what.to_owned())));
+    }
+    let is_async = |method: &str| -> PyResult<bool> {
+        let inspect = py.import("inspect")?;
+        inspect.call_method1("iscoroutinefunction", (class.getattr(method)?,))?.extract()
+    };
+    let never_async: &[&str] = match kind {
+        Kind::Source => &["init", "deinit", "suspend", "wakeup"],
+        Kind::Fetcher => &["init", "deinit", "fetch", "open", "close", "request_exit"],
+    };
+    for method in never_async {
+        if is_async(method).unwrap_or(false) {
+            let message = format!("{method}() of class `{}` is a coroutine function", name.value);
+            let help = format!("define {method}(self) without async: only run() of a LogSource may have it");
+            return Err(wrong(message, Some(help)));
+        }
+    }
+    Ok(())
 }
 
 fn run_block(py: Python<'_>, module: &Bound<'_, PyModule>, block: &PythonBlock) -> PyResult<()> {

@@ -42,6 +42,9 @@ struct Main {
 
 impl EventLoop {
     /// Cancels the main task, if there is one; once.
+    ///
+    /// # Errors
+    /// When the loop refuses.
     pub fn cancel(&self, py: Python<'_>) -> PyResult<()> {
         let Some(main) = self.main.with(py, Option::take) else { return Ok(()) };
         let cancel = main.task.getattr(py, "cancel")?;
@@ -49,6 +52,9 @@ impl EventLoop {
     }
 
     /// Runs `coroutine` on the loop; where there is none, it is closed.
+    ///
+    /// # Errors
+    /// When the loop refuses.
     pub fn run_soon(&self, py: Python<'_>, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
         let event_loop = self.main.with(py, |main| main.as_ref().map(|main| main.event_loop.clone_ref(py)));
         match event_loop {
@@ -201,14 +207,12 @@ fn _when_writable(source: &Bound<'_, PyAny>, wake: Py<PyAny>) -> PyResult<()> {
     let attached = running(source)?;
     attached.lane.credit().count_suspension();
     attached.producer.with(source.py(), Producer::before_wait);
-    let waker = match attached.event_loop.waker.get() {
-        Some(waker) => waker,
-        None => {
-            let started = Waker::start(attached).map_err(|error| {
-                PyOSError::new_err(format!("post: no thread to wait for credit: {error}"))
-            })?;
-            attached.event_loop.waker.get_or_init(|| started)
-        }
+    let waker = if let Some(waker) = attached.event_loop.waker.get() {
+        waker
+    } else {
+        let no_thread = |error| PyOSError::new_err(format!("post: no thread to wait for credit: {error}"));
+        let started = Waker::start(attached).map_err(no_thread)?;
+        attached.event_loop.waker.get_or_init(|| started)
     };
     if waker.orders.send(Order::Call(wake)).is_err() {
         // It has ended because the source has: the next step of the post says so.
@@ -217,8 +221,8 @@ fn _when_writable(source: &Bound<'_, PyAny>, wake: Py<PyAny>) -> PyResult<()> {
     Ok(())
 }
 
-/// Adds the functions to `module`.
+/// Adds the functions to `module`, without a place in its `__all__`.
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(_post_step, module)?)?;
-    module.add_function(wrap_pyfunction!(_when_writable, module)?)
+    module.as_any().setattr("_post_step", wrap_pyfunction!(_post_step, module)?)?;
+    module.as_any().setattr("_when_writable", wrap_pyfunction!(_when_writable, module)?)
 }

@@ -1,11 +1,25 @@
 //! Python exceptions and stacks as text for the log.
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
+
+use super::cell::GilCell;
+
+/// Who wants to see every exception that is told of: a test.
+static OBSERVER: GilCell<Option<Py<PyList>>> = GilCell::new(None);
+
+/// Appends every exception that is told of from now on to `list`, too.
+pub(super) fn observe(py: Python<'_>, list: Option<Py<PyList>>) {
+    drop(OBSERVER.with(py, |kept| std::mem::replace(kept, list)));
+}
 
 /// The traceback of `error`, as the interpreter prints it. Code of `python { }` blocks is compiled under
 /// the configuration's own name and lines, so that is what it shows.
 pub fn traceback(py: Python<'_>, error: &PyErr) -> String {
+    if let Some(list) = OBSERVER.with(py, |list| list.as_ref().map(|list| list.clone_ref(py))) {
+        // Without memory for it nobody could be told either.
+        let _ = list.bind(py).append(error.value(py));
+    }
     let format = || -> PyResult<String> {
         let parts = (error.get_type(py), error.value(py), error.traceback(py));
         let lines = py.import("traceback")?.call_method1("format_exception", parts)?;

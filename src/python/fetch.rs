@@ -32,7 +32,7 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// A fetcher's callbacks and delays.
 pub(super) struct Fetch {
     /// `fetch`
-    pub fetch: Py<PyAny>,
+    pub call: Py<PyAny>,
     /// `open` of a class that has its own.
     pub open: Option<Py<PyAny>>,
     /// `close` of a class that has its own.
@@ -77,7 +77,7 @@ impl Fetch {
     pub fn clone_ref(&self, py: Python<'_>) -> Self {
         let copy = |callback: &Option<Py<PyAny>>| callback.as_ref().map(|callback| callback.clone_ref(py));
         Self {
-            fetch: self.fetch.clone_ref(py),
+            call: self.call.clone_ref(py),
             open: copy(&self.open),
             close: copy(&self.close),
             no_data_delay: self.no_data_delay,
@@ -150,7 +150,7 @@ impl Fetch {
     }
 
     fn fetch_once(&self, py: Python<'_>, at: &Surroundings<'_>) -> Next {
-        match self.fetch.call0(py) {
+        match self.call.call0(py) {
             Ok(result) => self.act_on(py, at, result.bind(py)),
             Err(error) => {
                 (at.attachment.report)(py, "fetch", error);
@@ -187,7 +187,7 @@ impl Fetch {
         }
     }
 
-    /// How long to wait after NO_DATA; a number in the second place is the fetcher's own wish.
+    /// How long to wait after `NO_DATA`; a number in the second place is the fetcher's own wish.
     fn no_data_wait(
         &self,
         py: Python<'_>,

@@ -285,37 +285,7 @@ impl Generation {
         let (mut sources, kept): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.sources).into_iter().partition(|source| goes(source.id()));
         self.sources = kept;
-        for source in &sources {
-            source.request_exit(py);
-            signals::install();
-        }
-        let begun = Instant::now();
-        for source in &sources {
-            await_end(py, begun + source.stop_timeout(), || source.is_alive());
-        }
-        let stuck: Vec<_> = sources.iter().filter(|source| source.is_alive()).collect();
-        for source in &stuck {
-            source.report_stuck(py);
-        }
-        for source in &sources {
-            source.close(py);
-        }
-        let deadline = Instant::now() + AFTER_CLOSE;
-        for source in &stuck {
-            await_end(py, deadline, || source.is_alive());
-        }
-        for source in &sources {
-            await_end(py, deadline, || source.is_in_wakeup());
-        }
-        for source in &mut sources {
-            source.deinit(py);
-            signals::install();
-        }
-        let all_ended = sources.iter().all(|source| !source.is_alive() && !source.is_in_wakeup());
-        for source in &sources {
-            source.finalize(py);
-        }
-        all_ended
+        stop_sources(py, &mut sources)
     }
 }
 
@@ -365,6 +335,41 @@ fn start(py: Python<'_>, sources: &mut [PythonSource], engine: &Engine) -> Vec<D
         }
     }
     complaints
+}
+
+/// Stops `sources`, each within its `stop-timeout()`; whether all have ended.
+pub(super) fn stop_sources(py: Python<'_>, sources: &mut [PythonSource]) -> bool {
+    for source in &*sources {
+        source.request_exit(py);
+        signals::install();
+    }
+    let begun = Instant::now();
+    for source in &*sources {
+        await_end(py, begun + source.stop_timeout(), || source.is_alive());
+    }
+    let stuck: Vec<_> = sources.iter().filter(|source| source.is_alive()).collect();
+    for source in &stuck {
+        source.report_stuck(py);
+    }
+    for source in &*sources {
+        source.close(py);
+    }
+    let deadline = Instant::now() + AFTER_CLOSE;
+    for source in &stuck {
+        await_end(py, deadline, || source.is_alive());
+    }
+    for source in &*sources {
+        await_end(py, deadline, || source.is_in_wakeup());
+    }
+    for source in &mut *sources {
+        source.deinit(py);
+        signals::install();
+    }
+    let all_ended = sources.iter().all(|source| !source.is_alive() && !source.is_in_wakeup());
+    for source in &*sources {
+        source.finalize(py);
+    }
+    all_ended
 }
 
 /// Waits without the GIL until a thread has ended, or until `deadline`.

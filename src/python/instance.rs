@@ -7,8 +7,8 @@
 //! `init()`; `init`, `deinit` and `finalize` are looked up when they are called. A fetcher has `fetch`, `open` and
 //! `close` in the place of `run`, `suspend` and `wakeup`, taken at the same time.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam::channel::Sender;
@@ -16,9 +16,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
 use super::acks::{Heard, Tracking};
-use super::attachment::{Attachment, Exit, Reporter};
-use super::cell::GilCell;
-use super::event_loop::{self, EventLoop};
+use super::attachment::{Attachment, Reporter};
+use super::event_loop;
 use super::exception;
 use super::fetch::Fetch;
 use super::hosted::{Hosted, Kind};
@@ -109,7 +108,7 @@ impl PythonSource {
             }
             Kind::Fetcher => {
                 let fetch = Fetch {
-                    fetch: main,
+                    call: main,
                     open: own("open").map(Bound::unbind),
                     close: own("close").map(Bound::unbind),
                     no_data_delay: options.fetch_no_data_delay.unwrap_or(config.options.time_reopen),
@@ -131,26 +130,10 @@ impl PythonSource {
             report(py, "generate_persist_name", error);
         });
         hosted.set_persist_name(py, &persist_name);
-        let exit = Arc::new(Exit::default());
         let parse_options = Arc::new(parse_options);
-        let attachment = Arc::new(Attachment {
-            status: Arc::clone(&status),
-            posts: AtomicU32::new(0),
-            id: input.driver.id.clone(),
-            lane: Arc::clone(&input.lane),
-            producer: GilCell::new(input.lane.producer(Arc::clone(&input.origin))),
-            parse_options: Arc::clone(&parse_options),
-            policy: Arc::clone(&input.policy),
-            names: Arc::clone(&input.names),
-            log: log.clone(),
-            pri: settings::forced_pri(options),
-            started: AtomicBool::new(false),
-            exit,
-            suspend: suspend.map(|suspend| GilCell::new(Some(suspend.unbind()))),
-            tracking: OnceLock::new(),
-            report,
-            event_loop: EventLoop::default(),
-        });
+        let (pri, suspend) = (settings::forced_pri(options), suspend.map(Bound::unbind));
+        let attachment = Attachment::new(input, Arc::clone(&parse_options), pri, log, suspend, report);
+        let attachment = Arc::new(attachment);
         hosted.attach(py, Arc::clone(&attachment));
         let parse_options = Py::new(py, ParseOptions::new(parse_options))
             .map_err(|error| failed("no memory for parse_options".to_owned(), Some(error)))?;
@@ -178,6 +161,21 @@ impl PythonSource {
     /// The id of its driver.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The user's object.
+    pub fn instance(&self) -> &Py<PyAny> {
+        &self.instance
+    }
+
+    /// Its way into the engine.
+    pub fn attachment(&self) -> &Arc<Attachment> {
+        &self.attachment
+    }
+
+    /// How it is.
+    pub fn status(&self) -> &Arc<SourceStatus> {
+        &self.status
     }
 
     /// The name that its state is kept under.

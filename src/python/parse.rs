@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use super::cell::GilCell;
+use super::hosted::is_offline;
 use super::message::{Draft, LazyDraft, LogMessage, Payload, type_name};
 use crate::message::batch::Text;
 use crate::message::{FieldName, Need, Row, Stamp, ValueType};
@@ -116,6 +117,11 @@ static PARSER: GilCell<Option<(Filler, Clock)>> = GilCell::new(None);
 /// long. What does not parse is no error: it becomes a message that says so.
 pub(super) fn parse(raw: &Bound<'_, PyAny>, options: &Bound<'_, PyAny>) -> PyResult<LogMessage> {
     let py = raw.py();
+    // A source that was made by hand has the class's own None.
+    let defaults = (options.is_none() && is_offline())
+        .then(|| Bound::new(py, ParseOptions::new(Arc::new(Options::default()))))
+        .transpose()?;
+    let options = defaults.as_ref().map_or(options, Bound::as_any);
     let Ok(options) = options.cast::<ParseOptions>() else {
         let given = type_name(options);
         return Err(PyTypeError::new_err(format!(

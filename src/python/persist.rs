@@ -79,6 +79,12 @@ pub fn set_engine(py: Python<'_>, state: &Arc<State>, log: &Log) -> PyResult<()>
     py.import("os")?.call_method("register_at_fork", (), Some(&keywords)).map(drop)
 }
 
+/// Makes `state` the one of every `Persist` from now on, for a test.
+pub fn set_test(py: Python<'_>, state: &Arc<State>, log: &Log) {
+    let engine = Engine::Runs { state: Arc::clone(state), log: log.clone(), has_warned: true };
+    drop(ENGINE.with(py, |kept| std::mem::replace(kept, engine)));
+}
+
 /// A `Persist` that is made from now on belongs to no engine.
 pub fn unset_engine(py: Python<'_>) {
     drop(ENGINE.with(py, |kept| std::mem::replace(kept, Engine::None)));

@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use super::generation::{self, Engine, Generation, Outcome, Prepared, load};
+use super::hosted::Hosting;
 use super::live_line::LiveLine;
 use super::modules::UserModules;
 use super::signals::{self, Signals};
@@ -82,6 +83,7 @@ impl From<RunOptions> for Settings {
 
 /// Runs the engine until it is told to stop; the exit code of the process.
 pub fn run(py: Python<'_>, settings: &Settings) -> i32 {
+    let _hosting = Hosting::begin();
     let log = Log::new(settings.level);
     let signals = match Signals::open() {
         Ok(signals) => signals,

@@ -108,16 +108,16 @@ impl Runner {
             }
             match result {
                 Ok(()) if exit || self.restart != Restart::Always => {
-                    self.log.info(&format!("{} has returned", called));
+                    self.log.info(&format!("{called} has returned"));
                     return;
                 }
-                Ok(()) => self.log.info(&format!("{} has returned", called)),
+                Ok(()) => self.log.info(&format!("{called} has returned")),
                 Err(error) => {
                     self.status.count_exception(&format!("run(): {error}"));
                     let text = exception::traceback(py, &error);
                     drop(error);
                     // Without the GIL: whoever reads stderr may be slow.
-                    py.detach(|| self.log.error(&format!("{} raised an exception\n{text}", called)));
+                    py.detach(|| self.log.error(&format!("{called} raised an exception\n{text}")));
                     if self.restart == Restart::Never || exit {
                         return;
                     }

@@ -169,7 +169,9 @@ class Events(http.server.ThreadingHTTPServer):
     def add(self, count: int) -> None:
         """More events."""
         first = len(self.events) + 1
-        self.events.extend({"id": number, "text": f"event {number}"} for number in range(first, first + count))
+        self.events.extend(
+            {"id": number, "text": f"event {number}"} for number in range(first, first + count)
+        )
 
 
 class EventsHandler(http.server.BaseHTTPRequestHandler):
