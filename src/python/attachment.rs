@@ -238,21 +238,8 @@ impl Attachment {
         if let Ok(message) = message.cast::<LogMessage>() {
             return self.post_log_message(py, message.get(), wait, method);
         }
-        let draft = self.text_draft(message, method)?;
+        let draft = text_draft(message, method)?;
         self.post_draft(py, &draft, wait, method)
-    }
-
-    /// A draft of a `str` or `bytes`.
-    fn text_draft(&self, message: &Bound<'_, PyAny>, method: &str) -> PyResult<Draft> {
-        if message.is_instance_of::<PyString>() || message.is_instance_of::<PyBytes>() {
-            let mut draft = Draft::new(message.py());
-            draft.payload = Payload::of(message)?;
-            return Ok(draft);
-        }
-        Err(PyTypeError::new_err(format!(
-            "{method}: LogMessage expected in the first parameter (or str or bytes), got {}",
-            type_name(message)
-        )))
     }
 
     /// Posts `message` with `bookmark`, which a `LogMessage` keeps.
@@ -268,7 +255,7 @@ impl Attachment {
             message.get().set_bookmark(bookmark);
             return self.post_log_message(py, message.get(), Wait::Yes, method);
         }
-        let mut draft = self.text_draft(message, method)?;
+        let mut draft = text_draft(message, method)?;
         draft.extra().bookmark = Some(bookmark.clone().unbind());
         let post = || {
             self.try_post(py, &draft, &[])?;
@@ -550,6 +537,18 @@ impl Attachment {
     }
 }
 
+/// A draft of a `str` or `bytes`.
+fn text_draft(message: &Bound<'_, PyAny>, method: &str) -> PyResult<Draft> {
+    if message.is_instance_of::<PyString>() || message.is_instance_of::<PyBytes>() {
+        let mut draft = Draft::new(message.py());
+        draft.payload = Payload::of(message)?;
+        return Ok(draft);
+    }
+    Err(PyTypeError::new_err(format!(
+        "{method}: LogMessage expected in the first parameter (or str or bytes), got {}",
+        type_name(message)
+    )))
+}
 pub(super) fn too_large(method: &str) -> PyErr {
     let most = crate::message::MESSAGE_MAX;
     PyValueError::new_err(format!("{method}: a message may have {most} bytes and 65535 fields at most"))

@@ -160,14 +160,14 @@ impl Rig {
 
     fn arrived(&self, number: usize) -> PyResult<(Arrived, Outcome)> {
         self.collector.get(number).ok_or_else(|| {
-            PyIndexError::new_err(format!("message {number}: only {} have arrived", self.collector.len()))
+            PyIndexError::new_err(format!("message {number}: only {} have arrived", self.collector.arrived()))
         })
     }
 
     /// Whether everything that was posted has arrived, and no more will be.
     fn is_over(&self, is_alive: impl Fn() -> bool) -> bool {
         let ended = !is_alive();
-        ended && self.attachment.lane.counters().totals().posted <= self.collector.len() as u64
+        ended && self.attachment.lane.counters().totals().posted <= self.collector.arrived() as u64
     }
 }
 
@@ -279,7 +279,7 @@ impl Rig {
     }
 
     fn __len__(&self) -> usize {
-        self.collector.len()
+        self.collector.arrived()
     }
 
     /// The message with this number.
@@ -297,7 +297,7 @@ impl Rig {
         let outcome = if aborts { Outcome::Aborted } else { Outcome::Acked };
         let decided = py.detach(|| self.collector.decide(number, outcome));
         decided.ok_or_else(|| {
-            PyIndexError::new_err(format!("message {number}: only {} have arrived", self.collector.len()))
+            PyIndexError::new_err(format!("message {number}: only {} have arrived", self.collector.arrived()))
         })
     }
 
@@ -452,7 +452,7 @@ fn _posted(py: Python<'_>, source: &Bound<'_, PyAny>, clear: bool) -> PyResult<(
     drop(all);
     let count = usize::try_from(attachment.lane.counters().totals().posted).unwrap_or(usize::MAX);
     py.detach(|| collector.wait(count, Instant::now() + AFTER_STOP, || false));
-    let (first, last) = (collector.first(), collector.len());
+    let (first, last) = (collector.first(), collector.arrived());
     let kept = (first..last).filter_map(|number| collector.get(number));
     let messages = kept.map(|(arrived, _)| to_python(py, &arrived)).collect::<PyResult<_>>()?;
     if clear {
@@ -463,6 +463,7 @@ fn _posted(py: Python<'_>, source: &Bound<'_, PyAny>, clear: bool) -> PyResult<(
 
 /// Runs the python blocks of a configuration, and gives the module of their names.
 #[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "pyo3 converts arguments to owned values")]
 fn _blocks(py: Python<'_>, path: std::path::PathBuf) -> PyResult<Py<PyAny>> {
     let config = config::load(&path).map_err(|errors| refused(&errors))?;
     let blocks = Blocks::run(py, &config).map_err(|error| refused(&error))?;

@@ -10,7 +10,7 @@ const WINDOW: u32 = 1000;
 fn tracked(order: Order) -> (Tracker, Receiver<News>, Arc<Credit>) {
     let credit = Arc::new(Credit::new(WINDOW, 1 << 20));
     let (sender, news) = channel();
-    let tell = Box::new(move |each| sender.send(each).unwrap());
+    let tell = Box::new(move |each| sender.send(each).expect("the test reads on"));
     (Tracker::new(order, Arc::clone(&credit), tell), news, credit)
 }
 
