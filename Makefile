@@ -25,7 +25,7 @@ BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST := -m pytest -n 2 $(TESTS)
 
-.PHONY: help need build wheel run test test-rust test-python endurance loom torture-state test-stubs test-others lint format check-examples perf perf-list perf-render fuzz fuzz-all clean
+.PHONY: help need build wheel run test test-rust test-python endurance loom torture-state torture-reload test-stubs test-others lint format check-examples perf perf-list perf-render fuzz fuzz-all guard guard-renew need-valgrind clean
 
 help: ## show this list
 	@echo "make TARGET [PYTHON=/path/to/python] [PROFILE=release|quick] [TESTS='pytest arguments']"
@@ -44,10 +44,11 @@ wheel: need
 run: build ## run the quickstart: a syslog listener on 127.0.0.1:5514 that writes quickstart.log
 	@exec $(BIN)/inrush run -f examples/quickstart.conf
 
-test: test-rust test-python test-stubs check-examples test-others ## build and run all tests, on every Python of this machine
+test: test-rust test-python test-stubs check-examples guard test-others ## build and run all tests, on every Python of this machine
 
 test-rust: wheel ## the tests of the Rust core without Python, then with it
 	cargo test --quiet --no-default-features
+	cargo test --quiet --no-default-features --benches -- --test
 	@if lib=$$(tools/libpython $(BIN)/python); then \
 	  echo "cargo test --quiet"; \
 	  LD_LIBRARY_PATH="$$lib$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" cargo test --quiet --lib --tests; \
@@ -59,9 +60,21 @@ test-python: wheel ## the Python tests, on the wheel in .venv
 endurance: wheel ## the long forms of the endurance tests: ten times the messages, with figures
 	INRUSH_ENDURANCE=10 $(BIN)/python -m pytest -s --timeout=3000 tests/python/test_endurance.py $(TESTS)
 
+torture-reload: wheel ## reload 1000 times and stop 500 times under full load [ROUNDS=1000]
+	INRUSH_TORTURE=$(or $(ROUNDS),1000) $(BIN)/python -m pytest -s tests/python/test_torture_reload.py $(TESTS)
+
 torture-state: need ## damage the state file at every byte, and kill 500 processes that write it [ROUNDS=500]
 	cargo test --quiet --profile quick --no-default-features --lib state:: -- --ignored --nocapture
 	ROUNDS=$(or $(ROUNDS),500) cargo test --quiet --profile quick --no-default-features --test state -- --ignored --nocapture
+
+guard: need-valgrind wheel ## count the instructions of the hot paths, and compare them with benches/guard.txt
+	@tools/guard --python $(BIN)/python
+
+guard-renew: need-valgrind wheel ## accept what the hot paths cost now: writes benches/guard.txt
+	@tools/guard --renew --python $(BIN)/python
+
+need-valgrind: need
+	@tools/need "$(PYTHON)" "$(RUST)" valgrind
 
 fuzz: need ## search for inputs that break a promise: TARGET=config TIME=60 (fuzz/fuzz_targets has the targets)
 	@tools/fuzz $(or $(TIME),60) $(or $(TARGET),$(error TARGET= one of $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))))
@@ -94,14 +107,14 @@ lint: wheel ## formats, lints and types, Rust and Python
 	cargo clippy --quiet --all-targets -- -D warnings
 	cargo doc --quiet --no-deps --no-default-features
 	cargo doc --quiet --no-deps
-	$(BIN)/ruff check python tests/python
-	$(BIN)/ruff format --check python tests/python
+	$(BIN)/ruff check python tests/python perf
+	$(BIN)/ruff format --check python tests/python perf
 	$(BIN)/mypy
 
 format: wheel ## format Rust and Python
 	cargo fmt
-	$(BIN)/ruff check --fix python tests/python
-	$(BIN)/ruff format python tests/python
+	$(BIN)/ruff check --fix python tests/python perf
+	$(BIN)/ruff format python tests/python perf
 
 # The rivals share one interpreter: Debian's, which its syslog-ng is linked with.
 PERF_PYTHON ?= /usr/bin/python3

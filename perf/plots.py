@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -86,17 +87,26 @@ def values(found: Results, case: str, key: str, field: str, scale: float = 1) ->
 def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
     import matplotlib.pyplot as plt
 
-    return plt.subplots(1, columns, figsize=(width, height), layout="constrained")
+    figure, axes = plt.subplots(1, columns, figsize=(width, height), layout="constrained")
+    return figure, axes
 
 
-def _bars(axes: Any, place: float, width: float, one: Measured, colour: str, label: str | None, text: str = "") -> None:
+def _bars(
+    axes: Any, place: float, width: float, one: Measured, colour: str, label: str | None, text: str = ""
+) -> None:
     """One bar with its whiskers."""
     axes.bar(place, one.median, width * 0.92, color=colour, label=label)
     spread = [[one.median - one.low], [one.high - one.median]]
     axes.errorbar(place, one.median, yerr=spread, fmt="none", ecolor="#222222", elinewidth=1, capsize=2)
     if text:
         axes.annotate(
-            text, (place, one.high), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=8.5, color="#222222"
+            text,
+            (place, one.high),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8.5,
+            color="#222222",
         )
 
 
@@ -109,7 +119,11 @@ def _short(value: float) -> str:
 
 
 def _grouped(
-    axes: Any, groups: Sequence[str], series: Sequence[tuple[str, str, Sequence[Measured | None]]], *, text: bool = True
+    axes: Any,
+    groups: Sequence[str],
+    series: Sequence[tuple[str, str, Sequence[Measured | None]]],
+    *,
+    text: bool = True,
 ) -> None:
     """Bars in groups, one of each series, those that are missing left out."""
     width = 0.84 / len(series)
@@ -118,7 +132,15 @@ def _grouped(
         for group, one in enumerate(ones):
             if one is not None:
                 place = group + (number - (len(series) - 1) / 2) * width
-                _bars(axes, place, width, one, COLOURS[colour], None if shown else label, _short(one.median) if text else "")
+                _bars(
+                    axes,
+                    place,
+                    width,
+                    one,
+                    COLOURS[colour],
+                    None if shown else label,
+                    _short(one.median) if text else "",
+                )
                 shown = True
     axes.set_xticks(range(len(groups)), groups)
     axes.grid(visible=False, axis="x")
@@ -128,9 +150,13 @@ def _log(axes: Any, label: str) -> None:
     """A logarithmic axis with numbers that people read."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+    heights, highest = [bar.get_height() for bar in axes.patches], axes.dataLim.y1
     axes.set_yscale("log")
+    if heights:
+        # From a power of ten on, with room for the numbers above the bars.
+        axes.set_ylim(10.0 ** math.floor(math.log10(min(heights) * 0.999)), highest * 1.6)
     axes.yaxis.set_major_locator(LogLocator(10))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_ylabel(label)
 
@@ -154,7 +180,9 @@ def loop(found: Results) -> Any:
     _grouped(axes, SIZE_NAMES, series)
     _log(axes, "messages a second (log scale)")
     axes.set_xlabel("size of a message")
-    axes.set_title("The documentation's loop to a file: median, smallest and largest", loc="left", fontsize=12)
+    axes.set_title(
+        "The documentation's loop to a file: median, smallest and largest", loc="left", fontsize=12
+    )
     figure.legend(loc="outside lower center", ncols=5, frameon=False, fontsize=9.5)
     return figure
 
@@ -186,7 +214,12 @@ def floor(found: Results) -> Any:
 def buffers(found: Results) -> Any:
     """Bytes a second of what takes many lines in one call."""
     groups = (
-        ("post_messages\n256 B, to a file", "post_messages_file_256", "inrush lists of 1,000", ("write", "raw write")),
+        (
+            "post_messages\n256 B, to a file",
+            "post_messages_file_256",
+            "inrush lists of 1,000",
+            ("write", "raw write"),
+        ),
         ("post_buffer\n24 B, to nothing", "post_buffer_nothing_24", "inrush", None),
         ("post_buffer\n24 B, to a file", "post_buffer_file_24", "inrush", ("write", "raw write")),
         ("post_buffer\n256 B, to nothing", "post_buffer_nothing_256", "inrush", None),
@@ -210,7 +243,9 @@ def buffers(found: Results) -> Any:
             if one is None:
                 continue
             at = place + (number - (len(bars) - 1) / 2) * width
-            _bars(axes, at, width, one, COLOURS[colour], None if label in names else label, f"{one.median:.2g}")
+            _bars(
+                axes, at, width, one, COLOURS[colour], None if label in names else label, f"{one.median:.2g}"
+            )
             names.add(label)
     axes.set_xticks(range(len(present)), [group[0] for group in present], fontsize=9.5)
     axes.set_ylabel("GB a second")
@@ -239,8 +274,16 @@ def latency(found: Results) -> Any:
             middle = [one.median for one in known]
             spread = [[one.median - one.low for one in known], [one.high - one.median for one in known]]
             axes.errorbar(
-                range(len(PERCENTILES)), middle, yerr=spread, color=COLOURS[colour], marker=marker, markersize=5,
-                linewidth=1.8, elinewidth=1, capsize=3, label=label if axes is every[0] else None,
+                range(len(PERCENTILES)),
+                middle,
+                yerr=spread,
+                color=COLOURS[colour],
+                marker=marker,
+                markersize=5,
+                linewidth=1.8,
+                elinewidth=1,
+                capsize=3,
+                label=label if axes is every[0] else None,
             )
         axes.set_xticks(range(len(PERCENTILES)), ["median", "90 %", "99 %", "99.9 %", "worst"])
         _log(axes, "µs from post to file (log scale)" if axes is every[0] else "")
@@ -269,7 +312,14 @@ def memory(found: Results) -> Any:
     labels = ("Inrush", "Inrush, window 1,000,000", "syslog-ng", "syslog-ng, window 100,000")
     colours = ("inrush", "inrush 2", "syslog-ng", "syslog-ng 2")
     series: list[tuple[str, str, list[Measured | None]]] = [
-        (label, colour, [None if keys[i] is None else values(found, case, str(keys[i]), field) for _, case, field, keys in groups])
+        (
+            label,
+            colour,
+            [
+                None if keys[i] is None else values(found, case, str(keys[i]), field)
+                for _, case, field, keys in groups
+            ],
+        )
         for i, (label, colour) in enumerate(zip(labels, colours, strict=True))
     ]
     if not any(any(one[2]) for one in series):
@@ -286,7 +336,11 @@ def flat(found: Results) -> Any:
     """Time a message over the number of messages and over the window."""
     parts = (
         ("flat_count", "messages", [(f"inrush 10^{power}", 10.0**power) for power in (5, 6, 7, 8)]),
-        ("flat_window", "window (`log-iw-size`)", [(f"inrush window {size:,}", float(size)) for size in (1000, 10_000, 100_000, 1_000_000)]),
+        (
+            "flat_window",
+            "window, log-iw-size()",
+            [(f"inrush window {size:,}", float(size)) for size in (1000, 10_000, 100_000, 1_000_000)],
+        ),
     )
     if not any(name in found for name, _, _ in parts):
         return None
@@ -298,7 +352,15 @@ def flat(found: Results) -> Any:
             middle = [one.median for _, one in known]
             axes.axhspan(min(middle), min(middle) * 1.1, color="#dbe9f5", label="within 10 %", linewidth=0)
             spread = [[one.median - one.low for _, one in known], [one.high - one.median for _, one in known]]
-            axes.errorbar([x for x, _ in known], middle, yerr=spread, color=COLOURS["inrush"], marker="o", capsize=3, linewidth=1.8)
+            axes.errorbar(
+                [x for x, _ in known],
+                middle,
+                yerr=spread,
+                color=COLOURS["inrush"],
+                marker="o",
+                capsize=3,
+                linewidth=1.8,
+            )
             highest = max(highest, *(one.high for _, one in known))
             axes.legend(loc="lower right", frameon=False)
         axes.set_xscale("log")

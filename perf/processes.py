@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,37 +15,33 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
+# Even when the harness is killed, what it started ends; `setpriv` sets that and becomes the program.
+_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 
 
-class Failed(Exception):
+class RunError(Exception):
     """A run that did not do what it should; the text says what."""
-
-
-def _die_with_parent() -> None:
-    """Even when the harness is killed, what it started ends."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Process:
     """One process, its output in a file, ended at the latest by the end of the `with`."""
 
-    def __init__(self, command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None
+    ) -> None:
         self.log = log
         output: BinaryIO
         with log.open("ab") as output:
             self.started = time.monotonic_ns()
             # In a session of its own, a Ctrl-C of the terminal reaches the harness alone, which then ends this one.
             self.child = subprocess.Popen(
-                [str(word) for word in command],
+                [*_WITH_PARENT, *(str(word) for word in command)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=log.parent,
                 env=None if env is None else dict(env),
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
             )
 
     def __enter__(self) -> Process:
@@ -71,7 +67,7 @@ class Process:
         """Fails when it has ended by itself."""
         code = self.child.poll()
         if code is not None:
-            raise Failed(f"{self.child.args!r} ended with {code}:\n{self.tail()}")  # type: ignore[str-bytes-safe]
+            raise RunError(f"{self.child.args!r} ended with {code}:\n{self.tail()}")
 
     def cpu_ns(self) -> int:
         """The processor time of all its threads so far."""
@@ -83,7 +79,7 @@ class Process:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith(key + ":"):
                 return int(line.split()[1])
-        raise Failed(f"no {key} of process {self.pid}")
+        raise RunError(f"no {key} of process {self.pid}")
 
     def stop(self, patience: float = 20) -> None:
         """Asks it to end, and waits."""
@@ -92,9 +88,9 @@ class Process:
         try:
             code = self.child.wait(patience)
         except subprocess.TimeoutExpired:
-            raise Failed(f"does not end within {patience} s of SIGTERM:\n{self.tail()}") from None
+            raise RunError(f"does not end within {patience} s of SIGTERM:\n{self.tail()}") from None
         if code not in (0, -signal.SIGTERM):
-            raise Failed(f"ended with {code}:\n{self.tail()}")
+            raise RunError(f"ended with {code}:\n{self.tail()}")
 
 
 class Reports:
@@ -122,7 +118,7 @@ class Reports:
             for process in processes:
                 process.check()
             if time.monotonic() > until:
-                raise Failed(f"no report of {event!r} within {patience} s:\n{processes[0].tail()}")
+                raise RunError(f"no report of {event!r} within {patience} s:\n{processes[0].tail()}")
             if select.select([self.fd], [], [], 0.25)[0]:
                 self.pending += os.read(self.fd, 65536)
                 *whole, self.pending = self.pending.split(b"\n")

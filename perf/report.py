@@ -16,6 +16,7 @@ from typing import Any
 from perf import plots
 from perf.environment import HERE, ROOT
 from perf.figures import FIGURES, NG, Figure, Pair, Results, Value, over
+from perf.run import EXTRA, NOISY, ROUNDS, TIMES
 
 THEMES = {
     "loop": "The documentation's loop",
@@ -27,16 +28,33 @@ THEMES = {
     "memory": "Memory and start",
     "flat": "Flatness",
 }
-METHOD = """\
-1. Each measurement is a process of its own, started by the harness with files of its own; all rivals of a case take turns (A B C, A B C, …): \
-one warm-up, then five rounds. When the times of a rival are further apart than 1.3 (largest by smallest), all get two rounds more; no round is left out.
-2. The clock runs from the first post to the last byte in the file, or to the last message counted by the engine where there is no destination; messages are made before. \
-The same source code runs on every rival, with the same configuration on Inrush and syslog-ng. A slower rival gets fewer messages.
-3. Every byte in the file is compared with what was sent: number, order and content. Where the log path has no destination, the engine's own count must \
-be right, and the warm-up writes a file, which is compared. A wrong run is a failure here, not a figure.
-4. Figures are medians, with smallest and largest in brackets. Processor time is that of the whole process from the first post on; peak memory is VmHWM.
-5. Floor: the same loop over a C type that does nothing. Raw write: the same bytes by `write(2)` in pieces of 64 KiB, from C. C loop: `recv` and `write` of 64 KiB. \
-They are limits, not rivals."""
+# Five lines, and what a theme needs besides.
+METHOD = f"""\
+1. Each measurement is a process of its own with files of its own. All rivals of a case take turns (A B C, A B C, …): one warm-up,
+   then {ROUNDS} rounds. When the rounds of a rival are further apart than {NOISY} (largest by smallest), all rivals get {EXTRA} more,
+   {TIMES} time{"s" if TIMES > 1 else ""} at most. No round is left out.
+2. The clock runs from the first post to the last byte in the file, or to the last message counted by the engine where there is no
+   destination. The messages are made before. Every rival runs the same Python source, Inrush and syslog-ng with the same
+   configuration. A slower rival gets fewer messages.
+3. Every byte in the file is compared with what was sent: number, order, content. Where the log path has no destination, the engine's
+   own count must be right, and the warm-up writes a file, which is compared. A wrong run is a failure here, not a figure.
+4. Figures are medians, with smallest and largest in brackets. Processor time is that of the whole process from the first post on;
+   peak memory is VmHWM. "Window" is `log-iw-size()`; without it, each engine has its default.
+5. Floor: the same loop over a C type that does nothing. Raw write: the same bytes by `write(2)` in pieces of 64 KiB, from C.
+   C loop: `recv` and `write` of 64 KiB. They are limits, not rivals."""
+INTRODUCTIONS = {
+    "loop": "`msg = LogMessage(text); self.post_message(msg)`, over a cycle of a thousand numbered texts (64 of 16 KiB).",
+    "batch": "`post_buffer` gets `bytes` of a quarter of a mebibyte. The stream comes from a C program in a process of its own.",
+    "frameworks": "The same server twice: with a post for each message into a log path without a destination, and with a counter in "
+    "its place, outside of any engine. The client is a process of its own. The broker is Tansu, with everything in memory.",
+    "latency": "Each message carries the time right before it was made. A C program in a process of its own sleeps until inotify tells "
+    "that the file has changed, takes the time, and reads what is new; so the figures contain its wake-up and reading, which the line "
+    "of plain `write(2)` shows alone. At 100,000 a second, groups of 100 are posted each millisecond: with two cores, a loop "
+    "that spins between two messages would take one from those that are measured.",
+    "memory": "The stalled destination is a FIFO that nobody reads. Each message is a new object. The memory is looked at for three "
+    "seconds, many times what filling the window takes; then the process is killed.",
+    "flat": "The time is that of the posting loop alone, because 10^5 messages take less than the harness needs to look at the end.",
+}
 LABELS = {
     "inrush": "**Inrush**",
     "syslog-ng": "syslog-ng",
@@ -56,8 +74,18 @@ BEGIN, END = "<!-- perf: begin (written by `make perf`) -->", "<!-- perf: end --
 Column = tuple[str, str, float, int]
 COMMON: tuple[Column, ...] = (("cpu", "CPU s per million", 1, 3), ("peak_mib", "peak MiB", 1, 1))
 COLUMNS: dict[str, tuple[Column, ...]] = {
-    "ns": (("rate", "messages/s", 1, 0), ("ns", "ns a message", 1, 1), ("bytes_per_second", "MB/s", 1e6, 1), *COMMON),
-    "bytes": (("bytes_per_second", "GB/s", 1e9, 3), ("rate", "lines/s", 1, 0), ("ns", "ns a line", 1, 2), *COMMON),
+    "ns": (
+        ("rate", "messages/s", 1, 0),
+        ("ns", "ns a message", 1, 1),
+        ("bytes_per_second", "MB/s", 1e6, 1),
+        *COMMON,
+    ),
+    "bytes": (
+        ("bytes_per_second", "GB/s", 1e9, 3),
+        ("rate", "lines/s", 1, 0),
+        ("ns", "ns a line", 1, 2),
+        *COMMON,
+    ),
     "rate": (("rate", "rounds/s", 1, 0),),
     "latency": (
         ("rate", "messages/s", 1, 0),
@@ -68,20 +96,26 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("max", "worst µs", 1, 0),
         ("cpu", "CPU s per million", 1, 2),
     ),
-    "memory": (("rss_mib", "MiB at the end", 1, 1), ("peak_mib", "peak MiB", 1, 1), ("growth_mib", "growth, last second, MiB", 1, 2)),
+    "memory": (
+        ("rss_mib", "MiB at the end", 1, 1),
+        ("peak_mib", "peak MiB", 1, 1),
+        ("growth_mib", "growth, last second, MiB", 1, 2),
+    ),
     "start": (("seconds", "seconds", 1, 4),),
     "parser": (("ns", "ns a message", 1, 1), ("rate", "messages/s", 1, 0)),
 }
-# What a rival can win by: field, whether less is better, and how it is called.
-CONTESTS = (
-    ("ns", True, "time a message"),
-    ("cpu", True, "processor time a message"),
-    ("peak_mib", True, "peak memory"),
-    ("rss_mib", True, "resident memory"),
-    ("p50", True, "median latency"),
-    ("p99", True, "99th percentile of latency"),
-    ("seconds", True, "time to the first message"),
-)
+# What a rival can win by, case by case: field and name; less is better in all of them.
+CONTESTS = {
+    "ns": ("ns", "time a message, ns"),
+    "bytes": ("ns", "time a line, ns"),
+    "parser": ("ns", "time a message, ns"),
+    "latency": ("p50", "median latency, µs"),
+    "start": ("seconds", "seconds to the first message"),
+    "memory": ("peak_mib", "peak memory, MiB"),
+}
+TAIL = ("p99", "99th percentile of latency, µs")
+# What is told once for all cases, not case by case.
+SUMMARIES = (("cpu", "processor time, seconds per million messages"), ("peak_mib", "peak memory in MiB"))
 
 
 def load(directory: Path) -> dict[str, dict[str, Any]]:
@@ -106,7 +140,7 @@ def render(
         cases = [found[name] for name in order if found[name]["theme"] == theme]
         path = pages / f"{theme}.md"
         if cases:
-            path.write_text(theme_page(title, cases))
+            path.write_text(theme_page(theme, title, cases))
         else:
             path.unlink(missing_ok=True)
     findings = pages / "findings.md"
@@ -124,7 +158,9 @@ def _order(found: Results) -> list[str]:
     return known + [name for name in found if name not in known]
 
 
-def front_page(found: Results, order: Sequence[str], drawn: Sequence[tuple[str, str]], findings: str) -> str:
+def front_page(
+    found: dict[str, dict[str, Any]], order: Sequence[str], drawn: Sequence[tuple[str, str]], findings: str
+) -> str:
     """`perf/README.md`."""
     cases = [found[name] for name in order]
     parts = ["# Performance\n", GENERATED, heading(cases)]
@@ -132,8 +168,16 @@ def front_page(found: Results, order: Sequence[str], drawn: Sequence[tuple[str, 
     parts.append(findings_part(findings))
     parts.append("## Where a rival wins\n\n" + rivals_win(cases))
     parts.append("## Plots\n\n" + "\n\n".join(f"![{title}](plots/{name})" for name, title in drawn))
-    links = [f"- [{title}]({theme}.md)" for theme, title in THEMES.items() if any(c["theme"] == theme for c in cases)]
-    parts.append("## All measurements\n\n" + "\n".join(links) + "\n\nThe raw figures of every round are in `results/`, one file a case.")
+    links = [
+        f"- [{title}]({theme}.md)"
+        for theme, title in THEMES.items()
+        if any(c["theme"] == theme for c in cases)
+    ]
+    parts.append(
+        "## All measurements\n\n"
+        + "\n".join(links)
+        + "\n\nThe raw figures of every round are in `results/`, one file a case."
+    )
     failed = [f"- {case['case']}: {key}: {why}" for case in cases for key, why in case["failures"].items()]
     if failed:
         parts.append("## Failed\n\n" + "\n".join(failed))
@@ -143,9 +187,11 @@ def front_page(found: Results, order: Sequence[str], drawn: Sequence[tuple[str, 
 GENERATED = "_Written by `make perf` (`make perf-render` without measuring); only [findings.md](findings.md) is written by hand._"
 
 
-def theme_page(title: str, cases: Sequence[dict[str, Any]]) -> str:
+def theme_page(theme: str, title: str, cases: Sequence[dict[str, Any]]) -> str:
     """One theme with all its tables."""
     parts = [f"# {title}\n", GENERATED, heading(cases)]
+    if theme in INTRODUCTIONS:
+        parts.append(INTRODUCTIONS[theme])
     newest = _newest(cases)
     for case in cases:
         lines = [f"## {case['title']}\n"]
@@ -166,9 +212,7 @@ def _differing(case: dict[str, Any], newest: dict[str, str]) -> str:
     """What was otherwise when a case was measured; its time of day is no difference."""
     own = case["environment"]
     return ", ".join(
-        f"{key} {own.get(key, 'none')}"
-        for key in newest
-        if own.get(key) != newest[key] and key != "date"
+        f"{key} {own.get(key, 'none')}" for key in newest if own.get(key) != newest[key] and key != "date"
     )
 
 
@@ -218,23 +262,49 @@ def median(case: dict[str, Any], key: str, field: str) -> float | None:
 
 
 def rivals_win(cases: Sequence[dict[str, Any]]) -> str:
-    """Every contest that a rival wins against Inrush as it is by default."""
+    """Every contest that a rival wins against Inrush: time, latency and memory by cases, costs of the throughput cases in one line each."""
     lines = []
     for case in cases:
-        runs = case["runs"]
-        for key, run in runs.items():
-            if run["rival"] not in RIVALS:
-                continue
-            ours = _opponent(case, key)
-            for field, less, name in CONTESTS:
-                mine, its = median(case, ours, field), median(case, key, field)
-                if mine is None or its is None or (its >= mine if less else its <= mine):
+        if case["metric"] not in CONTESTS:
+            continue
+        fields = [CONTESTS[case["metric"]], *([TAIL] if case["metric"] == "latency" else [])]
+        for field, name in fields:
+            lines += [
+                f"| {case['title']} | {label(key, case['runs'][key]['rival'])} | {name} | {_number(its)} | {_number(mine)} |"
+                for key, its, mine in _won(case, field)
+            ]
+    for field, name in SUMMARIES:
+        for rival in RIVALS:
+            won, among, its, ours = 0, 0, [], []
+            for case in cases:
+                if case["metric"] not in ("ns", "bytes"):
                     continue
-                lines.append(f"| {case['title']} | {label(key, run['rival'])} | {name} | {_number(its)} | {_number(mine)} |")
+                mine = [pair for pair in _won(case, field) if case["runs"][pair[0]]["rival"] == rival]
+                among += any(run["rival"] == rival for run in case["runs"].values())
+                won += bool(mine)
+                its += [pair[1] for pair in mine]
+                ours += [pair[2] for pair in mine]
+            if won:
+                lines.append(
+                    f"| {won} of {among} throughput cases | {LABELS[rival]} | {name} | {_number(min(its))} to {_number(max(its))}"
+                    f" | {_number(min(ours))} to {_number(max(ours))} |"
+                )
     if not lines:
         return "Nowhere in these cases."
-    head = ["| case | rival | by | its | Inrush's |", "|---|---|---|---|---|"]
+    head = ["| case | rival | by | its | Inrush's |", "|---|---|---|---:|---:|"]
     return "\n".join(head + lines)
+
+
+def _won(case: dict[str, Any], field: str) -> list[tuple[str, float, float]]:
+    """The runs of rivals that were better than Inrush in a field, with both figures."""
+    found = []
+    for key, run in case["runs"].items():
+        if run["rival"] not in RIVALS:
+            continue
+        its, mine = median(case, key, field), median(case, _opponent(case, key), field)
+        if its is not None and mine is not None and its < mine:
+            found.append((key, its, mine))
+    return found
 
 
 def _opponent(case: dict[str, Any], key: str) -> str:
@@ -269,7 +339,11 @@ def table(case: dict[str, Any]) -> str:
         run = case["runs"][key]
         cells = [label(key, run["rival"])]
         if not rounds:
-            lines.append("| " + " | ".join([*cells, "failed" if key in case["failures"] else "", *[""] * (len(head) - 2)]) + " |")
+            lines.append(
+                "| "
+                + " | ".join([*cells, "failed" if key in case["failures"] else "", *[""] * (len(head) - 2)])
+                + " |"
+            )
             continue
         for position, (field, _, scale, digits) in enumerate(columns):
             values = [one[field] / scale for one in rounds if field in one]
@@ -303,7 +377,7 @@ ROWS: tuple[tuple[str, Pair, str], ...] = (
 )
 
 
-def section(found: Results) -> str:
+def section(found: dict[str, dict[str, Any]]) -> str:
     """The README's rows and plot."""
     lines = ["| | Inrush | syslog-ng | |", "|---|---:|---:|---:|"]
     for title, pair, unit in ROWS:
@@ -315,12 +389,13 @@ def section(found: Results) -> str:
         best = pair.best(theirs)
         lines.append(f"| {title} | {_million(ours)} {unit} | {_million(best)} {unit} | {ours / best:.1f} × |")
     newest = _newest(list(found.values()))
-    ng = newest.get("syslog-ng", "").partition(" ")[0]
+    parts = [newest["date"].partition(" ")[0], newest["cpu"], f"{newest['cores']} cores"]
+    parts.append(newest["interpreter"].partition(" (")[0])
+    if "syslog-ng" in newest:
+        parts.append(f"syslog-ng {newest['syslog-ng'].partition(' ')[0]} of Debian")
     return (
         "\n".join(lines)
-        + f"\n\nMedians, {newest['date'].partition(' ')[0]}, {newest['cpu']}, {newest['cores']} cores, {newest['interpreter'].partition(' (')[0]}"
-        + (f", syslog-ng {ng} of Debian" if ng else "")
-        + ". [All cases, rivals and limits, and how to run them](perf/README.md): `make perf`.\n\n"
+        + f"\n\nMedians, {', '.join(parts)}. [All cases, rivals and limits](perf/README.md); `make perf` measures them again.\n\n"
         + "![Messages a second to a file, by size and rival](perf/plots/loop.svg)"
     )
 

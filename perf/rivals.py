@@ -14,7 +14,7 @@ from pathlib import Path
 
 from perf.cases import DEFAULT_FORMAT, Run
 from perf.environment import HERE, Toolbox
-from perf.processes import Failed, Process, Reports
+from perf.processes import Process, Reports, RunError
 
 ENGINES = ("inrush", "syslog-ng", "SYSLOG_NG")
 
@@ -92,7 +92,14 @@ def start(run: Run, here: Place, port: int = 0, **more: object) -> Process:
     if (build := tools.syslog_ng(run.rival)) is not None:
         conf = directory / "syslog-ng.conf"
         conf.write_text(configuration(run, directory, spec, port))
-        state = ["-R", directory / "persist", "-c", directory / "control", "-p", directory / "pid"]
+        state: list[str | Path] = [
+            "-R",
+            directory / "persist",
+            "-c",
+            directory / "control",
+            "-p",
+            directory / "pid",
+        ]
         return here.start("syslog-ng", [build.path, "-F", "--no-caps", "-f", conf, *state])
     if run.rival in ("write", "receive"):
         first: list[str | Path] = []
@@ -121,7 +128,7 @@ def counted(run: Run, here: Place) -> tuple[int, int]:
     """What the engine itself counts as done, and as lost."""
     if run.rival == "inrush":
         answer = ask(here.directory / "control", "stats")
-        return int(answer["delivered"]), int(answer["dropped"])  # type: ignore[call-overload, no-any-return]
+        return int(answer["delivered"]), int(answer["dropped"])  # type: ignore[call-overload]
     build = here.tools.syslog_ng(run.rival)
     if build is None:
         return run.count, 0
@@ -131,7 +138,7 @@ def counted(run: Run, here: Place) -> tuple[int, int]:
     rows = [line.split(";") for line in done.stdout.splitlines()]
     own = [row for row in rows if row[0] == "source"]
     if not own:
-        raise Failed(f"{' '.join(command)} knows no source:\n{done.stdout}{done.stderr}")
+        raise RunError(f"{' '.join(command)} knows no source:\n{done.stdout}{done.stderr}")
     processed = sum(int(row[5]) for row in own if row[4] == "processed")
     return processed, sum(int(row[5]) for row in rows if len(row) == 6 and row[4] == "dropped")
 
@@ -158,9 +165,9 @@ def wait_counted(run: Run, here: Place, patience: float = 60) -> int:
         done, lost = counted(run, here)
         now = time.monotonic_ns()
         if lost:
-            raise Failed(f"{lost:,} messages dropped")
+            raise RunError(f"{lost:,} messages dropped")
         if done == run.count:
             return now
         if done > run.count or time.monotonic() > until:
-            raise Failed(f"{run.rival} counts {done:,} messages of {run.count:,}")
+            raise RunError(f"{run.rival} counts {done:,} messages of {run.count:,}")
         time.sleep(0.0005)

@@ -21,9 +21,9 @@ from perf import criterion, environment, kafka
 from perf.cases import Case, Run
 from perf.environment import HERE, Toolbox
 from perf.measure import measure
-from perf.processes import Failed
+from perf.processes import RunError
 from perf.rivals import ENGINES
-from perf.verify import Wrong
+from perf.verify import WrongContentError
 
 RESULTS = HERE / "results"
 PARTIAL = environment.BUILD / "partial"
@@ -32,7 +32,15 @@ NOISY = 1.3
 EXTRA = 2
 TIMES = 1
 # What a case is judged by when it is asked whether it was noisy.
-STEADY = {"ns": "ns", "bytes": "ns", "rate": "rate", "latency": "p50", "memory": "peak_mib", "start": "seconds", "parser": "ns"}
+STEADY = {
+    "ns": "ns",
+    "bytes": "ns",
+    "rate": "rate",
+    "latency": "p50",
+    "memory": "peak_mib",
+    "start": "seconds",
+    "parser": "ns",
+}
 
 
 class Plan:
@@ -54,6 +62,9 @@ class Plan:
         self.cases = [self._present(case, rival, scale) for case in cases]
         self.cases = [case for case in self.cases if case.runs]
         self.failures: list[str] = []
+        self.provisional = ""
+        if scale != 1.0 or rounds != ROUNDS:
+            self.provisional = f"the messages times {scale:g}, {rounds} rounds"
         self.started = time.monotonic()
 
     def _present(self, case: Case, rival: str, scale: float) -> Case:
@@ -75,6 +86,9 @@ class Plan:
         """All of it."""
         RESULTS.mkdir(exist_ok=True)
         self.partial.mkdir(parents=True, exist_ok=True)
+        if any(case.metric == "parser" for case in self.cases):
+            say("building the benchmark of the parsers")
+            criterion.program()
         for number, case in enumerate(self.cases):
             if self.resume and self._done(case):
                 say(f"{case.name}: measured already for this commit")
@@ -86,9 +100,6 @@ class Plan:
 
     def _case(self, case: Case, number: int) -> None:
         """One case, its warm-up, its rounds, and more of them when it was noisy."""
-        if case.metric == "parser":
-            say(f"{case.name}: building the benchmark")
-            criterion.program()
         began = time.monotonic()
         found = self._again(case) if self.resume else {}
         kept: dict[str, list[dict[str, float]]] = found.get("rounds", {run.key: [] for run in case.runs})
@@ -124,7 +135,7 @@ class Plan:
         """One run; without `kept` it is the warm-up."""
         try:
             result = measure(run, self.tools, warm_up=kept is None)
-        except (Failed, Wrong) as problem:
+        except (RunError, WrongContentError) as problem:
             failures[run.key] = str(problem)
             self.failures.append(f"{case.name}: {run.key}: {problem}")
             say(f"FAILED {self.failures[-1]}")
@@ -156,7 +167,7 @@ class Plan:
             "theme": case.theme,
             "title": case.title,
             "metric": case.metric,
-            "environment": environment.header(self.tools),
+            "environment": self._header(),
             "seconds": round(seconds, 1),
             "runs": {run.key: {"rival": run.rival, "count": run.count} for run in case.runs},
             "failures": failures,
@@ -167,6 +178,11 @@ class Plan:
         new = path.with_suffix(".new")
         new.write_text(json.dumps(_rounded(content), indent=1) + "\n")
         new.replace(path)
+
+    def _header(self) -> dict[str, str]:
+        """What stands over the result; a trial says that it is one."""
+        header = environment.header(self.tools)
+        return {"provisional": self.provisional, **header} if self.provisional else header
 
     def _read(self, path: Path, case: Case) -> dict[str, Any]:
         """What was measured of the same case on the same commit, with the same rivals and counts."""

@@ -15,7 +15,7 @@ CHUNK = 1 << 24
 DATE_AND_HOST = re.compile(rb"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ ")
 
 
-class Wrong(Exception):
+class WrongContentError(Exception):
     """What arrived is not what was sent; the text says where and how."""
 
 
@@ -30,9 +30,9 @@ def repeated(path: Path, lines: Sequence[str], count: int) -> None:
         while piece := file.read(len(expected)):
             done += len(piece)
             if done > total or piece != expected[: len(piece)]:
-                raise Wrong(explain(path, [lines], count))
+                raise WrongContentError(explain(path, [lines], count))
     if done != total:
-        raise Wrong(explain(path, [lines], count))
+        raise WrongContentError(explain(path, [lines], count))
 
 
 def interleaved(path: Path, cycles: Sequence[Sequence[str]], count: int) -> None:
@@ -46,7 +46,7 @@ def interleaved(path: Path, cycles: Sequence[Sequence[str]], count: int) -> None
         for index, line in enumerate(lines):
             poster = numbers.get(line[:2])
             if poster is None:
-                raise Wrong(f"line {start + index + 1:,} is of no poster: {_shown(line)}")
+                raise WrongContentError(f"line {start + index + 1:,} is of no poster: {_shown(line)}")
             shares[poster].append(line)
         for poster, share in enumerate(shares):
             cycle = expected[poster]
@@ -55,13 +55,13 @@ def interleaved(path: Path, cycles: Sequence[Sequence[str]], count: int) -> None
             if share != (cycle * times)[first : first + len(share)]:
                 at = next(i for i, line in enumerate(share) if line != cycle[(first + i) % len(cycle)])
                 wanted = _shown(cycle[(first + at) % len(cycle)])
-                raise Wrong(
+                raise WrongContentError(
                     f"message {seen[poster] + at + 1:,} of poster {poster} is {_shown(share[at])}, expected {wanted}"
                 )
             seen[poster] += len(share)
     for poster, number in enumerate(seen):
         if number != each:
-            raise Wrong(f"poster {poster}: {number:,} messages of {each:,}")
+            raise WrongContentError(f"poster {poster}: {number:,} messages of {each:,}")
 
 
 def prefixed(path: Path, lines: Sequence[str], count: int) -> None:
@@ -72,18 +72,20 @@ def prefixed(path: Path, lines: Sequence[str], count: int) -> None:
         if not width:
             match = DATE_AND_HOST.match(found[0])
             if match is None:
-                raise Wrong(f"line 1 has no date and host: {_shown(found[0])}")
+                raise WrongContentError(f"line 1 has no date and host: {_shown(found[0])}")
             width = match.end()
         for prefix in {line[:width] for line in found}:
             if DATE_AND_HOST.fullmatch(prefix) is None:
-                raise Wrong(f"{_shown(prefix)} is not a date and a host (from line {start + 1:,} on)")
+                raise WrongContentError(
+                    f"{_shown(prefix)} is not a date and a host (from line {start + 1:,} on)"
+                )
         first = start % len(cycle)
         times = (first + len(found)) // len(cycle) + 1
         if [line[width:] for line in found] != (cycle * times)[first : first + len(found)]:
-            raise Wrong(explain(path, [lines], count, width))
+            raise WrongContentError(explain(path, [lines], count, width))
     total = sum(len(found) for _, found in _pieces(path))
     if total != count:
-        raise Wrong(explain(path, [lines], count, width))
+        raise WrongContentError(explain(path, [lines], count, width))
 
 
 def explain(path: Path, cycles: Sequence[Sequence[str]], count: int, width: int = 0) -> str:
@@ -95,7 +97,10 @@ def explain(path: Path, cycles: Sequence[Sequence[str]], count: int, width: int 
             expected = cycle[(start + index) % len(cycle)]
             if line[width:] != expected:
                 kinds["misplaced" if line[width:] in known else "unknown"] += 1
-                first = first or f"line {start + index + 1:,} is {_shown(line[width:])}, expected {_shown(expected)}"
+                first = (
+                    first
+                    or f"line {start + index + 1:,} is {_shown(line[width:])}, expected {_shown(expected)}"
+                )
         number += len(lines)
     parts = [f"{number:,} lines of {count:,}"]
     if number < count:

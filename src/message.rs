@@ -26,6 +26,7 @@
 pub mod batch;
 pub mod buffer;
 pub mod foreign;
+pub mod lines;
 pub mod origin;
 pub mod pool;
 pub mod record;
@@ -35,6 +36,7 @@ pub mod view;
 pub use batch::{Batch, Need, Pending, Published, Row, Writer};
 pub use buffer::EngineBuffer;
 pub use foreign::{Foreign, Owner, Release, ReleaseNow, Segment};
+pub use lines::Lines;
 pub use origin::Origin;
 pub use pool::Pool;
 pub use record::{Field, FieldName, Record, Span, Stamp};

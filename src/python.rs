@@ -52,6 +52,7 @@ pub mod release;
 pub mod run;
 pub mod signals;
 pub mod source;
+pub mod split;
 pub mod supervise;
 pub mod testing;
 pub mod values;

@@ -14,7 +14,7 @@ use inrush::destination::file::Access;
 use inrush::destination::{Counters, FileDestination, FileSettings, LineFormat, Report, Severity};
 use inrush::flow::{Ack, Credit, Delivery, SourceCounters};
 use inrush::message::batch::Text;
-use inrush::message::{Batch, FieldName, Need, Origin, Pool, Segment, Stamp, ValueType, View, Writer};
+use inrush::message::{Batch, FieldName, Lines, Need, Origin, Pool, Segment, Stamp, ValueType, View, Writer};
 use inrush::template::Template;
 use rustix::fs::{Mode, OFlags};
 use tempfile::TempDir;
@@ -71,7 +71,10 @@ impl Rig {
     }
 
     fn push(&mut self, messages: &[(&str, &[u8])]) {
-        let batch = batch(messages);
+        self.push_batch(batch(messages));
+    }
+
+    fn push_batch(&mut self, batch: Arc<Batch>) {
         let count = batch.rows();
         assert_eq!(self.credit.try_take(count, batch.charge()), count);
         let ack = Ack::new(&self.credit, &self.source, count, batch.charge());
@@ -325,6 +328,51 @@ fn a_full_pipe_is_written_on_exactly_where_it_stopped() {
         }
     }
     assert!(got == expected);
+    assert_eq!(rig.reports(), []);
+    rig.finish();
+}
+
+/// Breaks without it: lines that are written from where they stand, without a look at each, are counted wrong, torn, or
+/// written twice when the reader is slow.
+#[test]
+fn lines_of_a_buffer_are_written_on_exactly_where_they_stopped() {
+    let (_dir, path) = dir();
+    let reader = fifo(&path);
+    let mut rig = Rig::new(settings(&path));
+    let (mut expected, mut got) = (Vec::new(), Vec::new());
+    for n in 0..40_usize {
+        let mut text: Vec<u8> = Vec::new();
+        for line in 0..[1, 30, 700][n % 3] {
+            writeln!(text, "{n} {line} {}", "x".repeat(line * n % 90)).unwrap();
+        }
+        let origin = Arc::new(Origin::named("s_test"));
+        let segment = Segment::heap(text.clone().into_boxed_slice());
+        let mut lines = Lines::new(&origin, segment, Stamp::default(), 13, Some(b'\n'));
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', &text) {
+            lines.push(start, end as u32 - start);
+            start = end as u32 + 1;
+        }
+        rig.push_batch(Arc::new(lines.finish()));
+        expected.extend_from_slice(&text);
+        if n % 5 == 4 {
+            rig.push(&[("h", b"between")]);
+            expected.extend_from_slice(b"between\n");
+        }
+    }
+    let mut now = Instant::now();
+    for _ in 0..1000 {
+        rig.destination.flush(now);
+        let whole = rig.counters.delivered.load(Relaxed);
+        read_available(&reader, &mut got);
+        assert_eq!(whole, memchr::memchr_iter(b'\n', &got).count() as u64);
+        match rig.destination.next_deadline() {
+            Some(at) => now = now.max(at),
+            None => break,
+        }
+    }
+    assert!(got == expected);
+    assert_eq!(rig.counters.bytes.load(Relaxed), expected.len() as u64);
     assert_eq!(rig.reports(), []);
     rig.finish();
 }

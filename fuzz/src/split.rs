@@ -1,6 +1,7 @@
 //! One buffer into many messages, without a copy: views of a shared segment in as many batches as they need.
 //!
-//! A byte that says how much the rows bring of their own, and the buffer. The messages are those of `slice::split`, they lie
+//! A byte that says how much the rows bring of their own, and the buffer. Rows that bring nothing are lines, and what a
+//! destination may write in one piece is what it would write line by line. The messages are those of `slice::split`, they lie
 //! in the buffer's own memory, and its owner is let go of exactly once, after the last batch.
 
 use std::ptr::NonNull;
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use inrush::message::batch::Text;
 use inrush::message::{
-    Batch, FieldName, Foreign, Need, Origin, Owner, Pool, Published, Segment, ValueType, Writer,
+    Batch, FieldName, Foreign, Lines, Need, Origin, Owner, Pool, Published, Segment, Stamp, ValueType, Writer,
 };
 
 thread_local! {
@@ -28,27 +29,45 @@ pub fn run(data: &[u8]) {
     let mut batches: Vec<Batch> = Vec::new();
     let mut pieces = text.split(|byte| *byte == b'\n').peekable();
     while pieces.peek().is_some() {
+        if !field {
+            let mut lines = Lines::new(
+                &origin,
+                segment(Owner::Shared(Arc::clone(&owner))),
+                Stamp::default(),
+                13,
+                Some(b'\n'),
+            );
+            while let Some(piece) = pieces.next() {
+                let offset = (piece.as_ptr() as usize - text.as_ptr() as usize) as u32;
+                match pieces.peek() {
+                    Some(_) => lines.push(offset, piece.len() as u32),
+                    None => lines.push_last(offset, piece.len() as u32),
+                }
+                // An end of a batch in the middle of the buffer now and then, and before the last piece.
+                if (late_seal && lines.rows() == 3) || text[offset as usize + piece.len()..].len() == 1 {
+                    break;
+                }
+            }
+            batches.push(lines.finish());
+            check_joined(batches.last().unwrap());
+            continue;
+        }
         let need = |piece: &[u8]| Need {
             viewed: piece.len(),
-            bytes: if field { piece.len().min(100) + 1 } else { 0 },
-            fields: usize::from(field),
+            bytes: piece.len().min(100) + 1,
+            fields: 1,
             segments: 0,
         };
         let first = need(pieces.peek().unwrap());
-        let mut writer = match field {
-            true => Writer::open(&origin, &pool, first),
-            false => Writer::open_views(&origin, &pool),
-        };
+        let mut writer = Writer::open(&origin, &pool, first);
         let shared = writer.adopt_shared(segment(Owner::Shared(Arc::clone(&owner)))).unwrap();
         let mut rows = 0;
         while let Some(piece) = pieces.peek() {
             let Some(mut row) = writer.row(need(piece)) else { break };
             let offset = piece.as_ptr() as usize - text.as_ptr() as usize;
             row.payload_share(shared, offset as u32, piece.len() as u32);
-            if field {
-                let cut = &piece[..piece.len().min(100)];
-                row.field(FieldName::Text, Text::Copy(b"k"), ValueType::Bytes, Text::Copy(cut));
-            }
+            let cut = &piece[..piece.len().min(100)];
+            row.field(FieldName::Text, Text::Copy(b"k"), ValueType::Bytes, Text::Copy(cut));
             assert_eq!(row.publish(), Published::Yes);
             rows += 1;
             pieces.next();
@@ -81,6 +100,19 @@ pub fn run(data: &[u8]) {
         drop(batch);
     }
     assert_eq!(released.load(Ordering::SeqCst), 1);
+}
+
+/// What is joined is each line with a line feed after it.
+fn check_joined(batch: &Batch) {
+    let mut written = Vec::new();
+    for row in 0..batch.rows() {
+        written.extend_from_slice(batch.message(row).text());
+        written.push(b'\n');
+        if let Some(first) = batch.joined(0..row + 1, b'\n') {
+            assert_eq!(first, written);
+        }
+    }
+    assert_eq!(batch.joined(0..batch.rows(), b';'), None);
 }
 
 /// An owner that counts how often it is let go of.

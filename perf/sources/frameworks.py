@@ -9,9 +9,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from syslogng import LogMessage
-
 from perf.sources.base import Measured
+from syslogng import LogMessage
 
 
 class Counting(Measured):
@@ -27,6 +26,10 @@ class Counting(Measured):
 
 class Flask(Counting):
     """One message a line in the body of a POST, as in examples/flask_source.conf."""
+
+    def wait(self) -> None:
+        """Until the last message has come."""
+        self.complete.wait()
 
     def prepare(self) -> Callable[[], None]:
         """The server, on a thread of its own."""
@@ -62,7 +65,7 @@ class Flask(Counting):
         server = make_server("127.0.0.1", 0, app, threaded=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.tell("ready", port=server.port)
-        return lambda: self.complete.wait() and None
+        return self.wait
 
 
 class Twisted(Counting):
@@ -92,7 +95,7 @@ class Twisted(Counting):
                 source.messages += 1
 
         protocol = Posting if self.spec["post"] else Discarding
-        port = reactor.listenTCP(0, Factory.forProtocol(protocol), interface="127.0.0.1")
+        port = reactor.listenTCP(0, Factory.forProtocol(protocol), interface="127.0.0.1")  # type: ignore[no-untyped-call]
         self.tell("ready", port=port.getHost().port)
 
         def work() -> None:

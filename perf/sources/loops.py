@@ -7,10 +7,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from syslogng import LogMessage
-
 from perf.sources.base import Measured
 from perf.sources.texts import VALUES, syslog_lines, texts
+from syslogng import LogMessage
 
 
 class Loop(Measured):

@@ -57,7 +57,7 @@ class Logging(Measured):
             """Waits for room, as a source with flow control does; the standard one would lose the record."""
 
             def enqueue(self, record: logging.LogRecord) -> None:
-                self.queue.put(record)  # type: ignore[union-attr]
+                records.put(record)
 
         logger.addHandler(Waiting(records))
         file = logging.FileHandler(self.spec["path"])

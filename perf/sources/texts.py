@@ -52,7 +52,7 @@ VALUES = {
     ".event.address": "192.0.2.17",
     ".event.outcome": "success",
 }
-VALUES_TEMPLATE = " ".join("${%s}" % name for name in VALUES) + " $MSG\\n"
+VALUES_TEMPLATE = " ".join(f"${{{name}}}" for name in VALUES) + " $MSG\\n"
 
 
 def value_lines(size: int) -> list[str]:

@@ -31,8 +31,8 @@ pub(super) type Step<'s> = (Vec<String>, Vec<String>, &'s dyn Fn(usize) -> bool)
 
 impl Fates {
     fn new((before, after, is_kept): Step<'_>) -> Self {
-        let mut fates = Self::default();
-        fates.stopped = before.iter().filter(|id| !after.contains(id)).cloned().collect();
+        let stopped = before.iter().filter(|id| !after.contains(id)).cloned().collect();
+        let mut fates = Self { stopped, ..Self::default() };
         for (index, id) in after.into_iter().enumerate() {
             let list = match (is_kept(index), before.contains(&id)) {
                 (true, _) => &mut fates.kept,

@@ -3,7 +3,8 @@
 //! Two drivers are the same when their texts are. A text is the debug text of the options without their
 //! places in the file (`{:+?}`), so an option that is added to the language later is part of it without
 //! anything to be done here. Of the global options a source has all but those that are known to be for
-//! destinations alone; a destination has those that it ended up with.
+//! destinations alone (and `time-reopen()`, which matters to fetchers that say nothing else: their host looks at that);
+//! a destination has those that it ended up with.
 
 use crate::config::{Config, GlobalOptions, IdentifiedSource};
 use crate::destination::FileSettings;

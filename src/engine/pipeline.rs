@@ -164,7 +164,7 @@ impl Pipeline {
         let Next { sources, outputs, fresh_outputs, fresh_workers, naps, changes } = next;
         self.start_workers(fresh_workers)?;
         let going = self.going(&outputs);
-        self.start_outputs(fresh_outputs, &going)?;
+        Self::start_outputs(fresh_outputs, &going)?;
         let (gone, new) = self.put(sources, outputs, naps, going);
         let own = new.iter().filter(|input| input.is_own()).inspect(|input| input.status.start());
         let own: Vec<_> = own.map(|input| input.lane.producer(Arc::clone(&input.origin))).collect();
@@ -207,7 +207,7 @@ impl Pipeline {
         Ok(())
     }
 
-    fn start_outputs(&self, fresh: Vec<Fresh>, going: &[Arc<Output>]) -> io::Result<()> {
+    fn start_outputs(fresh: Vec<Fresh>, going: &[Arc<Output>]) -> io::Result<()> {
         let mut started: Vec<Arc<Output>> = Vec::new();
         for Fresh { output, driver, inbox } in fresh {
             let before = going.iter().filter_map(|one| one.before(&output)).collect();
@@ -417,20 +417,19 @@ impl Pipeline {
     /// What was counted up to now, since the start of the engine.
     pub fn stats(&self) -> Stats {
         let state = self.state();
-        let mut stats =
-            Stats { sources: state.coming.iter().map(Input::stats).collect(), ..Stats::default() };
-        stats.add(&Stats {
+        let mut all = Stats { sources: state.coming.iter().map(Input::stats).collect(), ..Stats::default() };
+        all.add(&Stats {
             sources: state.sources.iter().map(|source| source.input.stats()).collect(),
             destinations: state.outputs.iter().map(|output| output.stats()).collect(),
         });
         for LeavingSource { source, .. } in &state.leaving_sources {
-            stats.add(&Stats { sources: vec![source.input.stats()], ..Stats::default() });
+            all.add(&Stats { sources: vec![source.input.stats()], ..Stats::default() });
         }
         for LeavingOutput { output, .. } in &state.leaving_outputs {
-            stats.add(&Stats { destinations: vec![output.stats()], ..Stats::default() });
+            all.add(&Stats { destinations: vec![output.stats()], ..Stats::default() });
         }
-        stats.add(&state.past);
-        stats
+        all.add(&state.past);
+        all
     }
 }
 
@@ -469,7 +468,9 @@ fn start_output(
         let Output { counters, shared, orders, end, .. } = &*output;
         let lost = match await_turn(before, &mut inbox, counters, shared, orders) {
             Turn::Come(held) => {
-                held.into_iter().for_each(|delivery| driver.push(delivery));
+                for delivery in held {
+                    driver.push(delivery);
+                }
                 output::run(driver, inbox, shared, orders)
             }
             Turn::Never(lost) => lost,

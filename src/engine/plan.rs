@@ -161,18 +161,15 @@ impl Next {
                 .map(|branch| (graph.destinations[branch.destination].id.clone(), branch.flow_control))
                 .collect();
             let key = identity::source(config, statement, driver);
-            let source = match kept[index] {
-                Some(same) => {
-                    let input = Input { driver: (*driver).clone(), ..same.input.clone() };
-                    Source { input, key, worker: same.worker, branches }
-                }
-                None => {
-                    let worker = crew.worker_for(&driver.id);
-                    let inbox = crew.workers[worker].clone();
-                    let number = running.next_lane.fetch_add(1, Ordering::Relaxed);
-                    let input = make_input(config, statement, driver, number, inbox, means);
-                    Source { input, key, worker, branches }
-                }
+            let source = if let Some(same) = kept[index] {
+                let input = Input { driver: (*driver).clone(), ..same.input.clone() };
+                Source { input, key, worker: same.worker, branches }
+            } else {
+                let worker = crew.worker_for(&driver.id);
+                let inbox = crew.workers[worker].clone();
+                let number = running.next_lane.fetch_add(1, Ordering::Relaxed);
+                let input = make_input(config, statement, driver, number, inbox, means);
+                Source { input, key, worker, branches }
             };
             sources.push(source);
         }

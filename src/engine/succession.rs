@@ -173,8 +173,10 @@ pub fn await_turn(
         let suspended = before.iter().any(|one| one.shared.suspended.load(Ordering::Relaxed));
         shared.suspended.store(suspended, Ordering::Relaxed);
         if suspended {
-            for delivery in held.iter_mut().filter(|delivery| is_retiring || !delivery.flow_control) {
-                delivery.ack.let_go_of_credit();
+            for delivery in &mut held {
+                if !delivery.flow_control || (is_retiring && !delivery.ack.is_tracked()) {
+                    delivery.ack.let_go_of_credit();
+                }
             }
         }
         let look = Instant::now() + LOOK;

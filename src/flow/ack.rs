@@ -137,6 +137,11 @@ impl Ack {
         self.holds_credit
     }
 
+    /// Whether a tracker takes the end of its credit for the arrival of its messages.
+    pub fn is_tracked(&self) -> bool {
+        self.receipt.tracked.is_some()
+    }
+
     /// Lets go of the credit, and keeps the outcome open.
     pub fn let_go_of_credit(&mut self) {
         if std::mem::take(&mut self.holds_credit) && self.receipt.holders.fetch_sub(1, Ordering::AcqRel) == 1

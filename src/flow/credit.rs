@@ -6,8 +6,8 @@
 //! * A post is admitted while a message is free *and* at least one byte is free. So the byte half may
 //!   be overdrawn by the one message that was admitted last; a message larger than the whole bound
 //!   passes, alone.
-//! * A producer may take messages ahead in a lease, so that most posts touch no shared line; it gives
-//!   the rest back before it waits.
+//! * A producer may take messages and bytes ahead in a lease, so that most posts touch no shared line; it
+//!   gives the rest back before it waits.
 //! * Whoever finds no credit waits until more than [`Credit::resume_above`] messages are free, so that a
 //!   source is not woken for each message that trickles through.
 
@@ -137,6 +137,19 @@ impl Credit {
     #[inline]
     pub fn take_bytes(&self, bytes: u64) {
         self.bytes.fetch_sub(bytes as i64, Ordering::Relaxed);
+    }
+
+    /// Takes `bytes` bytes if so many are free; returns how many: all or none.
+    pub fn try_take_bytes(&self, bytes: u64) -> u64 {
+        let mut free = self.free_bytes();
+        while bytes > 0 && free >= bytes as i64 {
+            let left = free - bytes as i64;
+            match self.bytes.compare_exchange_weak(free, left, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return bytes,
+                Err(now) => free = now,
+            }
+        }
+        0
     }
 
     /// Gives back `messages` and `bytes`, and wakes who waits for them.

@@ -11,10 +11,17 @@ use std::sync::{Arc, OnceLock};
 use super::counters::ProducerCounters;
 use super::tracker::Group;
 use super::{Ack, Credit, DropReason, Sender, SourceCounters, Tracker};
-use crate::message::{Batch, MESSAGE_MAX, Need, Origin, Pending, Pool, Published, Row, Rows, View, Writer};
+use crate::message::batch::Head;
+use crate::message::{
+    Batch, Lines, MESSAGE_MAX, Need, Origin, Pending, Pool, Published, Row, Rows, View, Writer,
+};
 
-/// A producer of a window this large takes credit ahead, this share of the window at a time.
+/// A producer takes credit ahead, at most this share of the window and of the bytes at a time.
 const LEASE_SHARE: u32 = 64;
+/// The most messages that it takes ahead.
+const LEASE_MESSAGES: u32 = 128;
+/// The most bytes that it takes ahead.
+const LEASE_BYTES: u64 = 64 * 1024;
 
 /// What a source's producers have in common.
 #[derive(Debug)]
@@ -100,13 +107,15 @@ impl Lane {
 
     /// A producer whose messages have `origin` in common.
     pub fn producer(self: &Arc<Self>, origin: Arc<Origin>) -> Producer {
-        let lease_size = (self.credit.window() / LEASE_SHARE).clamp(1, 128);
+        let lease_size = (self.credit.window() / LEASE_SHARE).clamp(1, LEASE_MESSAGES);
         Producer {
             lane: Arc::clone(self),
             origin,
             open: None,
             lease: 0,
             lease_size,
+            lease_bytes: 0,
+            lease_bytes_size: (self.credit.max_bytes() / u64::from(LEASE_SHARE)).min(LEASE_BYTES),
             counters: self.counters.producer(),
             ticket: 0,
             group: None,
@@ -176,6 +185,9 @@ pub struct Producer {
     /// Messages of credit that it took ahead.
     lease: u32,
     lease_size: u32,
+    /// Bytes of credit that it took ahead.
+    lease_bytes: u64,
+    lease_bytes_size: u64,
     counters: Arc<ProducerCounters>,
     /// The ticket of the open batch.
     ticket: u64,
@@ -203,19 +215,54 @@ impl Producer {
     /// Takes credit for one message of `need`.
     #[inline]
     fn take_credit(&mut self, charge: u64) -> bool {
-        let credit = &self.lane.credit;
-        if self.lease > 0 && credit.free_bytes() > 0 {
+        if self.lease > 0 && self.lease_bytes >= charge {
             self.lease -= 1;
-            credit.take_bytes(charge);
+            self.lease_bytes -= charge;
             return true;
         }
-        match credit.try_take(self.lease_size, charge) {
-            0 => false,
-            taken => {
-                self.lease += taken - 1;
-                true
+        self.take_shared_credit(charge)
+    }
+
+    /// Takes credit that the lease does not have, and fills it again.
+    #[cold]
+    fn take_shared_credit(&mut self, charge: u64) -> bool {
+        let credit = &self.lane.credit;
+        if credit.free_bytes() <= 0 {
+            return false;
+        }
+        if self.lease == 0 {
+            self.lease = credit.try_take(self.lease_size, 0);
+            if self.lease == 0 {
+                return false;
             }
         }
+        self.lease -= 1;
+        credit.take_bytes(charge);
+        if self.lease_bytes < self.lease_bytes_size {
+            self.lease_bytes += credit.try_take_bytes(self.lease_bytes_size);
+        }
+        true
+    }
+
+    /// Posts one message that is a text to be copied and nothing else, if the lease covers it and the open batch takes
+    /// it: the way of most messages. False: nothing was done, and [`Producer::try_post`] says what is in the way, or
+    /// posts it.
+    #[inline]
+    pub fn post_text_at_once(&mut self, head: &Head, text: &[u8]) -> bool {
+        let charge = Need { bytes: text.len(), ..Need::default() }.charge();
+        if self.lease > 0
+            && self.lease_bytes >= charge
+            && !self.lane.is_closed()
+            && let Some(open) = &mut self.open
+            && open.rows() < self.lane.batch_size
+            && open.publish_text(head, text) == Some(Published::Yes)
+        {
+            self.lease -= 1;
+            self.lease_bytes -= charge;
+            self.counters.add(1, charge);
+            return true;
+        }
+        false
     }
 
     /// Posts one message: `fill` writes it into the row that it is given.
@@ -283,9 +330,6 @@ impl Producer {
     /// over one owner, the first of which needs `need`. The caller takes the credit.
     pub fn open_private(&mut self, need: Need) -> Writer {
         self.close_batch();
-        if need.bytes == 0 && need.fields == 0 {
-            return Writer::open_views(&self.origin, &self.lane.pool);
-        }
         Writer::open(&self.origin, &self.lane.pool, need)
     }
 
@@ -301,6 +345,13 @@ impl Producer {
         self.lane.send(pending, self.lane.issue(self.group));
     }
 
+    /// Posts lines, for which credit was taken.
+    pub fn send_lines(&mut self, lines: Lines) {
+        self.close_batch();
+        self.counters.add(u64::from(lines.rows()), lines.charge());
+        self.lane.send(Pending::from(lines.finish()), self.lane.issue(self.group));
+    }
+
     /// Ends the open batch: later messages go to another one.
     pub fn close_batch(&mut self) {
         if let Some(open) = self.open.take() {
@@ -310,20 +361,22 @@ impl Producer {
 
     /// Gives back the credit that it took ahead, and brings the worker: before a wait for credit.
     pub fn before_wait(&mut self) {
-        let lease = std::mem::take(&mut self.lease);
-        if lease > 0 {
-            self.lane.credit.give_back(lease, 0);
-        }
+        self.end_lease();
         self.lane.inbox.wake();
+    }
+
+    fn end_lease(&mut self) {
+        let (messages, bytes) = (std::mem::take(&mut self.lease), std::mem::take(&mut self.lease_bytes));
+        if messages > 0 || bytes > 0 {
+            self.lane.credit.give_back(messages, bytes);
+        }
     }
 }
 
 impl Drop for Producer {
     fn drop(&mut self) {
         self.close_batch();
-        if self.lease > 0 {
-            self.lane.credit.give_back(self.lease, 0);
-        }
+        self.end_lease();
     }
 }
 
@@ -331,6 +384,8 @@ impl Drop for Producer {
 mod tests {
     use super::*;
     use crate::flow::Inbox;
+    use crate::message::Stamp;
+    use crate::message::batch::ROW_CHARGE;
 
     fn lane(window: u32, bytes: u64) -> (Arc<Lane>, Inbox<Parcel>) {
         let inbox = Inbox::new();
@@ -407,11 +462,82 @@ mod tests {
         let (lane, mut inbox) = lane(6400, 1 << 20);
         let mut producer = lane.producer(Arc::new(Origin::named("s")));
         post(&mut producer, b"x").unwrap();
+        let charge = i64::try_from(1 + ROW_CHARGE).unwrap();
         assert_eq!(lane.credit().free_messages(), 6300);
+        assert_eq!(lane.credit().free_bytes(), (1 << 20) - charge - (1 << 14), "a sixty-fourth of the bytes");
         producer.before_wait();
         assert_eq!(lane.credit().free_messages(), 6399);
+        assert_eq!(lane.credit().free_bytes(), (1 << 20) - charge);
         receive(&mut inbox);
         assert_eq!(lane.credit().free_messages(), 6400);
+        assert_eq!(lane.credit().free_bytes(), 1 << 20);
+    }
+
+    /// Breaks without it: bytes taken ahead let more messages through than the bound says, or fewer.
+    #[test]
+    fn a_lease_of_bytes_neither_widens_nor_narrows_the_bound() {
+        const EACH: u64 = 36 + ROW_CHARGE as u64;
+        for bound in [1, EACH - 1, EACH, 10 * EACH, 1000 * EACH + 1, 10_000 * EACH] {
+            let (lane, _inbox) = lane(1_000_000, bound);
+            let mut producer = lane.producer(Arc::new(Origin::named("s")));
+            let mut posted = 0;
+            loop {
+                if producer.post_text_at_once(&Head::default(), &[b'x'; 36]) {
+                    posted += 1;
+                    continue;
+                }
+                match post(&mut producer, &[b'x'; 36]) {
+                    Ok(()) => posted += 1,
+                    // What is left of the lease comes back before a wait.
+                    Err(Refused::NoCredit) if lane.credit().free_bytes() <= 0 => {
+                        producer.before_wait();
+                        if lane.credit().free_bytes() <= 0 {
+                            break;
+                        }
+                    }
+                    Err(refused) => panic!("{refused:?} after {posted} messages of a bound of {bound}"),
+                }
+            }
+            assert_eq!(posted, bound.div_ceil(EACH), "messages within {bound} bytes");
+        }
+    }
+
+    /// Breaks without it: the short way to post a text makes another message than the long one.
+    #[test]
+    fn a_plain_text_is_the_same_by_either_way() {
+        let stamp = Stamp { unix_micros: 1_795_348_800_123_456, offset_seconds: -3600 };
+        let head = Head { stamp, recvd_micros: 1_795_348_800_123_999, raw_size: 77, pri: 165 };
+        let texts: Vec<Vec<u8>> = [0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 767, 10_000]
+            .map(|len| vec![b'x'; len])
+            .into();
+        let (lane, mut inbox) = lane(6400, 1 << 30);
+        let mut producer = lane.producer(Arc::new(Origin::named("s")));
+        post(&mut producer, b"opens a batch").unwrap();
+        for (number, text) in texts.iter().enumerate() {
+            let mut text = text.clone();
+            text.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at + number) as u8);
+            assert!(producer.post_text_at_once(&head, &text), "a text of {} bytes", text.len());
+            let need = Need { bytes: text.len(), ..Need::default() };
+            producer
+                .try_post(need, |row| {
+                    row.payload_copy(&text);
+                    row.head(&head);
+                })
+                .unwrap();
+        }
+        let mut seen = Vec::new();
+        while let Some(parcel) = inbox.try_recv() {
+            let (view, _ack) = parcel.open();
+            seen.extend(view.messages().filter(|message| message.text() != b"opens a batch").map(
+                |message| {
+                    assert_eq!((message.stamp(), message.pri(), message.raw_size()), (stamp, 165, 77));
+                    assert_eq!(message.recvd().unix_micros, 1_795_348_800_123_999);
+                    message.text().to_vec()
+                },
+            ));
+        }
+        assert_eq!(seen.len(), 2 * texts.len());
+        assert!(seen.chunks(2).all(|pair| pair[0] == pair[1]), "each pair is of one text");
     }
 
     #[test]

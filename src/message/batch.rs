@@ -34,6 +34,7 @@
 
 mod writer;
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 #[cfg(not(loom))]
 use std::sync::atomic::AtomicU64;
@@ -42,10 +43,11 @@ use std::sync::atomic::Ordering;
 #[cfg(loom)]
 use loom::sync::atomic::AtomicU64;
 
+use super::lines::Table;
 use super::pool::{Memory, Slot};
 use super::{Field, MESSAGE_MAX, Origin, Pool, Record, Segment, Span};
 
-pub use writer::{Need, Published, Row, SharedSegment, Text, Writer};
+pub use writer::{Head, Need, Published, Row, SharedSegment, Text, Writer};
 
 const ROW: u64 = 1;
 const SEGMENT_SHIFT: u32 = 16;
@@ -61,10 +63,9 @@ pub const ROW_CHARGE: usize = 64;
 const COMPACT_ROWS: u32 = 64;
 
 /// The arrays of a batch with the word of the seal protocol, held by its writer and its reader.
-struct Core {
+pub(super) struct Core {
     state: AtomicU64,
-    /// `None` only while `drop` gives it back.
-    memory: Option<Memory>,
+    memory: ManuallyDrop<Memory>,
     pool: Arc<Pool>,
 }
 
@@ -76,17 +77,17 @@ unsafe impl Sync for Core {}
 unsafe impl Send for Core {}
 
 impl Core {
+    #[inline]
     fn memory(&self) -> &Memory {
-        let Some(memory) = &self.memory else { unreachable!("given back only by drop") };
-        memory
+        &self.memory
     }
 }
 
 impl Drop for Core {
     fn drop(&mut self) {
-        if let Some(memory) = self.memory.take() {
-            self.pool.put(memory);
-        }
+        // SAFETY: taken only here, and nobody uses the core after it is dropped.
+        let memory = unsafe { ManuallyDrop::take(&mut self.memory) };
+        self.pool.put(memory);
     }
 }
 
@@ -96,30 +97,55 @@ fn slot<T>(slots: &[Slot<T>], index: usize) -> *mut T {
 
 /// The consumer's end of a batch that may still be open.
 pub struct Pending {
-    core: Option<Arc<Core>>,
-    origin: Arc<Origin>,
+    /// `None` only while `seal` or `drop` takes it.
+    batch: Option<Half>,
+}
+
+enum Half {
+    Open { core: Arc<Core>, origin: Arc<Origin> },
+    Sealed(Box<Batch>),
+}
+
+impl Half {
+    fn seal(self) -> Batch {
+        match self {
+            Self::Open { core, origin } => Batch::new(core, origin),
+            Self::Sealed(batch) => *batch,
+        }
+    }
 }
 
 impl Pending {
     /// Ends the batch and takes what was published.
     pub fn seal(mut self) -> Batch {
-        let Some(core) = self.core.take() else { unreachable!("taken only here and by drop") };
-        Batch::new(core, Arc::clone(&self.origin))
+        let Some(batch) = self.batch.take() else { unreachable!("taken only here and by drop") };
+        batch.seal()
+    }
+}
+
+impl From<Batch> for Pending {
+    /// A batch that was ended by whoever made it.
+    fn from(batch: Batch) -> Self {
+        Self { batch: Some(Half::Sealed(Box::new(batch))) }
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if let Some(core) = self.core.take() {
-            drop(Batch::new(core, Arc::clone(&self.origin)));
-        }
+        drop(self.batch.take().map(Half::seal));
     }
 }
 
 /// What keeps the arrays that a batch reads.
-enum Body {
+pub(super) enum Body {
     Pooled(Arc<Core>),
-    Compact { records: Box<[Record]>, fields: Box<[Field]>, block: Box<[u8]> },
+    Compact {
+        records: Box<[Record]>,
+        fields: Box<[Field]>,
+        block: Box<[u8]>,
+    },
+    /// Lines of the one segment.
+    Lines(Table),
 }
 
 /// A sealed batch: immutable.
@@ -148,12 +174,26 @@ impl Batch {
             // SAFETY: published, hence initialised; moved out once, because a batch is made once.
             .map(|slot| unsafe { slot.get().cast::<Segment>().read() })
             .collect();
-        let first_id = origin.ids.as_ref().map_or(0, |ids| ids.fetch_add(u64::from(rows), Ordering::Relaxed));
-        let mut batch = Self { body: Body::Pooled(core), segments, origin, rows, bytes, first_id };
+        let mut batch = Self::sealed(Body::Pooled(core), segments, origin, rows, bytes);
         if rows <= COMPACT_ROWS {
             batch.compact();
         }
         batch
+    }
+
+    pub(super) fn sealed(
+        body: Body,
+        segments: Vec<Segment>,
+        origin: Arc<Origin>,
+        rows: u32,
+        bytes: u32,
+    ) -> Self {
+        let first_id = origin.ids.as_ref().map_or(0, |ids| ids.fetch_add(u64::from(rows), Ordering::Relaxed));
+        Self { body, segments, origin, rows, bytes, first_id }
+    }
+
+    pub(super) fn body(&self) -> &Body {
+        &self.body
     }
 
     /// Copies the rows into memory of the right size, unless their texts fill much of the block.
@@ -211,7 +251,7 @@ impl Batch {
         &self.origin
     }
 
-    /// The record of `row`.
+    /// The record of `row`; where its text is, [`Batch::text`] says.
     ///
     /// # Panics
     /// When the batch has no such row.
@@ -222,6 +262,16 @@ impl Batch {
             // SAFETY: published before the seal, so it is written and no longer changes.
             Body::Pooled(core) => unsafe { &*slot(&core.memory().records, row as usize) },
             Body::Compact { records, .. } => &records[row as usize],
+            Body::Lines(table) => &table.common,
+        }
+    }
+
+    /// Where the text of `row`, which has this `record`, is.
+    #[inline]
+    pub(super) fn text(&self, row: u32, record: &Record) -> Span {
+        match &self.body {
+            Body::Lines(table) => table.text(row),
+            _ => record.text,
         }
     }
 
@@ -236,6 +286,7 @@ impl Batch {
                 unsafe { std::slice::from_raw_parts(slots.as_ptr().cast::<Field>(), len) }
             }
             Body::Compact { fields, .. } => &fields[start..start + len],
+            Body::Lines(_) => &[],
         }
     }
 
@@ -253,6 +304,8 @@ impl Batch {
                 unsafe { std::slice::from_raw_parts(slots.as_ptr().cast::<u8>(), len) }
             }
             Body::Compact { block, .. } => &block[start..start + len],
+            // Without a block there is no text in it but the empty one.
+            Body::Lines(_) => &[],
         }
     }
 
@@ -284,7 +337,7 @@ impl std::fmt::Debug for Batch {
 
 impl std::fmt::Debug for Pending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pending").field("source", &self.origin.source).finish_non_exhaustive()
+        f.debug_struct("Pending").finish_non_exhaustive()
     }
 }
 

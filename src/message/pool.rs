@@ -46,11 +46,6 @@ impl Memory {
         Self { records: slots(rows), fields: slots(fields), block: slots(block), segments: slots(rows) }
     }
 
-    /// For messages that are views of one segment and nothing else: a fifth of the memory.
-    pub(super) fn of_views() -> Self {
-        Self { records: slots(ROWS), fields: slots(0), block: slots(0), segments: slots(1) }
-    }
-
     fn is_ordinary(&self) -> bool {
         self.records.len() == ROWS && self.fields.len() == FIELDS && self.block.len() == BLOCK
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Batch, Field, FieldName, Record, Stamp, ValueType};
+use super::{Batch, Field, FieldName, Record, Span, Stamp, ValueType};
 
 /// Which rows of a batch a branch has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +87,14 @@ impl View {
         &self.rows
     }
 
+    /// The bytes of its messages from `first` on with `delimiter` after each, when they stand in memory like that.
+    pub fn joined(&self, first: usize, delimiter: u8) -> Option<&[u8]> {
+        match &self.rows {
+            Rows::Range(rows) => self.batch.joined(rows.start + first as u32..rows.end, delimiter),
+            Rows::List(_) => None,
+        }
+    }
+
     /// How many messages it has.
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -124,7 +132,8 @@ impl Batch {
     /// When the batch has no such row.
     #[inline]
     pub fn message(&self, row: u32) -> MessageRef<'_> {
-        MessageRef { batch: self, record: self.record(row), row }
+        let record = self.record(row);
+        MessageRef { batch: self, record, text: self.text(row, record), row }
     }
 }
 
@@ -133,6 +142,7 @@ impl Batch {
 pub struct MessageRef<'a> {
     batch: &'a Batch,
     record: &'a Record,
+    text: Span,
     row: u32,
 }
 
@@ -171,7 +181,7 @@ impl<'a> MessageRef<'a> {
     /// MESSAGE.
     #[inline]
     pub fn text(&self) -> &'a [u8] {
-        self.batch.bytes(self.record.text)
+        self.batch.bytes(self.text)
     }
 
     /// When it happened.

@@ -17,15 +17,17 @@ use smallvec::SmallVec;
 use super::acks::Tracking;
 use super::cell::GilCell;
 use super::event_loop::EventLoop;
-use super::message::{Draft, LogMessage, Payload, type_name};
+use super::message::{Draft, LogMessage, Payload, recycle, type_name};
+use super::parse::{self, ParsedRow};
 use super::{clock, release};
 use crate::engine::{Input, Log};
 use crate::flow::credit::Waited;
 use crate::flow::{Lane, Producer, Refused};
 use crate::message::batch::Text;
-use crate::message::{FieldName, Origin, Stamp, ValueType};
+use crate::message::{FieldName, Need, Origin, Stamp, ValueType};
 use crate::source::{HostNames, SourcePolicy};
 use crate::syslog::ParseOptions;
+use crate::syslog::fill::Filler;
 
 /// What the engine keeps of an attached source.
 pub struct Attachment {
@@ -138,6 +140,26 @@ impl Attachment {
         drop(suspend);
     }
 
+    /// Posts `message` if it is a plain one with a short text, and nothing has to be waited for or looked up: the way of
+    /// nearly every message of a busy source. False when nothing was done, and [`Attachment::post`] must do it.
+    #[inline]
+    pub(super) fn post_at_once(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
+        let Some(message) = recycle::exact(message) else { return false };
+        if !self.started.load(Ordering::Relaxed) || self.suspend.is_some() || !self.policy.keeps_timestamp() {
+            return false;
+        }
+        let posted = message.draft.with_unparsed(py, |draft| {
+            let Some(text) = draft.short_text() else { return false };
+            let mut head = draft.head();
+            head.pri = self.pri.unwrap_or(head.pri);
+            self.producer.with(py, |producer| producer.post_text_at_once(&head, text))
+        });
+        if posted {
+            release::drain_some(py);
+        }
+        posted
+    }
+
     /// Posts `message`. `Ok(false)`: there is no credit, and `wait` forbids to wait for it.
     #[inline]
     pub(super) fn post(
@@ -147,7 +169,7 @@ impl Attachment {
         wait: Wait,
         method: &str,
     ) -> PyResult<bool> {
-        if let Some(message) = exact_message(message) {
+        if let Some(message) = recycle::exact(message) {
             return self.post_log_message(py, message, wait, method);
         }
         self.post_other(py, message, wait, method)
@@ -236,7 +258,8 @@ impl Attachment {
         method: &str,
     ) -> PyResult<bool> {
         // First without waiting, while the draft is borrowed; a wait lets other threads at it.
-        let plain = message.draft.with(py, |draft| draft.is_plain().then(|| self.try_post(py, draft, &[])));
+        let plain =
+            message.draft.with_unparsed(py, |draft| draft.is_plain().then(|| self.try_post(py, draft, &[])));
         match plain {
             Some(Ok(())) => Ok(self.posted(py, wait)),
             Some(Err(refused)) => {
@@ -256,6 +279,9 @@ impl Attachment {
         wait: Wait,
         method: &str,
     ) -> PyResult<bool> {
+        if let Some(result) = self.post_unparsed(py, message, wait, method) {
+            return result;
+        }
         let (bookmark, own_host, address) = message.draft.with(py, |draft| {
             let text = |id| draft.known(id).map(<[u8]>::to_vec);
             let bookmark = draft.bookmark().map(|bookmark| bookmark.bind(py).clone());
@@ -278,6 +304,51 @@ impl Attachment {
             Ok(()) => Ok(self.posted(py, wait)),
             Err(refused) => self.post_again(py, &post, refused, wait, method),
         }
+    }
+
+    /// Posts a message of `LogMessage.parse` that nobody has looked at: it is parsed into its row. `None` when it is
+    /// another message, or became one while this waited.
+    fn post_unparsed(
+        &self,
+        py: Python<'_>,
+        message: &LogMessage,
+        wait: Wait,
+        method: &str,
+    ) -> Option<PyResult<bool>> {
+        loop {
+            let posted = message.draft.with_unparsed(py, |draft| {
+                parse::with_parsed(py, draft, |parsed, recvd| self.try_post_parsed(py, draft, parsed, recvd))
+            });
+            match posted? {
+                Ok(()) => return Some(Ok(self.posted(py, wait))),
+                Err(refused) => match self.after_refusal(py, refused, wait, method) {
+                    Ok(true) => {}
+                    given_up => return Some(given_up),
+                },
+            }
+        }
+    }
+
+    /// Writes `draft`, which `parsed` is made of, into the open batch.
+    fn try_post_parsed(
+        &self,
+        py: Python<'_>,
+        draft: &Draft,
+        parsed: &Filler,
+        recvd: Stamp,
+    ) -> Result<(), Refused> {
+        let parsed = ParsedRow::new(&self.policy, parsed, draft.payload.bytes());
+        let (payload, own) = (draft.need(), parsed.need());
+        let need = Need { bytes: payload.bytes + own.bytes, fields: own.fields, ..payload };
+        self.producer.with(py, |producer| {
+            producer.try_post(need, |row| {
+                draft.write_payload(py, row);
+                parsed.write(recvd, row);
+                if let Some(pri) = self.pri {
+                    row.pri(pri);
+                }
+            })
+        })
     }
 
     /// The name of the sender at `address`; looked up without the GIL when it is not known.
@@ -361,18 +432,24 @@ impl Attachment {
         wait: Wait,
         method: &str,
     ) -> PyResult<bool> {
-        loop {
-            match refused {
-                Refused::NoCredit if wait == Wait::No => return Ok(false),
-                Refused::NoCredit => self.wait_for_credit(py),
-                Refused::Closed => return Err(self.closed(method, 1)),
-                Refused::TooLarge => return Err(too_large(method)),
-            }
+        while self.after_refusal(py, refused, wait, method)? {
             match post() {
                 Ok(()) => return Ok(self.posted(py, wait)),
                 Err(again) => refused = again,
             }
         }
+        Ok(false)
+    }
+
+    /// Whether to try again, after a wait.
+    fn after_refusal(&self, py: Python<'_>, refused: Refused, wait: Wait, method: &str) -> PyResult<bool> {
+        match refused {
+            Refused::NoCredit if wait == Wait::No => return Ok(false),
+            Refused::NoCredit => self.wait_for_credit(py),
+            Refused::Closed => return Err(self.closed(method, 1)),
+            Refused::TooLarge => return Err(too_large(method)),
+        }
+        Ok(true)
     }
 
     /// Says that the calling thread may wait for credit.
@@ -430,10 +507,4 @@ fn bookmark_without_tracker() -> PyErr {
     PyRuntimeError::new_err(
         "Bookmarks can not be used without creating an AckTracker instance (self.ack_tracker)",
     )
-}
-
-/// `message` as a [`LogMessage`], when it is exactly that.
-#[inline]
-fn exact_message<'a>(message: &'a Bound<'_, PyAny>) -> Option<&'a LogMessage> {
-    message.cast_exact::<LogMessage>().ok().map(Bound::get)
 }

@@ -36,6 +36,11 @@ impl<T> GilCell<T> {
         work(unsafe { &mut *self.value.get() })
     }
 
+    /// The value, when nobody else has the cell.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+
     /// The value, when nobody else can reach the cell.
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()

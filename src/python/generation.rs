@@ -145,7 +145,6 @@ impl Prepared {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "the parts of a Prepared, named there")]
     fn with_modules(
         py: Python<'_>,
         config: Arc<Config>,
@@ -158,10 +157,13 @@ impl Prepared {
         let keep = |input: &Input| {
             let SourceDriver::Python(options) = &input.driver.driver else { return true };
             let class = &options.class.value;
-            let before = before.and_then(|before| before.source(&input.driver.id));
-            before.is_some_and(PythonSource::is_alive)
+            let Some(before) = before else { return false };
+            let Some(source) = before.source(&input.driver.id) else { return false };
+            let same_delay = before.config.options.time_reopen == config.options.time_reopen;
+            source.is_alive()
                 && (module_of(class).is_some() || same_blocks)
                 && !taken.concerns(class)
+                && (same_delay || !source.has_global_delay())
         };
         let next = engine.pipeline.plan(&config, &keep)?;
         let (mut fresh, mut errors) = (Vec::new(), Vec::new());

@@ -183,6 +183,11 @@ impl PythonSource {
         &self.persist_name
     }
 
+    /// Whether it waits as long as the global `time-reopen()` says when there is no data.
+    pub fn has_global_delay(&self) -> bool {
+        self.kind == Kind::Fetcher && self.options.fetch_no_data_delay.is_none()
+    }
+
     /// How long it may take to stop.
     pub fn stop_timeout(&self) -> Duration {
         self.options.stop_timeout

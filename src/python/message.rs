@@ -8,7 +8,7 @@
 //! The constructor is the one hot constructor of the engine, so there are two ways into it: `call`, for the type
 //! itself, and `__new__` with `__init__`, for its Python subclasses. Both end in [`Payload::of`].
 //!
-//! The rooms inside: `payload` and `draft` (what a message is before it is posted, and how it is), `fields`, [`names`] and
+//! The rooms inside: `payload`, `draft` and `lazy` (what a message is before it is posted, and how it is), `fields`, [`names`] and
 //! `macros` (what keys mean), `call`, `content` (comparing, showing, viewing), `pickle`. The name-value methods are in
 //! [`pairs`].
 //!
@@ -19,11 +19,12 @@ mod call;
 mod content;
 mod draft;
 mod fields;
+mod lazy;
 mod macros;
 pub mod names;
 mod payload;
 mod pickle;
-mod recycle;
+pub(super) mod recycle;
 
 use std::ffi::c_int;
 use std::net::IpAddr;
@@ -35,10 +36,10 @@ use pyo3::types::{PyBytes, PyDateTime, PyDict, PyList, PyString, PyTuple};
 
 pub use draft::{DEFAULT_PRI, Draft, DraftField, Extra, Place, VIEW_FROM};
 pub use fields::Full;
+pub use lazy::LazyDraft;
 pub use macros::macro_value;
 pub use payload::{Payload, too_long};
 
-use super::cell::GilCell;
 use super::{datetime, pairs, parse};
 use crate::message::{FieldName, ValueType};
 
@@ -57,22 +58,18 @@ pub(super) fn type_name(value: &Bound<'_, PyAny>) -> String {
 /// touch what was posted.
 ///
 /// Messages are equal when their values, their time and their priority are. Their hash is that of their identity.
-#[pyclass(module = "syslogng", subclass, frozen, mapping)]
+#[pyclass(module = "syslogng", subclass, frozen, mapping, immutable_type)]
 #[derive(Debug)]
 pub struct LogMessage {
-    pub(super) draft: GilCell<Draft>,
+    pub(super) draft: LazyDraft,
 }
 
 impl LogMessage {
     #[inline]
     fn make(py: Python<'_>, message: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        let mut draft = Draft::new(py);
-        if let Some(message) = message
-            && !message.is_none()
-        {
-            draft.payload = Payload::of(message)?;
-        }
-        Ok(Self { draft: GilCell::new(draft) })
+        let message = message.filter(|message| !message.is_none());
+        let payload = message.map(Payload::of).transpose()?.unwrap_or_default();
+        Ok(Self { draft: LazyDraft::new(Draft::of(py, payload)) })
     }
 
     /// The bookmark that the user gave it.
@@ -327,8 +324,11 @@ impl LogMessage {
     /// `raw_msg` is str or bytes, `parse_options` the source's own `self.parse_options`; TypeError for anything else.
     /// What cannot be parsed becomes the text of a message that says so; it raises nothing.
     #[staticmethod]
-    fn parse(raw_msg: &Bound<'_, PyAny>, parse_options: &Bound<'_, PyAny>) -> PyResult<Self> {
-        parse::parse(raw_msg, parse_options)
+    fn parse(raw_msg: &Bound<'_, PyAny>, parse_options: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = raw_msg.py();
+        let object = recycle::object_of(py, parse::parse(raw_msg, parse_options)?)?;
+        // SAFETY: a new reference.
+        unsafe { Bound::from_owned_ptr_or_err(py, object) }.map(Bound::unbind)
     }
 }
 

@@ -16,7 +16,7 @@ pub struct UserModules {
 /// Stale modules that a reload took out of `sys.modules`.
 pub struct Taken {
     /// An `inrush.modules.Taken`.
-    taken: Option<Py<PyAny>>,
+    object: Option<Py<PyAny>>,
     names: Vec<String>,
     concerns_blocks: bool,
 }
@@ -39,7 +39,7 @@ impl UserModules {
 
     /// Before the blocks of `config` run: takes out what they are to import anew, if it wants that.
     pub fn take_out(&self, py: Python<'_>, config: &Config) -> Taken {
-        let nothing = Taken { taken: None, names: Vec::new(), concerns_blocks: false };
+        let nothing = Taken { object: None, names: Vec::new(), concerns_blocks: false };
         let Some(modules) = &self.modules else { return nothing };
         let code: Vec<&str> = config.python_blocks.iter().map(|block| block.code.as_str()).collect();
         let take = || -> PyResult<Taken> {
@@ -48,7 +48,7 @@ impl UserModules {
             let taken = modules.bind(py).call_method("take_out", (code,), Some(&keywords))?;
             let names = taken.getattr("names")?.extract()?;
             let concerns_blocks = taken.getattr("concerns_blocks")?.extract()?;
-            Ok(Taken { taken: Some(taken.unbind()), names, concerns_blocks })
+            Ok(Taken { object: Some(taken.unbind()), names, concerns_blocks })
         };
         let taken = take().inspect_err(|error| said(py, &self.log, error)).unwrap_or(nothing);
         if !taken.names.is_empty() {
@@ -59,7 +59,7 @@ impl UserModules {
 
     /// The configuration is not accepted: every module is what it was.
     pub fn put_back(&self, py: Python<'_>, taken: &Taken) {
-        let Some(taken) = &taken.taken else { return };
+        let Some(taken) = &taken.object else { return };
         if let Err(error) = taken.call_method0(py, "put_back") {
             said(py, &self.log, &error);
         }

@@ -1,5 +1,6 @@
 //! `LogMessage.parse`, and [`ParseOptions`], what a source gives to it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::tz::{Offset, TimeZone};
@@ -8,10 +9,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use super::cell::GilCell;
-use super::clock;
 use super::hosted::is_offline;
-use super::message::{Draft, LogMessage, Payload, type_name};
-use crate::syslog::fill::Filler;
+use super::message::{Draft, LazyDraft, LogMessage, Payload, type_name};
+use crate::message::batch::Text;
+use crate::message::{FieldName, Need, Row, Stamp, ValueType};
+use crate::source::SourcePolicy;
+use crate::syslog::fill::{FieldSink, Filler};
 use crate::syslog::names::{parse_facility, parse_severity};
 use crate::syslog::{Clock, Flags, Format, ParseOptions as Options, Zone};
 
@@ -106,23 +109,28 @@ fn zone(word: &str) -> Option<TimeZone> {
 /// The memory of the parser, used again for each message.
 static PARSER: GilCell<Option<(Filler, Clock)>> = GilCell::new(None);
 
-/// A message made of the syslog message in `raw`, which it keeps: its values are parts of it.
+/// A message made of the syslog message in `raw`, which it keeps: its values are parts of it. It is parsed when
+/// somebody looks, or by its post (see [`LazyDraft`]).
 ///
 /// # Errors
 /// `TypeError` when `raw` is neither `str` nor `bytes`, or `options` is no [`ParseOptions`]; `ValueError` when it is too
 /// long. What does not parse is no error: it becomes a message that says so.
 pub(super) fn parse(raw: &Bound<'_, PyAny>, options: &Bound<'_, PyAny>) -> PyResult<LogMessage> {
     let py = raw.py();
-    // A source that was made by hand has the class's own None.
-    let defaults = (options.is_none() && is_offline())
-        .then(|| Bound::new(py, ParseOptions::new(Arc::new(Options::default()))))
-        .transpose()?;
-    let options = defaults.as_ref().map_or(options, Bound::as_any);
-    let Ok(options) = options.cast::<ParseOptions>() else {
-        let given = type_name(options);
-        return Err(PyTypeError::new_err(format!(
-            "parse_options: expected the parse_options of a source, got {given}"
-        )));
+    let defaults;
+    let options = match options.cast::<ParseOptions>() {
+        Ok(options) => options,
+        // A source that was made by hand has the class's own None.
+        Err(_) if options.is_none() && is_offline() => {
+            defaults = Bound::new(py, ParseOptions::new(Arc::default()))?;
+            &defaults
+        }
+        Err(_) => {
+            let given = type_name(options);
+            return Err(PyTypeError::new_err(format!(
+                "parse_options: expected the parse_options of a source, got {given}"
+            )));
+        }
     };
     if !raw.is_instance_of::<PyString>() && !raw.is_instance_of::<PyBytes>() {
         let given = type_name(raw);
@@ -130,16 +138,109 @@ pub(super) fn parse(raw: &Bound<'_, PyAny>, options: &Bound<'_, PyAny>) -> PyRes
     }
     let mut draft = Draft::new(py);
     draft.payload = Payload::of(raw)?;
-    let recvd = clock::now(py);
-    let options = &options.get().options;
+    draft.unparsed = Some(Arc::clone(&options.get().options));
+    Ok(LogMessage { draft: LazyDraft::new(draft) })
+}
+
+/// Calls `work` with what a draft that is not parsed yet comes to, and with when it was received; `None` when there is
+/// nothing to parse.
+#[inline]
+pub(super) fn with_parsed<R>(
+    py: Python<'_>,
+    draft: &Draft,
+    work: impl FnOnce(&Filler, Stamp) -> R,
+) -> Option<R> {
+    let options = draft.unparsed.as_ref()?;
+    // Whoever could have changed the stamp since would have parsed first.
+    let recvd = draft.stamp;
     PARSER.with(py, |parser| {
         let (filler, clock) = parser.get_or_insert_with(|| (Filler::default(), Clock::system()));
         clock.set_now(recvd.unix_micros);
         filler.parse(draft.payload.bytes(), options, clock);
+        Some(work(filler, recvd))
+    })
+}
+
+/// A parsed message on its way into a row, as the source layer lets it have its fields.
+pub(super) struct ParsedRow<'a> {
+    policy: &'a SourcePolicy,
+    parsed: &'a Filler,
+    /// HOST, where it is neither the message's own nor its origin's.
+    host: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> ParsedRow<'a> {
+    /// What `parsed` has made of `input`.
+    #[inline]
+    pub(super) fn new(policy: &'a SourcePolicy, parsed: &'a Filler, input: &'a [u8]) -> Self {
+        let host = policy.hosts(parsed.value(input, FieldName::Host), None).host;
+        Self { policy, parsed, host }
+    }
+
+    /// The room that it takes beside the payload.
+    #[inline]
+    pub(super) fn need(&self) -> Need {
+        let mut need = self.parsed.need();
+        if let Some(host) = &self.host {
+            need.fields += 1;
+            need.bytes += host.len();
+        }
+        need
+    }
+
+    /// Writes it into `row`, which has the payload already.
+    #[inline]
+    pub(super) fn write(&self, recvd: Stamp, row: &mut Row<'_>) {
+        self.parsed.fill(recvd, &mut Taken { row, policy: self.policy, recvd });
+        if let Some(host) = &self.host {
+            row.field(FieldName::Host, Text::Copy(b""), ValueType::String, Text::Copy(host));
+        }
+    }
+}
+
+/// A row that takes the fields of a parsed message as far as the source layer leaves them alone.
+struct Taken<'a, 'w> {
+    row: &'a mut Row<'w>,
+    policy: &'a SourcePolicy,
+    recvd: Stamp,
+}
+
+impl FieldSink for Taken<'_, '_> {
+    #[inline]
+    fn stamps(&mut self, stamp: Stamp, recvd_micros: i64) {
+        self.row.stamps(self.policy.stamp(stamp, self.recvd), recvd_micros);
+    }
+
+    #[inline]
+    fn pri(&mut self, pri: u16) {
+        self.row.pri(pri);
+    }
+
+    #[inline]
+    fn message(&mut self, text: Text<'_>) {
+        self.row.message(text);
+    }
+
+    #[inline]
+    fn field(&mut self, id: FieldName, name: Text<'_>, value: Text<'_>) {
+        if !self.policy.overwrites(id) {
+            self.row.field(id, name, ValueType::String, value);
+        }
+    }
+}
+
+/// Parses a draft that is not parsed yet, for a reader.
+#[cold]
+pub(super) fn parse_now(py: Python<'_>, draft: &mut Draft) {
+    let Some(options) = draft.unparsed.take() else { return };
+    let recvd = draft.stamp;
+    PARSER.with(py, |parser| {
+        let (filler, clock) = parser.get_or_insert_with(|| (Filler::default(), Clock::system()));
+        clock.set_now(recvd.unix_micros);
+        filler.parse(draft.payload.bytes(), &options, clock);
         draft.extra().fields.reserve_exact(filler.need().fields);
-        filler.fill(recvd, &mut draft);
+        filler.fill(recvd, draft);
     });
-    Ok(LogMessage { draft: GilCell::new(draft) })
 }
 
 /// Adds the class to `module`.

@@ -13,6 +13,7 @@ use super::buffer;
 use super::cell::GilCell;
 use super::hosted::{ExitRequested, Hosted, deadline};
 use super::message::type_name;
+use super::split;
 use crate::flow::Producer;
 
 /// The base of server-style sources.
@@ -155,8 +156,8 @@ impl LogSource {
         bookmark: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<usize> {
         let attached = self.running("post_buffer")?;
-        let split = buffer::Split::new(delimiter, parse, keep_empty, partial)?;
-        buffer::post(py, attached, buffer, length, &split, bookmark)
+        let how = split::Split::new(delimiter, parse, keep_empty, partial)?;
+        buffer::post(py, attached, buffer, length, &how, bookmark)
     }
 
     /// A writable buffer of `size` bytes, for `recv_into` and `readinto`, to be posted with `post_buffer`.

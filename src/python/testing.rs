@@ -22,7 +22,7 @@ use super::cell::GilCell;
 use super::generation;
 use super::hosted::{Hosted, Hosting};
 use super::instance::PythonSource;
-use super::message::{Draft, DraftField, LogMessage, Payload, Place, type_name};
+use super::message::{Draft, DraftField, LazyDraft, LogMessage, Payload, Place, type_name};
 use super::release::UnderGil;
 use super::run::Event;
 use super::{exception, logger, persist, release};
@@ -106,7 +106,7 @@ fn to_python(py: Python<'_>, arrived: &Arrived) -> PyResult<LogMessage> {
     if let Some(transport) = &message.batch().origin().transport {
         add(FieldName::Text, b"TRANSPORT", transport.as_bytes());
     }
-    Ok(LogMessage { draft: GilCell::new(draft) })
+    Ok(LogMessage { draft: LazyDraft::new(draft) })
 }
 
 /// `options()` of a Python dict, as a configuration would give them.

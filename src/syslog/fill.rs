@@ -153,6 +153,17 @@ impl Filler {
         Need { bytes, fields: self.items.len(), ..Need::default() }
     }
 
+    /// The value that the record of `input`, which was just parsed, will have under a name that the engine knows.
+    #[inline]
+    pub fn value<'a>(&'a self, input: &'a [u8], id: FieldName) -> Option<&'a [u8]> {
+        let item = self.items.iter().find(|item| item.id == id)?;
+        Some(match item.value {
+            Piece::Input(span) => span.of(input),
+            Piece::Copied(span) => span.of(&self.copies),
+            Piece::Fixed(text) => text.as_bytes(),
+        })
+    }
+
     /// Writes the record into `sink`. `recvd` is when the message came, and its STAMP when it has none itself.
     #[inline]
     pub fn fill(&self, recvd: Stamp, sink: &mut impl FieldSink) {

@@ -4,6 +4,7 @@
 //! posted is in the files or counted as dropped, nothing is in flight, and all credit is back.
 #![allow(clippy::unwrap_used, reason = "clippy knows tests, not the functions that they share")]
 
+mod acks;
 mod flow_control;
 mod foreign;
 mod model;

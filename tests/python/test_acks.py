@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import inrush
-from harness import GONE, Engine, StartEngine, gone, read_lines, source
+from harness import GONE, Engine, StartEngine, example, gone, read_lines, source
 
 F_SETPIPE_SZ = 1031
 KINDS = ["instant", "consecutive", "batched"]
@@ -774,3 +774,29 @@ def run(self):
         running.wait_log(r"PersistedBookmark\.store\(\) raised an exception")
         running.wait_log("OSError: disk full")
         running.wait_lines("out.log", 6)
+
+
+class TestExample:
+    """The example that resumes."""
+
+    def test_tail_goes_on_where_it_was(self, engine: StartEngine, tmp_path: Path) -> None:
+        """Without it: the documented way to lose nothing over a restart loses something, or starts over."""
+        numbers = [b"line %d" % number for number in range(60)]
+        path = tmp_path / "input.log"
+        path.write_bytes(b"".join(line + b"\n" for line in numbers[:20]) + b"half of ")
+        # The state file is in the test's own directory.
+        state = ("--persist-file", str(tmp_path / "state"))
+        running = engine(example("tail_source"), *state)
+        running.wait_lines("tail.log", 20)
+        running.stop()
+        with path.open("ab") as file:
+            file.write(b"a line\n" + b"".join(line + b"\n" for line in numbers[20:40]))
+        running = engine(example("tail_source"), *state)
+        running.wait_lines("tail.log", 41)
+        # Rotated, and written to under its old name.
+        path.rename(tmp_path / "input.log.1")
+        path.write_bytes(b"".join(line + b"\n" for line in numbers[40:]))
+        running.wait_lines("tail.log", 61)
+        running.stop()
+        expected = [*numbers[:20], b"half of a line", *numbers[20:]]
+        assert read_lines(tmp_path / "tail.log") == expected

@@ -88,8 +88,10 @@ def test_signals_stop(engine: StartEngine, number: int) -> None:
 def test_signals_work_whatever_user_code_does_to_them(engine: StartEngine, number: int) -> None:
     """Without it: one library that sets a handler on import makes the engine unstoppable."""
     head = "import signal\nfor number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP): signal.signal(number, signal.SIG_IGN)"
-    running = engine(IDLE.replace("import threading", f"{head}\nimport threading", 1))
+    conf = IDLE.replace("import threading", f"{head}\nimport threading", 1)
+    running = engine(conf)
     running.wait_print("done")
+    (running.directory / "test.conf").write_text(conf.replace(head, f"# changed\n{head}"))
     running.send_signal(number)
     if number == signal.SIGHUP:
         running.wait_log("inrush: reloaded")

@@ -357,6 +357,44 @@ class Suspending(Counting):
         found = messages(running.directory, "gone/out.log")["s"]
         assert [number for number, _, _ in found] == list(range(totals.posted))
 
+    def test_what_a_removed_destination_holds_is_not_acknowledged(self, engine: StartEngine) -> None:
+        """Without it: a bookmark moves on over messages that were never written."""
+        block = (
+            CLASS
+            + """
+from syslogng import ConsecutiveAckTracker
+class Bookmarked(Counting):
+    def init(self, options):
+        self.ack_tracker = ConsecutiveAckTracker(ack_callback=self.acked)
+        return super().init(options)
+    def acked(self, bookmark):
+        print("acked", bookmark, flush=True)
+    def run(self):
+        for n in range(8):
+            self.post_message(f"{self.name} {n} 0 0", bookmark=n)
+        print("all", flush=True)
+        while self.sleep(3600):
+            pass
+"""
+        )
+        text = conf(
+            counting("s").replace('"Counting"', '"Bookmarked"'),
+            file(path="gone/out.log"),
+            blocks=block,
+            options="time-reopen(1);",
+        )
+        running = start(engine, text)
+        running.wait_print("(?m)^all$")
+        running.wait_log("cannot write")
+        assert "kept s#0" in reload(running, text.replace("gone/out.log", "out.log"))
+        assert "kept s#0" in reload(running, text)
+        assert source_stats(running, "s")["in_flight"] == 8
+        assert "acked" not in running.stdout.text
+        (running.directory / "gone").mkdir()
+        running.send_signal(signal.SIGHUP)
+        running.wait_print("(?m)^acked 7$")
+        assert len(read_lines(running.directory / "gone" / "out.log")) == 8
+
 
 class TestBad:
     """A configuration that is wrong changes nothing."""

@@ -31,6 +31,12 @@ impl Line {
             }
     }
 
+    /// Whether a line is MESSAGE as it is with a newline after it: `$MSG\n`.
+    pub(super) fn is_message_and_newline(&self, context: &Context) -> bool {
+        let LineFormat::Template(template) = &self.format else { return false };
+        self.is_around_message(context) && template.as_message_with_suffix() == Some((&b""[..], &b"\n"[..]))
+    }
+
     /// Appends the whole line.
     #[inline]
     pub(super) fn append(&self, message: MessageRef<'_>, context: &Context, out: &mut Vec<u8>) {

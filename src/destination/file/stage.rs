@@ -10,6 +10,9 @@
 //!  writev  [──────────────────][ text ][──────────]
 //! ```
 //!
+//! Lines that stand in memory as they are to be written (a buffer that was split, `$MSG\n`) are not looked at one by one:
+//! a stage may be made of *runs* of such lines alone, and a `writev` takes them from where they are.
+//!
 //! After a write of any length the stage says how many lines are out whole, and gives a copy of the
 //! rest of the line that is not ([`Torn`]): formatted again, it might be another line.
 
@@ -77,12 +80,21 @@ struct Cut {
     row: usize,
 }
 
+/// Lines of one delivery, as they stand in memory.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    chunk: usize,
+    first: usize,
+}
+
 /// Lines on their way out. One stage serves all files of a destination, one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Stage {
     buffer: Vec<u8>,
     lines: Vec<Staged>,
     cuts: Vec<Cut>,
+    /// When there are any, they are all there is.
+    runs: Vec<Run>,
     /// Bytes at the start that are written already: those of a torn line.
     skip: usize,
 }
@@ -113,7 +125,14 @@ impl Stage {
         self.buffer.shrink_to(2 * BUFFER);
         self.lines.clear();
         self.cuts.clear();
+        self.runs.clear();
         self.skip = torn.map_or(0, |torn| torn.written);
+        if torn.is_none() && line.is_message_and_newline(context) {
+            self.take_runs(pending);
+            if !self.runs.is_empty() {
+                return;
+            }
+        }
         let cuts_texts = line.is_around_message(context);
         let (mut torn, mut texts) = (torn, 0);
         for (index, chunk) in pending.iter().enumerate() {
@@ -149,6 +168,19 @@ impl Stage {
         }
     }
 
+    /// Takes deliveries from the front as long as their lines stand in memory as they are to be written.
+    fn take_runs(&mut self, pending: &VecDeque<Chunk>) {
+        let mut bytes = 0;
+        for (index, chunk) in pending.iter().enumerate().take(PIECES_MAX) {
+            let Some(run) = chunk.delivery.view.joined(chunk.next, b'\n') else { return };
+            self.runs.push(Run { chunk: index, first: chunk.next });
+            bytes += run.len();
+            if bytes >= STAGE_MAX {
+                return;
+            }
+        }
+    }
+
     /// Writes all of it, or until the sink takes no more.
     pub(super) fn write(&self, sink: &Sink, pending: &VecDeque<Chunk>) -> Progress {
         let mut pieces: SmallVec<[IoSlice<'_>; 8]> = SmallVec::new();
@@ -157,6 +189,9 @@ impl Stage {
                 pieces.push(IoSlice::new(bytes));
             }
         };
+        for run in &self.runs {
+            push(joined(pending, run));
+        }
         let mut from = 0;
         for cut in &self.cuts {
             push(&self.buffer[from..cut.split]);
@@ -181,6 +216,10 @@ impl Stage {
             }
             break;
         }
+        if !self.runs.is_empty() {
+            let (lines, torn) = self.written_of_runs(written, sink, pending);
+            return Progress { lines, bytes: written, torn, error };
+        }
         let lines = self.lines.partition_point(|line| line.written_end <= written);
         let start = lines.checked_sub(1).map_or(0, |last| self.lines[last].written_end);
         let torn = (written > start).then(|| self.torn(lines, written - start, sink));
@@ -193,9 +232,48 @@ impl Stage {
         let cut = self.cuts.iter().find(|cut| cut.line == line);
         let (head, tail) =
             self.buffer[start..self.lines[line].end].split_at(cut.map_or(0, |cut| cut.split - start));
-        let size = if sink.is_regular() { sink.size() } else { None };
-        Torn { head: head.to_vec(), tail: tail.to_vec(), around_text: cut.is_some(), written, size }
+        let (head, tail) = (head.to_vec(), tail.to_vec());
+        Torn { head, tail, around_text: cut.is_some(), written, size: regular_size(sink) }
     }
+
+    /// How many lines of the runs are in their first `written` bytes, and the line that is there in part.
+    fn written_of_runs(
+        &self,
+        mut written: usize,
+        sink: &Sink,
+        pending: &VecDeque<Chunk>,
+    ) -> (usize, Option<Torn>) {
+        let mut lines = 0;
+        for run in &self.runs {
+            let view = &pending[run.chunk].delivery.view;
+            let len = joined(pending, run).len();
+            if written >= len {
+                (lines, written) = (lines + view.len() - run.first, written - len);
+                continue;
+            }
+            for index in run.first..view.len() {
+                let text = view.message(index).text();
+                if written > text.len() {
+                    (lines, written) = (lines + 1, written - text.len() - 1);
+                    continue;
+                }
+                let torn = (written > 0).then(|| {
+                    let (head, tail) = ([text, b"\n"].concat(), Vec::new());
+                    Torn { head, tail, around_text: false, written, size: regular_size(sink) }
+                });
+                return (lines, torn);
+            }
+        }
+        (lines, None)
+    }
+}
+
+fn regular_size(sink: &Sink) -> Option<i64> {
+    if sink.is_regular() { sink.size() } else { None }
+}
+
+fn joined<'a>(pending: &'a VecDeque<Chunk>, run: &Run) -> &'a [u8] {
+    pending[run.chunk].delivery.view.joined(run.first, b'\n').unwrap_or_default()
 }
 
 fn text<'a>(pending: &'a VecDeque<Chunk>, cut: &Cut) -> MessageRef<'a> {

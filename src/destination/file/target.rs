@@ -106,10 +106,13 @@ impl Target {
         }
     }
 
-    /// Lets go of the credit of what waits, on paths without flow control or on `all`.
+    /// Lets go of the credit of what waits, on paths without flow control or on `all`; on those with it
+    /// only where nobody takes that for an acknowledgement.
     pub(super) fn let_go_of_credit(&mut self, all: bool) {
-        for chunk in self.pending.iter_mut().filter(|chunk| all || !chunk.delivery.flow_control) {
-            chunk.delivery.ack.let_go_of_credit();
+        for Chunk { delivery, .. } in &mut self.pending {
+            if !delivery.flow_control || (all && !delivery.ack.is_tracked()) {
+                delivery.ack.let_go_of_credit();
+            }
         }
     }
 

@@ -19,13 +19,14 @@ pub(crate) const RELOAD_WAIT: Duration = Duration::from_secs(30);
 pub struct Reply {
     sender: Sender<Reloaded>,
     is_reloading: Arc<AtomicBool>,
-    reloaded: Option<Reloaded>,
+    /// Boxed, as a reply waits in a list of small things.
+    reloaded: Option<Box<Reloaded>>,
 }
 
 impl Reply {
     /// Says how it went.
     pub fn send(mut self, reloaded: Reloaded) {
-        self.reloaded = Some(reloaded);
+        self.reloaded = Some(Box::new(reloaded));
     }
 }
 
@@ -35,7 +36,7 @@ impl Drop for Reply {
         self.is_reloading.store(false, Ordering::Release);
         if let Some(reloaded) = self.reloaded.take() {
             // Whoever asked may have gone.
-            let _ = self.sender.try_send(reloaded);
+            let _ = self.sender.try_send(*reloaded);
         }
     }
 }

@@ -32,17 +32,21 @@ unsafe extern "C" fn vectorcall(
         // SAFETY: the arguments are those that the interpreter gave, unchanged.
         return unsafe { slow_call(class, arguments, count, names) };
     }
-    let made = if count == 1 {
-        // SAFETY: one argument is there.
-        let message = unsafe { *arguments };
-        // SAFETY: an argument is alive during the call.
-        let message = unsafe { Borrowed::from_ptr(py, message) };
-        LogMessage::make(py, Some(&message))
-    } else {
-        LogMessage::make(py, None)
-    };
-    match made.and_then(|made| recycle::object(py, made)) {
-        Ok(object) => object,
+    if count == 0 {
+        return made(py, None);
+    }
+    // SAFETY: one argument is there.
+    let message = unsafe { *arguments };
+    // SAFETY: an argument is alive during the call.
+    let message = unsafe { Borrowed::from_ptr(py, message) };
+    recycle::object(py, &message).unwrap_or_else(|| made(py, Some(&message)))
+}
+
+/// A new message, or null with an exception set.
+#[inline(never)]
+fn made(py: Python<'_>, message: Option<&Bound<'_, PyAny>>) -> *mut ffi::PyObject {
+    match LogMessage::make(py, message).and_then(|message| Py::new(py, message)) {
+        Ok(object) => object.into_ptr(),
         Err(error) => {
             error.restore(py);
             std::ptr::null_mut()

@@ -1,11 +1,14 @@
 //! A message that is not posted, or not yet: [`Draft`].
 
+use std::sync::Arc;
+
 use pyo3::prelude::*;
 
 use super::Payload;
-use crate::message::batch::Text;
+use crate::message::batch::{Head, Text};
 use crate::message::{FieldName, Need, Owner, Row, Segment, Stamp, ValueType};
 use crate::python::{clock, release};
+use crate::syslog::ParseOptions;
 use crate::syslog::fill::FieldSink;
 
 /// A payload of at least this many bytes is viewed, a shorter one is copied: where the two cost the same,
@@ -77,33 +80,58 @@ pub struct Draft {
     pub pri: u16,
     /// What only some drafts have.
     pub extra: Option<Box<Extra>>,
+    /// How the payload is to be parsed, until somebody looks; then it has no `extra`. See [`LazyDraft`](super::LazyDraft).
+    pub unparsed: Option<Arc<ParseOptions>>,
 }
 
 impl Draft {
     /// A draft without a message, made now.
     #[inline]
     pub fn new(py: Python<'_>) -> Self {
+        Self::of(py, Payload::None)
+    }
+
+    /// A draft of `payload`, made now.
+    #[inline]
+    pub fn of(py: Python<'_>, payload: Payload) -> Self {
         let stamp = clock::now(py);
-        Self {
-            payload: Payload::None,
-            stamp,
-            recvd_micros: stamp.unix_micros,
-            raw_size: 0,
-            pri: DEFAULT_PRI,
-            extra: None,
-        }
+        let (raw_size, pri) = (0, DEFAULT_PRI);
+        Self { payload, stamp, recvd_micros: stamp.unix_micros, raw_size, pri, extra: None, unparsed: None }
     }
 
     /// Whether it has a text, a time and a priority, and nothing else.
     #[inline]
     pub fn is_plain(&self) -> bool {
-        self.extra.is_none()
+        self.extra.is_none() && self.unparsed.is_none()
     }
 
     /// The bookmark that it carries.
     #[inline]
     pub fn bookmark(&self) -> Option<&Py<PyAny>> {
         self.extra.as_ref()?.bookmark.as_ref()
+    }
+
+    /// Its text, when that is to be copied and there is nothing but the text and what is in [`Draft::head`].
+    #[inline]
+    pub fn short_text(&self) -> Option<&[u8]> {
+        (self.is_plain() && !self.is_viewed()).then(|| self.payload.bytes())
+    }
+
+    /// What it has beside texts.
+    #[inline]
+    pub fn head(&self) -> Head {
+        let Self { stamp, recvd_micros, raw_size, pri, .. } = *self;
+        Head { stamp, recvd_micros, raw_size, pri }
+    }
+
+    /// Lets go of its objects, more cheaply than dropping it where the GIL is known to be held.
+    #[inline]
+    pub fn let_go(self, py: Python<'_>) {
+        let Self { payload, extra, .. } = self;
+        payload.let_go(py);
+        if let Some(extra) = extra {
+            drop(extra);
+        }
     }
 
     /// The rarer parts, made on first use.
@@ -173,9 +201,9 @@ impl Draft {
         need
     }
 
-    /// Writes the draft into `row`, with those of its fields that `keep` is true for.
+    /// Writes the payload into `row`, copied or viewed.
     #[inline]
-    pub fn write(&self, py: Python<'_>, row: &mut Row<'_>, keep: impl Fn(FieldName) -> bool) {
+    pub fn write_payload(&self, py: Python<'_>, row: &mut Row<'_>) {
         match &self.payload {
             Payload::Object { object, start, len } if self.is_viewed() => {
                 let owner = Owner::Foreign(release::keep(object.bind(py)));
@@ -184,9 +212,13 @@ impl Draft {
             }
             payload => row.payload_copy(payload.bytes()),
         }
-        row.stamps(self.stamp, self.recvd_micros);
-        row.pri(self.pri);
-        row.raw_size(self.raw_size);
+    }
+
+    /// Writes the draft into `row`, with those of its fields that `keep` is true for.
+    #[inline]
+    pub fn write(&self, py: Python<'_>, row: &mut Row<'_>, keep: impl Fn(FieldName) -> bool) {
+        self.write_payload(py, row);
+        row.head(&self.head());
         if let Some(extra) = &self.extra {
             write_extra(extra, row, keep);
         }

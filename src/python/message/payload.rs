@@ -4,6 +4,7 @@ use std::ptr::NonNull;
 
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView, PyString};
@@ -53,14 +54,33 @@ impl Payload {
     /// `ValueError` for a text longer than [`MESSAGE_MAX`].
     #[inline]
     pub fn of(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let bytes: &[u8] = if let Ok(text) = value.cast_exact::<PyString>() {
-            text.to_str()?.as_bytes()
-        } else if let Ok(bytes) = value.cast_exact::<PyBytes>() {
-            bytes.as_bytes()
-        } else {
-            return Self::of_other(value);
+        if let Some(payload) = Self::of_exact(value) {
+            return Ok(payload);
+        }
+        Self::of_other(value)
+    }
+
+    /// The payload that `value` gives when it is exactly `bytes` or a `str` of ASCII alone, and not too long: without a
+    /// call of the interpreter.
+    #[inline]
+    pub(super) fn of_exact(value: &Bound<'_, PyAny>) -> Option<Self> {
+        let bytes = match value.cast_exact::<PyString>() {
+            Ok(text) => ascii(text)?,
+            Err(_) => value.cast_exact::<PyBytes>().ok()?.as_bytes(),
         };
-        Self::part_of(value, bytes)
+        if bytes.len() > MESSAGE_MAX {
+            return None;
+        }
+        let start = NonNull::from(bytes).cast::<u8>();
+        Some(Self::Object { object: value.clone().unbind(), start, len: bytes.len() })
+    }
+
+    /// Lets go of its object, more cheaply than dropping it where the GIL is known to be held.
+    #[inline]
+    pub(super) fn let_go(self, py: Python<'_>) {
+        if let Self::Object { object, .. } = self {
+            object.drop_ref(py);
+        }
     }
 
     /// `bytes`, which belong to the immutable `object`.
@@ -78,6 +98,9 @@ impl Payload {
         let py = value.py();
         if let Ok(text) = value.cast::<PyString>() {
             return Self::part_of(value, text.to_str()?.as_bytes());
+        }
+        if let Ok(bytes) = value.cast_exact::<PyBytes>() {
+            return Self::part_of(value, bytes.as_bytes());
         }
         let refused = || {
             let given = type_name(value);
@@ -129,6 +152,22 @@ impl Payload {
             _ => None,
         }
     }
+}
+
+/// The characters of a `str` of ASCII alone, which are its UTF-8 already: without a call of the interpreter.
+#[inline]
+fn ascii<'a>(text: &'a Bound<'_, PyString>) -> Option<&'a [u8]> {
+    let object = text.as_ptr();
+    // SAFETY: a `str` that is alive.
+    if unsafe { ffi::PyUnicode_IS_COMPACT_ASCII(object) } == 0 {
+        return None;
+    }
+    // SAFETY: as above.
+    let start = unsafe { ffi::PyUnicode_DATA(object) };
+    // SAFETY: as above.
+    let len = unsafe { ffi::PyUnicode_GET_LENGTH(object) };
+    // SAFETY: a compact `str` of ASCII has a byte for each character from there on; they never change.
+    Some(unsafe { std::slice::from_raw_parts(start.cast::<u8>(), len as usize) })
 }
 
 /// The error for a message of `len` bytes.

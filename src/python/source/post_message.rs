@@ -7,8 +7,9 @@ use std::ffi::CStr;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyTuple, PyType};
 
 use super::LogSource;
 use crate::python::attachment::Wait;
@@ -22,7 +23,7 @@ unsafe extern "C" fn post_message(
 ) -> *mut ffi::PyObject {
     // SAFETY: the interpreter calls this with the GIL held.
     let py = unsafe { Python::assume_attached() };
-    let call = || -> PyResult<()> {
+    let call = || {
         // SAFETY: the descriptor of the method gives an instance that is alive during the call.
         let source = unsafe { Borrowed::from_ptr(py, instance) };
         // SAFETY: the descriptor checks that the instance is a `LogSource` before it calls.
@@ -33,37 +34,47 @@ unsafe extern "C" fn post_message(
             let message = unsafe { *arguments };
             // SAFETY: an argument is alive during the call.
             let message = unsafe { Borrowed::from_ptr(py, message) };
-            source.running("post_message")?.post(py, &message, Wait::Yes, "post_message")?;
-            return Ok(());
+            if source.hosted.get().is_some_and(|attached| attached.post_at_once(py, &message)) {
+                return py.None().into_ptr();
+            }
         }
         // SAFETY: the arguments are those that the interpreter gave, unchanged.
-        let (message, bookmark) = unsafe { named_arguments(py, arguments, count as usize, names)? };
-        if let Some(bookmark) = bookmark.filter(|bookmark| !bookmark.is_none()) {
-            let attached = source.running("post_message")?;
-            attached.post_with_bookmark(py, &message, &bookmark, "post_message")?;
-            return Ok(());
+        match unsafe { post(py, source, arguments, count as usize, names) } {
+            Ok(()) => py.None().into_ptr(),
+            Err(error) => {
+                error.restore(py);
+                std::ptr::null_mut()
+            }
         }
-        source.running("post_message")?.post(py, &message, Wait::Yes, "post_message")?;
-        Ok(())
     };
     // A panic must not unwind into the interpreter.
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
-        Ok(Ok(())) => py.None().into_ptr(),
-        Ok(Err(error)) => {
-            error.restore(py);
-            std::ptr::null_mut()
-        }
-        Err(_) => {
-            PyRuntimeError::new_err("post_message: internal error of the engine").restore(py);
-            std::ptr::null_mut()
-        }
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).unwrap_or_else(|_| {
+        PyRuntimeError::new_err("post_message: internal error of the engine").restore(py);
+        std::ptr::null_mut()
+    })
+}
+
+/// Posts what cannot be posted at once.
+#[inline(never)]
+unsafe fn post(
+    py: Python<'_>,
+    source: &LogSource,
+    arguments: *const *mut ffi::PyObject,
+    count: usize,
+    names: *mut ffi::PyObject,
+) -> PyResult<()> {
+    // SAFETY: the caller's promise.
+    let (message, bookmark) = unsafe { named_arguments(py, arguments, count, names)? };
+    let attached = source.running("post_message")?;
+    if let Some(bookmark) = bookmark.filter(|bookmark| !bookmark.is_none()) {
+        return attached.post_with_bookmark(py, &message, &bookmark, "post_message").map(drop);
     }
+    attached.post(py, &message, Wait::Yes, "post_message").map(drop)
 }
 
 type Arguments<'py> = (Bound<'py, PyAny>, Option<Bound<'py, PyAny>>);
 
-/// The arguments of `post_message` when they are not one positional alone.
-#[cold]
+/// The arguments of `post_message`.
 unsafe fn named_arguments(
     py: Python<'_>,
     arguments: *const *mut ffi::PyObject,
@@ -86,6 +97,14 @@ unsafe fn named_arguments(
     if !names.is_null() {
         // SAFETY: the interpreter gives a tuple of str.
         let names = unsafe { Borrowed::from_ptr(py, names) };
+        if count == 1
+            && let Ok(names) = names.cast_exact::<PyTuple>()
+            && let [name] = names.as_slice()
+            && name.is(intern!(py, "bookmark"))
+        {
+            // Names in code are interned: nearly every call with a bookmark ends here.
+            return Ok((value(0), Some(value(1))));
+        }
         for (index, name) in names.try_iter()?.enumerate() {
             let name = name?;
             let place = match name.extract::<String>()?.as_str() {

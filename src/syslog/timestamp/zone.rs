@@ -20,6 +20,8 @@ use jiff::{Timestamp, civil::DateTime};
 /// 1970-01-01 and 2100-01-01 in UTC, in seconds.
 const TABLE: std::ops::Range<i64> = 0..4_102_444_800;
 
+const DAY_MICROS: i64 = DAY * 1_000_000;
+
 /// How far ahead of now a stamp without a year may be, in seconds.
 const AHEAD: i64 = 31 * DAY;
 
@@ -180,8 +182,11 @@ impl Clock {
     /// Sets the present.
     #[inline]
     pub fn set_now(&mut self, now_micros: i64) {
+        // The year changes with the day only, and most calls are on the same day as the one before.
+        if now_micros.div_euclid(DAY_MICROS) != self.now_micros.div_euclid(DAY_MICROS) {
+            self.year = Civil::from_unix(now_micros, 0).year;
+        }
         self.now_micros = now_micros;
-        self.year = Civil::from_unix(now_micros, 0).year;
     }
 
     /// The present, in microseconds since 1970 began in UTC.

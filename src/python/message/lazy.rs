@@ -1,0 +1,47 @@
+//! The draft of a `LogMessage`, parsed when somebody looks: [`LazyDraft`].
+//!
+//! `LogMessage.parse` only notes how its text is to be parsed. Most parsed messages are posted next and never looked
+//! at, and a post parses straight into its row; a draft with fields of its own is made for those that Python reads or
+//! changes first. Nobody can tell the difference: parsing raises nothing, and what it gives depends on the bytes, the
+//! options and the time of receipt alone, all of which are kept.
+
+use pyo3::prelude::*;
+
+use super::Draft;
+use crate::python::cell::GilCell;
+use crate::python::parse;
+
+/// A draft that is parsed before anyone but a post sees it.
+#[derive(Debug)]
+pub struct LazyDraft(GilCell<Draft>);
+
+impl LazyDraft {
+    /// A cell with `draft` in it.
+    #[inline]
+    pub const fn new(draft: Draft) -> Self {
+        Self(GilCell::new(draft))
+    }
+
+    /// Calls `work` with the draft, as [`GilCell::with`] does, after parsing what was not parsed yet.
+    #[inline]
+    pub fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Draft) -> R) -> R {
+        self.0.with(py, |draft| {
+            if draft.unparsed.is_some() {
+                parse::parse_now(py, draft);
+            }
+            work(draft)
+        })
+    }
+
+    /// The draft as it is.
+    #[inline]
+    pub fn into_inner(self) -> Draft {
+        self.0.into_inner()
+    }
+
+    /// Calls `work` with the draft as it is.
+    #[inline]
+    pub fn with_unparsed<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Draft) -> R) -> R {
+        self.0.with(py, work)
+    }
+}

@@ -1,0 +1,376 @@
+"""The harness of `make perf`: what it accepts as measured, what it refuses, and that its pages say what the results say."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perf import cases, environment, figures, measure, report, rivals, run, verify
+from perf.processes import Process, RunError
+
+ENVIRONMENT = {
+    "date": "2026-11-22 10:00 UTC",
+    "commit": "abc",
+    "cpu": "a CPU",
+    "cores": "2",
+    "interpreter": "CPython 3.11.2 (/x)",
+}
+LINES = [f"{number:03d} some text" for number in range(10)]
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs in C, for this interpreter."""
+    if not Path(environment.include_directory(), "Python.h").exists():
+        minor = sys.version_info[1]
+        pytest.skip(f"the floor needs Python.h: apt install libpython3.{minor}-dev")
+    build = tmp_path_factory.mktemp("native")
+    environment.compile_programs(Path(sys.executable), build)
+    return build
+
+
+@pytest.fixture
+def tools(programs: Path) -> Iterator[environment.Toolbox]:
+    """The tools without syslog-ng, working in a directory whose name is short enough for a socket."""
+    with tempfile.TemporaryDirectory() as work:
+        yield environment.Toolbox(Path(sys.executable), programs, Path(work))
+
+
+def written(path: Path, lines: list[str], end: str = "\n") -> Path:
+    """A file with these lines."""
+    path.write_text("\n".join(lines) + end)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        (
+            LINES[:7] + LINES[8:] + LINES,
+            r"19 lines of 20, 1 missing; .*line 8 is b'008 some text', expected b'007",
+        ),
+        (LINES + LINES + LINES[:1], r"21 lines of 20, 1 too many"),
+        (
+            [LINES[1], LINES[0], *LINES[2:], *LINES],
+            r"20 lines of 20; .*line 1 is .*2 lines in the wrong place",
+        ),
+        (LINES + [*LINES[:9], "009 some tixt"], r"line 20 is b'009 some tixt'.*1 lines that were never sent"),
+    ],
+    ids=["missing", "too many", "order", "bytes"],
+)
+def test_wrong_content_is_refused_by_name(tmp_path: Path, lines: list[str], complaint: str) -> None:
+    """Without it: a rival, or Inrush, that loses, repeats, swaps or damages messages gets a figure for it."""
+    good = written(tmp_path / "good", LINES * 2)
+    verify.repeated(good, LINES, 20)
+    with pytest.raises(verify.WrongContentError, match=complaint):
+        verify.repeated(written(tmp_path / "bad", lines), LINES, 20)
+
+    date = "Nov 22 10:00:00 host "
+    verify.prefixed(written(tmp_path / "good", [date + line for line in LINES * 2]), LINES, 20)
+    with pytest.raises(verify.WrongContentError, match=complaint):
+        verify.prefixed(written(tmp_path / "bad", [date + line for line in lines]), LINES, 20)
+
+
+def test_torn_line_is_refused(tmp_path: Path) -> None:
+    """Without it: a last line that was not written to its end counts."""
+    with pytest.raises(verify.WrongContentError, match="the last line has no end"):
+        verify.repeated(written(tmp_path / "torn", LINES * 2, end=""), LINES, 20)
+
+
+def test_default_template_needs_date_and_host(tmp_path: Path) -> None:
+    """Without it: an engine that writes less than the default template is measured as if it wrote it."""
+    with pytest.raises(verify.WrongContentError, match="no date and host"):
+        verify.prefixed(written(tmp_path / "file", LINES), LINES, 10)
+
+
+def test_order_is_checked_for_each_poster(tmp_path: Path) -> None:
+    """Without it: several threads could overtake themselves unseen."""
+    cycles = [[f"{poster} {number}" for number in range(3)] for poster in range(2)]
+    path = tmp_path / "file"
+    verify.interleaved(written(path, ["1 0", "0 0", "0 1", "1 1", "1 2", "0 2"]), cycles, 6)
+    for lines, complaint in (
+        (["0 0", "0 2", "0 1", "1 0", "1 1", "1 2"], "message 2 of poster 0 is b'0 2', expected b'0 1'"),
+        (["0 0", "0 1", "0 2", "1 0", "1 1"], "poster 1: 2 messages of 3"),
+        (["0 0", "7 7"], "line 2 is of no poster"),
+    ):
+        with pytest.raises(verify.WrongContentError, match=complaint):
+            verify.interleaved(written(path, lines), cycles, 6)
+
+
+def short(name: str, *keys: str) -> cases.Case:
+    """A case with few messages, and these of its runs."""
+    case = next(case for case in cases.all_cases() if case.name == name)
+    runs = [one.scaled(0.0) for one in case.runs if one.key in keys]
+    assert [one.key for one in runs] == list(keys)
+    return replace(case, runs=tuple(runs))
+
+
+def test_a_case_is_measured_and_rendered(tools: environment.Toolbox, tmp_path: Path) -> None:
+    """Without it: nothing shows that a run, its result and its page fit together."""
+    keys = ("inrush", "floor", "queue", "logging", "write")
+    results = tmp_path / "results"
+    results.mkdir()
+    plan = run.Plan(tools, [short("loop_file_23", *keys)], rounds=2, results=results)
+    plan.measure()
+    assert plan.failures == []
+    found = report.load(results)["loop_file_23"]
+    for key in keys:
+        rounds = found["rounds"][key]
+        assert len(rounds) >= 2
+        for one in rounds:
+            assert one["count"] == 1000
+            assert one["ns"] == pytest.approx(1e9 / one["rate"], rel=1e-4)
+            assert one["cpu"] > 0
+            assert one["peak_mib"] > 0
+    page = report.theme_page("loop", "The loop", [found])
+    for row in (
+        "**Inrush**",
+        "_the floor_",
+        "queue.Queue and a thread",
+        "logging with a queue",
+        "_raw write_",
+    ):
+        assert f"| {row} | " in page
+    for key in ("commit", "cpu", "kernel", "rustc", "interpreter", "inrush"):
+        assert f"| {key} | {found['environment'][key]} |" in page
+
+
+@pytest.mark.parametrize(
+    ("case", "key"),
+    [
+        ("loop_nothing_256", "inrush"),
+        ("loop_default_23", "inrush"),
+        ("post_messages_file_23", "inrush lists of 100"),
+        ("post_buffer_file_24", "inrush"),
+        ("stream_file_256", "inrush"),
+        ("stream_file_256", "receive"),
+        ("parse_rfc5424_nothing", "inrush"),
+        ("parse_rfc3164_nothing", "inrush"),
+        ("values_file_23", "inrush"),
+        ("threads_file_23", "inrush 4 threads"),
+        ("sources_file_23", "inrush 8 sources"),
+        ("framework_flask", "inrush"),
+        ("framework_twisted", "framework"),
+        ("framework_twisted", "inrush"),
+        ("latency_1000", "inrush"),
+        ("start_first", "inrush"),
+    ],
+)
+def test_what_inrush_delivers_passes(tools: environment.Toolbox, case: str, key: str) -> None:
+    """Without it: a case is found broken only when all of them are measured."""
+    only = short(case, key).runs[0]
+    if only.how == "latency":
+        only = replace(only, count=50)
+    result = measure.measure(only, tools)
+    assert all(value >= 0 for value in result.values()), result
+    if only.nothing:
+        # Once more with a file, as the warm-up does, so that the content is looked at.
+        measure.measure(only, tools, warm_up=True)
+
+
+def test_a_run_that_loses_messages_fails(tools: environment.Toolbox) -> None:
+    """Without it: the engine's word is taken for what stands in the file."""
+    one = short("loop_file_23", "inrush").runs[0]
+    other = replace(one, cycles=lambda: [list(reversed(cases.plain(23)[0]))])
+    with pytest.raises(
+        verify.WrongContentError, match=r"1,000 lines of 1,000; .*1,000 lines in the wrong place"
+    ):
+        measure.measure(other, tools)
+
+
+def test_a_source_that_raises_is_told(tools: environment.Toolbox) -> None:
+    """Without it: a rival that cannot run at all holds up the measurement for minutes, and nobody knows why."""
+    one = replace(short("loop_file_23", "floor").runs[0], spec={})
+    with pytest.raises(RunError, match=r"(?s)ended with 1.*KeyError: 'size'"):
+        measure.measure(one, tools)
+    assert list(tools.work.iterdir()) == []
+
+
+def test_no_process_is_left(tools: environment.Toolbox) -> None:
+    """Without it: an interrupted measurement leaves engines behind, which disturb the next."""
+    started: list[Process] = []
+
+    def interrupted() -> None:
+        with rivals.place(tools) as here:
+            started.append(rivals.start(short("memory_idle", "inrush").runs[0], here))
+            started.append(here.start("sleep", ["sleep", "1000"]))
+            here.wait("done", 30)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    for process in started:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process.pid, 0)
+
+
+def test_noisy_rounds_are_repeated_and_all_kept(
+    tools: environment.Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it: somebody could choose the round that he likes."""
+    times = iter([1.0, 100.0, 100.0, 150.0, 100.0, 100.0, 100.0, 100.0, 100.0])
+    monkeypatch.setattr(run, "measure", lambda *_, **__: {"ns": next(times)})
+    plan = run.Plan(tools, [short("loop_file_23", "inrush")], rounds=3, results=tmp_path)
+    plan.measure()
+    rounds = report.load(tmp_path)["loop_file_23"]["rounds"]["inrush"]
+    assert [one["ns"] for one in rounds] == [100, 100, 150, *[100] * (run.EXTRA * run.TIMES)]
+
+
+def test_interrupted_rounds_are_taken_up(
+    tools: environment.Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it: Ctrl-C after twenty minutes throws twenty minutes away."""
+    given: list[float] = [1.0, 10.0, 11.0]
+
+    def broken_off(*_: object, **__: object) -> dict[str, float]:
+        if not given:
+            raise KeyboardInterrupt
+        return {"ns": given.pop(0)}
+
+    monkeypatch.setattr(run, "measure", broken_off)
+    case = short("loop_file_23", "inrush")
+    with pytest.raises(KeyboardInterrupt):
+        run.Plan(tools, [case], rounds=4, results=tmp_path).measure()
+    assert report.load(tmp_path) == {}
+    given += [1.0, 12.0, 13.0]
+    run.Plan(tools, [case], rounds=4, results=tmp_path, resume=True).measure()
+    rounds = report.load(tmp_path)["loop_file_23"]["rounds"]["inrush"]
+    assert [one["ns"] for one in rounds] == [10, 11, 12, 13]
+    given.clear()
+    run.Plan(tools, [case], rounds=4, results=tmp_path, resume=True).measure()
+
+
+def result(name: str, rounds: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
+    """The result of a case, as it stands in a file."""
+    case = next(case for case in cases.all_cases() if case.name == name)
+    runs = {one.key: {"rival": one.rival, "count": one.count} for one in case.runs if one.key in rounds}
+    return {
+        "case": name,
+        "theme": case.theme,
+        "title": case.title,
+        "metric": case.metric,
+        "environment": ENVIRONMENT,
+        "seconds": 1,
+        "runs": runs,
+        "failures": {},
+        "absent": ["syslog-ng is not there: apt install it"],
+        "rounds": rounds,
+    }
+
+
+def loop_result(ours: float, theirs: float) -> dict[str, dict[str, Any]]:
+    """The loop to a file with two rivals' rates."""
+    rounds = {
+        key: [
+            {"rate": rate, "ns": 1e9 / rate, "cpu": 1.0, "peak_mib": peak}
+            for rate in (value * 0.9, value, value * 1.5)
+        ]
+        for key, value, peak in (
+            ("inrush", ours, 30.0),
+            ("syslog-ng", theirs, 20.0),
+            ("syslog-ng window 100,000", theirs / 2, 40.0),
+        )
+    }
+    return {"loop_file_23": result("loop_file_23", rounds)}
+
+
+def test_figures_are_computed(tmp_path: Path) -> None:
+    """Without it: `met` could stand beside a figure that is missed."""
+    figure = next(one for one in figures.FIGURES if one.pairs[0].ours.case == "loop_file_23")
+    assert figure.measured(loop_result(8e6, 1e6)) == pytest.approx(8)
+    assert figure.met(loop_result(8e6, 1e6)) is True
+    assert figure.met(loop_result(7.9e6, 1e6)) is False
+    assert figure.met({}) is None
+    for found, word in ((loop_result(8e6, 1e6), "met"), (loop_result(5e6, 1e6), "**missed**")):
+        (row,) = [
+            line for line in report.figures_table(found).splitlines() if line.startswith(f"| {figure.title} ")
+        ]
+        assert row.endswith(f"| {word} |")
+    assert "not measured" in report.figures_table(loop_result(1, 1))
+
+
+def test_every_figure_names_a_run_that_exists() -> None:
+    """Without it: a renamed case leaves its figure `not measured` for ever."""
+    known = {(case.name, one.key) for case in cases.all_cases() for one in case.runs}
+    for figure in figures.FIGURES:
+        for pair in figure.pairs:
+            for value in (pair.ours, *pair.theirs):
+                assert (value.case, value.run) in known, figure.title
+
+
+def test_pages_tell_where_a_rival_wins() -> None:
+    """Without it: only what Inrush wins would be found easily."""
+    case = loop_result(1e6, 2e6)["loop_file_23"]
+    text = report.rivals_win([case])
+    assert "| syslog-ng | time a message, ns | 500 | 1,000 |" in text
+    assert "| 1 of 1 throughput cases | syslog-ng | peak memory in MiB | 20 to 20 | 30 to 30 |" in text
+    assert "window 100,000" not in text
+
+
+def test_front_page_from_results(tmp_path: Path) -> None:
+    """Without it: the page that everybody reads is written by hand somewhere."""
+    found = loop_result(8e6, 1e6)
+    page = report.front_page(
+        found, ["loop_file_23"], [("loop.svg", "A plot")], "# Findings\n\nThe kernel is slow.\n"
+    )
+    for part in (
+        "1. Each measurement",
+        "Not measured: syslog-ng is not there",
+        "The kernel is slow.",
+        "plots/loop.svg",
+        "| cpu | a CPU |",
+    ):
+        assert part in page, part
+    assert page.count("# Findings") == 1
+
+
+def test_readme_section_is_replaced_between_its_marks() -> None:
+    """Without it: the README's figures drift from the measured ones, or rendering eats the rest of the file."""
+    text = report.section(loop_result(8e6, 1e6))
+    assert "8.00 million messages/s | 1.00 million messages/s | 8.0 × |" in text
+    readme = f"# A\n\n{report.BEGIN}\nold\n{report.END}\n\n## B\n"
+    new = report.with_section(readme, text)
+    assert new == f"# A\n\n{report.BEGIN}\n{text}\n{report.END}\n\n## B\n"
+    assert report.with_section(new, text) == new
+    with pytest.raises(SystemExit, match="no place"):
+        report.with_section("# A\n", text)
+
+
+def test_committed_pages_are_those_of_the_committed_results() -> None:
+    """Without it: results and pages of different measurements stand beside each other."""
+    found = report.load(environment.HERE / "results")
+    if not found:
+        pytest.skip("nothing is measured yet")
+    readme = (environment.ROOT / "README.md").read_text()
+    assert report.with_section(readme, report.section(found)) == readme
+    page = (environment.HERE / "README.md").read_text()
+    assert report.figures_table(found) in page
+    assert json.dumps(found)
+
+
+def test_cases_are_well_formed() -> None:
+    """Without it: a count that is no multiple of its cycle is found when it is measured."""
+    names = [case.name for case in cases.all_cases()]
+    assert len(names) == len(set(names))
+    for case in cases.all_cases():
+        assert case.theme in report.THEMES
+        assert case.metric in run.STEADY
+        assert case.metric in report.COLUMNS
+        keys = [one.key for one in case.runs]
+        assert len(keys) == len(set(keys)), case.name
+        for one in case.runs:
+            assert one.how in measure.WAYS
+            assert one.rival in report.LABELS, one.rival
+            assert one.count % one.unit == 0, (case.name, one.key)
+            if one.how == "throughput":
+                cycles = one.cycles()
+                assert one.count % sum(map(len, cycles)) == 0, (case.name, one.key)
+                assert len({len(line) for cycle in cycles for line in cycle}) == 1, (case.name, one.key)
