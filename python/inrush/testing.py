@@ -74,6 +74,7 @@ class SourceUnderTest:
         self._handler: SyslogNGInternalLogHandler | None = None
         self._level = logging.WARNING
         self._stopped = False
+        self._rig: _native._Rig
         before = None if after is None else after._rig
         try:
             self._rig = _native._Rig(source, statement, dict(options or {}), hold, self.errors, before)

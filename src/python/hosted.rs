@@ -148,7 +148,7 @@ impl Hosted {
     #[cold]
     fn attach_offline(&self, method: &str) -> PyResult<&Arc<Attachment>> {
         if is_offline() {
-            Python::attach(|py| testing::offline(py, self))?;
+            Python::attach(|py| testing::offline::attach(py, self))?;
         }
         self.attached.get().ok_or_else(|| not_attached(method))
     }

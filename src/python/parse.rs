@@ -117,16 +117,20 @@ static PARSER: GilCell<Option<(Filler, Clock)>> = GilCell::new(None);
 /// long. What does not parse is no error: it becomes a message that says so.
 pub(super) fn parse(raw: &Bound<'_, PyAny>, options: &Bound<'_, PyAny>) -> PyResult<LogMessage> {
     let py = raw.py();
-    // A source that was made by hand has the class's own None.
-    let defaults = (options.is_none() && is_offline())
-        .then(|| Bound::new(py, ParseOptions::new(Arc::new(Options::default()))))
-        .transpose()?;
-    let options = defaults.as_ref().map_or(options, Bound::as_any);
-    let Ok(options) = options.cast::<ParseOptions>() else {
-        let given = type_name(options);
-        return Err(PyTypeError::new_err(format!(
-            "parse_options: expected the parse_options of a source, got {given}"
-        )));
+    let defaults;
+    let options = match options.cast::<ParseOptions>() {
+        Ok(options) => options,
+        // A source that was made by hand has the class's own None.
+        Err(_) if options.is_none() && is_offline() => {
+            defaults = Bound::new(py, ParseOptions::new(Arc::default()))?;
+            &defaults
+        }
+        Err(_) => {
+            let given = type_name(options);
+            return Err(PyTypeError::new_err(format!(
+                "parse_options: expected the parse_options of a source, got {given}"
+            )));
+        }
     };
     if !raw.is_instance_of::<PyString>() && !raw.is_instance_of::<PyBytes>() {
         let given = type_name(raw);

@@ -1,17 +1,18 @@
 //! A source without an engine around it: what `inrush.testing` is made of ([`Rig`]), and where the posts of a source
-//! go that was made by hand ([`offline`]).
+//! go that was made by hand ([`mod@offline`]).
 //!
 //! Both are the real way of a message, from the post through the lane with its credit; at the end of the lane stands
 //! a [`collector`] in the place of workers and destinations.
 
 pub mod collector;
+pub mod offline;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam::channel::{Receiver, unbounded};
-use pyo3::exceptions::{PyIndexError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyOSError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyType};
 
@@ -20,25 +21,21 @@ use super::attachment::Attachment;
 use super::blocks::{self, Blocks};
 use super::cell::GilCell;
 use super::generation;
-use super::hosted::{Hosted, Hosting};
+use super::hosted::Hosting;
 use super::instance::PythonSource;
 use super::message::{Draft, DraftField, LazyDraft, LogMessage, Payload, Place, type_name};
 use super::release::UnderGil;
 use super::run::Event;
 use super::{exception, logger, persist, release};
 use crate::config::{self, Config, Environment, OptionValue, PythonSourceOptions, SourceDriver};
-use crate::engine::{Input, Log, LogLevel, settings};
+use crate::engine::{Input, Log, LogLevel};
 use crate::flow::{Credit, Inbox, Lane, Parcel};
 use crate::message::{FieldName, Origin, Pool, Release, ValueType};
 use crate::state::State;
 
-/// How many messages are kept of a source that was made by hand.
-const KEPT_OFFLINE: usize = 100_000;
 /// How many messages of the log are kept.
 const LOG_WINDOW: u32 = 1_000_000;
 const LOG_BYTES: u64 = 256 << 20;
-/// How long the destinations' end of a test may take.
-const AFTER_STOP: Duration = Duration::from_secs(10);
 
 fn refused(error: &impl ToString) -> PyErr {
     PyRuntimeError::new_err(error.to_string())
@@ -160,14 +157,14 @@ impl Rig {
 
     fn arrived(&self, number: usize) -> PyResult<(Arrived, Outcome)> {
         self.collector.get(number).ok_or_else(|| {
-            PyIndexError::new_err(format!("message {number}: only {} have arrived", self.collector.arrived()))
+            PyIndexError::new_err(format!("message {number}: only {} have arrived", self.collector.count()))
         })
     }
 
     /// Whether everything that was posted has arrived, and no more will be.
     fn is_over(&self, is_alive: impl Fn() -> bool) -> bool {
         let ended = !is_alive();
-        ended && self.attachment.lane.counters().totals().posted <= self.collector.arrived() as u64
+        ended && self.attachment.lane.counters().totals().posted <= self.collector.count() as u64
     }
 }
 
@@ -279,7 +276,7 @@ impl Rig {
     }
 
     fn __len__(&self) -> usize {
-        self.collector.arrived()
+        self.collector.count()
     }
 
     /// The message with this number.
@@ -297,7 +294,7 @@ impl Rig {
         let outcome = if aborts { Outcome::Aborted } else { Outcome::Acked };
         let decided = py.detach(|| self.collector.decide(number, outcome));
         decided.ok_or_else(|| {
-            PyIndexError::new_err(format!("message {number}: only {} have arrived", self.collector.arrived()))
+            PyIndexError::new_err(format!("message {number}: only {} have arrived", self.collector.count()))
         })
     }
 
@@ -401,70 +398,10 @@ impl Rig {
     }
 }
 
-/// Where the posts of sources made by hand go, by the address of their attachment.
-type Offline = Mutex<Vec<(std::sync::Weak<Attachment>, Arc<Collector>)>>;
-static OFFLINE: OnceLock<Offline> = OnceLock::new();
-
-/// Makes a source that was made by hand, in a process without an engine, one that posts to a collector.
-///
-/// # Errors
-/// `OSError` when the system has no thread to give.
-pub(super) fn offline(py: Python<'_>, hosted: &Hosted) -> PyResult<()> {
-    let collector = Collector::start(KEPT_OFFLINE, false)
-        .map_err(|error| PyOSError::new_err(format!("no thread to collect messages: {error}")))?;
-    let log = Log::new(LogLevel::Warning);
-    let text =
-        "@version: current\nsource s_offline { python(class(\"Offline\")); }; log { source(s_offline); };\n";
-    let (config, input) = make_input(text, &collector, &log, |_| Ok(()))?;
-    let options = python_options(&input)?;
-    let parse_options = settings::parse_options(&config, options).map_err(|error| refused(&error))?;
-    let report = Box::new(|py: Python<'_>, _: &str, error: PyErr| error.write_unraisable(py, None));
-    let attachment = Attachment::new(&input, Arc::new(parse_options), None, &log, None, report);
-    attachment.started.store(true, std::sync::atomic::Ordering::Relaxed);
-    let attachment = Arc::new(attachment);
-    let mut all = OFFLINE.get_or_init(Offline::default).lock().unwrap_or_else(PoisonError::into_inner);
-    all.retain(|(attachment, collector)| {
-        let is_alive = attachment.strong_count() > 0;
-        if !is_alive {
-            collector.end();
-        }
-        is_alive
-    });
-    all.push((Arc::downgrade(&attachment), Arc::new(collector)));
-    drop(all);
-    hosted.attach(py, attachment);
-    Ok(())
-}
-
-/// The messages that a source made by hand has posted, and how many there were before the first of them.
-#[pyfunction]
-fn _posted(py: Python<'_>, source: &Bound<'_, PyAny>, clear: bool) -> PyResult<(usize, Vec<LogMessage>)> {
-    let Some(hosted) = Hosted::of(source) else {
-        return Err(PyTypeError::new_err(format!("posted: LogSource expected, got {}", type_name(source))));
-    };
-    let Some(attachment) = hosted.get() else { return Ok((0, Vec::new())) };
-    let all = OFFLINE.get_or_init(Offline::default).lock().unwrap_or_else(PoisonError::into_inner);
-    let found =
-        all.iter().find(|(weak, _)| weak.upgrade().is_some_and(|this| Arc::ptr_eq(&this, attachment)));
-    let collector = found.map(|(_, collector)| Arc::clone(collector)).ok_or_else(|| {
-        PyValueError::new_err("posted: this source is part of an engine or of a test, which has its messages")
-    })?;
-    drop(all);
-    let count = usize::try_from(attachment.lane.counters().totals().posted).unwrap_or(usize::MAX);
-    py.detach(|| collector.wait(count, Instant::now() + AFTER_STOP, || false));
-    let (first, last) = (collector.first(), collector.arrived());
-    let kept = (first..last).filter_map(|number| collector.get(number));
-    let messages = kept.map(|(arrived, _)| to_python(py, &arrived)).collect::<PyResult<_>>()?;
-    if clear {
-        collector.clear();
-    }
-    Ok((first, messages))
-}
-
 /// Runs the python blocks of a configuration, and gives the module of their names.
 #[pyfunction]
-#[expect(clippy::needless_pass_by_value, reason = "pyo3 converts arguments to owned values")]
-fn _blocks(py: Python<'_>, path: std::path::PathBuf) -> PyResult<Py<PyAny>> {
+#[expect(clippy::needless_pass_by_value, reason = "pyo3 makes a PathBuf from the argument")]
+fn _blocks(py: Python<'_>, path: PathBuf) -> PyResult<Py<PyAny>> {
     let config = config::load(&path).map_err(|errors| refused(&errors))?;
     let blocks = Blocks::run(py, &config).map_err(|error| refused(&error))?;
     Ok(blocks.module(py))
@@ -474,6 +411,6 @@ fn _blocks(py: Python<'_>, path: std::path::PathBuf) -> PyResult<Py<PyAny>> {
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let any = module.as_any();
     any.setattr("_Rig", module.py().get_type::<Rig>())?;
-    any.setattr("_posted", wrap_pyfunction!(_posted, module)?)?;
+    any.setattr("_posted", wrap_pyfunction!(offline::_posted, module)?)?;
     any.setattr("_blocks", wrap_pyfunction!(_blocks, module)?)
 }

@@ -10,7 +10,7 @@ import pytest
 from harness import ROOT, inrush
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = ["README.md", "docs/configuration.md", "docs/python-api.md"]
+PAGES = ["README.md", "docs/configuration.md", "docs/python-api.md", "docs/testing.md"]
 
 
 def blocks(page: str, language: str) -> list[str]:

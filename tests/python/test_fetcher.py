@@ -255,7 +255,9 @@ class TestDelays:
         running.wait_print("fetch")
         if number == signal.SIGHUP:
             # What did not change is not stopped.
-            (running.directory / "test.conf").write_text(conf.replace("stop-timeout(3600)", "stop-timeout(3601)"))
+            (running.directory / "test.conf").write_text(
+                conf.replace("stop-timeout(3600)", "stop-timeout(3601)")
+            )
             running.send_signal(number)
             running.wait_print(r"(fetch[\s\S]*){2}")
         running.stop()

@@ -117,7 +117,7 @@ impl Collector {
     }
 
     /// How many messages have arrived.
-    pub fn arrived(&self) -> usize {
+    pub fn count(&self) -> usize {
         let state = lock(&self.shared.state);
         state.forgotten + state.messages.len()
     }
@@ -280,9 +280,9 @@ mod tests {
         post(b"d").unwrap();
         collector.set_holds(false);
         collector.end();
-        assert_eq!((collector.arrived(), collector.get(0).unwrap().1), (4, Outcome::Held));
+        assert_eq!((collector.count(), collector.get(0).unwrap().1), (4, Outcome::Held));
         assert_eq!(collector.get(3).unwrap().0.message().text(), b"d");
-        let _ = collector.decide(0, Outcome::Acked);
+        assert_eq!(collector.decide(0, Outcome::Acked), Some(true));
         let totals = lane.counters().totals();
         assert_eq!((totals.posted, totals.dropped_total()), (4, 1));
         assert!(!collector.wait(5, Instant::now(), || false));
@@ -314,7 +314,7 @@ mod tests {
             producer.try_post(Need { bytes: 1, ..Need::default() }, |row| row.payload_copy(text)).unwrap();
         }
         collector.end();
-        assert_eq!((collector.arrived(), collector.first()), (3, 1));
+        assert_eq!((collector.count(), collector.first()), (3, 1));
         assert!(collector.get(0).is_none());
         assert_eq!(collector.get(2).unwrap().0.message().text(), b"c");
         assert_eq!(lane.credit().free_messages(), 10);
