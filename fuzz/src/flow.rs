@@ -243,17 +243,17 @@ impl World {
 
     fn post(&mut self, who: usize, len: usize, viewed: bool) {
         let viewed = viewed && len <= VIEWED.len();
-        let text = match viewed {
-            true => VIEWED[..len].to_vec(),
-            false => {
-                let mut text = format!("{} {} ", self.posters[who].number, self.posted).into_bytes();
-                text.resize(len.max(text.len()), b'.');
-                text
-            }
+        let text = if viewed {
+            VIEWED[..len].to_vec()
+        } else {
+            let mut text = format!("{} {} ", self.posters[who].number, self.posted).into_bytes();
+            text.resize(len.max(text.len()), b'.');
+            text
         };
-        let need = match viewed {
-            true => Need { segments: 1, viewed: len, ..Need::default() },
-            false => Need { bytes: text.len(), ..Need::default() },
+        let need = if viewed {
+            Need { segments: 1, viewed: len, ..Need::default() }
+        } else {
+            Need { bytes: text.len(), ..Need::default() }
         };
         let expected = if self.closed {
             Err(Refused::Closed)
@@ -427,9 +427,10 @@ impl World {
         let len = opened.rows.len() as u32;
         let reason = *input.choose(&DropReason::ALL)?;
         let start = input.int_in_range(0..=len)?;
-        let rows = match input.arbitrary()? {
-            true => Rows::Range(start..input.int_in_range(start..=len)?),
-            false => Rows::List((start..len).step_by(input.int_in_range(1..=5)?).collect()),
+        let rows = if input.arbitrary()? {
+            Rows::Range(start..input.int_in_range(start..=len)?)
+        } else {
+            Rows::List((start..len).step_by(input.int_in_range(1..=5)?).collect())
         };
         opened.acks[input.choose_index(opened.acks.len())?].drop_rows(&rows, reason);
         for index in 0..rows.len() {
