@@ -12,13 +12,18 @@ from torture.small_disk import fill, small_disk
 CONF = """@version: current
 options {{ time-reopen({reopen}); }};
 python {{
-from syslogng import LogSource
+from inrush import LogSource, PersistedBookmark
 
 class Source(LogSource):
+    def init(self, options):
+        self.ack_tracker = PersistedBookmark(self.persist_name, default=0)
+        return True
+
     def run(self):
-        n = 0
+        n = self.ack_tracker.value
+        print("begins at", n, flush=True)
         while not self.exit_requested:
-            self.post_message(f"s {{n}} " + "x" * (n * {step} % {most}))
+            self.post_message(f"s {{n}} " + "x" * (n * {step} % {most}), bookmark=n + 1)
             n += 1
 }};
 source s_test {{ python(class("Source") log-iw-size({window}) stop-timeout(2)); }};
@@ -30,7 +35,7 @@ BOUND = 2 + 5 + 15
 
 @attack(
     "stop-full",
-    "exits within the bound, no torn line, what was not written is reported by number",
+    "exits within the bound, no torn line, what was not written is reported by number, and delivered after a restart",
     short=Budget(count=3),
     long=Budget(count=200),
 )
@@ -52,7 +57,8 @@ def stop_full(run: Run) -> None:
                 fill(disk)
                 with junk.open("ab") as file:
                     file.truncate(max(0, junk.stat().st_size - chance.randint(0, 300_000)))
-            engine = run.engine(CONF.format(reopen=reopen, window=window, step=step, most=most))
+            conf = CONF.format(reopen=reopen, window=window, step=step, most=most)
+            engine = run.engine(conf, "--persist-file", "state")
             if chance.random() < 0.7:
                 engine.wait_log("No space left on device")
                 time.sleep(chance.uniform(0, 0.2))
@@ -84,5 +90,25 @@ def stop_full(run: Run) -> None:
             run.add("written", len(lines))
             run.add("given up and reported", totals.dropped)
             engine.close()
-            out.unlink()
             junk.unlink(missing_ok=True)
+            resume(run, conf, lines)
+            out.unlink()
+            (run.directory / "state").unlink()
+
+
+def resume(run: Run, conf: str, lines: list[bytes]) -> None:
+    """Starts the engine again, with room, and checks that it goes on where the file ends."""
+    out = run.directory / "disk" / "out.log"
+    # What was there is moved aside, so that there is room.
+    out.write_bytes(b"")
+    engine = run.engine(conf, "--persist-file", "state", started=False)
+    begins = engine.wait_print(r"begins at (\d+)")
+    until(lambda: out.stat().st_size > 1000, "lines after the restart", engine)
+    engine.wait_started()
+    engine.send_signal(signal.SIGTERM)
+    assert engine.wait_exit() == 0, engine.report()
+    first = int(begins[1])
+    assert first == len(lines), f"begins at {first} after {len(lines)} lines were written"
+    for number, line in enumerate(out.read_bytes().split(b"\n")[:-1], first):
+        assert line.startswith(b"s %d " % number), f"line {number}: {line[:60]!r}"
+    run.close()
