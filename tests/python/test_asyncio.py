@@ -206,8 +206,11 @@ class TestRun:
 
     def test_reload(self, engine: StartEngine) -> None:
         """Without it: the old loop stays, or the new source has none."""
-        running = engine(async_source("await self.post('x')", driver="stop-timeout(3600)"))
+        conf = async_source("await self.post('x')", driver="stop-timeout(3600)")
+        running = engine(conf)
         running.wait_print("done")
+        # What did not change is not stopped.
+        (running.directory / "test.conf").write_text(conf.replace("stop-timeout(3600)", "stop-timeout(3601)"))
         running.send_signal(signal.SIGHUP)
         running.wait_print(r"done[\s\S]*done")
         assert len(running.wait_lines("out.log", 2)) == 2
