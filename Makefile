@@ -6,7 +6,7 @@
 #   TESTS="-k quickstart"    further arguments of pytest
 #   CASE=loop_file_23        of `perf`: only these cases, with patterns and commas; RIVAL=… only one rival, stored nowhere;
 #                            RESUME=1 goes on with an interrupted run; PERF_DIR (/dev/shm) is where the measured files go
-#   TIME=600                 the seconds of a long check
+#   TIME=600                 the seconds of a long check (`fuzz`, `torture`); COUNT=1000 its rounds, SEED=1 its chance (`torture`)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -82,6 +82,20 @@ fuzz: need ## search for inputs that break a promise: TARGET=config TIME=60 (fuz
 fuzz-all: need ## all fuzz targets, TIME=600 seconds each
 	@tools/fuzz $(or $(TIME),600)
 
+.PHONY: torture asan tsan valgrind
+torture: wheel ## attack the engine: ATTACK="destination threads" (all), TIME=60 or COUNT=100 (long), SEED=1 (chance)
+	@PYTHONPATH=tests:tests/python $(BIN)/python -m torture $(ATTACK) $(if $(TIME),--time $(TIME)) $(if $(COUNT),--count $(COUNT)) \
+	  $(if $(SEED),--seed $(SEED))
+
+asan: need ## the Rust tests under AddressSanitizer (nightly compiler)
+	tools/sanitize address
+
+tsan: need ## the same under ThreadSanitizer
+	tools/sanitize thread
+
+valgrind: need ## the unit tests of the rooms with unsafe code under valgrind
+	tools/sanitize valgrind
+
 loom: need ## the protocols between threads, in every order that the memory model allows
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --profile quick --no-default-features --lib loom_models
 
@@ -107,14 +121,14 @@ lint: wheel ## formats, lints and types, Rust and Python
 	cargo clippy --quiet --all-targets -- -D warnings
 	cargo doc --quiet --no-deps --no-default-features
 	cargo doc --quiet --no-deps
-	$(BIN)/ruff check python tests/python perf
-	$(BIN)/ruff format --check python tests/python perf
+	$(BIN)/ruff check python tests/python tests/torture perf
+	$(BIN)/ruff format --check python tests/python tests/torture perf
 	$(BIN)/mypy
 
 format: wheel ## format Rust and Python
 	cargo fmt
-	$(BIN)/ruff check --fix python tests/python perf
-	$(BIN)/ruff format python tests/python perf
+	$(BIN)/ruff check --fix python tests/python tests/torture perf
+	$(BIN)/ruff format python tests/python tests/torture perf
 
 # The rivals share one interpreter: Debian's, which its syslog-ng is linked with.
 PERF_PYTHON ?= /usr/bin/python3

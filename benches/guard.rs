@@ -176,7 +176,9 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let asked: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if let ["cases"] = asked[..] {
-        CASES.iter().for_each(|(name, _)| println!("{name}"));
+        for (name, _) in CASES {
+            println!("{name}");
+        }
         return;
     }
     if let [name, rounds] = asked[..]
@@ -188,5 +190,7 @@ fn main() {
         }
         return;
     }
-    CASES.iter().for_each(|(_, run)| run(1));
+    for (_, run) in CASES {
+        run(1);
+    }
 }

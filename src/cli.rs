@@ -1,5 +1,6 @@
 //! The command line of `inrush`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -50,6 +51,9 @@ pub struct RunOptions {
     /// Open a socket here, with mode 0600, on which `inrush ctl` asks the engine.
     #[arg(long, value_name = "SOCKET")]
     pub control: Option<PathBuf>,
+    /// Answer HTTP GET /metrics here, for Prometheus. A port alone is one of 127.0.0.1.
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = crate::engine::metrics::address)]
+    pub metrics: Option<SocketAddr>,
     /// Write the number of the process to this file while it runs.
     #[arg(long, value_name = "FILE")]
     pub pidfile: Option<PathBuf>,
@@ -150,7 +154,11 @@ pub enum Request {
     /// Read the configuration again, as SIGHUP does; with an error in it, the old one goes on.
     Reload,
     /// Stop, as SIGTERM does, once everything is delivered or the time for that is over.
-    Stop,
+    Stop {
+        /// Come back only when the process of the engine has ended.
+        #[arg(long)]
+        wait: bool,
+    },
     /// Print how much the engine says of itself, or change it.
     LogLevel {
         /// The least grave messages that are shown.

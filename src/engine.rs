@@ -20,12 +20,14 @@
 //! stops them before the pipeline is drained.
 #![forbid(unsafe_code)]
 
+pub mod age;
 pub mod board;
 pub mod changes;
 pub mod control;
 pub mod graph;
 pub mod identity;
 pub mod log;
+pub mod metrics;
 pub mod output;
 pub mod pipeline;
 pub mod plan;
@@ -41,6 +43,7 @@ pub use board::{Board, Phase};
 pub use changes::Changes;
 pub use control::Control;
 pub use log::{Log, LogLevel};
+pub use metrics::Metrics;
 pub use pipeline::Pipeline;
 pub use plan::{Input, Next};
 pub use source_status::{SourceState, SourceStatus};

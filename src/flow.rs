@@ -20,6 +20,7 @@ pub mod counters;
 pub mod credit;
 pub mod inbox;
 pub mod lane;
+pub mod stopwatch;
 mod sync;
 pub mod tracker;
 

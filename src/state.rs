@@ -232,6 +232,22 @@ impl State {
         Ok(())
     }
 
+    /// Waits until everything that was put before is on the disk, and not for a disk that refuses; whether it is.
+    pub fn settle(&self) -> bool {
+        if self.path.is_none() {
+            return true;
+        }
+        let Ok(mut inner) = self.shared.lock() else { return false };
+        let wanted = inner.assigned;
+        while inner.durable < wanted {
+            if inner.failure.is_some() || inner.is_closed {
+                return false;
+            }
+            inner = self.shared.done.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        true
+    }
+
     /// Commits what is left and lets the file go, within `bound`. Later changes are refused.
     ///
     /// # Errors

@@ -476,6 +476,22 @@ fn a_line_torn_in_a_file_is_written_on_there_or_begun_again_elsewhere() {
     }
 }
 
+/// Breaks without it: the first line after a crash is glued to the part of a line before it, and nobody can read either.
+#[test]
+fn a_line_that_a_killed_process_left_unfinished_is_ended() {
+    let (_dir, path) = dir();
+    fs::write(&path, b"whole\npart of a li").unwrap();
+    let mut rig = Rig::new(settings(&path));
+    rig.push(&[("h", b"one")]);
+    rig.destination.flush(Instant::now());
+    assert_eq!(fs::read(&path).unwrap(), b"whole\npart of a li\none\n");
+    assert!(rig.reports()[0].text.contains("has no end"));
+    rig.push(&[("h", b"two")]);
+    rig.destination.flush(later(61));
+    assert_eq!(fs::read(&path).unwrap(), b"whole\npart of a li\none\ntwo\n");
+    rig.finish();
+}
+
 #[test]
 fn a_failing_file_holds_up_no_other() {
     let (dir, _) = dir();

@@ -3,6 +3,7 @@
 //! Breaks without it: what a fuzzer found once comes back, or a target is left behind by a change of the engine and
 //! nobody notices before the next long run. The search itself is `make fuzz`.
 #![allow(clippy::unwrap_used, reason = "clippy knows tests, not the functions that they share")]
+#![allow(clippy::print_stdout, reason = "how much was tried is part of the answer")]
 
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;

@@ -1,5 +1,6 @@
 //! A process that writes to the state is killed at any moment: the file always opens, what was reported as
 //! saved is there, and what is there is the state of one moment.
+#![allow(clippy::unwrap_used, reason = "clippy knows tests, not the functions that they share")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

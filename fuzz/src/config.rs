@@ -70,7 +70,7 @@ fn check_accepted(config: &Config, text: &str) {
 fn check(list: &[Diagnostic], text: &str) {
     let lines: Vec<_> = text.split('\n').collect();
     let moved = text.contains("@line");
-    let mut last = (0, 0);
+    let mut before = (0, 0);
     for one in list {
         assert!(!one.message().is_empty(), "an error that says nothing");
         assert!(!one.message().contains('\n'), "a message is one line");
@@ -88,7 +88,7 @@ fn check(list: &[Diagnostic], text: &str) {
         assert!(line >= 1 && column >= 1);
         let text = lines.get(line as usize - 1).expect("a line of the text");
         assert!(column as usize <= text.chars().count() + 1, "column {column} of {text:?}");
-        assert!(last <= (line, column), "in the order of their places");
-        last = (line, column);
+        assert!(before <= (line, column), "in the order of their places");
+        before = (line, column);
     }
 }

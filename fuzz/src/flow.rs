@@ -19,9 +19,10 @@ use inrush::message::{Need, Origin, Owner, Pool, Rows, Segment, View};
 
 use super::split::owner;
 
-/// What `Lane` takes of a window at a time, and at most.
+/// What `Lane` takes of a window and of its bytes at a time, and at most.
 const LEASE_SHARE: u32 = 64;
 const LEASE_MOST: u32 = 128;
+const LEASE_MOST_BYTES: i64 = 64 * 1024;
 
 /// A text that is viewed, not copied.
 static VIEWED: [u8; 3000] = [b'v'; 3000];
@@ -43,6 +44,7 @@ struct Posted {
 struct Poster {
     producer: Producer,
     lease: u32,
+    lease_bytes: i64,
     /// Posted, and not opened yet.
     queue: VecDeque<Posted>,
     number: usize,
@@ -153,7 +155,13 @@ impl World {
     fn add_poster(&mut self) {
         let producer = self.lane.producer(Arc::clone(&self.origin));
         self.made += 1;
-        self.posters.push(Poster { producer, lease: 0, queue: VecDeque::new(), number: self.made });
+        self.posters.push(Poster {
+            producer,
+            lease: 0,
+            lease_bytes: 0,
+            queue: VecDeque::new(),
+            number: self.made,
+        });
     }
 
     fn step(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
@@ -178,6 +186,7 @@ impl World {
                 if let Some(poster) = self.posters.get_mut(who) {
                     poster.producer.before_wait();
                     self.free += i64::from(std::mem::take(&mut poster.lease));
+                    self.free_bytes += std::mem::take(&mut poster.lease_bytes);
                 }
             }
             8 => {
@@ -204,38 +213,47 @@ impl World {
 
     /// Whether the model has credit for one message of `poster`; takes it.
     fn take(&mut self, who: usize, charge: u64) -> bool {
+        let poster = &mut self.posters[who];
+        if poster.lease > 0 && poster.lease_bytes >= charge as i64 {
+            poster.lease -= 1;
+            poster.lease_bytes -= charge as i64;
+            return true;
+        }
         if self.free_bytes <= 0 {
             return false;
         }
-        let poster = &mut self.posters[who];
-        if poster.lease > 0 {
-            poster.lease -= 1;
-        } else {
+        if poster.lease == 0 {
             let size = (self.window as u32 / LEASE_SHARE).clamp(1, LEASE_MOST);
             let taken = self.free.min(i64::from(size));
             if taken <= 0 {
                 return false;
             }
             self.free -= taken;
-            poster.lease += taken as u32 - 1;
+            poster.lease = taken as u32;
         }
+        poster.lease -= 1;
         self.free_bytes -= charge as i64;
+        let size = (self.max_bytes / i64::from(LEASE_SHARE)).min(LEASE_MOST_BYTES);
+        if poster.lease_bytes < size && self.free_bytes >= size {
+            self.free_bytes -= size;
+            poster.lease_bytes += size;
+        }
         true
     }
 
     fn post(&mut self, who: usize, len: usize, viewed: bool) {
         let viewed = viewed && len <= VIEWED.len();
-        let text = match viewed {
-            true => VIEWED[..len].to_vec(),
-            false => {
-                let mut text = format!("{} {} ", self.posters[who].number, self.posted).into_bytes();
-                text.resize(len.max(text.len()), b'.');
-                text
-            }
+        let text = if viewed {
+            VIEWED[..len].to_vec()
+        } else {
+            let mut text = format!("{} {} ", self.posters[who].number, self.posted).into_bytes();
+            text.resize(len.max(text.len()), b'.');
+            text
         };
-        let need = match viewed {
-            true => Need { segments: 1, viewed: len, ..Need::default() },
-            false => Need { bytes: text.len(), ..Need::default() },
+        let need = if viewed {
+            Need { segments: 1, viewed: len, ..Need::default() }
+        } else {
+            Need { bytes: text.len(), ..Need::default() }
         };
         let expected = if self.closed {
             Err(Refused::Closed)
@@ -313,9 +331,10 @@ impl World {
     }
 
     fn end_poster(&mut self, who: usize) {
-        let Poster { producer, lease, queue, .. } = self.posters.remove(who);
+        let Poster { producer, lease, lease_bytes, queue, .. } = self.posters.remove(who);
         drop(producer);
         self.free += i64::from(lease);
+        self.free_bytes += lease_bytes;
         self.ended.push(queue);
     }
 
@@ -408,9 +427,10 @@ impl World {
         let len = opened.rows.len() as u32;
         let reason = *input.choose(&DropReason::ALL)?;
         let start = input.int_in_range(0..=len)?;
-        let rows = match input.arbitrary()? {
-            true => Rows::Range(start..input.int_in_range(start..=len)?),
-            false => Rows::List((start..len).step_by(input.int_in_range(1..=5)?).collect()),
+        let rows = if input.arbitrary()? {
+            Rows::Range(start..input.int_in_range(start..=len)?)
+        } else {
+            Rows::List((start..len).step_by(input.int_in_range(1..=5)?).collect())
         };
         opened.acks[input.choose_index(opened.acks.len())?].drop_rows(&rows, reason);
         for index in 0..rows.len() {

@@ -73,7 +73,7 @@ pub fn check_parsed(input: &[u8], options: &ParseOptions, out: &Parsed) {
         assert!((1..=12).contains(&civil.month) && (1..=31).contains(&civil.day) && civil.hour < 24);
         assert!(stamp.offset_seconds.unsigned_abs() < 26 * 3600, "{stamp:?}");
     }
-    for param in out.sdata.iter() {
+    for param in &out.sdata {
         assert_eq!(param.escaped, param.value.of(input).contains(&b'\\'));
     }
 }
@@ -107,9 +107,9 @@ pub fn check_record(input: &[u8], options: &ParseOptions, out: &Parsed, message:
     let clean = |text: &[u8]| {
         let mut clean = Vec::new();
         if sanitize {
-            sanitize_utf8(text, &mut clean)
+            sanitize_utf8(text, &mut clean);
         } else {
-            clean.extend_from_slice(text)
+            clean.extend_from_slice(text);
         }
         clean
     };

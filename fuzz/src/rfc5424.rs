@@ -120,11 +120,7 @@ fn element<'a>(rest: &'a [u8], sdata: &mut Vec<(&'a [u8], &'a [u8], Vec<u8>)>) -
                     rest = after;
                     break;
                 }
-                [b'\\', byte @ (b'"' | b'\\' | b']'), after @ ..] => {
-                    value.push(*byte);
-                    rest = after;
-                }
-                [byte, after @ ..] => {
+                [b'\\', byte @ (b'"' | b'\\' | b']'), after @ ..] | [byte, after @ ..] => {
                     value.push(*byte);
                     rest = after;
                 }

@@ -133,10 +133,8 @@ fn message(input: &mut Unstructured<'_>) -> Result<Message> {
 fn need(message: &Message) -> Need {
     let copied = |pair: &Pair| pair.name.len() + if pair.part.is_some() { 0 } else { pair.value.len() };
     let own: usize = message.pairs.iter().map(copied).sum();
-    let (bytes, segments, viewed) = match message.viewed {
-        true => (own, 1, message.payload.len()),
-        false => (own + message.payload.len(), 0, 0),
-    };
+    let (bytes, segments, viewed) =
+        if message.viewed { (own, 1, message.payload.len()) } else { (own + message.payload.len(), 0, 0) };
     Need { bytes, fields: message.pairs.len(), segments, viewed }
 }
 

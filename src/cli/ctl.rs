@@ -19,6 +19,10 @@ use crate::engine::control::{RELOAD_WAIT, socket};
 pub const SOCKET_VARIABLE: &str = "INRUSH_CONTROL";
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long `stop --wait` waits.
+const STOP_WITHIN: Duration = Duration::from_secs(300);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(20);
 /// The longest answer: some hundred bytes for each source and destination.
 const MAX_ANSWER: usize = 256 * 1024 * 1024;
 
@@ -43,7 +47,8 @@ pub fn run(options: &CtlOptions, variable: Option<OsString>) -> Result<String, S
         Request::Stats { json: false } => Ok(stats(&value)),
         Request::Sources { json: false } => Ok(sources(&value)),
         Request::Reload => reloaded(&value),
-        Request::Stop => Ok("stopping\n".to_owned()),
+        Request::Stop { wait: false } => Ok("stopping\n".to_owned()),
+        Request::Stop { wait: true } => await_end(&path, value["pid"].as_i64()),
         Request::LogLevel { .. } => Ok(format!("{}\n", text(&value["log_level"]))),
     }
 }
@@ -71,6 +76,35 @@ fn ask(path: &Path, request: &Request) -> Result<String, String> {
     }
 }
 
+/// Waits until the engine at `path`, which said that it stops, is gone: its process when its number is known, else its
+/// socket.
+fn await_end(path: &Path, process: Option<i64>) -> Result<String, String> {
+    let deadline = Instant::now() + STOP_WITHIN;
+    let is_there = || match process {
+        Some(number) => is_alive(number),
+        None => socket::connect(path, LOOK).is_ok(),
+    };
+    while is_there() {
+        if Instant::now() >= deadline {
+            return Err(format!(
+                "the engine at {} has not ended within {} s",
+                path.display(),
+                STOP_WITHIN.as_secs()
+            ));
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok("stopped\n".to_owned())
+}
+
+/// Whether the process runs; one that has ended and that nobody has looked after yet does not.
+fn is_alive(process: i64) -> bool {
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{process}/stat")) else { return false };
+    // Behind the name, which is in parentheses and may have any character in it.
+    let state = status.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    !matches!(state, Some('Z' | 'X'))
+}
+
 fn cannot_connect(path: &Path, error: &io::Error) -> String {
     let path = path.display();
     match error.kind() {
@@ -91,7 +125,7 @@ fn words(request: &Request) -> String {
         Request::Stats { .. } => "stats".to_owned(),
         Request::Sources { .. } => "sources".to_owned(),
         Request::Reload => "reload".to_owned(),
-        Request::Stop => "stop".to_owned(),
+        Request::Stop { .. } => "stop".to_owned(),
         Request::LogLevel { level: None } => "log-level".to_owned(),
         Request::LogLevel { level: Some(level) } => format!("log-level {level}"),
     }

@@ -8,7 +8,7 @@
 //! | `stats` | what [`Board::to_json`] gives: `version`, `pid`, `phase`, `uptime_seconds`; `posted`, `delivered`, `dropped` and `in_flight` of all sources together; `sources`, `destinations` |
 //! | `sources` | `{"sources": […]}`, as in `stats` |
 //! | `reload` | what SIGHUP does, and how it went: `{"accepted": true, "diagnostics": ["…"], "changes": …}`, where `changes` has the ids of `sources` and `destinations` that were `kept`, `replaced`, `started` and `stopped`, or is null |
-//! | `stop` | what SIGTERM does: `{"stopping": true}`, at once |
+//! | `stop` | what SIGTERM does: `{"stopping": true, "pid": 4711}`, at once |
 //! | `log-level` | `{"log_level": "notice"}` |
 //! | `log-level LEVEL` | `{"log_level": "debug", "before": "notice"}` |
 //! | anything else | `{"error": "…"}` |
@@ -38,7 +38,7 @@ use serde_json::json;
 use super::{Board, Log};
 
 mod answer;
-mod clients;
+pub(in crate::engine) mod clients;
 pub(crate) mod line;
 pub(crate) mod socket;
 
@@ -77,7 +77,7 @@ pub struct Control {
 struct Open {
     listener: Arc<UnixListener>,
     file: SocketFile,
-    clients: Arc<Clients>,
+    clients: Arc<Clients<UnixStream>>,
     is_closing: Arc<AtomicBool>,
     acceptor: JoinHandle<()>,
 }
@@ -96,7 +96,7 @@ impl Control {
     pub fn open(path: &Path, board: Arc<Board>, log: &Log, host: Box<dyn Host>) -> Result<Self, String> {
         let (listener, file) = socket::listen(path)?;
         let listener = Arc::new(listener);
-        let (clients, is_closing) = (Arc::<Clients>::default(), Arc::<AtomicBool>::default());
+        let (clients, is_closing) = (Arc::<Clients<UnixStream>>::default(), Arc::<AtomicBool>::default());
         let desk = Arc::new(Desk { board, log: log.clone(), host, is_reloading: Arc::default() });
         let acceptor = Acceptor {
             listener: Arc::clone(&listener),
@@ -134,7 +134,7 @@ impl Drop for Control {
 /// The thread that accepts.
 struct Acceptor {
     listener: Arc<UnixListener>,
-    clients: Arc<Clients>,
+    clients: Arc<Clients<UnixStream>>,
     is_closing: Arc<AtomicBool>,
     desk: Arc<Desk>,
 }
@@ -167,7 +167,7 @@ impl Acceptor {
 }
 
 /// One client, from its request to its end.
-fn serve(place: Place, desk: &Desk, is_ours: bool) {
+fn serve(place: Place<UnixStream>, desk: &Desk, is_ours: bool) {
     let refusal = |why: &str| (json!({ "error": why }), None);
     let request = if is_ours {
         line::read(place.stream(), MAX_REQUEST, Instant::now() + REQUEST_WITHIN)

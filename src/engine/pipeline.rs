@@ -509,13 +509,18 @@ impl Input {
     fn stats(&self) -> SourceStats {
         let (credit, status) = (self.lane.credit(), &self.status);
         let is_waiting = credit.is_waited_for();
+        let totals = self.lane.counters().totals();
+        let oldest = status.oldest(totals.posted, totals.posted - totals.in_flight);
         SourceStats {
             id: self.driver.id.clone(),
-            totals: self.lane.counters().totals(),
+            totals,
             window: credit.window(),
             free: credit.free_messages(),
             free_bytes: credit.free_bytes(),
             suspensions: credit.suspensions(),
+            blocked: credit.blocked(),
+            oldest,
+            post_time: status.post_time(),
             is_waiting,
             state: status.state(is_waiting),
             exceptions: status.exceptions(),

@@ -5,8 +5,11 @@
 //! thread of the source and the one that stops it write at the same time; the state follows from all of
 //! them ([`SourceStatus::state`]).
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::age::Age;
 
 /// An error's text is kept up to this many characters: it is shown in tables. The log has all of it.
 const MAX_ERROR: usize = 500;
@@ -30,6 +33,10 @@ pub enum SourceState {
 }
 
 impl SourceState {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Starting, Self::Running, Self::Waiting, Self::Restarting, Self::Stopping, Self::Ended];
+
     /// Its name for people and in JSON.
     pub fn name(self) -> &'static str {
         match self {
@@ -58,6 +65,9 @@ pub struct SourceStatus {
     restarts: AtomicU32,
     /// Locked for a copy of the pointer only.
     last_error: Mutex<Option<Arc<str>>>,
+    age: Age,
+    /// Processor time of the posts that were measured, times as many as there were for each.
+    post_nanos: AtomicU64,
 }
 
 impl SourceStatus {
@@ -116,6 +126,21 @@ impl SourceStatus {
     /// The last exception's text, cut to a line's length.
     pub fn last_error(&self) -> Option<Arc<str>> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How old the oldest message in flight is, when `done` of `posted` are not on their way any more.
+    pub fn oldest(&self, posted: u64, done: u64) -> Duration {
+        self.age.look(posted, done)
+    }
+
+    /// Adds to the time that posts took.
+    pub fn add_post_time(&self, time: Duration) {
+        self.post_nanos.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// The processor time that posts took with the GIL, as far as it was measured.
+    pub fn post_time(&self) -> Duration {
+        Duration::from_nanos(self.post_nanos.load(Ordering::Relaxed))
     }
 
     /// What it does; `is_waiting` when a post of it waits for credit.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -25,6 +26,12 @@ pub struct SourceStats {
     pub free_bytes: i64,
     /// How often a post found no credit.
     pub suspensions: u64,
+    /// For how long posts waited for credit, or the source had suspended itself.
+    pub blocked: Duration,
+    /// How old the oldest message in flight is (see [`crate::engine::age`]).
+    pub oldest: Duration,
+    /// Processor time of posts with the GIL, estimated from one in 1024.
+    pub post_time: Duration,
     /// Whether a post waits for credit at this moment.
     pub is_waiting: bool,
     /// What it does at this moment.
@@ -106,6 +113,9 @@ impl Stats {
                 Some(known) => {
                     known.totals.add(&source.totals);
                     known.suspensions += source.suspensions;
+                    known.blocked += source.blocked;
+                    known.oldest = known.oldest.max(source.oldest);
+                    known.post_time += source.post_time;
                     known.exceptions += source.exceptions;
                     known.restarts += source.restarts;
                     if known.last_error.is_none() {
@@ -160,7 +170,8 @@ impl Stats {
                 "dropped": BTreeMap::from(dropped), "in_flight": totals.in_flight, "refused": totals.refused,
                 "window": source.window, "free": source.free, "free_bytes": source.free_bytes, "suspensions": source.suspensions,
                 "state": source.state.name(), "exceptions": source.exceptions, "restarts": source.restarts,
-                "last_error": source.last_error.as_deref(),
+                "last_error": source.last_error.as_deref(), "blocked_seconds": source.blocked.as_secs_f64(),
+                "oldest_unacknowledged_seconds": source.oldest.as_secs_f64(), "post_gil_seconds": source.post_time.as_secs_f64(),
             })
         };
         let destination = |to: &DestinationStats| {

@@ -12,10 +12,11 @@
 //!   source is not woken for each message that trickles through.
 
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam::utils::CachePadded;
 
+use super::stopwatch::Stopwatch;
 use super::sync::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Event, Listener, Ordering, fence};
 
 /// The credit of one source.
@@ -32,6 +33,7 @@ pub struct Credit {
     suspended: AtomicBool,
     on_resume: OnceLock<Box<dyn Fn() + Send + Sync>>,
     suspensions: AtomicU64,
+    blocked: Stopwatch,
 }
 
 /// Why a wait for credit ended.
@@ -66,6 +68,7 @@ impl Credit {
             suspended: AtomicBool::new(false),
             on_resume: OnceLock::new(),
             suspensions: AtomicU64::new(0),
+            blocked: Stopwatch::default(),
         }
     }
 
@@ -98,6 +101,11 @@ impl Credit {
     /// How often a post found no credit.
     pub fn suspensions(&self) -> u64 {
         self.suspensions.load(Ordering::Relaxed)
+    }
+
+    /// For how long somebody waited for credit, or had suspended itself, so far.
+    pub fn blocked(&self) -> Duration {
+        self.blocked.total()
     }
 
     /// Whether somebody waits for credit, or has suspended itself, at this moment.
@@ -180,6 +188,7 @@ impl Credit {
     /// Waits like [`Credit::wait`], and ends when `gives_up` is true without credit. Whoever makes it true
     /// calls [`Credit::wake_waiters`] afterwards.
     pub fn wait_unless(&self, deadline: Option<Instant>, gives_up: impl Fn() -> bool) -> Waited {
+        self.blocked.begin();
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let ended = loop {
             let listener = self.returned.listen();
@@ -203,6 +212,7 @@ impl Credit {
             }
         };
         self.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.blocked.end();
         ended
     }
 
@@ -234,17 +244,20 @@ impl Credit {
 
     /// Says that the source has suspended itself: `on_resume` is called once, when it may go on.
     pub fn suspend(&self) {
-        self.suspended.store(true, Ordering::Relaxed);
+        self.blocked.begin();
+        if self.suspended.swap(true, Ordering::Relaxed) {
+            self.blocked.end();
+        }
         fence(Ordering::SeqCst);
         self.resume_if_possible();
     }
 
     fn resume_if_possible(&self) {
-        if self.may_resume()
-            && self.suspended.swap(false, Ordering::Relaxed)
-            && let Some(call) = self.on_resume.get()
-        {
-            call();
+        if self.may_resume() && self.suspended.swap(false, Ordering::Relaxed) {
+            self.blocked.end();
+            if let Some(call) = self.on_resume.get() {
+                call();
+            }
         }
     }
 }
@@ -264,7 +277,6 @@ impl std::fmt::Debug for Credit {
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use std::time::Duration;
 
     #[test]
     fn credit_is_bounded_in_messages_and_bytes() {

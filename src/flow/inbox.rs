@@ -92,6 +92,15 @@ impl<T> std::fmt::Debug for Inbox<T> {
     }
 }
 
+// Not in the models: it comes after everything that they are about.
+#[cfg(not(loom))]
+impl<T> Drop for Inbox<T> {
+    /// Drops what nobody will receive: an item may hold a sender, and the queue would keep itself for ever.
+    fn drop(&mut self) {
+        while self.shared.queue.pop().is_some() {}
+    }
+}
+
 impl<T> Default for Inbox<T> {
     fn default() -> Self {
         Self::new()
@@ -202,6 +211,19 @@ mod tests {
                 }
             }
         });
+    }
+
+    /// Breaks without it: a queue with an item that holds its sender is never freed.
+    #[test]
+    fn what_nobody_received_goes_with_the_receiver() {
+        struct Item(#[expect(dead_code, reason = "it is held")] Option<Sender<Self>>);
+        let inbox = Inbox::new();
+        let shared = Arc::downgrade(&inbox.shared);
+        let sender = inbox.sender();
+        sender.send(Item(Some(inbox.sender())));
+        sender.send(Item(None));
+        drop((sender, inbox));
+        assert!(shared.upgrade().is_none());
     }
 
     #[test]

@@ -19,14 +19,16 @@
 //!
 //! News goes to the source's own thread, which calls back and then says how many messages that was for
 //! ([`Tracker::called_back`]). While that thread is more than a window behind, credit of what is acknowledged stays
-//! here: so a callback that hangs holds up its own source, and memory stays bounded by two windows.
+//! here: so a callback that hangs holds up its own source, and memory stays bounded by two windows. A source that will
+//! post again what it was not called back for wants less ([`Tracker::await_callbacks`]): its credit comes back with the
+//! callbacks alone, so that this is never more than its window.
 //!
 //! # Invariants
 //! * A ticket is issued before its batch can be acknowledged, and handed in once.
 //! * News is sent under the lock, so it is in the order of its making; prefixes only grow.
 //! * Every message and byte of credit that is handed in goes back exactly once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
@@ -91,6 +93,8 @@ struct State {
     behind: u64,
     /// Credit that waits for them.
     held: Returned,
+    /// The same for each news, where all credit does.
+    awaited: Option<VecDeque<Returned>>,
     holds: bool,
 }
 
@@ -139,6 +143,7 @@ impl Tracker {
             groups: HashMap::new(),
             behind: 0,
             held: Returned::default(),
+            awaited: None,
             holds: true,
         };
         Self { order, credit, tell, state: Mutex::new(state) }
@@ -258,11 +263,18 @@ impl Tracker {
         self.lock().groups.remove(&group);
     }
 
+    /// From now on credit comes back with the callbacks alone.
+    pub fn await_callbacks(&self) {
+        self.lock().awaited = Some(VecDeque::new());
+    }
+
     /// Says that the callbacks for `messages` messages of the news are done.
     pub fn called_back(&self, messages: u32) {
         let mut state = self.lock();
         state.behind = state.behind.saturating_sub(u64::from(messages));
-        let back = if state.behind <= u64::from(self.credit.window()) {
+        let back = if let Some(awaited) = &mut state.awaited {
+            take_first(awaited, messages)
+        } else if state.behind <= u64::from(self.credit.window()) {
             std::mem::take(&mut state.held)
         } else {
             Returned::default()
@@ -276,7 +288,10 @@ impl Tracker {
     pub fn stop_holding(&self) {
         let mut state = self.lock();
         state.holds = false;
-        let back = std::mem::take(&mut state.held);
+        let mut back = std::mem::take(&mut state.held);
+        if let Some(awaited) = &mut state.awaited {
+            back.add(take_first(awaited, u32::MAX));
+        }
         drop(state);
         self.give_back(back);
     }
@@ -309,12 +324,29 @@ impl State {
     /// Counts news, and says which credit goes back at once.
     fn settle(&mut self, returned: Returned, credit: &Credit) -> Returned {
         self.behind += u64::from(returned.messages);
+        if self.holds
+            && let Some(awaited) = &mut self.awaited
+        {
+            awaited.push_back(returned);
+            return Returned::default();
+        }
         if self.holds && self.behind > u64::from(credit.window()) {
             self.held.add(returned);
             return Returned::default();
         }
         returned
     }
+}
+
+/// The credit of the oldest news with `messages` messages together.
+fn take_first(awaited: &mut VecDeque<Returned>, messages: u32) -> Returned {
+    let (mut taken, mut left) = (Returned::default(), messages);
+    while let Some(first) = awaited.front().copied().filter(|first| first.messages <= left) {
+        awaited.pop_front();
+        left -= first.messages;
+        taken.add(first);
+    }
+    taken
 }
 
 impl Drop for Tracker {

@@ -64,6 +64,9 @@ impl Plan {
     }
 
     /// Tells one bookmark.
+    ///
+    /// # Errors
+    /// What the callback, or the store, raises.
     pub fn tell(&self, py: Python<'_>, bookmark: Bound<'_, PyAny>) -> PyResult<()> {
         match self {
             Self::Instant(callback) | Self::Consecutive(callback) => {
@@ -75,6 +78,15 @@ impl Plan {
                 Ok(persist) => persist.get().set_later(py, stored.key.bind(py), &bookmark),
                 Err(_) => stored.store.bind(py).set_item(&stored.key, bookmark),
             },
+        }
+    }
+
+    /// Waits until what was told is kept, also over a crash; where the disk refuses, or nobody said where, at once.
+    pub fn settle(&self, py: Python<'_>) {
+        if let Self::Persisted(stored) = self
+            && let Ok(persist) = stored.store.bind(py).cast_exact::<Persist>()
+        {
+            persist.get().settle(py);
         }
     }
 
@@ -133,7 +145,6 @@ impl AckTracker {
 
 #[pymethods]
 impl AckTracker {
-    #[expect(clippy::needless_pass_by_value, reason = "the interpreter's visitor comes by value")]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.plan.get().map_or(Ok(()), |plan| plan.visit(&visit))
     }
@@ -174,9 +185,9 @@ impl InstantAckTracker {
         AckTracker::new().add_subclass(Self)
     }
 
-    fn __init__(slf: PyRef<'_, Self>, ack_callback: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn __init__(slf: &Bound<'_, Self>, ack_callback: &Bound<'_, PyAny>) -> PyResult<()> {
         let callback = callable("InstantAckTracker", "ack_callback", ack_callback)?;
-        slf.as_super().set("InstantAckTracker", Plan::Instant(callback))
+        slf.as_super().get().set("InstantAckTracker", Plan::Instant(callback))
     }
 }
 
@@ -195,9 +206,9 @@ impl ConsecutiveAckTracker {
         AckTracker::new().add_subclass(Self)
     }
 
-    fn __init__(slf: PyRef<'_, Self>, ack_callback: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn __init__(slf: &Bound<'_, Self>, ack_callback: &Bound<'_, PyAny>) -> PyResult<()> {
         let callback = callable("ConsecutiveAckTracker", "ack_callback", ack_callback)?;
-        slf.as_super().set("ConsecutiveAckTracker", Plan::Consecutive(callback))
+        slf.as_super().get().set("ConsecutiveAckTracker", Plan::Consecutive(callback))
     }
 }
 
@@ -217,7 +228,7 @@ impl BatchedAckTracker {
     }
 
     fn __init__(
-        slf: PyRef<'_, Self>,
+        slf: &Bound<'_, Self>,
         timeout: &Bound<'_, PyAny>,
         batch_size: &Bound<'_, PyAny>,
         batched_ack_callback: &Bound<'_, PyAny>,
@@ -229,7 +240,7 @@ impl BatchedAckTracker {
             return Err(PyValueError::new_err("BatchedAckTracker: batch_size: 0, expected at least 1"));
         }
         let timeout = (milliseconds > 0).then(|| Duration::from_millis(milliseconds.into()));
-        slf.as_super().set("BatchedAckTracker", Plan::Batched(Batched { callback, timeout, size }))
+        slf.as_super().get().set("BatchedAckTracker", Plan::Batched(Batched { callback, timeout, size }))
     }
 }
 
@@ -238,8 +249,8 @@ impl BatchedAckTracker {
 pub struct PersistedBookmark;
 
 impl PersistedBookmark {
-    fn stored<'a>(slf: &'a PyRef<'_, Self>) -> PyResult<&'a Stored> {
-        match slf.as_super().as_super().plan() {
+    fn stored<'a>(slf: &'a Bound<'_, Self>) -> PyResult<&'a Stored> {
+        match slf.as_super().as_super().get().plan() {
             Some(Plan::Persisted(stored)) => Ok(stored),
             _ => Err(PyRuntimeError::new_err("PersistedBookmark: __init__() was not called")),
         }
@@ -259,7 +270,7 @@ impl PersistedBookmark {
 
     #[pyo3(signature = (store, key="bookmark", default=None))]
     fn __init__(
-        slf: PyRef<'_, Self>,
+        slf: &Bound<'_, Self>,
         store: &Bound<'_, PyAny>,
         key: &str,
         default: Option<Py<PyAny>>,
@@ -283,14 +294,14 @@ impl PersistedBookmark {
             key: PyString::new(py, key).into_any().unbind(),
             default: default.unwrap_or_else(|| py.None()),
         };
-        slf.as_super().as_super().set("PersistedBookmark", Plan::Persisted(stored))
+        slf.as_super().as_super().get().set("PersistedBookmark", Plan::Persisted(stored))
     }
 
     /// The bookmark that was written last, by this process or by one before it.
     #[getter]
-    fn value<'py>(slf: PyRef<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    fn value<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        let stored = Self::stored(&slf)?;
+        let stored = Self::stored(slf)?;
         match stored.store.bind(py).get_item(&stored.key) {
             Err(error) if error.is_instance_of::<PyKeyError>(py) => Ok(stored.default.bind(py).clone()),
             got => got,

@@ -99,6 +99,10 @@ impl Tracking {
             let _ = news.send(Order::News(each));
         });
         let follower = Arc::new(Tracker::new(plan.order(), Arc::clone(lane.credit()), tell));
+        if matches!(plan, Plan::Persisted(_)) {
+            // What a crash repeats is what has no bookmark on the disk: never more than the window.
+            follower.await_callbacks();
+        }
         lane.track(Arc::clone(&follower));
         let tracking = Self {
             tracker: follower,
@@ -292,6 +296,7 @@ impl Caller {
         }
         if let Some((end, rows, messages)) = prefix {
             self.tell_prefix(py, end, rows);
+            self.plan().settle(py);
             self.tracking.tracker.called_back(messages);
         }
         if work.is_closed {
@@ -388,12 +393,12 @@ pub fn finish_all(py: Python<'_>, log: &Log, within: Duration) -> bool {
     }
     let stuck: Vec<_> = live().iter().map(Arc::clone).collect();
     for tracking in &stuck {
-        let stack = exception::stack(py, tracking.thread.load(Ordering::Relaxed));
-        let stack = stack.unwrap_or_else(|| "(its stack is not known)".to_owned());
+        let place = exception::stack(py, tracking.thread.load(Ordering::Relaxed));
+        let place = place.unwrap_or_else(|| "(its stack is not known)".to_owned());
         let seconds = within.as_secs_f64();
         log.error(&format!(
             "{} has not returned {seconds} s after the last message; going on without it, and without what it was to be \
-             told. It stands here:\n{stack}",
+             told. It stands here:\n{place}",
             tracking.called
         ));
     }

@@ -215,15 +215,15 @@ fn object_of<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>>
         Value::Text(text) => text_of(py, text),
         Value::Bytes(bytes) => Ok(PyBytes::new(py, bytes).into_any()),
         Value::Bool(flag) => Ok(PyBool::new(py, *flag).to_owned().into_any()),
-        Value::Integer(bytes) => match value.as_i64() {
-            Some(number) => Ok(number.into_pyobject(py)?.into_any()),
-            None => {
-                let keywords = PyDict::new(py);
-                keywords.set_item("signed", true)?;
-                let class = py.get_type::<PyInt>();
-                class.call_method("from_bytes", (PyBytes::new(py, bytes), "little"), Some(&keywords))
+        Value::Integer(bytes) => {
+            if let Some(number) = value.as_i64() {
+                return Ok(number.into_pyobject(py)?.into_any());
             }
-        },
+            let keywords = PyDict::new(py);
+            keywords.set_item("signed", true)?;
+            let class = py.get_type::<PyInt>();
+            class.call_method("from_bytes", (PyBytes::new(py, bytes), "little"), Some(&keywords))
+        }
     }
 }
 
@@ -254,6 +254,13 @@ impl Persist {
     ) -> PyResult<()> {
         let (key, value) = (key_of(key)?, value_of(value)?);
         self.store(py)?.put_later(&key, value).map_err(|error| failed(&error))
+    }
+
+    /// Waits, without the GIL, until what was set is on the disk, or the disk refuses.
+    pub fn settle(&self, py: Python<'_>) {
+        if let Ok(store) = self.store(py) {
+            py.detach(|| store.state().settle());
+        }
     }
 
     fn set(&self, py: Python<'_>, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -345,6 +352,7 @@ impl Persist {
     }
 
     /// Always true: `if self.persist:` asks whether there is one, not whether it is empty.
+    #[expect(clippy::unused_self, reason = "it is a method in Python")]
     fn __bool__(&self) -> bool {
         true
     }

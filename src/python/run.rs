@@ -4,6 +4,7 @@
 //! called here. What is asked of it meanwhile waits on its list of events; `watch` sees to it that a stop ends.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ use super::{acks, logger, persist, release};
 use crate::cli::RunOptions;
 use crate::config::{Diagnostic, Diagnostics};
 use crate::engine::control::{Reloaded, Reply};
-use crate::engine::{Board, Changes, Control, Log, LogLevel, Phase};
+use crate::engine::{Board, Changes, Control, Log, LogLevel, Metrics, Phase};
 use crate::state::State;
 
 /// How often the main thread looks after things.
@@ -56,6 +57,8 @@ pub struct Settings {
     pub persist_file: Option<PathBuf>,
     /// The socket on which others ask.
     pub control: Option<PathBuf>,
+    /// Where metrics are asked for.
+    pub metrics: Option<SocketAddr>,
     /// Where the process's number is written while it runs.
     pub pidfile: Option<PathBuf>,
     /// Where the statistics are written at the end, as JSON.
@@ -70,6 +73,7 @@ impl From<RunOptions> for Settings {
             file: options.file,
             persist_file: options.persist_file,
             control: options.control,
+            metrics: options.metrics,
             pidfile: options.pidfile,
             stats_file: options.stats_file,
             level: options.verbosity.level(),
@@ -101,10 +105,12 @@ pub fn run(py: Python<'_>, settings: &Settings) -> i32 {
         board,
         current: None,
         state: State::in_memory(),
+        metrics: None,
         has_stuck_thread: false,
         waiting: BTreeMap::new(),
     };
     let opened = app.open_control(py, settings, &watch).and_then(|()| app.open_state(py, settings));
+    let opened = opened.and_then(|()| app.open_metrics(py, settings));
     let code = match opened {
         Ok(()) => app.run(py, settings, &receiver, &watch),
         Err(error) => {
@@ -113,6 +119,8 @@ pub fn run(py: Python<'_>, settings: &Settings) -> i32 {
         }
     };
     app.close_state(py);
+    let metrics = app.metrics.take();
+    py.detach(|| drop(metrics));
     persist::unset_engine(py);
     logger::set_log(None);
     py.detach(|| {
@@ -161,6 +169,8 @@ struct App {
     current: Option<Generation>,
     /// What outlives the process.
     state: Arc<State>,
+    /// Who answers Prometheus.
+    metrics: Option<Metrics>,
     has_stuck_thread: bool,
     /// Since when each suspended source waits, and whether that was said.
     waiting: BTreeMap<String, Waiting>,
@@ -196,6 +206,14 @@ impl App {
             self.state = opened.map_err(|error| error.to_string())?;
         }
         persist::set_engine(py, &self.state, &self.log).map_err(|error| format!("cannot see forks: {error}"))
+    }
+
+    fn open_metrics(&mut self, py: Python<'_>, settings: &Settings) -> Result<(), String> {
+        let Some(address) = settings.metrics else { return Ok(()) };
+        let metrics = py.detach(|| Metrics::open(address, Arc::clone(&self.board)))?;
+        self.log.notice(&format!("inrush: metrics at http://{}/metrics", metrics.address()));
+        self.metrics = Some(metrics);
+        Ok(())
     }
 
     /// Saves what is left of the state.

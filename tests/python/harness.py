@@ -80,12 +80,17 @@ class Engine:
     """One `inrush run` process."""
 
     def __init__(
-        self, directory: Path, conf: Path, *arguments: str, env: dict[str, str] | None = None
+        self,
+        directory: Path,
+        conf: Path,
+        *arguments: str,
+        env: dict[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
     ) -> None:
         self.directory = directory
         self.stopped = False
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "inrush", "run", "-f", str(conf), *arguments],
+            [*prefix, sys.executable, "-m", "inrush", "run", "-f", str(conf), *arguments],
             cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

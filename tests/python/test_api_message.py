@@ -473,7 +473,7 @@ class TestOtherMethods:
         """Without it: the method is missing where sources call it."""
         LogMessage("x").set_recvd_rawmsg_size(100)
 
-    @pytest.mark.parametrize("wrong", [7, {}, "x"])
+    @pytest.mark.parametrize("wrong", [1, {}, "x"])
     def test_parse_wants_the_sources_parse_options(self, wrong: Any) -> None:
         """Without it: a source that passes something else is parsed with unknown options."""
         with pytest.raises(TypeError):

@@ -357,3 +357,12 @@ def test_ctl_help(tmp_path: Path) -> None:
     assert done.code == 0
     for word in ("stats", "sources", "reload", "stop", "log-level", "--control", "INRUSH_CONTROL"):
         assert word in done.stdout
+
+
+def test_stop_and_wait(engine: StartEngine) -> None:
+    """Without it: a script that replaces an engine starts the next one beside it."""
+    running = start(engine, IDLE)
+    assert asked(running, "stop", "--wait") == "stopped\n"
+    assert running.process.poll() is not None or running.process.wait(1) == 0
+    running.wait_exit()
+    assert "inrush: stopped" in running.stderr.text

@@ -37,6 +37,14 @@ impl Line {
         self.is_around_message(context) && template.as_message_with_suffix() == Some((&b""[..], &b"\n"[..]))
     }
 
+    /// Whether each line has a newline at its end.
+    pub(super) fn ends_lines(&self) -> bool {
+        match &self.format {
+            LineFormat::Template(template) => template.text().ends_with('\n'),
+            LineFormat::SyslogProtocol(_) => true,
+        }
+    }
+
     /// Appends the whole line.
     #[inline]
     pub(super) fn append(&self, message: MessageRef<'_>, context: &Context, out: &mut Vec<u8>) {

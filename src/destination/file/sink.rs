@@ -136,6 +136,19 @@ impl Sink {
         fs::fstat(&self.fd).ok().map(|stat| stat.st_size)
     }
 
+    /// Whether it is a file, at `path`, whose last line has no end. One that cannot be read is taken to be in order.
+    pub(super) fn is_inside_line(&self, path: &[u8]) -> bool {
+        let Some(last) = self.size().filter(|size| self.is_regular() && *size > 0).map(|size| size - 1)
+        else {
+            return false;
+        };
+        let flags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
+        let Ok(fd) = fs::open(path, flags, Mode::empty()) else { return false };
+        let is_same = fs::fstat(&fd).is_ok_and(|stat| identity(&stat) == (self.device, self.inode));
+        let mut byte = [0];
+        is_same && io::pread(&fd, &mut byte, last.cast_unsigned()) == Ok(1) && byte != *b"\n"
+    }
+
     /// Takes off what stands behind the first `size` bytes.
     pub(super) fn cut(&self, size: u64) -> Result<(), Errno> {
         fs::ftruncate(&self.fd, size)

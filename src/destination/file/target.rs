@@ -19,10 +19,14 @@
 //! Otherwise (the file was replaced, emptied, or somebody else has written behind the part; a FIFO has
 //! another reader) the line starts again in what is there now. The part in the old file stays as it is.
 //!
+//! A file that is opened and ends inside a line that is not ours to go on with, because a process was killed while it wrote
+//! it, gets a newline first: what was torn stays for itself, and spoils no line of now.
+//!
 //! When it is given up at a stop, the part is taken off the file's end again, if it still is the end: a file has
 //! whole lines alone, and those that were reported as not written are not there.
 
 use std::collections::VecDeque;
+use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -254,6 +258,13 @@ impl Target {
             if !same || torn.size != sink.size() {
                 torn.written = 0;
             }
+        }
+        let goes_on = self.torn.as_ref().is_some_and(|torn| torn.written > 0);
+        if !goes_on && !self.standard && room.line.ends_lines() && sink.is_inside_line(&self.path) {
+            sink.write(&[IoSlice::new(b"\n")])?;
+            room.count_bytes(1);
+            let text = format!("the last line of {} has no end; it gets one now", self.shown());
+            room.report(Severity::Warning, text);
         }
         if let Some(warning) = sink.warning.take()
             && !std::mem::replace(&mut self.warned, true)

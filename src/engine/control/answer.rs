@@ -73,7 +73,7 @@ impl Desk {
             ["stop"] => {
                 self.board.set_phase(Phase::Stopping);
                 self.host.stop();
-                Ok(json!({ "stopping": true }))
+                Ok(json!({ "stopping": true, "pid": std::process::id() }))
             }
             ["log-level"] => Ok(json!({ "log_level": self.log.level().name() })),
             ["log-level", name] => match self.set_log_level(name) {

@@ -3,55 +3,63 @@
 //! When all places are taken, the one that has kept the engine waiting longest, if for longer than
 //! [`PATIENCE`], is sent away. So clients that say nothing, or do not read, cost others a moment at most.
 
-use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
+use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::net::{Shutdown, shutdown};
+
 /// How many are served at a time.
-pub(super) const MAX_CLIENTS: usize = 16;
+pub(in crate::engine) const MAX_CLIENTS: usize = 16;
 /// How long a client may keep the engine waiting while others wait for its place.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is looked for one that had its time.
 const LOOK: Duration = Duration::from_millis(25);
 
 /// The places.
-#[derive(Debug, Default)]
-pub(super) struct Clients {
-    state: Mutex<State>,
+#[derive(Debug)]
+pub(in crate::engine) struct Clients<S> {
+    state: Mutex<State<S>>,
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    served: Vec<Served>,
+#[derive(Debug)]
+struct State<S> {
+    served: Vec<Served<S>>,
     next: u64,
     is_closed: bool,
 }
 
 #[derive(Debug)]
-struct Served {
+struct Served<S> {
     number: u64,
-    stream: Arc<UnixStream>,
+    stream: Arc<S>,
     /// Since when the engine waits for it: for its request, or for it to take the answer.
     waits_since: Option<Instant>,
 }
 
 /// A client's place; free again when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    clients: Arc<Clients>,
+pub(in crate::engine) struct Place<S: AsFd> {
+    clients: Arc<Clients<S>>,
     number: u64,
-    stream: Arc<UnixStream>,
+    stream: Arc<S>,
 }
 
-impl Clients {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl<S> Default for Clients<S> {
+    fn default() -> Self {
+        let state = State { served: Vec::new(), next: 0, is_closed: false };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+}
+
+impl<S: AsFd> Clients<S> {
+    fn state(&self) -> MutexGuard<'_, State<S>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for `stream`, as soon as one is free; none when it is all over.
-    pub(super) fn enter(self: &Arc<Self>, stream: UnixStream) -> Option<Place> {
+    pub(in crate::engine) fn enter(self: &Arc<Self>, stream: S) -> Option<Place<S>> {
         let mut state = self.state();
         while state.served.len() >= MAX_CLIENTS && !state.is_closed {
             state.send_slowest_away();
@@ -69,14 +77,14 @@ impl Clients {
     }
 
     /// Sends all away, and waits up to `within` until they are gone.
-    pub(super) fn close(&self, within: Duration) {
+    pub(in crate::engine) fn close(&self, within: Duration) {
         let deadline = Instant::now() + within;
         let mut state = self.state();
         state.is_closed = true;
         self.changed.notify_all();
         // One whose answer is being made may still get it.
         for waiting in state.served.iter().filter(|served| served.waits_since.is_some()) {
-            let _ = waiting.stream.shutdown(Shutdown::Read);
+            let _ = shutdown(&*waiting.stream, Shutdown::Read);
         }
         while !state.served.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -89,25 +97,25 @@ impl Clients {
     }
 }
 
-impl State {
+impl<S: AsFd> State<S> {
     fn send_slowest_away(&mut self) {
         let waits = self.served.iter_mut().filter(|served| served.waits_since.is_some());
         let Some(slowest) = waits.min_by_key(|served| served.waits_since) else { return };
         if slowest.waits_since.is_some_and(|since| since.elapsed() >= PATIENCE) {
             // Its thread finds the connection closed. It may be gone by itself just now.
-            let _ = slowest.stream.shutdown(Shutdown::Both);
+            let _ = shutdown(&*slowest.stream, Shutdown::Both);
         }
     }
 }
 
-impl Place {
+impl<S: AsFd> Place<S> {
     /// The client.
-    pub(super) fn stream(&self) -> &UnixStream {
+    pub(in crate::engine) fn stream(&self) -> &S {
         &self.stream
     }
 
     /// Whether the engine waits for the client from now on, or the client for the engine.
-    pub(super) fn set_waits(&self, waits: bool) {
+    pub(in crate::engine) fn set_waits(&self, waits: bool) {
         let mut state = self.clients.state();
         if let Some(served) = state.served.iter_mut().find(|served| served.number == self.number) {
             served.waits_since = waits.then(Instant::now);
@@ -115,10 +123,10 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl<S: AsFd> Drop for Place<S> {
     fn drop(&mut self) {
         // For the client also when a process that the user's code forked has the descriptor as well.
-        let _ = self.stream.shutdown(Shutdown::Both);
+        let _ = shutdown(&*self.stream, Shutdown::Both);
         self.clients.state().served.retain(|served| served.number != self.number);
         self.clients.changed.notify_all();
     }

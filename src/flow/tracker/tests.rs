@@ -10,7 +10,7 @@ const WINDOW: u32 = 1000;
 fn tracked(order: Order) -> (Tracker, Receiver<News>, Arc<Credit>) {
     let credit = Arc::new(Credit::new(WINDOW, 1 << 20));
     let (sender, news) = channel();
-    let tell = Box::new(move |each| sender.send(each).unwrap());
+    let tell = Box::new(move |each| sender.send(each).expect("the test reads on"));
     (Tracker::new(order, Arc::clone(&credit), tell), news, credit)
 }
 
@@ -212,4 +212,30 @@ fn the_oldest_ticket_is_known() {
     assert!(tracker.oldest().is_some_and(|oldest| oldest >= between));
     tracker.acked(second, 0, 0, Vec::new());
     assert_eq!(tracker.oldest(), None);
+}
+
+/// Breaks without it: a source that starts again from what it was called back for repeats more than its window.
+#[test]
+fn credit_comes_back_with_the_callbacks_alone_where_that_is_wanted() {
+    let (tracker, news, credit) = tracked(super::Order::Posting);
+    tracker.await_callbacks();
+    for ticket in 0..4 {
+        assert_eq!(credit.try_take(10, 100), 10);
+        assert_eq!(tracker.issue(None), ticket);
+    }
+    for ticket in [1, 0, 2] {
+        tracker.acked(ticket, 10, 100, Vec::new());
+    }
+    assert_eq!(news.try_iter().count(), 2, "of 0 and 1 together, and of 2");
+    assert_eq!(credit.free_messages(), i64::from(WINDOW) - 40, "delivered, and nobody was called back");
+    tracker.called_back(20);
+    assert_eq!(credit.free_messages(), i64::from(WINDOW) - 20);
+    tracker.acked(3, 10, 100, Vec::new());
+    tracker.called_back(20);
+    assert!(is_whole(&credit));
+    assert_eq!(credit.try_take(10, 100), 10);
+    let last = tracker.issue(None);
+    tracker.acked(last, 10, 100, Vec::new());
+    tracker.stop_holding();
+    assert!(is_whole(&credit), "a source at its end waits for no callback");
 }

@@ -1,0 +1,189 @@
+//! A snapshot of the statistics as `OpenMetrics` text, which Prometheus reads.
+//!
+//! Each number is a row of a table here: its name, what it says, and where it is in the statistics. Names follow the
+//! conventions of Prometheus: base units, `_total` behind what only grows.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use crate::engine::stats::{DestinationStats, SourceStats, Stats};
+use crate::engine::{Board, SourceState};
+use crate::flow::DropReason;
+
+/// The type of the text, for HTTP.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A metric with one value for each driver: name, help, whether it only grows, value.
+type Row<T> = (&'static str, &'static str, Kind, fn(&T) -> f64);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Counter,
+    Gauge,
+}
+use Kind::{Counter, Gauge};
+
+const SOURCE: [Row<SourceStats>; 14] = [
+    ("posted", "Messages that the source posted", Counter, |of| of.totals.posted as f64),
+    ("posted_bytes", "Bytes of these messages", Counter, |of| of.totals.bytes as f64),
+    ("delivered", "Messages that were delivered or had nowhere to go", Counter, |of| {
+        of.totals.delivered as f64
+    }),
+    ("in_flight", "Messages on their way: posted less delivered less dropped", Gauge, |of| {
+        of.totals.in_flight as f64
+    }),
+    ("refused", "Posts that were refused with an error, and so never posted", Counter, |of| {
+        of.totals.refused as f64
+    }),
+    ("window", "Messages that may be in flight: log-iw-size()", Gauge, |of| f64::from(of.window)),
+    ("credit", "Messages of the window that are free", Gauge, |of| of.free as f64),
+    ("credit_bytes", "Bytes that are free, negative when overdrawn", Gauge, |of| of.free_bytes as f64),
+    ("suspensions", "Posts that found no credit", Counter, |of| of.suspensions as f64),
+    ("blocked_seconds", "Time in which posts waited for credit", Counter, |of| of.blocked.as_secs_f64()),
+    ("exceptions", "Exceptions that callbacks raised", Counter, |of| f64::from(of.exceptions)),
+    ("restarts", "Restarts after an exception", Counter, |of| f64::from(of.restarts)),
+    ("oldest_unacknowledged_seconds", "Age of the oldest message in flight", Gauge, |of| {
+        of.oldest.as_secs_f64()
+    }),
+    ("post_gil_seconds", "Processor time of posts with the GIL, estimated from one in 1024", Counter, |of| {
+        of.post_time.as_secs_f64()
+    }),
+];
+
+const DESTINATION: [Row<DestinationStats>; 7] = [
+    ("received", "Messages that came in, the dropped ones included", Counter, |of| of.posted as f64),
+    ("written", "Messages that were written", Counter, |of| of.delivered as f64),
+    ("dropped", "Messages that were dropped before they were written", Counter, |of| of.dropped as f64),
+    ("queued", "Messages that wait", Gauge, |of| of.in_flight as f64),
+    ("written_bytes", "Bytes that were written", Counter, |of| of.bytes as f64),
+    ("errors", "Attempts to write that failed; each is tried again", Counter, |of| of.errors as f64),
+    ("suspended", "1 while it cannot write", Gauge, |of| f64::from(u8::from(of.suspended))),
+];
+
+/// What is on `board`.
+pub fn of(board: &Board) -> String {
+    let mut registry = Registry::default();
+    let uptime = board.uptime().as_secs_f64();
+    registry.register_collector(Box::new(Snapshot { stats: board.stats(), uptime }));
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = text::encode(&mut out, &registry);
+    out
+}
+
+#[derive(Debug)]
+struct Snapshot {
+    stats: Stats,
+    uptime: f64,
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        encoder
+            .encode_descriptor("inrush_build", "The version of the engine", None, MetricType::Info)?
+            .encode_info(&version)?;
+        encoder
+            .encode_descriptor(
+                "inrush_uptime_seconds",
+                "Time since the engine began",
+                None,
+                MetricType::Gauge,
+            )?
+            .encode_gauge(&self.uptime)?;
+
+        let name = "inrush_source_dropped";
+        let help = "Messages of which a copy was dropped";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for source in &self.stats.sources {
+            for reason in DropReason::ALL {
+                let labels = [("source", source.id.as_str()), ("reason", reason.name())];
+                put(family.encode_family(&labels)?, Counter, source.totals.dropped[reason as usize] as f64)?;
+            }
+        }
+        let mut family = encoder.encode_descriptor(
+            "inrush_source_state",
+            "1 at what the source does at this moment",
+            None,
+            MetricType::Gauge,
+        )?;
+        for source in &self.stats.sources {
+            for state in SourceState::ALL {
+                let labels = [("source", source.id.as_str()), ("state", state.name())];
+                let is_it = u8::from(source.state == state);
+                put(family.encode_family(&labels)?, Gauge, f64::from(is_it))?;
+            }
+        }
+        for row in &SOURCE {
+            let values = self.stats.sources.iter().map(|of| (of.id.as_str(), row.3(of)));
+            driver_rows(&mut encoder, "source", row, values)?;
+        }
+        for row in &DESTINATION {
+            let values = self.stats.destinations.iter().map(|of| (of.id.as_str(), row.3(of)));
+            driver_rows(&mut encoder, "destination", row, values)?;
+        }
+        Ok(())
+    }
+}
+
+fn driver_rows<'a, T>(
+    encoder: &mut DescriptorEncoder<'_>,
+    driver: &str,
+    (name, help, kind, _): &Row<T>,
+    values: impl Iterator<Item = (&'a str, f64)>,
+) -> fmt::Result {
+    let name = format!("inrush_{driver}_{name}");
+    let metric_type = if *kind == Counter { MetricType::Counter } else { MetricType::Gauge };
+    let mut family = encoder.encode_descriptor(&name, help, None, metric_type)?;
+    for (id, value) in values {
+        put(family.encode_family(&[(driver, id)])?, *kind, value)?;
+    }
+    Ok(())
+}
+
+fn put(mut encoder: MetricEncoder<'_>, kind: Kind, value: f64) -> fmt::Result {
+    match kind {
+        Counter => encoder.encode_counter::<NoLabelSet, _, f64>(&value, None),
+        Gauge => encoder.encode_gauge(&value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without it: a name with a quotation mark makes the whole text unreadable, or a number is missing.
+    #[test]
+    fn a_snapshot() {
+        let mut source = SourceStats { id: "s\"\\\n#0".to_owned(), free_bytes: -5, ..SourceStats::default() };
+        source.totals.posted = 1 << 40;
+        source.totals.dropped[0] = 3;
+        let to = DestinationStats {
+            id: "d#0".to_owned(),
+            errors: 2,
+            suspended: true,
+            ..DestinationStats::default()
+        };
+        let stats = Stats { sources: vec![source], destinations: vec![to] };
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Snapshot { stats, uptime: 1.5 }));
+        let mut out = String::new();
+        text::encode(&mut out, &registry).unwrap();
+        for line in [
+            "# TYPE inrush_source_posted counter\n",
+            "inrush_source_posted_total{source=\"s\\\"\\\\\\n#0\"} 1099511627776.0\n",
+            "inrush_source_credit_bytes{source=\"s\\\"\\\\\\n#0\"} -5.0\n",
+            "inrush_source_state{source=\"s\\\"\\\\\\n#0\",state=\"starting\"} 1.0\n",
+            "inrush_destination_errors_total{destination=\"d#0\"} 2.0\n",
+            "inrush_destination_suspended{destination=\"d#0\"} 1.0\n",
+            "inrush_uptime_seconds 1.5\n",
+        ] {
+            assert!(out.contains(line), "{line} is missing in\n{out}");
+        }
+        assert!(out.ends_with("# EOF\n"));
+    }
+}
