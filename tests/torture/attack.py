@@ -145,6 +145,9 @@ class Run:
                 engine.process.wait()
             for output in (engine.stdout, engine.stderr):
                 output.thread.join(PATIENCE)
+            for stream in (engine.process.stdout, engine.process.stderr):
+                if stream is not None:
+                    stream.close()
         self.engines.clear()
 
 
