@@ -64,8 +64,8 @@ def tracked(run: str, kind: str, *others: str, driver: str = "", **more: str) ->
 
 
 def told(engine: Engine) -> list[list[str]]:
-    """What each callback was given, in the order of the calls."""
-    return [line.split()[1:] for line in engine.stdout.lines if line.startswith("told")]
+    """What each callback was given, in the order of the calls; the `done` of another thread may share a line."""
+    return [line.replace("done", " ").split()[1:] for line in engine.stdout.lines if line.startswith("told")]
 
 
 def flat(lists: list[list[str]]) -> list[int]:
