@@ -34,7 +34,7 @@ use pyo3::types::{PyDict, PyList};
 use super::ack_tracker::{AckTracker, Batched, Plan, check_persisted};
 use super::attachment::Attachment;
 use super::cell::GilCell;
-use super::{exception, release};
+use super::{exception, fork, release};
 use crate::engine::Log;
 use crate::flow::tracker::{Group, News};
 use crate::flow::{Lane, Tracker};
@@ -308,7 +308,9 @@ impl Caller {
 
     fn tell(&self, py: Python<'_>, bookmark: Py<PyAny>) {
         let plan = self.plan();
-        if let Err(error) = plan.tell(py, bookmark.into_bound(py)) {
+        let told = plan.tell(py, bookmark.into_bound(py));
+        fork::leave(py, &told);
+        if let Err(error) = told {
             (self.attachment.report)(py, plan.callback_name(), error);
         }
     }
@@ -374,6 +376,7 @@ impl Caller {
             return;
         }
         let told = PyList::new(py, collected).and_then(|list| batched.callback.bind(py).call1((list,)));
+        fork::leave(py, &told);
         if let Err(error) = told {
             (self.attachment.report)(py, self.plan().callback_name(), error);
         }
