@@ -156,6 +156,11 @@ fn flow() {
     check("flow");
 }
 
+#[test]
+fn state() {
+    check("state");
+}
+
 /// Breaks without it: a new target has no place here, and its corpus is never run.
 #[test]
 fn every_target_is_run() {

@@ -203,4 +203,4 @@ def one(run: Run, callback: str, name: str, what: str) -> None:
         assert int(delivered[1]) == len(read_lines(good))
     lines = read_lines(good)
     assert lines == [b"good %d ." % number for number in range(len(lines))], "the good source's lines"
-    engine.close()
+    run.close()
