@@ -238,7 +238,8 @@ impl Producer {
         }
         self.lease -= 1;
         credit.take_bytes(charge);
-        if self.lease_bytes < self.lease_bytes_size {
+        // Without messages ahead, as in a small window, bytes ahead are of no use.
+        if self.lease > 0 && self.lease_bytes < self.lease_bytes_size {
             self.lease_bytes += credit.try_take_bytes(self.lease_bytes_size);
         }
         true

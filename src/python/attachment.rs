@@ -63,7 +63,7 @@ pub struct Attachment {
     pub event_loop: EventLoop,
     /// How it is, for others to see.
     pub status: Arc<SourceStatus>,
-    /// Counts posts, to measure one in [`MEASURED`]. Written under the GIL.
+    /// Counts posts, to measure one in `MEASURED`. Written under the GIL.
     pub posts: AtomicU32,
 }
 

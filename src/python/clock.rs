@@ -3,7 +3,7 @@
 //! # Between two looks at the system's clock
 //! Every message is stamped when it is made, and a look at the clock costs 26 ns where the counter of the processor costs 13
 //! (`docs/decisions.md`). So where the kernel itself keeps time by that counter, this module looks at the clock about once
-//! a millisecond ([`SPAN`] ticks), and adds the ticks since then. What a tick is worth is measured from look to look, and
+//! a millisecond (`SPAN` ticks), and adds the ticks since then. What a tick is worth is measured from look to look, and
 //! believed only when two measurements in a row agree to a thousandth. So a stamp is within about a microsecond of the
 //! clock, a clock that is set is noticed within about a millisecond, and where anything is in doubt (a look that was
 //! interrupted, a clock that was set, a counter that went back) the clock itself is read each time. Stamps do not go back

@@ -1,4 +1,4 @@
-//! What the thread of a fetcher does: [`Fetch`].
+//! What the thread of a fetcher does: `Fetch`.
 //!
 //! ```text
 //!           ┌── false, exception: wait time-reopen() ──┐

@@ -1,4 +1,4 @@
-//! One buffer into many messages: [`Pieces`].
+//! One buffer into many messages: `Pieces`.
 //!
 //! A buffer is split by memchr, without the GIL when it is large. Plain pieces become [`Lines`], 8 bytes each; pieces that
 //! are parsed become rows of ordinary batches, with the fields that the parser finds. All batches of a buffer view the

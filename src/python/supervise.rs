@@ -1,4 +1,4 @@
-//! The thread of a source, and what becomes of it when `run()` comes to its end: [`Runner`].
+//! The thread of a source, and what becomes of it when `run()` comes to its end: `Runner`.
 //!
 //! A `run()` that returns a coroutine is hosted on an event loop ([`event_loop`]); a fetcher's thread has its own
 //! way with exceptions ([`fetch`](super::fetch)). For all others:

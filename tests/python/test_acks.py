@@ -611,14 +611,10 @@ print("alive", len(alive), len(threads), flush=True)
         (tmp_path / "kept.py").write_text("import weakref\nalive = weakref.WeakSet()\n")
         running = engine(conf, env={"PYTHONPATH": str(tmp_path)})
         for number in range(1, 5):
-            running.wait_until(
-                lambda number=number: running.stdout.text.count("alive 1 1") == number, "one instance alive"
-            )
+            running.wait_print(rf"(alive 1 1[\s\S]*){{{number}}}")
             (tmp_path / "test.conf").write_text(conf.replace('"m"', f'"m{number}"'))
             running.send_signal(signal.SIGHUP)
-            running.wait_until(
-                lambda number=number: running.stderr.text.count("inrush: reloaded") == number, "reloaded"
-            )
+            running.wait_log(rf"(inrush: reloaded[\s\S]*){{{number}}}")
 
 
 class Store(dict[str, Any]):

@@ -473,6 +473,18 @@ class TestByHand:
         texts = [bytes(memoryview(message)) for message in testing.posted(source)]
         assert texts == [b"a", b"b", b"c", b"d", b"e", b"f", b"g", b"post", b"parsed"]
 
+    def test_parse_options_are_the_defaults_there_and_nowhere_else(self, inrush_source: Start) -> None:
+        """Without it: a source that parses too early works in a script, and fails in the engine."""
+        assert LogMessage.parse("<11>Jan  1 00:00:00 h p: text", None).get_pri() == 11  # type: ignore[arg-type]
+
+        class Early(Waiting):
+            def init(self, options: dict[str, Any]) -> bool:
+                LogMessage.parse("x", self.parse_options)
+                return True
+
+        with pytest.raises(Refused, match="TypeError"):
+            inrush_source(Early)
+
     def test_module_as_a_script(self, tmp_path: Path) -> None:
         """Without it: `if __name__ == "__main__"` at the end of a source's module does not work here."""
         (tmp_path / "mine.py").write_text(

@@ -1,7 +1,7 @@
-//! Where the posts of a source go that was made by hand, in a process without an engine: [`attach`].
+//! Where the posts of a source go that was made by hand, in a process without an engine: `attach`.
 //!
 //! Its first post gives it a lane into a collector of its own, which acknowledges at once, so that no post waits for
-//! long, and keeps the newest [`KEPT`] messages.
+//! long, and keeps the newest `KEPT` messages.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
