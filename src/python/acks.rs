@@ -34,7 +34,7 @@ use pyo3::types::{PyDict, PyList};
 use super::ack_tracker::{AckTracker, Batched, Plan, check_persisted};
 use super::attachment::Attachment;
 use super::cell::GilCell;
-use super::{exception, fork, release};
+use super::{exception, fork, release, signals};
 use crate::engine::Log;
 use crate::flow::tracker::{Group, News};
 use crate::flow::{Lane, Tracker};
@@ -275,6 +275,7 @@ impl Caller {
             Err(RecvTimeoutError::Disconnected) => Order::Finish,
         };
         let more = receiver.try_iter().take(NEWS_PER_HOLD);
+        let called_back = !matches!(first, Order::Close | Order::Finish);
         let mut prefix: Option<(u64, u32, u32)> = None;
         for order in std::iter::once(first).chain(more) {
             match order {
@@ -298,6 +299,10 @@ impl Caller {
             self.tell_prefix(py, end, rows);
             self.plan().settle(py);
             self.tracking.tracker.called_back(messages);
+        }
+        if called_back {
+            // A library may have set handlers of its own; the tick of the main thread is a quarter of a second away.
+            signals::install();
         }
         if work.is_closed {
             self.tell_collected(py, work);

@@ -6,8 +6,9 @@ import re
 import signal
 import textwrap
 import time
+from pathlib import Path
 
-from harness import read_lines
+from harness import Engine, read_lines
 from torture.attack import Budget, Run, attack, until
 
 # What is done, the text that the log must have when it is said there, and whether it is an exception of this line.
@@ -148,6 +149,15 @@ def callbacks(run: Run) -> None:
         run.add(f"{callback}()")
 
 
+def stopping(engine: Engine, directory: Path) -> bool:
+    """Whether the engine has heard of the stop within a second."""
+    for _ in range(100):
+        if engine.process.poll() is not None or "inrush: stopping" in engine.stderr.text:
+            return True
+        time.sleep(0.01)
+    return (directory / "stats").exists()
+
+
 def one(run: Run, callback: str, name: str, what: str) -> None:
     """One callback that does one thing."""
     directory = run.directory / f"case.{run.done}"
@@ -173,6 +183,10 @@ def one(run: Run, callback: str, name: str, what: str) -> None:
     until(lambda: len(read_lines(good)) > before + 20, "the good source goes on", engine)
     begun = time.monotonic()
     engine.send_signal(signal.SIGTERM)
+    if name in ("changes signal handlers", "blocks signals"):
+        # A signal that comes while it is ignored is lost: nobody can hear it.
+        while not stopping(engine, directory):
+            engine.send_signal(signal.SIGTERM)
     code = engine.wait_exit()
     run.most("slowest exit", time.monotonic() - begun, "s")
     # A callback of the stop that never ends is given up with the process, within the bound; that is an exit code of its own.
