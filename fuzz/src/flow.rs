@@ -236,7 +236,7 @@ impl World {
         poster.lease -= 1;
         self.free_bytes -= charge as i64;
         let size = (self.max_bytes / i64::from(LEASE_SHARE)).min(LEASE_MOST_BYTES);
-        if poster.lease_bytes < size && self.free_bytes >= size {
+        if poster.lease > 0 && poster.lease_bytes < size && self.free_bytes >= size {
             self.free_bytes -= size;
             poster.lease_bytes += size;
         }
