@@ -189,8 +189,8 @@ def one(run: Run, callback: str, name: str, what: str) -> None:
             engine.send_signal(signal.SIGTERM)
     code = engine.wait_exit()
     run.most("slowest exit", time.monotonic() - begun, "s")
-    # A callback of the stop that never ends is given up with the process, within the bound; that is an exit code of its own.
-    given_up = at_stop and name in BLOCKS
+    # A callback of the stop (wakeup() is one) that never ends is given up with the process, within the bound; that is an exit code of its own.
+    given_up = (at_stop or callback == "wakeup") and name in BLOCKS
     assert code == (2 if given_up else 0), engine.report()
     assert mark.exists() or callback == "close", f"it was never called: {engine.report()}"
     said = engine.stderr.text
@@ -198,7 +198,7 @@ def one(run: Run, callback: str, name: str, what: str) -> None:
     if not hides:
         line = next(n for n, text in enumerate(conf.split("\n"), 1) if text.endswith("# here"))
         # An exception of the line, or where the thread stands that does not end.
-        shown = name in RAISES or (name in BLOCKS and (at_stop or callback in ("run", "fetch")))
+        shown = name in RAISES or (name in BLOCKS and (given_up or callback in ("run", "fetch")))
         if shown:
             assert f"line {line}" in said, f"the line {line} is not named: {engine.report()}"
         if shown or name in WRONG.get(callback, set()):
