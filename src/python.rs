@@ -37,6 +37,7 @@ pub mod event_loop;
 pub mod exception;
 pub mod fetch;
 pub mod fetcher;
+pub mod fork;
 pub mod generation;
 pub mod hosted;
 pub mod instance;

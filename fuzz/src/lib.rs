@@ -15,6 +15,7 @@ pub mod message;
 pub mod rfc3164;
 pub mod rfc5424;
 pub mod split;
+pub mod state;
 pub mod template;
 pub mod values;
 
@@ -31,4 +32,5 @@ pub const TARGETS: &[Target] = &[
     ("template", template::run),
     ("values", values::run),
     ("flow", flow::run),
+    ("state", state::run),
 ];

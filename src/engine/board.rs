@@ -52,6 +52,11 @@ impl Default for Board {
 }
 
 impl Board {
+    /// What it shows; `None` before there is one.
+    pub fn pipeline(&self) -> Option<&Arc<Pipeline>> {
+        self.pipeline.get()
+    }
+
     /// Shows `pipeline`; there is one in the life of an engine.
     pub fn put(&self, pipeline: &Arc<Pipeline>) {
         let before = self.pipeline.set(Arc::clone(pipeline));

@@ -34,7 +34,7 @@ use pyo3::types::{PyDict, PyList};
 use super::ack_tracker::{AckTracker, Batched, Plan, check_persisted};
 use super::attachment::Attachment;
 use super::cell::GilCell;
-use super::{exception, release};
+use super::{exception, fork, release, signals};
 use crate::engine::Log;
 use crate::flow::tracker::{Group, News};
 use crate::flow::{Lane, Tracker};
@@ -275,6 +275,7 @@ impl Caller {
             Err(RecvTimeoutError::Disconnected) => Order::Finish,
         };
         let more = receiver.try_iter().take(NEWS_PER_HOLD);
+        let called_back = !matches!(first, Order::Close | Order::Finish);
         let mut prefix: Option<(u64, u32, u32)> = None;
         for order in std::iter::once(first).chain(more) {
             match order {
@@ -299,6 +300,10 @@ impl Caller {
             self.plan().settle(py);
             self.tracking.tracker.called_back(messages);
         }
+        if called_back {
+            // A library may have set handlers of its own; the tick of the main thread is a quarter of a second away.
+            signals::install();
+        }
         if work.is_closed {
             self.tell_collected(py, work);
             // Nothing is issued any more, so whatever was told is on the list by now.
@@ -308,7 +313,9 @@ impl Caller {
 
     fn tell(&self, py: Python<'_>, bookmark: Py<PyAny>) {
         let plan = self.plan();
-        if let Err(error) = plan.tell(py, bookmark.into_bound(py)) {
+        let told = plan.tell(py, bookmark.into_bound(py));
+        fork::leave(py, &told);
+        if let Err(error) = told {
             (self.attachment.report)(py, plan.callback_name(), error);
         }
     }
@@ -374,6 +381,7 @@ impl Caller {
             return;
         }
         let told = PyList::new(py, collected).and_then(|list| batched.callback.bind(py).call1((list,)));
+        fork::leave(py, &told);
         if let Err(error) = told {
             (self.attachment.report)(py, self.plan().callback_name(), error);
         }

@@ -18,6 +18,7 @@ use super::acks::Tracking;
 use super::cell::GilCell;
 use super::clock::thread_time;
 use super::event_loop::EventLoop;
+use super::fork;
 use super::message::{Draft, LogMessage, Payload, recycle, type_name};
 use super::parse::{self, ParsedRow};
 use super::{clock, release};
@@ -453,10 +454,12 @@ impl Attachment {
         self.producer.with(py, Producer::before_wait);
         let suspend = self.suspend.as_ref();
         let suspend = suspend.and_then(|cell| cell.with(py, |kept| kept.as_ref().map(|it| it.clone_ref(py))));
-        if let Some(suspend) = suspend
-            && let Err(error) = suspend.call0(py)
-        {
-            (self.report)(py, "suspend", error);
+        if let Some(suspend) = suspend {
+            let suspended = suspend.call0(py);
+            fork::leave(py, &suspended);
+            if let Err(error) = suspended {
+                (self.report)(py, "suspend", error);
+            }
         }
         // Armed after the call: wakeup() comes after suspend(), also when there is credit again already.
         self.lane.credit().suspend();

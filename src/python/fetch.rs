@@ -22,6 +22,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString, PyTuple};
 
 use super::attachment::{Attachment, Wait};
+use super::fork;
 use super::message::{LogMessage, type_name};
 use crate::engine::{Log, SourceStatus};
 use crate::flow::Producer;
@@ -118,7 +119,9 @@ impl Fetch {
 
     fn call_open(&self, py: Python<'_>, at: &Surroundings<'_>) -> bool {
         let Some(open) = &self.open else { return true };
-        let opened = open.call0(py).and_then(|result| {
+        let opened = open.call0(py);
+        fork::leave(py, &opened);
+        let opened = opened.and_then(|result| {
             let result = result.bind(py);
             result.is_truthy().map(|is_open| (is_open, type_name(result)))
         });
@@ -136,9 +139,10 @@ impl Fetch {
     }
 
     fn call_close(&self, py: Python<'_>, at: &Surroundings<'_>) {
-        if let Some(close) = &self.close
-            && let Err(error) = close.call0(py)
-        {
+        let Some(close) = &self.close else { return };
+        let closed = close.call0(py);
+        fork::leave(py, &closed);
+        if let Err(error) = closed {
             (at.attachment.report)(py, "close", error);
         }
     }
@@ -150,7 +154,9 @@ impl Fetch {
     }
 
     fn fetch_once(&self, py: Python<'_>, at: &Surroundings<'_>) -> Next {
-        match self.call.call0(py) {
+        let fetched = self.call.call0(py);
+        fork::leave(py, &fetched);
+        match fetched {
             Ok(result) => self.act_on(py, at, result.bind(py)),
             Err(error) => {
                 (at.attachment.report)(py, "fetch", error);

@@ -20,6 +20,7 @@ use super::attachment::{Attachment, Reporter};
 use super::event_loop;
 use super::exception;
 use super::fetch::Fetch;
+use super::fork;
 use super::hosted::{Hosted, Kind};
 use super::options::{class_name, options_dict, persist_name};
 use super::parse::ParseOptions;
@@ -79,9 +80,10 @@ impl PythonSource {
             }
         };
         let parse_options = settings::parse_options(config, options)?;
-        let instance = class
-            .call0()
-            .map_err(|error| failed(format!("the constructor of class `{name}` failed"), Some(error)))?;
+        let made = class.call0();
+        fork::leave(py, &made);
+        let instance =
+            made.map_err(|error| failed(format!("the constructor of class `{name}` failed"), Some(error)))?;
         let hosted = Hosted::of(&instance).filter(|_| instance.is_instance(class).unwrap_or(false));
         let (Some(hosted), Some(kind)) = (hosted, Kind::of(class)) else {
             return Err(failed(format!("`{name}()` did not give an object of that class"), None));
@@ -235,7 +237,9 @@ impl PythonSource {
             init.call1((options_dict(py, &self.options)?,))?.is_truthy()
         };
         let class = &self.class;
-        match call() {
+        let accepted = call();
+        fork::leave(py, &accepted);
+        match accepted {
             Ok(true) => {}
             Ok(false) => {
                 return Err(failed(
@@ -333,14 +337,18 @@ impl PythonSource {
                 self.attachment.event_loop.cancel(py)
             }
         };
+        fork::leave(py, &asked);
         if let Err(error) = asked {
             (self.attachment.report)(py, "request_exit", error);
         }
         if self.attachment.suspend.is_some()
             && let Some(wakeup) = &self.wakeup
-            && let Err(error) = wakeup.call0(py)
         {
-            (self.attachment.report)(py, "wakeup", error);
+            let woken = wakeup.call0(py);
+            fork::leave(py, &woken);
+            if let Err(error) = woken {
+                (self.attachment.report)(py, "wakeup", error);
+            }
         }
     }
 
@@ -385,7 +393,9 @@ impl PythonSource {
 
     fn call_if_there(&self, py: Python<'_>, method: &str) {
         let Ok(callback) = self.instance.bind(py).getattr(method) else { return };
-        if let Err(error) = callback.call0() {
+        let called = callback.call0();
+        fork::leave(py, &called);
+        if let Err(error) = called {
             (self.attachment.report)(py, method, error);
         }
     }

@@ -18,7 +18,7 @@ use super::hosted::Hosting;
 use super::live_line::LiveLine;
 use super::modules::UserModules;
 use super::signals::{self, Signals};
-use super::watch::{DRAIN, Requests, Watch, flush_stdout};
+use super::watch::{DRAIN, Requests, Watch, flush_stdout, report_totals};
 use super::{acks, logger, persist, release};
 use crate::cli::RunOptions;
 use crate::config::{Diagnostic, Diagnostics};
@@ -235,7 +235,7 @@ impl App {
             && let Err(error) = write_private(path, &format!("{}\n", std::process::id()))
         {
             self.log.error(&format!("cannot write the pid file {}: {error}", path.display()));
-            self.stop(py);
+            self.stop(py, watch);
             return 1;
         }
         self.log.notice(&format!(
@@ -247,7 +247,7 @@ impl App {
         self.main_loop(py, settings, events, watch);
         self.board.set_phase(Phase::Stopping);
         self.log.notice("inrush: stopping");
-        self.stop(py);
+        self.stop(py, watch);
         self.report(settings);
         if let Some(path) = pidfile {
             // Somebody may have removed it; that is what was wanted.
@@ -389,10 +389,11 @@ impl App {
     }
 
     /// Stops everything, within the bounds that each part has.
-    fn stop(&mut self, py: Python<'_>) {
+    fn stop(&mut self, py: Python<'_>, watch: &Watch) {
         if let Some(mut current) = self.current.take() {
             self.has_stuck_thread |= !current.stop_sources(py);
         }
+        watch.note_draining();
         py.detach(|| self.engine.pipeline.drain(DRAIN));
         self.has_stuck_thread |= !acks::finish_all(py, &self.log, LAST_ACKS);
         release::drain_all(py);
@@ -401,20 +402,7 @@ impl App {
 
     /// The last words: what became of every message.
     fn report(&self, settings: &Settings) {
-        let stats = self.board.stats();
-        for source in &stats.sources {
-            self.log.notice(&format!("source {}: {}", source.id, source.line()));
-        }
-        for destination in &stats.destinations {
-            self.log.notice(&format!("destination {}: {}", destination.id, destination.line()));
-        }
-        self.log.notice(&format!(
-            "inrush: stopped; {} posted = {} delivered + {} dropped + {} in flight",
-            stats.posted(),
-            stats.delivered(),
-            stats.dropped(),
-            stats.in_flight()
-        ));
+        let stats = report_totals(&self.log, &self.board);
         if let Some(path) = &settings.stats_file
             && let Err(error) = std::fs::write(path, format!("{}\n", stats.to_json()))
         {

@@ -18,7 +18,7 @@ use super::attachment::Attachment;
 use super::event_loop;
 use super::fetch::{Fetch, Surroundings};
 use super::run::Event;
-use super::{exception, release};
+use super::{exception, fork, release};
 use crate::config::Restart;
 use crate::engine::{Log, SourceStatus};
 
@@ -102,6 +102,7 @@ impl Runner {
         loop {
             let begun = Instant::now();
             let mut result = self.call(py, run, cancel_on_exit);
+            fork::leave(py, &result);
             let exit = self.attachment.exit.is_requested();
             if exit && result.as_ref().is_err_and(|error| event_loop::is_cancelled(py, error)) {
                 result = Ok(());

@@ -13,6 +13,7 @@ use crossbeam::channel::{Receiver, Sender, unbounded};
 use pyo3::prelude::*;
 
 use super::attachment::Attachment;
+use super::fork;
 
 enum Order {
     Call,
@@ -59,7 +60,9 @@ fn serve(wakeup: Py<PyAny>, attachment: &Weak<Attachment>, orders: &Receiver<Ord
     while let Ok(Order::Call) = orders.recv() {
         let Some(attachment) = attachment.upgrade() else { break };
         Python::attach(|py| {
-            if let Err(error) = wakeup.call0(py) {
+            let woken = wakeup.call0(py);
+            fork::leave(py, &woken);
+            if let Err(error) = woken {
                 (attachment.report)(py, "wakeup", error);
             }
             drop(attachment);

@@ -3,7 +3,7 @@
 //! The main thread does what is asked of the engine, and may hang in a callback while it is asked. So the
 //! requests come in on other threads, that of the signals and those of the control socket: they put an
 //! event on the main thread's list, and after a stop they watch it. When it takes longer than it may,
-//! they say where the main thread stands and end the process.
+//! they say where the main thread stands, write what is left to the destinations in its place, and end the process.
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -17,6 +17,7 @@ use super::exception;
 use super::run::Event;
 use super::signals::{self, Signals};
 use crate::engine::control::{Host, Reply};
+use crate::engine::stats::Stats;
 use crate::engine::{Board, Control, Log, Phase};
 
 /// How long the destinations may take to write what is left, when the engine stops.
@@ -34,6 +35,8 @@ pub struct Watch {
     /// How long the stop may take, in milliseconds, once one was asked for.
     bound_ms: AtomicU64,
     is_done: AtomicBool,
+    /// The main thread is past all callbacks, and writes what is left.
+    is_draining: AtomicBool,
 }
 
 impl Watch {
@@ -49,6 +52,7 @@ impl Watch {
             main,
             bound_ms,
             is_done: AtomicBool::new(false),
+            is_draining: AtomicBool::new(false),
         }
     }
 
@@ -61,6 +65,11 @@ impl Watch {
     pub fn set_control(&self, control: Control) {
         // There is one a process.
         let _ = self.control.set(control);
+    }
+
+    /// The main thread is done with the sources: from here on it hangs in nobody's code.
+    pub fn note_draining(&self) {
+        self.is_draining.store(true, Ordering::Release);
     }
 
     /// The engine is at its end: there is nothing left to watch, and nobody to ask.
@@ -107,11 +116,16 @@ impl Watch {
         let bound = Duration::from_millis(self.bound_ms.load(Ordering::Relaxed));
         // Without a thread nobody watches; the stop itself is bounded all the same.
         let _ = std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
-            let deadline = Instant::now() + bound;
-            while Instant::now() < deadline {
+            let begun = Instant::now();
+            while begun.elapsed() < bound {
                 std::thread::sleep(Duration::from_millis(50));
                 if watch.is_done.load(Ordering::Acquire) {
                     return;
+                }
+                if begun.elapsed() + DRAIN >= bound && !watch.is_draining.load(Ordering::Acquire) {
+                    watch.say_where_it_hangs("the stop hangs in a callback, which is given up");
+                    watch.drain();
+                    break;
                 }
             }
             watch.give_up("the stop takes too long and is given up");
@@ -123,11 +137,26 @@ impl Watch {
         self.log.notice(&format!("still stopping, {seconds} s at most; a third signal ends it at once"));
     }
 
-    /// Ends the process; says where the main thread stands, if the interpreter lets it.
+    /// Writes what was posted to the destinations, and says what became of it.
+    fn drain(&self) {
+        if let Some(pipeline) = self.board.pipeline() {
+            pipeline.drain(DRAIN);
+        }
+        report_totals(&self.log, &self.board);
+    }
+
+    /// Ends the process.
     fn give_up(&self, why: &str) {
         if self.is_done.load(Ordering::Acquire) {
             return;
         }
+        self.say_where_it_hangs(why);
+        self.close_control();
+        signals::exit_now(2);
+    }
+
+    /// Says where the main thread stands, if the interpreter lets it.
+    fn say_where_it_hangs(&self, why: &str) {
         self.log.error(why);
         let (log, main) = (self.log.clone(), self.main);
         let looked = std::thread::spawn(move || {
@@ -142,9 +171,26 @@ impl Watch {
         while !looked.is_finished() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
         }
-        self.close_control();
-        signals::exit_now(2);
     }
+}
+
+/// Says what became of every message.
+pub fn report_totals(log: &Log, board: &Board) -> Stats {
+    let stats = board.stats();
+    for source in &stats.sources {
+        log.notice(&format!("source {}: {}", source.id, source.line()));
+    }
+    for destination in &stats.destinations {
+        log.notice(&format!("destination {}: {}", destination.id, destination.line()));
+    }
+    log.notice(&format!(
+        "inrush: stopped; {} posted = {} delivered + {} dropped + {} in flight",
+        stats.posted(),
+        stats.delivered(),
+        stats.dropped(),
+        stats.in_flight()
+    ));
+    stats
 }
 
 /// What others ask of the main thread, through the control socket.

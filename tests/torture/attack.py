@@ -143,10 +143,13 @@ class Run:
             if engine.process.poll() is None:
                 engine.process.kill()
                 engine.process.wait()
-            for output in (engine.stdout, engine.stderr):
-                output.thread.join(PATIENCE)
-            for stream in (engine.process.stdout, engine.process.stderr):
-                if stream is not None:
+            for output, stream in (
+                (engine.stdout, engine.process.stdout),
+                (engine.stderr, engine.process.stderr),
+            ):
+                # A process that it forked, and that goes on, keeps the stream open: then its reader has to be left.
+                output.thread.join(10)
+                if stream is not None and not output.thread.is_alive():
                     stream.close()
         self.engines.clear()
 

@@ -89,7 +89,7 @@ def stop_full(run: Run) -> None:
             assert sum(map(int, said)) == totals.dropped, (said, totals)
             run.add("written", len(lines))
             run.add("given up and reported", totals.dropped)
-            engine.close()
+            run.close()
             junk.unlink(missing_ok=True)
             resume(run, conf, lines)
             out.unlink()

@@ -132,6 +132,6 @@ def one(run: Run, count: int, window: int) -> None:
     assert totals.dropped == totals.in_flight == 0
     run.add("threads", len(counts))
     run.add("messages", totals.posted)
-    engine.close()
+    run.close()
     (directory / "out.log").unlink()
     directory.rmdir()
