@@ -161,7 +161,7 @@ impl Pipeline {
     /// # Errors
     /// When the system has no thread to give: everything is as before.
     pub fn switch(&self, next: Next) -> io::Result<Changes> {
-        let Next { sources, outputs, fresh_outputs, fresh_workers, naps, changes } = next;
+        let Next { sources, outputs, fresh_outputs, fresh_workers, naps, changes, .. } = next;
         self.start_workers(fresh_workers)?;
         let going = self.going(&outputs);
         Self::start_outputs(fresh_outputs, &going)?;
@@ -499,6 +499,7 @@ impl Output {
             dropped,
             in_flight,
             bytes: read(&counters.bytes),
+            retries: read(&counters.retries),
             errors: read(&counters.errors),
             suspended: self.shared.suspended.load(Ordering::Relaxed),
         }

@@ -59,7 +59,9 @@ pub struct DestinationStats {
     pub in_flight: u64,
     /// Bytes written.
     pub bytes: u64,
-    /// How often writing failed.
+    /// Attempts to open or to write again after a failure.
+    pub retries: u64,
+    /// How often opening or writing failed.
     pub errors: u64,
     /// Whether it cannot write at present.
     pub suspended: bool,
@@ -133,6 +135,7 @@ impl Stats {
                     known.dropped += to.dropped;
                     known.in_flight += to.in_flight;
                     known.bytes += to.bytes;
+                    known.retries += to.retries;
                     known.errors += to.errors;
                 }
                 None => self.destinations.push(to.clone()),
@@ -177,7 +180,7 @@ impl Stats {
         let destination = |to: &DestinationStats| {
             json!({
                 "id": to.id, "posted": to.posted, "delivered": to.delivered, "dropped": to.dropped,
-                "in_flight": to.in_flight, "bytes": to.bytes, "errors": to.errors, "suspended": to.suspended,
+                "in_flight": to.in_flight, "bytes": to.bytes, "retries": to.retries, "errors": to.errors, "suspended": to.suspended,
             })
         };
         json!({

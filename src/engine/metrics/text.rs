@@ -54,13 +54,16 @@ const SOURCE: [Row<SourceStats>; 14] = [
     }),
 ];
 
-const DESTINATION: [Row<DestinationStats>; 7] = [
+const DESTINATION: [Row<DestinationStats>; 8] = [
     ("received", "Messages that came in, the dropped ones included", Counter, |of| of.posted as f64),
     ("written", "Messages that were written", Counter, |of| of.delivered as f64),
     ("dropped", "Messages that were dropped before they were written", Counter, |of| of.dropped as f64),
     ("queued", "Messages that wait", Gauge, |of| of.in_flight as f64),
     ("written_bytes", "Bytes that were written", Counter, |of| of.bytes as f64),
-    ("errors", "Attempts to write that failed; each is tried again", Counter, |of| of.errors as f64),
+    ("retries", "Attempts to open or to write again after a failure", Counter, |of| of.retries as f64),
+    ("errors", "Attempts to open or to write that failed; each is followed by another", Counter, |of| {
+        of.errors as f64
+    }),
     ("suspended", "1 while it cannot write", Gauge, |of| f64::from(u8::from(of.suspended))),
 ];
 
@@ -164,6 +167,7 @@ mod tests {
         source.totals.dropped[0] = 3;
         let to = DestinationStats {
             id: "d#0".to_owned(),
+            retries: 7,
             errors: 2,
             suspended: true,
             ..DestinationStats::default()
@@ -178,6 +182,7 @@ mod tests {
             "inrush_source_posted_total{source=\"s\\\"\\\\\\n#0\"} 1099511627776.0\n",
             "inrush_source_credit_bytes{source=\"s\\\"\\\\\\n#0\"} -5.0\n",
             "inrush_source_state{source=\"s\\\"\\\\\\n#0\",state=\"starting\"} 1.0\n",
+            "inrush_destination_retries_total{destination=\"d#0\"} 7.0\n",
             "inrush_destination_errors_total{destination=\"d#0\"} 2.0\n",
             "inrush_destination_suspended{destination=\"d#0\"} 1.0\n",
             "inrush_uptime_seconds 1.5\n",
