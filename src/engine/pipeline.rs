@@ -35,7 +35,7 @@ use super::signpost::{Guide, Routes, Signpost, Way};
 use super::stats::{DestinationStats, SourceStats, Stats};
 use super::succession::{Predecessor, Turn, await_turn};
 use super::worker;
-use crate::config::{Config, Diagnostic};
+use crate::config::{Config, Diagnostic, SourceDriver};
 use crate::flow::{DropReason, Inbox, Parcel, Sender};
 use crate::message::{Pool, Release};
 
@@ -512,8 +512,15 @@ impl Input {
         let is_waiting = credit.is_waited_for();
         let totals = self.lane.counters().totals();
         let oldest = status.oldest(totals.posted, totals.posted - totals.in_flight);
+        let (driver, class) = match &self.driver.driver {
+            SourceDriver::Python(options) => (options.driver.word(), Some(options.class.value.clone())),
+            SourceDriver::Internal(_) => ("internal", None),
+        };
         SourceStats {
             id: self.driver.id.clone(),
+            driver,
+            class,
+            instance: status.instance(),
             totals,
             window: credit.window(),
             free: credit.free_messages(),

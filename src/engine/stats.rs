@@ -16,6 +16,12 @@ use crate::flow::counters::SourceTotals;
 pub struct SourceStats {
     /// `<statement>#<index>`
     pub id: String,
+    /// Its driver's word in the configuration.
+    pub driver: &'static str,
+    /// `class()`, where the driver has it.
+    pub class: Option<String>,
+    /// What its `generate_persist_name()` said, where it was asked.
+    pub instance: Option<Arc<str>>,
     /// What is counted of it.
     pub totals: SourceTotals,
     /// Its window, in messages.
@@ -169,7 +175,7 @@ impl Stats {
             let totals = &source.totals;
             let dropped = DropReason::ALL.map(|reason| (reason.name(), totals.dropped[reason as usize]));
             json!({
-                "id": source.id, "posted": totals.posted, "bytes": totals.bytes, "delivered": totals.delivered,
+                "id": source.id, "driver": source.driver, "class": source.class, "instance": source.instance.as_deref(), "posted": totals.posted, "bytes": totals.bytes, "delivered": totals.delivered,
                 "dropped": BTreeMap::from(dropped), "in_flight": totals.in_flight, "refused": totals.refused,
                 "window": source.window, "free": source.free, "free_bytes": source.free_bytes, "suspensions": source.suspensions,
                 "state": source.state.name(), "exceptions": source.exceptions, "restarts": source.restarts,

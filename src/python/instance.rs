@@ -131,9 +131,15 @@ impl PythonSource {
         let status = Arc::clone(&input.status);
         let report = reporter(log.clone(), input.driver.id.clone(), name.clone(), Arc::clone(&status));
         let generate = own("generate_persist_name");
-        let persist_name = persist_name(options, kind.persist_prefix(), &name, generate, &given, |error| {
-            report(py, "generate_persist_name", error);
-        });
+        let persist_name = persist_name(
+            options,
+            kind.persist_prefix(),
+            &name,
+            generate,
+            &given,
+            |generated| status.set_instance(generated),
+            |error| report(py, "generate_persist_name", error),
+        );
         hosted.set_persist_name(py, &persist_name);
         let parse_options = Arc::new(parse_options);
         let (pri, suspend) = (settings::forced_pri(options), suspend.map(Bound::unbind));

@@ -99,6 +99,14 @@ impl Collector for Snapshot {
             )?
             .encode_gauge(&self.uptime)?;
 
+        let mut family =
+            encoder.encode_descriptor("inrush_source", "What the source is", None, MetricType::Info)?;
+        for source in &self.stats.sources {
+            let mut labels = vec![("source", source.id.as_str()), ("driver", source.driver)];
+            labels.extend(source.class.as_deref().map(|class| ("class", class)));
+            labels.extend(source.instance.as_deref().map(|instance| ("instance", instance)));
+            family.encode_info(&labels)?;
+        }
         let name = "inrush_source_dropped";
         let help = "Messages of which a copy was dropped";
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
@@ -163,6 +171,7 @@ mod tests {
     #[test]
     fn a_snapshot() {
         let mut source = SourceStats { id: "s\"\\\n#0".to_owned(), free_bytes: -5, ..SourceStats::default() };
+        (source.driver, source.class) = ("python", Some("Source".to_owned()));
         source.totals.posted = 1 << 40;
         source.totals.dropped[0] = 3;
         let to = DestinationStats {
@@ -178,6 +187,7 @@ mod tests {
         let mut out = String::new();
         text::encode(&mut out, &registry).unwrap();
         for line in [
+            "inrush_source_info{source=\"s\\\"\\\\\\n#0\",driver=\"python\",class=\"Source\"} 1\n",
             "# TYPE inrush_source_posted counter\n",
             "inrush_source_posted_total{source=\"s\\\"\\\\\\n#0\"} 1099511627776.0\n",
             "inrush_source_credit_bytes{source=\"s\\\"\\\\\\n#0\"} -5.0\n",
