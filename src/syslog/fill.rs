@@ -26,7 +26,7 @@ use super::{
     Clock, Flags, Marks, ParseOptions, Parsed, Protocol, Span, error_note, parse, sanitize_utf8, single_line,
     unescape_param_value,
 };
-use crate::message::batch::Text;
+use crate::message::batch::{LateRow, Text};
 use crate::message::{FieldName, MESSAGE_MAX, Need, Row, Stamp};
 
 /// What structured data is called when the configuration does not say otherwise.
@@ -66,6 +66,28 @@ impl FieldSink for Row<'_> {
     #[inline]
     fn field(&mut self, id: FieldName, name: Text<'_>, value: Text<'_>) {
         Row::field(self, id, name, crate::message::ValueType::String, value);
+    }
+}
+
+impl FieldSink for LateRow<'_> {
+    #[inline]
+    fn stamps(&mut self, stamp: Stamp, recvd_micros: i64) {
+        LateRow::stamps(self, stamp, recvd_micros);
+    }
+
+    #[inline]
+    fn pri(&mut self, pri: u16) {
+        LateRow::pri(self, pri);
+    }
+
+    #[inline]
+    fn message(&mut self, text: Text<'_>) {
+        LateRow::message(self, text);
+    }
+
+    #[inline]
+    fn field(&mut self, id: FieldName, name: Text<'_>, value: Text<'_>) {
+        LateRow::field(self, id, name, crate::message::ValueType::String, value);
     }
 }
 
