@@ -424,7 +424,7 @@ mod tests {
     use super::*;
     use crate::flow::Inbox;
     use crate::message::Stamp;
-    use crate::message::batch::ROW_CHARGE;
+    use crate::message::batch::{ROW_CHARGE, Text};
 
     fn lane(window: u32, bytes: u64) -> (Arc<Lane>, Inbox<Parcel>) {
         let inbox = Inbox::new();
@@ -576,6 +576,44 @@ mod tests {
         }
         assert_eq!(seen.len(), 2 * texts.len());
         assert!(seen.chunks(2).all(|pair| pair[0] == pair[1]), "each pair is of one text");
+    }
+
+    #[derive(Debug)]
+    struct Shouting;
+
+    impl LateParser for Shouting {
+        fn parse(&self, batch: &mut Batch) -> u64 {
+            batch.parse_late(|text, _, row| row.message(Text::Copy(text.to_ascii_uppercase().as_slice())))
+        }
+    }
+
+    /// Breaks without it: a text is posted that nobody will parse, one passes another that was posted before it, or credit is
+    /// lost where a message turns out larger than it was charged for.
+    #[test]
+    fn unparsed_texts_are_parsed_in_their_place() {
+        let (lane, mut inbox) = lane(6400, 1 << 20);
+        let mut producer = lane.producer(Arc::new(Origin::named("s")));
+        let head = Head::default();
+        post(&mut producer, b"opens a batch").unwrap();
+        assert!(!producer.post_unparsed_at_once(&head, b"nobody parses it"));
+        let (parser, other): (Arc<dyn LateParser>, Arc<dyn LateParser>) =
+            (Arc::new(Shouting), Arc::new(Shouting));
+        assert!(lane.parse_late(&parser) && lane.parse_late(&parser) && !lane.parse_late(&other));
+        let long = vec![b'x'; 700];
+        assert!(producer.post_unparsed_at_once(&head, b"one"));
+        post(&mut producer, b"two").unwrap();
+        assert!(producer.post_unparsed_at_once(&head, &long));
+        producer.before_wait();
+        let posted = lane.counters().totals().bytes;
+        let (view, ack) = inbox.try_recv().unwrap().open();
+        let texts: Vec<_> = view.messages().map(|message| message.text().to_vec()).collect();
+        assert_eq!(texts, [&b"opens a batch"[..], b"ONE", b"two", &long.to_ascii_uppercase()]);
+        let totals = lane.counters().totals();
+        assert_eq!(totals.bytes - posted, 700 - 7 * size_of::<crate::message::Field>() as u64);
+        assert_eq!(lane.credit().free_bytes(), (1 << 20) - totals.bytes as i64);
+        drop((view, ack));
+        assert_eq!((lane.credit().free_bytes(), lane.credit().free_messages()), (1 << 20, 6400));
+        assert_eq!(lane.counters().totals().delivered, 4);
     }
 
     #[test]

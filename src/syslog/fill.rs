@@ -324,7 +324,8 @@ impl Filler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{Origin, Pool, Writer};
+    use crate::message::batch::Head;
+    use crate::message::{Batch, Origin, Pool, Published, Writer};
     use crate::syslog::Zone;
     use std::sync::Arc;
 
@@ -343,18 +344,48 @@ mod tests {
         filler.fill(Stamp { unix_micros: clock.now_micros(), offset_seconds: 0 }, &mut row);
         row.publish();
         let batch = writer.finish();
-        let message = batch.message(0);
+        let mut lines = shown(&batch, 0);
+        assert_eq!(batch.message(0).pairs().count(), own.fields);
+        assert_eq!(shown(&late(input, options, &clock), 1), lines, "parsed after the seal");
+        lines.pop();
+        (batch.message(0).pri(), lines)
+    }
+
+    /// A batch with `input` in row 1, between two others, all parsed after the seal.
+    fn late(input: &[u8], options: &ParseOptions, clock: &Clock) -> Batch {
+        let (origin, pool) = (Arc::new(Origin::named("s")), Arc::new(Pool::new()));
+        let room = Need { bytes: input.len() + 100, ..Need::default() };
+        let mut writer = Writer::open(&origin, &pool, room);
+        let stamp = Stamp { unix_micros: clock.now_micros(), offset_seconds: 0 };
+        let head = Head { stamp, recvd_micros: stamp.unix_micros, ..Head::default() };
+        let other = b"<1>1 - - - - - [before x=\"\\]\"] it";
+        for text in [other, input, other] {
+            assert_eq!(writer.publish_unparsed(&head, text), Some(Published::Yes));
+        }
+        let mut filler = Filler::default();
+        let mut batch = writer.finish();
+        let charged = batch.charge();
+        let more = batch.parse_late(|text, recvd, row| {
+            filler.parse(text, options, clock);
+            filler.fill(recvd, row);
+        });
+        assert_eq!(batch.charge(), charged + more);
+        assert_eq!(batch.parse_late(|_, _, _| panic!("all are parsed")), 0);
+        batch
+    }
+
+    fn shown(batch: &Batch, row: u32) -> Vec<String> {
+        let message = batch.message(row);
         let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
         let mut lines = vec![text(message.text())];
-        let mut fields = 0;
         for pair in message.pairs() {
-            fields += 1;
             let name = pair.id.text().map_or_else(|| text(pair.name), str::to_owned);
             let sd_id = if pair.id == FieldName::SdParam { text(pair.sd_id) + "/" } else { String::new() };
             lines.push(format!("{sd_id}{name}={}", text(pair.value)));
         }
-        assert_eq!(fields, own.fields);
-        (message.pri(), lines)
+        let Stamp { unix_micros, offset_seconds } = message.stamp();
+        lines.push(format!("{unix_micros} {offset_seconds} {}", message.recvd().unix_micros));
+        lines
     }
 
     fn with(words: &[&str]) -> ParseOptions {
