@@ -268,10 +268,11 @@ impl Credit {
     }
 
     fn resume_if_possible(&self) {
-        if self.may_resume() && self.end_suspension() {
-            if let Some(call) = self.on_resume.get() {
-                call();
-            }
+        if self.may_resume()
+            && self.end_suspension()
+            && let Some(call) = self.on_resume.get()
+        {
+            call();
         }
     }
 }
