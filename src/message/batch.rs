@@ -32,6 +32,7 @@
 //! source that posts one message at a time into a stalled destination would hold a whole batch's memory
 //! for each.
 
+mod late;
 mod writer;
 
 use std::mem::ManuallyDrop;
@@ -47,7 +48,8 @@ use super::lines::Table;
 use super::pool::{Memory, Slot};
 use super::{Field, MESSAGE_MAX, Origin, Pool, Record, Segment, Span};
 
-pub use writer::{Head, Need, Published, Row, SharedSegment, Text, Writer};
+pub use late::LateRow;
+pub use writer::{Head, Need, Published, Row, SharedSegment, Text, Writer, unparsed_charge};
 
 const ROW: u64 = 1;
 const SEGMENT_SHIFT: u32 = 16;
@@ -155,6 +157,8 @@ pub(super) enum Body {
 pub struct Batch {
     body: Body,
     segments: Vec<Segment>,
+    /// The fields of rows that were parsed after the seal. They are numbered after those of the body.
+    late_fields: Vec<Field>,
     origin: Arc<Origin>,
     rows: u32,
     bytes: u32,
@@ -189,7 +193,7 @@ impl Batch {
         bytes: u32,
     ) -> Self {
         let first_id = origin.ids.as_ref().map_or(0, |ids| ids.fetch_add(u64::from(rows), Ordering::Relaxed));
-        Self { body, segments, origin, rows, bytes, first_id }
+        Self { body, segments, late_fields: Vec::new(), origin, rows, bytes, first_id }
     }
 
     pub(super) fn body(&self) -> &Body {
@@ -281,11 +285,15 @@ impl Batch {
         let (start, len) = (record.fields_start as usize, record.fields_len as usize);
         match &self.body {
             Body::Pooled(core) => {
-                let slots = &core.memory().fields[start..start + len];
+                let Some(slots) = core.memory().fields.get(start..start + len) else {
+                    return self.late_fields(start, len);
+                };
                 // SAFETY: fields of a published record are written and no longer change.
                 unsafe { std::slice::from_raw_parts(slots.as_ptr().cast::<Field>(), len) }
             }
-            Body::Compact { fields, .. } => &fields[start..start + len],
+            Body::Compact { fields, .. } => {
+                fields.get(start..start + len).unwrap_or_else(|| self.late_fields(start, len))
+            }
             Body::Lines(_) => &[],
         }
     }
