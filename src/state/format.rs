@@ -263,14 +263,12 @@ pub(super) fn read(file: &[u8]) -> Result<Loaded, Unusable> {
     if let Some(lost) = lost
         && tail.sequence == witness.sequence
     {
-        return Err(damaged((1 + lost) * PAGE, "one of its witnesses is damaged, perhaps that of the last commit"));
+        return Err(damaged(
+            (1 + lost) * PAGE,
+            "one of its witnesses is damaged, perhaps that of the last commit",
+        ));
     }
-    Ok(Loaded {
-        content,
-        tail,
-        unfinished: file.len() as u64 - tail.end,
-        lost_witness: lost.is_some(),
-    })
+    Ok(Loaded { content, tail, unfinished: file.len() as u64 - tail.end, lost_witness: lost.is_some() })
 }
 
 /// The payload of the record behind `tail`, and where things stand after it; `None` when it is not whole.
