@@ -71,8 +71,10 @@ fn assert_same(line: &str, options: &ParseOptions, clock: &Clock) {
     );
 }
 
-/// What is in each line: priority, host, program, PID and the first words of the message.
-const FIELDS: [(&str, u16, &str, &str, Option<&str>, &str); 6] = [
+/// A line's name, and what is in it: priority, host, program, PID and the first words of the message.
+type Fields = (&'static str, u16, &'static str, &'static str, Option<&'static str>, &'static str);
+
+const FIELDS: [Fields; 6] = [
     ("rfc5424", 165, "mymachine.example.com", "evntslog", Some("1234"), "An application"),
     ("rfc5424_sdata", 165, "mymachine.example.com", "evntslog", Some("1234"), "An application"),
     ("rfc3164", 34, "mymachine", "su", Some("4321"), "'su root' failed"),
