@@ -193,13 +193,11 @@ impl Filler {
     #[inline]
     pub fn value<'a>(&'a self, input: &'a [u8], id: FieldName) -> Option<&'a [u8]> {
         if self.plain {
-            return match id {
-                FieldName::MsgFormat => Some(format_of(&self.parsed).as_bytes()),
-                _ => {
-                    let (_, span) = known(&self.parsed).into_iter().find(|(known, _)| *known == id)?;
-                    span.map(|span| span.of(input))
-                }
-            };
+            if id == FieldName::MsgFormat {
+                return Some(format_of(&self.parsed).as_bytes());
+            }
+            let (_, span) = known(&self.parsed).into_iter().find(|(known, _)| *known == id)?;
+            return span.map(|span| span.of(input));
         }
         let item = self.items.iter().find(|item| item.id == id)?;
         Some(match item.value {

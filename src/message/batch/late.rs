@@ -41,13 +41,13 @@ impl Batch {
             record.unparsed = false;
             record.fields_start = (before + fields.len()) as u32;
             let stamp = Stamp { unix_micros: record.stamp_micros, offset_seconds: record.stamp_offset };
-            let (payload, copied) = (record.text, copies.bytes.len());
+            let (payload, before_row) = (record.text, copies.bytes.len());
             parse(
                 text,
                 stamp,
                 &mut LateRow { record: &mut record, payload, fields: &mut fields, copies: &mut copies },
             );
-            let bytes = text.len() + copies.bytes.len() - copied;
+            let bytes = text.len() + copies.bytes.len() - before_row;
             let need = Need { bytes, fields: usize::from(record.fields_len), ..Need::default() };
             more += need.charge().saturating_sub(unparsed_charge(text.len()));
             self.set_record(row, record);

@@ -55,7 +55,7 @@ pub fn parse_rfc3339(text: &[u8]) -> Option<Stamp> {
 pub(crate) fn read_iso(text: &[u8]) -> Option<(Reading, usize)> {
     let (head, rest) = text.split_first_chunk::<11>()?;
     let [.., d0, d1, b'T' | b't' | b' '] = *head else { return None };
-    let pairs = pairs(text.first_chunk()?, b"0000-00-")?;
+    let pairs = pairs(*text.first_chunk()?, *b"0000-00-")?;
     let year = i32::from(pairs[0]) * 100 + i32::from(pairs[2]);
     let (month, day) = (pairs[5], two(d0, d1));
     let (second_of_day, micros, time) = read_time(rest)?;
@@ -172,7 +172,7 @@ fn read_year(text: &[u8]) -> Option<i32> {
 #[inline]
 fn read_time(text: &[u8]) -> Option<(u32, u32, usize)> {
     let (time, rest) = text.split_first_chunk::<8>()?;
-    let [hour, _, _, minute, _, _, second, _] = pairs(time, b"00:00:00")?;
+    let [hour, _, _, minute, _, _, second, _] = pairs(*time, *b"00:00:00")?;
     if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
@@ -300,11 +300,11 @@ fn month(text: &[u8]) -> Option<u8> {
 /// value and another character is 0; a byte above 9 shows in its upper half when 6 is added; and ten times a digit with
 /// the next one is below 256, so that nothing runs over into the next byte.
 #[inline]
-fn pairs(text: &[u8; 8], form: &[u8; 8]) -> Option<[u8; 8]> {
+fn pairs(text: [u8; 8], form: [u8; 8]) -> Option<[u8; 8]> {
     const SIXES: u64 = u64::from_le_bytes([6; 8]);
     const UPPER: u64 = u64::from_le_bytes([0xf0; 8]);
-    let form = u64::from_le_bytes(*form);
-    let digits = u64::from_le_bytes(*text) ^ form;
+    let form = u64::from_le_bytes(form);
+    let digits = u64::from_le_bytes(text) ^ form;
     // The digit 0 has bit 4, `-` and `:` have bit 3: all bits of the bytes that are none.
     let fixed = ((form & u64::from_le_bytes([8; 8])) >> 3) * 0xff;
     if (digits | digits.wrapping_add(SIXES)) & UPPER | digits & fixed != 0 {
@@ -336,10 +336,10 @@ mod tests {
     use proptest::prelude::*;
 
     /// The twin of [`pairs`]: digit by digit.
-    fn pairs_slowly(text: &[u8; 8], form: &[u8; 8]) -> Option<Vec<(usize, u8)>> {
+    fn pairs_slowly(text: [u8; 8], form: [u8; 8]) -> Option<Vec<(usize, u8)>> {
         let fits =
             |(byte, form): (&u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form };
-        if !text.iter().zip(form).all(fits) {
+        if !text.iter().zip(&form).all(fits) {
             return None;
         }
         let starts = (0..7).filter(|at| form[*at] == b'0' && form[*at + 1] == b'0');
@@ -358,13 +358,13 @@ mod tests {
             date in any::<bool>(),
             shaped in any::<bool>(),
         ) {
-            let form = if date { b"0000-00-" } else { b"00:00:00" };
+            let form = if date { *b"0000-00-" } else { *b"00:00:00" };
             let mut text = text;
             if shaped {
                 (0..8).filter(|at| form[*at] != b'0').for_each(|at| text[at] = form[at]);
             }
-            let fast = pairs(&text, form);
-            match pairs_slowly(&text, form) {
+            let fast = pairs(text, form);
+            match pairs_slowly(text, form) {
                 None => prop_assert_eq!(fast, None),
                 Some(slow) => {
                     let fast = fast.unwrap();
