@@ -14,7 +14,7 @@ use inrush::message::{
     Batch, EngineBuffer, FieldName, Need, Origin, Pool, Published, Stamp, ValueType, Writer,
 };
 
-const ROWS: u32 = 1000;
+const ROWS: u32 = 500;
 
 /// The kinds of rows.
 #[derive(Clone, Copy)]
@@ -75,21 +75,21 @@ fn batch(c: &mut Criterion) {
         group.throughput(Throughput::Elements(u64::from(ROWS)));
         group.bench_function("write_private", |b| {
             b.iter(|| {
-                let mut writer = Writer::open(&origin, &pool, Need::default());
+                let mut writer = Writer::open(&origin, &pool, Need { segments: 1, ..Need::default() });
                 assert!(fill(&mut writer, kind, &buffer));
                 assert_eq!(writer.finish().rows(), ROWS);
             });
         });
         group.bench_function("write_shared", |b| {
             b.iter(|| {
-                let mut writer = Writer::open(&origin, &pool, Need::default());
+                let mut writer = Writer::open(&origin, &pool, Need { segments: 1, ..Need::default() });
                 let pending = writer.share();
                 assert!(fill(&mut writer, kind, &buffer));
                 assert_eq!(pending.seal().rows(), ROWS);
             });
         });
         let made = || {
-            let mut writer = Writer::open(&origin, &pool, Need::default());
+            let mut writer = Writer::open(&origin, &pool, Need { segments: 1, ..Need::default() });
             assert!(fill(&mut writer, kind, &buffer));
             writer.finish()
         };

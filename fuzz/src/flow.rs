@@ -316,7 +316,7 @@ impl World {
         }
         let need = Need { viewed: 2, ..Need::default() };
         let released = Arc::clone(&self.released);
-        let mut writer = self.posters[who].producer.open_private(need);
+        let mut writer = self.posters[who].producer.open_private(Need { segments: 1, ..need });
         let owner = Owner::Shared(Arc::new(owner(&released)));
         // SAFETY: the text is static.
         let segment = unsafe { Segment::new(NonNull::from(&VIEWED).cast(), 2000, owner) };

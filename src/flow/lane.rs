@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use super::counters::ProducerCounters;
 use super::tracker::Group;
 use super::{Ack, Credit, DropReason, Sender, SourceCounters, Tracker};
-use crate::message::batch::Head;
+use crate::message::batch::{Head, Rest};
 use crate::message::{
     Batch, Lines, MESSAGE_MAX, Need, Origin, Pending, Pool, Published, Row, Rows, View, Writer,
 };
@@ -112,6 +112,7 @@ impl Lane {
             lane: Arc::clone(self),
             origin,
             open: None,
+            rest: Rest::default(),
             lease: 0,
             lease_size,
             lease_bytes: 0,
@@ -182,6 +183,8 @@ pub struct Producer {
     lane: Arc<Lane>,
     origin: Arc<Origin>,
     open: Option<Writer>,
+    /// What the batches before the open one left of their memory.
+    rest: Rest,
     /// Messages of credit that it took ahead.
     lease: u32,
     lease_size: u32,
@@ -303,7 +306,7 @@ impl Producer {
     #[cold]
     fn post_into_new_batch(&mut self, need: Need, fill: &mut dyn FnMut(&mut Row<'_>)) {
         self.close_batch();
-        let mut writer = Writer::open(&self.origin, &self.lane.pool, need);
+        let mut writer = Writer::open_after(&mut self.rest, &self.origin, &self.lane.pool, need);
         let Some(mut row) = writer.row(need) else {
             unreachable!("a new batch has room for what it was made for")
         };
@@ -331,7 +334,7 @@ impl Producer {
     /// over one owner, the first of which needs `need`. The caller takes the credit.
     pub fn open_private(&mut self, need: Need) -> Writer {
         self.close_batch();
-        Writer::open(&self.origin, &self.lane.pool, need)
+        Writer::open_after(&mut self.rest, &self.origin, &self.lane.pool, need)
     }
 
     /// Posts a batch made with [`Producer::open_private`], for which credit was taken.
@@ -341,7 +344,7 @@ impl Producer {
             return;
         }
         let pending = writer.share();
-        writer.seal();
+        writer.seal(&mut self.rest);
         self.counters.add(u64::from(rows), charge);
         self.lane.send(pending, self.lane.issue(self.group));
     }
@@ -356,7 +359,7 @@ impl Producer {
     /// Ends the open batch: later messages go to another one.
     pub fn close_batch(&mut self) {
         if let Some(open) = self.open.take() {
-            open.seal();
+            open.seal(&mut self.rest);
         }
     }
 

@@ -273,7 +273,7 @@ impl<'a> Pieces<'a> {
         };
         while !write(&mut self.open) {
             send(&mut self.open, &mut self.producer, &self.credit);
-            let mut writer = self.producer.open_private(need);
+            let mut writer = self.producer.open_private(Need { segments: 1, ..need });
             let Ok(segment) = writer.adopt_shared(self.source.segment(start)) else {
                 unreachable!("an empty batch has room for a segment")
             };
