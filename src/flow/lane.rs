@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::counters::ProducerCounters;
+use super::credit::BATCH_CHARGE;
 use super::tracker::Group;
 use super::{Ack, Credit, DropReason, Sender, SourceCounters, Tracker};
 use crate::message::batch::{Head, Rest};
@@ -160,7 +161,8 @@ impl Parcel {
     }
 
     fn receive(lane: &Lane, batch: Batch, ticket: u64) -> (View, Ack) {
-        let (messages, bytes) = (batch.rows(), batch.charge());
+        let (messages, bytes) = (batch.rows(), batch.charge() + BATCH_CHARGE);
+        lane.credit.take_bytes(BATCH_CHARGE);
         let ticket = lane.tracker.get().map(|tracker| (tracker, ticket));
         let ack = Ack::with_ticket(&lane.credit, &lane.counters, messages, bytes, ticket);
         (View::all(Arc::new(batch)), ack)
