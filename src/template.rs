@@ -34,11 +34,13 @@ mod number;
 mod parse;
 mod sdata;
 mod time;
+mod zone;
 
 pub use context::{Context, Identity, OnError, Options, TimeZoneUse};
 pub use line::{FILE_LINE, append_rfc5424_header};
 pub use macros::macro_names;
-pub use time::{TsFormat, Zone, ZoneClock};
+pub use time::TsFormat;
+pub use zone::{Zone, ZoneClock};
 
 use macros::Value;
 use parse::Item;

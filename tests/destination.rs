@@ -252,6 +252,8 @@ fn a_full_device_is_reported_once_and_written_after_it_is_replaced() {
     expected.extend_from_slice(&large);
     expected.extend_from_slice(b"\ntwo\n");
     assert!(fs::read(&path).unwrap() == expected, "in order, and once");
+    let counted = (rig.counters.errors.load(Relaxed), rig.counters.retries.load(Relaxed));
+    assert_eq!(counted, (2, 2), "errors, and attempts after one: the last of them wrote");
     let reports = rig.reports();
     assert_eq!((reports.len(), reports[0].severity), (1, Severity::Notice));
     assert!(reports[0].text.contains("3 messages waited"), "{}", reports[0].text);

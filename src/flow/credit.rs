@@ -233,11 +233,23 @@ impl Credit {
         self.suspensions.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Ends all waits, now and later: the source is stopping for good.
+    /// Ends all waits, now and later, and a suspension, which is not answered any more: the source is stopping
+    /// for good.
     pub fn cancel_waits(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
+        // Pairs with the fences in `wait_unless` and `suspend`: they see the end, or this sees them.
         fence(Ordering::SeqCst);
         self.returned.notify(usize::MAX);
+        self.end_suspension();
+    }
+
+    /// Ends a suspension of a source that nobody is to wake up; whether there was one.
+    fn end_suspension(&self) -> bool {
+        let was_suspended = self.suspended.swap(false, Ordering::Relaxed);
+        if was_suspended {
+            self.blocked.end();
+        }
+        was_suspended
     }
 
     /// Sets what [`Credit::suspend`] is answered with. Called on the thread that gave credit back: it
@@ -254,12 +266,14 @@ impl Credit {
             self.blocked.end();
         }
         fence(Ordering::SeqCst);
+        if self.cancelled.load(Ordering::Relaxed) {
+            self.end_suspension();
+        }
         self.resume_if_possible();
     }
 
     fn resume_if_possible(&self) {
-        if self.may_resume() && self.suspended.swap(false, Ordering::Relaxed) {
-            self.blocked.end();
+        if self.may_resume() && self.end_suspension() {
             if let Some(call) = self.on_resume.get() {
                 call();
             }
@@ -370,6 +384,24 @@ mod tests {
         credit.suspend();
         assert_eq!(calls.load(Ordering::SeqCst), 2, "there is credit already");
     }
+
+    /// Without it: a source that was suspended when it stopped is blocked for as long as the engine runs.
+    #[test]
+    fn a_source_that_is_stopped_is_not_blocked_any_more() {
+        let credit = Credit::new(1, 100);
+        assert_eq!(credit.try_take(1, 1), 1);
+        credit.suspend();
+        std::thread::sleep(Duration::from_millis(2));
+        credit.cancel_waits();
+        let blocked = credit.blocked();
+        assert!(blocked >= Duration::from_millis(2));
+        // A post that was on its way when the source was stopped.
+        credit.suspend();
+        let later = credit.blocked();
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!((credit.blocked(), credit.is_waited_for()), (later, false));
+        assert_eq!(credit.wait(None), Waited::Cancelled);
+    }
 }
 
 /// Every order in which the threads can go, as far as three switches against a thread's will take it.
@@ -458,6 +490,19 @@ mod loom_models {
                 giver.join().unwrap();
             }
             assert_eq!(calls.load(Ordering::Relaxed), 1);
+            assert!(!credit.is_waited_for());
+        });
+    }
+
+    /// Breaks without it: a source that suspends itself while it is stopped counts as blocked for good.
+    #[test]
+    fn a_suspension_ends_with_its_source() {
+        model(|| {
+            let credit = taken(1);
+            let other = Arc::clone(&credit);
+            let boss = thread::spawn(move || other.cancel_waits());
+            credit.suspend();
+            boss.join().unwrap();
             assert!(!credit.is_waited_for());
         });
     }

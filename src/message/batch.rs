@@ -31,6 +31,7 @@
 //! in the same slab ([`Rest`]). Otherwise a source that posts a few messages at a time into a stalled destination would
 //! hold a whole slab for each.
 
+mod late;
 mod writer;
 
 use std::sync::Arc;
@@ -45,7 +46,8 @@ use super::lines::Table;
 use super::pool::{Slab, Slot};
 use super::{Field, MESSAGE_MAX, Origin, Record, Segment, Span};
 
-pub use writer::{Head, Need, Published, Rest, Row, SharedSegment, Text, Writer};
+pub use late::LateRow;
+pub use writer::{Head, Need, Published, Rest, Row, SharedSegment, Text, Writer, unparsed_charge};
 
 const ROW: u64 = 1;
 const SEGMENT_SHIFT: u32 = 16;
@@ -131,6 +133,8 @@ pub(super) enum Body {
 pub struct Batch {
     body: Body,
     segments: Vec<Segment>,
+    /// The fields of rows that were parsed after the seal. They are numbered after those of the body.
+    late_fields: Vec<Field>,
     origin: Arc<Origin>,
     rows: u32,
     bytes: u32,
@@ -162,7 +166,7 @@ impl Batch {
         bytes: u32,
     ) -> Self {
         let first_id = origin.ids.as_ref().map_or(0, |ids| ids.fetch_add(u64::from(rows), Ordering::Relaxed));
-        Self { body, segments, origin, rows, bytes, first_id }
+        Self { body, segments, late_fields: Vec::new(), origin, rows, bytes, first_id }
     }
 
     pub(super) fn body(&self) -> &Body {
@@ -221,6 +225,9 @@ impl Batch {
         let (start, len) = (record.fields_start as usize, record.fields_len as usize);
         match &self.body {
             Body::Slab { slab, .. } => {
+                if start >= slab.fields_end() {
+                    return self.late_fields(start, len);
+                }
                 let fields = slab.fields(start, len);
                 // SAFETY: fields of a published record are written and no longer change.
                 unsafe { std::slice::from_raw_parts(fields, len) }

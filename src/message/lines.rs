@@ -74,6 +74,7 @@ impl Lines {
             text: Span::default(),
             stamp_offset: stamp.offset_seconds,
             fields_start: 0,
+            unparsed: false,
             raw_size: 0,
             fields_len: 0,
             pri,

@@ -20,11 +20,11 @@ use super::clock::thread_time;
 use super::event_loop::EventLoop;
 use super::fork;
 use super::message::{Draft, LogMessage, Payload, recycle, type_name};
-use super::parse::{self, ParsedRow};
+use super::parse::{self, Late, ParsedRow};
 use super::{clock, release};
 use crate::engine::{Input, Log, SourceStatus};
 use crate::flow::credit::Waited;
-use crate::flow::{Lane, Producer, Refused};
+use crate::flow::{Lane, LateParser, Producer, Refused};
 use crate::message::batch::Text;
 use crate::message::{FieldName, Need, Origin, Stamp, ValueType};
 use crate::source::{HostNames, SourcePolicy};
@@ -65,6 +65,8 @@ pub struct Attachment {
     pub status: Arc<SourceStatus>,
     /// Counts posts, to measure one in `MEASURED`. Written under the GIL.
     pub posts: AtomicU32,
+    /// Parses on the worker's thread, from the first message on that can be; `None` inside when none can.
+    late: OnceLock<Option<Arc<Late>>>,
 }
 
 /// Of how many posts one is measured.
@@ -142,6 +144,7 @@ impl Attachment {
             event_loop: EventLoop::default(),
             status: Arc::clone(&input.status),
             posts: AtomicU32::new(0),
+            late: OnceLock::new(),
         }
     }
 
@@ -170,7 +173,7 @@ impl Attachment {
             return false;
         }
         let posted = message.draft.with_unparsed(py, |draft| {
-            let Some(text) = draft.short_text() else { return false };
+            let Some(text) = draft.short_text() else { return self.post_unparsed_at_once(py, draft) };
             let mut head = draft.head();
             head.pri = self.pri.unwrap_or(head.pri);
             self.producer.with(py, |producer| producer.post_text_at_once(&head, text))
@@ -179,6 +182,23 @@ impl Attachment {
             release::drain_some(py);
         }
         posted
+    }
+
+    /// Posts the text of a message that nobody has looked at since `LogMessage.parse`: the worker will parse it.
+    #[inline]
+    fn post_unparsed_at_once(&self, py: Python<'_>, draft: &Draft) -> bool {
+        let Some((text, options)) = draft.short_unparsed() else { return false };
+        let Some(late) = self.late.get_or_init(|| self.late()) else { return false };
+        late.is_for(options.get().options())
+            && self.producer.with(py, |producer| producer.post_unparsed_at_once(&draft.head(), text))
+    }
+
+    /// What parses on the worker's thread.
+    #[cold]
+    fn late(&self) -> Option<Arc<Late>> {
+        let late = Late::new(&self.parse_options, &self.policy, self.pri)?;
+        let parser: Arc<dyn LateParser> = Arc::<Late>::clone(&late);
+        self.lane.parse_late(&parser).then_some(late)
     }
 
     /// Posts `message`. `Ok(false)`: there is no credit, and `wait` forbids to wait for it.

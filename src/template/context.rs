@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use super::time::{Clock, Part, Seconds, Style, TsFormat, Zone, ZoneClock};
+use super::time::{Clock, Part, Seconds, Style, TsFormat};
+use super::zone::{Zone, ZoneClock};
 use crate::message::Stamp;
 
 /// What happens to a value whose type does not fit: the option `on-error()`.

@@ -96,8 +96,6 @@ def test_through_a_destination_that_stands_still_and_goes_on(engine: StartEngine
     "post",
     [
         "self.post_message(LogMessage('%023d' % n))",
-        # A batch for each message.
-        "self.post_message('%023d' % n); self.close_batch()",
         "self.post_buffer(b'%023d\\n' % n)",
         # Buffers that hold far less than they might.
         """
@@ -107,7 +105,7 @@ def test_through_a_destination_that_stands_still_and_goes_on(engine: StartEngine
         "self.post_message('x' * 800 + str(n))",
         "message = LogMessage('%023d' % n); message['key'] = 'value'; self.post_message(message)",
     ],
-    ids=["messages", "batches", "lines", "buffers", "views", "values"],
+    ids=["messages", "lines", "buffers", "views", "values"],
 )
 def test_a_stalled_destination_takes_what_was_promised(engine: StartEngine, post: str) -> None:
     """Without it: a destination that takes nothing fills the memory, although the bytes on their way are bounded."""

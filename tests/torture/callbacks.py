@@ -189,7 +189,8 @@ def one(run: Run, callback: str, name: str, what: str) -> None:
             engine.send_signal(signal.SIGTERM)
     code = engine.wait_exit()
     run.most("slowest exit", time.monotonic() - begun, "s")
-    # A callback of the stop (wakeup() is one) that never ends is given up with the process, within the bound; that is an exit code of its own.
+    # A callback of the stop (wakeup() is one) that never ends is given up with the process, within the bound; that is an
+    # exit code of its own.
     given_up = (at_stop or callback == "wakeup") and name in BLOCKS
     assert code == (2 if given_up else 0), engine.report()
     assert mark.exists() or callback == "close", f"it was never called: {engine.report()}"

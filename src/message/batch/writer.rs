@@ -16,6 +16,10 @@ use super::{
 use crate::message::pool::{SLAB, Slab};
 use crate::message::{Field, FieldName, MESSAGE_MAX, Origin, Pool, Record, Segment, Span, Stamp, ValueType};
 
+/// The fields that a parsed message is charged for before it is parsed: host, program, PID, message id or header, and
+/// MSGFORMAT, with some for structured data.
+const USUAL_FIELDS: usize = 7;
+
 /// The room that a row needs: known before it is written, so that writing cannot fail.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Need {
@@ -49,6 +53,13 @@ impl Need {
     pub fn charge(&self) -> u64 {
         (self.size() + ROW_CHARGE + self.fields * size_of::<Field>()) as u64
     }
+}
+
+/// What a message of so many bytes that is still to be parsed costs of the byte half of the credit: as much as with the
+/// fields that an ordinary one has. What it has beside those is charged when they are known.
+#[inline]
+pub fn unparsed_charge(len: usize) -> u64 {
+    Need { bytes: len, fields: USUAL_FIELDS, ..Need::default() }.charge()
 }
 
 /// What a message has beside its text when it has no name-value pairs.
@@ -255,6 +266,7 @@ impl Writer {
             raw_size: 0,
             fields_len: 0,
             pri: 0,
+            unparsed: false,
         };
         let low = if need.fields == 0 { low } else { fields + (need.fields * size_of::<Field>()) as u32 };
         let (fields_most, charge) = (need.fields, need.charge());
@@ -268,6 +280,22 @@ impl Writer {
     /// a quarter of the instructions.
     #[inline]
     pub fn publish_text(&mut self, head: &Head, text: &[u8]) -> Option<Published> {
+        self.publish_as::<false>(head, text, Need { bytes: text.len(), ..Need::default() }.charge())
+    }
+
+    /// The same with a text that [`Batch::parse_late`] will parse, and that is charged for what it is likely to become.
+    #[inline]
+    pub fn publish_unparsed(&mut self, head: &Head, text: &[u8]) -> Option<Published> {
+        self.publish_as::<true>(head, text, unparsed_charge(text.len()))
+    }
+
+    #[inline]
+    fn publish_as<const UNPARSED: bool>(
+        &mut self,
+        head: &Head,
+        text: &[u8],
+        charge: u64,
+    ) -> Option<Published> {
         let Room { slab, low, high, .. } = &self.room;
         let (low, high) = (*low, *high);
         if text.len() + size_of::<Record>() > (high - low) as usize || self.bytes > BYTES_FULL {
@@ -286,11 +314,11 @@ impl Writer {
             raw_size: head.raw_size,
             fields_len: 0,
             pri: head.pri,
+            unparsed: UNPARSED,
         };
         let record = slab.record(high as usize);
         // SAFETY: the record lies above the free bytes' text and is not published, so only this writer touches it.
         unsafe { record.write(written) };
-        let charge = (text.len() + ROW_CHARGE) as u64;
         if self.shared
             && self.core.state.fetch_add(ROW | (charge << BYTES_SHIFT), Ordering::AcqRel) & SEALED != 0
         {
