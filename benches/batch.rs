@@ -15,7 +15,7 @@ use inrush::message::{
     Batch, EngineBuffer, FieldName, Need, Origin, Pool, Published, Stamp, ValueType, Writer,
 };
 
-const ROWS: u32 = 1000;
+const ROWS: u32 = 500;
 /// Bytes that differ at every place of a text; the text of a row begins at the row's number.
 static TEXT: [u8; 2 * 4096] = {
     let mut text = [0; 2 * 4096];
@@ -112,12 +112,12 @@ fn batch(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("batch_{name}"));
         group.throughput(Throughput::ElementsAndBytes { elements: u64::from(ROWS), bytes: right.0 as u64 });
         let private = || {
-            let mut writer = Writer::open(&origin, &pool, Need::default());
+            let mut writer = Writer::open(&origin, &pool, Need { segments: 1, ..Need::default() });
             assert!(fill(&mut writer, kind, &buffer));
             writer.finish()
         };
         let shared = || {
-            let mut writer = Writer::open(&origin, &pool, Need::default());
+            let mut writer = Writer::open(&origin, &pool, Need { segments: 1, ..Need::default() });
             let pending = writer.share();
             assert!(fill(&mut writer, kind, &buffer));
             pending.seal()

@@ -155,6 +155,17 @@ impl Template {
         self.compiled.message_at.is_some() && !context.escapes()
     }
 
+    /// Whether nothing but MESSAGE differs between two messages of one batch that have no pairs of their own, one priority,
+    /// and stamps in the same second of the same offset, while `context` stays as it is.
+    pub fn is_steady(&self, context: &Context) -> bool {
+        self.is_around_message(context)
+            && self.compiled.items.iter().all(|item| match item {
+                Item::Literal(_) => true,
+                Item::Value(value, _) => value.is_steady(context.writes_fractions()),
+                Item::Call(_) => false,
+            })
+    }
+
     /// Appends the part before MESSAGE, calls `between`, and appends the part after it; what `format`
     /// gives is both parts with MESSAGE in their middle.
     ///

@@ -8,16 +8,21 @@
 //!   passes, alone.
 //! * A producer may take messages and bytes ahead in a lease, so that most posts touch no shared line; it
 //!   gives the rest back before it waits.
+//! * Bytes stand for memory: each batch takes [`BATCH_CHARGE`] more when it is received, and a buffer that is not full takes the
+//!   rest of its size ([`Hold`]) for as long as somebody views it. So many small batches are bounded too.
 //! * Whoever finds no credit waits until more than [`Credit::resume_above`] messages are free, so that a
 //!   source is not woken for each message that trickles through.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crossbeam::utils::CachePadded;
 
 use super::stopwatch::Stopwatch;
 use super::sync::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Event, Listener, Ordering, fence};
+
+/// What a batch takes beside its messages: itself, its receipt, and its places in queues.
+pub const BATCH_CHARGE: u64 = 448;
 
 /// The credit of one source.
 pub struct Credit {
@@ -277,6 +282,27 @@ impl Credit {
     }
 }
 
+/// Bytes of credit that come back when this is dropped.
+#[derive(Debug)]
+pub struct Hold {
+    credit: Arc<Credit>,
+    bytes: u64,
+}
+
+impl Hold {
+    /// Takes `bytes`, even beyond what is free.
+    pub fn new(credit: &Arc<Credit>, bytes: u64) -> Self {
+        credit.take_bytes(bytes);
+        Self { credit: Arc::clone(credit), bytes }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.credit.give_back(0, self.bytes);
+    }
+}
+
 impl std::fmt::Debug for Credit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Credit")
@@ -305,6 +331,16 @@ mod tests {
         credit.give_back(1, 1000);
         assert!(credit.is_available());
         assert_eq!((credit.free_messages(), credit.free_bytes()), (3, 100));
+    }
+
+    /// Breaks without it: buffers with a few bytes in each fill the memory behind a destination that stands still.
+    #[test]
+    fn what_is_held_is_taken_until_it_is_let_go() {
+        let credit = Arc::new(Credit::new(3, 100));
+        let hold = Hold::new(&credit, 1000);
+        assert_eq!((credit.try_take(1, 1), credit.free_bytes()), (0, -900));
+        drop(hold);
+        assert_eq!((credit.try_take(1, 0), credit.free_bytes()), (1, 100));
     }
 
     #[test]

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::counters::ProducerCounters;
+use super::credit::BATCH_CHARGE;
 use super::tracker::Group;
 use super::{Ack, Credit, DropReason, Sender, SourceCounters, Tracker};
-use crate::message::batch::{Head, unparsed_charge};
+use crate::message::batch::{Head, Rest, unparsed_charge};
 use crate::message::{
     Batch, Lines, MESSAGE_MAX, Need, Origin, Pending, Pool, Published, Row, Rows, View, Writer,
 };
@@ -125,6 +126,7 @@ impl Lane {
             lane: Arc::clone(self),
             origin,
             open: None,
+            rest: Rest::default(),
             lease: 0,
             lease_size,
             lease_bytes: 0,
@@ -180,7 +182,8 @@ impl Parcel {
     }
 
     fn receive(lane: &Lane, batch: Batch, ticket: u64) -> (View, Ack) {
-        let (messages, bytes) = (batch.rows(), batch.charge());
+        let (messages, bytes) = (batch.rows(), batch.charge() + BATCH_CHARGE);
+        lane.credit.take_bytes(BATCH_CHARGE);
         let ticket = lane.tracker.get().map(|tracker| (tracker, ticket));
         let ack = Ack::with_ticket(&lane.credit, &lane.counters, messages, bytes, ticket);
         (View::all(Arc::new(batch)), ack)
@@ -203,6 +206,8 @@ pub struct Producer {
     lane: Arc<Lane>,
     origin: Arc<Origin>,
     open: Option<Writer>,
+    /// What the batches before the open one left of their memory.
+    rest: Rest,
     /// Messages of credit that it took ahead.
     lease: u32,
     lease_size: u32,
@@ -341,7 +346,7 @@ impl Producer {
     #[cold]
     fn post_into_new_batch(&mut self, need: Need, fill: &mut dyn FnMut(&mut Row<'_>)) {
         self.close_batch();
-        let mut writer = Writer::open(&self.origin, &self.lane.pool, need);
+        let mut writer = Writer::open_after(&mut self.rest, &self.origin, &self.lane.pool, need);
         let Some(mut row) = writer.row(need) else {
             unreachable!("a new batch has room for what it was made for")
         };
@@ -369,7 +374,7 @@ impl Producer {
     /// over one owner, the first of which needs `need`. The caller takes the credit.
     pub fn open_private(&mut self, need: Need) -> Writer {
         self.close_batch();
-        Writer::open(&self.origin, &self.lane.pool, need)
+        Writer::open_after(&mut self.rest, &self.origin, &self.lane.pool, need)
     }
 
     /// Posts a batch made with [`Producer::open_private`], for which credit was taken.
@@ -379,7 +384,7 @@ impl Producer {
             return;
         }
         let pending = writer.share();
-        writer.seal();
+        writer.seal(&mut self.rest);
         self.counters.add(u64::from(rows), charge);
         self.lane.send(pending, self.lane.issue(self.group));
     }
@@ -394,7 +399,7 @@ impl Producer {
     /// Ends the open batch: later messages go to another one.
     pub fn close_batch(&mut self) {
         if let Some(open) = self.open.take() {
-            open.seal();
+            open.seal(&mut self.rest);
         }
     }
 
@@ -610,7 +615,7 @@ mod tests {
         assert_eq!(texts, [&b"opens a batch"[..], b"ONE", b"two", &long.to_ascii_uppercase()]);
         let totals = lane.counters().totals();
         assert_eq!(totals.bytes - posted, 700 - 7 * size_of::<crate::message::Field>() as u64);
-        assert_eq!(lane.credit().free_bytes(), (1 << 20) - totals.bytes as i64);
+        assert_eq!(lane.credit().free_bytes(), (1 << 20) - (totals.bytes + BATCH_CHARGE) as i64);
         drop((view, ack));
         assert_eq!((lane.credit().free_bytes(), lane.credit().free_messages()), (1 << 20, 6400));
         assert_eq!(lane.counters().totals().delivered, 4);

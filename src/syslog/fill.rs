@@ -469,7 +469,7 @@ mod tests {
     /// A batch with `input` in row 1, between two others, all parsed after the seal.
     fn late(input: &[u8], options: &ParseOptions, clock: &Clock) -> Batch {
         let (origin, pool) = (Arc::new(Origin::named("s")), Arc::new(Pool::new()));
-        let room = Need { bytes: input.len() + 100, ..Need::default() };
+        let room = Need { bytes: input.len() + 400, ..Need::default() };
         let mut writer = Writer::open(&origin, &pool, room);
         let stamp = Stamp { unix_micros: clock.now_micros(), offset_seconds: 0 };
         let head = Head { stamp, recvd_micros: stamp.unix_micros, ..Head::default() };

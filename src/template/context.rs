@@ -119,6 +119,11 @@ impl Context {
         self.on_error
     }
 
+    /// Whether times have fractions of a second.
+    pub(super) fn writes_fractions(&self) -> bool {
+        self.style.frac_digits > 0
+    }
+
     /// Appends a part of `stamp`, which is a time of `clock`.
     #[inline]
     pub(super) fn append_time(&self, clock: Clock, part: Part, stamp: Stamp, out: &mut Vec<u8>) {

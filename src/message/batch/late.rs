@@ -5,7 +5,7 @@
 //! anyone else sees the batch. The one who posts holds the GIL, the worker does not: so the two cores share the work.
 //!
 //! ```text
-//! posted    record ─► text in the block          charged for the usual number of fields
+//! posted    record ─► text in the slab          charged for the usual number of fields
 //! parsed    record ─► the same text              fields: late_fields, numbered on from those of the body
 //!                                                what no part of the text can stand for: one heap segment more
 //! ```
@@ -13,7 +13,7 @@
 //! The slots of the body are not used: a writer that has not noticed the seal yet may be writing to the free ones. The
 //! records of published rows are nobody's but the batch's owner's, until it is shared.
 
-use super::{Batch, Body, Text, slot, unparsed_charge};
+use super::{Batch, Body, Text, unparsed_charge};
 use crate::message::{Field, FieldName, Need, Record, Segment, Span, Stamp, ValueType};
 
 impl Batch {
@@ -22,8 +22,7 @@ impl Batch {
     /// [`Batch::charge`] from now on.
     pub fn parse_late(&mut self, mut parse: impl FnMut(&[u8], Stamp, &mut LateRow<'_>)) -> u64 {
         let before = match &self.body {
-            Body::Pooled(core) => core.memory().fields.len(),
-            Body::Compact { fields, .. } => fields.len(),
+            Body::Slab { slab, .. } => slab.fields_end(),
             Body::Lines(_) => return 0,
         };
         let mut fields = std::mem::take(&mut self.late_fields);
@@ -63,13 +62,12 @@ impl Batch {
     /// Replaces the record of `row`.
     fn set_record(&mut self, row: u32, record: Record) {
         match &mut self.body {
-            Body::Pooled(core) => {
-                let at = slot(&core.memory().records, row as usize);
+            Body::Slab { slab, high } => {
+                let at = slab.record(*high as usize - row as usize * size_of::<Record>());
                 // SAFETY: published before the seal, so the writer does not touch it again; and nobody reads it
                 // meanwhile, as this batch is borrowed alone.
                 unsafe { at.write(record) };
             }
-            Body::Compact { records, .. } => records[row as usize] = record,
             Body::Lines(_) => {}
         }
     }
@@ -78,8 +76,7 @@ impl Batch {
     #[inline]
     pub(super) fn late_fields(&self, start: usize, len: usize) -> &[Field] {
         let before = match &self.body {
-            Body::Pooled(core) => core.memory().fields.len(),
-            Body::Compact { fields, .. } => fields.len(),
+            Body::Slab { slab, .. } => slab.fields_end(),
             Body::Lines(_) => 0,
         };
         &self.late_fields[start - before..][..len]
