@@ -38,7 +38,9 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 #[cfg(not(loom))]
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crossbeam::utils::CachePadded;
 
 #[cfg(loom)]
 use loom::sync::atomic::AtomicU64;
@@ -61,6 +63,17 @@ const BYTES_FULL: u64 = (1 << 30) - 1 - 2 * MESSAGE_MAX as u64;
 pub const ROW_CHARGE: usize = 64;
 /// A batch with at most this many rows is compacted when it is sealed.
 const COMPACT_ROWS: u32 = 64;
+
+/// How many batches were taken by their consumers, in the whole process.
+static TAKEN: CachePadded<AtomicU32> = CachePadded::new(AtomicU32::new(0));
+
+/// How many batches were taken by their consumers so far, in the whole process; it wraps around.
+///
+/// As long as it stays what it was before a row was published into an open batch, that batch was not taken.
+#[inline]
+pub fn taken() -> u32 {
+    TAKEN.load(Ordering::Relaxed)
+}
 
 /// The arrays of a batch with the word of the seal protocol, held by its writer and its reader.
 pub(super) struct Core {
@@ -165,6 +178,8 @@ pub struct Batch {
 impl Batch {
     fn new(core: Arc<Core>, origin: Arc<Origin>) -> Self {
         let state = core.state.fetch_or(SEALED, Ordering::AcqRel);
+        // After the seal: a writer whose row is in the batch read the number before this adds to it.
+        TAKEN.fetch_add(1, Ordering::Relaxed);
         let rows = (state & COUNT_MASK) as u32;
         let taken = ((state >> SEGMENT_SHIFT) & COUNT_MASK) as usize;
         let bytes = ((state & !SEALED) >> BYTES_SHIFT) as u32;

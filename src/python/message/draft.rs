@@ -94,7 +94,12 @@ impl Draft {
     /// A draft of `payload`, made now.
     #[inline]
     pub fn of(py: Python<'_>, payload: Payload) -> Self {
-        let stamp = clock::now(py);
+        Self::at(clock::now_of_message(py), payload)
+    }
+
+    /// A draft of `payload`, made at `stamp`.
+    #[inline]
+    pub fn at(stamp: Stamp, payload: Payload) -> Self {
         let (raw_size, pri) = (0, DEFAULT_PRI);
         Self { payload, stamp, recvd_micros: stamp.unix_micros, raw_size, pri, extra: None, unparsed: None }
     }
@@ -111,10 +116,13 @@ impl Draft {
         self.extra.as_ref()?.bookmark.as_ref()
     }
 
-    /// Its text, when that is to be copied and there is nothing but the text and what is in [`Draft::head`].
+    /// Its text, when that is a `str` or `bytes` to be copied and there is nothing but the text and what is in [`Draft::head`].
     #[inline]
     pub fn short_text(&self) -> Option<&[u8]> {
-        (self.is_plain() && !self.is_viewed()).then(|| self.payload.bytes())
+        match &self.payload {
+            Payload::Object { len, .. } if *len < VIEW_FROM && self.is_plain() => Some(self.payload.bytes()),
+            _ => None,
+        }
     }
 
     /// What it has beside texts.
@@ -127,10 +135,18 @@ impl Draft {
     /// Lets go of its objects, more cheaply than dropping it where the GIL is known to be held.
     #[inline]
     pub fn let_go(self, py: Python<'_>) {
-        let Self { payload, extra, .. } = self;
+        #[cold]
+        #[inline(never)]
+        fn drop_rest(rest: (Option<Box<Extra>>, Option<Arc<ParseOptions>>)) {
+            drop(rest);
+        }
+        let Self { payload, extra, unparsed, .. } = self;
         payload.let_go(py);
-        if let Some(extra) = extra {
-            drop(extra);
+        if extra.is_some() || unparsed.is_some() {
+            drop_rest((extra, unparsed));
+        } else {
+            // Nothing in them: the compiler is told so.
+            std::mem::forget((extra, unparsed));
         }
     }
 
