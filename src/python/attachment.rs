@@ -158,7 +158,8 @@ impl Attachment {
 
     /// Posts `message` if it is a plain one with a short text, and nothing has to be waited for or looked up: the way of
     /// nearly every message of a busy source. False when nothing was done, and [`Attachment::post`] must do it.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a call of its own costs it a tenth")]
     pub(super) fn post_at_once(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
         let left = self.posts.load(Ordering::Relaxed);
         // Nothing left, or the mark.
@@ -167,6 +168,12 @@ impl Attachment {
         }
         self.posts.store(left - 1, Ordering::Relaxed);
         true
+    }
+
+    /// The same as a call, for those who have other work between posts.
+    #[inline(never)]
+    pub(super) fn call_post_at_once(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
+        self.post_at_once(py, message)
     }
 
     /// Whether a plain message with a short text needs nothing but to be written into the open batch.

@@ -176,6 +176,7 @@ pub fn posted(py: Python<'_>) {
     }
 }
 
+/// Reads the time. `tools/guard` knows it by its name.
 #[inline(never)]
 fn begin_sharing(py: Python<'_>) -> Stamp {
     let taken = batch::taken();
