@@ -304,7 +304,6 @@ fn prefetch<T>(place: *const T) {
 /// Copies `text` into `room`, which is as long. Up to 64 bytes are two moves of a fixed size that may overlap: a call
 /// of `memcpy` costs more than those.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "a call costs as much as the moves")]
 fn copy_short(text: &[u8], room: &mut [MaybeUninit<u8>]) {
     #[inline]
     fn both_ends<const N: usize>(from: &[MaybeUninit<u8>], to: &mut [MaybeUninit<u8>]) {
