@@ -1,11 +1,12 @@
 //! A batch by itself: write a row, publish it, seal, read.
 //!
 //! Run with `cargo bench --no-default-features --bench batch`. `shared` is the life of every posted message;
-//! `private` has no consumer yet, so it publishes without an atomic operation. What comes out is added
-//! up and compared with what went in.
+//! `private` has no consumer yet, so it publishes without an atomic operation. Before anything is timed, each row of both
+//! is compared with what went in; in each round, what is cheap to look at.
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros, and a benchmark may fail loudly")]
 
 use std::hint::black_box;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -14,7 +15,17 @@ use inrush::message::{
     Batch, EngineBuffer, FieldName, Need, Origin, Pool, Published, Stamp, ValueType, Writer,
 };
 
-const ROWS: u32 = 1000;
+const ROWS: u32 = 500;
+/// Bytes that differ at every place of a text; the text of a row begins at the row's number.
+static TEXT: [u8; 2 * 4096] = {
+    let mut text = [0; 2 * 4096];
+    let mut place = 0;
+    while place < text.len() {
+        text[place] = (place * 31 % 251) as u8;
+        place += 1;
+    }
+    text
+};
 
 /// The kinds of rows.
 #[derive(Clone, Copy)]
@@ -29,7 +40,6 @@ enum Row {
 
 /// Fills `writer`; true when all rows are in the batch. `buffer` is what adopted texts are in.
 fn fill(writer: &mut Writer, kind: Row, buffer: &Arc<EngineBuffer>) -> bool {
-    let text = [b'x'; 4096];
     (0..ROWS).all(|number| {
         let need = match kind {
             Row::Copied(size) => Need { bytes: size, ..Need::default() },
@@ -38,7 +48,7 @@ fn fill(writer: &mut Writer, kind: Row, buffer: &Arc<EngineBuffer>) -> bool {
         };
         let Some(mut row) = writer.row(need) else { return false };
         match kind {
-            Row::Copied(size) | Row::Fields(size) => row.payload_copy(&text[..size]),
+            Row::Copied(size) | Row::Fields(size) => row.payload_copy(&TEXT[number as usize..][..size]),
             Row::Adopted(size) => {
                 // SAFETY: nobody writes to the buffer any more.
                 row.payload_adopt(unsafe { buffer.segment(size as u32) });
@@ -54,6 +64,32 @@ fn fill(writer: &mut Writer, kind: Row, buffer: &Arc<EngineBuffer>) -> bool {
     })
 }
 
+/// Whether each row of `batch` is as [`fill`] made it.
+fn check(batch: &Batch, kind: Row, buffer: &Arc<EngineBuffer>) {
+    assert_eq!(batch.rows(), ROWS);
+    for number in 0..ROWS {
+        let message = batch.message(number);
+        let (start, size) = match kind {
+            Row::Copied(size) | Row::Fields(size) => (number as usize, size),
+            Row::Adopted(size) => {
+                assert_eq!(
+                    message.text().as_ptr(),
+                    buffer.start().as_ptr().cast_const(),
+                    "viewed in its place"
+                );
+                (0, size)
+            }
+        };
+        assert_eq!(message.text(), &TEXT[start..start + size], "row {number}");
+        assert_eq!(message.stamp().unix_micros, i64::from(number));
+        if matches!(kind, Row::Fields(_)) {
+            for id in [FieldName::Host, FieldName::Program, FieldName::Pid] {
+                assert_eq!(message.known(id), Some(&b"abc"[..]), "row {number}");
+            }
+        }
+    }
+}
+
 /// The bytes of all texts, and the sum of all stamps.
 fn read(batch: &Batch) -> (usize, i64) {
     (0..batch.rows()).map(|row| batch.message(row)).fold((0, 0), |(bytes, stamps), message| {
@@ -64,6 +100,8 @@ fn read(batch: &Batch) -> (usize, i64) {
 fn batch(c: &mut Criterion) {
     let (origin, pool) = (Arc::new(Origin::named("s_bench")), Arc::new(Pool::new()));
     let buffer = Arc::new(EngineBuffer::new(&pool, 4096));
+    // SAFETY: both have 4096 bytes, they do not overlap, and nobody reads the buffer yet.
+    unsafe { buffer.start().copy_from_nonoverlapping(NonNull::from(&TEXT).cast::<u8>(), 4096) };
     let kinds = [
         ("copied_24", Row::Copied(24), 24),
         ("fields_24", Row::Fields(24), 24),
@@ -72,32 +110,28 @@ fn batch(c: &mut Criterion) {
     for (name, kind, size) in kinds {
         let right = (size * ROWS as usize, i64::from(ROWS * (ROWS - 1) / 2));
         let mut group = c.benchmark_group(format!("batch_{name}"));
-        group.throughput(Throughput::Elements(u64::from(ROWS)));
-        group.bench_function("write_private", |b| {
-            b.iter(|| {
-                let mut writer = Writer::open(&origin, &pool, Need::default());
-                assert!(fill(&mut writer, kind, &buffer));
-                assert_eq!(writer.finish().rows(), ROWS);
-            });
-        });
-        group.bench_function("write_shared", |b| {
-            b.iter(|| {
-                let mut writer = Writer::open(&origin, &pool, Need::default());
-                let pending = writer.share();
-                assert!(fill(&mut writer, kind, &buffer));
-                assert_eq!(pending.seal().rows(), ROWS);
-            });
-        });
-        let made = || {
-            let mut writer = Writer::open(&origin, &pool, Need::default());
+        group.throughput(Throughput::ElementsAndBytes { elements: u64::from(ROWS), bytes: right.0 as u64 });
+        let private = || {
+            let mut writer = Writer::open(&origin, &pool, Need { segments: 1, ..Need::default() });
             assert!(fill(&mut writer, kind, &buffer));
             writer.finish()
         };
+        let shared = || {
+            let mut writer = Writer::open(&origin, &pool, Need { segments: 1, ..Need::default() });
+            let pending = writer.share();
+            assert!(fill(&mut writer, kind, &buffer));
+            pending.seal()
+        };
+        check(&private(), kind, &buffer);
+        check(&shared(), kind, &buffer);
+        assert_eq!(read(&private()), right);
+        group.bench_function("write_private", |b| b.iter(|| assert_eq!(private().rows(), ROWS)));
+        group.bench_function("write_shared", |b| b.iter(|| assert_eq!(shared().rows(), ROWS)));
         group.bench_function("read", |b| {
-            let batch = made();
+            let batch = private();
             b.iter(|| assert_eq!(read(&batch), right));
         });
-        group.bench_function("drop", |b| b.iter_batched(made, drop, BatchSize::PerIteration));
+        group.bench_function("drop", |b| b.iter_batched(private, drop, BatchSize::PerIteration));
         group.finish();
     }
 }

@@ -19,7 +19,10 @@ use std::time::Instant;
 use inrush::destination::{Counters, FileDestination, FileSettings, LineFormat};
 use inrush::flow::{Ack, Credit, Delivery, Inbox, Lane, SourceCounters};
 use inrush::message::batch::Head;
-use inrush::message::{Batch, EngineBuffer, Lines, Need, Origin, Pool, Published, Stamp, View, Writer};
+use inrush::message::{
+    Batch, EngineBuffer, FieldName, Lines, Need, Origin, Pool, Published, Stamp, View, Writer,
+};
+use inrush::syslog::fill::Filler;
 use inrush::syslog::{Clock, ParseOptions, Parsed, Zone, parse};
 use inrush::template::{Context, FILE_LINE, Template};
 
@@ -34,13 +37,15 @@ const RFC3164: &[u8] = b"<34>Oct 11 22:14:15 mymachine su[4321]: 'su root' faile
 /// A case: prepared once, then run for so many rounds of [`ROWS`] elements.
 type Case = (&'static str, fn(u32));
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 10] = [
     ("lane_post_text", lane_post_text),
     ("lane_post_row", lane_post_row),
     ("batch_write_seal", batch_write_seal),
     ("split_256", split_256),
     ("parse_rfc5424", |rounds| parse_line(RFC5424, rounds)),
     ("parse_rfc3164", |rounds| parse_line(RFC3164, rounds)),
+    ("late_rfc5424", |rounds| parse_late(RFC5424, rounds)),
+    ("late_rfc3164", |rounds| parse_late(RFC3164, rounds)),
     ("template_file_line", template_file_line),
     ("file_message", file_message),
 ];
@@ -135,6 +140,27 @@ fn parse_line(line: &[u8], rounds: u32) {
     for _ in 0..rounds * ROWS {
         parse(black_box(line), &options, &clock, &mut parsed);
         assert!(parsed.error.is_none() && parsed.host.is_some());
+    }
+}
+
+/// Posted as a text, and parsed by whoever takes the batch: the way of `LogMessage.parse` and a post.
+fn parse_late(line: &[u8], rounds: u32) {
+    let (origin, pool) = (Arc::new(Origin::named("s_guard")), Arc::new(Pool::new()));
+    let (options, mut clock) = (ParseOptions::default(), Clock::new(NOW, Zone::system()));
+    let mut filler = Filler::default();
+    for _ in 0..rounds * ROWS / 500 {
+        let mut writer = Writer::open(&origin, &pool, need());
+        let pending = writer.share();
+        for _ in 0..500 {
+            assert_eq!(writer.publish_unparsed(&head(), black_box(line)), Some(Published::Yes));
+        }
+        let mut batch = pending.seal();
+        batch.parse_late(|text, recvd, row| {
+            clock.set_now(recvd.unix_micros);
+            filler.parse(text, &options, &clock);
+            filler.fill(recvd, row);
+        });
+        assert!(batch.message(499).known(FieldName::Program).is_some());
     }
 }
 

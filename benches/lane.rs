@@ -1,7 +1,8 @@
 //! A lane from end to end: a producer posts short messages, a thread like a worker takes their batches.
 //!
 //! Run with `cargo bench --no-default-features --bench lane`. Credit is taken and comes back, as it does behind a
-//! destination that keeps up. The consumer counts messages and bytes, and the sums are compared.
+//! destination that keeps up. Before a lane is timed, numbered messages go through it, and each producer's have to arrive in their
+//! order; in each round the consumer counts messages and bytes, and the sums are compared.
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros, and a benchmark may fail loudly")]
 
 use std::hint::black_box;
@@ -15,6 +16,8 @@ use inrush::flow::{Credit, Inbox, Lane, Parcel, Producer, Refused};
 use inrush::message::{Need, Origin, Pool};
 
 const MESSAGE: [u8; 24] = *b"a message of 24 bytes...";
+/// Messages of each producer whose content is looked at.
+const CHECKED: u64 = 5_000;
 
 /// What the consumer has seen.
 #[derive(Debug, Default)]
@@ -38,15 +41,49 @@ fn consume(mut inbox: Inbox<Parcel>, seen: &Seen) {
     }
 }
 
-fn post(producer: &mut Producer, count: u64) {
-    let need = Need { bytes: MESSAGE.len(), ..Need::default() };
-    for _ in 0..count {
-        while let Err(refused) = producer.try_post(need, |row| row.payload_copy(black_box(&MESSAGE))) {
-            assert_eq!(refused, Refused::NoCredit);
-            producer.before_wait();
-            producer.lane().credit().wait(None);
-        }
+fn post(producer: &mut Producer, text: &[u8]) {
+    let need = Need { bytes: text.len(), ..Need::default() };
+    while let Err(refused) = producer.try_post(need, |row| row.payload_copy(black_box(text))) {
+        assert_eq!(refused, Refused::NoCredit);
+        producer.before_wait();
+        producer.lane().credit().wait(None);
     }
+}
+
+fn new_lane(inbox: &Inbox<Parcel>, window: u32) -> Arc<Lane> {
+    let credit = Arc::new(Credit::new(window, 64 << 20));
+    Lane::new(0, inbox.sender(), credit, Arc::default(), Arc::new(Pool::new()), None)
+}
+
+/// Numbered messages from each of `threads` producers: all arrive, each producer's in its order.
+fn check(threads: u64, window: u32) {
+    let mut inbox = Inbox::new();
+    let lane = new_lane(&inbox, window);
+    let mut next = vec![0; threads as usize];
+    thread::scope(|scope| {
+        for who in 0..threads {
+            let mut producer = lane.producer(Arc::new(Origin::named("s_bench")));
+            scope.spawn(move || {
+                for number in 0..CHECKED {
+                    post(&mut producer, format!("{who:04} {number:019}").as_bytes());
+                }
+            });
+        }
+        while next.iter().any(|number| *number < CHECKED) {
+            inbox.wait(None);
+            while let Some(parcel) = inbox.try_recv() {
+                let (view, _ack) = parcel.open();
+                for message in view.messages() {
+                    let text = std::str::from_utf8(message.text()).unwrap();
+                    let who: usize = text[..4].parse().unwrap();
+                    assert_eq!(text, format!("{who:04} {:019}", next[who]));
+                    next[who] += 1;
+                }
+            }
+        }
+    });
+    let totals = lane.counters().totals();
+    assert_eq!((totals.posted, totals.delivered), (threads * CHECKED, threads * CHECKED));
 }
 
 /// Posts `count` messages from each of `threads` producers, and waits until they are consumed.
@@ -56,7 +93,7 @@ fn round(lane: &Arc<Lane>, seen: &Seen, threads: u64, count: u64) -> Duration {
     thread::scope(|scope| {
         for _ in 0..threads {
             let mut producer = lane.producer(Arc::new(Origin::named("s_bench")));
-            scope.spawn(move || post(&mut producer, count));
+            scope.spawn(move || (0..count).for_each(|_| post(&mut producer, &MESSAGE)));
         }
     });
     let posted = threads * count;
@@ -76,10 +113,9 @@ fn lane(c: &mut Criterion) {
     for (name, threads, window) in
         [("one_producer", 1, 100_000), ("small_window", 1, 100), ("two_producers", 2, 100_000)]
     {
+        check(threads, window);
         let inbox = Inbox::new();
-        let sender = inbox.sender();
-        let credit = Arc::new(Credit::new(window, 64 << 20));
-        let lane = Lane::new(0, inbox.sender(), credit, Arc::default(), Arc::new(Pool::new()), None);
+        let (sender, lane) = (inbox.sender(), new_lane(&inbox, window));
         let seen = Arc::new(Seen::default());
         let consumer = {
             let seen = Arc::clone(&seen);

@@ -1,7 +1,7 @@
 //! What it costs to parse a message, and what it costs `syslog_loose`, which is the nearest crate to compare with.
 //!
 //! Run with `cargo bench --no-default-features --bench parse`. Before anything is timed, both parsers have to give
-//! the same fields for every line: a fast wrong answer is no result.
+//! the same fields for every line, and ours the ones that are written here: a fast wrong answer is no result.
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use inrush::syslog::timestamp::{Civil, parse_rfc3339, write_bsd, write_rfc3339};
 use inrush::syslog::{Clock, ParseOptions, Parsed, Span, Zone, parse};
@@ -71,19 +71,45 @@ fn assert_same(line: &str, options: &ParseOptions, clock: &Clock) {
     );
 }
 
+/// A line's name, and what is in it: priority, host, program, PID and the first words of the message.
+type Fields = (&'static str, u16, &'static str, &'static str, Option<&'static str>, &'static str);
+
+const FIELDS: [Fields; 6] = [
+    ("rfc5424", 165, "mymachine.example.com", "evntslog", Some("1234"), "An application"),
+    ("rfc5424_sdata", 165, "mymachine.example.com", "evntslog", Some("1234"), "An application"),
+    ("rfc3164", 34, "mymachine", "su", Some("4321"), "'su root' failed"),
+    ("rfc3164_nopid", 13, "host7", "cron", None, "(root) CMD"),
+    ("rfc3164_isodate", 38, "mymachine", "sshd", Some("981"), "Accepted publickey"),
+    ("rfc3164_long", 30, "app-1", "java", Some("77"), "lorem ipsum"),
+];
+
+/// Our fields of the line called `name`, as they are written down.
+fn assert_fields(name: &str, line: &str, ours: &Parsed) {
+    let (_, pri, host, program, pid, message) =
+        FIELDS.into_iter().find(|row| row.0 == name).expect("a row for each");
+    let text = |span: Option<Span>| span.map(|span| &line[span.range()]);
+    assert_eq!((ours.pri, text(ours.host), text(ours.program)), (pri, Some(host), Some(program)), "{name}");
+    assert_eq!((text(ours.pid), ours.error), (pid, None), "{name}");
+    assert!(text(ours.message).is_some_and(|text| text.starts_with(message)), "{name}");
+    assert_eq!(ours.sdata.len(), if name.ends_with("sdata") { 4 } else { 0 }, "{name}");
+}
+
 fn parse_line(criterion: &mut Criterion) {
     let options = ParseOptions::default();
     let clock = Clock::new(NOW, Zone::system());
     let mut group = criterion.benchmark_group("parse");
     for (name, line) in lines() {
         assert_same(&line, &options, &clock);
-        group.throughput(Throughput::Bytes(line.len() as u64));
+        group.throughput(Throughput::ElementsAndBytes { elements: 1, bytes: line.len() as u64 });
         group.bench_with_input(BenchmarkId::new("inrush", name), &line, |bencher, line| {
             let mut parsed = Parsed::default();
+            parse(line.as_bytes(), &options, &clock, &mut parsed);
+            assert_fields(name, line, &parsed);
             bencher.iter(|| {
                 parse(black_box(line.as_bytes()), &options, &clock, &mut parsed);
                 black_box(&parsed);
             });
+            assert_fields(name, line, &parsed);
         });
         group.bench_with_input(BenchmarkId::new("syslog_loose", name), &line, |bencher, line| {
             bencher
@@ -96,10 +122,13 @@ fn parse_line(criterion: &mut Criterion) {
 fn stamps(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("timestamp");
     let text = b"2026-10-11T22:14:15.003456+02:00";
+    let per_stamp = |bytes: usize| Throughput::ElementsAndBytes { elements: 1, bytes: bytes as u64 };
     let stamp = parse_rfc3339(text).expect("the stamp above is one");
     let mut out = Vec::with_capacity(64);
     write_rfc3339(&stamp.civil(), stamp.offset_seconds, 6, &mut out);
     assert_eq!(out, text);
+    assert_eq!((stamp.unix_micros, stamp.offset_seconds), (1_791_749_655_003_456, 7200));
+    group.throughput(per_stamp(text.len()));
     group.bench_function("read_rfc3339", |bencher| bencher.iter(|| parse_rfc3339(black_box(text))));
     group.bench_function("write_rfc3339", |bencher| {
         bencher.iter(|| {
@@ -109,6 +138,12 @@ fn stamps(criterion: &mut Criterion) {
             black_box(&out);
         });
     });
+    assert_eq!(out, text);
+    let bsd = b"Oct 11 22:14:15";
+    out.clear();
+    write_bsd(&stamp.civil(), 0, &mut out);
+    assert_eq!(out, bsd);
+    group.throughput(per_stamp(bsd.len()));
     group.bench_function("write_bsd", |bencher| {
         bencher.iter(|| {
             out.clear();
@@ -116,6 +151,7 @@ fn stamps(criterion: &mut Criterion) {
             black_box(&out);
         });
     });
+    assert_eq!(out, bsd);
     group.finish();
 }
 

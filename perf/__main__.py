@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from fnmatch import fnmatch
 
@@ -30,6 +31,8 @@ def main() -> int:
     parser.add_argument("--render", action="store_true", help="only render what was measured")
     parser.add_argument("--no-render", action="store_true", help="only measure")
     given = parser.parse_args()
+    # Asked to end, it ends as by Ctrl-C: with what it started, and with its files.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     patterns = [word for word in given.case.split(",") if word]
     cases = [case for case in all_cases() if not patterns or any(fnmatch(case.name, one) for one in patterns)]
     if given.list:

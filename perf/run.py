@@ -2,8 +2,8 @@
 
 Within a case all rivals take turns: a warm-up round, then ROUNDS rounds. When the time of a rival spread by more than NOISY over the
 rounds (largest by smallest), all rivals of the case get EXTRA rounds more, at most TIMES times. No round is thrown away: all
-of them are in the result and in its median. A run that fails, or whose content is wrong, is in the result with its reason, and makes
-the whole fail.
+of them are in the result and in its median. A run that fails for whatever reason, or whose content is wrong, is in the result with
+that reason; its rival is left out of the case from then on, everything else goes on, and the whole ends as failed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from perf.measure import measure
 from perf.processes import RunError
 from perf.rivals import ENGINES
 from perf.verify import WrongContentError
+
+# What says by itself what is wrong; of anything else its kind is told, too.
+EXPLAINED = (RunError, WrongContentError)
 
 RESULTS = HERE / "results"
 PARTIAL = environment.BUILD / "partial"
@@ -62,6 +65,7 @@ class Plan:
         self.cases = [self._present(case, rival, scale) for case in cases]
         self.cases = [case for case in self.cases if case.runs]
         self.failures: list[str] = []
+        self.environment = environment.header(tools)
         self.provisional = ""
         if scale != 1.0 or rounds != ROUNDS:
             self.provisional = f"the messages times {scale:g}, {rounds} rounds"
@@ -75,7 +79,8 @@ class Plan:
                 runs += [replace(run, rival=build.rival) for build in self.tools.syslog_ngs]
             else:
                 runs.append(run)
-        if case.needs == "kafka" and not kafka.available():
+        if not all(map(environment.installed, case.needs)):
+            # What is not there is among the lines that `absent` has.
             runs = []
         wanted = [run for run in runs if rival in ("", run.rival, run.key)]
         if scale != 1.0:
@@ -86,25 +91,31 @@ class Plan:
         """All of it."""
         RESULTS.mkdir(exist_ok=True)
         self.partial.mkdir(parents=True, exist_ok=True)
-        if any(case.metric == "parser" for case in self.cases):
+        todo = [case for case in self.cases if not (self.resume and self._done(case))]
+        if len(todo) < len(self.cases):
+            say(
+                f"{len(self.cases) - len(todo)} of {len(self.cases)} cases are measured already for this commit"
+            )
+        if any(case.metric == "parser" for case in todo):
             say("building the benchmark of the parsers")
-            criterion.program()
-        for number, case in enumerate(self.cases):
-            if self.resume and self._done(case):
-                say(f"{case.name}: measured already for this commit")
-                continue
             try:
-                self._case(case, number)
+                criterion.program()
+            except RunError as problem:
+                say(str(problem))  # Its runs fail with it.
+        self.started = time.monotonic()
+        for number, case in enumerate(todo):
+            try:
+                self._case(case, number, len(todo))
             finally:
                 kafka.BROKER.stop()
 
-    def _case(self, case: Case, number: int) -> None:
+    def _case(self, case: Case, number: int, cases: int) -> None:
         """One case, its warm-up, its rounds, and more of them when it was noisy."""
         began = time.monotonic()
         found = self._again(case) if self.resume else {}
         kept: dict[str, list[dict[str, float]]] = found.get("rounds", {run.key: [] for run in case.runs})
         failures: dict[str, str] = found.get("failures", {})
-        self._tell(case, number, "warm-up")
+        self._tell(case, number, cases, "warm-up")
         for run in case.runs:
             if not run.rounds and run.key not in failures:
                 self._one(case, run, None, failures)
@@ -112,7 +123,7 @@ class Plan:
         while True:
             done = min((len(kept[run.key]) for run in case.runs if not run.rounds), default=0)
             for turn in range(done, target):
-                self._tell(case, number, f"round {turn + 1} of {target}")
+                self._tell(case, number, cases, f"round {turn + 1} of {target}")
                 for run in case.runs:
                     few = run.rounds and len(kept[run.key]) >= run.rounds
                     if run.key not in failures and len(kept[run.key]) <= turn and not few:
@@ -135,9 +146,11 @@ class Plan:
         """One run; without `kept` it is the warm-up."""
         try:
             result = measure(run, self.tools, warm_up=kept is None)
-        except (RunError, WrongContentError) as problem:
-            failures[run.key] = str(problem)
-            self.failures.append(f"{case.name}: {run.key}: {problem}")
+        except Exception as problem:
+            # Whatever it is, hours of the others' measurements are not thrown away for it.
+            kind = "" if isinstance(problem, EXPLAINED) else f"{type(problem).__name__}: "
+            failures[run.key] = f"{kind}{problem}"
+            self.failures.append(f"{case.name}: {run.key}: {failures[run.key]}")
             say(f"FAILED {self.failures[-1]}")
         else:
             if kept is not None:
@@ -181,35 +194,44 @@ class Plan:
 
     def _header(self) -> dict[str, str]:
         """What stands over the result; a trial says that it is one."""
-        header = environment.header(self.tools)
+        header = {**self.environment, "date": environment.now()}
         return {"provisional": self.provisional, **header} if self.provisional else header
 
     def _read(self, path: Path, case: Case) -> dict[str, Any]:
         """What was measured of the same case on the same commit, with the same rivals and counts."""
         if not path.exists():
             return {}
-        found: dict[str, Any] = json.loads(path.read_text())
-        now = environment.header(self.tools)
-        same = all(found["environment"].get(key) == now[key] for key in ("commit", "inrush", "kernel"))
+        try:
+            found: dict[str, Any] = json.loads(path.read_text())
+        except ValueError:
+            say(f"{path} is no result: measured again")
+            return {}
+        same = all(
+            found["environment"].get(key) == self.environment[key] for key in ("commit", "inrush", "kernel")
+        )
         runs = {run.key: {"rival": run.rival, "count": run.count} for run in case.runs}
         return found if same and found["runs"] == runs else {}
 
     def _done(self, case: Case) -> bool:
         found = self._read(self.results / f"{case.name}.json", case)
-        return bool(found) and not found["failures"]
+        return (
+            bool(found)
+            and not found["failures"]
+            and found["environment"].get("provisional", "") == self.provisional
+        )
 
     def _again(self, case: Case) -> dict[str, Any]:
         """The rounds that an interrupted run has left, without what failed in it."""
         found = self._read(self.partial / f"{case.name}.json", case)
         return {"rounds": found["rounds"]} if found else {}
 
-    def _tell(self, case: Case, number: int, what: str) -> None:
+    def _tell(self, case: Case, number: int, cases: int, what: str) -> None:
         """Where it is, and how long it may still take."""
         elapsed = time.monotonic() - self.started
         rest = ""
         if number:
-            rest = f", about {elapsed / number * (len(self.cases) - number) / 60:.0f} min to go"
-        say(f"[{number + 1}/{len(self.cases)}] {case.name}: {what} ({elapsed / 60:.1f} min{rest})")
+            rest = f", about {elapsed / number * (cases - number) / 60:.0f} min to go"
+        say(f"[{number + 1}/{cases}] {case.name}: {what} ({elapsed / 60:.1f} min{rest})")
 
     def _summary(self, case: Case, kept: dict[str, list[dict[str, float]]]) -> None:
         field = STEADY[case.metric]

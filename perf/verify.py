@@ -67,8 +67,9 @@ def interleaved(path: Path, cycles: Sequence[Sequence[str]], count: int) -> None
 def prefixed(path: Path, lines: Sequence[str], count: int) -> None:
     """As `repeated`, with date and host in front of each line."""
     cycle = [line.encode() for line in lines]
-    width = 0
+    width = total = 0
     for start, found in _pieces(path):
+        total = start + len(found)
         if not width:
             match = DATE_AND_HOST.match(found[0])
             if match is None:
@@ -83,9 +84,23 @@ def prefixed(path: Path, lines: Sequence[str], count: int) -> None:
         times = (first + len(found)) // len(cycle) + 1
         if [line[width:] for line in found] != (cycle * times)[first : first + len(found)]:
             raise WrongContentError(explain(path, [lines], count, width))
-    total = sum(len(found) for _, found in _pieces(path))
     if total != count:
         raise WrongContentError(explain(path, [lines], count, width))
+
+
+def stamped(path: Path, filler: str, count: int) -> None:
+    """The file has `count` lines, each a time of 19 digits, no earlier than the one before, and `filler`."""
+    number, last, tail = 0, b"", b" " + filler.encode()
+    for start, lines in _pieces(path):
+        for index, line in enumerate(lines):
+            if not line[:19].isdigit() or line[19:] != tail or line[:19] < last:
+                raise WrongContentError(
+                    f"line {start + index + 1:,} is {_shown(line)}, expected a time from {last.decode() or 0} on and {_shown(tail)}"
+                )
+            last = line[:19]
+        number = start + len(lines)
+    if number != count:
+        raise WrongContentError(f"{number:,} lines of {count:,}")
 
 
 def explain(path: Path, cycles: Sequence[Sequence[str]], count: int, width: int = 0) -> str:

@@ -13,7 +13,7 @@
 //!   destination after another;
 //! * [`settings`]: options of the configuration, with their defaults, for those who run by them;
 //! * [`log`]: what the engine itself has to say; [`stats`]: what it counted;
-//! * [`source_status`]: how a source is; [`board`]: all of that, for whoever looks while the engine runs;
+//! * [`source_status`]: how a source is; [`backoff`]: when one that failed is started again; [`board`]: all of that, for whoever looks while the engine runs;
 //!   [`control`]: the socket on which others ask.
 //!
 //! The engine knows nothing of Python: whoever hosts the sources (`python/`) gets a lane for each and
@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 pub mod age;
+pub mod backoff;
 pub mod board;
 pub mod changes;
 pub mod control;
@@ -39,11 +40,12 @@ pub mod stats;
 pub mod succession;
 pub mod worker;
 
+pub use backoff::Pauses;
 pub use board::{Board, Phase};
 pub use changes::Changes;
 pub use control::Control;
 pub use log::{Log, LogLevel};
 pub use metrics::Metrics;
 pub use pipeline::Pipeline;
-pub use plan::{Input, Next};
+pub use plan::{Input, Next, Unheld};
 pub use source_status::{SourceState, SourceStatus};

@@ -28,5 +28,5 @@ pub use ack::{Ack, Delivery, DropReason};
 pub use counters::SourceCounters;
 pub use credit::Credit;
 pub use inbox::{Inbox, Sender};
-pub use lane::{Lane, Parcel, Producer, Refused};
+pub use lane::{Lane, LateParser, Parcel, Producer, Refused};
 pub use tracker::Tracker;

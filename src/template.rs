@@ -34,11 +34,13 @@ mod number;
 mod parse;
 mod sdata;
 mod time;
+mod zone;
 
 pub use context::{Context, Identity, OnError, Options, TimeZoneUse};
 pub use line::{FILE_LINE, append_rfc5424_header};
 pub use macros::macro_names;
-pub use time::{TsFormat, Zone, ZoneClock};
+pub use time::TsFormat;
+pub use zone::{Zone, ZoneClock};
 
 use macros::Value;
 use parse::Item;
@@ -151,6 +153,17 @@ impl Template {
     /// Whether [`Template::format_around`] can leave MESSAGE out.
     pub fn is_around_message(&self, context: &Context) -> bool {
         self.compiled.message_at.is_some() && !context.escapes()
+    }
+
+    /// Whether nothing but MESSAGE differs between two messages of one batch that have no pairs of their own, one priority,
+    /// and stamps in the same second of the same offset, while `context` stays as it is.
+    pub fn is_steady(&self, context: &Context) -> bool {
+        self.is_around_message(context)
+            && self.compiled.items.iter().all(|item| match item {
+                Item::Literal(_) => true,
+                Item::Value(value, _) => value.is_steady(context.writes_fractions()),
+                Item::Call(_) => false,
+            })
     }
 
     /// Appends the part before MESSAGE, calls `between`, and appends the part after it; what `format`

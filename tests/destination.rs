@@ -15,7 +15,7 @@ use inrush::destination::{Counters, FileDestination, FileSettings, LineFormat, R
 use inrush::flow::{Ack, Credit, Delivery, SourceCounters};
 use inrush::message::batch::Text;
 use inrush::message::{Batch, FieldName, Lines, Need, Origin, Pool, Segment, Stamp, ValueType, View, Writer};
-use inrush::template::Template;
+use inrush::template::{Context, Template, TimeZoneUse};
 use rustix::fs::{Mode, OFlags};
 use tempfile::TempDir;
 
@@ -23,8 +23,9 @@ use tempfile::TempDir;
 fn batch(messages: &[(&str, &[u8])]) -> Arc<Batch> {
     let (origin, pool) = (Arc::new(Origin::named("s_test")), Arc::new(Pool::new()));
     let copied: usize = messages.iter().map(|(host, text)| host.len() + text.len().min(4096)).sum();
-    let mut writer =
-        Writer::open(&origin, &pool, Need { bytes: copied, fields: messages.len(), segments: 0, viewed: 0 });
+    let (count, records) = (messages.len(), 64 * messages.len());
+    let need = Need { bytes: copied + records, fields: count, segments: count, viewed: 0 };
+    let mut writer = Writer::open(&origin, &pool, need);
     for (host, text) in messages {
         let segment = text.len() >= 4096;
         let (copied, viewed) = if segment { (0, text.len()) } else { (text.len(), 0) };
@@ -251,6 +252,8 @@ fn a_full_device_is_reported_once_and_written_after_it_is_replaced() {
     expected.extend_from_slice(&large);
     expected.extend_from_slice(b"\ntwo\n");
     assert!(fs::read(&path).unwrap() == expected, "in order, and once");
+    let counted = (rig.counters.errors.load(Relaxed), rig.counters.retries.load(Relaxed));
+    assert_eq!(counted, (2, 2), "errors, and attempts after one: the last of them wrote");
     let reports = rig.reports();
     assert_eq!((reports.len(), reports[0].severity), (1, Severity::Notice));
     assert!(reports[0].text.contains("3 messages waited"), "{}", reports[0].text);
@@ -602,6 +605,58 @@ fn lines_follow_their_flags() {
     rig.send("hello");
     assert_eq!(fs::read_to_string(dir.path().join("d")).unwrap(), "Oct 11 22:14:15 h hello\n");
     rig.finish();
+}
+
+/// Breaks without it: a line gets the time, the priority or the host of the line before it, from which its frame is copied.
+#[test]
+fn a_line_is_what_its_template_says_whatever_stood_before_it() {
+    const SECOND: i64 = 1_000_000;
+    let stamps = [0, 1, SECOND - 1, SECOND, 7 * SECOND, 7 * SECOND + 1, -1, -SECOND, 86_400 * SECOND];
+    let long = "x".repeat(5000);
+    let templates = [
+        "$STAMP $HOST $MSGHDR$MSG\n",
+        "$MSG\n",
+        "<$PRI>$R_UNIXTIME $UNIXTIME $ISODATE ${.n:-none}: $MSG|$LEVEL\n",
+        "$MSEC $MSG\n",
+        "$SEQNUM $RAWMSG_SIZE $MSG\n",
+        "$(echo $SEC) $MSG $SEC\n",
+    ];
+    let (pool, origin) = (Arc::new(Pool::new()), Arc::new(Origin::named("s_test")));
+    let need = |text: &str| Need { bytes: text.len() + 8, fields: 1, ..Need::default() };
+    let mut writer = Writer::open(&origin, &pool, need(&long.repeat(20)));
+    for number in 0..400_usize {
+        // Runs of messages that are alike in all but one thing, and then another.
+        let text = if number % 37 == 0 { &long } else { &long[..number % 5] };
+        let mut row = writer.row(need(text)).unwrap();
+        row.payload_copy(text.as_bytes());
+        let unix_micros = stamps[number / 5 % stamps.len()];
+        let offset_seconds = if number / 11 % 3 == 0 { 3600 } else { 0 };
+        row.stamps(Stamp { unix_micros, offset_seconds }, unix_micros + number as i64 * SECOND);
+        row.pri(if number / 7 % 3 == 0 { 13 } else { 165 });
+        row.raw_size(number as u32);
+        if number / 3 % 4 == 0 {
+            row.field(FieldName::Text, Text::Copy(b".n"), ValueType::String, Text::Copy(b"own"));
+        }
+        row.publish();
+    }
+    let batch = Arc::new(writer.finish());
+    for template in templates {
+        let (_dir, path) = dir();
+        let template = Template::compile(template).unwrap();
+        let line = LineFormat::Template(template.clone());
+        let settings = FileSettings { line, ..settings(&path) };
+        let mut context = Context::new(&settings.options, Arc::clone(&settings.identity), TimeZoneUse::Send);
+        let mut rig = Rig::new(settings);
+        rig.push_batch(Arc::clone(&batch));
+        rig.destination.flush(Instant::now());
+        let mut expected = Vec::new();
+        for row in 0..batch.rows() {
+            context.sequence = 1 + u64::from(row);
+            template.format(batch.message(row), &context, &mut expected);
+        }
+        assert!(fs::read(&path).unwrap() == expected, "{}", template.text());
+        rig.finish();
+    }
 }
 
 #[test]

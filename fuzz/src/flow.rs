@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arbitrary::{Result, Unstructured};
+use inrush::flow::credit::BATCH_CHARGE;
 use inrush::flow::{Ack, Credit, DropReason, Inbox, Lane, Parcel, Producer, Refused, SourceCounters};
 use inrush::message::batch::Head;
 use inrush::message::{Need, Origin, Owner, Pool, Rows, Segment, Stamp, View};
@@ -316,7 +317,7 @@ impl World {
         }
         let need = Need { viewed: 2, ..Need::default() };
         let released = Arc::clone(&self.released);
-        let mut writer = self.posters[who].producer.open_private(need);
+        let mut writer = self.posters[who].producer.open_private(Need { segments: 1, ..need });
         let owner = Owner::Shared(Arc::new(owner(&released)));
         // SAFETY: the text is static.
         let segment = unsafe { Segment::new(NonNull::from(&VIEWED).cast(), 2000, owner) };
@@ -373,6 +374,7 @@ impl World {
             return;
         }
         let (view, ack) = parcel.open();
+        self.free_bytes -= BATCH_CHARGE as i64;
         assert!(!view.is_empty(), "a parcel without a message");
         let rows = self.claim(&view);
         let charge: u64 = rows.iter().map(|row| row.charge).sum();
@@ -504,7 +506,8 @@ impl World {
         if opened.holds_credit && !opened.acks.iter().any(Ack::holds_credit) {
             opened.holds_credit = false;
             self.free += opened.rows.len() as i64;
-            self.free_bytes += opened.rows.iter().map(|row| row.charge as i64).sum::<i64>();
+            let charge: i64 = opened.rows.iter().map(|row| row.charge as i64).sum();
+            self.free_bytes += charge + BATCH_CHARGE as i64;
         }
     }
 

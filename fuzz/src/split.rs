@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use inrush::message::batch::Text;
+use inrush::message::batch::{Rest, Text};
 use inrush::message::{
     Batch, FieldName, Foreign, Lines, Need, Origin, Owner, Pool, Published, Segment, Stamp, ValueType, Writer,
 };
@@ -58,7 +58,7 @@ pub fn run(data: &[u8]) {
             fields: 1,
             segments: 0,
         };
-        let first = need(pieces.peek().unwrap());
+        let first = Need { segments: 1, ..need(pieces.peek().unwrap()) };
         let mut writer = Writer::open(&origin, &pool, first);
         let shared = writer.adopt_shared(segment(Owner::Shared(Arc::clone(&owner)))).unwrap();
         let mut rows = 0;
@@ -76,7 +76,7 @@ pub fn run(data: &[u8]) {
         let batch = if late_seal {
             let pending = writer.share();
             assert!(!writer.is_sealed());
-            writer.seal();
+            writer.seal(&mut Rest::default());
             pending.seal()
         } else {
             writer.finish()

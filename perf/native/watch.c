@@ -3,9 +3,10 @@
  *   watch FILE COUNT FIFO
  *
  * Each line of FILE begins with the time at which it was posted (CLOCK_MONOTONIC, nanoseconds, decimal). The watcher
- * sleeps in read(2) on an inotify descriptor; the kernel wakes it when the writer's write(2) has changed the file. It takes
- * the time first, then reads what is new, and counts each complete line. It reports the latencies, sorted, at the usual
- * percentiles, after COUNT lines. Its own wake-up is part of what it measures. */
+ * sleeps in read(2) on an inotify descriptor; the kernel wakes it when the writer's write(2) has changed the file. It reads
+ * what is new, takes the time, and counts each complete line: taken before, the time would be too early for a line that came
+ * in between. It reports the latencies, sorted, at the usual percentiles, after COUNT lines. Its own wake-up and reading are
+ * part of what it measures. */
 #include "report.h"
 
 #include <sys/inotify.h>
@@ -28,8 +29,8 @@ int main(int argc, char **argv)
     while (seen < count) {
         if (read(notify, events, sizeof events) < 0) fail("inotify");
         for (;;) {
-            int64_t now = now_ns();
             ssize_t more = read(fd, text + kept, sizeof text - kept);
+            int64_t now = now_ns();
             if (more < 0) fail("read");
             if (more == 0) break;
             char *line = text, *end = text + kept + more, *newline;

@@ -5,6 +5,18 @@ import logging
 from inrush._native import Logger
 
 
+class _Text:
+    """A record that is formatted when somebody asks for its text: the engine does, for what it shows."""
+
+    __slots__ = ("_handler", "_record")
+
+    def __init__(self, handler: logging.Handler, record: logging.LogRecord) -> None:
+        self._handler, self._record = handler, record
+
+    def __str__(self) -> str:
+        return self._handler.format(self._record)
+
+
 class SyslogNGInternalLogHandler(logging.Handler):
     """Hands every record to the engine as `python-<logger name>: <message>`.
 
@@ -17,9 +29,9 @@ class SyslogNGInternalLogHandler(logging.Handler):
         self.setFormatter(logging.Formatter("python-%(name)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Formats one record and hands it over at the level that fits it."""
+        """Hands one record over at the level that fits it; it is formatted if that level is shown."""
+        text = _Text(self, record)
         try:
-            text = self.format(record)
             if record.levelno >= logging.ERROR:
                 self._internal.error(text)
             elif record.levelno >= logging.WARNING:

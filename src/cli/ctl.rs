@@ -1,6 +1,6 @@
 //! `inrush ctl`: asks the engine that listens on a control socket, and prints what it says.
 //!
-//! The protocol is in [`crate::engine::control`]. Numbers come as JSON and are printed as tables, or as they came.
+//! The protocol is in [`crate::engine::control`]. Numbers come as JSON and are printed as `tables`, or as they came.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::table::{Align, Table, grouped, span};
 use super::{CtlOptions, Request};
 use crate::engine::control::line::{self, NoLine};
 use crate::engine::control::{RELOAD_WAIT, socket};
+
+mod tables;
 
 /// The environment variable that names the socket.
 pub const SOCKET_VARIABLE: &str = "INRUSH_CONTROL";
@@ -44,8 +45,8 @@ pub fn run(options: &CtlOptions, variable: Option<OsString>) -> Result<String, S
     }
     match &options.request {
         Request::Stats { json: true } | Request::Sources { json: true } => Ok(format!("{answer}\n")),
-        Request::Stats { json: false } => Ok(stats(&value)),
-        Request::Sources { json: false } => Ok(sources(&value)),
+        Request::Stats { json: false } => Ok(tables::stats(&value)),
+        Request::Sources { json: false } => Ok(tables::sources(&value)),
         Request::Reload => reloaded(&value),
         Request::Stop { wait: false } => Ok("stopping\n".to_owned()),
         Request::Stop { wait: true } => await_end(&path, value["pid"].as_i64()),
@@ -151,158 +152,10 @@ fn reloaded(value: &Value) -> Result<String, String> {
     if is_accepted { Ok(out + "\n") } else { Err(out) }
 }
 
-/// The columns that sources and destinations have in common.
-const NUMBERS: [(&str, Align); 4] = [
-    ("POSTED", Align::Right),
-    ("DELIVERED", Align::Right),
-    ("DROPPED", Align::Right),
-    ("IN FLIGHT", Align::Right),
-];
-
-fn stats(value: &Value) -> String {
-    let mut out = format!(
-        "inrush {}, process {}, {} for {}\n",
-        text(&value["version"]),
-        value["pid"],
-        text(&value["phase"]),
-        span(value["uptime_seconds"].as_u64().unwrap_or_default()),
-    );
-    let _ = writeln!(
-        out,
-        "{} posted = {} delivered + {} dropped + {} in flight",
-        number(&value["posted"]),
-        number(&value["delivered"]),
-        number(&value["dropped"]),
-        number(&value["in_flight"])
-    );
-    let row = |of: &Value| {
-        let dropped = match &of["dropped"] {
-            Value::Object(reasons) => grouped(reasons.values().filter_map(Value::as_u64).sum()),
-            dropped => number(dropped),
-        };
-        [number(&of["posted"]), number(&of["delivered"]), dropped, number(&of["in_flight"])]
-    };
-    let mut table = Table::new(
-        &[
-            &[("SOURCE", Align::Left)][..],
-            &NUMBERS,
-            &[("REFUSED", Align::Right), ("BYTES", Align::Right), ("STATE", Align::Left)],
-        ]
-        .concat(),
-    );
-    for source in list(&value["sources"]) {
-        let after = [number(&source["refused"]), number(&source["bytes"]), text(&source["state"])];
-        table.push([text(&source["id"])].into_iter().chain(row(source)).chain(after));
-    }
-    add(&mut out, &table);
-    let mut table = Table::new(
-        &[
-            &[("DESTINATION", Align::Left)][..],
-            &NUMBERS,
-            &[("ERRORS", Align::Right), ("BYTES", Align::Right), ("STATE", Align::Left)],
-        ]
-        .concat(),
-    );
-    for to in list(&value["destinations"]) {
-        let state = if to["suspended"] == true { "cannot write" } else { "writing" };
-        let after = [number(&to["errors"]), number(&to["bytes"]), state.to_owned()];
-        table.push([text(&to["id"])].into_iter().chain(row(to)).chain(after));
-    }
-    add(&mut out, &table);
-    out
-}
-
-fn sources(value: &Value) -> String {
-    let mut table = Table::new(&[
-        ("SOURCE", Align::Left),
-        ("STATE", Align::Left),
-        ("POSTED", Align::Right),
-        ("IN FLIGHT", Align::Right),
-        ("WINDOW", Align::Right),
-        ("SUSPENSIONS", Align::Right),
-        ("EXCEPTIONS", Align::Right),
-        ("RESTARTS", Align::Right),
-        ("LAST ERROR", Align::Left),
-    ]);
-    for source in list(&value["sources"]) {
-        let of = |name: &str| number(&source[name]);
-        table.push([
-            text(&source["id"]),
-            text(&source["state"]),
-            of("posted"),
-            of("in_flight"),
-            of("window"),
-            of("suspensions"),
-            of("exceptions"),
-            of("restarts"),
-            text(&source["last_error"]),
-        ]);
-    }
-    table.text()
-}
-
-fn add(out: &mut String, table: &Table) {
-    let text = table.text();
-    if !text.is_empty() {
-        out.push('\n');
-        out.push_str(&text);
-    }
-}
-
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A number with its digits grouped; what an older engine does not say is `-`.
-fn number(value: &Value) -> String {
-    value.as_u64().map_or_else(|| "-".to_owned(), grouped)
-}
-
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or("-").to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn tables_of_an_answer() {
-        let answer = json!({
-            "version": "1.0", "pid": 7, "phase": "running", "uptime_seconds": 61, "posted": 12_345,
-            "delivered": 12_000, "dropped": 300, "in_flight": 45,
-            "sources": [{
-                "id": "s#0", "posted": 12_345, "bytes": 1_000_000, "delivered": 12_000,
-                "dropped": {"queue_full": 300, "stopped": 0}, "in_flight": 45, "refused": 0, "window": 100,
-                "suspensions": 2, "state": "running", "exceptions": 1, "restarts": 1, "last_error": "E: \x1b[m",
-            }],
-            "destinations": [{
-                "id": "d#0", "posted": 12_345, "delivered": 12_000, "dropped": 300, "in_flight": 45,
-                "bytes": 99, "errors": 0, "suspended": true,
-            }],
-        });
-        let expected = "\
-inrush 1.0, process 7, running for 1 min 1 s
-12,345 posted = 12,000 delivered + 300 dropped + 45 in flight
-
-SOURCE  POSTED  DELIVERED  DROPPED  IN FLIGHT  REFUSED      BYTES  STATE
-s#0     12,345     12,000      300         45        0  1,000,000  running
-
-DESTINATION  POSTED  DELIVERED  DROPPED  IN FLIGHT  ERRORS  BYTES  STATE
-d#0          12,345     12,000      300         45       0     99  cannot write
-";
-        assert_eq!(stats(&answer), expected);
-        let expected = "\
-SOURCE  STATE    POSTED  IN FLIGHT  WINDOW  SUSPENSIONS  EXCEPTIONS  RESTARTS  LAST ERROR
-s#0     running  12,345         45     100            2           1         1  E: \\u{1b}[m
-";
-        assert_eq!(sources(&answer), expected);
-    }
-
-    #[test]
-    fn an_engine_without_sources_still_has_totals() {
-        assert!(stats(&json!({})).ends_with("- posted = - delivered + - dropped + - in flight\n"));
-    }
 }

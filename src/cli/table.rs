@@ -1,4 +1,4 @@
-//! Tables for people: aligned columns, grouped digits.
+//! Tables for people: aligned columns, grouped digits, sizes and times with their units.
 
 /// How a column's cells are aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,22 +9,53 @@ pub enum Align {
     Right,
 }
 
+/// What stands between two columns.
+const GAP: &str = "  ";
+
 /// Rows of cells under their headings.
 #[derive(Debug)]
 pub struct Table {
     columns: Vec<(&'static str, Align)>,
     rows: Vec<Vec<String>>,
+    /// Lines below a row, by its number.
+    notes: Vec<(usize, String)>,
 }
 
 impl Table {
     /// A table without rows.
     pub fn new(columns: &[(&'static str, Align)]) -> Self {
-        Self { columns: columns.to_vec(), rows: Vec::new() }
+        Self { columns: columns.to_vec(), rows: Vec::new(), notes: Vec::new() }
     }
 
     /// Adds a row: a cell for each column. What a terminal would obey is written out.
     pub fn push(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().map(|cell| plain(&cell)).collect());
+    }
+
+    /// Puts `lines` below the row that was pushed last, as they are.
+    pub fn note(&mut self, lines: String) {
+        self.notes.push((self.rows.len(), lines));
+    }
+
+    /// Cuts the cells of the last column so that no line is longer than `columns`, and says so with `…`.
+    pub fn cut_to(&mut self, columns: usize) {
+        let last = self.columns.len() - 1;
+        let before: usize = (0..last).map(|column| self.width(column) + GAP.len()).sum();
+        let room = columns.saturating_sub(before).max(self.columns[last].0.chars().count());
+        for row in &mut self.rows {
+            let cell = &mut row[last];
+            if cell.chars().count() > room
+                && let Some((end, _)) = cell.char_indices().nth(room - 1)
+            {
+                cell.truncate(end);
+                cell.push('…');
+            }
+        }
+    }
+
+    fn width(&self, column: usize) -> usize {
+        let cells = self.rows.iter().map(|row| row[column].chars().count());
+        cells.chain([self.columns[column].0.chars().count()]).max().unwrap_or(0)
     }
 
     /// Headings and rows, a line each; nothing without rows.
@@ -33,25 +64,27 @@ impl Table {
             return String::new();
         }
         let headings: Vec<String> = self.columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
-        let lines: Vec<&Vec<String>> = std::iter::once(&headings).chain(&self.rows).collect();
-        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
+        let widths: Vec<usize> = (0..self.columns.len()).map(|column| self.width(column)).collect();
         let mut out = String::new();
-        for line in lines {
+        for (number, line) in std::iter::once(&headings).chain(&self.rows).enumerate() {
             let cells = line.iter().zip(&widths).zip(&self.columns);
             let cells = cells.map(|((cell, width), (_, align))| match align {
                 Align::Left => format!("{cell:<width$}"),
                 Align::Right => format!("{cell:>width$}"),
             });
-            out.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+            out.push_str(cells.collect::<Vec<_>>().join(GAP).trim_end());
             out.push('\n');
+            for (_, lines) in self.notes.iter().filter(|(row, _)| *row == number) {
+                out.push_str(lines);
+                out.push('\n');
+            }
         }
         out
     }
 }
 
 /// `text` with its control characters written out.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {
@@ -86,6 +119,38 @@ pub fn span(seconds: u64) -> String {
     }
 }
 
+/// A time span of `seconds`, in milliseconds, in seconds, or in its two largest units.
+pub fn time(seconds: f64) -> String {
+    match seconds {
+        ..=0.0 => "0 s".to_owned(),
+        ..0.0095 => format!("{:.1} ms", seconds * 1e3),
+        ..0.9995 => format!("{:.0} ms", seconds * 1e3),
+        ..59.95 => format!("{seconds:.1} s"),
+        // What is no number, or beyond all clocks, is cut to what can be shown.
+        _ => span(seconds.round() as u64),
+    }
+}
+
+/// So many bytes in the largest unit of which there is one, to three digits.
+pub fn size(bytes: i64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let mut count = bytes as f64;
+    let mut unit = "B";
+    for next in UNITS {
+        if count.abs() < 999.5 {
+            break;
+        }
+        (count, unit) = (count / 1024.0, next);
+    }
+    let digits = match count.abs() {
+        _ if unit == "B" => 0,
+        ..9.995 => 2,
+        ..99.95 => 1,
+        _ => 0,
+    };
+    format!("{count:.digits$} {unit}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +165,40 @@ mod tests {
     fn spans_have_two_units() {
         let spans = [59, 61, 3661, 90_000].map(span);
         assert_eq!(spans, ["59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
+    }
+
+    #[test]
+    fn times_have_the_unit_that_suits_them() {
+        let times = [0.0, 0.000_01, 0.0042, 0.25, 0.9999, 1.0, 59.94, 59.96, 75.4, 90_000.0].map(time);
+        let expected = [
+            "0 s",
+            "0.0 ms",
+            "4.2 ms",
+            "250 ms",
+            "1.0 s",
+            "1.0 s",
+            "59.9 s",
+            "1 min 0 s",
+            "1 min 15 s",
+            "1 d 1 h",
+        ];
+        assert_eq!(times, expected);
+    }
+
+    #[test]
+    fn sizes_have_three_digits() {
+        let sizes = [0, 999, 1000, 1024, 98_765_360, -3_000_000, i64::MAX].map(size);
+        assert_eq!(sizes, ["0 B", "999 B", "0.98 KiB", "1.00 KiB", "94.2 MiB", "-2.86 MiB", "8.00 EiB"]);
+    }
+
+    #[test]
+    fn the_last_column_is_cut_and_says_so() {
+        let mut table = Table::new(&[("N", Align::Right), ("ERROR", Align::Left)]);
+        table.push(["1".to_owned(), "0123456789".to_owned()]);
+        table.note("    below".to_owned());
+        table.push(["2".to_owned(), "01234567".to_owned()]);
+        table.cut_to(11);
+        assert_eq!(table.text(), "N  ERROR\n1  0123456…\n    below\n2  01234567\n");
     }
 
     #[test]

@@ -170,6 +170,16 @@ pub enum PythonDriver {
     Fetcher,
 }
 
+impl PythonDriver {
+    /// How it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Source => "python",
+            Self::Fetcher => "python-fetcher",
+        }
+    }
+}
+
 /// `python(…)` and `python-fetcher(…)`
 #[derive(Debug, Clone)]
 pub struct PythonSourceOptions {

@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 
 use crate::config::{
     Config, DestinationRef, DestinationStatement, IdentifiedDestination, IdentifiedSource, LogItem, LogPath,
-    SourceRef, SourceStatement,
+    SourceRef, SourceStatement, Span,
 };
 
 /// One way out for the messages of a source.
@@ -23,6 +23,8 @@ pub struct Branch {
     pub destination: usize,
     /// Whether its source waits for it.
     pub flow_control: bool,
+    /// The log path that leads there.
+    pub path: Span,
 }
 
 /// Sources, destinations, and what leads from the ones to the others.
@@ -141,7 +143,11 @@ impl<'c> Builder<'c> {
                 LogItem::Destination(destination) if whole => {
                     let (statement, first) = &self.destinations[self.destination(destination).name.as_str()];
                     let drivers = *first..first + statement.drivers.len();
-                    to.extend(drivers.map(|destination| Branch { destination, flow_control }));
+                    to.extend(drivers.map(|destination| Branch {
+                        destination,
+                        flow_control,
+                        path: path.span,
+                    }));
                 }
                 LogItem::Log(inner) if whole || self.takes(inner, name) => embedded.push(inner),
                 _ => {}

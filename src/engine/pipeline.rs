@@ -35,7 +35,7 @@ use super::signpost::{Guide, Routes, Signpost, Way};
 use super::stats::{DestinationStats, SourceStats, Stats};
 use super::succession::{Predecessor, Turn, await_turn};
 use super::worker;
-use crate::config::{Config, Diagnostic};
+use crate::config::{Config, Diagnostic, SourceDriver};
 use crate::flow::{DropReason, Inbox, Parcel, Sender};
 use crate::message::{Pool, Release};
 
@@ -161,7 +161,7 @@ impl Pipeline {
     /// # Errors
     /// When the system has no thread to give: everything is as before.
     pub fn switch(&self, next: Next) -> io::Result<Changes> {
-        let Next { sources, outputs, fresh_outputs, fresh_workers, naps, changes } = next;
+        let Next { sources, outputs, fresh_outputs, fresh_workers, naps, changes, .. } = next;
         self.start_workers(fresh_workers)?;
         let going = self.going(&outputs);
         Self::start_outputs(fresh_outputs, &going)?;
@@ -499,6 +499,7 @@ impl Output {
             dropped,
             in_flight,
             bytes: read(&counters.bytes),
+            retries: read(&counters.retries),
             errors: read(&counters.errors),
             suspended: self.shared.suspended.load(Ordering::Relaxed),
         }
@@ -511,8 +512,15 @@ impl Input {
         let is_waiting = credit.is_waited_for();
         let totals = self.lane.counters().totals();
         let oldest = status.oldest(totals.posted, totals.posted - totals.in_flight);
+        let (driver, class) = match &self.driver.driver {
+            SourceDriver::Python(options) => (options.driver.word(), Some(options.class.value.clone())),
+            SourceDriver::Internal(_) => ("internal", None),
+        };
         SourceStats {
             id: self.driver.id.clone(),
+            driver,
+            class,
+            instance: status.instance(),
             totals,
             window: credit.window(),
             free: credit.free_messages(),

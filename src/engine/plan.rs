@@ -4,6 +4,7 @@
 //! thread, and makes the others, without starting a thread or touching anything outside the process.
 //! [`Pipeline::switch`](super::Pipeline::switch) carries it out; dropped, it leaves nothing behind.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -18,7 +19,7 @@ use super::queue::{Queue, Shared};
 use super::settings;
 use super::source_status::SourceStatus;
 use super::succession::{Claim, End, Predecessor};
-use crate::config::{Config, Diagnostic, IdentifiedSource, SourceDriver};
+use crate::config::{Config, Diagnostic, IdentifiedSource, SourceDriver, Span};
 use crate::destination::{Counters, FileDestination, Report, Severity};
 use crate::flow::inbox::NAP;
 use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
@@ -127,6 +128,16 @@ pub struct Next {
     pub(super) naps: Vec<Duration>,
     /// What becomes of each driver.
     pub changes: Changes,
+    unheld: BTreeMap<String, Vec<Unheld>>,
+}
+
+/// A way to a destination on which its source is not held back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unheld {
+    /// The id of the destination.
+    pub destination: String,
+    /// The log path.
+    pub path: Span,
 }
 
 impl std::fmt::Debug for Next {
@@ -155,7 +166,14 @@ impl Next {
         let kept: Vec<_> = graph.sources.iter().map(|(statement, driver)| kept(statement, driver)).collect();
         let mut crew = Crew::new(running, &kept, graph.sources.len());
         let mut sources = Vec::new();
+        let mut unheld = BTreeMap::new();
         for (index, (statement, driver)) in graph.sources.iter().enumerate() {
+            let ways = graph.branches[index].iter().filter(|branch| !branch.flow_control);
+            let ways = ways.map(|branch| Unheld {
+                destination: graph.destinations[branch.destination].id.clone(),
+                path: branch.path,
+            });
+            unheld.insert(driver.id.clone(), ways.collect());
             let branches = graph.branches[index].iter();
             let branches = branches
                 .map(|branch| (graph.destinations[branch.destination].id.clone(), branch.flow_control))
@@ -186,12 +204,17 @@ impl Next {
                 !fresh.contains(&outputs[index].id.as_str())
             }),
         );
-        Ok(Self { sources, outputs, fresh_outputs, fresh_workers: crew.fresh, naps, changes })
+        Ok(Self { sources, outputs, fresh_outputs, fresh_workers: crew.fresh, naps, changes, unheld })
     }
 
     /// The sources, for their host.
     pub fn inputs(&self) -> impl Iterator<Item = &Input> {
         self.sources.iter().map(|source| &source.input)
+    }
+
+    /// The ways of the source with this id that have no flow control.
+    pub fn unheld(&self, id: &str) -> &[Unheld] {
+        self.unheld.get(id).map_or(&[], Vec::as_slice)
     }
 
     /// Whether the source with this id goes on as it is.

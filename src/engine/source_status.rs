@@ -6,7 +6,7 @@
 //! them ([`SourceStatus::state`]).
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::age::Age;
@@ -65,12 +65,25 @@ pub struct SourceStatus {
     restarts: AtomicU32,
     /// Locked for a copy of the pointer only.
     last_error: Mutex<Option<Arc<str>>>,
+    /// Set once, before it is started.
+    instance: OnceLock<Arc<str>>,
     age: Age,
     /// Processor time of the posts that were measured, times as many as there were for each.
     post_nanos: AtomicU64,
 }
 
 impl SourceStatus {
+    /// Says which of the sources of its class it is.
+    pub fn set_instance(&self, name: &str) {
+        // A source is asked for its name once.
+        let _ = self.instance.set(name.into());
+    }
+
+    /// Which of the sources of its class it is, where it has said so.
+    pub fn instance(&self) -> Option<Arc<str>> {
+        self.instance.get().cloned()
+    }
+
     /// The source is told to run.
     pub fn start(&self) {
         self.is_alive.store(true, Ordering::Release);

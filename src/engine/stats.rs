@@ -16,6 +16,12 @@ use crate::flow::counters::SourceTotals;
 pub struct SourceStats {
     /// `<statement>#<index>`
     pub id: String,
+    /// Its driver's word in the configuration.
+    pub driver: &'static str,
+    /// `class()`, where the driver has it.
+    pub class: Option<String>,
+    /// What its `generate_persist_name()` said, where it was asked.
+    pub instance: Option<Arc<str>>,
     /// What is counted of it.
     pub totals: SourceTotals,
     /// Its window, in messages.
@@ -59,7 +65,9 @@ pub struct DestinationStats {
     pub in_flight: u64,
     /// Bytes written.
     pub bytes: u64,
-    /// How often writing failed.
+    /// Attempts to open or to write again after a failure.
+    pub retries: u64,
+    /// How often opening or writing failed.
     pub errors: u64,
     /// Whether it cannot write at present.
     pub suspended: bool,
@@ -133,6 +141,7 @@ impl Stats {
                     known.dropped += to.dropped;
                     known.in_flight += to.in_flight;
                     known.bytes += to.bytes;
+                    known.retries += to.retries;
                     known.errors += to.errors;
                 }
                 None => self.destinations.push(to.clone()),
@@ -166,7 +175,7 @@ impl Stats {
             let totals = &source.totals;
             let dropped = DropReason::ALL.map(|reason| (reason.name(), totals.dropped[reason as usize]));
             json!({
-                "id": source.id, "posted": totals.posted, "bytes": totals.bytes, "delivered": totals.delivered,
+                "id": source.id, "driver": source.driver, "class": source.class, "instance": source.instance.as_deref(), "posted": totals.posted, "bytes": totals.bytes, "delivered": totals.delivered,
                 "dropped": BTreeMap::from(dropped), "in_flight": totals.in_flight, "refused": totals.refused,
                 "window": source.window, "free": source.free, "free_bytes": source.free_bytes, "suspensions": source.suspensions,
                 "state": source.state.name(), "exceptions": source.exceptions, "restarts": source.restarts,
@@ -177,7 +186,7 @@ impl Stats {
         let destination = |to: &DestinationStats| {
             json!({
                 "id": to.id, "posted": to.posted, "delivered": to.delivered, "dropped": to.dropped,
-                "in_flight": to.in_flight, "bytes": to.bytes, "errors": to.errors, "suspended": to.suspended,
+                "in_flight": to.in_flight, "bytes": to.bytes, "retries": to.retries, "errors": to.errors, "suspended": to.suspended,
             })
         };
         json!({

@@ -8,16 +8,21 @@
 //!   passes, alone.
 //! * A producer may take messages and bytes ahead in a lease, so that most posts touch no shared line; it
 //!   gives the rest back before it waits.
+//! * Bytes stand for memory: each batch takes [`BATCH_CHARGE`] more when it is received, and a buffer that is not full takes the
+//!   rest of its size ([`Hold`]) for as long as somebody views it. So many small batches are bounded too.
 //! * Whoever finds no credit waits until more than [`Credit::resume_above`] messages are free, so that a
 //!   source is not woken for each message that trickles through.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crossbeam::utils::CachePadded;
 
 use super::stopwatch::Stopwatch;
 use super::sync::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Event, Listener, Ordering, fence};
+
+/// What a batch takes beside its messages: itself, its receipt, and its places in queues.
+pub const BATCH_CHARGE: u64 = 448;
 
 /// The credit of one source.
 pub struct Credit {
@@ -228,11 +233,23 @@ impl Credit {
         self.suspensions.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Ends all waits, now and later: the source is stopping for good.
+    /// Ends all waits, now and later, and a suspension, which is not answered any more: the source is stopping
+    /// for good.
     pub fn cancel_waits(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
+        // Pairs with the fences in `wait_unless` and `suspend`: they see the end, or this sees them.
         fence(Ordering::SeqCst);
         self.returned.notify(usize::MAX);
+        self.end_suspension();
+    }
+
+    /// Ends a suspension of a source that nobody is to wake up; whether there was one.
+    fn end_suspension(&self) -> bool {
+        let was_suspended = self.suspended.swap(false, Ordering::Relaxed);
+        if was_suspended {
+            self.blocked.end();
+        }
+        was_suspended
     }
 
     /// Sets what [`Credit::suspend`] is answered with. Called on the thread that gave credit back: it
@@ -249,16 +266,40 @@ impl Credit {
             self.blocked.end();
         }
         fence(Ordering::SeqCst);
+        if self.cancelled.load(Ordering::Relaxed) {
+            self.end_suspension();
+        }
         self.resume_if_possible();
     }
 
     fn resume_if_possible(&self) {
-        if self.may_resume() && self.suspended.swap(false, Ordering::Relaxed) {
-            self.blocked.end();
-            if let Some(call) = self.on_resume.get() {
-                call();
-            }
+        if self.may_resume()
+            && self.end_suspension()
+            && let Some(call) = self.on_resume.get()
+        {
+            call();
         }
+    }
+}
+
+/// Bytes of credit that come back when this is dropped.
+#[derive(Debug)]
+pub struct Hold {
+    credit: Arc<Credit>,
+    bytes: u64,
+}
+
+impl Hold {
+    /// Takes `bytes`, even beyond what is free.
+    pub fn new(credit: &Arc<Credit>, bytes: u64) -> Self {
+        credit.take_bytes(bytes);
+        Self { credit: Arc::clone(credit), bytes }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.credit.give_back(0, self.bytes);
     }
 }
 
@@ -290,6 +331,16 @@ mod tests {
         credit.give_back(1, 1000);
         assert!(credit.is_available());
         assert_eq!((credit.free_messages(), credit.free_bytes()), (3, 100));
+    }
+
+    /// Breaks without it: buffers with a few bytes in each fill the memory behind a destination that stands still.
+    #[test]
+    fn what_is_held_is_taken_until_it_is_let_go() {
+        let credit = Arc::new(Credit::new(3, 100));
+        let hold = Hold::new(&credit, 1000);
+        assert_eq!((credit.try_take(1, 1), credit.free_bytes()), (0, -900));
+        drop(hold);
+        assert_eq!((credit.try_take(1, 0), credit.free_bytes()), (1, 100));
     }
 
     #[test]
@@ -333,6 +384,24 @@ mod tests {
         assert_eq!(calls.load(Ordering::SeqCst), 1);
         credit.suspend();
         assert_eq!(calls.load(Ordering::SeqCst), 2, "there is credit already");
+    }
+
+    /// Without it: a source that was suspended when it stopped is blocked for as long as the engine runs.
+    #[test]
+    fn a_source_that_is_stopped_is_not_blocked_any_more() {
+        let credit = Credit::new(1, 100);
+        assert_eq!(credit.try_take(1, 1), 1);
+        credit.suspend();
+        std::thread::sleep(Duration::from_millis(2));
+        credit.cancel_waits();
+        let blocked = credit.blocked();
+        assert!(blocked >= Duration::from_millis(2));
+        // A post that was on its way when the source was stopped.
+        credit.suspend();
+        let later = credit.blocked();
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!((credit.blocked(), credit.is_waited_for()), (later, false));
+        assert_eq!(credit.wait(None), Waited::Cancelled);
     }
 }
 
@@ -422,6 +491,19 @@ mod loom_models {
                 giver.join().unwrap();
             }
             assert_eq!(calls.load(Ordering::Relaxed), 1);
+            assert!(!credit.is_waited_for());
+        });
+    }
+
+    /// Breaks without it: a source that suspends itself while it is stopped counts as blocked for good.
+    #[test]
+    fn a_suspension_ends_with_its_source() {
+        model(|| {
+            let credit = taken(1);
+            let other = Arc::clone(&credit);
+            let boss = thread::spawn(move || other.cancel_waits());
+            credit.suspend();
+            boss.join().unwrap();
             assert!(!credit.is_waited_for());
         });
     }

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::counters::ProducerCounters;
+use super::credit::BATCH_CHARGE;
 use super::tracker::Group;
 use super::{Ack, Credit, DropReason, Sender, SourceCounters, Tracker};
-use crate::message::batch::Head;
+use crate::message::batch::{Head, Rest, unparsed_charge};
 use crate::message::{
     Batch, Lines, MESSAGE_MAX, Need, Origin, Pending, Pool, Published, Row, Rows, View, Writer,
 };
@@ -34,6 +35,13 @@ pub struct Lane {
     batch_size: u32,
     closed: AtomicBool,
     tracker: OnceLock<Arc<Tracker>>,
+    late_parser: OnceLock<Arc<dyn LateParser>>,
+}
+
+/// What parses the messages that were posted unparsed, on the worker's thread.
+pub trait LateParser: std::fmt::Debug + Send + Sync {
+    /// Parses the rows of `batch` that are not parsed, with [`Batch::parse_late`], and gives what that gives.
+    fn parse(&self, batch: &mut Batch) -> u64;
 }
 
 /// Why a message was not taken.
@@ -59,8 +67,8 @@ impl Lane {
         batch_size: Option<u32>,
     ) -> Arc<Self> {
         let (batch_size, closed) = (batch_size.unwrap_or(u32::MAX).max(1), AtomicBool::new(false));
-        let tracker = OnceLock::new();
-        Arc::new(Self { index, inbox, credit, counters, pool, batch_size, closed, tracker })
+        let (tracker, late_parser) = (OnceLock::new(), OnceLock::new());
+        Arc::new(Self { index, inbox, credit, counters, pool, batch_size, closed, tracker, late_parser })
     }
 
     /// The number of its source.
@@ -94,6 +102,12 @@ impl Lane {
         self.tracker.get()
     }
 
+    /// Has `parser` parse what is posted with [`Producer::post_unparsed_at_once`]. The lane keeps the first that it is given:
+    /// whether it is this one.
+    pub fn parse_late(&self, parser: &Arc<dyn LateParser>) -> bool {
+        Arc::ptr_eq(self.late_parser.get_or_init(|| Arc::clone(parser)), parser)
+    }
+
     /// Refuses every post from now on. What was posted before is in the inbox.
     pub fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
@@ -112,6 +126,7 @@ impl Lane {
             lane: Arc::clone(self),
             origin,
             open: None,
+            rest: Rest::default(),
             lease: 0,
             lease_size,
             lease_bytes: 0,
@@ -155,11 +170,20 @@ impl Parcel {
     /// Ends the batch and takes what is in it.
     pub fn open(mut self) -> (View, Ack) {
         let Some(pending) = self.pending.take() else { unreachable!("taken only here and by drop") };
-        Self::receive(&self.lane, pending.seal(), self.ticket)
+        let mut batch = pending.seal();
+        if let Some(parser) = self.lane.late_parser.get() {
+            let more = parser.parse(&mut batch);
+            if more > 0 {
+                self.lane.credit.take_bytes(more);
+                self.lane.counters.count_more_bytes(more);
+            }
+        }
+        Self::receive(&self.lane, batch, self.ticket)
     }
 
     fn receive(lane: &Lane, batch: Batch, ticket: u64) -> (View, Ack) {
-        let (messages, bytes) = (batch.rows(), batch.charge());
+        let (messages, bytes) = (batch.rows(), batch.charge() + BATCH_CHARGE);
+        lane.credit.take_bytes(BATCH_CHARGE);
         let ticket = lane.tracker.get().map(|tracker| (tracker, ticket));
         let ack = Ack::with_ticket(&lane.credit, &lane.counters, messages, bytes, ticket);
         (View::all(Arc::new(batch)), ack)
@@ -182,6 +206,8 @@ pub struct Producer {
     lane: Arc<Lane>,
     origin: Arc<Origin>,
     open: Option<Writer>,
+    /// What the batches before the open one left of their memory.
+    rest: Rest,
     /// Messages of credit that it took ahead.
     lease: u32,
     lease_size: u32,
@@ -252,12 +278,29 @@ impl Producer {
     #[expect(clippy::inline_always, reason = "a call of its own costs a plain message a tenth")]
     pub fn post_text_at_once(&mut self, head: &Head, text: &[u8]) -> bool {
         let charge = Need { bytes: text.len(), ..Need::default() }.charge();
+        self.publish_at_once(charge, |open| open.publish_text(head, text))
+    }
+
+    /// The same for a text that the lane's [`LateParser`] is to parse. A lane that has none refuses.
+    #[inline]
+    pub fn post_unparsed_at_once(&mut self, head: &Head, text: &[u8]) -> bool {
+        let charge = unparsed_charge(text.len());
+        self.lane.late_parser.get().is_some()
+            && self.publish_at_once(charge, |open| open.publish_unparsed(head, text))
+    }
+
+    #[inline]
+    fn publish_at_once(
+        &mut self,
+        charge: u64,
+        publish: impl FnOnce(&mut Writer) -> Option<Published>,
+    ) -> bool {
         if self.lease > 0
             && self.lease_bytes >= charge
             && !self.lane.is_closed()
             && let Some(open) = &mut self.open
             && open.rows() < self.lane.batch_size
-            && open.publish_text(head, text) == Some(Published::Yes)
+            && publish(open) == Some(Published::Yes)
         {
             self.lease -= 1;
             self.lease_bytes -= charge;
@@ -326,7 +369,7 @@ impl Producer {
     #[cold]
     fn post_into_new_batch(&mut self, need: Need, fill: &mut dyn FnMut(&mut Row<'_>)) {
         self.close_batch();
-        let mut writer = Writer::open(&self.origin, &self.lane.pool, need);
+        let mut writer = Writer::open_after(&mut self.rest, &self.origin, &self.lane.pool, need);
         let Some(mut row) = writer.row(need) else {
             unreachable!("a new batch has room for what it was made for")
         };
@@ -354,7 +397,7 @@ impl Producer {
     /// over one owner, the first of which needs `need`. The caller takes the credit.
     pub fn open_private(&mut self, need: Need) -> Writer {
         self.close_batch();
-        Writer::open(&self.origin, &self.lane.pool, need)
+        Writer::open_after(&mut self.rest, &self.origin, &self.lane.pool, need)
     }
 
     /// Posts a batch made with [`Producer::open_private`], for which credit was taken.
@@ -364,7 +407,7 @@ impl Producer {
             return;
         }
         let pending = writer.share();
-        writer.seal();
+        writer.seal(&mut self.rest);
         self.counters.add(u64::from(rows), charge);
         self.lane.send(pending, self.lane.issue(self.group));
     }
@@ -379,7 +422,7 @@ impl Producer {
     /// Ends the open batch: later messages go to another one.
     pub fn close_batch(&mut self) {
         if let Some(open) = self.open.take() {
-            open.seal();
+            open.seal(&mut self.rest);
         }
     }
 
@@ -409,7 +452,7 @@ mod tests {
     use super::*;
     use crate::flow::Inbox;
     use crate::message::Stamp;
-    use crate::message::batch::ROW_CHARGE;
+    use crate::message::batch::{ROW_CHARGE, Text};
 
     fn lane(window: u32, bytes: u64) -> (Arc<Lane>, Inbox<Parcel>) {
         let inbox = Inbox::new();
@@ -561,6 +604,44 @@ mod tests {
         }
         assert_eq!(seen.len(), 2 * texts.len());
         assert!(seen.chunks(2).all(|pair| pair[0] == pair[1]), "each pair is of one text");
+    }
+
+    #[derive(Debug)]
+    struct Shouting;
+
+    impl LateParser for Shouting {
+        fn parse(&self, batch: &mut Batch) -> u64 {
+            batch.parse_late(|text, _, row| row.message(Text::Copy(text.to_ascii_uppercase().as_slice())))
+        }
+    }
+
+    /// Breaks without it: a text is posted that nobody will parse, one passes another that was posted before it, or credit is
+    /// lost where a message turns out larger than it was charged for.
+    #[test]
+    fn unparsed_texts_are_parsed_in_their_place() {
+        let (lane, mut inbox) = lane(6400, 1 << 20);
+        let mut producer = lane.producer(Arc::new(Origin::named("s")));
+        let head = Head::default();
+        post(&mut producer, b"opens a batch").unwrap();
+        assert!(!producer.post_unparsed_at_once(&head, b"nobody parses it"));
+        let (parser, other): (Arc<dyn LateParser>, Arc<dyn LateParser>) =
+            (Arc::new(Shouting), Arc::new(Shouting));
+        assert!(lane.parse_late(&parser) && lane.parse_late(&parser) && !lane.parse_late(&other));
+        let long = vec![b'x'; 700];
+        assert!(producer.post_unparsed_at_once(&head, b"one"));
+        post(&mut producer, b"two").unwrap();
+        assert!(producer.post_unparsed_at_once(&head, &long));
+        producer.before_wait();
+        let posted = lane.counters().totals().bytes;
+        let (view, ack) = inbox.try_recv().unwrap().open();
+        let texts: Vec<_> = view.messages().map(|message| message.text().to_vec()).collect();
+        assert_eq!(texts, [&b"opens a batch"[..], b"ONE", b"two", &long.to_ascii_uppercase()]);
+        let totals = lane.counters().totals();
+        assert_eq!(totals.bytes - posted, 700 - 7 * size_of::<crate::message::Field>() as u64);
+        assert_eq!(lane.credit().free_bytes(), (1 << 20) - (totals.bytes + BATCH_CHARGE) as i64);
+        drop((view, ack));
+        assert_eq!((lane.credit().free_bytes(), lane.credit().free_messages()), (1 << 20, 6400));
+        assert_eq!(lane.counters().totals().delivered, 4);
     }
 
     #[test]

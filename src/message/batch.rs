@@ -23,18 +23,17 @@
 //! Either a row is published before the seal, and the consumer has it, or it is not, and the writer
 //! knows. The price is one atomic operation on a line that is in the writer's cache, for each row.
 //!
-//! A reader reads slots below the final counts; a late writer may write to slots above them. So slots
-//! never move, and the memory goes back to the pool only when writer and readers have both let go.
+//! A reader reads what is below the final counts; a late writer may write beyond them. So slots
+//! never move, and a slab goes back to the pool only when its writer and the readers of all its batches have let go.
 //!
-//! # Compaction
-//!
-//! A batch that is sealed almost empty copies its few rows into memory of the right size. Otherwise a
-//! source that posts one message at a time into a stalled destination would hold a whole batch's memory
-//! for each.
+//! # Small batches
+//! A batch that was taken almost empty costs nothing but what is in it: the writer's next batch goes on where it ends,
+//! in the same slab ([`Rest`]). Otherwise a source that posts a few messages at a time into a stalled destination would
+//! hold a whole slab for each.
 
+mod late;
 mod writer;
 
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
 #[cfg(not(loom))]
 use std::sync::atomic::AtomicU64;
@@ -46,10 +45,11 @@ use crossbeam::utils::CachePadded;
 use loom::sync::atomic::AtomicU64;
 
 use super::lines::Table;
-use super::pool::{Memory, Slot};
-use super::{Field, MESSAGE_MAX, Origin, Pool, Record, Segment, Span};
+use super::pool::{Slab, Slot};
+use super::{Field, MESSAGE_MAX, Origin, Record, Segment, Span};
 
-pub use writer::{Head, Need, Published, Row, SharedSegment, Text, Writer};
+pub use late::LateRow;
+pub use writer::{Head, Need, Published, Rest, Row, SharedSegment, Text, Writer, unparsed_charge};
 
 const ROW: u64 = 1;
 const SEGMENT_SHIFT: u32 = 16;
@@ -61,8 +61,6 @@ const BYTES_FULL: u64 = (1 << 30) - 1 - 2 * MESSAGE_MAX as u64;
 
 /// What a message costs beside its texts, charged to the byte half of the credit.
 pub const ROW_CHARGE: usize = 64;
-/// A batch with at most this many rows is compacted when it is sealed.
-const COMPACT_ROWS: u32 = 64;
 
 /// How many batches were taken by their consumers, in the whole process.
 static TAKEN: CachePadded<AtomicU32> = CachePadded::new(AtomicU32::new(0));
@@ -75,33 +73,14 @@ pub fn taken() -> u32 {
     TAKEN.load(Ordering::Relaxed)
 }
 
-/// The arrays of a batch with the word of the seal protocol, held by its writer and its reader.
+/// Where a batch is in its slab, and the word of the seal protocol; held by its writer and its reader.
 pub(super) struct Core {
     state: AtomicU64,
-    memory: ManuallyDrop<Memory>,
-    pool: Arc<Pool>,
-}
-
-// SAFETY: the slots are shared under the seal protocol: the one writer touches only slots that no
-// published row covers, readers only slots that one covers, and publication is a release that sealing
-// acquires. What the slots hold is Send and Sync.
-unsafe impl Sync for Core {}
-// SAFETY: as above.
-unsafe impl Send for Core {}
-
-impl Core {
-    #[inline]
-    fn memory(&self) -> &Memory {
-        &self.memory
-    }
-}
-
-impl Drop for Core {
-    fn drop(&mut self) {
-        // SAFETY: taken only here, and nobody uses the core after it is dropped.
-        let memory = unsafe { ManuallyDrop::take(&mut self.memory) };
-        self.pool.put(memory);
-    }
+    slab: Arc<Slab>,
+    /// Where its first record ends.
+    high: u32,
+    /// The first of its segments.
+    segments: u32,
 }
 
 fn slot<T>(slots: &[Slot<T>], index: usize) -> *mut T {
@@ -122,7 +101,7 @@ enum Half {
 impl Half {
     fn seal(self) -> Batch {
         match self {
-            Self::Open { core, origin } => Batch::new(core, origin),
+            Self::Open { core, origin } => Batch::new(&core, origin),
             Self::Sealed(batch) => *batch,
         }
     }
@@ -149,13 +128,12 @@ impl Drop for Pending {
     }
 }
 
-/// What keeps the arrays that a batch reads.
+/// What keeps the rows that a batch reads.
 pub(super) enum Body {
-    Pooled(Arc<Core>),
-    Compact {
-        records: Box<[Record]>,
-        fields: Box<[Field]>,
-        block: Box<[u8]>,
+    Slab {
+        slab: Arc<Slab>,
+        /// Where the first record ends.
+        high: u32,
     },
     /// Lines of the one segment.
     Lines(Table),
@@ -168,6 +146,8 @@ pub(super) enum Body {
 pub struct Batch {
     body: Body,
     segments: Vec<Segment>,
+    /// The fields of rows that were parsed after the seal. They are numbered after those of the body.
+    late_fields: Vec<Field>,
     origin: Arc<Origin>,
     rows: u32,
     bytes: u32,
@@ -176,24 +156,21 @@ pub struct Batch {
 }
 
 impl Batch {
-    fn new(core: Arc<Core>, origin: Arc<Origin>) -> Self {
+    fn new(core: &Core, origin: Arc<Origin>) -> Self {
         let state = core.state.fetch_or(SEALED, Ordering::AcqRel);
         // After the seal: a writer whose row is in the batch read the number before this adds to it.
         TAKEN.fetch_add(1, Ordering::Relaxed);
         let rows = (state & COUNT_MASK) as u32;
         let taken = ((state >> SEGMENT_SHIFT) & COUNT_MASK) as usize;
         let bytes = ((state & !SEALED) >> BYTES_SHIFT) as u32;
-        let memory = core.memory();
-        let segments = memory.segments[..taken]
+        let first = core.segments as usize;
+        let segments = core.slab.segments()[first..first + taken]
             .iter()
             // SAFETY: published, hence initialised; moved out once, because a batch is made once.
             .map(|slot| unsafe { slot.get().cast::<Segment>().read() })
             .collect();
-        let mut batch = Self::sealed(Body::Pooled(core), segments, origin, rows, bytes);
-        if rows <= COMPACT_ROWS {
-            batch.compact();
-        }
-        batch
+        let body = Body::Slab { slab: Arc::clone(&core.slab), high: core.high };
+        Self::sealed(body, segments, origin, rows, bytes)
     }
 
     pub(super) fn sealed(
@@ -204,46 +181,11 @@ impl Batch {
         bytes: u32,
     ) -> Self {
         let first_id = origin.ids.as_ref().map_or(0, |ids| ids.fetch_add(u64::from(rows), Ordering::Relaxed));
-        Self { body, segments, origin, rows, bytes, first_id }
+        Self { body, segments, late_fields: Vec::new(), origin, rows, bytes, first_id }
     }
 
     pub(super) fn body(&self) -> &Body {
         &self.body
-    }
-
-    /// Copies the rows into memory of the right size, unless their texts fill much of the block.
-    fn compact(&mut self) {
-        let copied = |span: &Span| if span.segment == 0 { span.len as usize } else { 0 };
-        let fields = (0..self.rows).flat_map(|row| self.fields(self.record(row)));
-        let texts: usize = (0..self.rows).map(|row| copied(&self.record(row).text)).sum();
-        let texts = texts + fields.map(|field| copied(&field.name) + copied(&field.value)).sum::<usize>();
-        if texts > super::pool::BLOCK / 8 {
-            return;
-        }
-        let mut block = Vec::with_capacity(texts);
-        let mut fields = Vec::new();
-        let mut keep = |span: Span| {
-            if span.segment != 0 {
-                return span;
-            }
-            let offset = block.len() as u32;
-            block.extend_from_slice(self.bytes(span));
-            Span { segment: 0, offset, len: span.len }
-        };
-        let mut records = Vec::with_capacity(self.rows as usize);
-        for row in 0..self.rows {
-            let record = self.record(row);
-            let fields_start = fields.len() as u32;
-            for field in self.fields(record) {
-                fields.push(Field { name: keep(field.name), value: keep(field.value), ..*field });
-            }
-            records.push(Record { text: keep(record.text), fields_start, ..*record });
-        }
-        self.body = Body::Compact {
-            records: records.into_boxed_slice(),
-            fields: fields.into_boxed_slice(),
-            block: block.into_boxed_slice(),
-        };
     }
 
     /// The number of messages.
@@ -274,9 +216,11 @@ impl Batch {
     pub(super) fn record(&self, row: u32) -> &Record {
         assert!(row < self.rows, "a row of the batch");
         match &self.body {
-            // SAFETY: published before the seal, so it is written and no longer changes.
-            Body::Pooled(core) => unsafe { &*slot(&core.memory().records, row as usize) },
-            Body::Compact { records, .. } => &records[row as usize],
+            Body::Slab { slab, high } => {
+                let record = slab.record(*high as usize - row as usize * size_of::<Record>());
+                // SAFETY: published before the seal, so it is written and no longer changes.
+                unsafe { &*record }
+            }
             Body::Lines(table) => &table.common,
         }
     }
@@ -286,7 +230,7 @@ impl Batch {
     pub(super) fn text(&self, row: u32, record: &Record) -> Span {
         match &self.body {
             Body::Lines(table) => table.text(row),
-            _ => record.text,
+            Body::Slab { .. } => record.text,
         }
     }
 
@@ -295,12 +239,14 @@ impl Batch {
     pub(super) fn fields(&self, record: &Record) -> &[Field] {
         let (start, len) = (record.fields_start as usize, record.fields_len as usize);
         match &self.body {
-            Body::Pooled(core) => {
-                let slots = &core.memory().fields[start..start + len];
+            Body::Slab { slab, .. } => {
+                if start >= slab.fields_end() {
+                    return self.late_fields(start, len);
+                }
+                let fields = slab.fields(start, len);
                 // SAFETY: fields of a published record are written and no longer change.
-                unsafe { std::slice::from_raw_parts(slots.as_ptr().cast::<Field>(), len) }
+                unsafe { std::slice::from_raw_parts(fields, len) }
             }
-            Body::Compact { fields, .. } => &fields[start..start + len],
             Body::Lines(_) => &[],
         }
     }
@@ -313,21 +259,14 @@ impl Batch {
             return &self.segments[span.segment as usize - 1].bytes()[start..start + len];
         }
         match &self.body {
-            Body::Pooled(core) => {
-                let slots = &core.memory().block[start..start + len];
-                // SAFETY: spans are made by `Row` alone, over bytes that it copied before it published.
-                unsafe { std::slice::from_raw_parts(slots.as_ptr().cast::<u8>(), len) }
+            Body::Slab { slab, .. } => {
+                let bytes = slab.bytes(start, len);
+                // SAFETY: spans are made by `Writer` and `Row` alone, over bytes that they copied before they published.
+                unsafe { std::slice::from_raw_parts(bytes, len) }
             }
-            Body::Compact { block, .. } => &block[start..start + len],
-            // Without a block there is no text in it but the empty one.
+            // Without a slab there is no text in it but the empty one.
             Body::Lines(_) => &[],
         }
-    }
-
-    /// Whether its rows were copied out of the writer's memory.
-    #[cfg(test)]
-    fn is_compact(&self) -> bool {
-        matches!(self.body, Body::Compact { .. })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::{Owner, Pool, Segment};
 
@@ -13,6 +13,7 @@ use super::{Owner, Pool, Segment};
 pub struct EngineBuffer {
     memory: NonNull<[u8]>,
     pool: Arc<Pool>,
+    kept: OnceLock<Box<dyn Send + Sync>>,
 }
 
 // SAFETY: the bytes are written only by whoever lent the buffer out, and that ends
@@ -25,7 +26,7 @@ impl EngineBuffer {
     /// A buffer of `size` bytes from `pool`.
     pub fn new(pool: &Arc<Pool>, size: usize) -> Self {
         let memory = NonNull::from(Box::leak(pool.take_buffer(size)));
-        Self { memory, pool: Arc::clone(pool) }
+        Self { memory, pool: Arc::clone(pool), kept: OnceLock::new() }
     }
 
     /// Its first byte, for writing until it is made a segment.
@@ -41,6 +42,12 @@ impl EngineBuffer {
     /// Whether it has no bytes at all.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Keeps `guard` for as long as the buffer is held by anybody; one for each buffer, others are dropped at once.
+    pub fn keep(&self, guard: Box<dyn Send + Sync>) {
+        // A buffer is posted once.
+        let _ = self.kept.set(guard);
     }
 
     /// A segment over its first `len` bytes.

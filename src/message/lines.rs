@@ -21,6 +21,9 @@ use std::sync::Arc;
 use super::batch::{Body, ROW_CHARGE};
 use super::{Batch, Origin, Record, Segment, Span, Stamp};
 
+/// A batch is made with room for so many lines, and holds what fewer need.
+const FEW: usize = 64;
+
 /// Where a line is in its segment.
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -71,11 +74,12 @@ impl Lines {
             text: Span::default(),
             stamp_offset: stamp.offset_seconds,
             fields_start: 0,
+            unparsed: false,
             raw_size: 0,
             fields_len: 0,
             pri,
         };
-        let table = Table { common, places: Vec::with_capacity(64), joined_by: delimiter };
+        let table = Table { common, places: Vec::with_capacity(FEW), joined_by: delimiter };
         Self { origin: Arc::clone(origin), segment, table, next: 0, charge: 0 }
     }
 
@@ -110,7 +114,10 @@ impl Lines {
     ///
     /// # Panics
     /// When a line does not lie inside the segment.
-    pub fn finish(self) -> Batch {
+    pub fn finish(mut self) -> Batch {
+        if self.table.places.len() < FEW {
+            self.table.places.shrink_to_fit();
+        }
         let size = self.segment.bytes().len() as u64;
         let inside = |place: &Place| u64::from(place.offset) + u64::from(place.len) <= size;
         assert!(self.table.places.iter().all(inside), "a line lies inside its segment");

@@ -1,39 +1,59 @@
 //! Memory for batches and engine buffers, recycled: [`Pool`].
 //!
+//! The memory of batches comes in slabs. A slab is a piece of bytes that a writer fills from both ends: records from the
+//! top downwards, what they refer to from the bottom upwards. So it is used up whatever the messages look like.
+//! One slab serves many batches of a writer, one after the other, and goes back to the pool with the last of them:
+//! what is in flight takes what its messages take, in however small batches it is.
+//!
+//! ```text
+//!  0        low                            high                     len
+//!  ┌──────────────────┬──────┬─────────────┬──────────┬─────────────┐
+//!  │ texts and fields │ more │    free     │  records │ records     │
+//!  └──────────────────┴──────┴─────────────┴──────────┴─────────────┘
+//!   batch 1            batch 2              of batch 2  of batch 1
+//! ```
+//!
 //! The most recently returned memory is handed out first, because it is still in the cache. The lists
 //! are short and behind `try_lock`: a thread that finds one taken goes to the allocator instead, so a
 //! thread that holds the GIL never waits here.
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::{Field, Record, Segment};
 
-/// Rows of an ordinary batch.
-pub const ROWS: usize = 1024;
-/// Fields of an ordinary batch.
-pub const FIELDS: usize = 4096;
-/// Bytes of an ordinary batch's block.
-pub const BLOCK: usize = 64 * 1024;
-/// Most batches' memory kept for later: about 15 MiB, and less when fewer were ever in use.
-const KEEP_BATCHES: usize = 64;
+/// Bytes of an ordinary slab.
+pub const SLAB: usize = 128 * 1024;
+/// Segments of a slab whose messages have some.
+const SEGMENTS: usize = 1024;
+/// Most slabs kept for later: 16 MiB, and less when fewer were ever in use.
+const KEEP_SLABS: usize = 128;
+/// Most arrays of segments kept for later: less than 3 MiB.
+const KEEP_SEGMENTS: usize = 64;
 /// Most bytes of engine buffers kept for later.
 const KEEP_BUFFER_BYTES: usize = 16 * 1024 * 1024;
 
 /// A slot that one thread fills while others read the slots before it.
 pub(super) type Slot<T> = UnsafeCell<MaybeUninit<T>>;
 
-/// The arrays of one batch.
+/// The memory of a writer's batches.
 ///
-/// They never move or grow while a batch uses them, so that a reader of published rows is not
+/// It never moves or grows while a batch uses it, so that a reader of published rows is not
 /// disturbed by the writer of the next one.
-pub(super) struct Memory {
-    pub(super) records: Box<[Slot<Record>]>,
-    pub(super) fields: Box<[Slot<Field>]>,
-    pub(super) block: Box<[Slot<u8>]>,
-    pub(super) segments: Box<[Slot<Segment>]>,
+pub(super) struct Slab {
+    /// In words, so that records are aligned.
+    words: Box<[Slot<u64>]>,
+    /// Empty in a slab whose messages have none.
+    segments: Box<[Slot<Segment>]>,
+    pool: Arc<Pool>,
 }
+
+// SAFETY: batches share its slots under the seal protocol (`batch`): only the writer touches what no published row covers,
+// and what one covers no longer changes. What the slots hold (`Record`, `Field`, `Segment`, bytes) is Send and Sync.
+unsafe impl Sync for Slab {}
+// SAFETY: as above.
+unsafe impl Send for Slab {}
 
 fn slots<T>(count: usize) -> Box<[Slot<T>]> {
     let slots = Box::<[Slot<T>]>::new_uninit_slice(count);
@@ -41,28 +61,92 @@ fn slots<T>(count: usize) -> Box<[Slot<T>]> {
     unsafe { slots.assume_init() }
 }
 
-impl Memory {
-    fn new(rows: usize, fields: usize, block: usize) -> Self {
-        Self { records: slots(rows), fields: slots(fields), block: slots(block), segments: slots(rows) }
+impl Slab {
+    /// Its bytes, a multiple of the alignment of a record.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.words.len() * size_of::<u64>()
     }
 
-    fn is_ordinary(&self) -> bool {
-        self.records.len() == ROWS && self.fields.len() == FIELDS && self.block.len() == BLOCK
+    #[inline]
+    fn at(&self, start: usize, len: usize) -> *mut u64 {
+        assert!(start <= self.len() && len <= self.len() - start, "inside the slab");
+        self.words.as_ptr().cast_mut().cast::<u64>().wrapping_byte_add(start)
+    }
+
+    /// The first of `len` bytes at `start`.
+    ///
+    /// # Panics
+    /// When they do not lie inside.
+    #[inline]
+    pub(super) fn bytes(&self, start: usize, len: usize) -> *mut u8 {
+        self.at(start, len).cast()
+    }
+
+    /// The first of `len` fields, `start` alignments of a field behind the slab's start.
+    ///
+    /// # Panics
+    /// When they do not lie inside.
+    #[inline]
+    pub(super) fn fields(&self, start: usize, len: usize) -> *mut Field {
+        self.at(start * align_of::<Field>(), len * size_of::<Field>()).cast()
+    }
+
+    /// The first number that no field of the slab has.
+    #[inline]
+    pub(super) fn fields_end(&self) -> usize {
+        self.len() / align_of::<Field>()
+    }
+
+    /// The record that ends at `end`.
+    ///
+    /// # Panics
+    /// When it does not lie inside, or is not aligned.
+    #[inline]
+    pub(super) fn record(&self, end: usize) -> *mut Record {
+        assert!(end >= size_of::<Record>() && end.is_multiple_of(align_of::<Record>()), "a record's end");
+        self.at(end - size_of::<Record>(), size_of::<Record>()).cast()
+    }
+
+    /// Its slots for segments.
+    #[inline]
+    pub(super) fn segments(&self) -> &[Slot<Segment>] {
+        &self.segments
+    }
+}
+
+impl Drop for Slab {
+    fn drop(&mut self) {
+        self.pool.put(std::mem::take(&mut self.words), std::mem::take(&mut self.segments));
     }
 }
 
 /// Recycled memory, shared by the sources of an engine.
 #[derive(Default)]
 pub struct Pool {
-    batches: Mutex<Vec<Memory>>,
+    slabs: Mutex<Vec<Box<[Slot<u64>]>>>,
+    segments: Mutex<Vec<Box<[Slot<Segment>]>>>,
     buffers: Mutex<Vec<Box<[u8]>>>,
 }
 
-// SAFETY: the slots in the lists belong to no batch; a `Memory` moves to one owner at a time, and
-// what its slots hold (`Record`, `Field`, `Segment`, bytes) is Send.
+// SAFETY: the slots in the lists belong to no batch, and hold nothing; they move to one owner at a time.
 unsafe impl Sync for Pool {}
 // SAFETY: as above.
 unsafe impl Send for Pool {}
+
+/// Takes the last of a list, if there is one and nobody else has the list.
+fn recycled<T>(list: &Mutex<Vec<T>>) -> Option<T> {
+    list.try_lock().ok().and_then(|mut list| list.pop())
+}
+
+/// Puts `item` on a list, unless somebody else has the list or it is full.
+fn keep<T>(list: &Mutex<Vec<T>>, item: T, most: usize) {
+    if let Ok(mut list) = list.try_lock()
+        && list.len() < most
+    {
+        list.push(item);
+    }
+}
 
 impl Pool {
     /// An empty pool.
@@ -70,24 +154,25 @@ impl Pool {
         Self::default()
     }
 
-    /// Memory for a batch whose first message needs `fields` and `block` bytes at least.
-    pub(super) fn take(&self, fields: usize, block: usize) -> Memory {
-        if fields > FIELDS || block > BLOCK {
-            return Memory::new(ROWS, fields.max(FIELDS), block.max(BLOCK));
-        }
-        let recycled = self.batches.try_lock().ok().and_then(|mut list| list.pop());
-        recycled.unwrap_or_else(|| Memory::new(ROWS, FIELDS, BLOCK))
+    /// A slab of `size` bytes at least, with room for `segments` at least; where there are some, for many.
+    pub(super) fn take(self: &Arc<Self>, size: usize, segments: usize) -> Slab {
+        let words = size.max(SLAB).div_ceil(size_of::<u64>());
+        let words = if size <= SLAB { recycled(&self.slabs) } else { None }.unwrap_or_else(|| slots(words));
+        let segments = match segments {
+            0 => slots(0),
+            1..=SEGMENTS => recycled(&self.segments).unwrap_or_else(|| slots(SEGMENTS)),
+            more => slots(more),
+        };
+        Slab { words, segments, pool: Arc::clone(self) }
     }
 
-    /// Takes back the memory of a batch; its slots hold nothing that needs dropping.
-    pub(super) fn put(&self, memory: Memory) {
-        if !memory.is_ordinary() {
-            return;
+    /// Takes back what a slab was made of; its slots hold nothing that needs dropping.
+    fn put(&self, words: Box<[Slot<u64>]>, segments: Box<[Slot<Segment>]>) {
+        if words.len() * size_of::<u64>() == SLAB {
+            keep(&self.slabs, words, KEEP_SLABS);
         }
-        if let Ok(mut list) = self.batches.try_lock()
-            && list.len() < KEEP_BATCHES
-        {
-            list.push(memory);
+        if segments.len() == SEGMENTS {
+            keep(&self.segments, segments, KEEP_SEGMENTS);
         }
     }
 
@@ -115,7 +200,8 @@ impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let count = |kept: Option<usize>| kept.map_or_else(|| "taken".to_owned(), |n| n.to_string());
         f.debug_struct("Pool")
-            .field("batches", &count(self.batches.try_lock().ok().map(|list| list.len())))
+            .field("slabs", &count(self.slabs.try_lock().ok().map(|list| list.len())))
+            .field("segments", &count(self.segments.try_lock().ok().map(|list| list.len())))
             .field("buffers", &count(self.buffers.try_lock().ok().map(|list| list.len())))
             .finish()
     }
@@ -125,18 +211,28 @@ impl std::fmt::Debug for Pool {
 mod tests {
     use super::*;
 
+    /// Breaks without it: each batch costs an allocation, or the pool fills with memory of odd sizes.
     #[test]
     fn memory_comes_back_and_odd_sizes_do_not() {
-        let pool = Pool::new();
-        let memory = pool.take(1, 1);
-        let first = memory.block.as_ptr() as usize;
-        pool.put(memory);
-        let again = pool.take(FIELDS, BLOCK);
-        assert_eq!(again.block.as_ptr() as usize, first);
-        let large = pool.take(1, BLOCK + 1);
-        assert_eq!(large.block.len(), BLOCK + 1);
-        pool.put(large);
-        assert_eq!(pool.batches.lock().unwrap().len(), 0);
+        let pool = Arc::new(Pool::new());
+        let slab = pool.take(1, 0);
+        let first = slab.bytes(0, SLAB) as usize;
+        assert!(slab.segments().is_empty());
+        drop(slab);
+        let again = pool.take(SLAB, 1);
+        assert_eq!(again.bytes(0, SLAB) as usize, first);
+        assert_eq!(again.segments().len(), SEGMENTS);
+        let large = pool.take(SLAB + 1, SEGMENTS + 1);
+        assert_eq!((large.len(), large.segments().len()), (SLAB + 8, SEGMENTS + 1));
+        drop(large);
+        assert!(pool.slabs.lock().unwrap().is_empty() && pool.segments.lock().unwrap().is_empty());
+    }
+
+    /// Breaks without it: a span that is wrong reads memory of somebody else.
+    #[test]
+    #[should_panic(expected = "inside the slab")]
+    fn bytes_outside_of_a_slab_are_refused() {
+        Arc::new(Pool::new()).take(1, 0).bytes(SLAB - 1, 2);
     }
 
     #[test]

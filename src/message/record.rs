@@ -139,6 +139,8 @@ pub struct Record {
     pub fields_len: u16,
     /// Facility times 8 plus severity (RFC 5424, section 6.2.1).
     pub pri: u16,
+    /// Whether the text is still to be parsed: see [`Batch::parse_late`](super::Batch::parse_late).
+    pub unparsed: bool,
 }
 
 const _: () = assert!(size_of::<Record>() == 48 && size_of::<Field>() == 28);

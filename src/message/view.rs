@@ -204,6 +204,12 @@ impl<'a> MessageRef<'a> {
         self.record.raw_size
     }
 
+    /// Whether it has name-value pairs of its own.
+    #[inline]
+    pub fn has_pairs(&self) -> bool {
+        self.record.fields_len > 0
+    }
+
     /// The value of a name that the engine knows: the message's own, or its origin's.
     #[inline]
     pub fn known(&self, id: FieldName) -> Option<&'a [u8]> {

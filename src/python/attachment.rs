@@ -21,11 +21,11 @@ use super::clock::thread_time;
 use super::event_loop::EventLoop;
 use super::fork;
 use super::message::{DEFAULT_PRI, Draft, LogMessage, Payload, VIEW_FROM, exact_text, recycle, type_name};
-use super::parse::{self, ParsedRow};
+use super::parse::{self, Late, ParsedRow};
 use super::{clock, release};
 use crate::engine::{Input, Log, SourceStatus};
 use crate::flow::credit::Waited;
-use crate::flow::{Lane, Producer, Refused};
+use crate::flow::{Lane, LateParser, Producer, Refused};
 use crate::message::batch::{Head, Text};
 use crate::message::{FieldName, Need, Origin, Stamp, ValueType};
 use crate::source::{HostNames, SourcePolicy};
@@ -66,6 +66,8 @@ pub struct Attachment {
     pub status: Arc<SourceStatus>,
     /// How many posts are left to the next one that is measured, and [`NOT_AT_ONCE`]. Written under the GIL.
     pub posts: AtomicU32,
+    /// Parses on the worker's thread, from the first message on that can be; `None` inside when none can.
+    late: OnceLock<Option<Arc<Late>>>,
 }
 
 /// Of how many posts one is measured.
@@ -147,6 +149,7 @@ impl Attachment {
             event_loop: EventLoop::default(),
             status: Arc::clone(&input.status),
             posts: AtomicU32::new(NOT_AT_ONCE),
+            late: OnceLock::new(),
         }
     }
 
@@ -188,7 +191,11 @@ impl Attachment {
         let Some(message) = recycle::exact(message) else { return false };
         // SAFETY: gone when the message is written, which calls nothing of Python's.
         let Some(draft) = (unsafe { message.draft.leaf(py) }) else { return false };
-        let Some(text) = draft.short_text() else { return false };
+        let Some(text) = draft.short_text() else {
+            let posted = self.post_unparsed_at_once(py, draft);
+            release::drain_some(py);
+            return posted;
+        };
         let mut head = draft.head();
         head.pri = self.pri.unwrap_or(head.pri);
         // SAFETY: as above.
@@ -230,6 +237,23 @@ impl Attachment {
         }
         release::drain_some(py);
         posted as usize
+    }
+
+    /// Posts the text of a message that nobody has looked at since `LogMessage.parse`: the worker will parse it.
+    #[inline]
+    fn post_unparsed_at_once(&self, py: Python<'_>, draft: &Draft) -> bool {
+        let Some((text, options)) = draft.short_unparsed() else { return false };
+        let Some(late) = self.late.get_or_init(|| self.late()) else { return false };
+        late.is_for(options.get().options())
+            && self.producer.with(py, |producer| producer.post_unparsed_at_once(&draft.head(), text))
+    }
+
+    /// What parses on the worker's thread.
+    #[cold]
+    fn late(&self) -> Option<Arc<Late>> {
+        let late = Late::new(&self.parse_options, &self.policy, self.pri)?;
+        let parser: Arc<dyn LateParser> = Arc::<Late>::clone(&late);
+        self.lane.parse_late(&parser).then_some(late)
     }
 
     /// Posts `message`. `Ok(false)`: there is no credit, and `wait` forbids to wait for it.

@@ -196,6 +196,7 @@ pub(super) fn post(
         })
     };
     drop(pieces);
+    source.hold_unused(attached.lane.credit());
     attached.producer.with(py, Producer::close_batch);
     if let (Some((bookmark, tracking)), Some(group)) = (mark, group) {
         if posted.is_ok() {

@@ -188,6 +188,10 @@ impl Prepared {
         engine.pipeline.announce(&next);
         let order: Vec<String> = next.inputs().map(|input| input.driver.id.clone()).collect();
         let started = initialise(py, &mut fresh, &config).map_err(Diagnostics::from).and_then(|()| {
+            let kept = before.iter_mut().flat_map(|before| &mut before.sources);
+            for source in kept.chain(&mut fresh) {
+                source.warn_of_unheld(&config, &next);
+            }
             py.detach(|| engine.pipeline.switch(next)).map_err(|error| {
                 let text = format!("cannot start a thread: {error}");
                 Diagnostics::from(Diagnostic::without_place(text))

@@ -7,6 +7,7 @@
 //! `init()`; `init`, `deinit` and `finalize` are looked up when they are called. A fetcher has `fetch`, `open` and
 //! `close` in the place of `run`, `suspend` and `wakeup`, taken at the same time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -29,7 +30,7 @@ use super::source::LogSource;
 use super::supervise::{Body, Runner};
 use super::wakeup::Wakeups;
 use crate::config::{Config, Diagnostic, PythonSourceOptions};
-use crate::engine::{Input, Log, SourceStatus, settings};
+use crate::engine::{Input, Log, Next, SourceStatus, Unheld, settings};
 
 /// A source between its configuration and its end.
 pub struct PythonSource {
@@ -51,6 +52,8 @@ pub struct PythonSource {
     initialised: bool,
     /// What the thread that calls its ack tracker back will read, until it is started.
     heard: Option<Heard>,
+    /// The destinations of which it was said that its bookmarks mean less on the way there.
+    unheld_said: BTreeSet<String>,
 }
 
 /// Something went wrong with a source before it could run.
@@ -128,9 +131,15 @@ impl PythonSource {
         let status = Arc::clone(&input.status);
         let report = reporter(log.clone(), input.driver.id.clone(), name.clone(), Arc::clone(&status));
         let generate = own("generate_persist_name");
-        let persist_name = persist_name(options, kind.persist_prefix(), &name, generate, &given, |error| {
-            report(py, "generate_persist_name", error);
-        });
+        let persist_name = persist_name(
+            options,
+            kind.persist_prefix(),
+            &name,
+            generate,
+            &given,
+            |generated| status.set_instance(generated),
+            |error| report(py, "generate_persist_name", error),
+        );
         hosted.set_persist_name(py, &persist_name);
         let parse_options = Arc::new(parse_options);
         let (pri, suspend) = (settings::forced_pri(options), suspend.map(Bound::unbind));
@@ -157,6 +166,7 @@ impl PythonSource {
             parse_options,
             initialised: false,
             heard: None,
+            unheld_said: BTreeSet::new(),
         })
     }
 
@@ -266,6 +276,32 @@ impl PythonSource {
             .map_err(|error| failed(format!("parse_options of class `{class}` cannot be set"), Some(error)))
     }
 
+    /// Says once of each destination that an acknowledgement does not mean delivered, where that is so and the
+    /// source has an ack tracker.
+    pub fn warn_of_unheld(&mut self, config: &Config, next: &Next) {
+        if self.attachment.tracking.get().is_none() {
+            return;
+        }
+        for Unheld { destination, path } in next.unheld(&self.id) {
+            if !self.unheld_said.insert(destination.clone()) {
+                continue;
+            }
+            let own = next.inputs().find(|input| input.driver.id == self.id);
+            let own = own.map_or(self.options.class.span, |input| input.driver.span);
+            let (file, line) = (config.sources_text.path(own).display(), config.sources_text.line(own));
+            let what = format!(
+                "{}, at {file}:{line}, has an ack tracker, and this log path no flags(flow-control): an acknowledgement does \
+                 not mean that `{destination}` has the message",
+                self.who()
+            );
+            let help = format!(
+                "while `{destination}` cannot write, messages count as acknowledged as soon as they wait for it, also those \
+                 that are dropped because its queue is full; add flags(flow-control) at the end of the path"
+            );
+            self.log.warning(&config.warning(*path, what, Some(help)).to_string());
+        }
+    }
+
     /// Starts the thread of `run()`, or of `fetch()`.
     ///
     /// # Errors
@@ -283,8 +319,7 @@ impl PythonSource {
             status: Arc::clone(&self.status),
             ident: Arc::clone(&self.ident),
             restart: self.options.restart,
-            initial: self.options.restart_backoff.initial,
-            max: self.options.restart_backoff.max,
+            backoff: self.options.restart_backoff,
             who: self.who(),
             log: self.log.clone(),
             events,

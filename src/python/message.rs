@@ -9,7 +9,7 @@
 //! itself, and `__new__` with `__init__`, for its Python subclasses. Both end in [`Payload::of`].
 //!
 //! The rooms inside: `payload`, `draft` and `lazy` (what a message is before it is posted, and how it is), `fields`, [`names`] and
-//! `macros` (what keys mean), `call`, `content` (comparing, showing, viewing), `pickle`. The name-value methods are in
+//! `macros` (what keys mean), `call`, `parse`, `content` (comparing, showing, viewing), `pickle`. The name-value methods are in
 //! [`pairs`].
 //!
 //! A message is hashable, by its identity, although it compares by its content: existing sources keep messages in sets
@@ -22,6 +22,7 @@ mod fields;
 mod lazy;
 mod macros;
 pub mod names;
+mod parse;
 mod payload;
 mod pickle;
 pub(super) mod recycle;
@@ -41,7 +42,7 @@ pub use macros::macro_value;
 pub(super) use payload::exact_text;
 pub use payload::{Payload, too_long};
 
-use super::{datetime, pairs, parse};
+use super::{datetime, pairs};
 use crate::message::{FieldName, ValueType};
 
 /// The name of `value`'s type, for error messages.
@@ -319,23 +320,12 @@ impl LogMessage {
         self.draft.with(rawmsg_size.py(), |draft| draft.raw_size = size);
         Ok(())
     }
-
-    /// Parses a syslog message (RFC 5424 or RFC 3164) as the source's flags(), format() and time-zone() say.
-    ///
-    /// `raw_msg` is str or bytes, `parse_options` the source's own `self.parse_options`; TypeError for anything else.
-    /// What cannot be parsed becomes the text of a message that says so; it raises nothing.
-    #[staticmethod]
-    fn parse(raw_msg: &Bound<'_, PyAny>, parse_options: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let py = raw_msg.py();
-        let object = recycle::object_of(py, parse::parse(raw_msg, parse_options)?)?;
-        // SAFETY: a new reference.
-        unsafe { Bound::from_owned_ptr_or_err(py, object) }.map(Bound::unbind)
-    }
 }
 
 /// Adds the class to `module`.
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LogMessage>()?;
     call::set(module.py());
+    parse::set(module.py())?;
     recycle::set(module.py())
 }

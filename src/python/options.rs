@@ -16,13 +16,14 @@ pub(super) fn class_name(class: &Bound<'_, PyType>) -> String {
 }
 
 /// The name under which the state of a source is kept: that of the configuration, else what its
-/// `generate_persist_name()` says, else one made of its class; each after `prefix`.
+/// `generate_persist_name()` says, of which `said` is told, else one made of its class; each after `prefix`.
 pub(super) fn persist_name(
     options: &PythonSourceOptions,
     prefix: &str,
     class: &str,
     generate: Option<Bound<'_, PyAny>>,
     given: &Bound<'_, PyDict>,
+    said: impl Fn(&str),
     report: impl Fn(PyErr),
 ) -> String {
     if let Some(name) = &options.persist_name {
@@ -37,7 +38,10 @@ pub(super) fn persist_name(
             }
         });
     match generated {
-        Some(name) => format!("{prefix}.{name}"),
+        Some(name) => {
+            said(&name);
+            format!("{prefix}.{name}")
+        }
         None => format!("{prefix}({class})"),
     }
 }

@@ -1,7 +1,9 @@
 //! `LogMessage.parse`, and [`ParseOptions`], what a source gives to it.
 
+mod late;
+
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::tz::{Offset, TimeZone};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -12,11 +14,12 @@ use super::cell::GilCell;
 use super::hosted::is_offline;
 use super::message::{Draft, LazyDraft, LogMessage, Payload, type_name};
 use crate::message::batch::Text;
-use crate::message::{FieldName, Need, Row, Stamp, ValueType};
+use crate::message::{FieldName, Need, Stamp};
 use crate::source::SourcePolicy;
 use crate::syslog::fill::{FieldSink, Filler};
 use crate::syslog::names::{parse_facility, parse_severity};
 use crate::syslog::{Clock, Flags, Format, ParseOptions as Options, Zone};
+pub(super) use late::Late;
 
 /// How a source's messages are parsed: its `flags()`, `format()`, `time-zone()` and defaults.
 ///
@@ -106,6 +109,17 @@ fn zone(word: &str) -> Option<TimeZone> {
     TimeZone::get(word).or_else(|_| TimeZone::posix(word)).ok()
 }
 
+/// This machine's zone, as it was when it was first needed.
+fn system_zone() -> &'static Zone {
+    static ZONE: OnceLock<Zone> = OnceLock::new();
+    ZONE.get_or_init(Zone::system)
+}
+
+/// A clock in this machine's zone.
+fn system_clock() -> Clock {
+    Clock::new(0, system_zone().clone())
+}
+
 /// The memory of the parser, used again for each message.
 static PARSER: GilCell<Option<(Filler, Clock)>> = GilCell::new(None);
 
@@ -138,7 +152,7 @@ pub(super) fn parse(raw: &Bound<'_, PyAny>, options: &Bound<'_, PyAny>) -> PyRes
     }
     let mut draft = Draft::new(py);
     draft.payload = Payload::of(raw)?;
-    draft.unparsed = Some(Arc::clone(&options.get().options));
+    draft.unparsed = Some(options.clone().unbind());
     Ok(LogMessage { draft: LazyDraft::new(draft) })
 }
 
@@ -154,9 +168,9 @@ pub(super) fn with_parsed<R>(
     // Whoever could have changed the stamp since would have parsed first.
     let recvd = draft.stamp;
     PARSER.with(py, |parser| {
-        let (filler, clock) = parser.get_or_insert_with(|| (Filler::default(), Clock::system()));
+        let (filler, clock) = parser.get_or_insert_with(|| (Filler::default(), system_clock()));
         clock.set_now(recvd.unix_micros);
-        filler.parse(draft.payload.bytes(), options, clock);
+        filler.parse(draft.payload.bytes(), &options.get().options, clock);
         Some(work(filler, recvd))
     })
 }
@@ -190,22 +204,22 @@ impl<'a> ParsedRow<'a> {
 
     /// Writes it into `row`, which has the payload already.
     #[inline]
-    pub(super) fn write(&self, recvd: Stamp, row: &mut Row<'_>) {
+    pub(super) fn write(&self, recvd: Stamp, row: &mut impl FieldSink) {
         self.parsed.fill(recvd, &mut Taken { row, policy: self.policy, recvd });
         if let Some(host) = &self.host {
-            row.field(FieldName::Host, Text::Copy(b""), ValueType::String, Text::Copy(host));
+            row.field(FieldName::Host, Text::Copy(b""), Text::Copy(host));
         }
     }
 }
 
 /// A row that takes the fields of a parsed message as far as the source layer leaves them alone.
-struct Taken<'a, 'w> {
-    row: &'a mut Row<'w>,
+struct Taken<'a, S> {
+    row: &'a mut S,
     policy: &'a SourcePolicy,
     recvd: Stamp,
 }
 
-impl FieldSink for Taken<'_, '_> {
+impl<S: FieldSink> FieldSink for Taken<'_, S> {
     #[inline]
     fn stamps(&mut self, stamp: Stamp, recvd_micros: i64) {
         self.row.stamps(self.policy.stamp(stamp, self.recvd), recvd_micros);
@@ -224,7 +238,7 @@ impl FieldSink for Taken<'_, '_> {
     #[inline]
     fn field(&mut self, id: FieldName, name: Text<'_>, value: Text<'_>) {
         if !self.policy.overwrites(id) {
-            self.row.field(id, name, ValueType::String, value);
+            self.row.field(id, name, value);
         }
     }
 }
@@ -235,9 +249,9 @@ pub(super) fn parse_now(py: Python<'_>, draft: &mut Draft) {
     let Some(options) = draft.unparsed.take() else { return };
     let recvd = draft.stamp;
     PARSER.with(py, |parser| {
-        let (filler, clock) = parser.get_or_insert_with(|| (Filler::default(), Clock::system()));
+        let (filler, clock) = parser.get_or_insert_with(|| (Filler::default(), system_clock()));
         clock.set_now(recvd.unix_micros);
-        filler.parse(draft.payload.bytes(), &options, clock);
+        filler.parse(draft.payload.bytes(), &options.get().options, clock);
         draft.extra().fields.reserve_exact(filler.need().fields);
         filler.fill(recvd, draft);
     });

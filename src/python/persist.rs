@@ -1,147 +1,20 @@
-//! `Persist`: a mapping of the user's whose values outlive the process.
-//!
-//! Which state it belongs to depends on when it is made:
-//!
-//! | made | the state |
-//! |---|---|
-//! | while an engine runs | the engine's: the one of `--persist-file`, or in memory, which is said |
-//! | while a configuration is read: in its blocks, in modules that they import | `RuntimeError` |
-//! | without an engine | one in memory, for the whole process |
+//! `Persist`: a mapping of the user's whose values outlive the process. Which state it belongs to is in `engine`.
 //!
 //! A key is a text: `bytes` are read as UTF-8, and what is none of that as lone surrogates, as Python does with the
 //! names of files. Texts are kept with `surrogatepass`, so that all of them come back.
-//!
-//! A fork of the engine's process (`os.fork`, `multiprocessing`) has a copy of the file's descriptor, which would keep the
-//! file locked for as long as it lives, and no thread that writes: there the state is refused and the descriptor let go.
-
-use std::cell::Cell;
-use std::ffi::c_int;
-use std::sync::{Arc, OnceLock};
 
 use pyo3::exceptions::{PyKeyError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyCFunction, PyDict, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
 use super::cell::GilCell;
 use super::message::type_name;
-use crate::engine::{Log, LogLevel};
-use crate::state::{Error, Severity, State, Store, Value};
+use crate::state::{Error, Store, Value};
 
-/// The engine of this process, if there is one.
-enum Engine {
-    None,
-    Runs { state: Arc<State>, log: Log, has_warned: bool },
-}
+mod engine;
 
-static ENGINE: GilCell<Engine> = GilCell::new(Engine::None);
-/// The state of a process without an engine.
-static OFFLINE: OnceLock<Arc<State>> = OnceLock::new();
-
-thread_local! {
-    /// How many configurations this thread is about to read.
-    static READING: Cell<u32> = const { Cell::new(0) };
-}
-
-/// While it lives, this thread reads a configuration, and has no state.
-pub struct Reading(());
-
-impl Reading {
-    /// Begins.
-    pub fn begin() -> Self {
-        READING.set(READING.get() + 1);
-        Self(())
-    }
-}
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        READING.set(READING.get() - 1);
-    }
-}
-
-/// Makes `state` the one of every `Persist` from now on.
-///
-/// # Errors
-/// The interpreter has no `os.register_at_fork`.
-pub fn set_engine(py: Python<'_>, state: &Arc<State>, log: &Log) -> PyResult<()> {
-    let engine = Engine::Runs { state: Arc::clone(state), log: log.clone(), has_warned: false };
-    drop(ENGINE.with(py, |kept| std::mem::replace(kept, engine)));
-    let forked = PyCFunction::new_closure(
-        py,
-        None,
-        None,
-        |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
-            after_fork(arguments.py());
-        },
-    )?;
-    let keywords = PyDict::new(py);
-    keywords.set_item("after_in_child", forked)?;
-    py.import("os")?.call_method("register_at_fork", (), Some(&keywords)).map(drop)
-}
-
-/// Makes `state` the one of every `Persist` from now on, for a test.
-pub fn set_test(py: Python<'_>, state: &Arc<State>, log: &Log) {
-    let engine = Engine::Runs { state: Arc::clone(state), log: log.clone(), has_warned: true };
-    drop(ENGINE.with(py, |kept| std::mem::replace(kept, engine)));
-}
-
-/// A `Persist` that is made from now on belongs to no engine.
-pub fn unset_engine(py: Python<'_>) {
-    drop(ENGINE.with(py, |kept| std::mem::replace(kept, Engine::None)));
-}
-
-/// How the state says something in the engine's log.
-pub fn report(log: &Log) -> crate::state::Report {
-    let log = log.clone();
-    Box::new(move |severity, text| match severity {
-        Severity::Error => log.log(LogLevel::Error, text),
-        Severity::Warning => log.log(LogLevel::Warning, text),
-        Severity::Notice => log.log(LogLevel::Notice, text),
-    })
-}
-
-fn after_fork(py: Python<'_>) {
-    let descriptor = ENGINE.with(py, |engine| match engine {
-        Engine::Runs { state, .. } => state.forked(),
-        Engine::None => None,
-    });
-    let Some(descriptor) = descriptor else { return };
-    // SAFETY: the path is a C string.
-    let nowhere: c_int = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
-    if nowhere >= 0 {
-        // SAFETY: the descriptor is the state's, which this process does not use any more, and is replaced, so that
-        // whoever closes it closes nothing else.
-        unsafe { libc::dup2(nowhere, descriptor) };
-        // SAFETY: it was opened above.
-        unsafe { libc::close(nowhere) };
-    }
-}
-
-/// The state that a new `Persist` belongs to.
-fn state(py: Python<'_>, name: &str) -> PyResult<Arc<State>> {
-    if READING.get() > 0 {
-        return Err(PyRuntimeError::new_err(
-            "persist_state is not yet available: make a Persist in init() or later, not while the configuration is read",
-        ));
-    }
-    let running = ENGINE.with(py, |engine| match engine {
-        Engine::None => None,
-        Engine::Runs { state, log, has_warned } => {
-            let warns = state.path().is_none() && !std::mem::replace(has_warned, true);
-            Some((Arc::clone(state), warns.then(|| log.clone())))
-        }
-    });
-    let Some((state, warn)) = running else {
-        return Ok(Arc::clone(OFFLINE.get_or_init(State::in_memory)));
-    };
-    if let Some(log) = warn {
-        let text = format!(
-            "Persist(\"{name}\"): the engine runs without --persist-file, so nothing of it is kept when the engine ends"
-        );
-        py.detach(|| log.warning(&text));
-    }
-    Ok(state)
-}
+use engine::state;
+pub use engine::{Reading, report, set_engine, set_test, unset_engine};
 
 fn failed(error: &Error) -> PyErr {
     match error.errno() {

@@ -16,6 +16,7 @@ use super::attachment::Attachment;
 use super::message::{DEFAULT_PRI, type_name};
 use super::parse::ParsedRow;
 use super::release;
+use crate::flow::credit::Hold;
 use crate::flow::tracker::Group;
 use crate::flow::{Credit, Producer};
 use crate::message::batch::SharedSegment;
@@ -102,6 +103,17 @@ impl Source {
     pub(super) fn bytes(&self) -> &[u8] {
         // SAFETY: `len` bytes that `owner` keeps and nobody changes.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+
+    /// Counts what is unused of an engine's buffer as bytes on their way, for as long as somebody views it.
+    ///
+    /// Called after the post: counted before, a buffer larger than the whole credit would wait for itself.
+    pub(super) fn hold_unused(&self, credit: &Arc<Credit>) {
+        if let Keeper::Engine(buffer) = &self.owner
+            && buffer.len() > self.len
+        {
+            buffer.keep(Box::new(Hold::new(credit, (buffer.len() - self.len) as u64)));
+        }
     }
 
     /// A segment over the bytes from `offset` on.
@@ -273,7 +285,7 @@ impl<'a> Pieces<'a> {
         };
         while !write(&mut self.open) {
             send(&mut self.open, &mut self.producer, &self.credit);
-            let mut writer = self.producer.open_private(need);
+            let mut writer = self.producer.open_private(Need { segments: 1, ..need });
             let Ok(segment) = writer.adopt_shared(self.source.segment(start)) else {
                 unreachable!("an empty batch has room for a segment")
             };

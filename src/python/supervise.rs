@@ -3,13 +3,12 @@
 //! A `run()` that returns a coroutine is hosted on an event loop ([`event_loop`]); a fetcher's thread has its own
 //! way with exceptions ([`fetch`](super::fetch)). For all others:
 //!
-//! An exception in `run()` is logged, and `run()` is called again after a while: the wait doubles from
-//! `restart-backoff()`'s first to its longest, and starts again from the first after a minute without one.
+//! An exception in `run()` is logged, and `run()` is called again after a while ([`Pauses`]).
 //! A normal return is the end of the source, unless `restart(always)`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam::channel::Sender;
 use pyo3::prelude::*;
@@ -19,11 +18,8 @@ use super::event_loop;
 use super::fetch::{Fetch, Surroundings};
 use super::run::Event;
 use super::{exception, fork, release};
-use crate::config::Restart;
-use crate::engine::{Log, SourceStatus};
-
-/// After this long without an exception the back-off starts again from its first wait.
-const HEALTHY: Duration = Duration::from_secs(60);
+use crate::config::{Backoff, Restart};
+use crate::engine::{Log, Pauses, SourceStatus};
 
 /// What the thread of a source does.
 pub(super) enum Body {
@@ -57,8 +53,7 @@ pub(super) struct Runner {
     pub(super) status: Arc<SourceStatus>,
     pub(super) ident: Arc<AtomicU64>,
     pub(super) restart: Restart,
-    pub(super) initial: Duration,
-    pub(super) max: Duration,
+    pub(super) backoff: Backoff,
     /// `source ID (class NAME)`
     pub(super) who: String,
     pub(super) log: Log,
@@ -98,7 +93,7 @@ impl Runner {
 
     fn supervise(&self, py: Python<'_>, run: &Py<PyAny>, cancel_on_exit: bool) {
         let called = format!("{}: run()", self.who);
-        let mut wait = self.initial;
+        let mut pauses = Pauses::new(self.backoff);
         loop {
             let begun = Instant::now();
             let mut result = self.call(py, run, cancel_on_exit);
@@ -124,25 +119,14 @@ impl Runner {
                     }
                 }
             }
-            if begun.elapsed() >= HEALTHY {
-                wait = self.initial;
-            }
-            let jittered = wait.mul_f64(jitter());
-            self.log.warning(&format!("{} is called again in {:.1} s", called, jittered.as_secs_f64()));
+            let pause = pauses.after(begun.elapsed());
+            self.log.warning(&format!("{} is called again in {:.1} s", called, pause.as_secs_f64()));
             self.status.set_restarting(true);
-            if !py.detach(|| self.attachment.exit.wait(Instant::now() + jittered)) {
+            if !py.detach(|| self.attachment.exit.wait(Instant::now() + pause)) {
                 return;
             }
             self.status.set_restarting(false);
             self.status.count_restart();
-            wait = (wait * 2).min(self.max);
         }
     }
-}
-
-/// A factor from 0.75 to 1.25, so that sources that failed together do not come back together.
-fn jitter() -> f64 {
-    use std::hash::BuildHasher;
-    let random = foldhash::quality::RandomState::default().hash_one(Instant::now());
-    0.75 + (random % 1024) as f64 / 2048.0
 }

@@ -27,7 +27,9 @@
 //!   before that commit for one of after it, which is what a log alone does when its end is cut off.
 //! * A record that is right and that no witness speaks of yet: it holds. The engine was killed between the
 //!   two steps.
-//! * One witness is not right, and the records are: the records hold; it is said. Neither is right: damage.
+//! * One witness is not right, and the records go on behind the other one: it was torn by a crash, which comes after its
+//!   record was on the disk; the records hold, and it is said. If they end at the other one, the lost one may have
+//!   spoken of a record that is missing as well: damage. Neither is right: damage.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -257,12 +259,16 @@ pub(super) fn read(file: &[u8]) -> Result<Loaded, Unusable> {
         let what = if file.len() as u64 <= tail.end { "it is cut off" } else { "a record is damaged" };
         return Err(damaged(tail.end as usize, what));
     }
-    Ok(Loaded {
-        content,
-        tail,
-        unfinished: file.len() as u64 - tail.end,
-        lost_witness: witnesses.contains(&None),
-    })
+    let lost = witnesses.iter().position(Option::is_none);
+    if let Some(lost) = lost
+        && tail.sequence == witness.sequence
+    {
+        return Err(damaged(
+            (1 + lost) * PAGE,
+            "one of its witnesses is damaged, perhaps that of the last commit",
+        ));
+    }
+    Ok(Loaded { content, tail, unfinished: file.len() as u64 - tail.end, lost_witness: lost.is_some() })
 }
 
 /// The payload of the record behind `tail`, and where things stand after it; `None` when it is not whole.

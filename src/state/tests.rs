@@ -212,10 +212,27 @@ proptest! {
         prop_assert!(format::read(&file).is_err());
     }
 
+    /// Two damages at once: the newer witness is gone, and so is the commit that it spoke of. What was there before
+    /// that commit must not be taken for the state.
+    #[test]
+    fn a_lost_commit_is_found_without_its_witness(cut in 0..200usize, zeroed: bool) {
+        let mut bytes = small_file().0;
+        let mut tail = format::read(&bytes).unwrap().tail;
+        let whole = bytes.len();
+        let mut record = Record::new();
+        record.put(b"a", b"position", &Value::from(77));
+        append(&mut bytes, &mut tail, record);
+        let cut = whole + cut.min(bytes.len() - whole - 1);
+        if zeroed { bytes[cut..].fill(0) } else { bytes.truncate(cut) }
+        bytes[tail.witness().0 as usize..][..PAGE].fill(0);
+        let is_found = matches!(format::read(&bytes), Err(Unusable::Damaged { .. }));
+        prop_assert!(is_found, "cut at {cut}, and it reads");
+    }
+
     /// A commit that power loss interrupts: whatever sectors of it are on the disk, the state is the one before
     /// it or the one after it; and it is the one after it once the wait for the disk was over.
     #[test]
-    fn power_loss(written: Vec<bool>, is_synced: bool, witness: bool, size in 0..3000usize) {
+    fn power_loss(written: Vec<bool>, is_synced: bool, witness: bool, is_torn: bool, size in 0..3000usize) {
         const SECTOR: usize = 512;
         let (before, content) = small_file();
         let tail = format::read(&before).unwrap().tail;
@@ -237,6 +254,9 @@ proptest! {
         if is_synced && witness {
             let (offset, bytes) = next.witness();
             disk[offset as usize..][..bytes.len()].copy_from_slice(&bytes);
+            if is_torn {
+                disk[offset as usize..][..PAGE].fill(0xa5);
+            }
         }
         let loaded = format::read(&disk).unwrap();
         if is_synced {

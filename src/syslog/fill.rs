@@ -26,7 +26,7 @@ use super::{
     Clock, Flags, Marks, ParseOptions, Parsed, Protocol, Span, error_note, parse, sanitize_utf8, single_line,
     unescape_param_value,
 };
-use crate::message::batch::Text;
+use crate::message::batch::{LateRow, Text};
 use crate::message::{FieldName, MESSAGE_MAX, Need, Row, Stamp};
 
 /// What structured data is called when the configuration does not say otherwise.
@@ -66,6 +66,28 @@ impl FieldSink for Row<'_> {
     #[inline]
     fn field(&mut self, id: FieldName, name: Text<'_>, value: Text<'_>) {
         Row::field(self, id, name, crate::message::ValueType::String, value);
+    }
+}
+
+impl FieldSink for LateRow<'_> {
+    #[inline]
+    fn stamps(&mut self, stamp: Stamp, recvd_micros: i64) {
+        LateRow::stamps(self, stamp, recvd_micros);
+    }
+
+    #[inline]
+    fn pri(&mut self, pri: u16) {
+        LateRow::pri(self, pri);
+    }
+
+    #[inline]
+    fn message(&mut self, text: Text<'_>) {
+        LateRow::message(self, text);
+    }
+
+    #[inline]
+    fn field(&mut self, id: FieldName, name: Text<'_>, value: Text<'_>) {
+        LateRow::field(self, id, name, crate::message::ValueType::String, value);
     }
 }
 
@@ -110,6 +132,8 @@ struct Item {
 #[derive(Debug)]
 pub struct Filler {
     parsed: Parsed,
+    /// Whether there is no plan: each span that was found is a field as it is.
+    plain: bool,
     message: Piece,
     items: Vec<Item>,
     copies: Vec<u8>,
@@ -119,7 +143,7 @@ pub struct Filler {
 impl Default for Filler {
     fn default() -> Self {
         let (items, copies) = (Vec::new(), Vec::new());
-        Self { parsed: Parsed::default(), message: NOTHING, items, copies, fixed_bytes: 0 }
+        Self { parsed: Parsed::default(), plain: false, message: NOTHING, items, copies, fixed_bytes: 0 }
     }
 }
 
@@ -127,6 +151,14 @@ impl Filler {
     /// Parses `input` and plans its record. What was planned before is forgotten.
     pub fn parse(&mut self, input: &[u8], options: &ParseOptions, clock: &Clock) {
         parse(input, options, clock, &mut self.parsed);
+        self.plain = is_plain(&self.parsed) && input.len() < MESSAGE_MAX / 2;
+        if !self.plain {
+            self.make_plan(input, options);
+        }
+    }
+
+    /// Plans the record of what was parsed.
+    fn make_plan(&mut self, input: &[u8], options: &ParseOptions) {
         self.items.clear();
         self.copies.clear();
         self.fixed_bytes = 0;
@@ -149,6 +181,10 @@ impl Filler {
     /// The room that [`Filler::fill`] takes, beside the payload's own.
     #[inline]
     pub fn need(&self) -> Need {
+        if self.plain {
+            let fields = known(&self.parsed).iter().filter(|(_, span)| span.is_some()).count() + 1;
+            return Need { bytes: format_of(&self.parsed).len(), fields, ..Need::default() };
+        }
         let bytes = self.copies.len() + self.fixed_bytes;
         Need { bytes, fields: self.items.len(), ..Need::default() }
     }
@@ -156,6 +192,13 @@ impl Filler {
     /// The value that the record of `input`, which was just parsed, will have under a name that the engine knows.
     #[inline]
     pub fn value<'a>(&'a self, input: &'a [u8], id: FieldName) -> Option<&'a [u8]> {
+        if self.plain {
+            if id == FieldName::MsgFormat {
+                return Some(format_of(&self.parsed).as_bytes());
+            }
+            let (_, span) = known(&self.parsed).into_iter().find(|(known, _)| *known == id)?;
+            return span.map(|span| span.of(input));
+        }
         let item = self.items.iter().find(|item| item.id == id)?;
         Some(match item.value {
             Piece::Input(span) => span.of(input),
@@ -169,6 +212,21 @@ impl Filler {
     pub fn fill(&self, recvd: Stamp, sink: &mut impl FieldSink) {
         sink.stamps(self.parsed.stamp.unwrap_or(recvd), recvd.unix_micros);
         sink.pri(self.parsed.pri);
+        if self.plain {
+            let message = self.parsed.message.unwrap_or_default();
+            sink.message(Text::Payload(message.offset, message.len));
+            for (id, span) in known(&self.parsed) {
+                if let Some(span) = span {
+                    sink.field(id, Text::Payload(0, 0), Text::Payload(span.offset, span.len));
+                }
+            }
+            sink.field(
+                FieldName::MsgFormat,
+                Text::Payload(0, 0),
+                Text::Copy(format_of(&self.parsed).as_bytes()),
+            );
+            return;
+        }
         sink.message(self.text(self.message));
         for item in &self.items {
             sink.field(item.id, self.text(item.name), self.text(item.value));
@@ -187,14 +245,7 @@ impl Filler {
     fn plan(&mut self, input: &[u8], options: &ParseOptions) {
         let parsed = &self.parsed;
         let sanitize = parsed.marks.has(Marks::NEEDS_SANITIZE);
-        let known = [
-            (FieldName::Host, parsed.host),
-            (FieldName::Program, parsed.program),
-            (FieldName::Pid, parsed.pid),
-            (FieldName::MsgId, parsed.msgid),
-            (FieldName::LegacyMsgHdr, parsed.msghdr),
-            (FieldName::CiscoSequence, parsed.sequence),
-        ];
+        let known = known(parsed);
         let (raw, kernel, error) = (parsed.raw, parsed.marks.has(Marks::KERNEL), parsed.error);
         let message = parsed.message.unwrap_or_default();
         for (id, span) in known {
@@ -211,13 +262,7 @@ impl Filler {
             // As it was received: never made UTF-8.
             self.items.push(Item { id: FieldName::RawMsg, name: NOTHING, value: Piece::Input(raw) });
         }
-        let format = match (error, self.parsed.protocol) {
-            (Some(_), _) => "syslog:error",
-            (None, Protocol::Raw) => "raw",
-            (None, Protocol::Rfc3164) => "rfc3164",
-            (None, Protocol::Rfc5424) => "rfc5424",
-        };
-        self.add_fixed(FieldName::MsgFormat, format);
+        self.add_fixed(FieldName::MsgFormat, format_of(&self.parsed));
         self.message = match error {
             Some(error) if options.flags.has(Flags::PIGGYBACK_ERRORS) => {
                 let note = error_note(message.of(input), &error);
@@ -299,11 +344,48 @@ impl Filler {
     }
 }
 
+/// Whether each span that was found is a field as it is, and there are no others but MSGFORMAT: so it is with most
+/// messages.
+#[inline]
+fn is_plain(parsed: &Parsed) -> bool {
+    let changed = [Marks::NEEDS_SANITIZE, Marks::NEEDS_SINGLE_LINE, Marks::KERNEL];
+    parsed.error.is_none()
+        && parsed.raw.is_none()
+        && parsed.sdata.is_empty()
+        && !changed.into_iter().any(|mark| parsed.marks.has(mark))
+}
+
+/// The fields that are spans, in the order of a record.
+#[inline]
+fn known(parsed: &Parsed) -> [(FieldName, Option<Span>); 6] {
+    [
+        (FieldName::Host, parsed.host),
+        (FieldName::Program, parsed.program),
+        (FieldName::Pid, parsed.pid),
+        (FieldName::MsgId, parsed.msgid),
+        (FieldName::LegacyMsgHdr, parsed.msghdr),
+        (FieldName::CiscoSequence, parsed.sequence),
+    ]
+}
+
+/// MSGFORMAT
+#[inline]
+fn format_of(parsed: &Parsed) -> &'static str {
+    match (parsed.error, parsed.protocol) {
+        (Some(_), _) => "syslog:error",
+        (None, Protocol::Raw) => "raw",
+        (None, Protocol::Rfc3164) => "rfc3164",
+        (None, Protocol::Rfc5424) => "rfc5424",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{Origin, Pool, Writer};
+    use crate::message::batch::Head;
+    use crate::message::{Batch, Origin, Pool, Published, Writer};
     use crate::syslog::Zone;
+    use proptest::prelude::*;
     use std::sync::Arc;
 
     /// The record as lines, `NAME=value`, MESSAGE first; with a check that `need` said neither too little nor too much.
@@ -312,6 +394,7 @@ mod tests {
         let mut filler = Filler::default();
         filler.parse(b"<1>1 - - - - - [before x=\"\\]\"] it", options, &clock);
         filler.parse(input, options, &clock);
+        assert_planned_alike(&filler, input, options);
         let own = filler.need();
         let need = Need { bytes: own.bytes + input.len(), ..own };
         let (origin, pool) = (Arc::new(Origin::named("s")), Arc::new(Pool::new()));
@@ -321,18 +404,103 @@ mod tests {
         filler.fill(Stamp { unix_micros: clock.now_micros(), offset_seconds: 0 }, &mut row);
         row.publish();
         let batch = writer.finish();
-        let message = batch.message(0);
+        let mut lines = shown(&batch, 0);
+        assert_eq!(batch.message(0).pairs().count(), own.fields);
+        assert_eq!(shown(&late(input, options, &clock), 1), lines, "parsed after the seal");
+        lines.pop();
+        (batch.message(0).pri(), lines)
+    }
+
+    /// The twin of the short way for plain messages: the plan that all others get.
+    fn assert_planned_alike(filler: &Filler, input: &[u8], options: &ParseOptions) {
+        #[derive(Debug, Default, PartialEq)]
+        struct Seen(Vec<String>);
+        impl FieldSink for Seen {
+            fn stamps(&mut self, stamp: Stamp, recvd_micros: i64) {
+                self.0.push(format!("{stamp:?} {recvd_micros}"));
+            }
+            fn pri(&mut self, pri: u16) {
+                self.0.push(pri.to_string());
+            }
+            fn message(&mut self, text: Text<'_>) {
+                self.0.push(format!("{text:?}"));
+            }
+            fn field(&mut self, id: FieldName, _: Text<'_>, value: Text<'_>) {
+                self.0.push(format!("{id:?} {value:?}"));
+            }
+        }
+        if !filler.plain {
+            return;
+        }
+        let mut planned = Filler { parsed: filler.parsed.clone(), ..Filler::default() };
+        planned.make_plan(input, options);
+        let recvd = Stamp { unix_micros: 5, offset_seconds: 60 };
+        let [mut short, mut long] = [Seen::default(), Seen::default()];
+        filler.fill(recvd, &mut short);
+        planned.fill(recvd, &mut long);
+        assert_eq!(short, long);
+        let [short, long] = [filler.need(), planned.need()];
+        assert_eq!((short.bytes, short.fields), (long.bytes, long.fields));
+        for (id, _) in FieldName::KNOWN {
+            assert_eq!(filler.value(input, *id), planned.value(input, *id), "{id:?}");
+        }
+    }
+
+    proptest! {
+        /// Breaks without it: a plain message gets another record by the short way, or one that is not plain takes it.
+        #[test]
+        fn plain_messages(
+            header in prop::sample::select(vec![
+                "", "<34>", "<34>1 - - - - - - ", "<34>1 2026-10-11T22:14:15.003Z h p 1 ID - ",
+                "<34>1 2026-10-11T22:14:15Z h p 1 ID [a b=\"c\"] ", "<34>Oct 11 22:14:15 h p[1]: ",
+                "<189>29: *Jan 12 12:00:00: ", "<6>kernel ", "<34>1 oops ",
+            ]),
+            rest in prop::collection::vec(any::<u8>(), 0..40),
+            words in prop::sample::subsequence(
+                vec!["no-multi-line", "sanitize-utf8", "store-raw-message", "kernel", "no-parse", "no-header",
+                     "no-piggyback-errors", "dont-store-legacy-msghdr"],
+                0..4,
+            ),
+        ) {
+            record(&[header.as_bytes(), &rest].concat(), &with(&words));
+        }
+    }
+
+    /// A batch with `input` in row 1, between two others, all parsed after the seal.
+    fn late(input: &[u8], options: &ParseOptions, clock: &Clock) -> Batch {
+        let (origin, pool) = (Arc::new(Origin::named("s")), Arc::new(Pool::new()));
+        let room = Need { bytes: input.len() + 400, ..Need::default() };
+        let mut writer = Writer::open(&origin, &pool, room);
+        let stamp = Stamp { unix_micros: clock.now_micros(), offset_seconds: 0 };
+        let head = Head { stamp, recvd_micros: stamp.unix_micros, ..Head::default() };
+        let other = b"<1>1 - - - - - [before x=\"\\]\"] it";
+        for text in [other, input, other] {
+            assert_eq!(writer.publish_unparsed(&head, text), Some(Published::Yes));
+        }
+        let mut filler = Filler::default();
+        let mut batch = writer.finish();
+        let charged = batch.charge();
+        let more = batch.parse_late(|text, recvd, row| {
+            filler.parse(text, options, clock);
+            filler.fill(recvd, row);
+        });
+        assert_eq!(batch.charge(), charged + more);
+        assert_eq!(batch.parse_late(|_, _, _| panic!("all are parsed")), 0);
+        batch
+    }
+
+    fn shown(batch: &Batch, row: u32) -> Vec<String> {
+        let message = batch.message(row);
         let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
         let mut lines = vec![text(message.text())];
-        let mut fields = 0;
         for pair in message.pairs() {
-            fields += 1;
             let name = pair.id.text().map_or_else(|| text(pair.name), str::to_owned);
             let sd_id = if pair.id == FieldName::SdParam { text(pair.sd_id) + "/" } else { String::new() };
             lines.push(format!("{sd_id}{name}={}", text(pair.value)));
         }
-        assert_eq!(fields, own.fields);
-        (message.pri(), lines)
+        let Stamp { unix_micros, offset_seconds } = message.stamp();
+        lines.push(format!("{unix_micros} {offset_seconds} {}", message.recvd().unix_micros));
+        lines
     }
 
     fn with(words: &[&str]) -> ParseOptions {

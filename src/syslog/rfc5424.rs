@@ -8,7 +8,7 @@
 //! lose a message. A stamp without an offset, which the RFC does not allow, is in the receiver's zone; fractions may
 //! have more than six digits, and second 60 is accepted. Each field may be the NILVALUE `-`.
 use super::sdata::parse_structured_data;
-use super::timestamp::read_iso;
+use super::timestamp::{Reading, read_iso};
 use super::{BOM, Clock, Flags, ParseError, ParseOptions, Parsed, Protocol, Reason, Span, Utf8, scan};
 
 /// Reads a message from after its version.
@@ -21,17 +21,12 @@ pub(super) fn parse(
     out: &mut Parsed,
 ) -> Result<(), ParseError> {
     out.protocol = Protocol::Rfc5424;
-    let stamp = field(text, at)?;
-    if let Some(stamp) = non_nil(text, stamp) {
-        let bad = || ParseError::new(Reason::BadTimestamp, at);
-        let (reading, len) = read_iso(stamp.of(text)).ok_or_else(bad)?;
-        if len != stamp.len as usize {
-            return Err(bad());
-        }
+    let (reading, end) = timestamp(text, at)?;
+    if let Some(reading) = reading {
         let guess = options.flags.has(Flags::GUESS_TIMEZONE);
         out.stamp = clock.place(&reading, options.zone(clock), guess);
     }
-    let host = field(text, stamp.range().end + 1)?;
+    let host = field(text, end + 1)?;
     let program = field(text, host.range().end + 1)?;
     let pid = field(text, program.range().end + 1)?;
     let msgid = field(text, pid.range().end + 1)?;
@@ -52,6 +47,30 @@ pub(super) fn parse(
     Ok(())
 }
 
+/// The stamp at `at`, if it is not NILVALUE, and where the space after it is.
+#[inline]
+fn timestamp(text: &[u8], at: usize) -> Result<(Option<Reading>, usize), ParseError> {
+    // The reader finds the end of a stamp by itself; only it takes a space for the T, which would be the field's end.
+    if let Some((reading, len)) = text.get(at..).and_then(read_iso)
+        && text.get(at + len) == Some(&b' ')
+        && text.get(at + 10) != Some(&b' ')
+    {
+        return Ok((Some(reading), at + len));
+    }
+    timestamp_field(text, at)
+}
+
+/// The twin of [`timestamp`]: first where the field ends, then what is in it.
+#[cold]
+fn timestamp_field(text: &[u8], at: usize) -> Result<(Option<Reading>, usize), ParseError> {
+    let field = field(text, at)?;
+    let Some(stamp) = non_nil(text, field) else { return Ok((None, field.range().end)) };
+    match read_iso(stamp.of(text)) {
+        Some((reading, len)) if len == stamp.len as usize => Ok((Some(reading), field.range().end)),
+        _ => Err(ParseError::new(Reason::BadTimestamp, at)),
+    }
+}
+
 /// The field at `at`, which ends with a space.
 #[inline]
 fn field(text: &[u8], at: usize) -> Result<Span, ParseError> {
@@ -66,4 +85,28 @@ fn field(text: &[u8], at: usize) -> Result<Span, ParseError> {
 #[inline]
 fn non_nil(text: &[u8], field: Span) -> Option<Span> {
     (field.of(text) != b"-").then_some(field)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Breaks without it: a stamp that is read without a look for its end first takes more or less than its field.
+        #[test]
+        fn stamps_end_with_their_field(
+            pieces in prop::collection::vec(
+                prop::sample::select(vec![
+                    "2026-10-11T22:14:15", "2026-10-11 22:14:15", "2026-10-11t22:14:60", "2026-02-30T22:14:15", "-",
+                    ".", ".5", ",123", "003456789", "Z", "z", "+02:00", "-0330", "+02", "+025", ":", "+24:00", " ", "x", "1",
+                ]),
+                0..6,
+            ),
+            at in 0..3_usize,
+        ) {
+            let text = pieces.concat();
+            prop_assert_eq!(timestamp(text.as_bytes(), at), timestamp_field(text.as_bytes(), at));
+        }
+    }
 }

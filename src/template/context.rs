@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use super::time::{Clock, Part, Seconds, Style, TsFormat, Zone, ZoneClock};
+use super::time::{Clock, Part, Seconds, Style, TsFormat};
+use super::zone::{Zone, ZoneClock};
 use crate::message::Stamp;
 
 /// What happens to a value whose type does not fit: the option `on-error()`.
@@ -116,6 +117,11 @@ impl Context {
     /// What happens to a value whose type does not fit.
     pub fn on_error(&self) -> OnError {
         self.on_error
+    }
+
+    /// Whether times have fractions of a second.
+    pub(super) fn writes_fractions(&self) -> bool {
+        self.style.frac_digits > 0
     }
 
     /// Appends a part of `stamp`, which is a time of `clock`.

@@ -20,6 +20,23 @@ pub(super) enum Value {
     Nothing,
 }
 
+impl Value {
+    /// Whether it is the same for what [`Template::is_steady`](super::Template::is_steady) names, or MESSAGE.
+    pub(super) fn is_steady(&self, fractions: bool) -> bool {
+        match self {
+            Self::Message | Self::Known(_) | Self::Named(_) | Self::Nothing => true,
+            Self::Time(clock, part) => match clock {
+                Clock::Stamp => !fractions && !matches!(part, Part::Msec | Part::Usec),
+                Clock::Received => false,
+                Clock::Current => true,
+            },
+            Self::Macro(id) => {
+                !matches!(id, Macro::SeqNum | Macro::UniqId | Macro::RcptId | Macro::RawMsgSize)
+            }
+        }
+    }
+}
+
 /// Macros that are computed from a message, its origin, or the context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Macro {

@@ -49,6 +49,13 @@ def many(self, bookmarks):
 def request_exit(self):
     self.exiting.set()
 """
+# A line in one write: the interpreter's own print() writes the words one by one, and those of two threads share a line.
+PRINT = """
+def print(*words, flush=True):
+    sys.stdout.write(" ".join(map(str, words)) + "\\n")
+    sys.stdout.flush()
+
+"""
 
 
 def tracked(run: str, kind: str, *others: str, driver: str = "", **more: str) -> str:
@@ -59,13 +66,13 @@ def tracked(run: str, kind: str, *others: str, driver: str = "", **more: str) ->
         [CALLBACKS.strip("\n"), own, *(textwrap.dedent(other).strip("\n") for other in others)]
     )
     return source(methods, driver=f'options("kind" "{kind}") {driver}', **more).replace(
-        "import threading\n", "import syslogng\nimport threading\n", 1
+        "import threading\n", f"import sys\nimport syslogng\nimport threading\n{PRINT}", 1
     )
 
 
 def told(engine: Engine) -> list[list[str]]:
-    """What each callback was given, in the order of the calls; the `done` of another thread may share a line."""
-    return [line.replace("done", " ").split()[1:] for line in engine.stdout.lines if line.startswith("told")]
+    """What each callback was given, in the order of the calls."""
+    return [line.split()[1:] for line in engine.stdout.lines if line.startswith("told")]
 
 
 def flat(lists: list[list[str]]) -> list[int]:

@@ -37,7 +37,9 @@ def test_python_compiles() -> None:
         compile(text, "docs/python-api.md", "exec")
 
 
-@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "examples/README.md"])
+@pytest.mark.parametrize(
+    "page", [*PAGES, "docs/reliability.md", "docs/operation.md", "CONTRIBUTING.md", "examples/README.md"]
+)
 def test_links_lead_somewhere(page: str) -> None:
     """Without it: a file was moved and the pages still point to where it was."""
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text()):

@@ -92,6 +92,41 @@ def test_through_a_destination_that_stands_still_and_goes_on(engine: StartEngine
     assert int(grown[1]) < RSS_BOUND
 
 
+@pytest.mark.parametrize(
+    "post",
+    [
+        "self.post_message(LogMessage('%023d' % n))",
+        "self.post_buffer(b'%023d\\n' % n)",
+        # Buffers that hold far less than they might.
+        """
+        buffer = self.acquire_buffer(65536)
+        with memoryview(buffer) as view: view[:24] = b'%023d\\n' % n
+        self.post_buffer(buffer, length=24)""",
+        "self.post_message('x' * 800 + str(n))",
+        "message = LogMessage('%023d' % n); message['key'] = 'value'; self.post_message(message)",
+    ],
+    ids=["messages", "lines", "buffers", "views", "values"],
+)
+def test_a_stalled_destination_takes_what_was_promised(engine: StartEngine, post: str) -> None:
+    """Without it: a destination that takes nothing fills the memory, although the bytes on their way are bounded."""
+    indented = textwrap.indent(textwrap.dedent(post).strip("\n"), " " * 8)
+    body = f"""
+    n, before = 0, resident()
+    while not self.is_suspended():
+{indented}
+        n += 1
+    print("grown", resident() - before, flush=True)
+    os.mkdir("gone")
+    """
+    options = "log-iw-size(1000000) max-inflight-bytes(16777216)"
+    running = engine(gone(source_that(PRELUDE + textwrap.dedent(body), driver=options, head=HEAD)))
+    grown = running.wait_print(r"grown (-?\d+)")
+    running.wait_print("done")
+    totals = running.stop()
+    assert totals.posted == totals.delivered > 0
+    assert int(grown[1]) < (16 << 20) + (64 << 20)
+
+
 def test_ten_million_views_through_a_stalled_destination(engine: StartEngine) -> None:
     """Without it: what waits for a destination, or was delivered, stays in memory for ever."""
     body = """

@@ -250,6 +250,46 @@ class TestHttpFetcher:
         assert running.wait_lines("http.log", 50) == self.lines(1, 50)
         running.wait_log(r"fetch\(\) returned ERROR: ")
 
+    def test_resumes_where_it_was(self, engine: StartEngine, events: Events) -> None:
+        """Without it: each restart fetches everything once more, or skips what came meanwhile."""
+        events.add(25)
+        state = ("--persist-file", "state")
+        first = engine(self.configure(events), *state)
+        first.wait_lines("http.log", 25)
+        assert first.stop().delivered == 25
+        events.add(10)
+        events.asked.clear()
+        second = engine(self.configure(events), *state)
+        assert second.wait_lines("http.log", 35) == self.lines(1, 35)
+        assert second.stop().posted == 10
+        assert events.asked[0] == 25
+
+    def test_what_was_not_delivered_is_fetched_again_after_a_kill(
+        self, engine: StartEngine, events: Events
+    ) -> None:
+        """Without it: a crash while the destination is behind loses what was fetched and not written."""
+        events.add(5)
+        state = ("--persist-file", "state")
+        text = self.configure(events)
+        text, count = re.subn(r'file\("http.log"', 'file("there/http.log"', text)
+        assert count == 1
+        first = engine(text, *state)
+        there = first.directory / "there"
+        events.add(10)
+        # Asked for what comes behind the last one: all were fetched, and none was written.
+        first.wait_until(lambda: 15 in events.asked, "all fetched")
+        first.process.kill()
+        first.wait_exit()
+        there.mkdir()
+        events.asked.clear()
+        second = engine(text, *state)
+        assert second.wait_lines("there/http.log", 15) == self.lines(1, 15)
+        assert events.asked[0] == 0
+        second.stop()
+        third = engine(text, *state)
+        third.wait_until(lambda: 15 in events.asked[-1:], "asked behind the last")
+        assert third.stop().posted == 0
+
     def test_no_server_yet(self, engine: StartEngine) -> None:
         """Without it: an engine that starts before the server needs somebody to start it again."""
         running = engine(example("http_fetcher", url=f"http://127.0.0.1:{free_port()}/events"))

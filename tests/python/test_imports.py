@@ -302,6 +302,23 @@ sys.stderr.flush()
             "done",
         ]
 
+    def test_what_is_not_shown_is_not_formatted(self, run_source: RunSource) -> None:
+        """Without it: a library that logs at debug level for each of its messages pays for texts that nobody sees."""
+        conf = source_that(
+            """
+import logging
+class Told:
+    times = 0
+    def __str__(self):
+        Told.times += 1
+        return "told"
+for level in (logging.DEBUG, logging.INFO, logging.ERROR):
+    logging.getLogger("mine").log(level, "%s", Told())
+    print(Told.times)
+"""
+        )
+        assert run_source(conf) == ["0", "0", "1", "done"]
+
     def test_words_of_logging(self, engine: Any) -> None:
         """Without it: an operator cannot find out which logger of which library said it."""
         running = engine(

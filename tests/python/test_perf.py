@@ -91,6 +91,19 @@ def test_default_template_needs_date_and_host(tmp_path: Path) -> None:
         verify.prefixed(written(tmp_path / "file", LINES), LINES, 10)
 
 
+def test_latency_counts_only_what_is_right(tmp_path: Path) -> None:
+    """Without it: latency is reported of lines that are damaged, lost or out of order."""
+    good = [f"{number:019d} filler" for number in range(10)]
+    verify.stamped(written(tmp_path / "file", good), "filler", 10)
+    for lines, complaint in (
+        (good[:9], "9 lines of 10"),
+        ([*good[:3], good[4], good[3], *good[5:]], "line 5 is"),
+        ([*good[:9], good[9] + "x"], "line 10 is"),
+    ):
+        with pytest.raises(verify.WrongContentError, match=complaint):
+            verify.stamped(written(tmp_path / "file", lines), "filler", 10)
+
+
 def test_order_is_checked_for_each_poster(tmp_path: Path) -> None:
     """Without it: several threads could overtake themselves unseen."""
     cycles = [[f"{poster} {number}" for number in range(3)] for poster in range(2)]
@@ -289,7 +302,7 @@ def test_figures_are_computed(tmp_path: Path) -> None:
     assert figure.met(loop_result(8e6, 1e6)) is True
     assert figure.met(loop_result(7.9e6, 1e6)) is False
     assert figure.met({}) is None
-    for found, word in ((loop_result(8e6, 1e6), "met"), (loop_result(5e6, 1e6), "**missed**")):
+    for found, word in ((loop_result(8e6, 1e6), "met"), (loop_result(5e6, 1e6), "**missed** by 37.5%")):
         (row,) = [
             line for line in report.figures_table(found).splitlines() if line.startswith(f"| {figure.title} ")
         ]
@@ -330,6 +343,66 @@ def test_front_page_from_results(tmp_path: Path) -> None:
     ):
         assert part in page, part
     assert page.count("# Findings") == 1
+
+
+def test_missed_figures_need_a_finding() -> None:
+    """Without it: a figure is missed, and nobody says why."""
+    found = loop_result(5e6, 1e6)
+    figure = next(one for one in figures.FIGURES if one.pairs[0].ours.case == "loop_file_23")
+    text = report.findings_part("# Findings\n\nIn general.\n", found)
+    assert (
+        f"### {figure.title}\n\n_5.00 ×, at least 8 ×: missed by 37.5%._\n\n**No finding written.**" in text
+    )
+    assert text.count("No finding written") == 1
+    assert "In general." in text
+    written_by_hand = f"# Findings\n\nIn general.\n\n## {figure.title}\n\nThe kernel.\n"
+    text = report.findings_part(written_by_hand, found)
+    assert "missed by 37.5%._\n\nThe kernel." in text
+    assert "No finding written" not in text
+    assert report.findings_part("", loop_result(8e6, 1e6)) == "## Findings"
+
+
+def test_findings_are_about_figures() -> None:
+    """Without it: a section stays under a heading that no figure has, and its figure is said to have none."""
+    _, sections = report.written_findings((environment.HERE / "findings.md").read_text())
+    assert set(sections) <= {figure.title for figure in figures.FIGURES}
+
+
+def test_figures_have_their_rounds() -> None:
+    """Without it: a ratio of medians hides how far apart its rounds were."""
+    figure = next(one for one in figures.FIGURES if one.pairs[0].ours.case == "loop_file_23")
+    found = loop_result(8e6, 1e6)
+    rounds = found["loop_file_23"]["rounds"]
+    rounds["inrush"][0]["rate"], rounds["syslog-ng"][0]["rate"] = 9e6, 0.5e6
+    assert figure.range(found) == (8.0, 18.0)
+
+
+def test_a_failure_of_any_kind_leaves_the_others(
+    tools: environment.Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it: one rival's surprise after twenty minutes throws twenty minutes away."""
+
+    def measured(one: cases.Run, *_: object, **__: object) -> dict[str, float]:
+        if one.rival == "floor":
+            raise OSError(28, "No space left on device")
+        return {"ns": 100.0}
+
+    monkeypatch.setattr(run, "measure", measured)
+    two = [short("loop_file_23", "inrush", "floor"), short("loop_file_256", "inrush")]
+    plan = run.Plan(tools, two, rounds=3, results=tmp_path)
+    plan.measure()
+    (failure,) = plan.failures
+    assert failure == "loop_file_23: floor: OSError: [Errno 28] No space left on device"
+    found = report.load(tmp_path)
+    assert len(found["loop_file_23"]["rounds"]["inrush"]) == 3
+    assert found["loop_file_23"]["failures"]["floor"].startswith("OSError")
+    assert len(found["loop_file_256"]["rounds"]["inrush"]) == 3
+    # What failed is measured again, what did not is not.
+    monkeypatch.setattr(run, "measure", lambda *_, **__: {"ns": 50.0})
+    run.Plan(tools, two, rounds=3, results=tmp_path, resume=True).measure()
+    found = report.load(tmp_path)
+    assert found["loop_file_23"]["failures"] == {}
+    assert found["loop_file_256"]["rounds"]["inrush"][0]["ns"] == 100
 
 
 def test_readme_section_is_replaced_between_its_marks() -> None:

@@ -1,6 +1,16 @@
 """Attacks on the real engine: what must hold whatever happens around it."""
 
-from torture import buffers, callbacks, destination, elsewhere, kill, stop_full, threads
+from torture import buffers, callbacks, destination, elsewhere, kill, state_disk, stop_full, threads
 from torture.attack import Attack
 
-__all__ = ["Attack", "buffers", "callbacks", "destination", "elsewhere", "kill", "stop_full", "threads"]
+__all__ = [
+    "Attack",
+    "buffers",
+    "callbacks",
+    "destination",
+    "elsewhere",
+    "kill",
+    "state_disk",
+    "stop_full",
+    "threads",
+]

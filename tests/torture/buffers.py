@@ -17,7 +17,7 @@ def text(n):
 CONF = """@version: current
 options {{ time-reopen(0.2); }};
 python {{
-import array, atexit, gc, json, mmap, random, sys, threading, time
+import array, atexit, gc, json, mmap, os, random, sys, threading, time
 from syslogng import LogMessage, LogSource
 try:
     import numpy
@@ -133,17 +133,33 @@ def posts(source, chance, kept):
         ways += [of_numpy, of_numpy_read_only, of_numpy_over_bytes]
     return ways
 
+def unchecked():
+    "How many bytes were written that nobody has checked yet: who checks sets the pace, or the disk fills up."
+    size = 0
+    for entry in os.scandir("d"):
+        try:
+            size += entry.stat().st_size
+        except FileNotFoundError:
+            pass
+    return size
+
 class Source(LogSource):
     def init(self, options):
         self.seed = options["seed"]
         return True
 
     def run(self):
-        n, kept, chance, looks = 0, [], random.Random(self.seed), {{}}
+        n, paced, kept, chance, looks = 0, 0, [], random.Random(self.seed), {{}}
         ways = posts(self, chance, kept)
         while not self.exit_requested:
             if n and n % 20_000 == 0:
                 self.look(n)
+            if n >= paced:
+                paced = n + 1000
+                if unchecked() > {most}:
+                    # Slowly, and not never: that the path was rotated shows when a line comes.
+                    paced = n + 1
+                    self.sleep(0.05)
             way = chance.choice(ways)
             looks[way.__name__] = looks.get(way.__name__, 0) + 1
             way(text(n))
@@ -174,6 +190,8 @@ log {{ source(s_test); destination {{ file("d/out.log" template("$MSG\\n")); }};
 # What the pools may keep, the source's own fifty buffers, and the window.
 MEMORY = 250 << 10
 BLOCKS = 5_000
+# What may wait on the disk to be checked.
+UNCHECKED = 500 << 20
 
 
 @attack(
@@ -198,7 +216,9 @@ def buffers(run: Run) -> None:
     directory = run.directory / "d"
     directory.mkdir()
     window = run.random.choice([100, 1000, 5000])
-    engine = run.engine(CONF.format(seed=run.random.randrange(1 << 30), window=window, text=TEXT))
+    engine = run.engine(
+        CONF.format(seed=run.random.randrange(1 << 30), window=window, text=TEXT, most=UNCHECKED)
+    )
     pieces = Pieces(directory / "out.log", check)
     until(pieces.is_written, "the first line", engine)
     while not run.is_over():

@@ -50,8 +50,10 @@ CALLBACKS = [
     "open",
     "close",
 ]
+# What the engine's main thread calls before anything runs.
+FIRST = ["__init__", "init", "generate_persist_name"]
 # Where a callback's result is looked at, and which are wrong there; elsewhere it has no meaning.
-WRONG = {"fetch": set(RETURNS), "open": {"returns what has no truth"}}
+WRONG = {"fetch": set(RETURNS), "open": {"returns what has no truth"}, "init": {"returns what has no truth"}}
 
 CONF = """@version: current
 options {{ time-reopen(0.1); }};
@@ -117,7 +119,12 @@ def bad_class(callback: str, what: str) -> str:
         if callback == "close":
             ordinary["fetch"] = "return LogFetcher.FETCH_ERROR,"
     methods = {**ordinary, callback: does}
-    arguments = {"init": ", options", "ack": ", given", "batched_ack": ", given"}
+    arguments = {
+        "init": ", options",
+        "generate_persist_name": ", options",
+        "ack": ", given",
+        "batched_ack": ", given",
+    }
     lines = [f"class Bad({'LogFetcher' if 'fetch' in methods else 'LogSource'}):"]
     for name, body in methods.items():
         lines.append(f"    def {name}(self{arguments.get(name, '')}):\n        {body}")
@@ -127,7 +134,14 @@ def bad_class(callback: str, what: str) -> str:
 def cases() -> list[tuple[str, str, str]]:
     """Each callback with each thing to do: callback, what it is called, and the statement."""
     kinds = [RAISES, RETURNS, BLOCKS, DOES]
-    return [(callback, name, what) for callback in CALLBACKS for kind in kinds for name, what in kind.items()]
+    return [
+        (callback, name, what)
+        for callback in CALLBACKS + FIRST
+        for kind in kinds
+        for name, what in kind.items()
+        # Of a constructor nothing comes back.
+        if not (callback == "__init__" and kind is RETURNS)
+    ]
 
 
 @attack(
@@ -143,7 +157,7 @@ def callbacks(run: Run) -> None:
     for number in run.rounds():
         callback, name, what = order[number % len(order)]
         try:
-            one(run, callback, name, what)
+            (before_it_runs if callback in FIRST else one)(run, callback, name, what)
         except AssertionError as error:
             raise AssertionError(f"{callback}() {name}: {error}") from error
         run.add(f"{callback}()")
@@ -156,6 +170,47 @@ def stopping(engine: Engine, directory: Path) -> bool:
             return True
         time.sleep(0.01)
     return (directory / "stats").exists()
+
+
+def before_it_runs(run: Run, callback: str, name: str, what: str) -> None:
+    """What goes wrong before a source runs is said, and ends the start or not; one that hangs can be stopped."""
+    directory = run.directory / f"case.{run.done}"
+    directory.mkdir()
+    bad = bad_class(callback, what)
+    ends = {"__init__": "pass", "init": "return True", "generate_persist_name": "return 'bad'"}[callback]
+    bad = re.sub(r"( *)(.* # here)", rf"\1\2\n\1{ends}", bad)
+    conf = CONF.format(
+        mark=str(directory / "mark"), bad=bad, driver="python", directory=directory, to="bad.log"
+    )
+    engine = run.engine(conf, started=False)
+    until((directory / "mark").exists, "the callback")
+    line = next(n for n, text in enumerate(conf.split("\n"), 1) if text.endswith("# here"))
+    good = directory / "good.log"
+    wrong = name in RAISES or name in WRONG.get(callback, set())
+    if name in BLOCKS:
+        begun = time.monotonic()
+        while not stopping(engine, directory):
+            engine.send_signal(signal.SIGTERM)
+        assert engine.wait_exit() == 2, engine.report()
+        run.most("slowest exit", time.monotonic() - begun, "s")
+    elif wrong and callback != "generate_persist_name":
+        assert engine.wait_exit() == 1, engine.report()
+        assert not good.exists(), "a configuration that was refused runs"
+    else:
+        until(good.exists, "the good source", engine)
+        engine.send_signal(signal.SIGTERM)
+        while name in ("changes signal handlers", "blocks signals") and not stopping(engine, directory):
+            engine.send_signal(signal.SIGTERM)
+        assert engine.wait_exit() == 0, engine.report()
+        lines = read_lines(good)
+        assert lines == [b"good %d ." % number for number in range(len(lines))], "the good source's lines"
+    said = engine.stderr.text
+    if name in RAISES or name in BLOCKS:
+        assert f"line {line}" in said, f"the line {line} is not named: {engine.report()}"
+    if wrong:
+        shown = "constructor" if callback == "__init__" else callback
+        assert re.search(rf"{shown}.{{0,40}} of class `Bad`|class Bad.{{0,40}}{shown}", said), engine.report()
+    run.close()
 
 
 def one(run: Run, callback: str, name: str, what: str) -> None:
@@ -189,7 +244,8 @@ def one(run: Run, callback: str, name: str, what: str) -> None:
             engine.send_signal(signal.SIGTERM)
     code = engine.wait_exit()
     run.most("slowest exit", time.monotonic() - begun, "s")
-    # A callback of the stop (wakeup() is one) that never ends is given up with the process, within the bound; that is an exit code of its own.
+    # A callback of the stop (wakeup() is one) that never ends is given up with the process, within the bound; that is an
+    # exit code of its own.
     given_up = (at_stop or callback == "wakeup") and name in BLOCKS
     assert code == (2 if given_up else 0), engine.report()
     assert mark.exists() or callback == "close", f"it was never called: {engine.report()}"

@@ -49,32 +49,41 @@ class Pieces:
             return
         for piece in self.waiting:
             if piece.exists():
-                self.check(piece.read_bytes())
+                self.check(piece)
                 piece.unlink()
         self.waiting.clear()
         if at_the_end and self.path.exists():
-            self.check(self.path.read_bytes())
+            self.check(self.path)
         assert not at_the_end or not self.begun, f"a line that was never written whole: {self.begun!r}"
 
-    def check(self, text: bytes) -> None:
-        """Checks one piece."""
-        if not text:
-            return
-        *lines, rest = text.split(b"\n")
-        if self.begun:
-            first = lines[0] if lines else rest
-            assert first.startswith(self.begun) or self.begun.startswith(first), (self.begun, first[:100])
-            if lines or len(rest) > len(self.begun):
-                self.begun = b""
-        for line in lines:
-            who, number, body = line.split(b" ", 2)
-            source = who.decode()
-            expected = self.following.get(source, 0)
-            assert int(number) == expected, f"source {source}: {int(number)} where {expected} follows"
-            if self.check_rest is not None:
-                self.check_rest(source, expected, body)
-            self.following[source] = expected + 1
-        self.lines += len(lines)
+    def check(self, piece: Path) -> None:
+        """Checks one piece, line by line: it may be larger than the memory."""
+        rest = b""
+        with piece.open("rb") as file:
+            for line in file:
+                if self.begun:
+                    first = line.rstrip(b"\n")
+                    assert first.startswith(self.begun) or self.begun.startswith(first), (
+                        self.begun,
+                        first[:100],
+                    )
+                    if line.endswith(b"\n") or len(first) > len(self.begun):
+                        self.begun = b""
+                if line.endswith(b"\n"):
+                    self.check_line(line[:-1])
+                else:
+                    rest = line
         if rest:
             self.torn += 1
             self.begun = rest
+
+    def check_line(self, line: bytes) -> None:
+        """Checks one line."""
+        who, number, body = line.split(b" ", 2)
+        source = who.decode()
+        expected = self.following.get(source, 0)
+        assert int(number) == expected, f"source {source}: {int(number)} where {expected} follows"
+        if self.check_rest is not None:
+            self.check_rest(source, expected, body)
+        self.following[source] = expected + 1
+        self.lines += 1

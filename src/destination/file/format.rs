@@ -31,6 +31,12 @@ impl Line {
             }
     }
 
+    /// Whether lines differ in MESSAGE alone as long as [`Template::is_steady`] has it.
+    pub(super) fn is_steady(&self, context: &Context) -> bool {
+        let LineFormat::Template(template) = &self.format else { return false };
+        !self.no_multi_line && template.is_steady(context)
+    }
+
     /// Whether a line is MESSAGE as it is with a newline after it: `$MSG\n`.
     pub(super) fn is_message_and_newline(&self, context: &Context) -> bool {
         let LineFormat::Template(template) = &self.format else { return false };

@@ -13,11 +13,15 @@
 //! Lines that stand in memory as they are to be written (a buffer that was split, `$MSG\n`) are not looked at one by one:
 //! a stage may be made of *runs* of such lines alone, and a `writev` takes them from where they are.
 //!
+//! Most messages of a batch differ in nothing but their text: they have no values of their own, and their times lie in the
+//! same second. Then head and tail of the line before are copied ([`Frame`]) instead of formatted.
+//!
 //! After a write of any length the stage says how many lines are out whole, and gives a copy of the
 //! rest of the line that is not ([`Torn`]): formatted again, it might be another line.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::ops::Range;
 
 use rustix::io::Errno;
 use smallvec::SmallVec;
@@ -25,7 +29,7 @@ use smallvec::SmallVec;
 use super::format::Line;
 use super::sink::{PIECES_MAX, Sink};
 use crate::flow::Delivery;
-use crate::message::MessageRef;
+use crate::message::{MessageRef, Stamp};
 use crate::template::Context;
 
 /// The buffer is written when it has this many bytes. Above 64 KiB the calls no longer show; below 256
@@ -87,6 +91,27 @@ struct Run {
     first: usize,
 }
 
+/// What stands around the text in a line, and for which messages of a delivery it is the same.
+#[derive(Debug)]
+struct Frame {
+    head: Range<usize>,
+    tail: Range<usize>,
+    /// The first microsecond of the second.
+    second: i64,
+    offset: i32,
+    pri: u16,
+}
+
+impl Frame {
+    fn fits(&self, message: MessageRef<'_>) -> bool {
+        let Stamp { unix_micros, offset_seconds } = message.stamp();
+        unix_micros.wrapping_sub(self.second).cast_unsigned() < 1_000_000
+            && offset_seconds == self.offset
+            && message.pri() == self.pri
+            && !message.has_pairs()
+    }
+}
+
 /// Lines on their way out. One stage serves all files of a destination, one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Stage {
@@ -134,25 +159,25 @@ impl Stage {
             }
         }
         let cuts_texts = line.is_around_message(context);
+        let is_steady = line.is_steady(context);
         let (mut torn, mut texts) = (torn, 0);
         for (index, chunk) in pending.iter().enumerate() {
+            let mut frame = None;
             for row in chunk.next..chunk.delivery.view.len() {
                 let message = chunk.delivery.view.message(row);
                 context.sequence = chunk.sequence + row as u64;
-                let split = match torn.take() {
-                    Some(torn) => {
-                        self.buffer.extend_from_slice(&torn.head);
-                        let split = self.buffer.len();
-                        self.buffer.extend_from_slice(&torn.tail);
-                        torn.around_text.then_some(split)
-                    }
-                    None if cuts_texts && message.text().len() >= LONG => {
-                        Some(line.append_around(message, context, &mut self.buffer))
-                    }
-                    None => {
-                        line.append(message, context, &mut self.buffer);
-                        None
-                    }
+                let split = if let Some(torn) = torn.take() {
+                    self.buffer.extend_from_slice(&torn.head);
+                    let split = self.buffer.len();
+                    self.buffer.extend_from_slice(&torn.tail);
+                    torn.around_text.then_some(split)
+                } else if is_steady {
+                    self.append_framed(message, &mut frame, line, context)
+                } else if cuts_texts && message.text().len() >= LONG {
+                    Some(line.append_around(message, context, &mut self.buffer))
+                } else {
+                    line.append(message, context, &mut self.buffer);
+                    None
                 };
                 if let Some(split) = split {
                     self.cuts.push(Cut { line: self.lines.len(), split, chunk: index, row });
@@ -166,6 +191,47 @@ impl Stage {
                 }
             }
         }
+    }
+
+    /// Appends a line, without its text if that is long; then says where it belongs.
+    #[inline]
+    fn append_framed(
+        &mut self,
+        message: MessageRef<'_>,
+        frame: &mut Option<Frame>,
+        line: &Line,
+        context: &Context,
+    ) -> Option<usize> {
+        let (buffer, text) = (&mut self.buffer, message.text());
+        let is_long = text.len() >= LONG;
+        if let Some(frame) = frame.as_ref().filter(|frame| frame.fits(message)) {
+            buffer.extend_from_within(frame.head.clone());
+            let split = buffer.len();
+            if !is_long {
+                buffer.extend_from_slice(text);
+            }
+            buffer.extend_from_within(frame.tail.clone());
+            return is_long.then_some(split);
+        }
+        // Before 1970 a second is cut towards zero.
+        let can_frame = !message.has_pairs() && message.stamp().unix_micros >= 0;
+        if !can_frame && !is_long {
+            line.append(message, context, buffer);
+            return None;
+        }
+        let start = buffer.len();
+        let split = line.append_around(message, context, buffer);
+        let (head, mut tail) = (start..split, split..buffer.len());
+        if !is_long {
+            buffer.splice(split..split, text.iter().copied());
+            tail = split + text.len()..buffer.len();
+        }
+        if can_frame {
+            let Stamp { unix_micros, offset_seconds: offset } = message.stamp();
+            let second = unix_micros - unix_micros.rem_euclid(1_000_000);
+            *frame = Some(Frame { head, tail, second, offset, pri: message.pri() });
+        }
+        is_long.then_some(split)
     }
 
     /// Takes deliveries from the front as long as their lines stand in memory as they are to be written.

@@ -54,13 +54,16 @@ const SOURCE: [Row<SourceStats>; 14] = [
     }),
 ];
 
-const DESTINATION: [Row<DestinationStats>; 7] = [
+const DESTINATION: [Row<DestinationStats>; 8] = [
     ("received", "Messages that came in, the dropped ones included", Counter, |of| of.posted as f64),
     ("written", "Messages that were written", Counter, |of| of.delivered as f64),
     ("dropped", "Messages that were dropped before they were written", Counter, |of| of.dropped as f64),
     ("queued", "Messages that wait", Gauge, |of| of.in_flight as f64),
     ("written_bytes", "Bytes that were written", Counter, |of| of.bytes as f64),
-    ("errors", "Attempts to write that failed; each is tried again", Counter, |of| of.errors as f64),
+    ("retries", "Attempts to open or to write again after a failure", Counter, |of| of.retries as f64),
+    ("errors", "Attempts to open or to write that failed; each is followed by another", Counter, |of| {
+        of.errors as f64
+    }),
     ("suspended", "1 while it cannot write", Gauge, |of| f64::from(u8::from(of.suspended))),
 ];
 
@@ -96,6 +99,14 @@ impl Collector for Snapshot {
             )?
             .encode_gauge(&self.uptime)?;
 
+        let mut family =
+            encoder.encode_descriptor("inrush_source", "What the source is", None, MetricType::Info)?;
+        for source in &self.stats.sources {
+            let mut labels = vec![("source", source.id.as_str()), ("driver", source.driver)];
+            labels.extend(source.class.as_deref().map(|class| ("class", class)));
+            labels.extend(source.instance.as_deref().map(|instance| ("instance", instance)));
+            family.encode_info(&labels)?;
+        }
         let name = "inrush_source_dropped";
         let help = "Messages of which a copy was dropped";
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
@@ -160,10 +171,12 @@ mod tests {
     #[test]
     fn a_snapshot() {
         let mut source = SourceStats { id: "s\"\\\n#0".to_owned(), free_bytes: -5, ..SourceStats::default() };
+        (source.driver, source.class) = ("python", Some("Source".to_owned()));
         source.totals.posted = 1 << 40;
         source.totals.dropped[0] = 3;
         let to = DestinationStats {
             id: "d#0".to_owned(),
+            retries: 7,
             errors: 2,
             suspended: true,
             ..DestinationStats::default()
@@ -174,10 +187,12 @@ mod tests {
         let mut out = String::new();
         text::encode(&mut out, &registry).unwrap();
         for line in [
+            "inrush_source_info{source=\"s\\\"\\\\\\n#0\",driver=\"python\",class=\"Source\"} 1\n",
             "# TYPE inrush_source_posted counter\n",
             "inrush_source_posted_total{source=\"s\\\"\\\\\\n#0\"} 1099511627776.0\n",
             "inrush_source_credit_bytes{source=\"s\\\"\\\\\\n#0\"} -5.0\n",
             "inrush_source_state{source=\"s\\\"\\\\\\n#0\",state=\"starting\"} 1.0\n",
+            "inrush_destination_retries_total{destination=\"d#0\"} 7.0\n",
             "inrush_destination_errors_total{destination=\"d#0\"} 2.0\n",
             "inrush_destination_suspended{destination=\"d#0\"} 1.0\n",
             "inrush_uptime_seconds 1.5\n",

@@ -7,6 +7,7 @@ use loom::cell::UnsafeCell;
 use loom::thread;
 
 use super::*;
+use crate::message::Pool;
 
 fn model(run: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
@@ -27,17 +28,18 @@ fn post(writer: &mut Writer, number: u8) -> Published {
 
 /// Posts three rows as a producer does; what went into batches that it opened itself, afterwards.
 fn produce(mut writer: Writer, origin: &Arc<Origin>, pool: &Arc<Pool>) -> Vec<u8> {
-    let mut later = Vec::new();
+    let (mut later, mut rest) = (Vec::new(), Rest::default());
     let mut own = None;
     for number in 0..3 {
         while writer.is_sealed() || post(&mut writer, number) == Published::Sealed {
-            writer = Writer::open(origin, pool, Need::default());
+            writer.seal(&mut rest);
+            writer = Writer::open_after(&mut rest, origin, pool, Need::default());
             if let Some(before) = own.replace(writer.share()) {
                 later.extend(texts(&Pending::seal(before)));
             }
         }
     }
-    writer.seal();
+    writer.seal(&mut rest);
     later.extend(own.map(|own| texts(&own.seal())).unwrap_or_default());
     later
 }
@@ -47,7 +49,7 @@ fn produce(mut writer: Writer, origin: &Arc<Origin>, pool: &Arc<Pool>) -> Vec<u8
 fn every_row_is_in_exactly_one_batch() {
     let (pool, origin) = (Arc::new(Pool::new()), Arc::new(Origin::named("s")));
     model(move || {
-        let mut writer = Writer::open(&origin, &pool, Need::default());
+        let mut writer = Writer::open(&origin, &pool, Need { segments: 1, ..Need::default() });
         let pending = writer.share();
         let (own_origin, own_pool) = (Arc::clone(&origin), Arc::clone(&pool));
         let producer = thread::spawn(move || produce(writer, &own_origin, &own_pool));
@@ -63,11 +65,11 @@ fn every_row_is_in_exactly_one_batch() {
 fn both_ends_may_seal() {
     let (pool, origin) = (Arc::new(Pool::new()), Arc::new(Origin::named("s")));
     model(move || {
-        let mut writer = Writer::open(&origin, &pool, Need::default());
+        let mut writer = Writer::open(&origin, &pool, Need { segments: 1, ..Need::default() });
         let pending = writer.share();
         let writing = thread::spawn(move || {
             let published = post(&mut writer, 0);
-            writer.seal();
+            writer.seal(&mut Rest::default());
             published
         });
         let batch = pending.seal();

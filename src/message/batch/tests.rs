@@ -1,5 +1,5 @@
 use super::*;
-use crate::message::{FieldName, Foreign, Owner, Release, Stamp, ValueType, View};
+use crate::message::{FieldName, Foreign, Owner, Pool, Release, Stamp, ValueType, View};
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
@@ -41,7 +41,6 @@ fn a_private_batch_keeps_what_was_written() {
     row.pri(165);
     assert_eq!(row.publish(), Published::Yes);
     let batch = writer.finish();
-    assert!(batch.is_compact());
     let message = batch.message(0);
     assert_eq!(message.text(), b"hello");
     assert_eq!(message.known(FieldName::Host), Some(&b"host"[..]));
@@ -98,9 +97,75 @@ fn texts_published_together_are_all_in_the_batch_or_none_is() {
 
     let mut writer = Writer::open(&origin, &pool, Need::default());
     let _pending = writer.share();
-    let rows = super::super::pool::ROWS as u32;
-    let many = std::iter::repeat_n(&b"x"[..], 2 * rows as usize);
-    assert_eq!(writer.publish_texts(&head, u32::MAX, u64::MAX, many).0, rows, "no more than it has room for");
+    let rows = super::super::pool::SLAB / (1 + size_of::<Record>());
+    let many = std::iter::repeat_n(&b"x"[..], 2 * rows);
+    let (posted, _) = writer.publish_texts(&head, u32::MAX, u64::MAX, many);
+    assert_eq!(posted as usize, rows, "no more than it has room for");
+}
+
+/// Breaks without it: a source whose messages are taken one by one holds a whole slab for each, or a batch reads the rows of
+/// the one after it.
+#[test]
+fn batches_of_one_writer_share_a_slab_and_nothing_in_it() {
+    let (pool, origin, mut rest) = (pool(), origin(), Rest::default());
+    let view = |text: &'static [u8]| Segment::heap(text.into());
+    let mut batches = Vec::new();
+    for number in 0..1000_u32 {
+        let mut writer = Writer::open_after(&mut rest, &origin, &pool, Need { segments: 1, ..need(200) });
+        let pending = writer.share();
+        let own = number.to_le_bytes();
+        let mut row = writer.row(Need { bytes: 7, fields: 1, ..Need::default() }).unwrap();
+        row.payload_copy(&own[..3]);
+        row.field(FieldName::Pid, Text::Copy(b""), ValueType::Integer, Text::Copy(&own));
+        assert_eq!(row.publish(), Published::Yes);
+        let mut row = writer.row(Need { segments: 1, viewed: 4, ..Need::default() }).unwrap();
+        row.payload_adopt(view(b"view"));
+        assert_eq!(row.publish(), Published::Yes);
+        batches.push(pending.seal());
+        // Too late for this batch, and so in none.
+        assert_eq!(post(&mut writer, b"late"), Some(Published::Sealed));
+        writer.seal(&mut rest);
+    }
+    let mut slabs = Vec::new();
+    for (number, batch) in (0..1000_u32).zip(&batches) {
+        assert_eq!((batch.rows(), batch.segments.len()), (2, 1));
+        let own = number.to_le_bytes();
+        assert_eq!(batch.message(0).text(), &own[..3]);
+        assert_eq!(batch.message(0).known(FieldName::Pid), Some(&own[..]));
+        assert_eq!(batch.message(1).text(), b"view");
+        let Body::Slab { slab, .. } = batch.body() else { unreachable!("it is not of lines") };
+        slabs.push(Arc::as_ptr(slab));
+    }
+    slabs.dedup();
+    // Two records, a field and seven bytes, and up to three to align the field: 134,000 bytes at most.
+    assert_eq!(slabs.len(), 2);
+}
+
+/// Breaks without it: a large message between small ones costs the slab that they are in.
+#[test]
+fn a_large_message_has_its_own_slab_and_the_small_ones_go_on_in_theirs() {
+    let (pool, origin, mut rest) = (pool(), origin(), Rest::default());
+    let large = vec![b'x'; 200_000];
+    let mut batches = Vec::new();
+    for text in [&b"one"[..], &large, b"two", &large, b"three"] {
+        let mut writer = Writer::open_after(&mut rest, &origin, &pool, need(text.len()));
+        let pending = writer.share();
+        assert_eq!(post(&mut writer, text), Some(Published::Yes));
+        writer.seal(&mut rest);
+        batches.push(pending.seal());
+    }
+    let slab = |batch: &Batch| match batch.body() {
+        Body::Slab { slab, .. } => Arc::as_ptr(slab),
+        Body::Lines(_) => unreachable!("it is not of lines"),
+    };
+    assert!(slab(&batches[0]) == slab(&batches[2]) && slab(&batches[2]) == slab(&batches[4]));
+    assert!(batches.iter().map(texts).eq([
+        vec![b"one".to_vec()],
+        vec![large.clone()],
+        vec![b"two".to_vec()],
+        vec![large],
+        vec![b"three".to_vec()]
+    ]));
 }
 
 #[test]
@@ -111,10 +176,10 @@ fn a_full_batch_refuses_and_a_message_larger_than_a_block_gets_its_own() {
     while post(&mut writer, &[b'x'; 100]).is_some() {
         rows += 1;
     }
-    assert_eq!(rows, super::super::pool::BLOCK / 100);
+    assert_eq!(rows, super::super::pool::SLAB / (100 + size_of::<Record>()));
     assert_eq!(writer.finish().rows() as usize, rows);
 
-    let huge = vec![b'y'; super::super::pool::BLOCK * 3];
+    let huge = vec![b'y'; super::super::pool::SLAB * 3];
     let mut writer = Writer::open(&origin, &pool, need(huge.len()));
     assert_eq!(post(&mut writer, &huge), Some(Published::Yes));
     assert_eq!(texts(&writer.finish()), [huge]);
@@ -147,9 +212,9 @@ fn foreign_memory_is_viewed_in_place_and_released_where_its_origin_says() {
     let origin = Arc::new(Origin { release: Arc::<Held>::clone(&held), ..Origin::named("s") });
     let pool = pool();
     let text: &'static [u8] = b"a long text of another owner";
-    let mut writer = Writer::open(&origin, &pool, Need::default());
-    let pending = writer.share();
     let with_segment = Need { segments: 1, viewed: 28, ..Need::default() };
+    let mut writer = Writer::open(&origin, &pool, with_segment);
+    let pending = writer.share();
     let mut row = writer.row(with_segment).unwrap();
     row.payload_adopt(counted(text));
     assert_eq!(row.publish(), Published::Yes);
@@ -178,12 +243,13 @@ fn a_race_between_writer_and_sealer_loses_and_doubles_nothing() {
     let mut seen = Vec::new();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut writer = Writer::open(&origin, &pool, Need::default());
+            let mut rest = Rest::default();
+            let mut writer = Writer::open_after(&mut rest, &origin, &pool, Need::default());
             queue.push(writer.share());
             for number in 0..TOTAL {
                 while post(&mut writer, &number.to_le_bytes()) != Some(Published::Yes) {
-                    writer.seal();
-                    writer = Writer::open(&origin, &pool, Need::default());
+                    writer.seal(&mut rest);
+                    writer = Writer::open_after(&mut rest, &origin, &pool, Need::default());
                     queue.push(writer.share());
                 }
             }
@@ -199,4 +265,77 @@ fn a_race_between_writer_and_sealer_loses_and_doubles_nothing() {
         }
     });
     assert_eq!(seen, (0..TOTAL).collect::<Vec<_>>());
+}
+
+/// Breaks without it: a row that is parsed after the seal takes slots that a late writer may still write to, disturbs the
+/// rows around it, or costs something else than what its batch is charged for.
+#[test]
+fn rows_are_parsed_after_the_seal() {
+    for rows in [3_u32, 300] {
+        let (pool, origin) = (pool(), origin());
+        let mut writer = Writer::open(&origin, &pool, Need::default());
+        let pending = writer.share();
+        let head =
+            Head { stamp: Stamp { unix_micros: 5, offset_seconds: 60 }, recvd_micros: 5, ..Head::default() };
+        for row in 0..rows {
+            if row % 3 == 1 {
+                let mut plain = writer.row(Need { bytes: 4, fields: 1, ..Need::default() }).unwrap();
+                plain.payload_copy(b"ab");
+                plain.field(FieldName::Host, Text::Copy(b""), ValueType::String, Text::Copy(b"h"));
+                assert_eq!(plain.publish(), Published::Yes);
+                continue;
+            }
+            let text = format!("program{row:03}: {}", "t".repeat(200));
+            assert_eq!(writer.publish_unparsed(&head, text.as_bytes()), Some(Published::Yes));
+        }
+        let mut batch = pending.seal();
+        // A writer that has not noticed the seal writes one row more.
+        let mut late = writer.row(Need { bytes: 9, fields: 3, ..Need::default() }).unwrap();
+        late.payload_copy(b"too late!");
+        for _ in 0..3 {
+            late.field(FieldName::Pid, Text::Copy(b""), ValueType::String, Text::Payload(0, 9));
+        }
+        let charged = batch.charge();
+        let more = batch.parse_late(|text, recvd, row| {
+            assert_eq!(recvd, head.stamp);
+            row.stamps(Stamp { unix_micros: 7, offset_seconds: -60 }, recvd.unix_micros);
+            row.pri(165);
+            row.message(Text::Payload(12, text.len() as u32 - 12));
+            row.field(FieldName::Program, Text::Copy(b""), ValueType::String, Text::Payload(0, 10));
+            row.field(FieldName::MsgFormat, Text::Copy(b""), ValueType::String, Text::Copy(b"test"));
+            row.field(FieldName::Host, Text::Copy(b""), ValueType::String, Text::Copy(b""));
+            let many = if text.starts_with(b"program002") { 20 } else { 0 };
+            for number in 0..many {
+                let value = format!("value {number}");
+                row.field(
+                    FieldName::Text,
+                    Text::Copy(b"n"),
+                    ValueType::Integer,
+                    Text::Copy(value.as_bytes()),
+                );
+            }
+        });
+        drop(late);
+        // Row 2 has 16 fields and some bytes more than it was charged for, the others have less.
+        let copied: usize = (0..20).map(|number| format!("nvalue {number}").len()).sum();
+        assert_eq!(more, (16 * size_of::<Field>() + copied) as u64);
+        assert_eq!(batch.charge(), charged + more);
+        for row in 0..rows {
+            let message = batch.message(row);
+            if row % 3 == 1 {
+                assert_eq!((message.text(), message.known(FieldName::Host)), (&b"ab"[..], Some(&b"h"[..])));
+                continue;
+            }
+            assert_eq!(message.text(), "t".repeat(200).as_bytes());
+            assert_eq!(message.known(FieldName::Program), Some(format!("program{row:03}").as_bytes()));
+            assert_eq!(message.known(FieldName::MsgFormat), Some(&b"test"[..]));
+            assert_eq!(message.known(FieldName::Host), Some(&b""[..]));
+            assert_eq!(
+                (message.pri(), message.stamp().unix_micros, message.recvd().unix_micros),
+                (165, 7, 5)
+            );
+            let last = (row == 2).then_some((ValueType::Integer, &b"value 19"[..]));
+            assert_eq!(message.named(b"n"), last);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! Room for a row is asked for first ([`Need`]), so that writing it cannot fail; published, it belongs to
 //! the batch, and dropped unpublished it leaves no trace.
 
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::MaybeUninit;
 use std::ptr;
 use std::slice;
 use std::sync::Arc;
@@ -13,12 +13,17 @@ use super::{
     AtomicU64, BYTES_FULL, BYTES_SHIFT, Batch, Core, Half, Pending, ROW, ROW_CHARGE, SEALED, SEGMENT_SHIFT,
     slot,
 };
+use crate::message::pool::{SLAB, Slab};
 use crate::message::{Field, FieldName, MESSAGE_MAX, Origin, Pool, Record, Segment, Span, Stamp, ValueType};
+
+/// The fields that a parsed message is charged for before it is parsed: host, program, PID, message id or header, and
+/// MSGFORMAT, with some for structured data.
+const USUAL_FIELDS: usize = 7;
 
 /// The room that a row needs: known before it is written, so that writing cannot fail.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Need {
-    /// Bytes to be copied into the block.
+    /// Bytes to be copied into the slab.
     pub bytes: usize,
     /// Name-value pairs, structured data headers included.
     pub fields: usize,
@@ -35,11 +40,26 @@ impl Need {
         self.bytes.saturating_add(self.viewed)
     }
 
+    /// What it takes of a slab.
+    #[inline]
+    fn room(&self) -> usize {
+        let fields =
+            if self.fields == 0 { 0 } else { self.fields * size_of::<Field>() + align_of::<Field>() };
+        self.bytes + fields + size_of::<Record>()
+    }
+
     /// What the message costs of the byte half of the credit.
     #[inline]
     pub fn charge(&self) -> u64 {
         (self.size() + ROW_CHARGE + self.fields * size_of::<Field>()) as u64
     }
+}
+
+/// What a message of so many bytes that is still to be parsed costs of the byte half of the credit: as much as with the
+/// fields that an ordinary one has. What it has beside those is charged when they are known.
+#[inline]
+pub fn unparsed_charge(len: usize) -> u64 {
+    Need { bytes: len, fields: USUAL_FIELDS, ..Need::default() }.charge()
 }
 
 /// What a message has beside its text when it has no name-value pairs.
@@ -55,14 +75,75 @@ pub struct Head {
     pub pri: u16,
 }
 
+/// A row larger than this gets a slab of its own rather than the end of one that is in use.
+const LARGE: usize = SLAB / 8;
+
+/// What is free of a slab. Whoever has this is the only one who writes there.
+struct Room {
+    slab: Arc<Slab>,
+    /// Where the free bytes begin.
+    low: u32,
+    /// Where they end: the end of the next record.
+    high: u32,
+    /// The first free segment.
+    segments: u32,
+}
+
+impl Room {
+    /// A slab with room for `need` at least, and for segments of more messages if `segments` is more than 0.
+    fn new(pool: &Arc<Pool>, need: Need, segments: u32) -> Self {
+        let slab = pool.take(need.room(), need.segments.max(segments.min(1) as usize));
+        let high = slab.len() as u32;
+        Self { slab: Arc::new(slab), low: 0, high, segments: 0 }
+    }
+
+    fn free(&self) -> usize {
+        (self.high - self.low) as usize
+    }
+
+    fn fits(&self, need: Need) -> bool {
+        need.room() <= self.free() && self.segments as usize + need.segments <= self.slab.segments().len()
+    }
+}
+
+/// What a writer's batches left of their slab, for its next one.
+#[derive(Default)]
+pub struct Rest(Option<Room>);
+
+impl Rest {
+    /// Keeps what the batch of a writer has left, or what was kept before, whichever is more.
+    fn keep(&mut self, room: Room) {
+        if self.0.as_ref().is_none_or(|kept| kept.free() < room.free()) {
+            self.0 = Some(room);
+        }
+    }
+
+    /// Room for `need`.
+    fn take(&mut self, pool: &Arc<Pool>, need: Need) -> Room {
+        if let Some(room) = self.0.take_if(|room| room.fits(need)) {
+            return room;
+        }
+        // A source that posted views will post more.
+        let segments = self.0.as_ref().map_or(0, |room| room.segments);
+        if need.room() <= LARGE {
+            self.0 = None;
+        }
+        Room::new(pool, need, segments)
+    }
+}
+
+impl std::fmt::Debug for Rest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Rest").field(&self.0.as_ref().map(Room::free)).finish()
+    }
+}
+
 /// The producer's end of an open batch.
 pub struct Writer {
     core: Arc<Core>,
+    room: Room,
     origin: Arc<Origin>,
     rows: u32,
-    fields: u32,
-    block: u32,
-    segments: u32,
     bytes: u64,
     shared: bool,
 }
@@ -79,18 +160,15 @@ pub enum Published {
 impl Writer {
     /// An empty batch with room for a message that needs `need`, and for many ordinary ones.
     pub fn open(origin: &Arc<Origin>, pool: &Arc<Pool>, need: Need) -> Self {
-        let memory = ManuallyDrop::new(pool.take(need.fields, need.bytes));
-        let core = Core { state: AtomicU64::new(0), memory, pool: Arc::clone(pool) };
-        Self {
-            core: Arc::new(core),
-            origin: Arc::clone(origin),
-            rows: 0,
-            fields: 0,
-            block: 0,
-            segments: 0,
-            bytes: 0,
-            shared: false,
-        }
+        Self::open_after(&mut Rest::default(), origin, pool, need)
+    }
+
+    /// The same, in what is left after the batches before it, if that is enough for `need`.
+    pub fn open_after(rest: &mut Rest, origin: &Arc<Origin>, pool: &Arc<Pool>, need: Need) -> Self {
+        let room = rest.take(pool, need);
+        let (slab, high, segments) = (Arc::clone(&room.slab), room.high, room.segments);
+        let core = Arc::new(Core { state: AtomicU64::new(0), slab, high, segments });
+        Self { core, room, origin: Arc::clone(origin), rows: 0, bytes: 0, shared: false }
     }
 
     /// The consumer's end: from now on rows are published, and the consumer may seal at any time.
@@ -116,9 +194,11 @@ impl Writer {
     /// Ends a shared batch: its consumer gets exactly the rows published so far.
     ///
     /// Takes the writer away: the consumer reads the counts after this, and would take a row that came later for
-    /// one of the batch.
-    pub fn seal(self) {
+    /// one of the batch. What it leaves of its slab goes to `rest`.
+    pub fn seal(self, rest: &mut Rest) {
         self.core.state.fetch_or(SEALED, Ordering::AcqRel);
+        let Room { slab, low, high, segments } = &self.room;
+        rest.keep(Room { slab: Arc::clone(slab), low: *low, high: *high, segments: *segments });
     }
 
     /// Whether the consumer took the batch; a hint, as it may do so at any moment.
@@ -138,11 +218,12 @@ impl Writer {
     }
 
     fn counts(&self) -> u64 {
-        u64::from(self.rows) | (u64::from(self.segments) << SEGMENT_SHIFT) | (self.bytes << BYTES_SHIFT)
+        let segments = self.room.segments - self.core.segments;
+        u64::from(self.rows) | (u64::from(segments) << SEGMENT_SHIFT) | (self.bytes << BYTES_SHIFT)
     }
 
-    /// Takes a segment that several rows will share, and gives its number for [`Row::payload_share`].
-    /// `None` gives the segment back when the batch has no room for another.
+    /// Takes a segment that several rows will share, and gives its number for [`Row::payload_share`]. The batch has room
+    /// for those that the [`Need`] counted with which it was opened.
     ///
     /// # Errors
     /// The segment, when the batch has no room for it.
@@ -151,47 +232,45 @@ impl Writer {
     /// When the batch is shared: a segment is published with the row that brings it.
     pub fn adopt_shared(&mut self, segment: Segment) -> Result<SharedSegment, Segment> {
         assert!(!self.shared, "only before the batch is shared");
-        if self.segments as usize == self.core.memory().segments.len() {
+        if self.room.segments as usize == self.room.slab.segments().len() {
             return Err(segment);
         }
         let len = segment.bytes().len() as u32;
-        let number = self.store_segment(self.segments, segment);
-        self.segments += 1;
+        let number = self.store_segment(self.room.segments, segment);
+        self.room.segments += 1;
         Ok(SharedSegment { number, len })
     }
 
     fn store_segment(&self, index: u32, segment: Segment) -> u32 {
-        let at = slot(&self.core.memory().segments, index as usize);
+        let at = slot(self.room.slab.segments(), index as usize);
         // SAFETY: the slot is above the published count, so only this writer touches it.
         unsafe { at.write(segment) };
-        index + 1
+        index - self.core.segments + 1
     }
 
     /// Room for a row, or `None` when this batch is too full for it.
     #[inline]
     pub fn row(&mut self, need: Need) -> Option<Row<'_>> {
-        let memory = self.core.memory();
-        let fits = (self.rows as usize) < memory.records.len()
-            && self.block as usize + need.bytes <= memory.block.len()
-            && self.fields as usize + need.fields <= memory.fields.len()
-            && self.segments as usize + need.segments <= memory.segments.len()
-            && self.bytes <= BYTES_FULL;
         debug_assert!(need.size() <= MESSAGE_MAX, "larger messages are refused before");
-        if !fits {
+        if !self.room.fits(need) || self.bytes > BYTES_FULL {
             return None;
         }
+        let (low, segments) = (self.room.low, self.room.segments);
+        let fields = if need.fields == 0 { 0 } else { low.next_multiple_of(align_of::<Field>() as u32) };
         let record = Record {
             stamp_micros: 0,
             recvd_micros: 0,
             text: Span::default(),
             stamp_offset: 0,
-            fields_start: self.fields,
+            fields_start: fields / align_of::<Field>() as u32,
             raw_size: 0,
             fields_len: 0,
             pri: 0,
+            unparsed: false,
         };
-        let (block, segments) = (self.block, self.segments);
-        Some(Row { writer: self, record, payload: Span::default(), block, segments, charge: need.charge() })
+        let low = if need.fields == 0 { low } else { fields + (need.fields * size_of::<Field>()) as u32 };
+        let (fields_most, charge) = (need.fields, need.charge());
+        Some(Row { writer: self, record, payload: Span::default(), low, segments, fields_most, charge })
     }
 
     /// Writes and publishes a row that is a copied text and nothing else, or gives `None` when this batch is too full
@@ -202,11 +281,28 @@ impl Writer {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs a plain message a tenth")]
     pub fn publish_text(&mut self, head: &Head, text: &[u8]) -> Option<Published> {
-        if self.bytes > BYTES_FULL || !self.write_text(head, text, self.rows, self.block) {
+        self.publish_as::<false>(head, text, text_charge(text))
+    }
+
+    /// The same with a text that [`Batch::parse_late`] will parse, and that is charged for what it is likely to become.
+    #[inline]
+    pub fn publish_unparsed(&mut self, head: &Head, text: &[u8]) -> Option<Published> {
+        self.publish_as::<true>(head, text, unparsed_charge(text.len()))
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as above")]
+    fn publish_as<const UNPARSED: bool>(
+        &mut self,
+        head: &Head,
+        text: &[u8],
+        charge: u64,
+    ) -> Option<Published> {
+        let (low, high) = (self.room.low, self.room.high);
+        if self.bytes > BYTES_FULL || !self.write_text::<UNPARSED>(head, text, low, high) {
             return None;
         }
-        let charge = (text.len() + ROW_CHARGE) as u64;
-        Some(self.publish_written(1, self.block + text.len() as u32, charge))
+        Some(self.publish_written(1, low + text.len() as u32, charge))
     }
 
     /// Writes and publishes rows that are copied texts with one `head`, as [`Writer::publish_text`] does, with one operation
@@ -220,68 +316,79 @@ impl Writer {
         bytes: u64,
         texts: impl Iterator<Item = &'a [u8]>,
     ) -> (u32, u64) {
-        let (mut rows, mut block, mut charge) = (0, self.block, 0);
+        let (mut rows, mut low, mut charge) = (0, self.room.low, 0);
         if self.bytes <= BYTES_FULL {
             for text in texts.take(messages as usize) {
-                let more = (text.len() + ROW_CHARGE) as u64;
-                if charge + more > bytes || !self.write_text(head, text, self.rows + rows, block) {
+                let more = text_charge(text);
+                let high = self.room.high - rows * RECORD;
+                if charge + more > bytes || !self.write_text::<false>(head, text, low, high) {
                     break;
                 }
                 rows += 1;
-                block += text.len() as u32;
+                low += text.len() as u32;
                 charge += more;
             }
         }
-        if rows == 0 || self.publish_written(rows, block, charge) == Published::Sealed {
+        if rows == 0 || self.publish_written(rows, low, charge) == Published::Sealed {
             return (0, 0);
         }
         (rows, charge)
     }
 
-    /// Writes the record `row`, with `text` from `start` on in the block; false when there is no room.
+    /// Writes a record that ends at `high` of the slab, with `text` from `low` on; false when there is no room between
+    /// the two, which are the ends of what is free after the rows that were written before.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as above")]
-    fn write_text(&self, head: &Head, text: &[u8], row: u32, start: u32) -> bool {
-        let memory = self.core.memory();
-        let from = start as usize;
-        let (Some(room), Some(record)) =
-            (memory.block.get(from..from + text.len()), memory.records.get(row as usize))
-        else {
+    fn write_text<const UNPARSED: bool>(&self, head: &Head, text: &[u8], low: u32, high: u32) -> bool {
+        if text.len() + size_of::<Record>() > (high - low) as usize {
             return false;
-        };
-        let at = room.as_ptr().cast::<MaybeUninit<u8>>().cast_mut();
-        // SAFETY: slots of this writer's own block above the published part: nobody else reads or writes them.
+        }
+        let slab = &self.room.slab;
+        let at = slab.bytes(low as usize, text.len()).cast::<MaybeUninit<u8>>();
+        // SAFETY: free bytes of the slab, which only this writer has.
         let room = unsafe { slice::from_raw_parts_mut(at, text.len()) };
         copy_short(text, room);
-        prefetch(at.wrapping_add(AHEAD_BYTES));
-        prefetch(record.get().wrapping_add(AHEAD_ROWS));
         let written = Record {
             stamp_micros: head.stamp.unix_micros,
             recvd_micros: head.recvd_micros,
-            text: Span { segment: 0, offset: start, len: text.len() as u32 },
+            text: Span { segment: 0, offset: low, len: text.len() as u32 },
             stamp_offset: head.stamp.offset_seconds,
-            fields_start: self.fields,
+            fields_start: 0,
             raw_size: head.raw_size,
             fields_len: 0,
             pri: head.pri,
+            unparsed: UNPARSED,
         };
-        // SAFETY: the slot is above the published count, so only this writer touches it.
-        unsafe { record.get().cast::<Record>().write(written) };
+        let record = slab.record(high as usize);
+        prefetch(at.wrapping_add(AHEAD_BYTES));
+        prefetch(record.wrapping_sub(AHEAD_ROWS));
+        // SAFETY: the record lies above the free bytes' text and is not published, so only this writer touches it.
+        unsafe { record.write(written) };
         true
     }
 
-    /// Publishes `rows` that were written, with texts up to `block`.
+    /// Publishes `rows` that were written, with texts up to `low`.
     #[inline]
-    fn publish_written(&mut self, rows: u32, block: u32, charge: u64) -> Published {
+    fn publish_written(&mut self, rows: u32, low: u32, charge: u64) -> Published {
         let counts = (u64::from(rows) * ROW) | (charge << BYTES_SHIFT);
         if self.shared && self.core.state.fetch_add(counts, Ordering::AcqRel) & SEALED != 0 {
             return Published::Sealed;
         }
         self.rows += rows;
-        self.block = block;
+        self.room.low = low;
+        self.room.high -= rows * RECORD;
         self.bytes += charge;
         Published::Yes
     }
+}
+
+/// The size of a record in the slab.
+const RECORD: u32 = size_of::<Record>() as u32;
+
+/// What a plain text costs of the byte half of the credit.
+#[inline]
+fn text_charge(text: &[u8]) -> u64 {
+    Need { bytes: text.len(), ..Need::default() }.charge()
 }
 
 /// How far ahead of a text, and of a record, the memory of later ones is fetched.
@@ -354,25 +461,29 @@ pub struct Row<'w> {
     writer: &'w mut Writer,
     record: Record,
     payload: Span,
-    block: u32,
+    /// Where the free bytes begin.
+    low: u32,
     segments: u32,
+    /// How many fields it has room for.
+    fields_most: usize,
     charge: u64,
 }
 
 impl Row<'_> {
-    /// Copies `bytes` into the block.
+    /// Copies `bytes` into the slab.
+    ///
+    /// # Panics
+    /// When there is no room for them: they were not counted in the row's [`Need`].
     #[inline]
     fn copy(&mut self, bytes: &[u8]) -> Span {
-        let block = &self.writer.core.memory().block;
-        let start = self.block as usize;
-        let room = &block[start..start + bytes.len()];
-        // SAFETY: `room` are slots of this writer's own block above the published part, so nobody
-        // reads or writes them, and a slot of bytes has no padding.
-        unsafe {
-            ptr::copy_nonoverlapping(bytes.as_ptr(), room.as_ptr().cast::<u8>().cast_mut(), bytes.len());
-        }
-        let span = Span { segment: 0, offset: self.block, len: bytes.len() as u32 };
-        self.block += bytes.len() as u32;
+        let Room { slab, high, .. } = &self.writer.room;
+        let room = *high as usize - size_of::<Record>() - self.low as usize;
+        assert!(bytes.len() <= room, "counted in Need");
+        let at = slab.bytes(self.low as usize, bytes.len());
+        // SAFETY: free bytes of the slab, which only this writer has.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), at, bytes.len()) };
+        let span = Span { segment: 0, offset: self.low, len: bytes.len() as u32 };
+        self.low += bytes.len() as u32;
         span
     }
 
@@ -390,7 +501,7 @@ impl Row<'_> {
     /// When the row's [`Need`] did not count the segment.
     #[inline]
     pub fn payload_adopt(&mut self, segment: Segment) {
-        assert!((self.segments as usize) < self.writer.core.memory().segments.len(), "counted in Need");
+        assert!((self.segments as usize) < self.writer.room.slab.segments().len(), "counted in Need");
         let len = segment.bytes().len() as u32;
         let number = self.writer.store_segment(self.segments, segment);
         self.segments += 1;
@@ -431,13 +542,18 @@ impl Row<'_> {
     }
 
     /// Adds a name-value pair; `name` is read only when `id` has its name as text.
+    ///
+    /// # Panics
+    /// When the row's [`Need`] did not count it.
     pub fn field(&mut self, id: FieldName, name: Text<'_>, value_type: ValueType, value: Text<'_>) {
         let named = matches!(id, FieldName::Text | FieldName::SdParam);
         let name = if named { self.place(name) } else { Span::default() };
         let value = self.place(value);
-        let index = self.record.fields_start as usize + self.record.fields_len as usize;
-        let at = slot(&self.writer.core.memory().fields, index);
-        // SAFETY: the slot is above the published part, so only this writer touches it.
+        let index = usize::from(self.record.fields_len);
+        assert!(index < self.fields_most, "counted in Need");
+        let all = self.writer.room.slab.fields(self.record.fields_start as usize, self.fields_most);
+        let at = all.wrapping_add(index);
+        // SAFETY: one of the fields that were set aside for this row, which is not published.
         unsafe { at.write(Field { name, value, id, value_type }) };
         self.record.fields_len += 1;
     }
@@ -474,10 +590,10 @@ impl Row<'_> {
     #[inline]
     pub fn publish(self) -> Published {
         let writer = &mut *self.writer;
-        let at = slot(&writer.core.memory().records, writer.rows as usize);
-        // SAFETY: the slot is above the published count, so only this writer touches it.
+        let at = writer.room.slab.record(writer.room.high as usize);
+        // SAFETY: the record lies above the row's bytes and is not published, so only this writer touches it.
         unsafe { at.write(self.record) };
-        let added = u64::from(self.segments - writer.segments);
+        let added = u64::from(self.segments - writer.room.segments);
         if writer.shared {
             let counts = ROW | (added << SEGMENT_SHIFT) | (self.charge << BYTES_SHIFT);
             if writer.core.state.fetch_add(counts, Ordering::AcqRel) & SEALED != 0 {
@@ -485,9 +601,9 @@ impl Row<'_> {
             }
         }
         writer.rows += 1;
-        writer.fields = self.record.fields_start + u32::from(self.record.fields_len);
-        writer.block = self.block;
-        writer.segments = self.segments;
+        writer.room.low = self.low;
+        writer.room.high -= size_of::<Record>() as u32;
+        writer.room.segments = self.segments;
         writer.bytes += self.charge;
         Published::Yes
     }
@@ -496,8 +612,8 @@ impl Row<'_> {
 impl Drop for Row<'_> {
     /// Lets go of the segments of a row that is not published, here on the writer's thread.
     fn drop(&mut self) {
-        for index in self.writer.segments..self.segments {
-            let at = slot(&self.writer.core.memory().segments, index as usize);
+        for index in self.writer.room.segments..self.segments {
+            let at = slot(self.writer.room.slab.segments(), index as usize);
             // SAFETY: written by this row, and not published: nobody else has it.
             unsafe { ptr::drop_in_place(at) };
         }

@@ -1,14 +1,12 @@
 //! A message that is not posted, or not yet: [`Draft`].
 
-use std::sync::Arc;
-
 use pyo3::prelude::*;
 
 use super::Payload;
 use crate::message::batch::{Head, Text};
 use crate::message::{FieldName, Need, Owner, Row, Segment, Stamp, ValueType};
+use crate::python::parse::ParseOptions;
 use crate::python::{clock, release};
-use crate::syslog::ParseOptions;
 use crate::syslog::fill::FieldSink;
 
 /// A payload of at least this many bytes is viewed, a shorter one is copied: where the two cost the same,
@@ -81,7 +79,7 @@ pub struct Draft {
     /// What only some drafts have.
     pub extra: Option<Box<Extra>>,
     /// How the payload is to be parsed, until somebody looks; then it has no `extra`. See [`LazyDraft`](super::LazyDraft).
-    pub unparsed: Option<Arc<ParseOptions>>,
+    pub unparsed: Option<Py<ParseOptions>>,
 }
 
 impl Draft {
@@ -125,6 +123,13 @@ impl Draft {
         }
     }
 
+    /// Its text and how it is to be parsed, when it is not parsed yet and the text is to be copied.
+    #[inline]
+    pub fn short_unparsed(&self) -> Option<(&[u8], &Py<ParseOptions>)> {
+        let options = self.unparsed.as_ref()?;
+        (self.extra.is_none() && !self.is_viewed()).then(|| (self.payload.bytes(), options))
+    }
+
     /// What it has beside texts.
     #[inline]
     pub fn head(&self) -> Head {
@@ -135,15 +140,18 @@ impl Draft {
     /// Lets go of its objects, more cheaply than dropping it where the GIL is known to be held.
     #[inline]
     pub fn let_go(self, py: Python<'_>) {
-        #[cold]
+        /// Apart, for those that have none of it.
         #[inline(never)]
-        fn drop_rest(rest: (Option<Box<Extra>>, Option<Arc<ParseOptions>>)) {
-            drop(rest);
+        fn drop_rest(py: Python<'_>, extra: Option<Box<Extra>>, unparsed: Option<Py<ParseOptions>>) {
+            if let Some(options) = unparsed {
+                options.drop_ref(py);
+            }
+            drop(extra);
         }
         let Self { payload, extra, unparsed, .. } = self;
         payload.let_go(py);
         if extra.is_some() || unparsed.is_some() {
-            drop_rest((extra, unparsed));
+            drop_rest(py, extra, unparsed);
         } else {
             // Nothing in them: the compiler is told so.
             std::mem::forget((extra, unparsed));

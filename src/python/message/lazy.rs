@@ -1,9 +1,10 @@
 //! The draft of a `LogMessage`, parsed when somebody looks: [`LazyDraft`].
 //!
 //! `LogMessage.parse` only notes how its text is to be parsed. Most parsed messages are posted next and never looked
-//! at, and a post parses straight into its row; a draft with fields of its own is made for those that Python reads or
-//! changes first. Nobody can tell the difference: parsing raises nothing, and what it gives depends on the bytes, the
-//! options and the time of receipt alone, all of which are kept.
+//! at: a post publishes their text, and the worker parses it on another core (`parse::late`), or, where it is long or made
+//! with another source's options, the post parses straight into its row; a draft with fields of its own is made for those
+//! that Python reads or changes first. Nobody can tell the difference: parsing raises nothing, and what it gives depends on
+//! the bytes, the options and the time of receipt alone, all of which are kept.
 
 use pyo3::prelude::*;
 

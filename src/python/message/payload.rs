@@ -62,7 +62,7 @@ impl Payload {
 
     /// The payload that `value` gives when [`exact_text`] has its text.
     #[inline]
-    fn of_exact(value: &Bound<'_, PyAny>) -> Option<Self> {
+    pub(super) fn of_exact(value: &Bound<'_, PyAny>) -> Option<Self> {
         exact_text(value).map(|text| Self::of_text(value, text))
     }
 

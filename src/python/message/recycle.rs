@@ -23,6 +23,7 @@ use pyo3::prelude::*;
 use super::{Draft, LazyDraft, LogMessage, Payload, exact_text};
 use crate::python::cell::GilCell;
 use crate::python::clock;
+use crate::python::parse::ParseOptions;
 
 /// Most objects kept: what a loop with a few messages at hand uses, and no more.
 const KEEP: usize = 32;
@@ -88,6 +89,30 @@ pub(super) fn object(py: Python<'_>, text: &Bound<'_, PyAny>) -> Option<*mut ffi
     let message = LogMessage { draft: LazyDraft::new(Draft::at(stamp, payload)) };
     // SAFETY: the value's place in it, which nothing is in.
     unsafe { object.wrapping_byte_add(VALUE).cast::<LogMessage>().write(message) };
+    Some(object)
+}
+
+/// An object with a message in it that is made of the text `raw`, to be parsed as `options` say, when that is a short way.
+#[inline]
+pub(super) fn unparsed(
+    py: Python<'_>,
+    raw: &Bound<'_, PyAny>,
+    options: &Bound<'_, ParseOptions>,
+) -> Option<*mut ffi::PyObject> {
+    let payload = Payload::of_exact(raw)?;
+    let Some(object) = take(py) else {
+        payload.let_go(py);
+        return None;
+    };
+    let mut draft = Draft::of(py, payload);
+    draft.unparsed = Some(options.clone().unbind());
+    // SAFETY: the value's place in it, which nothing is in.
+    unsafe {
+        object
+            .wrapping_byte_add(VALUE)
+            .cast::<LogMessage>()
+            .write(LogMessage { draft: LazyDraft::new(draft) });
+    }
     Some(object)
 }
 

@@ -1,0 +1,342 @@
+//! What the engine counted, as tables for people.
+//!
+//! A source has more numbers than a line has room for, so each table asks one question: where its messages are,
+//! what holds it back, what went wrong. With names and numbers of a usual length each fits into [`COLUMNS`]
+//! columns; exact bytes and times are in the JSON form.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::super::table::{Align, Table, grouped, plain, size, span, time};
+use super::{list, text};
+
+/// What the tables are made to fit into.
+const COLUMNS: usize = 100;
+/// How a line goes on in the next.
+const INDENT: &str = "    ";
+
+/// `inrush ctl stats`
+pub(super) fn stats(value: &Value) -> String {
+    let mut out = format!(
+        "inrush {}, process {}, {} for {}\n",
+        text(&value["version"]),
+        value["pid"],
+        text(&value["phase"]),
+        span(value["uptime_seconds"].as_u64().unwrap_or_default()),
+    );
+    let _ = writeln!(
+        out,
+        "{} posted = {} delivered + {} dropped + {} in flight",
+        number(&value["posted"]),
+        number(&value["delivered"]),
+        number(&value["dropped"]),
+        number(&value["in_flight"])
+    );
+    let sources = list(&value["sources"]);
+    for table in [messages(sources), credit(sources), trouble(sources), drops(sources)] {
+        add(&mut out, &table);
+    }
+    add(&mut out, &destinations(list(&value["destinations"])));
+    out
+}
+
+/// `inrush ctl sources`
+pub(super) fn sources(value: &Value) -> String {
+    let mut table = Table::new(&[
+        ("SOURCE", Align::Left),
+        ("STATE", Align::Left),
+        ("IN FLIGHT", Align::Right),
+        ("WINDOW", Align::Right),
+        ("OLDEST", Align::Right),
+        ("BLOCKED", Align::Right),
+        ("EXCEPTIONS", Align::Right),
+        ("RESTARTS", Align::Right),
+    ]);
+    for source in list(&value["sources"]) {
+        table.push([
+            text(&source["id"]),
+            text(&source["state"]),
+            number(&source["in_flight"]),
+            number(&source["window"]),
+            seconds(&source["oldest_unacknowledged_seconds"]),
+            seconds(&source["blocked_seconds"]),
+            number(&source["exceptions"]),
+            number(&source["restarts"]),
+        ]);
+        if let Some(error) = source["last_error"].as_str() {
+            table.note(wrapped(&format!("last error: {}", plain(error))));
+        }
+    }
+    table.text()
+}
+
+/// Where the messages of each source are.
+fn messages(sources: &[Value]) -> Table {
+    let mut table = Table::new(&[
+        ("SOURCE", Align::Left),
+        ("POSTED", Align::Right),
+        ("BYTES", Align::Right),
+        ("DELIVERED", Align::Right),
+        ("DROPPED", Align::Right),
+        ("IN FLIGHT", Align::Right),
+        ("STATE", Align::Left),
+    ]);
+    for source in sources {
+        table.push([
+            text(&source["id"]),
+            number(&source["posted"]),
+            bytes(&source["bytes"]),
+            number(&source["delivered"]),
+            grouped(reasons(source).map(|(_, count)| count).sum()),
+            number(&source["in_flight"]),
+            text(&source["state"]),
+        ]);
+    }
+    table
+}
+
+/// What holds each source back, and what its posts cost.
+fn credit(sources: &[Value]) -> Table {
+    let mut table = Table::new(&[
+        ("SOURCE", Align::Left),
+        ("CREDIT", Align::Right),
+        ("FREE BYTES", Align::Right),
+        ("SUSPENSIONS", Align::Right),
+        ("BLOCKED", Align::Right),
+        ("OLDEST", Align::Right),
+        ("GIL IN POSTS", Align::Right),
+        ("REFUSED", Align::Right),
+    ]);
+    for source in sources {
+        table.push([
+            text(&source["id"]),
+            format!("{} of {}", number(&source["free"]), number(&source["window"])),
+            bytes(&source["free_bytes"]),
+            number(&source["suspensions"]),
+            seconds(&source["blocked_seconds"]),
+            seconds(&source["oldest_unacknowledged_seconds"]),
+            seconds(&source["post_gil_seconds"]),
+            number(&source["refused"]),
+        ]);
+    }
+    table
+}
+
+/// What went wrong in each source.
+fn trouble(sources: &[Value]) -> Table {
+    let mut table = Table::new(&[
+        ("SOURCE", Align::Left),
+        ("EXCEPTIONS", Align::Right),
+        ("RESTARTS", Align::Right),
+        ("LAST ERROR", Align::Left),
+    ]);
+    for source in sources {
+        let error = text(&source["last_error"]);
+        table.push([text(&source["id"]), number(&source["exceptions"]), number(&source["restarts"]), error]);
+    }
+    table.cut_to(COLUMNS);
+    table
+}
+
+/// Why messages were dropped; without rows where none was.
+fn drops(sources: &[Value]) -> Table {
+    let mut table =
+        Table::new(&[("SOURCE", Align::Left), ("DROPPED", Align::Right), ("REASON", Align::Left)]);
+    for source in sources {
+        for (reason, count) in reasons(source).filter(|(_, count)| *count > 0) {
+            table.push([text(&source["id"]), grouped(count), reason.to_owned()]);
+        }
+    }
+    table
+}
+
+fn destinations(destinations: &[Value]) -> Table {
+    let mut table = Table::new(&[
+        ("DESTINATION", Align::Left),
+        ("RECEIVED", Align::Right),
+        ("WRITTEN", Align::Right),
+        ("DROPPED", Align::Right),
+        ("QUEUED", Align::Right),
+        ("RETRIES", Align::Right),
+        ("ERRORS", Align::Right),
+        ("BYTES", Align::Right),
+        ("STATE", Align::Left),
+    ]);
+    for to in destinations {
+        let state = if to["suspended"] == true { "cannot write" } else { "writing" };
+        table.push([
+            text(&to["id"]),
+            number(&to["posted"]),
+            number(&to["delivered"]),
+            number(&to["dropped"]),
+            number(&to["in_flight"]),
+            number(&to["retries"]),
+            number(&to["errors"]),
+            bytes(&to["bytes"]),
+            state.to_owned(),
+        ]);
+    }
+    table
+}
+
+/// The reasons for which messages of `source` can be dropped, with how many were.
+fn reasons(source: &Value) -> impl Iterator<Item = (&str, u64)> {
+    let reasons = source["dropped"].as_object().into_iter().flatten();
+    reasons.filter_map(|(reason, count)| Some((reason.as_str(), count.as_u64()?)))
+}
+
+fn add(out: &mut String, table: &Table) {
+    let text = table.text();
+    if !text.is_empty() {
+        out.push('\n');
+        out.push_str(&text);
+    }
+}
+
+/// `text` in lines of at most [`COLUMNS`] columns, all of them indented.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::from(INDENT)];
+    let mut width = INDENT.len();
+    for word in text.split_inclusive(' ') {
+        for piece in pieces(word) {
+            let more = piece.trim_end().chars().count();
+            if width + more > COLUMNS && width > INDENT.len() {
+                lines.push(INDENT.to_owned());
+                width = INDENT.len();
+            }
+            if let Some(line) = lines.last_mut() {
+                line.push_str(piece);
+            }
+            width += piece.chars().count();
+        }
+    }
+    lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
+}
+
+/// `word` in pieces that fit into a line.
+fn pieces(word: &str) -> impl Iterator<Item = &str> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let end = rest.char_indices().nth(COLUMNS - INDENT.len()).map_or(rest.len(), |(end, _)| end);
+        let piece;
+        (piece, rest) = rest.split_at(end);
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+/// A number with its digits grouped; what an older engine does not say is `-`.
+fn number(value: &Value) -> String {
+    match value.as_i64() {
+        Some(negative @ ..0) => format!("-{}", grouped(negative.unsigned_abs())),
+        _ => value.as_u64().map_or_else(|| "-".to_owned(), grouped),
+    }
+}
+
+fn seconds(value: &Value) -> String {
+    value.as_f64().map_or_else(|| "-".to_owned(), time)
+}
+
+fn bytes(value: &Value) -> String {
+    value.as_i64().map_or_else(|| "-".to_owned(), size)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn answer() -> Value {
+        json!({
+            "version": "1.0", "pid": 7, "phase": "running", "uptime_seconds": 61, "posted": 12_345,
+            "delivered": 12_000, "dropped": 300, "in_flight": 45,
+            "sources": [{
+                "id": "s#0", "posted": 12_345, "bytes": 1_000_000, "delivered": 12_000,
+                "dropped": {"queue_full": 300, "stopped": 0}, "in_flight": 45, "refused": 0, "window": 100,
+                "free": 55, "free_bytes": -5, "blocked_seconds": 0.25, "oldest_unacknowledged_seconds": 75.3,
+                "post_gil_seconds": 12.34,
+                "suspensions": 2, "state": "running", "exceptions": 1, "restarts": 1, "last_error": "E: \x1b[m",
+            }],
+            "destinations": [{
+                "id": "d#0", "posted": 12_345, "delivered": 12_000, "dropped": 300, "in_flight": 45,
+                "bytes": 99, "retries": 4, "errors": 5, "suspended": true,
+            }],
+        })
+    }
+
+    /// Without it: a number is missing, or stands under the heading of another.
+    #[test]
+    fn tables_of_an_answer() {
+        let expected = "\
+inrush 1.0, process 7, running for 1 min 1 s
+12,345 posted = 12,000 delivered + 300 dropped + 45 in flight
+
+SOURCE  POSTED    BYTES  DELIVERED  DROPPED  IN FLIGHT  STATE
+s#0     12,345  977 KiB     12,000      300         45  running
+
+SOURCE     CREDIT  FREE BYTES  SUSPENSIONS  BLOCKED      OLDEST  GIL IN POSTS  REFUSED
+s#0     55 of 100        -5 B            2   250 ms  1 min 15 s        12.3 s        0
+
+SOURCE  EXCEPTIONS  RESTARTS  LAST ERROR
+s#0              1         1  E: \\u{1b}[m
+
+SOURCE  DROPPED  REASON
+s#0         300  queue_full
+
+DESTINATION  RECEIVED  WRITTEN  DROPPED  QUEUED  RETRIES  ERRORS  BYTES  STATE
+d#0            12,345   12,000      300      45        4       5   99 B  cannot write
+";
+        assert_eq!(stats(&answer()), expected);
+        let expected = "\
+SOURCE  STATE    IN FLIGHT  WINDOW      OLDEST  BLOCKED  EXCEPTIONS  RESTARTS
+s#0     running         45     100  1 min 15 s   250 ms           1         1
+    last error: E: \\u{1b}[m
+";
+        assert_eq!(sources(&answer()), expected);
+    }
+
+    /// Without it: the tables of a busy engine do not fit into a terminal, or an error's text is nowhere whole.
+    #[test]
+    fn busy_engines_fit_into_a_hundred_columns() {
+        let mut answer = answer();
+        let error = format!("run(): ValueError: {}", "no luck today, ".repeat(20));
+        for source in answer["sources"].as_array_mut().unwrap() {
+            source["id"] = json!("s_doors#0");
+            for name in ["posted", "delivered", "bytes"] {
+                source[name] = json!(2_345_678_901_u64);
+            }
+            for name in ["window", "free"] {
+                source[name] = json!(100_000);
+            }
+            source["state"] = json!("waiting for credit");
+            source["blocked_seconds"] = json!(300_000.5);
+            source["last_error"] = json!(error);
+        }
+        for to in answer["destinations"].as_array_mut().unwrap() {
+            to["id"] = json!("d_file#0");
+            for name in ["posted", "delivered", "bytes"] {
+                to[name] = json!(2_345_678_901_u64);
+            }
+        }
+        let (all, short) = (stats(&answer), sources(&answer));
+        for line in all.lines().chain(short.lines()) {
+            assert!(line.chars().count() <= COLUMNS, "{} columns: {line}", line.chars().count());
+        }
+        assert!(all.contains("no luck today, no luck today, no…\n"), "{all}");
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words(&short).contains(&words(&error)), "{short}");
+    }
+
+    #[test]
+    fn a_word_without_an_end_is_cut_into_lines() {
+        let lines = wrapped(&"é".repeat(250));
+        let counts: Vec<_> = lines.lines().map(|line| line.chars().count()).collect();
+        assert_eq!(counts, [100, 100, 250 - 192 + INDENT.len()]);
+    }
+
+    #[test]
+    fn an_engine_without_sources_still_has_totals() {
+        assert!(stats(&json!({})).ends_with("- posted = - delivered + - dropped + - in flight\n"));
+    }
+}

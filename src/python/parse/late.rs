@@ -1,0 +1,71 @@
+//! Parsing on the worker's thread: [`Late`].
+//!
+//! A message of `LogMessage.parse` that nobody looks at before it is posted is posted as its text, and the worker parses
+//! it when it takes the batch: without the GIL, while the source is making the next messages. What comes out is the same
+//! as from a parse at the post, as both depend on nothing but the bytes, the options, the time of receipt (all in the row),
+//! and the rules of the source.
+//!
+//! What cannot wait is parsed at the post: with options of another source, or where a text could make a message that the
+//! post has to refuse (it cannot: a text that is copied, shorter than
+//! [`VIEW_FROM`](crate::python::message::VIEW_FROM), has fewer fields than a message may have).
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{ParsedRow, system_clock};
+use crate::flow::LateParser;
+use crate::message::Batch;
+use crate::source::SourcePolicy;
+use crate::syslog::fill::Filler;
+use crate::syslog::{Clock, ParseOptions};
+
+/// The longest `sdata-prefix()` with which a message is parsed late: it is copied for each parameter, and what that
+/// costs is charged only afterwards.
+const PREFIX_MAX: usize = 64;
+
+/// Parses what one source posts unparsed.
+#[derive(Debug)]
+pub struct Late {
+    options: Arc<ParseOptions>,
+    policy: Arc<SourcePolicy>,
+    /// The priority that replaces a message's own.
+    pri: Option<u16>,
+    /// The memory of the parser. One thread at a time has it: the worker that the source belongs to.
+    parser: Mutex<(Filler, Clock)>,
+}
+
+impl Late {
+    /// That of a source with these `options` and rules; `None` where messages are parsed at the post.
+    pub fn new(
+        options: &Arc<ParseOptions>,
+        policy: &Arc<SourcePolicy>,
+        pri: Option<u16>,
+    ) -> Option<Arc<Self>> {
+        if options.sdata_prefix.as_ref().is_some_and(|prefix| prefix.len() > PREFIX_MAX) {
+            return None;
+        }
+        let parser = Mutex::new((Filler::default(), system_clock()));
+        let (options, policy) = (Arc::clone(options), Arc::clone(policy));
+        Some(Arc::new(Self { options, policy, pri, parser }))
+    }
+
+    /// Whether it parses as `options` say.
+    #[inline]
+    pub fn is_for(&self, options: &Arc<ParseOptions>) -> bool {
+        Arc::ptr_eq(&self.options, options)
+    }
+}
+
+impl LateParser for Late {
+    fn parse(&self, batch: &mut Batch) -> u64 {
+        let mut parser = self.parser.lock().unwrap_or_else(PoisonError::into_inner);
+        let (filler, clock) = &mut *parser;
+        batch.parse_late(|text, recvd, row| {
+            clock.set_now(recvd.unix_micros);
+            filler.parse(text, &self.options, clock);
+            ParsedRow::new(&self.policy, filler, text).write(recvd, row);
+            if let Some(pri) = self.pri {
+                row.pri(pri);
+            }
+        })
+    }
+}
