@@ -55,6 +55,8 @@ fn made(py: Python<'_>, message: Option<&Bound<'_, PyAny>>) -> *mut ffi::PyObjec
 }
 
 /// Calls the type as the interpreter does without the slot.
+#[cold]
+#[inline(never)]
 unsafe fn slow_call(
     class: *mut ffi::PyObject,
     arguments: *const *mut ffi::PyObject,
