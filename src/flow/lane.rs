@@ -276,14 +276,16 @@ impl Producer {
     }
 
     /// The same for a text that the lane's [`LateParser`] is to parse. A lane that has none refuses.
-    #[inline]
+    #[inline(never)]
     pub fn post_unparsed_at_once(&mut self, head: &Head, text: &[u8]) -> bool {
         let charge = unparsed_charge(text.len());
         self.lane.late_parser.get().is_some()
             && self.publish_at_once(charge, |open| open.publish_unparsed(head, text))
     }
 
-    #[inline]
+    /// Nothing in it can panic: it is called where nothing may unwind.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as above")]
     fn publish_at_once(
         &mut self,
         charge: u64,
