@@ -4,6 +4,7 @@
 //! all with the GIL held. It lets go of the GIL only when there is no credit, or when a sender's name
 //! has to be looked up.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -17,7 +18,7 @@ use smallvec::SmallVec;
 
 use super::acks::Tracking;
 use super::cell::GilCell;
-use super::clock::thread_time;
+use super::clock::{thread_time, thread_time_since};
 use super::event_loop::EventLoop;
 use super::fork;
 use super::message::{DEFAULT_PRI, Draft, LogMessage, Payload, VIEW_FROM, exact_text, recycle, type_name};
@@ -74,6 +75,12 @@ pub struct Attachment {
 const MEASURED: u32 = 1024;
 /// Set in [`Attachment::posts`] where no post can go the short way: before the start, and where each message needs more.
 const NOT_AT_ONCE: u32 = 1 << 31;
+
+/// How many posts come before the first that is measured: any number below [`MEASURED`], so that each post is measured
+/// with the same chance. The first ones of a source are dear, and would count for all of a source that posts little.
+fn first_measured() -> u32 {
+    (RandomState::new().build_hasher().finish() % u64::from(MEASURED)) as u32
+}
 /// Most texts of a list that are posted together, with one time stamp.
 const TOGETHER: usize = 64;
 
@@ -148,7 +155,7 @@ impl Attachment {
             report,
             event_loop: EventLoop::default(),
             status: Arc::clone(&input.status),
-            posts: AtomicU32::new(NOT_AT_ONCE),
+            posts: AtomicU32::new(NOT_AT_ONCE | first_measured()),
             late: OnceLock::new(),
         }
     }
@@ -229,7 +236,7 @@ impl Attachment {
         if let Some(begun) = begun
             && posted > 0
         {
-            let time = thread_time().saturating_sub(begun);
+            let time = thread_time_since(begun);
             self.status.add_post_time(time * (MEASURED / posted));
             self.posts.store(MEASURED, Ordering::Relaxed);
         } else {
@@ -306,7 +313,7 @@ impl Attachment {
         } else {
             self.post_now(py, message, wait, method)
         };
-        self.status.add_post_time(thread_time().saturating_sub(begun) * MEASURED);
+        self.status.add_post_time(thread_time_since(begun) * MEASURED);
         posted
     }
 
