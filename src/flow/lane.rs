@@ -282,21 +282,24 @@ impl Producer {
     /// Posts one message that is a text to be copied and nothing else, if the lease covers it and the open batch takes
     /// it: the way of most messages. False: nothing was done, and [`Producer::try_post`] says what is in the way, or
     /// posts it.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a call of its own costs a plain message a tenth")]
     pub fn post_text_at_once(&mut self, head: &Head, text: &[u8]) -> bool {
         let charge = Need { bytes: text.len(), ..Need::default() }.charge();
         self.publish_at_once(charge, |open| open.publish_text(head, text))
     }
 
     /// The same for a text that the lane's [`LateParser`] is to parse. A lane that has none refuses.
-    #[inline]
+    #[inline(never)]
     pub fn post_unparsed_at_once(&mut self, head: &Head, text: &[u8]) -> bool {
         let charge = unparsed_charge(text.len());
         self.lane.late_parser.get().is_some()
             && self.publish_at_once(charge, |open| open.publish_unparsed(head, text))
     }
 
-    #[inline]
+    /// Nothing in it can panic: it is called where nothing may unwind.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as above")]
     fn publish_at_once(
         &mut self,
         charge: u64,
@@ -315,6 +318,28 @@ impl Producer {
             return true;
         }
         false
+    }
+
+    /// Whether it has an open batch, and credit ahead: a post at once may find room. A hint.
+    #[inline]
+    pub fn is_ahead(&self) -> bool {
+        self.lease > 0 && self.open.as_ref().is_some_and(|open| !open.is_sealed())
+    }
+
+    /// Posts messages that are texts to be copied and nothing else, all with one `head`, as far as the lease covers them and
+    /// the open batch takes them; how many there were. With none, [`Producer::try_post`] says what is in the way.
+    #[inline]
+    pub fn post_texts_at_once<'a>(&mut self, head: &Head, texts: impl Iterator<Item = &'a [u8]>) -> u32 {
+        if self.lane.is_closed() {
+            return 0;
+        }
+        let Some(open) = &mut self.open else { return 0 };
+        let messages = self.lease.min(self.lane.batch_size.saturating_sub(open.rows()));
+        let (posted, charge) = open.publish_texts(head, messages, self.lease_bytes, texts);
+        self.lease -= posted;
+        self.lease_bytes -= charge;
+        self.counters.add(u64::from(posted), charge);
+        posted
     }
 
     /// Posts one message: `fill` writes it into the row that it is given.
@@ -691,7 +716,17 @@ mod tests {
             for who in 0..next.len() {
                 let mut producer = lane.producer(Arc::new(Origin::named("s")));
                 scope.spawn(move || {
-                    for number in 0..EACH {
+                    let mut number = 0;
+                    while number < EACH {
+                        if who > 0 {
+                            let texts: Vec<_> =
+                                (number..EACH).take(10).map(|number| format!("{who} {number}")).collect();
+                            let texts = texts.iter().map(String::as_bytes);
+                            number += producer.post_texts_at_once(&Head::default(), texts);
+                            if number == EACH {
+                                break;
+                            }
+                        }
                         let text = format!("{who} {number}");
                         while post(&mut producer, text.as_bytes()) == Err(Refused::NoCredit) {
                             producer.before_wait();
@@ -700,6 +735,7 @@ mod tests {
                         if number % 100 == 99 {
                             producer.close_batch();
                         }
+                        number += 1;
                     }
                 });
             }

@@ -37,7 +37,9 @@ mod writer;
 use std::sync::Arc;
 #[cfg(not(loom))]
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crossbeam::utils::CachePadded;
 
 #[cfg(loom)]
 use loom::sync::atomic::AtomicU64;
@@ -59,6 +61,17 @@ const BYTES_FULL: u64 = (1 << 30) - 1 - 2 * MESSAGE_MAX as u64;
 
 /// What a message costs beside its texts, charged to the byte half of the credit.
 pub const ROW_CHARGE: usize = 64;
+
+/// How many batches were taken by their consumers, in the whole process.
+static TAKEN: CachePadded<AtomicU32> = CachePadded::new(AtomicU32::new(0));
+
+/// How many batches were taken by their consumers so far, in the whole process; it wraps around.
+///
+/// As long as it stays what it was before a row was published into an open batch, that batch was not taken.
+#[inline]
+pub fn taken() -> u32 {
+    TAKEN.load(Ordering::Relaxed)
+}
 
 /// Where a batch is in its slab, and the word of the seal protocol; held by its writer and its reader.
 pub(super) struct Core {
@@ -145,6 +158,8 @@ pub struct Batch {
 impl Batch {
     fn new(core: &Core, origin: Arc<Origin>) -> Self {
         let state = core.state.fetch_or(SEALED, Ordering::AcqRel);
+        // After the seal: a writer whose row is in the batch read the number before this adds to it.
+        TAKEN.fetch_add(1, Ordering::Relaxed);
         let rows = (state & COUNT_MASK) as u32;
         let taken = ((state >> SEGMENT_SHIFT) & COUNT_MASK) as usize;
         let bytes = ((state & !SEALED) >> BYTES_SHIFT) as u32;

@@ -10,8 +10,9 @@ use std::time::Instant;
 
 use event_listener::{Event, Listener};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyList, PyString};
 use smallvec::SmallVec;
 
 use super::acks::Tracking;
@@ -19,13 +20,13 @@ use super::cell::GilCell;
 use super::clock::thread_time;
 use super::event_loop::EventLoop;
 use super::fork;
-use super::message::{Draft, LogMessage, Payload, recycle, type_name};
+use super::message::{DEFAULT_PRI, Draft, LogMessage, Payload, VIEW_FROM, exact_text, recycle, type_name};
 use super::parse::{self, Late, ParsedRow};
 use super::{clock, release};
 use crate::engine::{Input, Log, SourceStatus};
 use crate::flow::credit::Waited;
 use crate::flow::{Lane, LateParser, Producer, Refused};
-use crate::message::batch::Text;
+use crate::message::batch::{Head, Text};
 use crate::message::{FieldName, Need, Origin, Stamp, ValueType};
 use crate::source::{HostNames, SourcePolicy};
 use crate::syslog::ParseOptions;
@@ -63,7 +64,7 @@ pub struct Attachment {
     pub event_loop: EventLoop,
     /// How it is, for others to see.
     pub status: Arc<SourceStatus>,
-    /// Counts posts, to measure one in `MEASURED`. Written under the GIL.
+    /// How many posts are left to the next one that is measured, and [`NOT_AT_ONCE`]. Written under the GIL.
     pub posts: AtomicU32,
     /// Parses on the worker's thread, from the first message on that can be; `None` inside when none can.
     late: OnceLock<Option<Arc<Late>>>,
@@ -71,6 +72,10 @@ pub struct Attachment {
 
 /// Of how many posts one is measured.
 const MEASURED: u32 = 1024;
+/// Set in [`Attachment::posts`] where no post can go the short way: before the start, and where each message needs more.
+const NOT_AT_ONCE: u32 = 1 << 31;
+/// Most texts of a list that are posted together, with one time stamp.
+const TOGETHER: usize = 64;
 
 /// Takes an exception, with the name of the callback that raised it.
 pub type Reporter = Box<dyn Fn(Python<'_>, &str, PyErr) + Send + Sync>;
@@ -143,7 +148,7 @@ impl Attachment {
             report,
             event_loop: EventLoop::default(),
             status: Arc::clone(&input.status),
-            posts: AtomicU32::new(0),
+            posts: AtomicU32::new(NOT_AT_ONCE),
             late: OnceLock::new(),
         }
     }
@@ -156,41 +161,93 @@ impl Attachment {
 
     /// Posts `message` if it is a plain one with a short text, and nothing has to be waited for or looked up: the way of
     /// nearly every message of a busy source. False when nothing was done, and [`Attachment::post`] must do it.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a call of its own costs it a tenth")]
     pub(super) fn post_at_once(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
-        let count = self.posts.load(Ordering::Relaxed).wrapping_add(1);
-        if count.is_multiple_of(MEASURED) || !self.post_plain(py, message) {
+        let left = self.posts.load(Ordering::Relaxed);
+        // Nothing left, or the mark.
+        if left.wrapping_sub(1) >= MEASURED || !self.post_plain(py, message) {
             return false;
         }
-        self.posts.store(count, Ordering::Relaxed);
+        self.posts.store(left - 1, Ordering::Relaxed);
         true
     }
 
-    #[inline]
-    fn post_plain(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
-        let Some(message) = recycle::exact(message) else { return false };
-        if !self.started.load(Ordering::Relaxed) || self.suspend.is_some() || !self.policy.keeps_timestamp() {
-            return false;
-        }
-        let posted = message.draft.with_unparsed(py, |draft| {
-            let Some(text) = draft.short_text() else { return self.post_unparsed_at_once(py, draft) };
-            let mut head = draft.head();
-            head.pri = self.pri.unwrap_or(head.pri);
-            self.producer.with(py, |producer| producer.post_text_at_once(&head, text))
-        });
-        if posted {
-            release::drain_some(py);
-        }
-        posted
+    /// The same as a call, for those who have other work between posts.
+    #[inline(never)]
+    pub(super) fn call_post_at_once(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
+        self.post_at_once(py, message)
     }
 
-    /// Posts the text of a message that nobody has looked at since `LogMessage.parse`: the worker will parse it.
+    /// Whether a plain message with a short text needs nothing but to be written into the open batch.
+    fn takes_at_once(&self) -> bool {
+        self.started.load(Ordering::Relaxed) && self.suspend.is_none() && self.policy.keeps_timestamp()
+    }
+
+    /// Posts `message` if it is plain; to be called where [`Attachment::takes_at_once`].
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a call of its own costs it a tenth")]
+    fn post_plain(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
+        let Some(message) = recycle::exact(message) else { return false };
+        // SAFETY: gone when the message is written, which calls nothing of Python's.
+        let Some(draft) = (unsafe { message.draft.leaf(py) }) else { return false };
+        let Some(text) = draft.short_text() else {
+            let posted = self.post_unparsed_at_once(py, draft);
+            release::drain_some(py);
+            return posted;
+        };
+        let mut head = draft.head();
+        head.pri = self.pri.unwrap_or(head.pri);
+        // SAFETY: as above.
+        let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return false };
+        if !producer.post_text_at_once(&head, text) {
+            return false;
+        }
+        clock::posted(py);
+        release::drain_some(py);
+        true
+    }
+
+    /// Posts the next elements of `list`, from `index` on, that are exactly `bytes` or `str` of ASCII, and short, if nothing
+    /// has to be waited for; how many there were.
+    pub(super) fn post_texts_at_once(&self, py: Python<'_>, list: &Bound<'_, PyList>, index: usize) -> usize {
+        let left = self.posts.load(Ordering::Relaxed);
+        let end = list.len().min(index + TOGETHER);
+        // The GIL is held until the last of them is posted, so nobody changes the list.
+        // SAFETY: below the length; the texts are gone when they are posted.
+        let mut texts = (index..end).map_while(|index| unsafe { short_text(list, index) }).peekable();
+        // SAFETY: gone when they are posted, which calls nothing of Python's.
+        let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return 0 };
+        if left & NOT_AT_ONCE != 0 || !producer.is_ahead() || texts.peek().is_none() {
+            return 0;
+        }
+        let begun = (left == 0).then(thread_time);
+        let stamp = clock::now(py);
+        let pri = self.pri.unwrap_or(DEFAULT_PRI);
+        let head = Head { stamp, recvd_micros: stamp.unix_micros, raw_size: 0, pri };
+        let posted = producer.post_texts_at_once(&head, texts);
+        if let Some(begun) = begun
+            && posted > 0
+        {
+            let time = thread_time().saturating_sub(begun);
+            self.status.add_post_time(time * (MEASURED / posted));
+            self.posts.store(MEASURED, Ordering::Relaxed);
+        } else {
+            self.posts.store(left.saturating_sub(posted), Ordering::Relaxed);
+        }
+        release::drain_some(py);
+        posted as usize
+    }
+
+    /// Posts the text of a message that nobody has looked at since `LogMessage.parse`: the worker will parse it. The first such
+    /// message goes the ordinary way, which makes what parses there.
     #[inline]
     fn post_unparsed_at_once(&self, py: Python<'_>, draft: &Draft) -> bool {
         let Some((text, options)) = draft.short_unparsed() else { return false };
-        let Some(late) = self.late.get_or_init(|| self.late()) else { return false };
-        late.is_for(options.get().options())
-            && self.producer.with(py, |producer| producer.post_unparsed_at_once(&draft.head(), text))
+        let Some(Some(late)) = self.late.get() else { return false };
+        // SAFETY: gone when the message is written, which calls nothing of Python's.
+        let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return false };
+        late.is_for(options.get().options()) && producer.post_unparsed_at_once(&draft.head(), text)
     }
 
     /// What parses on the worker's thread.
@@ -202,7 +259,7 @@ impl Attachment {
     }
 
     /// Posts `message`. `Ok(false)`: there is no credit, and `wait` forbids to wait for it.
-    #[inline]
+    #[inline(never)]
     pub(super) fn post(
         &self,
         py: Python<'_>,
@@ -210,9 +267,11 @@ impl Attachment {
         wait: Wait,
         method: &str,
     ) -> PyResult<bool> {
-        let count = self.posts.load(Ordering::Relaxed).wrapping_add(1);
-        self.posts.store(count, Ordering::Relaxed);
-        if count.is_multiple_of(MEASURED) {
+        let left = self.posts.load(Ordering::Relaxed) & !NOT_AT_ONCE;
+        let (measured, left) = left.checked_sub(1).map_or((true, MEASURED), |left| (false, left));
+        let mark = if self.takes_at_once() { 0 } else { NOT_AT_ONCE };
+        self.posts.store(left | mark, Ordering::Relaxed);
+        if measured {
             return self.post_measured(py, message, wait, method);
         }
         self.post_now(py, message, wait, method)
@@ -242,8 +301,11 @@ impl Attachment {
         method: &str,
     ) -> PyResult<bool> {
         let begun = thread_time();
-        let posted =
-            if self.post_plain(py, message) { Ok(true) } else { self.post_now(py, message, wait, method) };
+        let posted = if self.takes_at_once() && self.post_plain(py, message) {
+            Ok(true)
+        } else {
+            self.post_now(py, message, wait, method)
+        };
         self.status.add_post_time(thread_time().saturating_sub(begun) * MEASURED);
         posted
     }
@@ -377,6 +439,9 @@ impl Attachment {
     ) -> Option<PyResult<bool>> {
         loop {
             let posted = message.draft.with_unparsed(py, |draft| {
+                if draft.short_unparsed().is_some() {
+                    self.late.get_or_init(|| self.late());
+                }
                 parse::with_parsed(py, draft, |parsed, recvd| self.try_post_parsed(py, draft, parsed, recvd))
             });
             match posted? {
@@ -558,6 +623,21 @@ impl Attachment {
         self.lane.counters().count_refused(messages);
         PyRuntimeError::new_err(format!("{method}: source {} has stopped; the message is not taken", self.id))
     }
+}
+
+/// The text of an element of `list` that is exactly `bytes` or a `str` of ASCII, and to be copied.
+///
+/// # Safety
+/// `index` is below the length of the list. The text is gone before anybody can change the list.
+#[inline]
+unsafe fn short_text<'a>(list: &'a Bound<'_, PyList>, index: usize) -> Option<&'a [u8]> {
+    // SAFETY: the caller's promise.
+    let element = unsafe { ffi::PyList_GET_ITEM(list.as_ptr(), index as ffi::Py_ssize_t) };
+    // SAFETY: the list keeps its elements.
+    let element = unsafe { Borrowed::from_ptr(list.py(), element) };
+    let text = exact_text(&element).filter(|text| text.len() < VIEW_FROM)?;
+    // SAFETY: the bytes belong to the element, which does not change; the caller's promise that the list keeps it.
+    Some(unsafe { std::slice::from_raw_parts(text.as_ptr(), text.len()) })
 }
 
 /// A draft of a `str` or `bytes`.

@@ -36,6 +36,21 @@ impl<T> GilCell<T> {
         work(unsafe { &mut *self.value.get() })
     }
 
+    /// The value for a few instructions, without marking the cell as in use. `None`: it is in use.
+    ///
+    /// # Safety
+    /// The reference is gone before anything else uses the cell: meanwhile no code of Python's runs, and none that comes
+    /// back to the cell.
+    #[inline]
+    #[expect(clippy::mut_from_ref, reason = "the caller promises that there is one reference at a time")]
+    pub unsafe fn leaf(&self, _py: Python<'_>) -> Option<&mut T> {
+        if self.borrowed.get() {
+            return None;
+        }
+        // SAFETY: the GIL is held, no other reference is out, and none is made while this one is.
+        Some(unsafe { &mut *self.value.get() })
+    }
+
     /// The value, when nobody else has the cell.
     pub fn into_inner(self) -> T {
         self.value.into_inner()

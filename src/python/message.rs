@@ -39,6 +39,7 @@ pub use draft::{DEFAULT_PRI, Draft, DraftField, Extra, Place, VIEW_FROM};
 pub use fields::Full;
 pub use lazy::LazyDraft;
 pub use macros::macro_value;
+pub(super) use payload::exact_text;
 pub use payload::{Payload, too_long};
 
 use super::{datetime, pairs};

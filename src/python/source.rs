@@ -112,12 +112,20 @@ impl LogSource {
             error
         };
         let post = |index: usize, message: &Bound<'_, PyAny>| {
+            if attached.call_post_at_once(py, message) {
+                return Ok(true);
+            }
             attached.post(py, message, Wait::Yes, "post_messages").map_err(|error| wrong(index, error))
         };
         if let Ok(list) = messages.cast_exact::<PyList>() {
             // Other threads may change the list while a post waits: look at its length each time.
             let mut index = 0;
             while index < list.len() {
+                let posted = attached.post_texts_at_once(py, list, index);
+                if posted > 0 {
+                    index += posted;
+                    continue;
+                }
                 post(index, &list.get_item(index)?)?;
                 index += 1;
             }

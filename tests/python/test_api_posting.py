@@ -17,6 +17,40 @@ class TestPosting:
         run_source(source_that("for n in range(50000):\n    self.post_message(LogMessage(str(n)))"))
         assert delivered() == [b"%d" % n for n in range(50000)]
 
+    def test_stamps_of_a_loop(self, run_source: RunSource, delivered: Delivered) -> None:
+        """Without it: a message that follows a pause has the time stamp of the one before the pause, with which it shares a
+        batch no more; or stamps go back."""
+        run_source(
+            source_that(
+                """
+import time
+for _ in range(20):
+    for n in range(2000 + _):
+        self.post_message(LogMessage("x"))
+    time.sleep(0.2)
+    before = int(time.time() * 1000000)
+    msg = LogMessage("made before")
+    self.post_messages(["y", "y"])
+    self.post_message(msg)
+    self.post_message(LogMessage(str(before)))
+"""
+            ).replace("$MSG", "$R_UNIXTIME $R_USEC $MSG")
+        )
+        latest, paused = 0, 0
+        for line in delivered():
+            seconds, micros, text = line.split(b" ", 2)
+            stamp = int(float(seconds)) * 1_000_000 + int(micros)
+            if text == b"made before":
+                made = stamp
+                continue
+            assert stamp >= latest, line
+            latest = stamp
+            if text.isdigit():
+                paused += 1
+                # The clock of the process is read to a few microseconds of the system's.
+                assert min(made, stamp) >= int(text) - 1000, (made, line)
+        assert paused == 20
+
     def test_keyword_and_result(self, run_source: RunSource, delivered: Delivered) -> None:
         """Without it: `post_message(msg=...)` breaks, or its result is taken for a failure."""
         out = run_source(source_that('print(self.post_message(msg=LogMessage("x")), self.close_batch())'))
@@ -289,6 +323,37 @@ print(self.post_messages([]))
         )
         assert out == ["3", "1000", "0", "done"]
         assert delivered() == [b"a", b"b", b"c", *(b"%d" % n for n in range(1000))]
+
+    @pytest.mark.parametrize("window", [1, 100, 5000])
+    def test_post_messages_of_long_lists(
+        self, engine: StartEngine, delivered: Delivered, window: int
+    ) -> None:
+        """Without it: texts that are posted together come out of order, twice or not at all, where credit or a batch ends, or
+        where one among them is no short text."""
+        running = engine(
+            source_that(
+                """
+given = []
+for n in range(3000):
+    text = f"{n} " + "x" * (n % 50)
+    given.append({7: LogMessage(text), 11: text.encode(), 13: text + "é", 17: text * 99}.get(n % 20, text))
+for most in (3000, 1000, 129, 64, 1):
+    for start in range(0, 3000, most):
+        part = given[start:start + most]
+        assert self.post_messages(part) == len(part)
+print(len(given))
+""",
+                driver=f"log-iw-size({window})",
+            )
+        )
+        running.wait_print("done")
+        stopped = running.stop()
+        expected = []
+        for n in range(3000):
+            text = f"{n} " + "x" * (n % 50)
+            expected.append({13: text + "é", 17: text * 99}.get(n % 20, text).encode())
+        assert delivered() == expected * 5
+        assert stopped.delivered == 15000
 
     def test_post_messages_beyond_the_window(self, engine: StartEngine) -> None:
         """Without it: a list longer than the window waits for ever."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from inrush import LogMessage, LogSource
 from inrush.testing import posted, run
+from messages import Named
 
 TEXTS: list[str | bytes] = [
     "<165>1 2026-10-11T22:14:15.003Z mymachine.example.com evntslog 1234 ID47 - An application event log entry",
@@ -49,7 +50,7 @@ CONFIGS = [
 ROUNDS = 40
 
 
-def content(message: LogMessage) -> tuple[str, bytes, str]:
+def content(message: LogMessage) -> tuple[str, bytes, str | None]:
     """All that a message says, but for when it came: two messages do not come at the same time."""
     shown = repr(message)
     if abs(message.get_timestamp() - datetime.now()) < timedelta(hours=1):
@@ -151,7 +152,7 @@ def test_call() -> None:
         LogMessage.parse(raw_msg="<11>x", parse_options=options),
         LogMessage.parse("<11>x", parse_options=options),
         LogMessage("other").parse("<11>x", options),
-        type("Sub", (LogMessage,), {}).parse("<11>x", options),
+        Named.parse("<11>x", options),
     ):
         assert type(message) is LogMessage
         assert message.get_pri() == 11
@@ -165,6 +166,6 @@ def test_call() -> None:
         (("x", 13), {}, "parse_options: expected the parse_options of a source, got int"),
     ):
         with pytest.raises(TypeError, match=complaint):
-            LogMessage.parse(*arguments, **named)  # type: ignore[arg-type]
+            LogMessage.parse(*arguments, **named)
     assert LogMessage.parse.__doc__
     assert "RFC 5424" in LogMessage.parse.__doc__

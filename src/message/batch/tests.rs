@@ -66,6 +66,43 @@ fn the_consumer_gets_the_rows_before_the_seal_and_the_writer_keeps_the_others() 
     assert_eq!(batch.charge(), 2 * (3 + ROW_CHARGE as u64));
 }
 
+/// Breaks without it: texts written together differ from those written one by one, or are counted though the consumer
+/// does not get them.
+#[test]
+fn texts_published_together_are_all_in_the_batch_or_none_is() {
+    let (pool, origin) = (pool(), origin());
+    let head =
+        Head { stamp: Stamp { unix_micros: 5, offset_seconds: 60 }, recvd_micros: 6, raw_size: 7, pri: 8 };
+    let given = ["", "1", "eight by", "seventeen letters", "a text of more than thirty-two letters"]
+        .map(str::as_bytes);
+    let mut writer = Writer::open(&origin, &pool, Need::default());
+    let pending = writer.share();
+    let charge = |texts: &[&[u8]]| texts.iter().map(|text| (text.len() + ROW_CHARGE) as u64).sum::<u64>();
+    assert_eq!(
+        writer.publish_texts(&head, 2, u64::MAX, given.into_iter()),
+        (2, charge(&given[..2])),
+        "messages"
+    );
+    let two = charge(&given[2..4]);
+    assert_eq!(writer.publish_texts(&head, 9, two, given[2..].iter().copied()), (2, two), "bytes");
+    assert_eq!(writer.publish_text(&head, given[4]), Some(Published::Yes));
+    assert_eq!(writer.publish_texts(&head, 9, u64::MAX, std::iter::empty()), (0, 0));
+    let before = super::taken();
+    let batch = pending.seal();
+    assert_ne!(super::taken(), before, "a batch that is taken is counted");
+    assert_eq!(writer.publish_texts(&head, 9, u64::MAX, given.into_iter()), (0, 0), "sealed");
+    assert_eq!((texts(&batch), batch.charge()), (given.map(<[u8]>::to_vec).to_vec(), charge(&given)));
+    let last = batch.message(4);
+    assert_eq!((last.stamp(), last.recvd().unix_micros, last.pri()), (head.stamp, 6, 8));
+
+    let mut writer = Writer::open(&origin, &pool, Need::default());
+    let _pending = writer.share();
+    let rows = super::super::pool::SLAB / (1 + size_of::<Record>());
+    let many = std::iter::repeat_n(&b"x"[..], 2 * rows);
+    let (posted, _) = writer.publish_texts(&head, u32::MAX, u64::MAX, many);
+    assert_eq!(posted as usize, rows, "no more than it has room for");
+}
+
 /// Breaks without it: a source whose messages are taken one by one holds a whole slab for each, or a batch reads the rows of
 /// the one after it.
 #[test]

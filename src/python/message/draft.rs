@@ -92,7 +92,12 @@ impl Draft {
     /// A draft of `payload`, made now.
     #[inline]
     pub fn of(py: Python<'_>, payload: Payload) -> Self {
-        let stamp = clock::now(py);
+        Self::at(clock::now_of_message(py), payload)
+    }
+
+    /// A draft of `payload`, made at `stamp`.
+    #[inline]
+    pub fn at(stamp: Stamp, payload: Payload) -> Self {
         let (raw_size, pri) = (0, DEFAULT_PRI);
         Self { payload, stamp, recvd_micros: stamp.unix_micros, raw_size, pri, extra: None, unparsed: None }
     }
@@ -109,10 +114,13 @@ impl Draft {
         self.extra.as_ref()?.bookmark.as_ref()
     }
 
-    /// Its text, when that is to be copied and there is nothing but the text and what is in [`Draft::head`].
+    /// Its text, when that is a `str` or `bytes` to be copied and there is nothing but the text and what is in [`Draft::head`].
     #[inline]
     pub fn short_text(&self) -> Option<&[u8]> {
-        (self.is_plain() && !self.is_viewed()).then(|| self.payload.bytes())
+        match &self.payload {
+            Payload::Object { len, .. } if *len < VIEW_FROM && self.is_plain() => Some(self.payload.bytes()),
+            _ => None,
+        }
     }
 
     /// Its text and how it is to be parsed, when it is not parsed yet and the text is to be copied.
@@ -132,13 +140,21 @@ impl Draft {
     /// Lets go of its objects, more cheaply than dropping it where the GIL is known to be held.
     #[inline]
     pub fn let_go(self, py: Python<'_>) {
+        /// Apart, for those that have none of it.
+        #[inline(never)]
+        fn drop_rest(py: Python<'_>, extra: Option<Box<Extra>>, unparsed: Option<Py<ParseOptions>>) {
+            if let Some(options) = unparsed {
+                options.drop_ref(py);
+            }
+            drop(extra);
+        }
         let Self { payload, extra, unparsed, .. } = self;
         payload.let_go(py);
-        if let Some(options) = unparsed {
-            options.drop_ref(py);
-        }
-        if let Some(extra) = extra {
-            drop(extra);
+        if extra.is_some() || unparsed.is_some() {
+            drop_rest(py, extra, unparsed);
+        } else {
+            // Nothing in them: the compiler is told so.
+            std::mem::forget((extra, unparsed));
         }
     }
 

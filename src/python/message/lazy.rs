@@ -40,6 +40,16 @@ impl LazyDraft {
         self.0.into_inner()
     }
 
+    /// The draft as it is; see [`GilCell::leaf`].
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    pub unsafe fn leaf(&self, py: Python<'_>) -> Option<&Draft> {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.leaf(py) }.map(|draft| &*draft)
+    }
+
     /// Calls `work` with the draft as it is.
     #[inline]
     pub fn with_unparsed<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Draft) -> R) -> R {

@@ -60,26 +60,30 @@ impl Payload {
         Self::of_other(value)
     }
 
-    /// The payload that `value` gives when it is exactly `bytes` or a `str` of ASCII alone, and not too long: without a
-    /// call of the interpreter.
+    /// The payload that `value` gives when [`exact_text`] has its text.
     #[inline]
     pub(super) fn of_exact(value: &Bound<'_, PyAny>) -> Option<Self> {
-        let bytes = match value.cast_exact::<PyString>() {
-            Ok(text) => ascii(text)?,
-            Err(_) => value.cast_exact::<PyBytes>().ok()?.as_bytes(),
-        };
-        if bytes.len() > MESSAGE_MAX {
-            return None;
-        }
-        let start = NonNull::from(bytes).cast::<u8>();
-        Some(Self::Object { object: value.clone().unbind(), start, len: bytes.len() })
+        exact_text(value).map(|text| Self::of_text(value, text))
+    }
+
+    /// `text`, which [`exact_text`] gave for `value`.
+    #[inline]
+    pub(super) fn of_text(value: &Bound<'_, PyAny>, text: &[u8]) -> Self {
+        Self::Object { object: value.clone().unbind(), start: NonNull::from(text).cast(), len: text.len() }
     }
 
     /// Lets go of its object, more cheaply than dropping it where the GIL is known to be held.
     #[inline]
     pub(super) fn let_go(self, py: Python<'_>) {
-        if let Self::Object { object, .. } = self {
-            object.drop_ref(py);
+        #[cold]
+        #[inline(never)]
+        fn drop_owned(bytes: Box<[u8]>) {
+            drop(bytes);
+        }
+        match self {
+            Self::None => {}
+            Self::Object { object, .. } => object.drop_ref(py),
+            Self::Owned(bytes) => drop_owned(bytes),
         }
     }
 
@@ -152,6 +156,17 @@ impl Payload {
             _ => None,
         }
     }
+}
+
+/// The text of `value` when it is exactly `bytes` or a `str` of ASCII alone, and not too long: without a call of the
+/// interpreter.
+#[inline]
+pub(in crate::python) fn exact_text<'a>(value: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
+    let bytes = match value.cast_exact::<PyString>() {
+        Ok(text) => ascii(text)?,
+        Err(_) => value.cast_exact::<PyBytes>().ok()?.as_bytes(),
+    };
+    (bytes.len() <= MESSAGE_MAX).then_some(bytes)
 }
 
 /// The characters of a `str` of ASCII alone, which are its UTF-8 already: without a call of the interpreter.

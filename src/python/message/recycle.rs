@@ -20,8 +20,9 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::{Draft, LazyDraft, LogMessage, Payload};
+use super::{Draft, LazyDraft, LogMessage, Payload, exact_text};
 use crate::python::cell::GilCell;
+use crate::python::clock;
 use crate::python::parse::ParseOptions;
 
 /// Most objects kept: what a loop with a few messages at hand uses, and no more.
@@ -78,33 +79,31 @@ pub(in crate::python) fn exact<'a>(message: &'a Bound<'_, PyAny>) -> Option<&'a 
 }
 
 /// An object with a new message in it, the text of which is `text`, when that is a short way: there is a kept object, and
-/// the text is one that [`Payload::of_exact`] takes.
+/// the text is one that [`exact_text`] gives. Nothing in it unwinds.
 #[inline]
 pub(super) fn object(py: Python<'_>, text: &Bound<'_, PyAny>) -> Option<*mut ffi::PyObject> {
-    let payload = Payload::of_exact(text)?;
-    let Some(object) = take(py) else {
-        payload.let_go(py);
-        return None;
-    };
-    let message = LogMessage { draft: LazyDraft::new(Draft::of(py, payload)) };
+    let bytes = exact_text(text)?;
+    let stamp = clock::try_now_of_message(py).ok()?;
+    let object = take(py)?;
+    let payload = Payload::of_text(text, bytes);
+    let message = LogMessage { draft: LazyDraft::new(Draft::at(stamp, payload)) };
     // SAFETY: the value's place in it, which nothing is in.
     unsafe { object.wrapping_byte_add(VALUE).cast::<LogMessage>().write(message) };
     Some(object)
 }
 
 /// An object with a message in it that is made of the text `raw`, to be parsed as `options` say, when that is a short way.
+/// Nothing in it unwinds.
 #[inline]
 pub(super) fn unparsed(
     py: Python<'_>,
     raw: &Bound<'_, PyAny>,
     options: &Bound<'_, ParseOptions>,
 ) -> Option<*mut ffi::PyObject> {
-    let payload = Payload::of_exact(raw)?;
-    let Some(object) = take(py) else {
-        payload.let_go(py);
-        return None;
-    };
-    let mut draft = Draft::of(py, payload);
+    let bytes = exact_text(raw)?;
+    let stamp = clock::try_now_of_message(py).ok()?;
+    let object = take(py)?;
+    let mut draft = Draft::at(stamp, Payload::of_text(raw, bytes));
     draft.unparsed = Some(options.clone().unbind());
     // SAFETY: the value's place in it, which nothing is in.
     unsafe {
@@ -128,10 +127,11 @@ pub(super) fn object_of(py: Python<'_>, message: LogMessage) -> PyResult<*mut ff
 /// A kept object with one reference, and no value in it yet.
 #[inline]
 fn take(py: Python<'_>) -> Option<*mut ffi::PyObject> {
-    let object = RECYCLED.with(py, |recycled| {
-        recycled.count = recycled.count.checked_sub(1)?;
-        recycled.free.get(recycled.count).copied()
-    })?;
+    // SAFETY: gone at the end of this function, which moves a pointer and numbers.
+    let recycled = unsafe { RECYCLED.leaf(py) }?;
+    let count = recycled.count.checked_sub(1)?;
+    let object = *recycled.free.get(count)?;
+    recycled.count = count;
     // SAFETY: memory of an object of the class, which nobody else has; its count is 0 since it was dropped.
     unsafe { ffi::Py_INCREF(object) };
     Some(object)
@@ -163,28 +163,49 @@ unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
     let class = CLASS.load(Ordering::Relaxed);
     // SAFETY: the object is still whole.
     if unsafe { ffi::Py_TYPE(object) } != class {
-        if let Some(ordinary) = RECYCLED.with(py, |recycled| recycled.ordinary) {
-            // SAFETY: an object of a subclass, as pyo3 would have got it.
-            unsafe { ordinary(object) };
-        }
-        return;
+        // SAFETY: an object of a subclass, as the interpreter gave it.
+        return unsafe { dealloc_other(py, object) };
     }
     // SAFETY: the value is there, and nobody can reach it any more. Its parts are let go outside of the cell, because
     // that may run code of the user's.
     let message = unsafe { object.wrapping_byte_add(VALUE).cast::<LogMessage>().read() };
     message.draft.into_inner().let_go(py);
-    let kept = RECYCLED.with(py, |recycled| {
+    // SAFETY: gone at the end of this function, which moves a pointer and a number.
+    let recycled = unsafe { RECYCLED.leaf(py) };
+    let kept = recycled.and_then(|recycled| {
         let place = recycled.free.get_mut(recycled.count)?;
         *place = object;
         recycled.count += 1;
         Some(())
     });
     if kept.is_none() {
-        // SAFETY: allocated by `alloc`, which takes memory of the collector's allocator.
-        unsafe { ffi::PyObject_GC_Del(object.cast()) };
-        // SAFETY: the reference that every object of a heap type has.
-        unsafe { ffi::Py_DECREF(class.cast()) };
+        // SAFETY: nobody has the object, and its value is gone.
+        unsafe { free(object) };
     }
+}
+
+/// What becomes of an object of a subclass.
+#[cold]
+#[inline(never)]
+unsafe fn dealloc_other(py: Python<'_>, object: *mut ffi::PyObject) {
+    // SAFETY: gone at once.
+    let recycled = unsafe { RECYCLED.leaf(py) };
+    if let Some(ordinary) = recycled.and_then(|recycled| recycled.ordinary) {
+        // SAFETY: the caller's promise; pyo3 would have got it so.
+        unsafe { ordinary(object) };
+    }
+}
+
+/// Frees an object of the class, without a value in it, that is not kept.
+#[cold]
+#[inline(never)]
+unsafe fn free(object: *mut ffi::PyObject) {
+    // SAFETY: the caller's promise.
+    let class = unsafe { ffi::Py_TYPE(object) };
+    // SAFETY: allocated by `alloc`, which takes memory of the collector's allocator.
+    unsafe { ffi::PyObject_GC_Del(object.cast()) };
+    // SAFETY: the reference that every object of a heap type has.
+    unsafe { ffi::Py_DECREF(class.cast()) };
 }
 
 const _: () = assert!(mem::align_of::<LogMessage>() <= mem::align_of::<ffi::PyObject>());
