@@ -22,7 +22,8 @@ use inrush::message::{Need, Origin, Owner, Pool, Rows, Segment, Stamp, View};
 use super::split::owner;
 
 /// What `Lane` takes of a window and of its bytes at a time, and at most.
-const LEASE_SHARE: u32 = 64;
+const LEASE_SHARE: u32 = 16;
+const LEASE_BYTES_SHARE: i64 = 64;
 const LEASE_MOST: u32 = 128;
 const LEASE_MOST_BYTES: i64 = 64 * 1024;
 
@@ -236,7 +237,7 @@ impl World {
         }
         poster.lease -= 1;
         self.free_bytes -= charge as i64;
-        let size = (self.max_bytes / i64::from(LEASE_SHARE)).min(LEASE_MOST_BYTES);
+        let size = (self.max_bytes / LEASE_BYTES_SHARE).min(LEASE_MOST_BYTES);
         if poster.lease > 0 && poster.lease_bytes < size && self.free_bytes >= size {
             self.free_bytes -= size;
             poster.lease_bytes += size;
@@ -382,7 +383,7 @@ impl World {
             return;
         };
         assert_eq!(parcel.source(), 7);
-        assert_eq!(parcel.is_urgent(), self.free <= 0 || self.free_bytes <= 0);
+        assert_eq!(parcel.is_urgent(), self.free <= self.window / 2 || self.free_bytes <= 0);
         if unopened {
             self.drop_unopened(parcel);
             return;

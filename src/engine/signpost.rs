@@ -46,7 +46,7 @@ impl Routes {
     /// Sends one batch on; false when its source has no entry. With an entry and without a way it is
     /// counted as delivered: it has nowhere to go.
     ///
-    /// An urgent batch wakes its destinations from their naps: its source waits for nothing but them.
+    /// An urgent batch wakes its destinations from their naps: its source waits for nothing but them, or soon will.
     fn send(&self, source: usize, view: &View, ack: &Ack, urgent: bool) -> bool {
         let Some(ways) = self.ways.get(&source) else { return false };
         for way in ways {

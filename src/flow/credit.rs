@@ -82,6 +82,11 @@ impl Credit {
         self.window
     }
 
+    /// Half of the window, as the free messages are counted.
+    pub fn half_window(&self) -> i64 {
+        i64::from(self.window / 2)
+    }
+
     /// The bound in bytes.
     pub fn max_bytes(&self) -> u64 {
         self.max_bytes

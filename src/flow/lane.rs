@@ -17,8 +17,10 @@ use crate::message::{
     Batch, Lines, MESSAGE_MAX, Need, Origin, Pending, Pool, Published, Row, Rows, View, Writer,
 };
 
-/// A producer takes credit ahead, at most this share of the window and of the bytes at a time.
-const LEASE_SHARE: u32 = 64;
+/// A producer takes credit ahead, at most this share of the window at a time.
+const LEASE_SHARE: u32 = 16;
+/// And at most this share of the bytes.
+const LEASE_BYTES_SHARE: u64 = 64;
 /// The most messages that it takes ahead.
 const LEASE_MESSAGES: u32 = 128;
 /// The most bytes that it takes ahead.
@@ -130,7 +132,7 @@ impl Lane {
             lease: 0,
             lease_size,
             lease_bytes: 0,
-            lease_bytes_size: (self.credit.max_bytes() / u64::from(LEASE_SHARE)).min(LEASE_BYTES),
+            lease_bytes_size: (self.credit.max_bytes() / LEASE_BYTES_SHARE).min(LEASE_BYTES),
             counters: self.counters.producer(),
             ticket: 0,
             group: None,
@@ -157,9 +159,10 @@ impl Parcel {
         self.lane.index
     }
 
-    /// Whether its source has used up its credit, and stands still until some comes back.
+    /// Whether its source has used up half of its window or all of its bytes: it stands still, or soon will, until credit comes back.
     pub fn is_urgent(&self) -> bool {
-        !self.lane.credit.is_available()
+        let credit = &self.lane.credit;
+        credit.free_messages() <= credit.half_window() || credit.free_bytes() <= 0
     }
 
     /// Ends the batch and takes what is in it.
@@ -255,7 +258,9 @@ impl Producer {
             if self.lease == 0 {
                 return false;
             }
+            self.wake_at_half(self.lease);
         }
+        let credit = &self.lane.credit;
         self.lease -= 1;
         credit.take_bytes(charge);
         // Without messages ahead, as in a small window, bytes ahead are of no use.
@@ -263,6 +268,15 @@ impl Producer {
             self.lease_bytes += credit.try_take_bytes(self.lease_bytes_size);
         }
         true
+    }
+
+    /// Wakes the worker from its nap when half of the window was used up with the `taken` messages: their credit comes back while
+    /// the other half is posted.
+    fn wake_at_half(&self, taken: u32) {
+        let (free, half) = (self.lane.credit.free_messages(), self.lane.credit.half_window());
+        if free <= half && free + i64::from(taken) > half {
+            self.lane.inbox.wake();
+        }
     }
 
     /// Posts one message that is a text to be copied and nothing else, if the lease covers it and the open batch takes
@@ -500,6 +514,7 @@ mod tests {
         drop((view, ack));
         assert_eq!(receive(&mut inbox), [b"next"]);
         assert_eq!(lane.counters().totals().delivered, 11);
+        producer.before_wait();
         assert_eq!(lane.credit().free_messages(), 100);
     }
 
@@ -539,7 +554,7 @@ mod tests {
         let mut producer = lane.producer(Arc::new(Origin::named("s")));
         post(&mut producer, b"x").unwrap();
         let charge = i64::try_from(1 + ROW_CHARGE).unwrap();
-        assert_eq!(lane.credit().free_messages(), 6300);
+        assert_eq!(lane.credit().free_messages(), 6400 - i64::from(LEASE_MESSAGES));
         assert_eq!(lane.credit().free_bytes(), (1 << 20) - charge - (1 << 14), "a sixty-fourth of the bytes");
         producer.before_wait();
         assert_eq!(lane.credit().free_messages(), 6399);
@@ -577,6 +592,29 @@ mod tests {
             let used = posted * EACH + inbox.len() as u64 * BATCH_CHARGE;
             assert!(used >= bound && used < bound + EACH + BATCH_CHARGE, "{used} of {bound} bytes");
         }
+    }
+
+    /// Breaks without it: a source with a small window stands still for a nap of its worker or its destination, each window.
+    #[test]
+    fn half_a_window_is_urgent_and_ends_a_nap() {
+        let mut inbox = Inbox::with_nap(std::time::Duration::from_secs(3600));
+        let credit = Arc::new(Credit::new(160, 1 << 20));
+        let lane = Lane::new(7, inbox.sender(), credit, Arc::default(), Arc::new(Pool::new()), None);
+        let mut producer = lane.producer(Arc::new(Origin::named("s")));
+        post(&mut producer, b"x").unwrap();
+        let first = inbox.try_recv().unwrap();
+        assert!(!first.is_urgent());
+        std::thread::scope(|scope| {
+            // All of it goes to the batch that is there: nothing is sent.
+            let napping = scope.spawn(|| inbox.wait(None));
+            for _ in 1..80 {
+                post(&mut producer, b"x").unwrap();
+            }
+            napping.join().unwrap();
+        });
+        assert!(first.is_urgent());
+        let (view, _ack) = first.open();
+        assert_eq!(view.len(), 80);
     }
 
     /// Breaks without it: a source that ends a batch after each message fills the memory while its worker is busy elsewhere.
