@@ -281,43 +281,48 @@ impl Producer {
 
     /// Posts one message that is a text to be copied and nothing else, if the lease covers it and the open batch takes
     /// it: the way of most messages. False: nothing was done, and [`Producer::try_post`] says what is in the way, or
-    /// posts it.
+    /// posts it. Nothing in it can panic: it is called where nothing may unwind.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs a plain message a tenth")]
     pub fn post_text_at_once(&mut self, head: &Head, text: &[u8]) -> bool {
         let charge = Need { bytes: text.len(), ..Need::default() }.charge();
-        self.publish_at_once(charge, |open| open.publish_text(head, text))
+        let Some(open) = self.open_for(charge) else { return false };
+        let published = open.publish_text(head, text);
+        self.posted_at_once(published, charge)
     }
 
     /// The same for a text that the lane's [`LateParser`] is to parse. A lane that has none refuses.
     #[inline(never)]
     pub fn post_unparsed_at_once(&mut self, head: &Head, text: &[u8]) -> bool {
+        if self.lane.late_parser.get().is_none() {
+            return false;
+        }
         let charge = unparsed_charge(text.len());
-        self.lane.late_parser.get().is_some()
-            && self.publish_at_once(charge, |open| open.publish_unparsed(head, text))
+        let Some(open) = self.open_for(charge) else { return false };
+        let published = open.publish_unparsed(head, text);
+        self.posted_at_once(published, charge)
     }
 
-    /// Nothing in it can panic: it is called where nothing may unwind.
+    /// The open batch, if the lease covers a message of `charge`.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as above")]
-    fn publish_at_once(
-        &mut self,
-        charge: u64,
-        publish: impl FnOnce(&mut Writer) -> Option<Published>,
-    ) -> bool {
-        if self.lease > 0
-            && self.lease_bytes >= charge
-            && !self.lane.is_closed()
-            && let Some(open) = &mut self.open
-            && open.rows() < self.lane.batch_size
-            && publish(open) == Some(Published::Yes)
-        {
-            self.lease -= 1;
-            self.lease_bytes -= charge;
-            self.counters.add(1, charge);
-            return true;
+    fn open_for(&mut self, charge: u64) -> Option<&mut Writer> {
+        let is_covered = self.lease > 0 && self.lease_bytes >= charge && !self.lane.is_closed();
+        let most = self.lane.batch_size;
+        self.open.as_mut().filter(|open| is_covered && open.rows() < most)
+    }
+
+    /// Takes what [`Producer::open_for`] asked for, if the message was published; whether it was.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as above")]
+    fn posted_at_once(&mut self, published: Option<Published>, charge: u64) -> bool {
+        if published != Some(Published::Yes) {
+            return false;
         }
-        false
+        self.lease -= 1;
+        self.lease_bytes -= charge;
+        self.counters.add(1, charge);
+        true
     }
 
     /// Whether it has an open batch, and credit ahead: a post at once may find room. A hint.

@@ -355,8 +355,6 @@ impl Writer {
             pri: head.pri,
             unparsed: UNPARSED,
         };
-        prefetch(at.wrapping_add(AHEAD_BYTES));
-        prefetch(record.wrapping_sub(AHEAD_ROWS));
         // SAFETY: the record lies above the free bytes' text and is not published, so only this writer touches it.
         unsafe { record.write(written) };
         true
@@ -384,23 +382,6 @@ const RECORD: u32 = size_of::<Record>() as u32;
 #[inline]
 fn text_charge(text: &[u8]) -> u64 {
     Need { bytes: text.len(), ..Need::default() }.charge()
-}
-
-/// How far ahead of a text, and of a record, the memory of later ones is fetched.
-const AHEAD_BYTES: usize = 128;
-const AHEAD_ROWS: usize = 4;
-
-/// Fetches the line that `place` is in, to be written to. A publication waits until what was written before it is in the
-/// cache, so a line that comes only then costs a row its whole way.
-#[inline]
-fn prefetch<T>(place: *const T) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: it is a hint, to which every address is allowed; processors without it do nothing.
-    unsafe {
-        std::arch::asm!("prefetchw byte ptr [{}]", in(reg) place, options(nostack, preserves_flags, readonly));
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = place;
 }
 
 /// Copies `text` into `room`, which is as long. Up to 64 bytes are two moves of a fixed size that may overlap: a call
