@@ -373,7 +373,7 @@ impl World {
             self.drop_unopened(parcel);
             return;
         }
-        let (view, ack) = parcel.open();
+        let (view, ack) = parcel.open(|fault: &str| panic!("{fault}"));
         self.free_bytes -= BATCH_CHARGE as i64;
         assert!(!view.is_empty(), "a parcel without a message");
         let rows = self.claim(&view);

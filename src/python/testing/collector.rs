@@ -222,7 +222,7 @@ impl Drop for Collector {
 
 impl Shared {
     fn take(&self, parcel: Parcel) {
-        let (view, ack) = parcel.open();
+        let (view, ack) = parcel.open(|fault: &str| eprintln!("{fault}"));
         let mut done = None;
         let mut state = lock(&self.state);
         let outcome = if state.holds { Outcome::Held } else { Outcome::Acked };
