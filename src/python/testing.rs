@@ -184,9 +184,9 @@ impl Rig {
         let hosting = Hosting::alone().ok_or_else(|| {
             PyRuntimeError::new_err("another source is under test in this process, or an engine runs in it")
         })?;
-        let collector = Collector::start(usize::MAX, holds)
-            .map_err(|error| PyOSError::new_err(format!("no thread to collect messages: {error}")))?;
         let log = Log::silent();
+        let collector = Collector::start(usize::MAX, holds, &log)
+            .map_err(|error| PyOSError::new_err(format!("no thread to collect messages: {error}")))?;
         let log_inbox = Inbox::new();
         let credit = Arc::new(Credit::new(LOG_WINDOW, LOG_BYTES));
         let pool = Arc::new(Pool::new());

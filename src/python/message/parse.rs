@@ -80,7 +80,7 @@ unsafe fn parsed(
         return Err(PyTypeError::new_err(text));
     }
     let mut given = [(count > 0).then(|| value(0)), (count > 1).then(|| value(1))];
-    for (index, name) in names.iter().flat_map(|names| names.try_iter()).flatten().enumerate() {
+    for (index, name) in names.iter().flat_map(PyAnyMethods::try_iter).flatten().enumerate() {
         let name: String = name?.extract()?;
         let Some(place) = NAMES.iter().position(|known| *known == name) else {
             let text = format!("LogMessage.parse() got an unexpected keyword argument '{name}'");
