@@ -70,7 +70,7 @@ fn lane(rounds: u32, post: impl Fn(&mut inrush::flow::Producer)) {
             post(&mut producer);
         }
         while let Some(parcel) = inbox.try_recv() {
-            drop(parcel.open());
+            drop(parcel.open(|fault: &str| panic!("{fault}")));
         }
     }
     let totals = lane.counters().totals();
@@ -155,7 +155,7 @@ fn parse_late(line: &[u8], rounds: u32) {
             assert_eq!(writer.publish_unparsed(&head(), black_box(line)), Some(Published::Yes));
         }
         let mut batch = pending.seal();
-        batch.parse_late(|text, recvd, row| {
+        let _ = batch.parse_late(|text, recvd, row| {
             clock.set_now(recvd.unix_micros);
             filler.parse(text, &options, &clock);
             filler.fill(recvd, row);

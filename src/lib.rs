@@ -16,6 +16,7 @@
 //! # The rooms
 //! Each knows only those above it; `engine`, `python` and `cli` may know all.
 //!
+//! * `fault`: what is done about a panic;
 //! * [`message`]: what flows: records in batches, the memory under them, views for readers;
 //! * [`flow`]: how it flows: lanes, inboxes, credit, acknowledgements;
 //! * [`syslog`]: RFC 5424, RFC 3164, framing, time stamps: bytes in, spans out;
@@ -36,6 +37,7 @@ pub mod cli;
 pub mod config;
 pub mod destination;
 pub mod engine;
+mod fault;
 pub mod flow;
 pub mod message;
 #[cfg(feature = "python")]

@@ -33,7 +33,7 @@ pub mod record;
 pub mod value;
 pub mod view;
 
-pub use batch::{Batch, Need, Pending, Published, Row, Writer};
+pub use batch::{Batch, LateFault, LateParsed, Need, Pending, Published, Row, Writer};
 pub use buffer::EngineBuffer;
 pub use foreign::{Foreign, Owner, Release, ReleaseNow, Segment};
 pub use lines::Lines;

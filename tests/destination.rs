@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 
 use inrush::destination::file::Access;
 use inrush::destination::{Counters, FileDestination, FileSettings, LineFormat, Report, Severity};
-use inrush::flow::{Ack, Credit, Delivery, SourceCounters};
+use inrush::flow::{Ack, Credit, Delivery, DropReason, SourceCounters};
 use inrush::message::batch::Text;
-use inrush::message::{Batch, FieldName, Lines, Need, Origin, Pool, Segment, Stamp, ValueType, View, Writer};
+use inrush::message::{
+    Batch, FieldName, Lines, Need, Origin, Pool, Rows, Segment, Stamp, ValueType, View, Writer,
+};
 use inrush::template::{Context, Template, TimeZoneUse};
 use rustix::fs::{Mode, OFlags};
 use tempfile::TempDir;
@@ -724,4 +726,56 @@ fn standard_output_is_written_without_being_closed() {
     let mut text = String::new();
     fs::File::open(&path).unwrap().read_to_string(&mut text).unwrap();
     assert!(text.contains(LINE) && text.contains("test result: ok"), "a file, its offset shared: {text}");
+}
+
+/// Puts a message of `batch` to a destination that says to know one row more than there is: looking at it panics.
+fn push_with_a_hole(rig: &mut Rig, batch: Arc<Batch>) {
+    let count = batch.rows() + 1;
+    let ack = Ack::new(&rig.credit, &rig.source, count, batch.charge());
+    assert_eq!(rig.credit.try_take(count, batch.charge()), count);
+    rig.counters.queued.fetch_add(u64::from(count), Relaxed);
+    rig.given += u64::from(count);
+    let rows = Rows::List([0, batch.rows()].into_iter().chain(1..batch.rows()).collect());
+    let view = View::all(batch).with_rows(rows);
+    rig.destination.push(Delivery { view, ack, flow_control: true });
+}
+
+/// Breaks without it: a message that the path's template panics at takes the destination's thread with it, and every message
+/// that waits; or it is counted as delivered.
+#[test]
+fn a_message_without_a_path_is_dropped_alone() {
+    let (dir, path) = dir();
+    let mut rig = Rig::new(settings(&path.with_file_name("$HOST.log")));
+    push_with_a_hole(&mut rig, batch(&[("a", b"one"), ("b", b"two"), ("a", b"three")]));
+    rig.destination.flush(Instant::now());
+    assert_eq!(fs::read(dir.path().join("a.log")).unwrap(), b"one\nthree\n");
+    assert_eq!(fs::read(dir.path().join("b.log")).unwrap(), b"two\n");
+    let reports = rig.reports();
+    assert!(reports.len() == 1 && reports[0].severity == Severity::Error, "{reports:?}");
+    assert!(reports[0].text.contains("a row of the batch") && reports[0].text.contains("dropped"));
+    rig.check_sum();
+    assert_eq!((rig.counters.dropped.load(Relaxed), rig.held()), (1, 0));
+    let totals = rig.source.totals();
+    assert_eq!((totals.delivered, totals.dropped[DropReason::Fault as usize]), (3, 1));
+}
+
+/// Breaks without it: after a panic in the middle of a write, what waits is counted as delivered, or never let go of.
+#[test]
+fn a_destination_begins_anew_after_a_panic() {
+    let (_dir, path) = dir();
+    let mut rig = Rig::new(settings(&path));
+    rig.send("before");
+    push_with_a_hole(&mut rig, batch(&[("h", b"one"), ("h", b"two")]));
+    let flush = std::panic::AssertUnwindSafe(|| rig.destination.flush(Instant::now()));
+    std::panic::catch_unwind(flush).unwrap_err();
+    rig.destination.start_anew("it was a hole");
+    let reports = rig.reports();
+    assert!(reports[0].text.contains("it was a hole"), "{reports:?}");
+    assert!(reports[1].text.starts_with("3 messages for"), "{reports:?}");
+    rig.send("after");
+    assert_eq!(fs::read(&path).unwrap(), b"before\nafter\n");
+    rig.check_sum();
+    assert_eq!((rig.counters.dropped.load(Relaxed), rig.held()), (3, 0));
+    let totals = rig.source.totals();
+    assert_eq!((totals.delivered, totals.dropped[DropReason::Fault as usize]), (2, 3));
 }

@@ -388,7 +388,7 @@ impl World {
             self.drop_unopened(parcel);
             return;
         }
-        let (view, ack) = parcel.open();
+        let (view, ack) = parcel.open(|fault: &str| panic!("{fault}"));
         assert!(!view.is_empty(), "a parcel without a message");
         let rows = self.claim(&view);
         let charge: u64 = rows.iter().map(|row| row.charge).sum();

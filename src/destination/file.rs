@@ -13,6 +13,7 @@
 //! A file that was truncated in place is simply written on: it is open with `O_APPEND`.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -21,7 +22,8 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::{Counters, Report, ReportFn, Severity};
-use crate::flow::Delivery;
+use crate::fault::panic_text;
+use crate::flow::{Delivery, DropReason};
 use crate::message::Rows;
 use crate::template::{Context, Template, TimeZoneUse, Zone, ZoneClock};
 
@@ -162,29 +164,25 @@ impl FileDestination {
         self.path_context.now = self.clock.now();
         let now = Instant::now();
         let mut touched: Vec<(usize, u64)> = Vec::new();
-        let mut last: Option<usize> = None;
-        for index in 0..delivery.view.len() {
-            self.path_context.sequence = sequence + index as u64;
-            let path = self.paths.build(&self.path, delivery.view.message(index), &self.path_context);
-            let targets = &mut self.targets;
-            let same = last.filter(|id| targets[*id].as_ref().is_some_and(|last| *last.path == *path));
-            let id = same.or_else(|| self.by_path.get(path).copied()).unwrap_or_else(|| {
-                let id = self.free.pop().unwrap_or(targets.len());
-                let target = Some(Target::new(path, false, now));
-                if id == targets.len() {
-                    targets.push(target);
-                } else {
-                    targets[id] = target;
+        let (mut index, mut last) = (0, None);
+        while index < delivery.view.len() {
+            // Until a row is added to a file's, nothing has happened to it.
+            let all = catch_unwind(AssertUnwindSafe(|| {
+                while index < delivery.view.len() {
+                    let id = self.target_of(delivery, index, sequence, last, now);
+                    last = Some(id);
+                    if let Some(target) = &mut self.targets[id] {
+                        if target.rows.is_empty() {
+                            touched.push((id, sequence + index as u64));
+                        }
+                        target.rows.push(delivery.view.rows().at(index));
+                    }
+                    index += 1;
                 }
-                self.by_path.insert(path.into(), id);
-                id
-            });
-            last = Some(id);
-            if let Some(target) = &mut self.targets[id] {
-                if target.rows.is_empty() {
-                    touched.push((id, sequence + index as u64));
-                }
-                target.rows.push(delivery.view.rows().at(index));
+            }));
+            if let Err(panic) = all {
+                self.drop_without_path(delivery, index, &panic_text(&*panic));
+                index += 1;
             }
         }
         for (id, first) in touched {
@@ -196,6 +194,43 @@ impl FileDestination {
             let (ack, flow_control) = (delivery.ack.clone(), delivery.flow_control);
             self.push_to(id, Delivery { view, ack, flow_control }, first);
         }
+    }
+
+    /// The number of the file that the path of the message at `index` names; it is likely to be `last` again.
+    #[inline]
+    fn target_of(
+        &mut self,
+        delivery: &Delivery,
+        index: usize,
+        sequence: u64,
+        last: Option<usize>,
+        now: Instant,
+    ) -> usize {
+        self.path_context.sequence = sequence + index as u64;
+        let path = self.paths.build(&self.path, delivery.view.message(index), &self.path_context);
+        let targets = &mut self.targets;
+        let same = last.filter(|id| targets[*id].as_ref().is_some_and(|last| *last.path == *path));
+        same.or_else(|| self.by_path.get(path).copied()).unwrap_or_else(|| {
+            let id = self.free.pop().unwrap_or(targets.len());
+            let target = Some(Target::new(path, false, now));
+            if id == targets.len() {
+                targets.push(target);
+            } else {
+                targets[id] = target;
+            }
+            self.by_path.insert(path.into(), id);
+            id
+        })
+    }
+
+    /// Drops the message at `index`: nothing says which file it belongs to.
+    #[cold]
+    fn drop_without_path(&mut self, delivery: &Delivery, index: usize, panic: &str) {
+        let row = delivery.view.rows().at(index);
+        delivery.ack.drop_rows(&Rows::Range(row..row + 1), DropReason::Fault);
+        self.room.counters.count_dropped(1);
+        let what = format!("the path of a message could not be made: {panic}; it is dropped");
+        self.room.report(Severity::Error, format!("`{}`: fault in the engine: {what}", self.path.text()));
     }
 
     fn push_to(&mut self, id: usize, delivery: Delivery, sequence: u64) {
@@ -359,10 +394,24 @@ impl FileDestination {
             }
             std::thread::sleep(STOP_POLL.min(deadline - now));
         }
+        self.abandon(DropReason::Stopped)
+    }
+
+    /// Drops what waits for files that are in the middle of something, after a panic, and begins anew with all of them;
+    /// `panic` is what it said.
+    pub fn start_anew(&mut self, panic: &str) {
+        let text = format!("fault in the engine: `{}` has failed: {panic}; it begins anew", self.path.text());
+        self.room.report(Severity::Error, text);
+        self.room.stage = Stage::default();
+        self.abandon(DropReason::Fault);
+    }
+
+    /// Gives up what waits, closes everything, and returns the number of messages that it was.
+    fn abandon(&mut self, reason: DropReason) -> u64 {
         self.active.clear();
         let mut lost = 0;
         for target in self.targets.iter_mut().flatten() {
-            lost += target.abandon(&mut self.room);
+            lost += target.abandon(reason, &mut self.room);
         }
         self.targets.clear();
         self.free.clear();

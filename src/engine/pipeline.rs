@@ -21,6 +21,7 @@
 //! next under one lock, which is held for no wait.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender as Notify, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,6 +37,7 @@ use super::stats::{DestinationStats, SourceStats, Stats};
 use super::succession::{Predecessor, Turn, await_turn};
 use super::worker;
 use crate::config::{Config, Diagnostic, SourceDriver};
+use crate::fault;
 use crate::flow::{DropReason, Inbox, Parcel, Sender};
 use crate::message::{Pool, Release};
 
@@ -164,7 +166,7 @@ impl Pipeline {
         let Next { sources, outputs, fresh_outputs, fresh_workers, naps, changes, .. } = next;
         self.start_workers(fresh_workers)?;
         let going = self.going(&outputs);
-        Self::start_outputs(fresh_outputs, &going)?;
+        Self::start_outputs(fresh_outputs, &going, &self.log)?;
         let (gone, new) = self.put(sources, outputs, naps, going);
         let own = new.iter().filter(|input| input.is_own()).inspect(|input| input.status.start());
         let own: Vec<_> = own.map(|input| input.lane.producer(Arc::clone(&input.origin))).collect();
@@ -196,9 +198,12 @@ impl Pipeline {
             let (stopping, done) = (Arc::clone(&self.stopping), lock(&self.ended).workers.0.clone());
             let sender = inbox.sender();
             let mut state = self.state();
-            let guide = Guide::new(&self.signpost, state.workers.len(), Arc::clone(&seen));
-            thread::Builder::new().name(format!("worker:{}", state.workers.len())).spawn(move || {
-                let inbox = worker::run(inbox, guide, &stopping);
+            let guide = Guide::new(&self.signpost, state.workers.len(), Arc::clone(&seen), &self.log);
+            let (log, name) = (self.log.clone(), format!("worker:{}", state.workers.len()));
+            thread::Builder::new().name(name.clone()).spawn(move || {
+                let run = AssertUnwindSafe(|| worker::run(inbox, guide, &stopping));
+                let inbox = catch_unwind(run)
+                    .unwrap_or_else(|panic| fault::fatal(&name, &*panic, |text| log.error(text)));
                 // The receiver is gone only when nobody waits any more.
                 let _ = done.send(inbox);
             })?;
@@ -207,11 +212,11 @@ impl Pipeline {
         Ok(())
     }
 
-    fn start_outputs(fresh: Vec<Fresh>, going: &[Arc<Output>]) -> io::Result<()> {
+    fn start_outputs(fresh: Vec<Fresh>, going: &[Arc<Output>], log: &Log) -> io::Result<()> {
         let mut started: Vec<Arc<Output>> = Vec::new();
         for Fresh { output, driver, inbox } in fresh {
             let before = going.iter().filter_map(|one| one.before(&output)).collect();
-            let result = start_output(Arc::clone(&output), driver, inbox, before);
+            let result = start_output(Arc::clone(&output), driver, inbox, before, log.clone());
             started.push(output);
             if let Err(error) = result {
                 for output in started {
@@ -399,11 +404,12 @@ impl Pipeline {
     /// Counts what came after the workers' last look, from posts that raced with the closing of their
     /// lane, as dropped; how many messages that were.
     fn collect_late(&self) -> u64 {
+        let log = &self.log;
         let mut ended = lock(&self.ended);
         let Ended { inboxes, late, .. } = &mut *ended;
         for inbox in inboxes {
             while let Some(parcel) = inbox.try_recv() {
-                let (view, ack) = parcel.open();
+                let (view, ack) = parcel.open(|fault: &str| log.error(fault));
                 ack.drop_rows(view.rows(), DropReason::Stopped);
                 *late += view.len() as u64;
             }
@@ -461,8 +467,10 @@ fn start_output(
     driver: crate::destination::FileDestination,
     mut inbox: Inbox<crate::flow::Delivery>,
     before: Vec<Predecessor>,
+    log: Log,
 ) -> io::Result<()> {
     let name = format!("to:{}", output.id);
+    let thread_name = name.clone();
     let run = move || {
         let mut driver = driver;
         let Output { counters, shared, orders, end, .. } = &*output;
@@ -476,6 +484,11 @@ fn start_output(
             Turn::Never(lost) => lost,
         };
         end.set(lost);
+    };
+    let run = move || {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+            fault::fatal(&thread_name, &*panic, |text| log.error(text));
+        }
     };
     thread::Builder::new().name(name).spawn(run).map(drop)
 }

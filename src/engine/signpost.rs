@@ -13,6 +13,8 @@
 //! From then on nothing goes by the old routes any more: a destination that is in none of the new ones
 //! has all that it will ever get, and a source that was stopped before has all of its batches sent on.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,7 +22,9 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::log::Log;
 use super::queue::Queue;
+use crate::fault::panic_text;
 use crate::flow::{Ack, DropReason, Inbox, Parcel};
 use crate::message::View;
 
@@ -91,12 +95,20 @@ pub struct Guide {
     version: u64,
     routes: Arc<Routes>,
     seen: Arc<AtomicU64>,
+    log: Log,
 }
 
 impl Guide {
     /// The guide of the worker with this number, which shows in `seen` which version it goes by.
-    pub fn new(signpost: &Arc<Signpost>, worker: usize, seen: Arc<AtomicU64>) -> Self {
-        Self { signpost: Arc::clone(signpost), worker, version: 0, routes: Arc::default(), seen }
+    pub fn new(signpost: &Arc<Signpost>, worker: usize, seen: Arc<AtomicU64>, log: &Log) -> Self {
+        Self {
+            signpost: Arc::clone(signpost),
+            worker,
+            version: 0,
+            routes: Arc::default(),
+            seen,
+            log: log.clone(),
+        }
     }
 
     /// Takes up newer routes, if there are some, after what is in `inbox` now was sent by the old ones.
@@ -128,10 +140,30 @@ impl Guide {
     #[inline]
     pub fn send(&self, parcel: Parcel) {
         let (source, urgent) = (parcel.source(), parcel.is_urgent());
-        let (view, ack) = parcel.open();
-        if !self.routes.send(source, &view, &ack, urgent) {
-            ack.drop_rows(view.rows(), DropReason::Stopped);
-            self.signpost.late.fetch_add(view.len() as u64, Ordering::Relaxed);
+        let (view, ack) = parcel.open(|fault: &str| self.log.error(fault));
+        match catch_unwind(AssertUnwindSafe(|| self.routes.send(source, &view, &ack, urgent))) {
+            Ok(true) => {}
+            Ok(false) => {
+                ack.drop_rows(view.rows(), DropReason::Stopped);
+                self.signpost.late.fetch_add(view.len() as u64, Ordering::Relaxed);
+            }
+            Err(panic) => self.give_up(&view, &ack, &*panic),
         }
+        // Where it has no way, this is the end of the batch: its memory goes to whoever releases it.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(view))) {
+            let reason = panic_text(&*panic);
+            self.log.error(&format!(
+                "fault in the engine: the memory of a batch could not be released: {reason}"
+            ));
+        }
+    }
+
+    /// Drops a batch that the routes panicked at. Some of its ways may have it.
+    #[cold]
+    fn give_up(&self, view: &View, ack: &Ack, panic: &(dyn Any + Send)) {
+        ack.drop_rows(view.rows(), DropReason::Fault);
+        let (messages, source, reason) = (view.len(), &view.batch().origin().source, panic_text(panic));
+        let what = "fault in the engine: a batch could not be sent on";
+        self.log.error(&format!("source {source}: {what}: {reason}; its {messages} messages are dropped"));
     }
 }

@@ -27,17 +27,20 @@ pub enum DropReason {
     QueueFull,
     /// The engine stopped before the message could be written.
     Stopped,
+    /// Something in the engine failed that should not; the log has what.
+    Fault,
 }
 
 impl DropReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 2] = [Self::QueueFull, Self::Stopped];
+    pub const ALL: [Self; 3] = [Self::QueueFull, Self::Stopped, Self::Fault];
 
     /// The name in statistics.
     pub fn name(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
             Self::Stopped => "stopped",
+            Self::Fault => "fault",
         }
     }
 }
@@ -236,7 +239,7 @@ mod tests {
         other.drop_rows(&Rows::List(Arc::from([0, 9])), DropReason::Stopped);
         drop((ack, other));
         let totals = counters.totals();
-        assert_eq!((totals.delivered, totals.dropped), (6, [3, 1]));
+        assert_eq!((totals.delivered, totals.dropped), (6, [3, 1, 0]));
         assert_eq!(totals.posted, totals.delivered + totals.dropped_total() + totals.in_flight);
     }
 }

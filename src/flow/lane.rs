@@ -14,7 +14,8 @@ use super::tracker::Group;
 use super::{Ack, Credit, DropReason, Sender, SourceCounters, Tracker};
 use crate::message::batch::{Head, Rest, unparsed_charge};
 use crate::message::{
-    Batch, Lines, MESSAGE_MAX, Need, Origin, Pending, Pool, Published, Row, Rows, View, Writer,
+    Batch, LateFault, LateParsed, Lines, MESSAGE_MAX, Need, Origin, Pending, Pool, Published, Row, Rows,
+    View, Writer,
 };
 
 /// A producer takes credit ahead, at most this share of the window at a time.
@@ -43,7 +44,7 @@ pub struct Lane {
 /// What parses the messages that were posted unparsed, on the worker's thread.
 pub trait LateParser: std::fmt::Debug + Send + Sync {
     /// Parses the rows of `batch` that are not parsed, with [`Batch::parse_late`], and gives what that gives.
-    fn parse(&self, batch: &mut Batch) -> u64;
+    fn parse(&self, batch: &mut Batch) -> LateParsed;
 }
 
 /// Why a message was not taken.
@@ -165,15 +166,19 @@ impl Parcel {
         credit.free_messages() <= credit.half_window() || credit.free_bytes() <= 0
     }
 
-    /// Ends the batch and takes what is in it.
-    pub fn open(mut self) -> (View, Ack) {
+    /// Ends the batch and takes what is in it; `report` gets what is to be said of messages that the lane's [`LateParser`] has
+    /// failed at.
+    pub fn open(mut self, report: impl Fn(&str)) -> (View, Ack) {
         let Some(pending) = self.pending.take() else { unreachable!("taken only here and by drop") };
         let mut batch = pending.seal();
         if let Some(parser) = self.lane.late_parser.get() {
-            let more = parser.parse(&mut batch);
+            let LateParsed { more, faults } = parser.parse(&mut batch);
             if more > 0 {
                 self.lane.credit.take_bytes(more);
                 self.lane.counters.count_more_bytes(more);
+            }
+            if !faults.is_empty() {
+                report_faults(&batch, &faults, &report);
             }
         }
         Self::receive(&self.lane, batch, self.ticket)
@@ -184,6 +189,28 @@ impl Parcel {
         let ticket = lane.tracker.get().map(|tracker| (tracker, ticket));
         let ack = Ack::with_ticket(&lane.credit, &lane.counters, messages, bytes, ticket);
         (View::all(Arc::new(batch)), ack)
+    }
+}
+
+/// Says which messages the parser has failed at: the first ones each, as there may be many.
+#[cold]
+fn report_faults(batch: &Batch, faults: &[LateFault], report: &impl Fn(&str)) {
+    const EACH: usize = 10;
+    const SHOWN: usize = 100;
+    let source = &batch.origin().source;
+    let after = "it goes on as it came, unparsed";
+    for LateFault { row, reason } in faults.iter().take(EACH) {
+        let text = batch.message(*row).text();
+        let (number, rows, shown) = (row + 1, batch.rows(), text[..text.len().min(SHOWN)].escape_ascii());
+        report(&format!(
+            "source {source}: fault in the engine: the parser failed at message {number} of {rows} in a batch, \
+             which begins with \"{shown}\": {reason}; {after}"
+        ));
+    }
+    if let Some(more @ 1..) = faults.len().checked_sub(EACH) {
+        report(&format!(
+            "source {source}: fault in the engine: the parser failed at {more} more messages of this batch"
+        ));
     }
 }
 
@@ -478,10 +505,12 @@ impl Drop for Producer {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
     use crate::flow::Inbox;
-    use crate::message::Stamp;
     use crate::message::batch::{ROW_CHARGE, Text};
+    use crate::message::{FieldName, MessageRef, Stamp, ValueType};
 
     fn lane(window: u32, bytes: u64) -> (Arc<Lane>, Inbox<Parcel>) {
         let inbox = Inbox::new();
@@ -495,11 +524,15 @@ mod tests {
         producer.try_post(need, |row| row.payload_copy(text))
     }
 
+    fn silent(fault: &str) {
+        panic!("nothing fails here: {fault}");
+    }
+
     fn receive(inbox: &mut Inbox<Parcel>) -> Vec<Vec<u8>> {
         let mut texts = Vec::new();
         while let Some(parcel) = inbox.try_recv() {
             assert_eq!(parcel.source(), 7);
-            let (view, _ack) = parcel.open();
+            let (view, _ack) = parcel.open(silent);
             texts.extend(view.messages().map(|message| message.text().to_vec()));
         }
         texts
@@ -512,7 +545,7 @@ mod tests {
         for number in 0..10 {
             post(&mut producer, format!("m{number}").as_bytes()).unwrap();
         }
-        let (view, ack) = inbox.try_recv().unwrap().open();
+        let (view, ack) = inbox.try_recv().unwrap().open(silent);
         assert_eq!(view.len(), 10);
         assert!(inbox.try_recv().is_none());
         post(&mut producer, b"next").unwrap();
@@ -661,7 +694,7 @@ mod tests {
         }
         let mut seen = Vec::new();
         while let Some(parcel) = inbox.try_recv() {
-            let (view, _ack) = parcel.open();
+            let (view, _ack) = parcel.open(silent);
             seen.extend(view.messages().filter(|message| message.text() != b"opens a batch").map(
                 |message| {
                     assert_eq!((message.stamp(), message.pri(), message.raw_size()), (stamp, 165, 77));
@@ -678,8 +711,12 @@ mod tests {
     struct Shouting;
 
     impl LateParser for Shouting {
-        fn parse(&self, batch: &mut Batch) -> u64 {
-            batch.parse_late(|text, _, row| row.message(Text::Copy(text.to_ascii_uppercase().as_slice())))
+        fn parse(&self, batch: &mut Batch) -> LateParsed {
+            batch.parse_late(|text, _, row| {
+                row.field(FieldName::Program, Text::Copy(b""), ValueType::String, Text::Copy(b"sh"));
+                row.message(Text::Copy(text.to_ascii_uppercase().as_slice()));
+                assert!(!text.starts_with(b"bad"), "{} bytes are bad", text.len());
+            })
         }
     }
 
@@ -701,15 +738,48 @@ mod tests {
         assert!(producer.post_unparsed_at_once(&head, &long));
         producer.before_wait();
         let posted = lane.counters().totals().bytes;
-        let (view, ack) = inbox.try_recv().unwrap().open();
+        let (view, ack) = inbox.try_recv().unwrap().open(silent);
         let texts: Vec<_> = view.messages().map(|message| message.text().to_vec()).collect();
         assert_eq!(texts, [&b"opens a batch"[..], b"ONE", b"two", &long.to_ascii_uppercase()]);
         let totals = lane.counters().totals();
-        assert_eq!(totals.bytes - posted, 700 - 7 * size_of::<crate::message::Field>() as u64);
+        assert_eq!(totals.bytes - posted, 702 - 6 * size_of::<crate::message::Field>() as u64);
         assert_eq!(lane.credit().free_bytes(), (1 << 20) - (totals.bytes + BATCH_CHARGE) as i64);
         drop((view, ack));
         assert_eq!((lane.credit().free_bytes(), lane.credit().free_messages()), (1 << 20, 6400));
         assert_eq!(lane.counters().totals().delivered, 4);
+    }
+
+    /// Breaks without it: a parser that panics ends its worker, and with it every source of that worker; or a message is
+    /// lost, or has what the one before it was parsed to, or nobody hears of it.
+    #[test]
+    fn a_message_that_the_parser_panics_at_goes_on_as_it_came() {
+        let (lane, mut inbox) = lane(6400, 1 << 20);
+        let mut producer = lane.producer(Arc::new(Origin::named("s_bad")));
+        post(&mut producer, b"opens a batch").unwrap();
+        assert!(lane.parse_late(&(Arc::new(Shouting) as Arc<dyn LateParser>)));
+        for text in [&b"one"[..], b"bad", b"two", b"bad too", b"bad\xff"] {
+            assert!(producer.post_unparsed_at_once(&Head::default(), text));
+        }
+        producer.before_wait();
+        let said = RefCell::new(Vec::new());
+        let (view, ack) =
+            inbox.try_recv().unwrap().open(|text: &str| said.borrow_mut().push(text.to_owned()));
+        let shown = |message: MessageRef<'_>| (message.text().to_vec(), message.pairs().count());
+        let texts: Vec<_> = view.messages().map(shown).collect();
+        let expected = [(&b"opens a batch"[..], 0), (b"ONE", 1), (b"bad", 0), (b"TWO", 1), (b"bad too", 0)];
+        assert_eq!(texts[..5], expected.map(|(text, pairs)| (text.to_vec(), pairs)));
+        assert_eq!(texts[5..], [(b"bad\xff".to_vec(), 0)]);
+        assert_eq!(
+            said.borrow()[0],
+            "source s_bad: fault in the engine: the parser failed at message 3 of 6 in a batch, which begins with \"bad\": \
+             3 bytes are bad; it goes on as it came, unparsed"
+        );
+        assert_eq!(said.borrow().len(), 3);
+        drop((view, ack));
+        let totals = lane.counters().totals();
+        assert_eq!((totals.posted, totals.delivered, totals.in_flight), (6, 6, 0));
+        drop(producer);
+        assert_eq!((lane.credit().free_bytes(), lane.credit().free_messages()), (1 << 20, 6400));
     }
 
     #[test]

@@ -48,7 +48,7 @@ use super::lines::Table;
 use super::pool::{Slab, Slot};
 use super::{Field, MESSAGE_MAX, Origin, Record, Segment, Span};
 
-pub use late::LateRow;
+pub use late::{LateFault, LateParsed, LateRow};
 pub use writer::{Head, Need, Published, Rest, Row, SharedSegment, Text, Writer, unparsed_charge};
 
 const ROW: u64 = 1;

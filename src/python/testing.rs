@@ -184,9 +184,9 @@ impl Rig {
         let hosting = Hosting::alone().ok_or_else(|| {
             PyRuntimeError::new_err("another source is under test in this process, or an engine runs in it")
         })?;
-        let collector = Collector::start(usize::MAX, holds)
-            .map_err(|error| PyOSError::new_err(format!("no thread to collect messages: {error}")))?;
         let log = Log::silent();
+        let collector = Collector::start(usize::MAX, holds, &log)
+            .map_err(|error| PyOSError::new_err(format!("no thread to collect messages: {error}")))?;
         let log_inbox = Inbox::new();
         let credit = Arc::new(Credit::new(LOG_WINDOW, LOG_BYTES));
         let pool = Arc::new(Pool::new());
@@ -356,7 +356,7 @@ impl Rig {
         let mut inbox = self.log_inbox.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lines = Vec::new();
         while let Some(parcel) = inbox.try_recv() {
-            let (view, _ack) = parcel.open();
+            let (view, _ack) = parcel.open(|_: &str| {});
             for message in view.messages() {
                 let severity = u8::try_from(message.pri() % 8).unwrap_or(7);
                 let level = LogLevel::ALL.into_iter().rfind(|level| (*level as u8) <= severity);

@@ -11,7 +11,7 @@ use crate::rig::{Poster, Rig, until};
 
 /// How many owners were made, and how many were let go of.
 #[derive(Debug, Default)]
-struct Owners {
+pub struct Owners {
     made: AtomicU64,
     released: AtomicU64,
 }
@@ -34,7 +34,7 @@ unsafe fn release(object: NonNull<()>) {
     owned.owners.released.fetch_add(1, Ordering::SeqCst);
 }
 
-fn owned(owners: &Arc<Owners>, text: &[u8]) -> Segment {
+pub fn owned(owners: &Arc<Owners>, text: &[u8]) -> Segment {
     owners.made.fetch_add(1, Ordering::SeqCst);
     let owned = Box::leak(Box::new(Owned { text: text.into(), owners: Arc::clone(owners) }));
     let (start, len) = (NonNull::from(&*owned.text).cast::<u8>(), text.len() as u32);
@@ -44,7 +44,7 @@ fn owned(owners: &Arc<Owners>, text: &[u8]) -> Segment {
     unsafe { Segment::new(start, len, Owner::Foreign(foreign)) }
 }
 
-fn post(poster: &mut Poster, owners: &Arc<Owners>, text: &[u8]) -> Result<(), Refused> {
+pub fn post(poster: &mut Poster, owners: &Arc<Owners>, text: &[u8]) -> Result<(), Refused> {
     let need = Need { segments: 1, viewed: text.len(), ..Need::default() };
     poster.try_post_with(need, |row| row.payload_adopt(owned(owners, text)))
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows tests, not the functions that they share")]
 
 mod acks;
+mod faults;
 mod flow_control;
 mod foreign;
 mod model;

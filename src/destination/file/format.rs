@@ -11,6 +11,9 @@ pub enum LineFormat {
     /// `flags(syslog-protocol)`: the header of RFC 5424, then the template's text or MESSAGE, and a
     /// newline if it has none.
     SyslogProtocol(Option<Template>),
+    /// MESSAGE in brackets, and a panic in the middle of it where it is `bad`.
+    #[cfg(test)]
+    Faulty,
 }
 
 /// A line format with the flags that change every line.
@@ -28,6 +31,8 @@ impl Line {
             && match &self.format {
                 LineFormat::Template(template) => template.is_around_message(context),
                 LineFormat::SyslogProtocol(template) => template.is_none(),
+                #[cfg(test)]
+                LineFormat::Faulty => false,
             }
     }
 
@@ -48,6 +53,8 @@ impl Line {
         match &self.format {
             LineFormat::Template(template) => template.text().ends_with('\n'),
             LineFormat::SyslogProtocol(_) => true,
+            #[cfg(test)]
+            LineFormat::Faulty => true,
         }
     }
 
@@ -57,6 +64,13 @@ impl Line {
         let start = out.len();
         match &self.format {
             LineFormat::Template(template) => template.format(message, context, out),
+            #[cfg(test)]
+            LineFormat::Faulty => {
+                out.push(b'[');
+                assert_ne!(message.text(), b"bad", "a fault was asked for");
+                out.extend_from_slice(message.text());
+                out.extend_from_slice(b"]\n");
+            }
             LineFormat::SyslogProtocol(template) => {
                 append_rfc5424_header(message, context, out);
                 match template {
@@ -90,6 +104,8 @@ impl Line {
             LineFormat::Template(template) => {
                 template.format_around(message, context, out, |out| split = out.len());
             }
+            #[cfg(test)]
+            LineFormat::Faulty => self.append(message, context, out),
             LineFormat::SyslogProtocol(_) => {
                 append_rfc5424_header(message, context, out);
                 split = out.len();

@@ -22,12 +22,14 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rustix::io::Errno;
 use smallvec::SmallVec;
 
 use super::format::Line;
 use super::sink::{PIECES_MAX, Sink};
+use crate::fault::panic_text;
 use crate::flow::Delivery;
 use crate::message::{MessageRef, Stamp};
 use crate::template::Context;
@@ -139,13 +141,16 @@ pub(super) struct Progress {
 
 impl Stage {
     /// Takes as many messages as fit, the first of which may be torn.
+    ///
+    /// # Errors
+    /// What a panic said that kept messages from being made into lines, and how many it were. Their MESSAGE is taken for the line.
     pub(super) fn fill(
         &mut self,
         pending: &VecDeque<Chunk>,
         torn: Option<&Torn>,
         line: &Line,
         context: &mut Context,
-    ) {
+    ) -> Result<(), (usize, String)> {
         self.buffer.clear();
         self.buffer.shrink_to(2 * BUFFER);
         self.lines.clear();
@@ -155,15 +160,56 @@ impl Stage {
         if torn.is_none() && line.is_message_and_newline(context) {
             self.take_runs(pending);
             if !self.runs.is_empty() {
-                return;
+                return Ok(());
             }
         }
+        let mut failed = Ok(());
+        // What a panic leaves half done is taken back.
+        while let Err(panic) =
+            catch_unwind(AssertUnwindSafe(|| self.append_lines(pending, torn, line, context)))
+        {
+            let (count, _) = failed.err().unwrap_or_default();
+            failed = Err((count + 1, panic_text(&*panic)));
+            self.append_message(pending);
+        }
+        failed
+    }
+
+    /// Puts MESSAGE in the place of the next line, of which only a part could be made.
+    #[cold]
+    fn append_message(&mut self, pending: &VecDeque<Chunk>) {
+        let (index, last) = (self.lines.len(), self.lines.last());
+        let (end, texts) = last.map_or((0, 0), |last| (last.end, last.written_end - last.end));
+        self.buffer.truncate(end);
+        self.cuts.retain(|cut| cut.line < index);
+        let mut rows = pending.iter().flat_map(|chunk| {
+            (chunk.next..chunk.delivery.view.len()).map(|row| chunk.delivery.view.message(row))
+        });
+        self.buffer.extend_from_slice(rows.nth(index).map_or(&b""[..], |message| message.text()));
+        self.buffer.push(b'\n');
+        let end = self.buffer.len();
+        self.lines.push(Staged { end, written_end: end + texts });
+    }
+
+    /// Appends lines behind those that are there, until it is full.
+    #[inline]
+    fn append_lines(
+        &mut self,
+        pending: &VecDeque<Chunk>,
+        torn: Option<&Torn>,
+        line: &Line,
+        context: &mut Context,
+    ) {
         let cuts_texts = line.is_around_message(context);
         let is_steady = line.is_steady(context);
-        let (mut torn, mut texts) = (torn, 0);
+        let mut done = self.lines.len();
+        let mut torn = torn.filter(|_| done == 0);
+        let mut texts = self.lines.last().map_or(0, |last| last.written_end - last.end);
         for (index, chunk) in pending.iter().enumerate() {
             let mut frame = None;
-            for row in chunk.next..chunk.delivery.view.len() {
+            let skipped = done.min(chunk.delivery.view.len() - chunk.next);
+            done -= skipped;
+            for row in chunk.next + skipped..chunk.delivery.view.len() {
                 let message = chunk.delivery.view.message(row);
                 context.sequence = chunk.sequence + row as u64;
                 let split = if let Some(torn) = torn.take() {
@@ -344,4 +390,49 @@ fn joined<'a>(pending: &'a VecDeque<Chunk>, run: &Run) -> &'a [u8] {
 
 fn text<'a>(pending: &'a VecDeque<Chunk>, cut: &Cut) -> MessageRef<'a> {
     pending[cut.chunk].delivery.view.message(cut.row)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::format::LineFormat;
+    use super::*;
+    use crate::flow::{Ack, Credit};
+    use crate::message::{Need, Origin, Pool, View, Writer};
+
+    fn chunk(texts: &[&str], next: usize) -> Chunk {
+        let (origin, pool) = (Arc::new(Origin::named("s_test")), Arc::new(Pool::new()));
+        let need = Need { bytes: 64, ..Need::default() };
+        let mut writer = Writer::open(&origin, &pool, need);
+        for text in texts {
+            let mut row = writer.row(need).unwrap();
+            row.payload_copy(text.as_bytes());
+            row.publish();
+        }
+        let (count, credit) = (texts.len() as u32, Arc::new(Credit::new(10, 1000)));
+        assert_eq!(credit.try_take(count, 0), count);
+        let ack = Ack::new(&credit, &Arc::default(), count, 0);
+        let view = View::all(Arc::new(writer.finish()));
+        Chunk { delivery: Delivery { view, ack, flow_control: true }, next, sequence: 1 }
+    }
+
+    /// Breaks without it: a message that cannot be made into a line takes others with it, leaves half a line before the next,
+    /// or shifts which lines count as written.
+    #[test]
+    fn a_message_that_makes_no_line_is_its_text() {
+        let line = Line { format: LineFormat::Faulty, no_multi_line: false };
+        let pending: VecDeque<_> =
+            [chunk(&["out already", "one", "bad"], 1), chunk(&["bad"], 0), chunk(&["two", "bad"], 0)].into();
+        let mut stage = Stage::default();
+        let failed = stage.fill(&pending, None, &line, &mut Context::default()).unwrap_err();
+        assert!(failed.0 == 3 && failed.1.contains("a fault was asked for"), "{failed:?}");
+        let whole = &stage.buffer;
+        assert_eq!(whole.escape_ascii().to_string(), r"[one]\nbad\nbad\n[two]\nbad\n");
+        assert_eq!(stage.lines.iter().map(|line| line.written_end).collect::<Vec<_>>(), [6, 10, 14, 20, 24]);
+        let torn =
+            Torn { head: b"to".to_vec(), tail: b"rn\n".to_vec(), around_text: false, written: 2, size: None };
+        stage.fill(&pending, Some(&torn), &line, &mut Context::default()).unwrap_err();
+        assert_eq!(stage.buffer.escape_ascii().to_string(), r"torn\nbad\nbad\n[two]\nbad\n");
+    }
 }

@@ -193,7 +193,15 @@ impl Target {
         let mut lines = 0;
         while !self.is_idle() {
             let Some(sink) = &self.sink else { break };
-            room.stage.fill(&self.pending, self.torn.as_ref(), &room.line, &mut room.context);
+            let filled = room.stage.fill(&self.pending, self.torn.as_ref(), &room.line, &mut room.context);
+            if let Err((count, reason)) = filled {
+                let what = format!("{count} messages could not be made into lines: {reason}");
+                let text = format!(
+                    "{}: fault in the engine: {what}; they are written as MESSAGE alone",
+                    self.shown()
+                );
+                room.report(Severity::Error, text);
+            }
             let progress = room.stage.write(sink, &self.pending);
             if progress.torn.is_some() || progress.lines > 0 {
                 self.torn = progress.torn;
@@ -342,12 +350,12 @@ impl Target {
     }
 
     /// Gives up what waits, and says how many messages it was.
-    pub(super) fn abandon(&mut self, room: &mut Room) -> u64 {
+    pub(super) fn abandon(&mut self, reason: DropReason, room: &mut Room) -> u64 {
         self.take_back_torn(room);
         let lost = std::mem::take(&mut self.waiting);
         for chunk in self.pending.drain(..) {
             let rows = rest(chunk.delivery.view.rows(), chunk.next);
-            chunk.delivery.ack.drop_rows(&rows, DropReason::Stopped);
+            chunk.delivery.ack.drop_rows(&rows, reason);
         }
         self.close(room);
         if lost > 0 {

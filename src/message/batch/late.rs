@@ -13,50 +13,95 @@
 //! The slots of the body are not used: a writer that has not noticed the seal yet may be writing to the free ones. The
 //! records of published rows are nobody's but the batch's owner's, until it is shared.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::{Batch, Body, Text, unparsed_charge};
+use crate::fault::panic_text;
 use crate::message::{Field, FieldName, Need, Record, Segment, Span, Stamp, ValueType};
+
+/// What became of the rows that were parsed late.
+#[derive(Debug, Default)]
+pub struct LateParsed {
+    /// What they cost more of the byte half of the credit than they were charged for.
+    pub more: u64,
+    /// The rows that the parser panicked at.
+    pub faults: Vec<LateFault>,
+}
+
+/// A row that the parser panicked at: it is its text, with the time of its receipt, and nothing else.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LateFault {
+    /// Its number in the batch.
+    pub row: u32,
+    /// What the panic said.
+    pub reason: String,
+}
 
 impl Batch {
     /// Calls `parse` with the text, the time of receipt and the [`LateRow`] of every row that was posted unparsed, in
-    /// order. Gives what the rows cost more of the byte half of the credit than they were charged for; it is part of
-    /// [`Batch::charge`] from now on.
-    pub fn parse_late(&mut self, mut parse: impl FnMut(&[u8], Stamp, &mut LateRow<'_>)) -> u64 {
+    /// order. What the rows cost more of the byte half of the credit is part of [`Batch::charge`] from now on.
+    ///
+    /// A panic of `parse` costs one row what it would have been parsed to, and nothing else: `parse` is called again for the
+    /// next one, and has to take care itself of what it was in the middle of.
+    pub fn parse_late(&mut self, mut parse: impl FnMut(&[u8], Stamp, &mut LateRow<'_>)) -> LateParsed {
         let before = match &self.body {
             Body::Slab { slab, .. } => slab.fields_end(),
-            Body::Lines(_) => return 0,
+            Body::Lines(_) => return LateParsed::default(),
         };
-        let mut fields = std::mem::take(&mut self.late_fields);
-        let mut copies = Copies { bytes: Vec::new(), last: 0..0, segment: self.segments.len() as u32 + 1 };
-        let mut more = 0;
-        for row in 0..self.rows {
-            let mut record = *self.record(row);
-            if !record.unparsed {
-                continue;
+        let copies = Copies { bytes: Vec::new(), last: 0..0, segment: self.segments.len() as u32 + 1 };
+        let fields = std::mem::take(&mut self.late_fields);
+        let mut made = Made { before, fields, copies, more: 0, whole: (0, 0) };
+        let (mut row, rows, mut faults) = (0, self.rows, Vec::new());
+        while row < rows {
+            // What a panic leaves half done is taken back below.
+            let all = catch_unwind(AssertUnwindSafe(|| {
+                while row < rows {
+                    self.parse_row(row, &mut parse, &mut made);
+                    row += 1;
+                }
+            }));
+            if let Err(panic) = all {
+                made.take_back();
+                self.set_record(row, Record { unparsed: false, ..*self.record(row) });
+                faults.push(LateFault { row, reason: panic_text(&*panic) });
+                row += 1;
             }
-            let text = self.bytes(record.text);
-            if fields.is_empty() {
-                fields.reserve((self.rows - row) as usize * 6);
-            }
-            record.unparsed = false;
-            record.fields_start = (before + fields.len()) as u32;
-            let stamp = Stamp { unix_micros: record.stamp_micros, offset_seconds: record.stamp_offset };
-            let (payload, before_row) = (record.text, copies.bytes.len());
-            parse(
-                text,
-                stamp,
-                &mut LateRow { record: &mut record, payload, fields: &mut fields, copies: &mut copies },
-            );
-            let bytes = text.len() + copies.bytes.len() - before_row;
-            let need = Need { bytes, fields: usize::from(record.fields_len), ..Need::default() };
-            more += need.charge().saturating_sub(unparsed_charge(text.len()));
-            self.set_record(row, record);
         }
+        let Made { fields, copies, more, .. } = made;
         self.late_fields = fields;
         if !copies.bytes.is_empty() {
             self.segments.push(Segment::heap(copies.bytes.into_boxed_slice()));
         }
         self.bytes = self.bytes.saturating_add(more as u32);
-        more
+        LateParsed { more, faults }
+    }
+
+    #[inline]
+    fn parse_row(
+        &mut self,
+        row: u32,
+        parse: &mut impl FnMut(&[u8], Stamp, &mut LateRow<'_>),
+        made: &mut Made,
+    ) {
+        let mut record = *self.record(row);
+        if !record.unparsed {
+            return;
+        }
+        let text = self.bytes(record.text);
+        let Made { before, fields, copies, more, whole } = made;
+        if fields.is_empty() {
+            fields.reserve((self.rows - row) as usize * 6);
+        }
+        *whole = (fields.len(), copies.bytes.len());
+        record.unparsed = false;
+        record.fields_start = (*before + fields.len()) as u32;
+        let stamp = Stamp { unix_micros: record.stamp_micros, offset_seconds: record.stamp_offset };
+        let payload = record.text;
+        parse(text, stamp, &mut LateRow { record: &mut record, payload, fields, copies });
+        let bytes = text.len() + copies.bytes.len() - whole.1;
+        let need = Need { bytes, fields: usize::from(record.fields_len), ..Need::default() };
+        *more += need.charge().saturating_sub(unparsed_charge(text.len()));
+        self.set_record(row, record);
     }
 
     /// Replaces the record of `row`.
@@ -80,6 +125,26 @@ impl Batch {
             Body::Lines(_) => 0,
         };
         &self.late_fields[start - before..][..len]
+    }
+}
+
+/// What was made of the late rows of a batch up to now.
+struct Made {
+    /// The number of the first field.
+    before: usize,
+    fields: Vec<Field>,
+    copies: Copies,
+    more: u64,
+    /// How many fields and bytes the rows that are finished have.
+    whole: (usize, usize),
+}
+
+impl Made {
+    /// Forgets what belongs to a row that was not finished.
+    fn take_back(&mut self) {
+        self.fields.truncate(self.whole.0);
+        self.copies.bytes.truncate(self.whole.1);
+        self.copies.last = 0..0;
     }
 }
 

@@ -296,7 +296,7 @@ fn rows_are_parsed_after_the_seal() {
             late.field(FieldName::Pid, Text::Copy(b""), ValueType::String, Text::Payload(0, 9));
         }
         let charged = batch.charge();
-        let more = batch.parse_late(|text, recvd, row| {
+        let parsed = batch.parse_late(|text, recvd, row| {
             assert_eq!(recvd, head.stamp);
             row.stamps(Stamp { unix_micros: 7, offset_seconds: -60 }, recvd.unix_micros);
             row.pri(165);
@@ -315,6 +315,7 @@ fn rows_are_parsed_after_the_seal() {
                 );
             }
         });
+        let more = parsed.more;
         drop(late);
         // Row 2 has 16 fields and some bytes more than it was charged for, the others have less.
         let copied: usize = (0..20).map(|number| format!("nvalue {number}").len()).sum();

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{ParsedRow, system_clock};
 use crate::flow::LateParser;
-use crate::message::Batch;
+use crate::message::{Batch, LateParsed};
 use crate::source::SourcePolicy;
 use crate::syslog::fill::Filler;
 use crate::syslog::{Clock, ParseOptions};
@@ -29,8 +29,23 @@ pub struct Late {
     policy: Arc<SourcePolicy>,
     /// The priority that replaces a message's own.
     pri: Option<u16>,
-    /// The memory of the parser. One thread at a time has it: the worker that the source belongs to.
-    parser: Mutex<(Filler, Clock)>,
+    /// One thread at a time has it: the worker that the source belongs to.
+    parser: Mutex<Parser>,
+}
+
+/// The memory of the parser.
+#[derive(Debug)]
+struct Parser {
+    filler: Filler,
+    clock: Clock,
+    /// Whether it is in the middle of a message.
+    busy: bool,
+}
+
+impl Parser {
+    fn new() -> Self {
+        Self { filler: Filler::default(), clock: system_clock(), busy: false }
+    }
 }
 
 impl Late {
@@ -43,7 +58,7 @@ impl Late {
         if options.sdata_prefix.as_ref().is_some_and(|prefix| prefix.len() > PREFIX_MAX) {
             return None;
         }
-        let parser = Mutex::new((Filler::default(), system_clock()));
+        let parser = Mutex::new(Parser::new());
         let (options, policy) = (Arc::clone(options), Arc::clone(policy));
         Some(Arc::new(Self { options, policy, pri, parser }))
     }
@@ -56,16 +71,22 @@ impl Late {
 }
 
 impl LateParser for Late {
-    fn parse(&self, batch: &mut Batch) -> u64 {
+    fn parse(&self, batch: &mut Batch) -> LateParsed {
         let mut parser = self.parser.lock().unwrap_or_else(PoisonError::into_inner);
-        let (filler, clock) = &mut *parser;
         batch.parse_late(|text, recvd, row| {
+            if parser.busy {
+                // It panicked at the message before: nothing that it remembers is to be believed.
+                *parser = Parser::new();
+            }
+            let Parser { filler, clock, busy } = &mut *parser;
+            *busy = true;
             clock.set_now(recvd.unix_micros);
             filler.parse(text, &self.options, clock);
             ParsedRow::new(&self.policy, filler, text).write(recvd, row);
             if let Some(pri) = self.pri {
                 row.pri(pri);
             }
+            *busy = false;
         })
     }
 }

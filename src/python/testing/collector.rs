@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::engine::Log;
 use crate::flow::{Ack, DropReason, Inbox, Parcel, Sender};
 use crate::message::{MessageRef, Rows, View};
 
@@ -73,6 +74,7 @@ struct Shared {
     state: Mutex<State>,
     arrived: Condvar,
     keep: usize,
+    log: Log,
 }
 
 /// Keeps what arrives at the end of a lane.
@@ -91,9 +93,10 @@ impl Collector {
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub fn start(keep: usize, holds: bool) -> std::io::Result<Self> {
+    pub fn start(keep: usize, holds: bool, log: &Log) -> std::io::Result<Self> {
         let state = State { messages: VecDeque::new(), forgotten: 0, holds, withheld: None, ending: false };
-        let shared = Arc::new(Shared { state: Mutex::new(state), arrived: Condvar::new(), keep });
+        let shared =
+            Arc::new(Shared { state: Mutex::new(state), arrived: Condvar::new(), keep, log: log.clone() });
         let mut inbox = Inbox::new();
         let sender = inbox.sender();
         let kept = Arc::clone(&shared);
@@ -222,7 +225,7 @@ impl Drop for Collector {
 
 impl Shared {
     fn take(&self, parcel: Parcel) {
-        let (view, ack) = parcel.open();
+        let (view, ack) = parcel.open(|fault: &str| self.log.error(fault));
         let mut done = None;
         let mut state = lock(&self.state);
         let outcome = if state.holds { Outcome::Held } else { Outcome::Acked };
@@ -259,7 +262,7 @@ mod tests {
 
     #[test]
     fn credit_comes_back_message_by_message() {
-        let collector = Collector::start(usize::MAX, true).unwrap();
+        let collector = Collector::start(usize::MAX, true, &Log::silent()).unwrap();
         let credit = Arc::new(Credit::new(3, 1000));
         let lane = Lane::new(0, collector.inbox(), credit, Arc::default(), Arc::new(Pool::new()), Some(1));
         let mut producer = lane.producer(Arc::new(Origin::named("s")));
@@ -290,7 +293,7 @@ mod tests {
 
     #[test]
     fn withheld_credit_comes_back_at_once() {
-        let collector = Collector::start(usize::MAX, false).unwrap();
+        let collector = Collector::start(usize::MAX, false, &Log::silent()).unwrap();
         let credit = Arc::new(Credit::new(3, 1000));
         let lane = Lane::new(0, collector.inbox(), credit, Arc::default(), Arc::new(Pool::new()), Some(1));
         let mut producer = lane.producer(Arc::new(Origin::named("s")));
@@ -306,7 +309,7 @@ mod tests {
 
     #[test]
     fn the_newest_are_kept() {
-        let collector = Collector::start(2, false).unwrap();
+        let collector = Collector::start(2, false, &Log::silent()).unwrap();
         let credit = Arc::new(Credit::new(10, 1000));
         let lane = Lane::new(0, collector.inbox(), credit, Arc::default(), Arc::new(Pool::new()), None);
         let mut producer = lane.producer(Arc::new(Origin::named("s")));

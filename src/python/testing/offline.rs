@@ -31,9 +31,9 @@ static OFFLINE: OnceLock<Offline> = OnceLock::new();
 /// # Errors
 /// `OSError` when the system has no thread to give.
 pub(in crate::python) fn attach(py: Python<'_>, hosted: &Hosted) -> PyResult<()> {
-    let collector = Collector::start(KEPT, false)
-        .map_err(|error| PyOSError::new_err(format!("no thread to collect messages: {error}")))?;
     let log = Log::new(LogLevel::Warning);
+    let collector = Collector::start(KEPT, false, &log)
+        .map_err(|error| PyOSError::new_err(format!("no thread to collect messages: {error}")))?;
     let text =
         "@version: current\nsource s_offline { python(class(\"Offline\")); }; log { source(s_offline); };\n";
     let (config, input) = make_input(text, &collector, &log, |_| Ok(()))?;
