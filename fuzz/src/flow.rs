@@ -291,7 +291,7 @@ impl World {
             self.owners_gone += made.saturating_sub(1);
             poster.queue.push_back(Posted { id, text, charge: need.charge(), viewed });
             self.posted += 1;
-            self.bytes += need.charge();
+            self.bytes += need.size() as u64;
             if self.inbox.len() > waiting {
                 self.take_for_batch(who);
             }
@@ -320,7 +320,7 @@ impl World {
         poster.lease_bytes -= charge as i64;
         poster.queue.push_back(Posted { id, text: text.to_vec(), charge, viewed: false });
         self.posted += 1;
-        self.bytes += charge;
+        self.bytes += text.len() as u64;
         true
     }
 
@@ -363,8 +363,9 @@ impl World {
             self.owners_gone += 1;
         }
         self.posted += rows;
-        self.bytes += rows * need.charge();
-        self.posters[who].producer.send_private(writer);
+        let bytes = rows * need.size() as u64;
+        self.bytes += bytes;
+        self.posters[who].producer.send_private(writer, bytes);
     }
 
     fn end_poster(&mut self, who: usize) {

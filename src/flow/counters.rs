@@ -16,8 +16,6 @@ pub struct SourceCounters {
     delivered: CachePadded<AtomicU64>,
     dropped: [AtomicU64; DropReason::ALL.len()],
     refused: AtomicU64,
-    /// Bytes of messages that turned out larger than they were charged for when they were posted.
-    more_bytes: AtomicU64,
 }
 
 /// What one producer posted.
@@ -44,7 +42,7 @@ impl ProducerCounters {
 pub struct SourceTotals {
     /// Messages accepted by a post.
     pub posted: u64,
-    /// What they cost of the byte half of the credit.
+    /// The bytes of their texts and values, as they were posted.
     pub bytes: u64,
     /// Messages of which every copy was delivered, was filtered out, or had nowhere to go.
     pub delivered: u64,
@@ -94,11 +92,6 @@ impl SourceCounters {
         self.dropped[reason as usize].fetch_add(messages, Ordering::Release);
     }
 
-    /// Counts bytes that messages cost beyond what they were charged for when they were posted.
-    pub(super) fn count_more_bytes(&self, bytes: u64) {
-        self.more_bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
     /// Counts posts that were refused with an error.
     pub fn count_refused(&self, messages: u64) {
         self.refused.fetch_add(messages, Ordering::Relaxed);
@@ -111,7 +104,7 @@ impl SourceCounters {
         let producers = self.posted.lock().unwrap_or_else(PoisonError::into_inner);
         let sum = |read: fn(&ProducerCounters) -> u64| producers.iter().map(|each| read(each)).sum();
         let posted: u64 = sum(|each| each.messages.load(Ordering::Relaxed));
-        let bytes = sum(|each| each.bytes.load(Ordering::Relaxed)) + self.more_bytes.load(Ordering::Relaxed);
+        let bytes = sum(|each| each.bytes.load(Ordering::Relaxed));
         // A producer counts after it publishes: a batch may come back before its last row is counted.
         let posted = posted.max(delivered + dropped.iter().sum::<u64>());
         let in_flight = posted - delivered - dropped.iter().sum::<u64>();

@@ -12,7 +12,7 @@ use super::counters::ProducerCounters;
 use super::credit::BATCH_CHARGE;
 use super::tracker::Group;
 use super::{Ack, Credit, DropReason, Sender, SourceCounters, Tracker};
-use crate::message::batch::{Head, Rest, unparsed_charge};
+use crate::message::batch::{Head, ROW_CHARGE, Rest, unparsed_charge};
 use crate::message::{
     Batch, LateFault, LateParsed, Lines, MESSAGE_MAX, Need, Origin, Pending, Pool, Published, Row, Rows,
     View, Writer,
@@ -175,7 +175,6 @@ impl Parcel {
             let LateParsed { more, faults } = parser.parse(&mut batch);
             if more > 0 {
                 self.lane.credit.take_bytes(more);
-                self.lane.counters.count_more_bytes(more);
             }
             if !faults.is_empty() {
                 report_faults(&batch, &faults, &report);
@@ -315,7 +314,7 @@ impl Producer {
         let charge = Need { bytes: text.len(), ..Need::default() }.charge();
         let Some(open) = self.open_for(charge) else { return false };
         let published = open.publish_text(head, text);
-        self.posted_at_once(published, charge)
+        self.posted_at_once(published, charge, text)
     }
 
     /// The same for a text that the lane's [`LateParser`] is to parse. A lane that has none refuses.
@@ -327,7 +326,7 @@ impl Producer {
         let charge = unparsed_charge(text.len());
         let Some(open) = self.open_for(charge) else { return false };
         let published = open.publish_unparsed(head, text);
-        self.posted_at_once(published, charge)
+        self.posted_at_once(published, charge, text)
     }
 
     /// The open batch, if the lease covers a message of `charge`.
@@ -342,13 +341,13 @@ impl Producer {
     /// Takes what [`Producer::open_for`] asked for, if the message was published; whether it was.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as above")]
-    fn posted_at_once(&mut self, published: Option<Published>, charge: u64) -> bool {
+    fn posted_at_once(&mut self, published: Option<Published>, charge: u64, text: &[u8]) -> bool {
         if published != Some(Published::Yes) {
             return false;
         }
         self.lease -= 1;
         self.lease_bytes -= charge;
-        self.counters.add(1, charge);
+        self.counters.add(1, text.len() as u64);
         true
     }
 
@@ -370,7 +369,7 @@ impl Producer {
         let (posted, charge) = open.publish_texts(head, messages, self.lease_bytes, texts);
         self.lease -= posted;
         self.lease_bytes -= charge;
-        self.counters.add(u64::from(posted), charge);
+        self.counters.add(u64::from(posted), text_bytes(posted, charge));
         posted
     }
 
@@ -400,7 +399,7 @@ impl Producer {
         {
             fill(&mut row);
             if row.publish() == Published::Yes {
-                self.counters.add(1, charge);
+                self.counters.add(1, need.size() as u64);
                 return Ok(());
             }
         }
@@ -418,7 +417,7 @@ impl Producer {
         fill(&mut row);
         let published = row.publish();
         debug_assert_eq!(published, Published::Yes, "nobody else has the batch yet");
-        self.counters.add(1, need.charge());
+        self.counters.add(1, need.size() as u64);
         self.ticket = self.lane.issue(self.group);
         self.send(writer.share(), self.ticket);
         self.open = Some(writer);
@@ -454,15 +453,15 @@ impl Producer {
         Writer::open_after(&mut self.rest, &self.origin, &self.lane.pool, need)
     }
 
-    /// Posts a batch made with [`Producer::open_private`], for which credit was taken.
-    pub fn send_private(&mut self, mut writer: Writer) {
-        let (rows, charge) = (writer.rows(), writer.charge());
+    /// Posts a batch made with [`Producer::open_private`], for which credit was taken, with `bytes` of texts and values.
+    pub fn send_private(&mut self, mut writer: Writer, bytes: u64) {
+        let rows = writer.rows();
         if rows == 0 {
             return;
         }
         let pending = writer.share();
         writer.seal(&mut self.rest);
-        self.counters.add(u64::from(rows), charge);
+        self.counters.add(u64::from(rows), bytes);
         let ticket = self.lane.issue(self.group);
         self.send(pending, ticket);
     }
@@ -470,7 +469,7 @@ impl Producer {
     /// Posts lines, for which credit was taken.
     pub fn send_lines(&mut self, lines: Lines) {
         self.close_batch();
-        self.counters.add(u64::from(lines.rows()), lines.charge());
+        self.counters.add(u64::from(lines.rows()), text_bytes(lines.rows(), lines.charge()));
         let ticket = self.lane.issue(self.group);
         self.send(Pending::from(lines.finish()), ticket);
     }
@@ -503,13 +502,19 @@ impl Drop for Producer {
     }
 }
 
+/// The bytes of `rows` messages that are nothing but texts, and are charged so much.
+#[inline]
+fn text_bytes(rows: u32, charge: u64) -> u64 {
+    charge - u64::from(rows) * ROW_CHARGE as u64
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
 
     use super::*;
     use crate::flow::Inbox;
-    use crate::message::batch::{ROW_CHARGE, Text};
+    use crate::message::batch::Text;
     use crate::message::{FieldName, MessageRef, Stamp, ValueType};
 
     fn lane(window: u32, bytes: u64) -> (Arc<Lane>, Inbox<Parcel>) {
@@ -651,7 +656,7 @@ mod tests {
             napping.join().unwrap();
         });
         assert!(first.is_urgent());
-        let (view, _ack) = first.open();
+        let (view, _ack) = first.open(silent);
         assert_eq!(view.len(), 80);
     }
 
@@ -737,13 +742,18 @@ mod tests {
         post(&mut producer, b"two").unwrap();
         assert!(producer.post_unparsed_at_once(&head, &long));
         producer.before_wait();
-        let posted = lane.counters().totals().bytes;
+        let left = lane.credit().free_bytes();
         let (view, ack) = inbox.try_recv().unwrap().open(silent);
         let texts: Vec<_> = view.messages().map(|message| message.text().to_vec()).collect();
         assert_eq!(texts, [&b"opens a batch"[..], b"ONE", b"two", &long.to_ascii_uppercase()]);
-        let totals = lane.counters().totals();
-        assert_eq!(totals.bytes - posted, 702 - 6 * size_of::<crate::message::Field>() as u64);
-        assert_eq!(lane.credit().free_bytes(), (1 << 20) - (totals.bytes + BATCH_CHARGE) as i64);
+        let more = 702 - 6 * size_of::<crate::message::Field>();
+        assert_eq!(
+            lane.credit().free_bytes(),
+            left - more as i64,
+            "what it became beyond what it was charged for"
+        );
+        assert_eq!(lane.credit().free_bytes(), (1 << 20) - (view.batch().charge() + BATCH_CHARGE) as i64);
+        assert_eq!(lane.counters().totals().bytes, 13 + 3 + 3 + 700, "what was posted");
         drop((view, ack));
         assert_eq!((lane.credit().free_bytes(), lane.credit().free_messages()), (1 << 20, 6400));
         assert_eq!(lane.counters().totals().delivered, 4);

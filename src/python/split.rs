@@ -151,7 +151,13 @@ pub(super) struct Pieces<'a> {
 /// The batch that the next piece may go into, and where in the buffer its segment begins.
 enum Open {
     Lines(Lines, usize),
-    Rows(Writer, SharedSegment, usize),
+    /// Rows over the segment, whose first byte is at `base`; with so many bytes of texts and values.
+    Rows {
+        writer: Writer,
+        segment: SharedSegment,
+        base: usize,
+        bytes: u64,
+    },
 }
 
 /// Whether the delimiter follows a piece.
@@ -273,13 +279,14 @@ impl<'a> Pieces<'a> {
         let need = Need { viewed: piece.len(), ..parsed.need() };
         let now = self.now;
         let write = |open: &mut Option<Open>| {
-            let Some(Open::Rows(writer, segment, base)) = open else { return false };
+            let Some(Open::Rows { writer, segment, base, bytes }) = open else { return false };
             if u32::try_from(end - *base).is_err() {
                 return false;
             }
             let Some(mut row) = writer.row(need) else { return false };
             row.payload_share(*segment, (start - *base) as u32, piece.len() as u32);
             parsed.write(now, &mut row);
+            *bytes += need.size() as u64;
             // Nobody else has the batch, so it is not sealed.
             row.publish() == Published::Yes
         };
@@ -289,9 +296,9 @@ impl<'a> Pieces<'a> {
             let Ok(segment) = writer.adopt_shared(self.source.segment(start)) else {
                 unreachable!("an empty batch has room for a segment")
             };
-            self.open = Some(Open::Rows(writer, segment, start));
+            self.open = Some(Open::Rows { writer, segment, base: start, bytes: 0 });
         }
-        if matches!(&self.open, Some(Open::Rows(writer, ..)) if writer.charge() >= SEND_AT) {
+        if matches!(&self.open, Some(Open::Rows { writer, .. }) if writer.charge() >= SEND_AT) {
             send(&mut self.open, &mut self.producer, &self.credit);
         }
     }
@@ -327,9 +334,9 @@ fn send(open: &mut Option<Open>, producer: &mut Producer, credit: &Credit) {
             credit.take_bytes(lines.charge());
             producer.send_lines(lines);
         }
-        Some(Open::Rows(writer, ..)) => {
+        Some(Open::Rows { writer, bytes, .. }) => {
             credit.take_bytes(writer.charge());
-            producer.send_private(writer);
+            producer.send_private(writer, bytes);
         }
     }
 }

@@ -196,7 +196,7 @@ fn a_batch_that_comes_late_goes_where_the_names_are_now_or_is_counted() {
         row.publish();
         assert_eq!(poster.producer.lane().credit().try_take(1, need.charge()), 1);
         rig.reload(&next);
-        poster.producer.send_private(writer);
+        poster.producer.send_private(writer, 4);
         poster.producer.lane().counters();
         let totals =
             || rig.pipeline.stats().sources.into_iter().find(|source| source.id == "s#0").unwrap().totals;
