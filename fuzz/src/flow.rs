@@ -269,7 +269,7 @@ impl World {
             Err(Refused::NoCredit)
         };
         let released = Arc::clone(&self.released);
-        let (id, mut made) = (self.posted as u32, 0);
+        let (id, mut made, waiting) = (self.posted as u32, 0, self.inbox.len());
         let poster = &mut self.posters[who];
         let result = poster.producer.try_post(need, |row| {
             if viewed {
@@ -291,6 +291,19 @@ impl World {
             poster.queue.push_back(Posted { id, text, charge: need.charge(), viewed });
             self.posted += 1;
             self.bytes += need.charge();
+            if self.inbox.len() > waiting {
+                self.take_for_batch(who);
+            }
+        }
+    }
+
+    /// A batch was sent: it takes credit of its own, from the lease if that has so much.
+    fn take_for_batch(&mut self, who: usize) {
+        let (charge, poster) = (BATCH_CHARGE as i64, &mut self.posters[who]);
+        if poster.lease_bytes >= charge {
+            poster.lease_bytes -= charge;
+        } else {
+            self.free_bytes -= charge;
         }
     }
 
@@ -342,6 +355,7 @@ impl World {
             self.posters[who].queue.push_back(posted);
         }
         if rows > 0 {
+            self.take_for_batch(who);
             // The owner belongs to this batch, so to its last row.
             self.posters[who].queue.back_mut().unwrap().viewed = true;
         } else {
@@ -374,7 +388,6 @@ impl World {
             return;
         }
         let (view, ack) = parcel.open(|fault: &str| panic!("{fault}"));
-        self.free_bytes -= BATCH_CHARGE as i64;
         assert!(!view.is_empty(), "a parcel without a message");
         let rows = self.claim(&view);
         let charge: u64 = rows.iter().map(|row| row.charge).sum();
@@ -396,7 +409,7 @@ impl World {
         self.free_bytes += bytes;
         self.owners_gone += owners;
         self.unopened.messages += messages;
-        self.unopened.bytes += bytes;
+        self.unopened.bytes += bytes - BATCH_CHARGE as i64;
         self.unopened.owners += owners;
     }
 

@@ -4,11 +4,11 @@
 //! one message and the message's bytes; the acknowledgement of its batch gives both back.
 //!
 //! * A post is admitted while a message is free *and* at least one byte is free. So the byte half may
-//!   be overdrawn by the one message that was admitted last; a message larger than the whole bound
-//!   passes, alone.
+//!   be overdrawn by the one message that was admitted last, and by its batch; a message larger than the
+//!   whole bound passes, alone.
 //! * A producer may take messages and bytes ahead in a lease, so that most posts touch no shared line; it
 //!   gives the rest back before it waits.
-//! * Bytes stand for memory: each batch takes [`BATCH_CHARGE`] more when it is received, and a buffer that is not full takes the
+//! * Bytes stand for memory: each batch takes [`BATCH_CHARGE`] more when it is sent, and a buffer that is not full takes the
 //!   rest of its size ([`Hold`]) for as long as somebody views it. So many small batches are bounded too.
 //! * Whoever finds no credit waits until more than [`Credit::resume_above`] messages are free, so that a
 //!   source is not woken for each message that trickles through.
@@ -504,6 +504,42 @@ mod loom_models {
             let boss = thread::spawn(move || other.cancel_waits());
             credit.suspend();
             boss.join().unwrap();
+            assert!(!credit.is_waited_for());
+        });
+    }
+
+    /// Breaks without it: the last buffer that holds bytes is let go of while a source goes to sleep, and nobody wakes it.
+    #[test]
+    fn a_waiter_gets_credit_that_was_held() {
+        model(|| {
+            let credit = Arc::new(Credit::new(1, 100));
+            let holds = [60, 60].map(|bytes| Hold::new(&credit, bytes));
+            assert_eq!(credit.try_take(1, 1), 0);
+            let holders = holds.map(|hold| thread::spawn(move || drop(hold)));
+            assert_eq!(credit.wait(None), Waited::Credit);
+            assert_eq!(credit.try_take(1, 0), 1, "one that is left does not use up the credit");
+            for holder in holders {
+                holder.join().unwrap();
+            }
+            assert_eq!(credit.free_bytes(), 100);
+        });
+    }
+
+    /// Breaks without it: a source that suspends itself while a buffer is held, and let go of elsewhere, is never woken, or twice.
+    #[test]
+    fn a_suspended_source_is_woken_by_what_was_held() {
+        model(|| {
+            let credit = Arc::new(Credit::new(1, 100));
+            let calls = Arc::new(std::sync::atomic::AtomicU32::new(0));
+            let counted = Arc::clone(&calls);
+            credit.set_on_resume(Box::new(move || {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }));
+            let hold = Hold::new(&credit, 100);
+            let holder = thread::spawn(move || drop(hold));
+            credit.suspend();
+            holder.join().unwrap();
+            assert_eq!(calls.load(Ordering::Relaxed), 1);
             assert!(!credit.is_waited_for());
         });
     }

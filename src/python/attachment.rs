@@ -239,13 +239,15 @@ impl Attachment {
         posted as usize
     }
 
-    /// Posts the text of a message that nobody has looked at since `LogMessage.parse`: the worker will parse it.
+    /// Posts the text of a message that nobody has looked at since `LogMessage.parse`: the worker will parse it. The first such
+    /// message goes the ordinary way, which makes what parses there.
     #[inline]
     fn post_unparsed_at_once(&self, py: Python<'_>, draft: &Draft) -> bool {
         let Some((text, options)) = draft.short_unparsed() else { return false };
-        let Some(late) = self.late.get_or_init(|| self.late()) else { return false };
-        late.is_for(options.get().options())
-            && self.producer.with(py, |producer| producer.post_unparsed_at_once(&draft.head(), text))
+        let Some(Some(late)) = self.late.get() else { return false };
+        // SAFETY: gone when the message is written, which calls nothing of Python's.
+        let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return false };
+        late.is_for(options.get().options()) && producer.post_unparsed_at_once(&draft.head(), text)
     }
 
     /// What parses on the worker's thread.
@@ -437,6 +439,9 @@ impl Attachment {
     ) -> Option<PyResult<bool>> {
         loop {
             let posted = message.draft.with_unparsed(py, |draft| {
+                if draft.short_unparsed().is_some() {
+                    self.late.get_or_init(|| self.late());
+                }
                 parse::with_parsed(py, draft, |parsed, recvd| self.try_post_parsed(py, draft, parsed, recvd))
             });
             match posted? {

@@ -22,6 +22,8 @@
 //!
 //! Whoever makes messages without posting them, or posts slower, or waits, gets a stamp of its own for each.
 
+use std::any::Any;
+use std::panic::{catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -50,6 +52,9 @@ const JITTER_NANOS: i64 = 20_000;
 
 /// Most messages that have one stamp.
 const SHARED: u32 = 16;
+
+/// What a panic was raised with.
+pub type Panic = Box<dyn Any + Send>;
 
 /// The stamp that messages share.
 struct Shared {
@@ -162,9 +167,18 @@ pub fn now(py: Python<'_>) -> Stamp {
 /// Now, for a message that is being made: what [`now`] gives, or the stamp of the message before it.
 #[inline]
 pub fn now_of_message(py: Python<'_>) -> Stamp {
+    try_now_of_message(py).unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// The same where nothing may unwind.
+///
+/// # Errors
+/// The panic that it would have been.
+#[inline]
+pub fn try_now_of_message(py: Python<'_>) -> Result<Stamp, Panic> {
     // SAFETY: gone when it has compared numbers.
     let shared = unsafe { SHARING.leaf(py) };
-    shared.and_then(|shared| shared.share(batch::taken())).unwrap_or_else(|| begin_sharing(py))
+    shared.and_then(|shared| shared.share(batch::taken())).map_or_else(|| begin_sharing(py), Ok)
 }
 
 /// Says that the message that was made last is in an open batch, which a worker will take.
@@ -178,11 +192,13 @@ pub fn posted(py: Python<'_>) {
 
 /// Reads the time. `tools/guard` knows it by its name.
 #[inline(never)]
-fn begin_sharing(py: Python<'_>) -> Stamp {
-    let taken = batch::taken();
-    let stamp = read(py);
-    SHARING.with(py, |shared| shared.begin(stamp, taken));
-    stamp
+fn begin_sharing(py: Python<'_>) -> Result<Stamp, Panic> {
+    catch_unwind(|| {
+        let taken = batch::taken();
+        let stamp = read(py);
+        SHARING.with(py, |shared| shared.begin(stamp, taken));
+        stamp
+    })
 }
 
 impl Shared {

@@ -104,8 +104,9 @@ def test_through_a_destination_that_stands_still_and_goes_on(engine: StartEngine
         self.post_buffer(buffer, length=24)""",
         "self.post_message('x' * 800 + str(n))",
         "message = LogMessage('%023d' % n); message['key'] = 'value'; self.post_message(message)",
+        "self.post_message('%023d' % n); self.close_batch()",
     ],
-    ids=["messages", "lines", "buffers", "views", "values"],
+    ids=["messages", "lines", "buffers", "views", "values", "batches"],
 )
 def test_a_stalled_destination_takes_what_was_promised(engine: StartEngine, post: str) -> None:
     """Without it: a destination that takes nothing fills the memory, although the bytes on their way are bounded."""

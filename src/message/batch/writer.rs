@@ -277,7 +277,7 @@ impl Writer {
     /// for it.
     ///
     /// It does what [`Writer::row`] to [`Row::publish`] do, for the plain messages that a loop of posts is made of, in
-    /// a quarter of the instructions.
+    /// a quarter of the instructions, and it cannot panic: it is called where nothing may unwind.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs a plain message a tenth")]
     pub fn publish_text(&mut self, head: &Head, text: &[u8]) -> Option<Published> {
@@ -340,13 +340,9 @@ impl Writer {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as above")]
     fn write_text<const UNPARSED: bool>(&self, head: &Head, text: &[u8], low: u32, high: u32) -> bool {
-        if text.len() + size_of::<Record>() > (high - low) as usize {
-            return false;
-        }
-        let slab = &self.room.slab;
-        let at = slab.bytes(low as usize, text.len()).cast::<MaybeUninit<u8>>();
+        let Some((at, record)) = self.room.slab.row(low, text.len(), high) else { return false };
         // SAFETY: free bytes of the slab, which only this writer has.
-        let room = unsafe { slice::from_raw_parts_mut(at, text.len()) };
+        let room = unsafe { slice::from_raw_parts_mut(at.cast::<MaybeUninit<u8>>(), text.len()) };
         copy_short(text, room);
         let written = Record {
             stamp_micros: head.stamp.unix_micros,
@@ -359,7 +355,6 @@ impl Writer {
             pri: head.pri,
             unparsed: UNPARSED,
         };
-        let record = slab.record(high as usize);
         prefetch(at.wrapping_add(AHEAD_BYTES));
         prefetch(record.wrapping_sub(AHEAD_ROWS));
         // SAFETY: the record lies above the free bytes' text and is not published, so only this writer touches it.

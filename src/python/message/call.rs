@@ -4,7 +4,9 @@
 //! Python subclasses do not inherit the slot and take the ordinary way, `tp_new` and then `tp_init`; so do calls with
 //! keywords or more than one argument.
 
-use pyo3::exceptions::PyTypeError;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -45,10 +47,16 @@ unsafe extern "C" fn vectorcall(
 /// A new message, or null with an exception set.
 #[inline(never)]
 fn made(py: Python<'_>, message: Option<&Bound<'_, PyAny>>) -> *mut ffi::PyObject {
-    match LogMessage::make(py, message).and_then(|message| Py::new(py, message)) {
-        Ok(object) => object.into_ptr(),
-        Err(error) => {
+    let make = || LogMessage::make(py, message).and_then(|message| Py::new(py, message));
+    // A panic must not unwind into the interpreter.
+    match catch_unwind(AssertUnwindSafe(make)) {
+        Ok(Ok(object)) => object.into_ptr(),
+        Ok(Err(error)) => {
             error.restore(py);
+            std::ptr::null_mut()
+        }
+        Err(_) => {
+            PyRuntimeError::new_err("LogMessage: internal error of the engine").restore(py);
             std::ptr::null_mut()
         }
     }

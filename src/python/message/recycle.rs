@@ -79,12 +79,12 @@ pub(in crate::python) fn exact<'a>(message: &'a Bound<'_, PyAny>) -> Option<&'a 
 }
 
 /// An object with a new message in it, the text of which is `text`, when that is a short way: there is a kept object, and
-/// the text is one that [`exact_text`] gives.
+/// the text is one that [`exact_text`] gives. Nothing in it unwinds.
 #[inline]
 pub(super) fn object(py: Python<'_>, text: &Bound<'_, PyAny>) -> Option<*mut ffi::PyObject> {
     let bytes = exact_text(text)?;
+    let stamp = clock::try_now_of_message(py).ok()?;
     let object = take(py)?;
-    let stamp = clock::now_of_message(py);
     let payload = Payload::of_text(text, bytes);
     let message = LogMessage { draft: LazyDraft::new(Draft::at(stamp, payload)) };
     // SAFETY: the value's place in it, which nothing is in.
@@ -93,18 +93,17 @@ pub(super) fn object(py: Python<'_>, text: &Bound<'_, PyAny>) -> Option<*mut ffi
 }
 
 /// An object with a message in it that is made of the text `raw`, to be parsed as `options` say, when that is a short way.
+/// Nothing in it unwinds.
 #[inline]
 pub(super) fn unparsed(
     py: Python<'_>,
     raw: &Bound<'_, PyAny>,
     options: &Bound<'_, ParseOptions>,
 ) -> Option<*mut ffi::PyObject> {
-    let payload = Payload::of_exact(raw)?;
-    let Some(object) = take(py) else {
-        payload.let_go(py);
-        return None;
-    };
-    let mut draft = Draft::of(py, payload);
+    let bytes = exact_text(raw)?;
+    let stamp = clock::try_now_of_message(py).ok()?;
+    let object = take(py)?;
+    let mut draft = Draft::at(stamp, Payload::of_text(raw, bytes));
     draft.unparsed = Some(options.clone().unbind());
     // SAFETY: the value's place in it, which nothing is in.
     unsafe {
@@ -189,7 +188,9 @@ unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
 #[cold]
 #[inline(never)]
 unsafe fn dealloc_other(py: Python<'_>, object: *mut ffi::PyObject) {
-    if let Some(ordinary) = RECYCLED.with(py, |recycled| recycled.ordinary) {
+    // SAFETY: gone at once.
+    let recycled = unsafe { RECYCLED.leaf(py) };
+    if let Some(ordinary) = recycled.and_then(|recycled| recycled.ordinary) {
         // SAFETY: the caller's promise; pyo3 would have got it so.
         unsafe { ordinary(object) };
     }
