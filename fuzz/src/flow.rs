@@ -22,7 +22,7 @@ use inrush::message::{Need, Origin, Owner, Pool, Rows, Segment, Stamp, View};
 use super::split::owner;
 
 /// What `Lane` takes of a window and of its bytes at a time, and at most.
-const LEASE_SHARE: u32 = 16;
+const LEASE_SHARE: u32 = 64;
 const LEASE_BYTES_SHARE: i64 = 64;
 const LEASE_MOST: u32 = 128;
 const LEASE_MOST_BYTES: i64 = 64 * 1024;

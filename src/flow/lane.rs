@@ -19,7 +19,7 @@ use crate::message::{
 };
 
 /// A producer takes credit ahead, at most this share of the window at a time.
-const LEASE_SHARE: u32 = 16;
+const LEASE_SHARE: u32 = 64;
 /// And at most this share of the bytes.
 const LEASE_BYTES_SHARE: u64 = 64;
 /// The most messages that it takes ahead.
@@ -597,7 +597,7 @@ mod tests {
         let mut producer = lane.producer(Arc::new(Origin::named("s")));
         post(&mut producer, b"x").unwrap();
         let charge = i64::try_from(1 + ROW_CHARGE).unwrap();
-        assert_eq!(lane.credit().free_messages(), 6400 - i64::from(LEASE_MESSAGES));
+        assert_eq!(lane.credit().free_messages(), 6300, "a sixty-fourth of the messages");
         assert_eq!(lane.credit().free_bytes(), (1 << 20) - charge - (1 << 14), "a sixty-fourth of the bytes");
         producer.before_wait();
         assert_eq!(lane.credit().free_messages(), 6399);
