@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import hashlib
 import importlib
 import importlib.machinery
@@ -44,10 +45,14 @@ def _source_file(name: str, module: object) -> str | None:
     file = getattr(module, "__file__", None)
     if not isinstance(file, str) or file.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)):
         return None
+    return None if _is_of_library(file) else file
+
+
+# Each part of a path is a system call that lets go of the GIL, and beside busy sources it takes milliseconds to get it back.
+@functools.cache
+def _is_of_library(file: str) -> bool:
     real = Path(file).resolve()
-    if not _LIBRARY.isdisjoint(real.parents) or not _PACKAGES.isdisjoint(real.parts):
-        return None
-    return file
+    return not _LIBRARY.isdisjoint(real.parents) or not _PACKAGES.isdisjoint(real.parts)
 
 
 def _own_modules() -> dict[str, str]:

@@ -200,10 +200,11 @@ impl Prepared {
         match started {
             Ok(changes) => {
                 let mut sources = before.map(|before| before.sources).unwrap_or_default();
+                // Before they start: beside busy sources each look at a file waits for the GIL.
+                engine.modules.note(py);
                 let complaints = start(py, &mut fresh, engine);
                 sources.extend(fresh);
                 sources.sort_by_key(|source| order.iter().position(|id| id == source.id()));
-                engine.modules.note(py);
                 let generation = Some(Generation { config, sources, blocks });
                 Outcome { generation, result: Ok(changes), complaints, all_ended }
             }
