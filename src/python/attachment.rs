@@ -65,7 +65,7 @@ pub struct Attachment {
     pub event_loop: EventLoop,
     /// How it is, for others to see.
     pub status: Arc<SourceStatus>,
-    /// How many posts are left to the next one that is measured, and [`NOT_AT_ONCE`]. Written under the GIL.
+    /// How many posts are left to the next one that is measured, and `NOT_AT_ONCE`. Written under the GIL.
     pub posts: AtomicU32,
     /// Parses on the worker's thread, from the first message on that can be; `None` inside when none can.
     late: OnceLock<Option<Arc<Late>>>,

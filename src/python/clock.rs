@@ -12,7 +12,7 @@
 //! The offset from UTC holds for the same span; near a change of it the clock is read each time.
 //!
 //! # Messages of one moment
-//! In a loop of posts the counter was a third of what a message costs beside the interpreter. So up to [`SHARED`] messages in a
+//! In a loop of posts the counter was a third of what a message costs beside the interpreter. So up to `SHARED` messages in a
 //! row have one stamp ([`now_of_message`]), under conditions that bound how old it is:
 //!
 //! * those before came at less than a microsecond each, so that all of them together take a few microseconds;
