@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn credit_comes_back_message_by_message() {
         let collector = Collector::start(usize::MAX, true, &Log::silent()).unwrap();
-        let credit = Arc::new(Credit::new(3, 1000));
+        let credit = Arc::new(Credit::new(3, 1 << 20));
         let lane = Lane::new(0, collector.inbox(), credit, Arc::default(), Arc::new(Pool::new()), Some(1));
         let mut producer = lane.producer(Arc::new(Origin::named("s")));
         let mut post = |text: &[u8]| {
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn withheld_credit_comes_back_at_once() {
         let collector = Collector::start(usize::MAX, false, &Log::silent()).unwrap();
-        let credit = Arc::new(Credit::new(3, 1000));
+        let credit = Arc::new(Credit::new(3, 1 << 20));
         let lane = Lane::new(0, collector.inbox(), credit, Arc::default(), Arc::new(Pool::new()), Some(1));
         let mut producer = lane.producer(Arc::new(Origin::named("s")));
         collector.set_withholds(true);
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn the_newest_are_kept() {
         let collector = Collector::start(2, false, &Log::silent()).unwrap();
-        let credit = Arc::new(Credit::new(10, 1000));
+        let credit = Arc::new(Credit::new(10, 1 << 20));
         let lane = Lane::new(0, collector.inbox(), credit, Arc::default(), Arc::new(Pool::new()), None);
         let mut producer = lane.producer(Arc::new(Origin::named("s")));
         for text in [b"a", b"b", b"c"] {
