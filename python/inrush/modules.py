@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import functools
 import hashlib
 import importlib
 import importlib.machinery
@@ -36,6 +35,8 @@ def _library_directories() -> frozenset[Path]:
 
 
 _LIBRARY = _library_directories()
+# Whether a file is of the standard library or of an installed package, for each that was asked for.
+_is_of_library: dict[str, bool] = {}
 
 
 def _source_file(name: str, module: object) -> str | None:
@@ -45,14 +46,12 @@ def _source_file(name: str, module: object) -> str | None:
     file = getattr(module, "__file__", None)
     if not isinstance(file, str) or file.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)):
         return None
-    return None if _is_of_library(file) else file
-
-
-# Each part of a path is a system call that lets go of the GIL, and beside busy sources it takes milliseconds to get it back.
-@functools.cache
-def _is_of_library(file: str) -> bool:
-    real = Path(file).resolve()
-    return not _LIBRARY.isdisjoint(real.parents) or not _PACKAGES.isdisjoint(real.parts)
+    # Asked once: each part of a path is a system call that lets go of the GIL, and beside busy sources it takes milliseconds
+    # to get it back.
+    if file not in _is_of_library:
+        real = Path(file).resolve()
+        _is_of_library[file] = not _LIBRARY.isdisjoint(real.parents) or not _PACKAGES.isdisjoint(real.parts)
+    return None if _is_of_library[file] else file
 
 
 def _own_modules() -> dict[str, str]:
