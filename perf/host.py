@@ -10,19 +10,18 @@ import threading
 
 def main(name: str, spec: str) -> None:
     """Does what an engine does with a source: makes it, initialises it, runs it on a thread, and tells it to end."""
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    # Taken by the loop below: a handler that sets an event could interrupt the wait for it, which holds its lock.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     module, _, attribute = name.rpartition(".")
     source = getattr(importlib.import_module(module), attribute)()
     source.init({"spec": spec})
     thread = threading.Thread(target=source.run, daemon=True)
     thread.start()
-    while not ended.wait(0.2) and thread.is_alive():
-        pass
+    while signal.sigtimedwait({signal.SIGTERM}, 0.2) is None:
+        if not thread.is_alive():
+            sys.exit(f"{name}.run() ended by itself")
     source.request_exit()
     thread.join(1)
-    if not ended.is_set():
-        sys.exit(f"{name}.run() ended by itself")
 
 
 if __name__ == "__main__":

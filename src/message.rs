@@ -25,6 +25,7 @@
 
 pub mod batch;
 pub mod buffer;
+mod fence;
 pub mod foreign;
 pub mod lines;
 pub mod origin;

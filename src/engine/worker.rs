@@ -14,13 +14,22 @@ pub fn run(mut inbox: Inbox<Parcel>, mut guide: Guide, stopping: &AtomicBool) ->
     loop {
         let last_round = stopping.load(Ordering::Acquire);
         guide.follow(&mut inbox);
-        while let Some(parcel) = inbox.try_recv() {
+        let mut due = inbox.len();
+        let has_work = due > 0;
+        while (due > 0 || last_round)
+            && let Some(parcel) = inbox.try_recv()
+        {
+            due = due.saturating_sub(1);
             guide.send(parcel);
             guide.follow(&mut inbox);
         }
         if last_round {
             return inbox;
         }
-        inbox.wait(None);
+        if has_work {
+            inbox.nap();
+        } else {
+            inbox.wait(None);
+        }
     }
 }

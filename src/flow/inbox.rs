@@ -153,6 +153,13 @@ impl<T> Inbox<T> {
         item
     }
 
+    /// Waits for a nap whatever is in the queue, so that items which are still being filled are worth taking; a call of
+    /// [`Sender::wake`] ends it.
+    pub fn nap(&mut self) {
+        self.naps += 1;
+        self.parker.park_timeout(self.nap);
+    }
+
     /// Waits until there may be something to do: an item, a call of [`Sender::wake`], or `deadline`.
     pub fn wait(&mut self, deadline: Option<Instant>) {
         if !self.shared.queue.is_empty() {

@@ -1,27 +1,8 @@
 //! A batch: filled by one [`Writer`], sealed once, then immutable and shared.
 //!
-//! # The seal protocol
-//!
-//! The consumer may want a batch while it is still being filled: a worker that has nothing to do takes
-//! what is there. So a shared batch has one atomic word,
-//!
-//! ```text
-//!  63      62            32 31          16 15           0
-//! ┌──────┬─────────────────┬──────────────┬──────────────┐
-//! │SEALED│ bytes charged   │ segments     │ rows         │
-//! └──────┴─────────────────┴──────────────┴──────────────┘
-//! ```
-//!
-//! and two operations on it:
-//!
-//! * the writer *publishes* a row: it writes the row's parts into slots that no published row covers,
-//!   then adds the row's counts with one `fetch_add`. When the word it gets back has SEALED set, the
-//!   row is not part of this batch: the writer opens another one and writes the row there;
-//! * whoever ends the batch *seals* it with one `fetch_or(SEALED)`. The word that this returns has the
-//!   final counts: nothing after it belongs to the batch.
-//!
-//! Either a row is published before the seal, and the consumer has it, or it is not, and the writer
-//! knows. The price is one atomic operation on a line that is in the writer's cache, for each row.
+//! The consumer may want a batch while it is still being filled: a worker that has nothing to do takes what is there.
+//! Either a row is published before that, and the consumer has it, or it is not, and the writer knows, and writes it to
+//! another batch: the protocol is in [`seal`].
 //!
 //! A reader reads what is below the final counts; a late writer may write beyond them. So slots
 //! never move, and a slab goes back to the pool only when its writer and the readers of all its batches have let go.
@@ -32,32 +13,21 @@
 //! hold a whole slab for each.
 
 mod late;
+mod seal;
 mod writer;
 
 use std::sync::Arc;
-#[cfg(not(loom))]
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crossbeam::utils::CachePadded;
 
-#[cfg(loom)]
-use loom::sync::atomic::AtomicU64;
-
+use self::seal::Seal;
 use super::lines::Table;
 use super::pool::{Slab, Slot};
-use super::{Field, MESSAGE_MAX, Origin, Record, Segment, Span};
+use super::{Field, Origin, Record, Segment, Span};
 
 pub use late::{LateFault, LateParsed, LateRow};
 pub use writer::{Head, Need, Published, Rest, Row, SharedSegment, Text, Writer, unparsed_charge};
-
-const ROW: u64 = 1;
-const SEGMENT_SHIFT: u32 = 16;
-const BYTES_SHIFT: u32 = 32;
-const COUNT_MASK: u64 = 0xffff;
-const SEALED: u64 = 1 << 63;
-/// A batch with more bytes than this takes no further message, so that 30 bits hold its count.
-const BYTES_FULL: u64 = (1 << 30) - 1 - 2 * MESSAGE_MAX as u64;
 
 /// What a message costs beside its texts, charged to the byte half of the credit.
 pub const ROW_CHARGE: usize = 64;
@@ -73,9 +43,9 @@ pub fn taken() -> u32 {
     TAKEN.load(Ordering::Relaxed)
 }
 
-/// Where a batch is in its slab, and the word of the seal protocol; held by its writer and its reader.
+/// Where a batch is in its slab, and how far it is written and sealed; held by its writer and its reader.
 pub(super) struct Core {
-    state: AtomicU64,
+    seal: Seal,
     slab: Arc<Slab>,
     /// Where its first record ends.
     high: u32,
@@ -157,20 +127,17 @@ pub struct Batch {
 
 impl Batch {
     fn new(core: &Core, origin: Arc<Origin>) -> Self {
-        let state = core.state.fetch_or(SEALED, Ordering::AcqRel);
+        let counts = core.seal.take();
         // After the seal: a writer whose row is in the batch read the number before this adds to it.
         TAKEN.fetch_add(1, Ordering::Relaxed);
-        let rows = (state & COUNT_MASK) as u32;
-        let taken = ((state >> SEGMENT_SHIFT) & COUNT_MASK) as usize;
-        let bytes = ((state & !SEALED) >> BYTES_SHIFT) as u32;
-        let first = core.segments as usize;
+        let (first, taken) = (core.segments as usize, counts.segments() as usize);
         let segments = core.slab.segments()[first..first + taken]
             .iter()
             // SAFETY: published, hence initialised; moved out once, because a batch is made once.
             .map(|slot| unsafe { slot.get().cast::<Segment>().read() })
             .collect();
         let body = Body::Slab { slab: Arc::clone(&core.slab), high: core.high };
-        Self::sealed(body, segments, origin, rows, bytes)
+        Self::sealed(body, segments, origin, counts.rows(), counts.bytes() as u32)
     }
 
     pub(super) fn sealed(

@@ -1,11 +1,12 @@
 //! The seal protocol in every order in which the threads can go (`make loom`).
 //!
 //! The first models run the real [`Writer`] and [`Pending`]. Their slots are plain memory that loom does not watch, so
-//! the last one has the protocol once more, over slots that it does.
+//! the last one runs the [`Seal`] alone, over slots that it does.
 
 use loom::cell::UnsafeCell;
 use loom::thread;
 
+use super::seal::Counts;
 use super::*;
 use crate::message::Pool;
 
@@ -82,7 +83,7 @@ fn both_ends_may_seal() {
 #[test]
 fn published_slots_are_whole_and_others_are_left_alone() {
     struct Slots {
-        state: AtomicU64,
+        seal: Seal,
         slots: [UnsafeCell<u32>; 3],
     }
     // SAFETY: what the model is about: loom reports an access that is not ordered.
@@ -91,19 +92,19 @@ fn published_slots_are_whole_and_others_are_left_alone() {
     unsafe impl Send for Slots {}
     model(|| {
         let slots = [(); 3].map(|()| UnsafeCell::new(0));
-        let shared = Arc::new(Slots { state: AtomicU64::new(0), slots });
+        let shared = Arc::new(Slots { seal: Seal::new(), slots });
         let writing = Arc::clone(&shared);
         let writer = thread::spawn(move || {
             for slot in 0..3 {
                 // SAFETY: above the published count, so only the writer touches it.
                 writing.slots[slot].with_mut(|at| unsafe { *at = 7 });
-                if writing.state.fetch_add(ROW, Ordering::AcqRel) & SEALED != 0 {
+                if !writing.seal.publish(Counts::new(slot as u32 + 1, 0, 0)) {
                     return slot;
                 }
             }
             3
         });
-        let rows = (shared.state.fetch_or(SEALED, Ordering::AcqRel) & COUNT_MASK) as usize;
+        let rows = shared.seal.take().rows() as usize;
         for slot in &shared.slots[..rows] {
             // SAFETY: published before the seal.
             assert_eq!(slot.with(|at| unsafe { *at }), 7);

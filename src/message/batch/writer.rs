@@ -7,12 +7,9 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::slice;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use super::{
-    AtomicU64, BYTES_FULL, BYTES_SHIFT, Batch, Core, Half, Pending, ROW, ROW_CHARGE, SEALED, SEGMENT_SHIFT,
-    slot,
-};
+use super::seal::{Counts, Seal};
+use super::{Batch, Core, Half, Pending, ROW_CHARGE, slot};
 use crate::message::pool::{SLAB, Slab};
 use crate::message::{Field, FieldName, MESSAGE_MAX, Origin, Pool, Record, Segment, Span, Stamp, ValueType};
 
@@ -143,8 +140,8 @@ pub struct Writer {
     core: Arc<Core>,
     room: Room,
     origin: Arc<Origin>,
-    rows: u32,
-    bytes: u64,
+    /// What is published.
+    counts: Counts,
     shared: bool,
 }
 
@@ -167,8 +164,8 @@ impl Writer {
     pub fn open_after(rest: &mut Rest, origin: &Arc<Origin>, pool: &Arc<Pool>, need: Need) -> Self {
         let room = rest.take(pool, need);
         let (slab, high, segments) = (Arc::clone(&room.slab), room.high, room.segments);
-        let core = Arc::new(Core { state: AtomicU64::new(0), slab, high, segments });
-        Self { core, room, origin: Arc::clone(origin), rows: 0, bytes: 0, shared: false }
+        let core = Arc::new(Core { seal: Seal::new(), slab, high, segments });
+        Self { core, room, origin: Arc::clone(origin), counts: Counts::default(), shared: false }
     }
 
     /// The consumer's end: from now on rows are published, and the consumer may seal at any time.
@@ -178,7 +175,6 @@ impl Writer {
     pub fn share(&mut self) -> Pending {
         assert!(!self.shared, "a batch has one consumer");
         self.shared = true;
-        self.core.state.store(self.counts(), Ordering::Release);
         let (core, origin) = (Arc::clone(&self.core), Arc::clone(&self.origin));
         Pending { batch: Some(Half::Open { core, origin }) }
     }
@@ -188,6 +184,7 @@ impl Writer {
     /// # Panics
     /// When it was shared: then its [`Pending`] has it.
     pub fn finish(mut self) -> Batch {
+        self.core.seal.end(self.counts);
         self.share().seal()
     }
 
@@ -196,7 +193,7 @@ impl Writer {
     /// Takes the writer away: the consumer reads the counts after this, and would take a row that came later for
     /// one of the batch. What it leaves of its slab goes to `rest`.
     pub fn seal(self, rest: &mut Rest) {
-        self.core.state.fetch_or(SEALED, Ordering::AcqRel);
+        self.core.seal.end(self.counts);
         let Room { slab, low, high, segments } = &self.room;
         rest.keep(Room { slab: Arc::clone(slab), low: *low, high: *high, segments: *segments });
     }
@@ -204,22 +201,18 @@ impl Writer {
     /// Whether the consumer took the batch; a hint, as it may do so at any moment.
     #[inline]
     pub fn is_sealed(&self) -> bool {
-        self.core.state.load(Ordering::Relaxed) & SEALED != 0
+        self.core.seal.is_sealed()
     }
 
     /// The number of rows written.
+    #[inline]
     pub fn rows(&self) -> u32 {
-        self.rows
+        self.counts.rows()
     }
 
     /// What its rows cost of the byte half of the credit.
     pub fn charge(&self) -> u64 {
-        self.bytes
-    }
-
-    fn counts(&self) -> u64 {
-        let segments = self.room.segments - self.core.segments;
-        u64::from(self.rows) | (u64::from(segments) << SEGMENT_SHIFT) | (self.bytes << BYTES_SHIFT)
+        self.counts.bytes()
     }
 
     /// Takes a segment that several rows will share, and gives its number for [`Row::payload_share`]. The batch has room
@@ -238,6 +231,7 @@ impl Writer {
         let len = segment.bytes().len() as u32;
         let number = self.store_segment(self.room.segments, segment);
         self.room.segments += 1;
+        self.counts = self.counts + Counts::new(0, 1, 0);
         Ok(SharedSegment { number, len })
     }
 
@@ -252,7 +246,7 @@ impl Writer {
     #[inline]
     pub fn row(&mut self, need: Need) -> Option<Row<'_>> {
         debug_assert!(need.size() <= MESSAGE_MAX, "larger messages are refused before");
-        if !self.room.fits(need) || self.bytes > BYTES_FULL {
+        if !self.room.fits(need) || self.counts.is_full() {
             return None;
         }
         let (low, segments) = (self.room.low, self.room.segments);
@@ -299,7 +293,7 @@ impl Writer {
         charge: u64,
     ) -> Option<Published> {
         let (low, high) = (self.room.low, self.room.high);
-        if self.bytes > BYTES_FULL || !self.write_text::<UNPARSED>(head, text, low, high) {
+        if self.counts.is_full() || !self.write_text::<UNPARSED>(head, text, low, high) {
             return None;
         }
         Some(self.publish_written(1, low + text.len() as u32, charge))
@@ -317,7 +311,7 @@ impl Writer {
         texts: impl Iterator<Item = &'a [u8]>,
     ) -> (u32, u64) {
         let (mut rows, mut low, mut charge) = (0, self.room.low, 0);
-        if self.bytes <= BYTES_FULL {
+        if !self.counts.is_full() {
             for text in texts.take(messages as usize) {
                 let more = text_charge(text);
                 let high = self.room.high - rows * RECORD;
@@ -363,14 +357,13 @@ impl Writer {
     /// Publishes `rows` that were written, with texts up to `low`.
     #[inline]
     fn publish_written(&mut self, rows: u32, low: u32, charge: u64) -> Published {
-        let counts = (u64::from(rows) * ROW) | (charge << BYTES_SHIFT);
-        if self.shared && self.core.state.fetch_add(counts, Ordering::AcqRel) & SEALED != 0 {
+        let counts = self.counts + Counts::new(rows, 0, charge);
+        if !self.core.seal.publish(counts) {
             return Published::Sealed;
         }
-        self.rows += rows;
+        self.counts = counts;
         self.room.low = low;
         self.room.high -= rows * RECORD;
-        self.bytes += charge;
         Published::Yes
     }
 }
@@ -411,6 +404,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         if !self.shared {
             // Nobody else will ever see the batch: end it here, so that its segments are released.
+            self.core.seal.end(self.counts);
             drop(self.share().seal());
         }
     }
@@ -569,18 +563,14 @@ impl Row<'_> {
         let at = writer.room.slab.record(writer.room.high as usize);
         // SAFETY: the record lies above the row's bytes and is not published, so only this writer touches it.
         unsafe { at.write(self.record) };
-        let added = u64::from(self.segments - writer.room.segments);
-        if writer.shared {
-            let counts = ROW | (added << SEGMENT_SHIFT) | (self.charge << BYTES_SHIFT);
-            if writer.core.state.fetch_add(counts, Ordering::AcqRel) & SEALED != 0 {
-                return Published::Sealed;
-            }
+        let counts = writer.counts + Counts::new(1, self.segments - writer.room.segments, self.charge);
+        if !writer.core.seal.publish(counts) {
+            return Published::Sealed;
         }
-        writer.rows += 1;
+        writer.counts = counts;
         writer.room.low = self.low;
         writer.room.high -= size_of::<Record>() as u32;
         writer.room.segments = self.segments;
-        writer.bytes += self.charge;
         Published::Yes
     }
 }
@@ -598,6 +588,6 @@ impl Drop for Row<'_> {
 
 impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer").field("rows", &self.rows).field("bytes", &self.bytes).finish_non_exhaustive()
+        f.debug_struct("Writer").field("counts", &self.counts).finish_non_exhaustive()
     }
 }
