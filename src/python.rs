@@ -22,7 +22,8 @@
 //!   its callbacks;
 //! * [`testing`]: a source without an engine around it;
 //! * [`release`]: where Python objects that the engine viewed are let go, under the GIL;
-//! * [`cell`]: state that the GIL guards; [`clock`]: the time; [`exception`]: tracebacks and stacks;
+//! * `type_name`: how errors name what they were given;
+//!   [`cell`]: state that the GIL guards; [`clock`]: the time; [`exception`]: tracebacks and stacks;
 //!   [`signals`]: the engine's signals.
 
 pub mod ack_tracker;
@@ -56,6 +57,7 @@ pub mod source;
 pub mod split;
 pub mod supervise;
 pub mod testing;
+mod type_name;
 pub mod values;
 pub mod wakeup;
 pub mod watch;

@@ -34,6 +34,7 @@ use pyo3::types::{PyDict, PyList};
 use super::ack_tracker::{AckTracker, Batched, Plan, check_persisted};
 use super::attachment::Attachment;
 use super::cell::GilCell;
+use super::type_name::type_name;
 use super::{exception, fork, release, signals};
 use crate::engine::Log;
 use crate::flow::tracker::{Group, News};
@@ -82,13 +83,10 @@ impl Tracking {
     /// When `object` is not an ack tracker, or its `__init__` was not called: what is wrong with it.
     pub fn new(object: &Bound<'_, PyAny>, lane: &Lane, source: &str) -> Result<(Arc<Self>, Heard), String> {
         let Ok(tracker) = object.cast::<AckTracker>() else {
-            return Err(format!(
-                "needs to be an AckTracker subtype, got {}",
-                super::message::type_name(object)
-            ));
+            return Err(format!("needs to be an AckTracker subtype, got {}", type_name(object)));
         };
         let Some(plan) = tracker.get().plan() else {
-            let class = super::message::type_name(object);
+            let class = type_name(object);
             return Err(format!("needs to be an AckTracker; `{class}` did not call its super().__init__()"));
         };
         let called = format!("{source}: {}()", plan.callback_name());

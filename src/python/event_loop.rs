@@ -19,7 +19,7 @@ use pyo3::types::{PyCFunction, PyTuple};
 use super::attachment::{Attachment, Wait};
 use super::cell::GilCell;
 use super::hosted::Hosted;
-use super::message::type_name;
+use super::type_name::type_name;
 use crate::flow::{Credit, Producer};
 
 /// A coroutine that always finds credit lets the loop's other tasks run after this many posts.

@@ -15,9 +15,9 @@ use pyo3::types::{PyBool, PyType};
 use super::attachment::Attachment;
 use super::cell::GilCell;
 use super::fetcher::LogFetcher;
-use super::message::type_name;
 use super::source::LogSource;
 use super::testing;
+use super::type_name::type_name;
 
 /// How many hosts of sources this process has: an engine, a test.
 static HOSTS: AtomicUsize = AtomicUsize::new(0);

@@ -42,13 +42,9 @@ pub use macros::macro_value;
 pub(super) use payload::exact_text;
 pub use payload::{Payload, too_long};
 
+use super::type_name::type_name;
 use super::{datetime, pairs};
 use crate::message::{FieldName, ValueType};
-
-/// The name of `value`'s type, for error messages.
-pub(super) fn type_name(value: &Bound<'_, PyAny>) -> String {
-    value.get_type().qualname().map_or_else(|_| "an object".to_owned(), |name| name.to_string())
-}
 
 /// A log message: a text, a time, a priority, and values by name.
 ///

@@ -10,7 +10,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyString};
 
 use super::message::names::{Name, key_bytes, macros};
-use super::message::{Draft, LogMessage, Payload, macro_value, type_name};
+use super::message::{Draft, LogMessage, Payload, macro_value};
+use super::type_name::type_name;
 use super::values::{self, Read};
 use crate::message::ValueType;
 

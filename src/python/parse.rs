@@ -12,7 +12,8 @@ use pyo3::types::{PyBytes, PyString};
 
 use super::cell::GilCell;
 use super::hosted::is_offline;
-use super::message::{Draft, LazyDraft, LogMessage, Payload, type_name};
+use super::message::{Draft, LazyDraft, LogMessage, Payload};
+use super::type_name::type_name;
 use crate::message::batch::Text;
 use crate::message::{FieldName, Need, Stamp};
 use crate::source::SourcePolicy;

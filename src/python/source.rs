@@ -12,8 +12,8 @@ use super::attachment::{Attachment, Wait};
 use super::buffer;
 use super::cell::GilCell;
 use super::hosted::{ExitRequested, Hosted, deadline};
-use super::message::type_name;
 use super::split;
+use super::type_name::type_name;
 use crate::flow::Producer;
 
 /// The base of server-style sources.

@@ -15,7 +15,8 @@ use super::{make_input, python_options, refused, to_python};
 use crate::engine::{Log, LogLevel, settings};
 use crate::python::attachment::Attachment;
 use crate::python::hosted::Hosted;
-use crate::python::message::{LogMessage, type_name};
+use crate::python::message::LogMessage;
+use crate::python::type_name::type_name;
 
 /// How many messages are kept.
 const KEPT: usize = 100_000;
