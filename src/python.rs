@@ -6,14 +6,15 @@
 //! * [`values`]: Python values to typed texts and back; [`datetime`]: stamps to datetimes and back;
 //! * [`parse`]: `LogMessage.parse` and `ParseOptions`;
 //! * [`source`] and [`fetcher`]: `LogSource` and `LogFetcher`, what a user's class derives from; [`hosted`]:
-//!   what both have in common; [`attachment`]: the way of their posts;
+//!   what both have in common; [`hosting`]: whether there is an engine or a test around them; [`attachment`]: the way of their posts;
 //! * [`buffer`]: `Buffer`, what `acquire_buffer` returns, and `post_buffer`;
 //! * [`persist`]: `Persist`, what outlives the process;
 //! * [`logger`]: the class `Logger`.
 //!
 //! What runs it:
 //!
-//! * [`mod@run`]: `inrush run`: start, reload, stop; [`watch`]: who asks for that, and sees to its end;
+//! * [`mod@run`]: `inrush run`: start, reload, stop; [`event`]: what wakes its main thread; [`watch`]: who asks for that, and sees to its end;
+//!   [`exit`]: the end of the process;
 //!   [`live_line`]: the line at the foot of a terminal; [`generation`]: one configuration with all that
 //!   runs for it; [`instance`]: one source and its callbacks; [`options`]: what it gets of its
 //!   configuration; [`supervise`]: its thread; [`fetch`]: what it does for a fetcher; [`event_loop`]: what
@@ -34,13 +35,16 @@ pub mod buffer;
 pub mod cell;
 pub mod clock;
 pub mod datetime;
+pub mod event;
 pub mod event_loop;
 pub mod exception;
+pub mod exit;
 pub mod fetch;
 pub mod fetcher;
 pub mod fork;
 pub mod generation;
 pub mod hosted;
+pub mod hosting;
 pub mod instance;
 pub mod live_line;
 pub mod logger;
@@ -115,7 +119,7 @@ fn show_persist(py: Python<'_>, request: &cli::PersistRequest) -> PyResult<i32> 
 }
 
 fn check(py: Python<'_>, options: &cli::CheckOptions) -> PyResult<i32> {
-    let _hosting = hosted::Hosting::begin();
+    let _hosting = hosting::Hosting::begin();
     let log = Log::new(LogLevel::Warning);
     logger::set_log(Some(log.clone()));
     let checked = crate::config::load(&options.file).and_then(|config| {

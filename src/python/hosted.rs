@@ -4,7 +4,7 @@
 //! its own state beside the instance's attributes, never in them, so no name that a user gives to an
 //! attribute or a method disturbs it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -15,40 +15,10 @@ use pyo3::types::{PyBool, PyType};
 use super::attachment::Attachment;
 use super::cell::GilCell;
 use super::fetcher::LogFetcher;
+use super::hosting::is_offline;
 use super::source::LogSource;
 use super::testing;
 use super::type_name::type_name;
-
-/// How many hosts of sources this process has: an engine, a test.
-static HOSTS: AtomicUsize = AtomicUsize::new(0);
-
-/// While it lives, sources of this process are made by a host, and one that has none is not for use.
-pub struct Hosting(());
-
-impl Hosting {
-    /// Another host.
-    pub fn begin() -> Self {
-        HOSTS.fetch_add(1, Ordering::Relaxed);
-        Self(())
-    }
-
-    /// The only host; `None` when there is one.
-    pub fn alone() -> Option<Self> {
-        let alone = HOSTS.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed);
-        alone.is_ok().then(|| Self(()))
-    }
-}
-
-impl Drop for Hosting {
-    fn drop(&mut self) {
-        HOSTS.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Whether this process has no host, so that sources in it are made by hand.
-pub fn is_offline() -> bool {
-    HOSTS.load(Ordering::Relaxed) == 0
-}
 
 /// The engine's part of an instance.
 #[derive(Default)]

@@ -18,6 +18,7 @@ use pyo3::types::{PyDict, PyType};
 
 use super::acks::{Heard, Tracking};
 use super::attachment::{Attachment, Reporter};
+use super::event::Event;
 use super::event_loop;
 use super::exception;
 use super::fetch::Fetch;
@@ -25,7 +26,6 @@ use super::fork;
 use super::hosted::{Hosted, Kind};
 use super::options::{class_name, options_dict, persist_name};
 use super::parse::ParseOptions;
-use super::run::Event;
 use super::source::LogSource;
 use super::supervise::{Body, Runner};
 use super::wakeup::Wakeups;

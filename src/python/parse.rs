@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use super::cell::GilCell;
-use super::hosted::is_offline;
+use super::hosting::is_offline;
 use super::message::{Draft, LazyDraft, LogMessage, Payload};
 use super::type_name::type_name;
 use crate::message::batch::Text;
