@@ -16,7 +16,7 @@ use crossbeam::channel::Sender;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
-use super::acks::{Heard, Tracking};
+use super::acks::{self, Heard, Tracking};
 use super::attachment::{Attachment, Reporter};
 use super::event::Event;
 use super::event_loop;
@@ -311,7 +311,7 @@ impl PythonSource {
         self.status.start();
         self.start_wakeups(py);
         if let (Some(tracking), Some(heard)) = (self.attachment.tracking.get(), self.heard.take()) {
-            tracking.start(py, heard, self.instance.clone_ref(py), &self.attachment)?;
+            acks::start(py, tracking, heard, self.instance.clone_ref(py), &self.attachment)?;
         }
         let runner = Runner {
             body: self.body.clone_ref(py),
