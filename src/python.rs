@@ -6,16 +6,16 @@
 //! * [`values`]: Python values to typed texts and back; [`datetime`]: stamps to datetimes and back;
 //! * [`parse`]: `LogMessage.parse` and `ParseOptions`;
 //! * [`source`] and [`fetcher`]: `LogSource` and `LogFetcher`, what a user's class derives from; [`hosted`]:
-//!   what both have in common; [`hosting`]: whether there is an engine or a test around them; [`attachment`]: the way of their posts;
+//!   what both have in common; [`kind`]: which of them it is; `exit_requested`; [`hosting`]: whether there is an
+//!   engine or a test around them; [`attachment`]: the way of their posts;
 //! * [`buffer`]: `Buffer`, what `acquire_buffer` returns, and `post_buffer`;
 //! * [`persist`]: `Persist`, what outlives the process;
 //! * [`logger`]: the class `Logger`.
 //!
 //! What runs it:
 //!
-//! * [`mod@run`]: `inrush run`: start, reload, stop; [`event`]: what wakes its main thread; [`watch`]: who asks for that, and sees to its end;
-//!   [`exit`]: the end of the process;
-//!   [`live_line`]: the line at the foot of a terminal; [`generation`]: one configuration with all that
+//! * [`mod@run`]: `inrush run`: start, reload, stop; [`event`]: what wakes its main thread; [`watch`]: who asks
+//!   for that, and sees to its end; [`exit`]: the end of the process; [`live_line`]: the line at the foot of a terminal; [`generation`]: one configuration with all that
 //!   runs for it; [`instance`]: one source and its callbacks; [`options`]: what it gets of its
 //!   configuration; [`supervise`]: its thread; [`fetch`]: what it does for a fetcher; [`event_loop`]: what
 //!   it does for an asynchronous `run()`; [`wakeup`]: the thread of its `wakeup()`; [`blocks`]: `python { }`;
@@ -39,6 +39,7 @@ pub mod event;
 pub mod event_loop;
 pub mod exception;
 pub mod exit;
+mod exit_requested;
 pub mod fetch;
 pub mod fetcher;
 pub mod fork;
@@ -46,6 +47,7 @@ pub mod generation;
 pub mod hosted;
 pub mod hosting;
 pub mod instance;
+pub mod kind;
 pub mod live_line;
 pub mod logger;
 pub mod message;
@@ -166,6 +168,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<persist::Persist>()?;
     parse::add_to(module)?;
     fetcher::add_to(module)?;
+    exit_requested::add_to(module)?;
     event_loop::add_to(module)?;
     testing::add_to(module)?;
     module.add_function(wrap_pyfunction!(main, module)?)?;

@@ -23,7 +23,7 @@ use super::event_loop;
 use super::exception;
 use super::fetch::Fetch;
 use super::fork;
-use super::hosted::{Hosted, Kind};
+use super::kind::{Kind, hosted};
 use super::options::{class_name, options_dict, persist_name};
 use super::parse::ParseOptions;
 use super::source::LogSource;
@@ -87,7 +87,7 @@ impl PythonSource {
         fork::leave(py, &made);
         let instance =
             made.map_err(|error| failed(format!("the constructor of class `{name}` failed"), Some(error)))?;
-        let hosted = Hosted::of(&instance).filter(|_| instance.is_instance(class).unwrap_or(false));
+        let hosted = hosted(&instance).filter(|_| instance.is_instance(class).unwrap_or(false));
         let (Some(hosted), Some(kind)) = (hosted, Kind::of(class)) else {
             return Err(failed(format!("`{name}()` did not give an object of that class"), None));
         };

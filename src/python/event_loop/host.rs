@@ -9,7 +9,7 @@ use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use super::{Main, Order, Waker};
 use crate::flow::Producer;
 use crate::python::attachment::{Attachment, Wait};
-use crate::python::hosted::Hosted;
+use crate::python::kind;
 use crate::python::type_name::type_name;
 
 /// A coroutine that always finds credit lets the loop's other tasks run after this many posts.
@@ -49,7 +49,7 @@ const NO_CREDIT: u8 = 1;
 const LET_OTHERS_RUN: u8 = 2;
 
 fn running<'a>(source: &'a Bound<'_, PyAny>) -> PyResult<&'a Arc<Attachment>> {
-    let Some(hosted) = Hosted::of(source) else {
+    let Some(hosted) = kind::hosted(source) else {
         let given = type_name(source);
         return Err(PyTypeError::new_err(format!("post: LogSource expected, got {given}")));
     };
