@@ -1,5 +1,5 @@
-//! Syslog messages parsed for Python: when somebody looks ([`parse_now`]), by a post ([`with_parsed`]), or on the worker's
-//! thread ([`Late`]), each as its source's [`ParseOptions`] say. `LogMessage.parse` itself, which only notes them, is the
+//! Syslog messages parsed for Python: when somebody looks (`parse_now`), by a post (`with_parsed`), or on the worker's
+//! thread (`Late`), each as its source's [`ParseOptions`] say. `LogMessage.parse` itself, which only notes them, is the
 //! message's.
 
 mod late;

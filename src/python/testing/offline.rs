@@ -1,4 +1,4 @@
-//! Where the posts of a source go that was made by hand, in a process without an engine: [`attachment`].
+//! Where the posts of a source go that was made by hand, in a process without an engine: `attachment`.
 //!
 //! Its first post gives it a lane into a collector of its own, which acknowledges at once, so that no post waits for
 //! long, and keeps the newest `KEPT` messages.
