@@ -4,7 +4,7 @@
 //!
 //! * [`message`]: `LogMessage`, a draft until it is posted; [`pairs`]: its name-value methods;
 //! * [`values`]: Python values to typed texts and back; [`datetime`]: stamps to datetimes and back;
-//! * [`parse`]: `LogMessage.parse` and `ParseOptions`;
+//! * [`parse`]: how a message of `LogMessage.parse` is parsed, and `ParseOptions`;
 //! * [`source`] and [`fetcher`]: `LogSource` and `LogFetcher`, what a user's class derives from; [`hosted`]:
 //!   what both have in common; [`kind`]: which of them it is; `exit_requested`; [`hosting`]: whether there is an
 //!   engine or a test around them; [`attachment`]: the way of their posts;
@@ -15,17 +15,18 @@
 //! What runs it:
 //!
 //! * [`mod@run`]: `inrush run`: start, reload, stop; [`event`]: what wakes its main thread; [`watch`]: who asks
-//!   for that, and sees to its end; [`exit`]: the end of the process; [`live_line`]: the line at the foot of a terminal; [`generation`]: one configuration with all that
-//!   runs for it; [`instance`]: one source and its callbacks; [`options`]: what it gets of its
-//!   configuration; [`supervise`]: its thread; [`fetch`]: what it does for a fetcher; [`event_loop`]: what
-//!   it does for an asynchronous `run()`; [`wakeup`]: the thread of its `wakeup()`; [`blocks`]: `python { }`;
-//!   [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the way from what was delivered to
-//!   its callbacks;
+//!   for that, and sees to its end; [`exit`]: the end of the process; [`live_line`]: the line at the foot of a
+//!   terminal; [`generation`]: one configuration with all that runs for it; [`instance`]: one source and its
+//!   callbacks; [`options`]: what it gets of its configuration; [`supervise`]: its thread; [`fetch`]: what it does
+//!   for a fetcher; [`event_loop`]: what it does for an asynchronous `run()`; [`wakeup`]: the thread of its
+//!   `wakeup()`; [`blocks`]: `python { }`; [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the
+//!   way from what was delivered to its callbacks;
 //! * [`testing`]: a source without an engine around it;
 //! * [`release`]: where Python objects that the engine viewed are let go, under the GIL;
-//! * `type_name`: how errors name what they were given;
-//!   [`cell`]: state that the GIL guards; [`clock`]: the time; [`exception`]: tracebacks and stacks;
-//!   [`signals`]: the engine's signals.
+//! * [`cell`]: state that the GIL guards; [`clock`]: the time; [`exception`]: tracebacks and stacks;
+//!   [`signals`]: the engine's signals; `type_name`: how errors name what they were given.
+//!
+//! No two of these modules use each other, directly or in a circle.
 
 pub mod ack_tracker;
 pub mod acks;

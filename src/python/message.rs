@@ -9,8 +9,9 @@
 //! itself, and `__new__` with `__init__`, for its Python subclasses. Both end in [`Payload::of`].
 //!
 //! The rooms inside: `payload`, `draft` and `lazy` (what a message is before it is posted, and how it is), `fields`, [`names`] and
-//! `macros` (what keys mean), `call`, `parse` and `class` (what of the class pyo3 does not make), `content` (comparing, showing, viewing), `pickle`. The name-value methods are in
-//! [`pairs`].
+//! `macros` (what keys mean), `call`, `parse` and `class` (what of the class pyo3 does not make), `content` (comparing, showing,
+//! viewing), `pickle`. The name-value methods are in [`pairs`]. Only `call`, `parse`, `class` and `recycle` know the class; the
+//! others work on drafts.
 //!
 //! A message is hashable, by its identity, although it compares by its content: existing sources keep messages in sets
 //! and as keys, where it is the object that they mean. Two messages that are equal are still two keys.

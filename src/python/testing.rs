@@ -2,7 +2,8 @@
 //! go that was made by hand ([`mod@offline`]).
 //!
 //! Both are the real way of a message, from the post through the lane with its credit; at the end of the lane stands
-//! a [`collector`] in the place of workers and destinations.
+//! a [`collector`] in the place of workers and destinations. What both give a source, and how they read messages, is in
+//! `input`.
 
 pub mod collector;
 mod input;
