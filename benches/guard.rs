@@ -87,7 +87,7 @@ fn post_row(producer: &mut inrush::flow::Producer) {
 
 fn lane_post_text(rounds: u32) {
     lane(rounds, |producer| {
-        if !producer.post_text_at_once(&head(), black_box(TEXT)) {
+        if !producer.post_text_at_once(head, black_box(TEXT)) {
             post_row(producer);
         }
     });
@@ -101,7 +101,7 @@ fn batch(origin: &Arc<Origin>, pool: &Arc<Pool>) -> Batch {
     let mut writer = Writer::open(origin, pool, need());
     let pending = writer.share();
     for _ in 0..ROWS {
-        assert_eq!(writer.publish_text(&head(), black_box(TEXT)), Some(Published::Yes));
+        assert_eq!(writer.publish_text(head, black_box(TEXT)), Some(Published::Yes));
     }
     pending.seal()
 }

@@ -312,7 +312,7 @@ impl World {
     fn post_at_once(&mut self, who: usize, text: &[u8], charge: u64) -> bool {
         let (id, poster) = (self.posted as u32, &mut self.posters[who]);
         let head = Head { stamp: Stamp::default(), recvd_micros: 0, raw_size: id, pri: 13 };
-        if !poster.producer.post_text_at_once(&head, text) {
+        if !poster.producer.post_text_at_once(|| head, text) {
             return false;
         }
         assert!(!self.closed && poster.lease > 0 && poster.lease_bytes >= charge as i64, "beyond its lease");

@@ -136,11 +136,12 @@ impl Guide {
         self.seen.store(self.version, Ordering::Release);
     }
 
-    /// Sends one batch on.
+    /// Sends one batch on; how many messages it has.
     #[inline]
-    pub fn send(&self, parcel: Parcel) {
+    pub fn send(&self, parcel: Parcel) -> usize {
         let (source, urgent) = (parcel.source(), parcel.is_urgent());
         let (view, ack) = parcel.open(|fault: &str| self.log.error(fault));
+        let messages = view.len();
         match catch_unwind(AssertUnwindSafe(|| self.routes.send(source, &view, &ack, urgent))) {
             Ok(true) => {}
             Ok(false) => {
@@ -156,6 +157,7 @@ impl Guide {
                 "fault in the engine: the memory of a batch could not be released: {reason}"
             ));
         }
+        messages
     }
 
     /// Drops a batch that the routes panicked at. Some of its ways may have it.

@@ -19,6 +19,9 @@ use super::signpost::Guide;
 use crate::fault;
 use crate::flow::{DropReason, Inbox, Parcel};
 
+/// A pass that takes so many messages is one of a flood: they came at ten million a second, or faster than it took them.
+const FLOOD: usize = 1000;
+
 /// Starts the worker called `name`, which runs until `stopping` is set and gives its inbox to `ended`.
 ///
 /// # Errors
@@ -48,22 +51,22 @@ pub fn run(mut inbox: Inbox<Parcel>, mut guide: Guide, stopping: &AtomicBool) ->
     loop {
         let last_round = stopping.load(Ordering::Acquire);
         guide.follow(&mut inbox);
+        // What comes meanwhile is left to the next pass: a batch that was just opened would be taken nearly empty.
         let mut due = inbox.len();
-        let has_work = due > 0;
+        let mut messages = None;
         while (due > 0 || last_round)
             && let Some(parcel) = inbox.try_recv()
         {
             due = due.saturating_sub(1);
-            guide.send(parcel);
+            messages = Some(messages.unwrap_or(0) + guide.send(parcel));
             guide.follow(&mut inbox);
         }
         if last_round {
             return inbox;
         }
-        if has_work {
-            inbox.nap();
-        } else {
-            inbox.wait(None);
+        match messages {
+            Some(messages) => inbox.nap(messages >= FLOOD),
+            None => inbox.wait(None),
         }
     }
 }

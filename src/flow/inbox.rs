@@ -32,6 +32,8 @@ use super::sync::{AtomicBool, Ordering, Parker, Queue, Unparker, fence};
 
 /// How long a receiver that just had work looks away before it looks again.
 pub const NAP: Duration = Duration::from_micros(50);
+/// The same after a flood: batches fill whole meanwhile, and one that its writer has ended costs less to take.
+const FLOOD_NAP: Duration = Duration::from_micros(200);
 /// How many naps without work before it sleeps.
 const NAPS: u32 = 2;
 
@@ -153,11 +155,11 @@ impl<T> Inbox<T> {
         item
     }
 
-    /// Waits for a nap whatever is in the queue, so that items which are still being filled are worth taking; a call of
-    /// [`Sender::wake`] ends it.
-    pub fn nap(&mut self) {
+    /// Waits for a nap whatever is in the queue, so that items which are still being filled are worth taking; a longer one in a
+    /// `flood`. A call of [`Sender::wake`] ends it.
+    pub fn nap(&mut self, flood: bool) {
         self.naps += 1;
-        self.parker.park_timeout(self.nap);
+        self.parker.park_timeout(if flood { self.nap.max(FLOOD_NAP) } else { self.nap });
     }
 
     /// Waits until there may be something to do: an item, a call of [`Sender::wake`], or `deadline`.

@@ -310,7 +310,7 @@ impl Producer {
     /// posts it. Nothing in it can panic: it is called where nothing may unwind.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs a plain message a tenth")]
-    pub fn post_text_at_once(&mut self, head: &Head, text: &[u8]) -> bool {
+    pub fn post_text_at_once(&mut self, head: impl FnOnce() -> Head, text: &[u8]) -> bool {
         let charge = Need { bytes: text.len(), ..Need::default() }.charge();
         let Some(open) = self.open_for(charge) else { return false };
         let published = open.publish_text(head, text);

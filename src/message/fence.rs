@@ -2,7 +2,7 @@
 //!
 //! Two threads that each store to one place and then load the other's must not both miss what the other stored. Usually
 //! each has a full fence between its store and its load. Where one thread does this for every message, and the other once a
-//! batch, the first calls [`light`], which only keeps the compiler from reordering, and the second [`heavy`], which has the
+//! batch, the first calls [`Light::fence`], which only keeps the compiler from reordering, and the second [`heavy`], which has the
 //! kernel run a full fence on every processor that runs a thread of this process: `membarrier(2)` with
 //! `MEMBARRIER_CMD_PRIVATE_EXPEDITED`, of Linux 4.14. Names and semantics are those of P1202R5, "Asymmetric fences" (WG21).
 //!
@@ -23,15 +23,35 @@ use rustix::thread::{MembarrierCommand, membarrier};
 static EXPEDITED: LazyLock<bool> =
     LazyLock::new(|| membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok());
 
-/// The side that is fast: what this thread stored before is seen by the loads after the other side's [`heavy`], or the
-/// loads after this see what the other side stored before it.
-#[cfg(not(loom))]
-#[inline]
-pub fn light() {
-    if *EXPEDITED {
-        compiler_fence(Ordering::SeqCst);
-    } else {
-        fence(Ordering::SeqCst);
+/// Whether the fast side has to make its own fences: found out once, and kept where it is at hand.
+#[derive(Debug, Clone, Copy)]
+pub struct Light {
+    #[cfg(not(loom))]
+    expedited: bool,
+}
+
+impl Light {
+    /// What it is in this process.
+    pub fn new() -> Self {
+        Self {
+            #[cfg(not(loom))]
+            expedited: *EXPEDITED,
+        }
+    }
+
+    /// The side that is fast: what this thread stored before is seen by the loads after the other side's [`heavy`], or the
+    /// loads after this see what the other side stored before it.
+    #[inline]
+    pub fn fence(self) {
+        #[cfg(not(loom))]
+        if self.expedited {
+            compiler_fence(Ordering::SeqCst);
+        } else {
+            fence(Ordering::SeqCst);
+        }
+        // Loom knows no fences of other threads: both sides have their own, which is what they amount to.
+        #[cfg(loom)]
+        loom::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
     }
 }
 
@@ -56,13 +76,7 @@ pub fn heavy() {
     }
 }
 
-/// Loom knows no fences of other threads: both sides have their own, which is what they amount to.
-#[cfg(loom)]
-pub fn light() {
-    loom::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
-}
-
-/// As above.
+/// The side that is slow.
 #[cfg(loom)]
 pub fn heavy() {
     loom::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);

@@ -178,6 +178,7 @@ impl Attachment {
             return false;
         }
         self.posts.store(left - 1, Ordering::Relaxed);
+        release::drain_some(py);
         true
     }
 
@@ -199,20 +200,17 @@ impl Attachment {
         let Some(message) = recycle::exact(message) else { return false };
         // SAFETY: gone when the message is written, which calls nothing of Python's.
         let Some(draft) = (unsafe { message.draft.leaf(py) }) else { return false };
-        let Some(text) = draft.short_text() else {
-            let posted = self.post_unparsed_at_once(py, draft);
-            release::drain_some(py);
-            return posted;
+        let Some(text) = draft.short_text() else { return false };
+        let head = || {
+            let head = draft.head();
+            Head { pri: self.pri.unwrap_or(head.pri), ..head }
         };
-        let mut head = draft.head();
-        head.pri = self.pri.unwrap_or(head.pri);
         // SAFETY: as above.
         let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return false };
-        if !producer.post_text_at_once(&head, text) {
+        if !producer.post_text_at_once(head, text) {
             return false;
         }
         clock::posted(py);
-        release::drain_some(py);
         true
     }
 
@@ -247,15 +245,28 @@ impl Attachment {
         posted as usize
     }
 
-    /// Posts the text of a message that nobody has looked at since `LogMessage.parse`: the worker will parse it. The first such
-    /// message goes the ordinary way, which makes what parses there.
+    /// Posts the text of `message` if nobody has looked at it since `LogMessage.parse`, as [`Attachment::post_at_once`] posts a
+    /// plain one: the worker will parse it. The first such message goes the ordinary way, which makes what parses there.
     #[inline]
-    fn post_unparsed_at_once(&self, py: Python<'_>, draft: &Draft) -> bool {
-        let Some((text, options)) = draft.short_unparsed() else { return false };
-        let Some(Some(late)) = self.late.get() else { return false };
+    pub(super) fn post_unparsed_at_once(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
+        let left = self.posts.load(Ordering::Relaxed);
+        let (Some(message), Some(Some(late))) = (recycle::exact(message), self.late.get()) else {
+            return false;
+        };
         // SAFETY: gone when the message is written, which calls nothing of Python's.
+        let Some(draft) = (unsafe { message.draft.leaf(py) }) else { return false };
+        let Some((text, options)) = draft.short_unparsed() else { return false };
+        // SAFETY: as above.
         let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return false };
-        late.is_for(options.get().options()) && producer.post_unparsed_at_once(&draft.head(), text)
+        if left.wrapping_sub(1) >= MEASURED
+            || !late.is_for(options.get().options())
+            || !producer.post_unparsed_at_once(&draft.head(), text)
+        {
+            return false;
+        }
+        self.posts.store(left - 1, Ordering::Relaxed);
+        release::drain_some(py);
+        true
     }
 
     /// What parses on the worker's thread.

@@ -189,9 +189,15 @@ pub fn now_of_message(py: Python<'_>) -> Stamp {
 /// The panic that it would have been.
 #[inline]
 pub fn try_now_of_message(py: Python<'_>) -> Result<Stamp, Panic> {
+    shared_stamp(py).map_or_else(|| begin_sharing(py), Ok)
+}
+
+/// The stamp of the message before the one that is being made, if it may have the same; otherwise [`begin_sharing`] gives
+/// it its own.
+#[inline]
+pub fn shared_stamp(py: Python<'_>) -> Option<Stamp> {
     // SAFETY: gone when it has compared numbers.
-    let shared = unsafe { SHARING.leaf(py) };
-    shared.and_then(|shared| shared.share(batch::taken())).map_or_else(|| begin_sharing(py), Ok)
+    unsafe { SHARING.leaf(py) }?.share(batch::taken())
 }
 
 /// Says that the message that was made last is in an open batch, which a worker will take.
@@ -203,9 +209,12 @@ pub fn posted(py: Python<'_>) {
     }
 }
 
-/// Reads the time. `tools/guard` knows it by its name.
+/// Reads the time, for a message that is being made and, perhaps, for those after it. `tools/guard` knows it by its name.
+///
+/// # Errors
+/// A panic, where nothing may unwind.
 #[inline(never)]
-fn begin_sharing(py: Python<'_>) -> Result<Stamp, Panic> {
+pub fn begin_sharing(py: Python<'_>) -> Result<Stamp, Panic> {
     catch_unwind(|| {
         let taken = batch::taken();
         let stamp = read(py);

@@ -114,7 +114,7 @@ impl LogSource {
             error
         };
         let post = |index: usize, message: &Bound<'_, PyAny>| {
-            if attached.call_post_at_once(py, message) {
+            if attached.call_post_at_once(py, message) || attached.post_unparsed_at_once(py, message) {
                 return Ok(true);
             }
             attached.post(py, message, Wait::Yes, "post_messages").map_err(|error| wrong(index, error))

@@ -104,7 +104,7 @@ fn a_lease_of_bytes_neither_widens_nor_narrows_the_bound() {
         let mut producer = lane.producer(Arc::new(Origin::named("s")));
         let mut posted = 0;
         loop {
-            if producer.post_text_at_once(&Head::default(), &[b'x'; 36]) {
+            if producer.post_text_at_once(Head::default, &[b'x'; 36]) {
                 posted += 1;
                 continue;
             }
@@ -175,7 +175,7 @@ fn a_plain_text_is_the_same_by_either_way() {
     for (number, text) in texts.iter().enumerate() {
         let mut text = text.clone();
         text.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at + number) as u8);
-        assert!(producer.post_text_at_once(&head, &text), "a text of {} bytes", text.len());
+        assert!(producer.post_text_at_once(|| head, &text), "a text of {} bytes", text.len());
         let need = Need { bytes: text.len(), ..Need::default() };
         producer
             .try_post(need, |row| {

@@ -9,6 +9,7 @@ use loom::thread;
 use super::seal::Counts;
 use super::*;
 use crate::message::Pool;
+use crate::message::fence::Light;
 
 fn model(run: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
@@ -98,7 +99,7 @@ fn published_slots_are_whole_and_others_are_left_alone() {
             for slot in 0..3 {
                 // SAFETY: above the published count, so only the writer touches it.
                 writing.slots[slot].with_mut(|at| unsafe { *at = 7 });
-                if !writing.seal.publish(Counts::new(slot as u32 + 1, 0, 0)) {
+                if !writing.seal.publish(Counts::new(slot as u32 + 1, 0, 0), Light::new()) {
                     return slot;
                 }
             }

@@ -14,7 +14,7 @@
 //!  seal: OPEN, SEALING, or SEALED with the final counts
 //! ```
 //!
-//! * The writer *publishes*: it stores the new counts, then looks at `seal` ([`fence::light`] between the two). While
+//! * The writer *publishes*: it stores the new counts, then looks at `seal` ([`Light::fence`] between the two). While
 //!   it is OPEN, the row is in the batch.
 //! * The consumer *takes*: it sets SEALING, then looks at `published` ([`fence::heavy`] between the two).
 //! * So a row that the consumer has not seen is one whose writer has seen SEALING. Both may have seen each other: then
@@ -32,7 +32,8 @@ use loom::sync::atomic::AtomicU64;
 #[cfg(not(loom))]
 use std::sync::atomic::AtomicU64;
 
-use crate::message::{MESSAGE_MAX, fence};
+use crate::message::MESSAGE_MAX;
+use crate::message::fence::{self, Light};
 
 const SEGMENT_SHIFT: u32 = 16;
 const BYTES_SHIFT: u32 = 32;
@@ -99,10 +100,11 @@ impl Seal {
     }
 
     /// The writer's: publishes that there is so much by now. False: the batch was sealed before, with less.
-    #[inline]
-    pub fn publish(&self, counts: Counts) -> bool {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a call of its own costs a plain message a tenth")]
+    pub fn publish(&self, counts: Counts, light: Light) -> bool {
         self.published.store(counts.0, Ordering::Release);
-        fence::light();
+        light.fence();
         self.seal.load(Ordering::Relaxed) == OPEN || self.settle(counts) == counts
     }
 

@@ -85,7 +85,7 @@ fn texts_published_together_are_all_in_the_batch_or_none_is() {
     );
     let two = charge(&given[2..4]);
     assert_eq!(writer.publish_texts(&head, 9, two, given[2..].iter().copied()), (2, two), "bytes");
-    assert_eq!(writer.publish_text(&head, given[4]), Some(Published::Yes));
+    assert_eq!(writer.publish_text(|| head, given[4]), Some(Published::Yes));
     assert_eq!(writer.publish_texts(&head, 9, u64::MAX, std::iter::empty()), (0, 0));
     let before = super::taken();
     let batch = pending.seal();

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::seal::{Counts, Seal};
 use super::{Batch, Core, Half, Pending, ROW_CHARGE, slot};
+use crate::message::fence::Light;
 use crate::message::pool::{SLAB, Slab};
 use crate::message::{Field, FieldName, MESSAGE_MAX, Origin, Pool, Record, Segment, Span, Stamp, ValueType};
 
@@ -142,6 +143,7 @@ pub struct Writer {
     origin: Arc<Origin>,
     /// What is published.
     counts: Counts,
+    light: Light,
     shared: bool,
 }
 
@@ -165,7 +167,14 @@ impl Writer {
         let room = rest.take(pool, need);
         let (slab, high, segments) = (Arc::clone(&room.slab), room.high, room.segments);
         let core = Arc::new(Core { seal: Seal::new(), slab, high, segments });
-        Self { core, room, origin: Arc::clone(origin), counts: Counts::default(), shared: false }
+        Self {
+            core,
+            room,
+            origin: Arc::clone(origin),
+            counts: Counts::default(),
+            light: Light::new(),
+            shared: false,
+        }
     }
 
     /// The consumer's end: from now on rows are published, and the consumer may seal at any time.
@@ -274,21 +283,21 @@ impl Writer {
     /// a quarter of the instructions, and it cannot panic: it is called where nothing may unwind.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs a plain message a tenth")]
-    pub fn publish_text(&mut self, head: &Head, text: &[u8]) -> Option<Published> {
+    pub fn publish_text(&mut self, head: impl FnOnce() -> Head, text: &[u8]) -> Option<Published> {
         self.publish_as::<false>(head, text, text_charge(text))
     }
 
     /// The same with a text that [`Batch::parse_late`] will parse, and that is charged for what it is likely to become.
     #[inline]
     pub fn publish_unparsed(&mut self, head: &Head, text: &[u8]) -> Option<Published> {
-        self.publish_as::<true>(head, text, unparsed_charge(text.len()))
+        self.publish_as::<true>(|| *head, text, unparsed_charge(text.len()))
     }
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as above")]
     fn publish_as<const UNPARSED: bool>(
         &mut self,
-        head: &Head,
+        head: impl FnOnce() -> Head,
         text: &[u8],
         charge: u64,
     ) -> Option<Published> {
@@ -315,7 +324,7 @@ impl Writer {
             for text in texts.take(messages as usize) {
                 let more = text_charge(text);
                 let high = self.room.high - rows * RECORD;
-                if charge + more > bytes || !self.write_text::<false>(head, text, low, high) {
+                if charge + more > bytes || !self.write_text::<false>(|| *head, text, low, high) {
                     break;
                 }
                 rows += 1;
@@ -333,11 +342,19 @@ impl Writer {
     /// the two, which are the ends of what is free after the rows that were written before.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as above")]
-    fn write_text<const UNPARSED: bool>(&self, head: &Head, text: &[u8], low: u32, high: u32) -> bool {
+    fn write_text<const UNPARSED: bool>(
+        &self,
+        head: impl FnOnce() -> Head,
+        text: &[u8],
+        low: u32,
+        high: u32,
+    ) -> bool {
         let Some((at, record)) = self.room.slab.row(low, text.len(), high) else { return false };
         // SAFETY: free bytes of the slab, which only this writer has.
         let room = unsafe { slice::from_raw_parts_mut(at.cast::<MaybeUninit<u8>>(), text.len()) };
         copy_short(text, room);
+        // Not before: the copy wants the registers.
+        let head = head();
         let written = Record {
             stamp_micros: head.stamp.unix_micros,
             recvd_micros: head.recvd_micros,
@@ -355,10 +372,11 @@ impl Writer {
     }
 
     /// Publishes `rows` that were written, with texts up to `low`.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as above")]
     fn publish_written(&mut self, rows: u32, low: u32, charge: u64) -> Published {
         let counts = self.counts + Counts::new(rows, 0, charge);
-        if !self.core.seal.publish(counts) {
+        if !self.core.seal.publish(counts, self.light) {
             return Published::Sealed;
         }
         self.counts = counts;
@@ -377,26 +395,43 @@ fn text_charge(text: &[u8]) -> u64 {
     Need { bytes: text.len(), ..Need::default() }.charge()
 }
 
-/// Copies `text` into `room`, which is as long. Up to 64 bytes are two moves of a fixed size that may overlap: a call
-/// of `memcpy` costs more than those.
+/// Copies `text` into `room`, which is as long: by moves of a fixed size, the last two of which may overlap. A call of
+/// `memcpy` costs a short text more than those, and every text the registers that a call may change.
 #[inline(always)]
 fn copy_short(text: &[u8], room: &mut [MaybeUninit<u8>]) {
+    const STEP: usize = 16;
     #[inline]
-    fn both_ends<const N: usize>(from: &[MaybeUninit<u8>], to: &mut [MaybeUninit<u8>]) {
+    fn first<const N: usize>(from: &[MaybeUninit<u8>], to: &mut [MaybeUninit<u8>]) {
         if let (Some(from), Some(to)) = (from.first_chunk::<N>(), to.first_chunk_mut::<N>()) {
             *to = *from;
         }
+    }
+    #[inline]
+    fn both_ends<const N: usize>(from: &[MaybeUninit<u8>], to: &mut [MaybeUninit<u8>]) {
+        first::<N>(from, to);
         if let (Some(from), Some(to)) = (from.last_chunk::<N>(), to.last_chunk_mut::<N>()) {
             *to = *from;
         }
     }
     // SAFETY: of the same layout, and bytes that have a value are among those that may have none.
-    let from = unsafe { slice::from_raw_parts(text.as_ptr().cast::<MaybeUninit<u8>>(), text.len()) };
-    match text.len() {
-        8..=16 => both_ends::<8>(from, room),
-        17..=32 => both_ends::<16>(from, room),
-        33..=64 => both_ends::<32>(from, room),
-        _ => room.copy_from_slice(from),
+    let mut from = unsafe { slice::from_raw_parts(text.as_ptr().cast::<MaybeUninit<u8>>(), text.len()) };
+    let mut to = room;
+    while from.len() > 2 * STEP {
+        // Two at a time: of a loop over one, the compiler makes the call of `memcpy`.
+        let (Some((some, more)), Some((place, rest))) =
+            (from.split_at_checked(2 * STEP), to.split_at_mut_checked(2 * STEP))
+        else {
+            return;
+        };
+        both_ends::<STEP>(some, place);
+        (from, to) = (more, rest);
+    }
+    match from.len() {
+        17.. => both_ends::<STEP>(from, to),
+        8.. => both_ends::<8>(from, to),
+        4.. => both_ends::<4>(from, to),
+        2.. => both_ends::<2>(from, to),
+        _ => first::<1>(from, to),
     }
 }
 
@@ -564,7 +599,7 @@ impl Row<'_> {
         // SAFETY: the record lies above the row's bytes and is not published, so only this writer touches it.
         unsafe { at.write(self.record) };
         let counts = writer.counts + Counts::new(1, self.segments - writer.room.segments, self.charge);
-        if !writer.core.seal.publish(counts) {
+        if !writer.core.seal.publish(counts, writer.light) {
             return Published::Sealed;
         }
         writer.counts = counts;

@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::{LogMessage, recycle};
+use crate::python::clock;
 
 /// Makes calls of the class take the short way.
 pub(super) fn set(py: Python<'_>) {
@@ -29,7 +30,30 @@ unsafe extern "C" fn vectorcall(
 ) -> *mut ffi::PyObject {
     // SAFETY: the interpreter calls this with the GIL held.
     let py = unsafe { Python::assume_attached() };
-    let count = count & !(ffi::PY_VECTORCALL_ARGUMENTS_OFFSET);
+    if count & !ffi::PY_VECTORCALL_ARGUMENTS_OFFSET == 1 && names.is_null() {
+        // SAFETY: one argument is there.
+        let message = unsafe { *arguments };
+        // SAFETY: an argument is alive during the call.
+        let message = unsafe { Borrowed::from_ptr(py, message) };
+        if let Some(object) = recycle::object(py, &message, clock::shared_stamp) {
+            return object;
+        }
+    }
+    // SAFETY: the arguments are those that the interpreter gave, unchanged.
+    unsafe { call_otherwise(class, arguments, count, names) }
+}
+
+/// Every other call. It is no part of the function before, which has no use for its frame.
+#[inline(never)]
+unsafe extern "C" fn call_otherwise(
+    class: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: usize,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise.
+    let py = unsafe { Python::assume_attached() };
+    let count = count & !ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
     if count > 1 || !names.is_null() {
         // SAFETY: the arguments are those that the interpreter gave, unchanged.
         return unsafe { slow_call(class, arguments, count, names) };
@@ -41,7 +65,8 @@ unsafe extern "C" fn vectorcall(
     let message = unsafe { *arguments };
     // SAFETY: an argument is alive during the call.
     let message = unsafe { Borrowed::from_ptr(py, message) };
-    recycle::object(py, &message).unwrap_or_else(|| made(py, Some(&message)))
+    let own_stamp = |py: Python<'_>| clock::begin_sharing(py).ok();
+    recycle::object(py, &message, own_stamp).unwrap_or_else(|| made(py, Some(&message)))
 }
 
 /// A new message, or null with an exception set.

@@ -1,5 +1,6 @@
 //! A message that is not posted, or not yet: [`Draft`].
 
+use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::Payload;
@@ -112,6 +113,15 @@ impl Draft {
     #[inline]
     pub fn bookmark(&self) -> Option<&Py<PyAny>> {
         self.extra.as_ref()?.bookmark.as_ref()
+    }
+
+    /// The object that keeps its text, when there is nothing else that would have to be let go.
+    #[inline]
+    pub fn only_object(&self) -> Option<*mut ffi::PyObject> {
+        match &self.payload {
+            Payload::Object { object, .. } if self.is_plain() => Some(object.as_ptr()),
+            _ => None,
+        }
     }
 
     /// Its text, when that is a `str` or `bytes` to be copied and there is nothing but the text and what is in [`Draft::head`].

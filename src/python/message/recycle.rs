@@ -21,6 +21,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::{Draft, LazyDraft, LogMessage, Payload, exact_text};
+use crate::message::Stamp;
 use crate::python::cell::GilCell;
 use crate::python::clock;
 use crate::python::parse::ParseOptions;
@@ -78,12 +79,16 @@ pub(in crate::python) fn exact<'a>(message: &'a Bound<'_, PyAny>) -> Option<&'a 
     Some(unsafe { message.cast_unchecked::<LogMessage>() }.get())
 }
 
-/// An object with a new message in it, the text of which is `text`, when that is a short way: there is a kept object, and
-/// the text is one that [`exact_text`] gives. Nothing in it unwinds.
+/// An object with a new message in it, the text of which is `text` and the time `stamp`, when that is a short way: there is
+/// a stamp and a kept object, and the text is one that [`exact_text`] gives. Nothing in it unwinds.
 #[inline]
-pub(super) fn object(py: Python<'_>, text: &Bound<'_, PyAny>) -> Option<*mut ffi::PyObject> {
+pub(super) fn object(
+    py: Python<'_>,
+    text: &Bound<'_, PyAny>,
+    stamp: impl FnOnce(Python<'_>) -> Option<Stamp>,
+) -> Option<*mut ffi::PyObject> {
     let bytes = exact_text(text)?;
-    let stamp = clock::try_now_of_message(py).ok()?;
+    let stamp = stamp(py)?;
     let object = take(py)?;
     let payload = Payload::of_text(text, bytes);
     let message = LogMessage { draft: LazyDraft::new(Draft::at(stamp, payload)) };
@@ -160,16 +165,27 @@ unsafe extern "C" fn alloc(class: *mut ffi::PyTypeObject, items: ffi::Py_ssize_t
 unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
     // SAFETY: the interpreter calls this with the GIL held.
     let py = unsafe { Python::assume_attached() };
-    let class = CLASS.load(Ordering::Relaxed);
     // SAFETY: the object is still whole.
-    if unsafe { ffi::Py_TYPE(object) } != class {
-        // SAFETY: an object of a subclass, as the interpreter gave it.
-        return unsafe { dealloc_other(py, object) };
+    if unsafe { ffi::Py_TYPE(object) } == CLASS.load(Ordering::Relaxed) {
+        // SAFETY: the value is there.
+        let message = unsafe { &*object.wrapping_byte_add(VALUE).cast::<LogMessage>() };
+        // SAFETY: gone when the pointer is out of it.
+        let text = unsafe { message.draft.leaf(py) }.and_then(Draft::only_object);
+        if let Some(text) = text
+            && keep(py, object)
+        {
+            // SAFETY: the reference that the value had, which nobody will look at any more. Last, as it may run code of the
+            // user's.
+            return unsafe { ffi::Py_DECREF(text) };
+        }
     }
-    // SAFETY: the value is there, and nobody can reach it any more. Its parts are let go outside of the cell, because
-    // that may run code of the user's.
-    let message = unsafe { object.wrapping_byte_add(VALUE).cast::<LogMessage>().read() };
-    message.draft.into_inner().let_go(py);
+    // SAFETY: the object is as the interpreter gave it.
+    unsafe { dealloc_otherwise(py, object) }
+}
+
+/// Keeps the memory of an object, if there is a place for it; then nobody may look at what is in it.
+#[inline]
+fn keep(py: Python<'_>, object: *mut ffi::PyObject) -> bool {
     // SAFETY: gone at the end of this function, which moves a pointer and a number.
     let recycled = unsafe { RECYCLED.leaf(py) };
     let kept = recycled.and_then(|recycled| {
@@ -178,7 +194,22 @@ unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
         recycled.count += 1;
         Some(())
     });
-    if kept.is_none() {
+    kept.is_some()
+}
+
+/// What becomes of an object that has more than a text, or no place among those that are kept.
+#[inline(never)]
+unsafe fn dealloc_otherwise(py: Python<'_>, object: *mut ffi::PyObject) {
+    // SAFETY: the object is still whole.
+    if unsafe { ffi::Py_TYPE(object) } != CLASS.load(Ordering::Relaxed) {
+        // SAFETY: an object of a subclass, as the interpreter gave it.
+        return unsafe { dealloc_other(py, object) };
+    }
+    // SAFETY: the value is there, and nobody can reach it any more. Its parts are let go outside of the cell, because
+    // that may run code of the user's.
+    let message = unsafe { object.wrapping_byte_add(VALUE).cast::<LogMessage>().read() };
+    message.draft.into_inner().let_go(py);
+    if !keep(py, object) {
         // SAFETY: nobody has the object, and its value is gone.
         unsafe { free(object) };
     }

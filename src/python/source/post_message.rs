@@ -31,6 +31,28 @@ unsafe extern "C" fn post_message(
             return py.None().into_ptr();
         }
     }
+    // SAFETY: as the interpreter gave it.
+    unsafe { post_otherwise(instance, arguments, count, names) }
+}
+
+/// What cannot be posted at once, and every mistake. It is no part of the function before, which has no use for its frame.
+#[inline(never)]
+unsafe extern "C" fn post_otherwise(
+    instance: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise.
+    let py = unsafe { Python::assume_attached() };
+    if count == 1 && names.is_null() {
+        // SAFETY: one argument is there.
+        let message = unsafe { *arguments };
+        // SAFETY: as above.
+        if unsafe { post_unparsed_at_once(py, instance, message) } {
+            return py.None().into_ptr();
+        }
+    }
     let call = || {
         // SAFETY: the descriptor of the method gives an instance that is alive during the call.
         let source = unsafe { Borrowed::from_ptr(py, instance) };
@@ -68,6 +90,22 @@ unsafe fn post_at_once(py: Python<'_>, instance: *mut ffi::PyObject, message: *m
     // SAFETY: as above.
     let message = unsafe { Borrowed::from_ptr(py, message) };
     source.get().hosted.get().is_some_and(|attached| attached.post_at_once(py, &message))
+}
+
+/// Posts a message that is parsed later, under the same promise.
+#[inline]
+unsafe fn post_unparsed_at_once(
+    py: Python<'_>,
+    instance: *mut ffi::PyObject,
+    message: *mut ffi::PyObject,
+) -> bool {
+    // SAFETY: the caller's promise.
+    let source = unsafe { Borrowed::from_ptr(py, instance) };
+    // SAFETY: as above.
+    let source = unsafe { source.cast_unchecked::<LogSource>() };
+    // SAFETY: as above.
+    let message = unsafe { Borrowed::from_ptr(py, message) };
+    source.get().hosted.get().is_some_and(|attached| attached.post_unparsed_at_once(py, &message))
 }
 
 /// Posts what cannot be posted at once.
