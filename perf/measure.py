@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def throughput(run: Run, here: rivals.Place) -> Result:
             port = _int(here.wait("ready", 30)["port"])
         cpu_before = process.cpu_ns()
         send(run, here, port)
+    done: list[dict[str, object]] = [{}]
     if run.native:
         sent = here.wait("sent")
         begin, posted = _int(sent["begin"]), _int(sent["end"])
@@ -73,6 +75,16 @@ def throughput(run: Run, here: rivals.Place) -> Result:
         check(run, here)
         size = here.file.stat().st_size
     elapsed = end - begin
+    if "post_ns" in done[0]:
+        return {
+            "count": run.count,
+            "seconds": elapsed / 1e9,
+            "post_ns": _float(done[0]["post_ns"]),
+            "floor_ns": _float(done[0]["floor_ns"]),
+            "post_by_floor": _float(done[0]["post_ns"]) / _float(done[0]["floor_ns"]),
+            "cpu": cpu / run.count / 1e3,
+            "peak_mib": peak / 1024,
+        }
     return {
         "count": run.count,
         "seconds": elapsed / 1e9,
@@ -214,19 +226,84 @@ def first_message(run: Run, here: rivals.Place) -> Result:
 
 def busy(run: Run, here: rivals.Place) -> Result:
     """How fast a thread computes."""
-    os.mkfifo(here.file)
-    fifo = os.open(here.file, os.O_RDWR | os.O_NONBLOCK)
-    try:
-        rivals.start(run, here)
-        return {"rate": float(here.wait("done", PATIENCE)["rate"])}  # type: ignore[arg-type]
-    finally:
-        os.close(fifo)
+    with Slicer(run, here) as slicer:
+        return slicer.slice(min(os.sched_getaffinity(0)))
+
+
+def measure_slices(runs: Sequence[Run], tools: Toolbox, slices: int) -> dict[str, list[Result]]:
+    """A turn of runs whose processes all live at the same time: one after the other does its messages, in the other order each time.
+
+    The threads that do them are all on one processor, on each processor in turn; everything else of the processes is where it likes.
+    """
+    processors = sorted(os.sched_getaffinity(0))
+    found: dict[str, list[Result]] = {run.key: [] for run in runs}
+    with ExitStack() as stack:
+        slicers = [stack.enter_context(Slicer(run, stack.enter_context(rivals.place(tools)))) for run in runs]
+        for number in range(slices):
+            for slicer in slicers if number % 2 == 0 else reversed(slicers):
+                found[slicer.run.key].append(slicer.slice(processors[number // 2 % len(processors)]))
+    return found
+
+
+class Slicer:
+    """A process that does its count of messages whenever it is told to, and nothing between."""
+
+    def __init__(self, run: Run, here: rivals.Place) -> None:
+        self.run, self.here, self.stack = run, here, ExitStack()
+
+    def __enter__(self) -> Slicer:
+        """Starts it, and waits until it is as it is to be measured."""
+        os.mkfifo(self.here.file)
+        path = self.here.directory / "orders"
+        os.mkfifo(path)
+        # Neither pipe ever ends, nor does anybody read what the engine writes.
+        self.fifo = self._open(self.here.file)
+        self.orders = self._open(path)
+        rivals.start(self.run, self.here, orders=str(path))
+        self.here.wait("prepared", 30)
+        self.posted = 0
+        if self.run.spec["beside"]:
+            until = time.monotonic() + 30
+            while (posted := self.waiting()) is None or posted != self.posted:
+                if time.monotonic() > until:
+                    raise RunError("the source posts, and does not come to wait for credit")
+                self.posted = posted or 0
+                time.sleep(0.1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stack.close()
+
+    def _open(self, path: Path) -> int:
+        fifo = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        self.stack.callback(os.close, fifo)
+        return fifo
+
+    def waiting(self) -> int | None:
+        """What the source has posted, when it waits for credit."""
+        sources = rivals.ask(self.here.directory / "control", "stats")["sources"]
+        assert isinstance(sources, list)
+        return int(sources[0]["posted"]) if sources[0]["state"] == "waiting for credit" else None
+
+    def slice(self, processor: int) -> Result:
+        """Once, on a processor; fails when the source did not wait from its beginning to its end."""
+        os.write(self.orders, f"{processor}\n".encode())
+        done = self.here.wait("done", PATIENCE)
+        if self.run.spec["beside"] and (self.waiting() != self.posted or done["posts"] != 0):
+            raise RunError(f"the source did not wait for credit all the time: {done}")
+        elapsed = _int(done["end"]) - _int(done["begin"])
+        return {"seconds": elapsed / 1e9, "rate": self.run.count / elapsed * 1e9}
 
 
 def parser(run: Run, here: rivals.Place) -> Result:
     """A parser alone."""
     found = criterion.nanoseconds(run.rival, run.variant, here.directory)
     return {"ns": found, "rate": 1e9 / found}
+
+
+def _float(value: object) -> float:
+    assert isinstance(value, float)
+    return value
 
 
 def _int(value: object) -> int:

@@ -41,6 +41,11 @@ class Place:
         self.processes.append(process)
         return process
 
+    def end(self, process: Process) -> None:
+        """Ends one before the others."""
+        process.__exit__(None, None, None)
+        self.processes.remove(process)
+
     def wait(self, event: str, patience: float = 180) -> dict[str, object]:
         """The next report of a kind."""
         return self.reports.wait(event, self.processes, patience)
@@ -84,11 +89,14 @@ def start(run: Run, here: Place, port: int = 0, **more: object) -> Process:
     directory, tools = here.directory, here.tools
     spec = directory / "spec.json"
     orders = {"report": str(here.reports.path), "path": str(here.file), "count": run.count // run.sources}
+    # `Probed` takes the floor's types beside the engine's.
+    floor = [tools.build] if run.source.endswith(".Probed") else []
     spec.write_text(json.dumps({**run.spec, **orders, **more}))
     if run.rival == "inrush":
         conf = directory / "inrush.conf"
         conf.write_text(configuration(run, directory, spec))
-        return here.start("inrush", [*tools.inrush, "run", "-f", conf, "--control", directory / "control"])
+        command: list[str | Path] = [*tools.inrush, "run", "-f", conf, "--control", directory / "control"]
+        return here.start("inrush", command, *floor)
     if (build := tools.syslog_ng(run.rival)) is not None:
         conf = directory / "syslog-ng.conf"
         conf.write_text(configuration(run, directory, spec, port))
@@ -107,7 +115,7 @@ def start(run: Run, here: Place, port: int = 0, **more: object) -> Process:
             first = [write_block(run, directory), str(total_bytes(run))]
         return here.start(run.rival, [tools.build / run.rival, *first, here.file, here.reports.path])
     # What is left is a source outside of an engine: the floor, plain Python, a framework alone.
-    command: list[str | Path] = [tools.python, "-m", "perf.host", run.source, spec]
+    command = [tools.python, "-m", "perf.host", run.source, spec]
     return here.start("host", command, HERE / "standins" / "floor", tools.build)
 
 
@@ -156,8 +164,9 @@ def ask(control: Path, command: str) -> dict[str, object]:
     return found
 
 
-def wait_counted(run: Run, here: Place, patience: float = 60) -> int:
-    """Waits until the engine has done with every message; the time at which it had."""
+def wait_counted(run: Run, here: Place, count: int = 0, patience: float = 60) -> int:
+    """Waits until the engine has done with every message, which is one run's or the given count; the time at which it had."""
+    count = count or run.count
     if run.rival not in ENGINES:
         return 0
     until = time.monotonic() + patience
@@ -166,8 +175,8 @@ def wait_counted(run: Run, here: Place, patience: float = 60) -> int:
         now = time.monotonic_ns()
         if lost:
             raise RunError(f"{lost:,} messages dropped")
-        if done == run.count:
+        if done == count:
             return now
-        if done > run.count or time.monotonic() > until:
-            raise RunError(f"{run.rival} counts {done:,} messages of {run.count:,}")
+        if done > count or time.monotonic() > until:
+            raise RunError(f"{run.rival} counts {done:,} messages of {count:,}")
         time.sleep(0.0005)
