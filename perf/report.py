@@ -11,6 +11,7 @@ import math
 import re
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ METHOD = f"""\
 1. Each measurement is a process of its own with files of its own. All rivals of a case take turns, every other turn in the opposite
    order (A B C, C B A, …): one warm-up, then {ROUNDS} rounds, and {EXTRA} more as long as a figure is open, up to {MOST} and about a
    minute. Open: its interval is wider than a tenth (a twentieth for the figures of 5 and 10 %), and not further from the bound than
-   it is wide. No round is left out. A busy thread is measured in slices of some 25 ms, with both processes alive, on the same processor.
+   it is wide. No round is left out. A busy thread and the frameworks are measured in slices, with both processes
+   alive.
 2. The clock runs from the first post to the last byte in the file, or to the last message counted by the engine where there is no
    destination. The messages are made before. Every rival runs the same Python source, Inrush and syslog-ng with the same
    configuration. A slower rival gets fewer messages.
@@ -50,7 +52,8 @@ INTRODUCTIONS = {
     "loop": "`msg = LogMessage(text); self.post_message(msg)`, over a cycle of a thousand numbered texts (64 of 16 KiB).",
     "batch": "`post_buffer` gets `bytes` of a quarter of a mebibyte. The stream comes from a C program in a process of its own.",
     "frameworks": "The same server twice: with a post for each message into a log path without a destination, and with a counter in "
-    "its place, outside of any engine. The client is a process of its own. The broker is Tansu, with everything in memory.",
+    "its place, outside of any engine. Both live at the same time and take turns by slices of a tenth of a second; the processor time "
+    "is that of the whole process in a slice. The client is a process of its own. The broker is Tansu, with everything in memory.",
     "latency": "Each message carries the time right before it was made. A C program in a process of its own sleeps until inotify tells "
     "that the file has changed, reads what is new, and takes the time; so the figures contain its wake-up and reading, which the line "
     "of plain `write(2)` shows alone. At 100,000 a second, groups of 100 are posted each millisecond: with two cores, a loop "
@@ -249,7 +252,7 @@ def figures_table(found: Results) -> str:
         shown = interval = rounds = ""
         word = {True: "met", False: f"**missed** by {figure.miss(found):.1%}", None: "not measured"}[met]
         if one is not None:
-            shown = figure.shown(one.value)
+            shown = figure.shown(one.value) + (costs(figure, found) if figure.costs else "")
             interval = f"{figure.shown(one.low)} to {figure.shown(one.high)}"
             rounds = f"{one.count}: {figure.shown(one.smallest)} to {figure.shown(one.largest)}"
             if math.isinf(one.width):
@@ -265,6 +268,14 @@ def figures_table(found: Results) -> str:
         f"{summary}. Measured: the median of the ratios, one from each round. Rounds: how many, the smallest and the largest. "
         "Not certain: the bound lies within the interval.\n\n" + "\n".join(lines)
     )
+
+
+def costs(figure: Figure, found: Results) -> str:
+    """The processor time a message of both that a figure compares, in microseconds, which are seconds per million."""
+    (pair,) = figure.pairs
+    both = [replace(value, field="cpu").of(found) for value in (pair.ours, *pair.theirs)]
+    ours, theirs = (f"{value:,.3g}" for value in both if value is not None)
+    return f"; processor time {ours} µs by {theirs} µs"
 
 
 def bound(figure: Figure) -> str:

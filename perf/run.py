@@ -22,9 +22,10 @@ from typing import Any
 from perf import criterion, environment, figures, kafka
 from perf.cases import Case, Run
 from perf.environment import HERE, Toolbox
-from perf.measure import measure, measure_slices
+from perf.measure import measure
 from perf.processes import RunError
 from perf.rivals import ENGINES
+from perf.slices import measure_slices
 from perf.verify import WrongContentError
 
 # What says by itself what is wrong; of anything else its kind is told, too.

@@ -40,7 +40,7 @@ class Measured(LogSource):
         self.exiting.wait()
 
     def orders(self) -> Iterator[str]:
-        """One, or as many as the harness gives by lines in a FIFO, each with the processor to be on, until it gives an empty one."""
+        """One, or as many as the harness gives by lines in a FIFO, with the processor to be on, until it gives an empty one."""
         if "orders" not in self.spec:
             yield ""
             return

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from perf import cases, environment, estimate, figures, measure, report, rivals, run, verify
+from perf import cases, environment, estimate, figures, kafka, measure, report, rivals, run, slices, verify
 from perf.processes import Process, RunError
 
 ENVIRONMENT = {
@@ -378,12 +378,35 @@ def test_slices_are_interleaved(
         assert len(rounds) == 6
         assert all(one["rate"] > 0 for one in rounds)
     # A source that has room again was not waiting all the time.
-    with rivals.place(tools) as here, measure.Slicer(case.runs[1], here) as slicer:
-        processor = min(os.sched_getaffinity(0))
-        slicer.slice(processor)
-        monkeypatch.setattr(measure.Slicer, "waiting", lambda _: None)
+    with rivals.place(tools) as here, slices.Waiting(case.runs[1], here, 2) as slicer:
+        slicer.slice(0)
+        monkeypatch.setattr(slices.Waiting, "waiting", lambda _: None)
         with pytest.raises(RunError, match="did not wait for credit all the time"):
-            slicer.slice(processor)
+            slicer.slice(1)
+
+
+@pytest.mark.parametrize("name", ["framework_flask", "framework_twisted", "framework_kafka"])
+def test_frameworks_serve_slice_after_slice(
+    tools: environment.Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Without it: what a framework gets in a slice is lost, counted twice, or counted to the next one."""
+    case = replace(short(name, "inrush", "framework"), slices=2)
+    if not all(map(environment.installed, case.needs)):
+        pytest.skip(f"{', '.join(case.needs)} not installed")
+    run.Plan(tools, [case], rounds=1, results=tmp_path).measure()
+    found = report.load(tmp_path)[name]
+    assert found["failures"] == {}
+    for rounds in found["rounds"].values():
+        assert [one["count"] for one in rounds] == [case.runs[0].count] * 2
+        assert all(one["ns"] > 0 and one["cpu"] > 0 for one in rounds)
+    # The engine's count is of all slices: when it has one message too many, the next slice is refused.
+    counted = rivals.counted
+    monkeypatch.setattr(rivals, "counted", lambda *given: (counted(*given)[0] + 1, 0))
+    try:
+        with pytest.raises(RunError, match="counts"), rivals.place(tools) as here:
+            slices.Serving(case.runs[0], here, 2).__enter__()
+    finally:
+        kafka.BROKER.stop()
 
 
 def test_interrupted_rounds_are_taken_up(
@@ -515,6 +538,16 @@ def test_findings_are_about_figures() -> None:
     """Without it: a section stays under a heading that no figure has, and its figure is said to have none."""
     _, sections = report.written_findings((environment.HERE / "findings.md").read_text())
     assert set(sections) <= {figure.title for figure in figures.FIGURES}
+
+
+def test_processor_time_stands_beside_the_frameworks() -> None:
+    """Without it: what Inrush adds on its own threads is not seen, as the framework's own thread does not wait for them."""
+    rounds = {
+        key: [{"ns": ns, "cpu": cpu}] * 6
+        for key, ns, cpu in (("inrush", 104.0, 5.5), ("framework", 100.0, 5.0))
+    }
+    text = report.figures_table({"framework_flask": result("framework_flask", rounds)})
+    assert "| at most 1.05 × | 1.04 ×; processor time 5.5 µs by 5 µs | 1.04 × to 1.04 × |" in text
 
 
 def test_figures_have_their_rounds() -> None:
