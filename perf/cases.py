@@ -1,8 +1,8 @@
 """What is measured: every case, its rivals, and how many messages each of them gets.
 
 A case is a list of runs that are measured in turn; what a figure compares stand next to each other, because the machine is more alike
-within half a second than within five. The counts are chosen so that one run takes about a third of a second: many short runs say
-more than a few long ones. Where the figure is a rate, a slower rival gets fewer messages.
+within half a second than within five. The counts are chosen so that a run takes about a third of a second, a slice a tenth: many short runs
+say more than a few long ones. Where the figure is a rate, a slower rival gets fewer messages.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ MSG = "$MSG\\n"
 # The window that is called large: Inrush's own default, and what syslog-ng needs to run at its best.
 LARGE = 100_000
 DEFAULT_FORMAT = ""
+# How often each process of most cases is measured in a turn.
+SLICES = 10
 # Messages of the floor: a multiple of both lengths of a cycle.
-FLOOR = 6_400_000
+FLOOR = 1_600_000
 
 
 def plain(size: int, posters: int = 1, *, tagged: bool = False) -> list[list[str]]:
@@ -63,6 +65,8 @@ class Run:
     """Who sends, where the messages come from outside: stream, flask."""
     line: int = 0
     """Bytes of a message that count for bytes a second: with its newline where one is written."""
+    alone: bool = False
+    """Measured once in a turn, for itself, where the others are measured in slices."""
     per_turn: int = 1
     """How often it is measured in each turn, when its runs are much shorter than the others'; their median stands for the turn."""
 
@@ -95,7 +99,7 @@ class Case:
     """Modules that must be there."""
     slices: int = 0
     """In a turn all processes live at the same time, and one after the other does its count of messages, so many times each;
-    0: one process after the other."""
+    0: one process after the other, and so are those that are `alone`."""
 
 
 def loop(rival: str, size: int, count: int, **more: object) -> Run:
@@ -130,7 +134,7 @@ def loops() -> Iterator[Case]:
     """The documentation's loop: to nothing, to a file, to a file with the default template."""
     sizes = (23, 256, 1024, 16384)
     for size, ours, theirs in zip(
-        sizes, (5_000_000,) * 3 + (3_200_000,), (400_000, 400_000, 400_000, 192_000), strict=True
+        sizes, (1_200_000,) * 3 + (800_000,), (100_000, 100_000, 100_000, 64_000), strict=True
     ):
         runs = [
             loop("floor", size, FLOOR, nothing=True),
@@ -144,12 +148,14 @@ def loops() -> Iterator[Case]:
                 loop(rival, size, count, variant="bytes", nothing=True, spec=kind)
                 for rival, count in (("inrush", ours), ("syslog-ng", theirs))
             ]
-        yield Case(f"loop_nothing_{size}", "loop", f"The loop to nothing, {size:,} bytes", tuple(runs))
-    ours_file = (4_000_000, 1_600_000, 500_000, 48_000)
+        yield Case(
+            f"loop_nothing_{size}", "loop", f"The loop to nothing, {size:,} bytes", tuple(runs), slices=SLICES
+        )
+    ours_file = (1_200_000, 400_000, 128_000, 6400)
     for size, ours, theirs, queue in zip(
         sizes,
         ours_file,
-        (250_000, 200_000, 120_000, 19_200),
+        (60_000, 40_000, 24_000, 3200),
         (200_000, 200_000, 120_000, 25_600),
         strict=True,
     ):
@@ -161,11 +167,12 @@ def loops() -> Iterator[Case]:
                 loop("floor", size, FLOOR),
                 loop("write", size, ours * (4 if size < 256 else 2 if size < 1024 else 1)),
                 *between(windows("inrush", size, ours), windows("syslog-ng", size, theirs)),
-                loop("queue", size, queue),
-                loop("logging", size, 20_000 if size < 16384 else 9600),
+                loop("queue", size, queue, alone=True),
+                loop("logging", size, 20_000 if size < 16384 else 9600, alone=True),
             ),
+            slices=SLICES,
         )
-    for size, ours, theirs in zip(sizes, ours_file, (250_000, 200_000, 120_000, 19_200), strict=True):
+    for size, ours, theirs in zip(sizes, ours_file, (60_000, 40_000, 24_000, 3200), strict=True):
         yield Case(
             f"loop_default_{size}",
             "loop",
@@ -178,6 +185,7 @@ def loops() -> Iterator[Case]:
                     windows("syslog-ng", size, theirs, template=DEFAULT_FORMAT),
                 ),
             ),
+            slices=SLICES,
         )
 
 
@@ -189,26 +197,27 @@ def lists() -> Iterator[Case]:
             "batch",
             f"`post_messages`, lists of `str`, to a file, {size} bytes",
             (
-                loop("write", size, 16_000_000 if size == 23 else 4_000_000),
+                loop("write", size, 8_000_000 if size == 23 else 1_000_000),
                 *(
                     loop(
                         "inrush",
                         size,
-                        8_000_000 if size == 23 else 2_000_000,
+                        2_400_000 if size == 23 else 600_000,
                         variant=f"lists of {batch:,}",
                         source="perf.sources.loops.Lists",
                         spec={"size": size, "batch": batch},
                     )
                     for batch in (100, 1000)
                 ),
-                *windows("syslog-ng", size, 250_000),
+                *windows("syslog-ng", size, 60_000),
             ),
+            slices=SLICES,
         )
 
 
 def buffers() -> Iterator[Case]:
     """post_buffer() to nothing and to a file."""
-    for line, nothing, file in ((24, 30_000_000, 24_000_000), (256, 16_000_000, 4_000_000)):
+    for line, nothing, file in ((24, 8_000_000, 6_000_000), (256, 4_000_000, 1_000_000)):
         unit = 1000 * max(1, (1 << 18) // (1000 * line))
         more: dict[str, object] = {"source": "perf.sources.loops.Buffers", "unit": unit}
         yield Case(
@@ -217,6 +226,7 @@ def buffers() -> Iterator[Case]:
             f"`post_buffer`, {line}-byte lines, to nothing",
             (loop("inrush", line - 1, nothing, **more, nothing=True, line=line),),
             metric="bytes",
+            slices=SLICES,
         )
         yield Case(
             f"post_buffer_file_{line}",
@@ -224,6 +234,7 @@ def buffers() -> Iterator[Case]:
             f"`post_buffer`, {line}-byte lines, to a file",
             (loop("inrush", line - 1, file, **more), loop("write", line - 1, file)),
             metric="bytes",
+            slices=SLICES,
         )
 
 
@@ -262,11 +273,17 @@ def messages() -> Iterator[Case]:
         }
         # The sender's name, which is checked, would otherwise be replaced by this machine's.
         flags += " keep-hostname(yes)"
-        runs = [Run("inrush", 1_500_000, **(more | {"driver": flags}))]  # type: ignore[arg-type]
+        runs = [Run("inrush", 400_000, **(more | {"driver": flags}))]  # type: ignore[arg-type]
         for variant, window in (("", ""), ("window 100,000", " log-iw-size(100000)")):
             options = more | {"driver": flags + window, "variant": variant}
-            runs.append(Run("syslog-ng", 300_000, **options))  # type: ignore[arg-type]
-        yield Case(f"parse_{form}_nothing", "message", f"`LogMessage.parse` and post, {form}", tuple(runs))
+            runs.append(Run("syslog-ng", 80_000, **options))  # type: ignore[arg-type]
+        yield Case(
+            f"parse_{form}_nothing",
+            "message",
+            f"`LogMessage.parse` and post, {form}",
+            tuple(runs),
+            slices=SLICES,
+        )
     yield Case(
         "parser_alone",
         "message",
@@ -288,7 +305,8 @@ def messages() -> Iterator[Case]:
         "values_file_23",
         "message",
         "Five name-value pairs set in each message and written with a template",
-        (loop("inrush", 23, 500_000, **values), *windows("syslog-ng", 23, 150_000, **values)),
+        (loop("inrush", 23, 120_000, **values), *windows("syslog-ng", 23, 30_000, **values)),
+        slices=SLICES,
     )
 
 
@@ -302,7 +320,7 @@ def posters() -> Iterator[Case]:
             loop(
                 "inrush",
                 23,
-                4_000_000,
+                1_200_000,
                 variant=f"{threads} thread{'s' if threads > 1 else ''}",
                 source="perf.sources.loops.Threads",
                 spec={"size": 23, "threads": threads},
@@ -311,6 +329,7 @@ def posters() -> Iterator[Case]:
             )
             for threads in (1, 2, 4)
         ),
+        slices=SLICES,
     )
     yield Case(
         "sources_file_23",

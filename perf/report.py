@@ -18,7 +18,7 @@ from typing import Any
 from perf import plots
 from perf.environment import HERE, ROOT
 from perf.figures import FIGURES, NG, Figure, Pair, Results, Value, over
-from perf.run import EXTRA, MOST, ROUNDS
+from perf.run import EXTRA, MOST, ROUNDS, SLICED
 from perf.sources.texts import PROBED
 
 THEMES = {
@@ -33,17 +33,18 @@ THEMES = {
 }
 # Five lines, and what a theme needs besides.
 METHOD = f"""\
-1. Each measurement is a process of its own with files of its own. All rivals of a case take turns, every other turn in the opposite
-   order (A B C, C B A, …): one warm-up, then {ROUNDS} rounds, and {EXTRA} more as long as a figure is open, up to {MOST} and about a
-   minute. Open: its interval is wider than a tenth (a twentieth for the figures of 5 and 10 %), and not further from the bound than
-   it is wide. No round is left out. A busy thread and the frameworks are measured in slices, with both processes
-   alive.
+1. Each rival is a process of its own with files of its own. In a turn, all of a case live at once and are measured in slices of a tenth
+   of a second (A B C, C B A, …), with the source's thread on the same processor for all; a first slice is the warm-up. Streams, latency,
+   memory, start, flatness and parsers are not cut: one process after the other, every other turn in the opposite order, after a warm-up.
+   {SLICED} turns ({ROUNDS} without slices), and {EXTRA} more as long as a figure is open, up to {MOST} and about a minute. Open: its
+   interval is wider than a tenth (a twentieth for the bounds of 5 and 10 %), and not further from the bound than it is wide. No round
+   is left out.
 2. The clock runs from the first post to the last byte in the file, or to the last message counted by the engine where there is no
    destination. The messages are made before. Every rival runs the same Python source, Inrush and syslog-ng with the same
    configuration. A slower rival gets fewer messages.
 3. Every byte in the file is compared with what was sent: number, order, content. Where the log path has no destination, the engine's
    own count must be right, and the warm-up writes a file, which is compared. A wrong run is a failure here, not a figure.
-4. A figure is the median of its ratios, one from each turn, with the interval in which the true median lies in 95 of 100 cases
+4. A figure is the median of its ratios, one from each round, with the interval in which the true median lies in 95 of 100 cases
    (order statistics). Tables have each rival's own median, with smallest and largest in brackets. Processor time is that of the
    whole process from the first post on; peak memory is VmHWM. "Window" is `log-iw-size()`; without it, each engine has its default.
 5. Floor: the same loop over a C type that does nothing. Raw write: the same bytes by `write(2)` in pieces of 64 KiB, from C.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -113,7 +112,8 @@ def start(run: Run, here: Place, port: int = 0, **more: object) -> Process:
         first: list[str | Path] = []
         if run.rival == "write":
             first = [write_block(run, directory), str(total_bytes(run))]
-        return here.start(run.rival, [tools.build / run.rival, *first, here.file, here.reports.path])
+        last = [str(more["orders"])] if "orders" in more else []
+        return here.start(run.rival, [tools.build / run.rival, *first, here.file, here.reports.path, *last])
     # What is left is a source outside of an engine: the floor, plain Python, a framework alone.
     command = [tools.python, "-m", "perf.host", run.source, spec]
     return here.start("host", command, HERE / "standins" / "floor", tools.build)
@@ -137,31 +137,33 @@ def counted(run: Run, here: Place) -> tuple[int, int]:
     if run.rival == "inrush":
         answer = ask(here.directory / "control", "stats")
         return int(answer["delivered"]), int(answer["dropped"])  # type: ignore[call-overload]
-    build = here.tools.syslog_ng(run.rival)
-    if build is None:
+    if here.tools.syslog_ng(run.rival) is None:
         return run.count, 0
-    ctl = build.path.with_name("syslog-ng-ctl")
-    command = [str(ctl), "stats", "-c", str(here.directory / "control")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
-    rows = [line.split(";") for line in done.stdout.splitlines()]
+    text = _asked(here.directory / "control", b"STATS\n", b"\n.\n").decode()
+    rows = [line.split(";") for line in text.splitlines()]
     own = [row for row in rows if row[0] == "source"]
     if not own:
-        raise RunError(f"{' '.join(command)} knows no source:\n{done.stdout}{done.stderr}")
+        raise RunError(f"{run.rival} knows no source:\n{text}")
     processed = sum(int(row[5]) for row in own if row[4] == "processed")
     return processed, sum(int(row[5]) for row in rows if len(row) == 6 and row[4] == "dropped")
 
 
 def ask(control: Path, command: str) -> dict[str, object]:
     """One command to Inrush's control socket."""
+    found: dict[str, object] = json.loads(_asked(control, command.encode() + b"\n"))
+    return found
+
+
+def _asked(control: Path, command: bytes, end: bytes = b"") -> bytes:
+    """The answer of a control socket, to its end or to what stands there."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(30)
         connection.connect(str(control))
-        connection.sendall(command.encode() + b"\n")
+        connection.sendall(command)
         answer = b""
-        while more := connection.recv(65536):
+        while not (end and answer.endswith(end)) and (more := connection.recv(65536)):
             answer += more
-    found: dict[str, object] = json.loads(answer)
-    return found
+    return answer
 
 
 def wait_counted(run: Run, here: Place, count: int = 0, patience: float = 60) -> int:

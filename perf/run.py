@@ -1,11 +1,12 @@
 """The order of things: which rival when, how often, what is kept, and what is told on the way.
 
-Within a case all rivals take turns: a warm-up round, then ROUNDS rounds, every other one in the opposite order, so that a machine that gets
-slower or faster favours nobody. While a figure of the case is not certain (`estimate.Estimate.certain`), all rivals get EXTRA rounds
-more, up to MOST in all and as long as the case has taken less than BUDGET seconds. No round is thrown away: all of them are in the result
-and in its median. A case of slices has all its processes alive at the same time, and a round is one slice of each. A run that fails for
-whatever reason, or whose content is wrong, is in the result with that reason; its rival is left out of the case from then on, everything
-else goes on, and the whole ends as failed.
+Within a case all rivals take turns. In most cases all of them live at the same time, and a turn is a number of slices of each, every one of
+which is a round (`slices`). Where a run cannot be cut, a turn is a process of each and one round, after a warm-up, every other one in the
+opposite order, so that a machine that gets slower or faster favours nobody. While a figure of the case is not certain, as
+`estimate.Estimate.certain` has it, all rivals get EXTRA turns more, up to MOST in all and as long as the case has taken less than BUDGET
+seconds. No round is thrown away: all of them are in the result and in its median. A run that fails for whatever reason, or whose content
+is wrong, is in the result with that reason; its rival is left out of the case from then on, everything else goes on, and the whole ends
+as failed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from perf.environment import HERE, Toolbox
 from perf.measure import measure
 from perf.processes import RunError
 from perf.rivals import ENGINES
-from perf.slices import measure_slices
+from perf.slices import SliceError, measure_slices
 from perf.verify import WrongContentError
 
 # What says by itself what is wrong; of anything else its kind is told, too.
@@ -35,9 +36,11 @@ RESULTS = HERE / "results"
 PARTIAL = environment.BUILD / "partial"
 # The fewest of which there is an interval, and as many in one order as in the other.
 ROUNDS = 6
+# Where a turn has slices, each of which is a pair.
+SLICED = 3
 EXTRA = 2
 MOST = 30
-BUDGET = 55.0
+BUDGET = 45.0
 # What is told of a run on the way.
 STEADY = {
     "ns": "ns",
@@ -124,7 +127,8 @@ class Plan:
         for run in case.runs:
             if run.key not in failures:
                 self._one(case, run, None, failures)
-        target, started = self.rounds, time.monotonic()
+        fewest = SLICED if case.slices else ROUNDS
+        target, started = fewest if self.rounds == ROUNDS else self.rounds, time.monotonic()
         done = first = min(len(kept[run.key]) // each(case, run) for run in case.runs)
         while True:
             for turn in range(done, target):
@@ -135,7 +139,7 @@ class Plan:
                     break
             done = max(done, target)
             open_ = figures.unsettled({case.name: self._content(case, kept, failures)})
-            if self.rounds < ROUNDS or not open_:
+            if self.rounds != ROUNDS or not open_:
                 break
             words = ", ".join(f"{title} ±{one.width / 2:.0%}" for title, one in open_.items())
             spent = time.monotonic() - started
@@ -156,8 +160,8 @@ class Plan:
         if turn % 2:
             order.reverse()
         if case.slices:
-            self._slices(case, order, kept, failures)
-            return
+            self._slices(case, [run for run in order if not run.alone], kept, failures)
+            order = [run for run in order if run.alone]
         for run in order:
             while run.key not in failures and len(kept[run.key]) < (turn + 1) * run.per_turn:
                 self._one(case, run, kept, failures)
@@ -169,15 +173,16 @@ class Plan:
         kept: dict[str, list[dict[str, float]]],
         failures: dict[str, str],
     ) -> None:
-        """A turn in slices: it is kept as a whole, or fails as a whole."""
-        try:
-            results = measure_slices(order, self.tools, case.slices)
-        except Exception as problem:
-            for run in order:
-                self._failed(case, run, problem, failures)
-        else:
-            for key, several in results.items():
-                kept[key] += several
+        """A turn in slices: it is kept as a whole, or measured again without the run that has failed."""
+        results: dict[str, list[dict[str, float]]] = {}
+        while order and not results:
+            try:
+                results = measure_slices(order, self.tools, case.slices)
+            except SliceError as problem:
+                self._failed(case, problem.run, problem.problem, failures)
+                order = [run for run in order if run.key not in failures]
+        for key, several in results.items():
+            kept[key] += several
 
     def _one(
         self, case: Case, run: Run, kept: dict[str, list[dict[str, float]]] | None, failures: dict[str, str]
@@ -281,7 +286,7 @@ class Plan:
 
 def each(case: Case, run: Run) -> int:
     """How many results of a run a turn gives."""
-    return case.slices or run.per_turn
+    return case.slices if case.slices and not run.alone else run.per_turn
 
 
 def described(case: Case) -> dict[str, dict[str, Any]]:

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from perf import kafka, rivals
 from perf.cases import Run
 from perf.environment import Toolbox
-from perf.measure import PATIENCE, Result, send
-from perf.processes import RunError
+from perf.measure import PATIENCE, Result, check, send, wait_written
+from perf.processes import Process, RunError
 
 
 def measure_slices(runs: Sequence[Run], tools: Toolbox, slices: int) -> dict[str, list[Result]]:
@@ -28,15 +28,35 @@ def measure_slices(runs: Sequence[Run], tools: Toolbox, slices: int) -> dict[str
     with ExitStack() as stack:
         slicers = []
         for run in runs:
-            kind = Waiting if run.how == "busy" else Serving
-            here = stack.enter_context(rivals.place(tools))
-            slicers.append(stack.enter_context(kind(run, here, slices)))
+            kind = Waiting if run.how == "busy" else Serving if run.load else Posting
+            with failing(run):
+                here = stack.enter_context(rivals.place(tools))
+                slicers.append(stack.enter_context(kind(run, here, slices)))
         for number in range(slices):
             for slicer in slicers if number % 2 == 0 else reversed(slicers):
-                found[slicer.run.key].append(slicer.slice(number))
+                with failing(slicer.run):
+                    found[slicer.run.key].append(slicer.slice(number))
         for slicer in slicers:
-            slicer.finish()
+            with failing(slicer.run):
+                slicer.finish()
     return found
+
+
+class SliceError(Exception):
+    """One of the runs has failed, and which."""
+
+    def __init__(self, run: Run, problem: Exception) -> None:
+        super().__init__(str(problem))
+        self.run, self.problem = run, problem
+
+
+@contextmanager
+def failing(run: Run) -> Iterator[None]:
+    """Names the run that fails here."""
+    try:
+        yield
+    except Exception as problem:
+        raise SliceError(run, problem) from problem
 
 
 class Slicer:
@@ -121,6 +141,50 @@ class Waiting(Slicer):
         return {"seconds": elapsed / 1e9, "rate": self.run.count / elapsed * 1e9}
 
 
+class Posting(Slicer):
+    """A source that posts, or a program that writes: what it writes is compared after each slice, and cut off."""
+
+    def begin(self) -> None:
+        """Waits until its messages are made."""
+        self.process = rivals.start(self.run, self.here, 0, **self.open_orders())
+        self.here.wait("prepared", 30)
+        self.total = 0
+
+    def slice(self, number: int) -> Result:
+        """From the first post to the last byte in the file, or to the last message counted."""
+        run, here = self.run, self.here
+        cpu = self.process.cpu_ns()
+        self.order(number)
+        done = here.wait("done", PATIENCE)
+        begin, posted = _int(done["begin"]), _int(done["end"])
+        self.total += run.count
+        if run.rival == "floor":
+            end = posted
+        elif run.nothing:
+            end = max(posted, rivals.wait_counted(run, here, self.total))
+        else:
+            end = max(posted, wait_written(run, here))
+        cpu = self.process.cpu_ns() - cpu
+        size = run.count * run.line
+        if run.rival != "floor" and not run.nothing:
+            check(run, here)
+            size = here.file.stat().st_size
+            # Every writer appends.
+            os.truncate(here.file, 0)
+        found = result(run, end - begin, size, cpu, self.process)
+        return {**found, "post_ns": (posted - begin) / run.count}
+
+    def finish(self) -> None:
+        """Ends it, and looks that it wrote nothing more."""
+        if self.run.rival in rivals.ENGINES:
+            rivals.wait_counted(self.run, self.here, self.total)
+        os.write(self.orders, b"\n")
+        self.process.stop()
+        file = self.here.file
+        if file.exists() and file.stat().st_size:
+            raise RunError(f"{file.stat().st_size:,} bytes more than were sent")
+
+
 class Serving(Slicer):
     """A framework's server or consumer, which gets its messages from outside."""
 
@@ -160,22 +224,26 @@ class Serving(Slicer):
         cpu = self.process.cpu_ns() - cpu
         if sender is not None:
             here.end(sender)
-        elapsed = end - begin
-        return {
-            "count": run.count,
-            "seconds": elapsed / 1e9,
-            "ns": elapsed / run.count,
-            "rate": run.count / elapsed * 1e9,
-            "bytes_per_second": run.count * run.line / elapsed * 1e9,
-            "cpu": cpu / run.count / 1e3,
-            "peak_mib": self.process.memory_kib("VmHWM") / 1024,
-        }
+        return result(run, end - begin, run.count * run.line, cpu, self.process)
 
     def finish(self) -> None:
         """Ends it as an engine is ended."""
         if self.run.load == "kafka":
             os.write(self.orders, b"\n")
         self.process.stop()
+
+
+def result(run: Run, elapsed: int, size: int, cpu: int, process: Process) -> Result:
+    """What a slice gives."""
+    return {
+        "count": run.count,
+        "seconds": elapsed / 1e9,
+        "ns": elapsed / run.count,
+        "rate": run.count / elapsed * 1e9,
+        "bytes_per_second": size / elapsed * 1e9,
+        "cpu": cpu / run.count / 1e3,
+        "peak_mib": process.memory_kib("VmHWM") / 1024,
+    }
 
 
 def _int(value: object) -> int:

@@ -20,6 +20,9 @@ from syslogng import LogSource
 class Measured(LogSource):
     """A source that prepares, does its work between two looks at the clock, and stays until it is told to end."""
 
+    pinned = True
+    """Whether its thread, when it is told to go on, does so on a processor that the harness chooses."""
+
     def init(self, options: dict[str, Any]) -> bool:
         """Reads the orders."""
         self.spec = json.loads(Path(options["spec"]).read_text())
@@ -31,7 +34,7 @@ class Measured(LogSource):
         """Measures, once or at each order."""
         work = self.prepare()
         for order in self.orders():
-            if order:
+            if order and self.pinned:
                 # On the same processor as the run that this one is compared with: each has a speed of its own.
                 os.sched_setaffinity(0, {int(order)})
             begin, cpu = time.monotonic_ns(), time.process_time_ns()

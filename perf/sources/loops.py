@@ -36,25 +36,25 @@ class Loop(Measured):
 class Threads(Loop):
     """The same loop on several threads of one source."""
 
+    pinned = False  # Its threads would all be on the one processor.
+
     def prepare(self) -> Callable[[], dict[str, int]]:
         """A thread and a cycle of messages for each, its number in front; they run, and wait for each other."""
         count, size, threads = self.spec["count"], self.spec["size"], self.spec["threads"]
         cycles = [texts(size, f"{number} ") for number in range(threads)]
         rounds = count // threads // len(cycles[0])
         # A thread that starts while others post waits for the GIL, some milliseconds for each of them: none of the posts' time.
-        barrier, begins = threading.Barrier(threads + 1), [0] * threads
+        barrier, begins = threading.Barrier(threads), [0] * threads
 
         def post(number: int) -> None:
             barrier.wait()
             begins[number] = time.monotonic_ns()
             self.post_all(cycles[number], rounds)
 
-        posting = [threading.Thread(target=post, args=(number,)) for number in range(threads)]
-        for thread in posting:
-            thread.start()
-
         def work() -> dict[str, int]:
-            barrier.wait()
+            posting = [threading.Thread(target=post, args=(number,)) for number in range(threads)]
+            for thread in posting:
+                thread.start()
             for thread in posting:
                 thread.join()
             return {"begin": min(begins)}

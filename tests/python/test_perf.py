@@ -130,6 +130,11 @@ def short(name: str, *keys: str) -> cases.Case:
     return replace(case, runs=tuple(runs))
 
 
+def in_turn(name: str, *keys: str) -> cases.Case:
+    """The same, one process after the other."""
+    return replace(short(name, *keys), slices=0)
+
+
 def test_a_case_is_measured_and_rendered(tools: environment.Toolbox, tmp_path: Path) -> None:
     """Without it: nothing shows that a run, its result and its page fit together."""
     keys = ("floor", "write", "inrush", "queue", "logging")
@@ -250,7 +255,7 @@ def test_noisy_rounds_are_repeated_and_all_kept(
         monkeypatch.setattr(run, "measure", measured)
         results = tmp_path / str(number)
         results.mkdir()
-        run.Plan(tools, [short("loop_nothing_23", "floor", "inrush")], results=results).measure()
+        run.Plan(tools, [in_turn("loop_nothing_23", "floor", "inrush")], results=results).measure()
         rounds = report.load(results)["loop_nothing_23"]["rounds"]
         assert [one["ns"] for one in rounds["inrush"]] == ours[:expected]
         assert len(rounds["floor"]) == expected
@@ -265,7 +270,7 @@ def test_time_ends_the_repetition(
         run, "measure", lambda one, *_, **__: {"ns": 100.0 if one.rival == "floor" else next(ours)}
     )
     monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
-    run.Plan(tools, [short("loop_nothing_23", "floor", "inrush")], results=tmp_path).measure()
+    run.Plan(tools, [in_turn("loop_nothing_23", "floor", "inrush")], results=tmp_path).measure()
     rounds = report.load(tmp_path)["loop_nothing_23"]["rounds"]["inrush"]
     assert run.ROUNDS <= len(rounds) < run.MOST
 
@@ -282,7 +287,7 @@ def test_every_other_turn_goes_backwards(
 
     monkeypatch.setattr(run, "measure", measured)
     keys = ["floor", "inrush", "syslog-ng"]
-    case = short("loop_nothing_23", *keys)
+    case = in_turn("loop_nothing_23", *keys)
     ng = environment.SyslogNg("syslog-ng", Path("/x"), "3")
     run.Plan(replace(tools, syslog_ngs=(ng,)), [case], rounds=3, results=tmp_path).measure()
     assert seen == keys + keys + keys[::-1] + keys
@@ -385,6 +390,28 @@ def test_slices_are_interleaved(
             slicer.slice(1)
 
 
+def test_each_slice_is_compared(tools: environment.Toolbox, tmp_path: Path) -> None:
+    """Without it: what is lost or swapped in a slice gets a figure, and what is written twice is cut off unseen."""
+    case = replace(short("loop_file_23", "write", "inrush"), slices=3)
+    bad = replace(case.runs[1], cycles=lambda: [list(reversed(cases.plain(23)[0]))])
+    plan = run.Plan(tools, [replace(case, runs=(case.runs[0], bad))], rounds=2, results=tmp_path)
+    kept: dict[str, list[dict[str, float]]] = {"write": [], "inrush": []}
+    failures: dict[str, str] = {}
+    plan._turn(plan.cases[0], 0, kept, failures)
+    assert "1,000 lines in the wrong place" in failures["inrush"]
+    # The other one is measured all the same, in a turn without the one that fails.
+    assert list(failures) == ["inrush"]
+    assert len(kept["write"]) == 3
+    assert kept["inrush"] == []
+
+    with rivals.place(tools) as here, slices.Posting(case.runs[1], here, 1) as slicer:
+        slicer.slice(0)
+        with here.file.open("a") as file:
+            file.write("more\n")
+        with pytest.raises(RunError, match="5 bytes more than were sent"):
+            slicer.finish()
+
+
 @pytest.mark.parametrize("name", ["framework_flask", "framework_twisted", "framework_kafka"])
 def test_frameworks_serve_slice_after_slice(
     tools: environment.Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -421,7 +448,7 @@ def test_interrupted_rounds_are_taken_up(
         return {"ns": given.pop(0)}
 
     monkeypatch.setattr(run, "measure", broken_off)
-    case = short("loop_file_23", "inrush")
+    case = in_turn("loop_file_23", "inrush")
     with pytest.raises(KeyboardInterrupt):
         run.Plan(tools, [case], rounds=4, results=tmp_path).measure()
     assert report.load(tmp_path) == {}
@@ -507,7 +534,7 @@ def test_front_page_from_results(tmp_path: Path) -> None:
         found, ["loop_file_23"], [("loop.svg", "A plot")], "# Findings\n\nThe kernel is slow.\n"
     )
     for part in (
-        "1. Each measurement",
+        "1. Each rival",
         "Not measured: syslog-ng is not there",
         "The kernel is slow.",
         "plots/loop.svg",
@@ -575,7 +602,7 @@ def test_a_failure_of_any_kind_leaves_the_others(
         return {"ns": 100.0}
 
     monkeypatch.setattr(run, "measure", measured)
-    two = [short("loop_file_23", "floor", "inrush"), short("loop_file_256", "inrush")]
+    two = [in_turn("loop_file_23", "floor", "inrush"), in_turn("loop_file_256", "inrush")]
     plan = run.Plan(tools, two, rounds=3, results=tmp_path)
     plan.measure()
     (failure,) = plan.failures
