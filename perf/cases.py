@@ -320,7 +320,7 @@ def posters() -> Iterator[Case]:
             loop(
                 "inrush",
                 23,
-                1_200_000,
+                600_000,
                 variant=f"{threads} thread{'s' if threads > 1 else ''}",
                 source="perf.sources.loops.Threads",
                 spec={"size": 23, "threads": threads},

@@ -40,7 +40,7 @@ ROUNDS = 6
 SLICED = 3
 EXTRA = 2
 MOST = 30
-BUDGET = 45.0
+BUDGET = 60.0
 # What is told of a run on the way.
 STEADY = {
     "ns": "ns",

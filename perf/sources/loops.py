@@ -5,12 +5,16 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import types
 from collections.abc import Callable
 from typing import Any
 
 from perf.sources.base import Measured
 from perf.sources.texts import PROBED, VALUES, syslog_lines, texts
 from syslogng import LogMessage
+
+# Cycles of messages for which the floor is looked at.
+LOOK = 2
 
 
 class Loop(Measured):
@@ -74,30 +78,31 @@ class Probed(Loop):
         from perf_floor import LogMessage as Nothing  # type: ignore[import-not-found]
         from perf_floor import LogSource as Nobody
 
-        messages, nobody, now = texts(self.spec["size"]), Nobody(), time.monotonic_ns
-        lengths = 2, PROBED // len(messages)
-        chunks = self.spec["count"] // PROBED
+        class Floor(Nobody):  # type: ignore[misc]
+            """As a source is, a class in Python."""
+
+        # The same code over the floor's types.
+        here = {**globals(), "LogMessage": Nothing}
+        loop, nobody = types.FunctionType(Loop.post_all.__code__, here), Floor()
+        messages, now = texts(self.spec["size"]), time.monotonic_ns
+        rounds, chunks = PROBED // len(messages), self.spec["count"] // PROBED
         lead = messages[:200]
 
-        def look(several: list[str], rounds: int) -> int:
+        def look() -> int:
+            loop(nobody, lead, 1)  # It fills the caches.
             begin = now()
-            for _ in range(rounds):
-                for text in several:
-                    msg = Nothing(text)
-                    nobody.post_message(msg)
+            loop(nobody, messages, LOOK)
             return now() - begin
 
         def work() -> dict[str, float]:
             looks = posts = 0
             for _ in range(chunks):
-                look(lead, 1)  # It fills the caches.
-                looks += look(messages, lengths[0])
+                looks += look()
                 begin = now()
-                self.post_all(messages, lengths[1])
+                self.post_all(messages, rounds)
                 posts += now() - begin
-            look(lead, 1)
-            looks += look(messages, lengths[0])
-            floor = looks / (chunks + 1) / lengths[0] / len(messages)
+            looks += look()
+            floor = looks / (chunks + 1) / LOOK / len(messages)
             return {"post_ns": posts / chunks / PROBED, "floor_ns": floor}
 
         return work
