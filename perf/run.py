@@ -265,7 +265,13 @@ class Plan:
     def _again(self, case: Case) -> dict[str, Any]:
         """The rounds that an interrupted run has left, without what failed in it."""
         found = self._read(self.partial / f"{case.name}.json", case)
-        return {"rounds": found["rounds"]} if found else {}
+        if not found:
+            return {}
+        if case.slices and len({len(found["rounds"][run.key]) // each(case, run) for run in case.runs}) > 1:
+            # Slices are compared with those of their own turn, which a run that has failed was not in.
+            say(f"{case.name}: a run had failed: measured from the beginning")
+            return {}
+        return {"rounds": found["rounds"]}
 
     def _tell(self, case: Case, number: int, cases: int, what: str) -> None:
         """Where it is, and how long it may still take."""

@@ -460,6 +460,32 @@ def test_interrupted_rounds_are_taken_up(
     run.Plan(tools, [case], rounds=4, results=tmp_path, resume=True).measure()
 
 
+def test_slices_of_different_turns_are_not_compared(
+    tools: environment.Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it: after a failure and Ctrl-C, the first slices of one run stand beside the last ones of another."""
+    case = replace(short("loop_file_23", "write", "inrush"), slices=2)
+    turns = 0
+
+    def sliced(runs: list[cases.Run], *_: object) -> dict[str, list[dict[str, float]]]:
+        nonlocal turns
+        turns += 1
+        if turns == 2 and len(runs) == 2:
+            raise slices.SliceError(runs[0], RunError("a failure"))
+        if turns == 4:
+            raise KeyboardInterrupt
+        return {one.key: [{"ns": float(turns)}] * 2 for one in runs}
+
+    monkeypatch.setattr(run, "measure", lambda *_, **__: {"ns": 1.0})
+    monkeypatch.setattr(run, "measure_slices", sliced)
+    with pytest.raises(KeyboardInterrupt):
+        run.Plan(tools, [case], rounds=3, results=tmp_path).measure()
+    run.Plan(tools, [case], rounds=3, results=tmp_path, resume=True).measure()
+    rounds = report.load(tmp_path)["loop_file_23"]["rounds"]
+    assert [one["ns"] for one in rounds["write"]] == [5, 5, 6, 6, 7, 7]
+    assert rounds["write"] == rounds["inrush"]
+
+
 def result(name: str, rounds: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
     """The result of a case, as it stands in a file."""
     case = next(case for case in cases.all_cases() if case.name == name)
