@@ -21,6 +21,7 @@
 mod backtick;
 mod destination;
 mod diagnostic;
+mod environment;
 mod flags;
 mod include;
 mod input;
@@ -33,18 +34,20 @@ mod option_table;
 mod options;
 mod parser;
 mod pragma;
+mod preamble;
 mod python_code;
 mod python_options;
 mod quoted;
 mod report;
 mod source;
 mod source_map;
+mod span;
 mod statement;
+mod template_options;
 mod template_text;
 mod token;
 mod unsupported;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
@@ -54,16 +57,18 @@ pub use destination::{
     IdentifiedDestination, Ownership, StdoutOptions, WriterFlags, WriterOptions,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
+pub use environment::Environment;
 pub use flags::{ParseFlag, ParseFlags};
 pub use log_path::{DestinationRef, LogItem, LogPath, PathFlags, SourceRef};
 pub use options::{GlobalOptions, MarkMode, StatsOptions};
-pub use pragma::Version;
+pub use preamble::Version;
 pub use python_options::OptionValue;
 pub use source::{
     Backoff, IdentifiedSource, InternalSourceOptions, LogSourceOptions, PythonDriver, PythonSourceOptions,
     Restart, SourceDriver, SourceStatement, UseDns,
 };
-pub use source_map::{FileId, SourceMap, Span, Spanned};
+pub use source_map::SourceMap;
+pub use span::{FileId, Span, Spanned};
 pub use statement::PythonBlock;
 pub use template_text::{OnError, TemplateOptions, TemplateStatement, TemplateText, TsFormat};
 
@@ -105,42 +110,6 @@ impl Config {
     /// A warning at `span`, found by whoever uses the configuration.
     pub fn warning(&self, span: Span, message: impl Into<String>, help: Option<String>) -> Diagnostic {
         self.sources_text.warning(span, message, help)
-    }
-}
-
-/// What a configuration can refer to besides its own text.
-#[derive(Debug, Clone, Default)]
-pub struct Environment {
-    /// The environment variables, for backticks.
-    pub variables: HashMap<String, String>,
-    /// The directories in which `@include` looks for relative names, the first one first.
-    pub include_path: Vec<PathBuf>,
-    /// The directory of the main file: `` `syslog-ng-sysconfdir` ``.
-    pub config_dir: PathBuf,
-}
-
-impl Environment {
-    /// The environment of this process, for a configuration at `path`: its variables, and the directory of `path` to
-    /// look for included files.
-    pub fn of_process(path: &Path) -> Self {
-        let text = |value: std::ffi::OsString| value.into_string().ok();
-        let variables =
-            std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
-        let directory = path.parent().map(Path::to_owned).unwrap_or_default();
-        let config_dir = std::path::absolute(&directory).unwrap_or(directory);
-        Self { variables, include_path: vec![config_dir.clone(), config_dir.join("scl")], config_dir }
-    }
-
-    /// The names that are defined before the first line is read.
-    fn globals(&self) -> HashMap<String, String> {
-        let directory = self.config_dir.display();
-        let path: Vec<_> = self.include_path.iter().map(|dir| dir.display().to_string()).collect();
-        HashMap::from([
-            ("syslog-ng-sysconfdir".to_owned(), directory.to_string()),
-            ("scl-root".to_owned(), format!("{directory}/scl")),
-            ("module-path".to_owned(), String::new()),
-            ("include-path".to_owned(), path.join(":")),
-        ])
     }
 }
 

@@ -7,6 +7,7 @@
 //! * [`graph`]: which destinations a source's messages go to;
 //! * [`plan`]: what a configuration needs beside what runs, driver by driver ([`identity`]);
 //!   [`pipeline`]: what runs: lanes, workers and destinations, switched from one plan to the next, and drained;
+//!   `roster`: who is here, comes and goes, so that counts add up at any moment;
 //!   [`changes`]: what a switch does to each driver;
 //! * [`worker`]: what a worker does with a batch; [`signpost`]: the ways it sends them;
 //!   [`queue`]: where flow control is applied; [`output`]: a destination's thread; [`succession`]: one
@@ -33,6 +34,7 @@ pub mod output;
 pub mod pipeline;
 pub mod plan;
 pub mod queue;
+mod roster;
 pub mod settings;
 pub mod signpost;
 pub mod source_status;

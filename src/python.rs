@@ -4,26 +4,29 @@
 //!
 //! * [`message`]: `LogMessage`, a draft until it is posted; [`pairs`]: its name-value methods;
 //! * [`values`]: Python values to typed texts and back; [`datetime`]: stamps to datetimes and back;
-//! * [`parse`]: `LogMessage.parse` and `ParseOptions`;
+//! * [`parse`]: how a message of `LogMessage.parse` is parsed, and `ParseOptions`;
 //! * [`source`] and [`fetcher`]: `LogSource` and `LogFetcher`, what a user's class derives from; [`hosted`]:
-//!   what both have in common; [`attachment`]: the way of their posts;
+//!   what both have in common; [`kind`]: which of them it is; `exit_requested`; [`hosting`]: whether there is an
+//!   engine or a test around them; [`attachment`]: the way of their posts;
 //! * [`buffer`]: `Buffer`, what `acquire_buffer` returns, and `post_buffer`;
 //! * [`persist`]: `Persist`, what outlives the process;
 //! * [`logger`]: the class `Logger`.
 //!
 //! What runs it:
 //!
-//! * [`mod@run`]: `inrush run`: start, reload, stop; [`watch`]: who asks for that, and sees to its end;
-//!   [`live_line`]: the line at the foot of a terminal; [`generation`]: one configuration with all that
-//!   runs for it; [`instance`]: one source and its callbacks; [`options`]: what it gets of its
-//!   configuration; [`supervise`]: its thread; [`fetch`]: what it does for a fetcher; [`event_loop`]: what
-//!   it does for an asynchronous `run()`; [`wakeup`]: the thread of its `wakeup()`; [`blocks`]: `python { }`;
-//!   [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the way from what was delivered to
-//!   its callbacks;
+//! * [`mod@run`]: `inrush run`: start, reload, stop; [`event`]: what wakes its main thread; [`watch`]: who asks
+//!   for that, and sees to its end; [`exit`]: the end of the process; [`live_line`]: the line at the foot of a
+//!   terminal; [`generation`]: one configuration with all that runs for it; [`instance`]: one source and its
+//!   callbacks; [`options`]: what it gets of its configuration; [`supervise`]: its thread; [`fetch`]: what it does
+//!   for a fetcher; [`event_loop`]: what it does for an asynchronous `run()`; [`wakeup`]: the thread of its
+//!   `wakeup()`; [`blocks`]: `python { }`; [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the
+//!   way from what was delivered to its callbacks;
 //! * [`testing`]: a source without an engine around it;
 //! * [`release`]: where Python objects that the engine viewed are let go, under the GIL;
 //! * [`cell`]: state that the GIL guards; [`clock`]: the time; [`exception`]: tracebacks and stacks;
-//!   [`signals`]: the engine's signals.
+//!   [`signals`]: the engine's signals; `type_name`: how errors name what they were given.
+//!
+//! No two of these modules use each other, directly or in a circle.
 
 pub mod ack_tracker;
 pub mod acks;
@@ -33,14 +36,19 @@ pub mod buffer;
 pub mod cell;
 pub mod clock;
 pub mod datetime;
+pub mod event;
 pub mod event_loop;
 pub mod exception;
+pub mod exit;
+mod exit_requested;
 pub mod fetch;
 pub mod fetcher;
 pub mod fork;
 pub mod generation;
 pub mod hosted;
+pub mod hosting;
 pub mod instance;
+pub mod kind;
 pub mod live_line;
 pub mod logger;
 pub mod message;
@@ -56,6 +64,7 @@ pub mod source;
 pub mod split;
 pub mod supervise;
 pub mod testing;
+mod type_name;
 pub mod values;
 pub mod wakeup;
 pub mod watch;
@@ -113,7 +122,7 @@ fn show_persist(py: Python<'_>, request: &cli::PersistRequest) -> PyResult<i32> 
 }
 
 fn check(py: Python<'_>, options: &cli::CheckOptions) -> PyResult<i32> {
-    let _hosting = hosted::Hosting::begin();
+    let _hosting = hosting::Hosting::begin();
     let log = Log::new(LogLevel::Warning);
     logger::set_log(Some(log.clone()));
     let checked = crate::config::load(&options.file).and_then(|config| {
@@ -160,6 +169,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<persist::Persist>()?;
     parse::add_to(module)?;
     fetcher::add_to(module)?;
+    exit_requested::add_to(module)?;
     event_loop::add_to(module)?;
     testing::add_to(module)?;
     module.add_function(wrap_pyfunction!(main, module)?)?;

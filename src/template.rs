@@ -27,7 +27,9 @@ use crate::message::MessageRef;
 mod append;
 mod civil;
 mod context;
+mod error;
 mod function;
+mod item;
 mod line;
 mod macros;
 mod number;
@@ -37,13 +39,14 @@ mod time;
 mod zone;
 
 pub use context::{Context, Identity, OnError, Options, TimeZoneUse};
+pub use error::TemplateError;
 pub use line::{FILE_LINE, append_rfc5424_header};
 pub use macros::macro_names;
 pub use time::TsFormat;
 pub use zone::{Zone, ZoneClock};
 
+use item::{Item, format_items};
 use macros::Value;
-use parse::Item;
 
 /// A compiled template. Copies share the compiled form.
 #[derive(Debug, Clone)]
@@ -59,26 +62,6 @@ struct Compiled {
     message_at: Option<usize>,
     names: Vec<(Range<usize>, String)>,
 }
-
-/// What is wrong with a template's text, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TemplateError {
-    /// The place, as byte offsets into the template's text.
-    pub at: Range<usize>,
-    /// What is wrong, in one line.
-    pub message: String,
-    /// What would be right, for example the nearest known macro.
-    pub help: Option<String>,
-}
-
-impl std::fmt::Display for TemplateError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} at {}..{}", self.message, self.at.start, self.at.end)?;
-        self.help.as_ref().map_or(Ok(()), |help| write!(f, " ({help})"))
-    }
-}
-
-impl std::error::Error for TemplateError {}
 
 /// A piece of a formatted template, for those who trust its own text more than what messages say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,37 +196,5 @@ fn literal(items: &[Item]) -> Option<&[u8]> {
         [] => Some(b""),
         [Item::Literal(text)] => Some(text),
         _ => None,
-    }
-}
-
-/// Appends the items; values are escaped when `escapes` says so.
-#[inline]
-fn format_items(
-    items: &[Item],
-    message: MessageRef<'_>,
-    context: &Context,
-    escapes: bool,
-    out: &mut Vec<u8>,
-) {
-    for item in items {
-        let before = out.len();
-        match item {
-            Item::Literal(text) => {
-                out.extend_from_slice(text);
-                continue;
-            }
-            Item::Value(value, default) => {
-                append::append(value, message, context, out);
-                if let Some(default) = default
-                    && out.len() == before
-                {
-                    out.extend_from_slice(default);
-                }
-            }
-            Item::Call(call) => call.append(message, context, out),
-        }
-        if escapes {
-            append::escape(out, before);
-        }
     }
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 use super::nearest::did_you_mean;
 use super::option_table::{Kind, MAX_INT, Table, apply, names};
 use super::parser::{Parsed, Parser};
-use super::source_map::{Span, Spanned};
-use super::template_text::{TEMPLATE, TemplateOptions, TemplateText};
+use super::span::{Span, Spanned};
+use super::template_options::TEMPLATE;
+use super::template_text::{TemplateOptions, TemplateText};
 use super::token::{Text, TokenKind};
 use super::unsupported::Place;
 

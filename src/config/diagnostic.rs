@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Level as Drawn, Renderer, Snippet, renderer::DecorStyle};
 
-use super::source_map::SourceFile;
+use super::span::SourceFile;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::lexer::Lexer;
-use super::source_map::Span;
+use super::span::Span;
 
 /// How deep files may include files.
 const MAX_DEPTH: usize = 64;

@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::source_map::{FileId, SourceFile, Span};
+use super::span::{FileId, SourceFile, Span};
 
 /// A piece of an input's text and where it comes from.
 #[derive(Debug)]

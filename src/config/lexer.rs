@@ -16,14 +16,14 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Environment;
 use super::backtick::{self, Piece};
+use super::environment::Environment;
 use super::input::Input;
 use super::number;
-use super::pragma::Pragmas;
+use super::preamble::Pragmas;
 use super::python_code;
 use super::report::Report;
-use super::source_map::{FileId, Span};
+use super::span::{FileId, Span};
 use super::token::{Token, TokenKind};
 
 /// All tokens of a configuration, and what its `@` lines said.

@@ -4,7 +4,7 @@ use super::nearest::did_you_mean;
 use super::option_table::Key;
 use super::parser::{Parsed, Parser};
 use super::source::SourceStatement;
-use super::source_map::{Span, Spanned};
+use super::span::{Span, Spanned};
 use super::token::{TokenKind, same_word};
 use super::unsupported::Place;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::nearest::did_you_mean;
 use super::parser::{Parsed, Parser};
 use super::report::Reported;
-use super::source_map::Spanned;
+use super::span::Spanned;
 use super::template_text::TemplateText;
 use super::token::{TokenKind, same_word};
 use super::unsupported::{Place, refusal, supported_later};

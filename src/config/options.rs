@@ -6,8 +6,9 @@ use super::option_table::{Kind, MAX_INT, Table, apply, names};
 use super::parser::{Parsed, Parser};
 use super::report::Reported;
 use super::source::UseDns;
-use super::source_map::Spanned;
-use super::template_text::{OnError, TEMPLATE, TemplateOptions, TemplateText, TsFormat};
+use super::span::Spanned;
+use super::template_options::TEMPLATE;
+use super::template_text::{OnError, TemplateOptions, TemplateText, TsFormat};
 use super::unsupported::Place;
 
 /// `mark-mode()`: when a mark is written into a quiet log.

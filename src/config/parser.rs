@@ -17,9 +17,9 @@ use indexmap::IndexMap;
 use super::lexer::Lexed;
 use super::nearest::did_you_mean;
 use super::number::Number;
-use super::pragma::Pragmas;
+use super::preamble::Pragmas;
 use super::report::{Report, Reported};
-use super::source_map::{Span, Spanned};
+use super::span::{Span, Spanned};
 use super::template_text::TemplateStatement;
 use super::token::{Text, Token, TokenKind, same_word};
 

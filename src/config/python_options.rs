@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 
 use super::number::Number;
 use super::parser::{Parsed, Parser};
-use super::source_map::Spanned;
+use super::span::Spanned;
 use super::token::TokenKind;
 
 /// A value of `options()`: the Python object that a source's `init()` gets.

@@ -12,7 +12,7 @@
 use std::ops::Range;
 
 use super::lexer::Lexer;
-use super::source_map::Span;
+use super::span::Span;
 use super::token::{Run, Text};
 
 impl Lexer<'_> {

@@ -1,6 +1,7 @@
 //! The errors and warnings that were found so far.
 use super::diagnostic::{Diagnostic, Level};
-use super::source_map::{SourceMap, Span};
+use super::source_map::SourceMap;
+use super::span::Span;
 
 /// Errors and warnings beyond this many are counted, not kept: nobody reads them, and each is drawn with its line.
 const MAX_KEPT: usize = 100;

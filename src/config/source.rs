@@ -8,7 +8,7 @@ use super::option_table::{Key, Kind, MAX_INT, Table, apply, names};
 use super::parser::{Parsed, Parser};
 use super::python_options::OptionValue;
 use super::report::Reported;
-use super::source_map::{Span, Spanned};
+use super::span::{Span, Spanned};
 use super::token::{TokenKind, same_word};
 use super::unsupported::Place;
 

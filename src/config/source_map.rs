@@ -1,112 +1,14 @@
-//! Where things stand: the files that a configuration was read from, and places in them.
+//! The files that a configuration was read from, and what is to be said of places in them: [`SourceMap`].
 //!
-//! A [`Span`] is twelve bytes, so every word of the syntax tree can carry one; the texts that the spans point into
-//! live in the [`SourceMap`], which stays with the configuration for as long as somebody may have an error to report.
-//!
-//! Spans always point into the text as it is on the disk, never into the text after backtick substitution: what came
-//! out of a backtick expression has the span of the whole expression, and [`SourceMap::error`] adds a note with the
-//! text that was read there.
+//! The texts that all [`Span`]s point into live here, for as long as somebody may have an error to report. Of a place in a
+//! backtick expression, [`SourceMap::error`] notes the text that was read there.
 use std::fmt::Write as _;
-use std::ops::Range;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Label, Level};
-
-/// One file of a configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FileId(pub(super) u32);
-
-/// A place: a range of bytes in one file.
-///
-/// In the debug text with a sign (`{:+?}`) every place is `@`, so that the same thing at two places has one text.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Span {
-    /// The file.
-    pub file: FileId,
-    /// The offset of the first byte.
-    pub start: u32,
-    /// The offset after the last byte.
-    pub end: u32,
-}
-
-impl std::fmt::Debug for Span {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if f.sign_plus() {
-            return f.write_str("@");
-        }
-        f.debug_struct("Span")
-            .field("file", &self.file)
-            .field("start", &self.start)
-            .field("end", &self.end)
-            .finish()
-    }
-}
-
-impl Span {
-    /// The place from the start of `self` to the end of `last`; `self` when `last` is in another file.
-    #[must_use]
-    pub fn to(self, last: Span) -> Span {
-        if self.file == last.file && last.end >= self.start { Span { end: last.end, ..self } } else { self }
-    }
-
-    /// The empty place right after `self`.
-    #[must_use]
-    pub fn after(self) -> Span {
-        Span { start: self.end, ..self }
-    }
-}
-
-/// A value and the place where it was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spanned<T> {
-    /// The value.
-    pub value: T,
-    /// Where it was written.
-    pub span: Span,
-}
-
-impl<T> Spanned<T> {
-    /// Joins a value and its place.
-    pub fn new(value: T, span: Span) -> Self {
-        Self { value, span }
-    }
-}
-
-/// A file's name and text.
-pub(super) struct SourceFile {
-    /// The name that errors show.
-    pub(super) path: PathBuf,
-    /// The file's place in the order in which files were opened.
-    pub(super) index: u32,
-    /// The text as it was read.
-    pub(super) text: String,
-    /// The `@include` that brought it in.
-    pub(super) included_at: Option<Span>,
-    /// The offset of each line's first byte.
-    lines: Vec<u32>,
-}
-
-impl std::fmt::Debug for SourceFile {
-    /// The name is enough: nobody wants the whole text in a debug print of the tree.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SourceFile").field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
-impl SourceFile {
-    /// The index (from 0) of the line that holds `offset`.
-    pub(super) fn line_index(&self, offset: usize) -> usize {
-        self.lines.partition_point(|&start| start as usize <= offset).saturating_sub(1)
-    }
-
-    /// The bytes of the line with this index, without its newline.
-    pub(super) fn line_range(&self, index: usize) -> Range<usize> {
-        let start = self.lines.get(index).map_or(self.text.len(), |&start| start as usize);
-        let end = self.lines.get(index + 1).map_or(self.text.len(), |&next| next as usize - 1);
-        start..end.max(start)
-    }
-}
+use super::span::{FileId, SourceFile, Span};
 
 /// A backtick expression that was replaced.
 #[derive(Debug)]
@@ -137,10 +39,7 @@ impl SourceMap {
     /// Adds a file.
     pub(super) fn add(&mut self, path: PathBuf, text: String, included_at: Option<Span>) -> FileId {
         let id = FileId(self.files.len() as u32);
-        let lines =
-            std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at as u32 + 1));
-        let lines = lines.collect();
-        self.files.push(Arc::new(SourceFile { path, index: id.0, text, included_at, lines }));
+        self.files.push(Arc::new(SourceFile::new(path, id.0, text, included_at)));
         id
     }
 

@@ -12,10 +12,10 @@ use super::nearest::did_you_mean;
 use super::option_table::{Ending, Key};
 use super::options::GlobalOptions;
 use super::parser::{Parsed, Parser};
-use super::pragma::Version;
+use super::preamble::Version;
 use super::report::Reported;
 use super::source::SourceStatement;
-use super::source_map::{Span, Spanned};
+use super::span::{Span, Spanned};
 use super::token::{Token, TokenKind, same_word};
 use super::unsupported::Place;
 

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::number::Number;
-use super::source_map::Span;
+use super::span::Span;
 
 /// One token and its place.
 #[derive(Debug, Clone)]

@@ -1,26 +1,69 @@
-//! A destination's thread: takes what its queue has, writes, waits.
+//! A destination's thread: waits for its turn, then takes what its queue has, writes, waits.
+//!
+//! `start_all` starts the threads of a plan, [`run`] is what each of them does until it is ordered to end ([`Orders`]).
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use super::queue::Shared;
+use super::log::Log;
+use super::plan::{Fresh, Output};
+use super::queue::{Orders, Shared};
+use super::succession::{Predecessor, Turn, await_turn};
 use crate::destination::FileDestination;
-use crate::fault::panic_text;
+use crate::fault::{self, panic_text};
 use crate::flow::{Delivery, Inbox};
 
-/// What the thread is asked by others; whoever sets one wakes it.
-#[derive(Debug, Default)]
-pub struct Orders {
-    /// Open the files anew.
-    pub reopen: AtomicBool,
-    /// Write what is there, however long it takes, then end.
-    pub retire: AtomicBool,
-    /// Write what is there as far as time allows, then end.
-    pub stop: AtomicBool,
-    /// How many milliseconds the end may take.
-    pub stop_within_ms: AtomicU64,
+/// Starts the threads of `fresh`; one that may write a file of those in `going` waits for its end. Where the system has no
+/// thread to give, those that were started end.
+pub(super) fn start_all(fresh: Vec<Fresh>, going: &[Arc<Output>], log: &Log) -> io::Result<()> {
+    let mut started: Vec<Arc<Output>> = Vec::new();
+    for Fresh { output, driver, inbox } in fresh {
+        let before = going.iter().filter_map(|one| one.before(&output)).collect();
+        let result = start(Arc::clone(&output), driver, inbox, before, log.clone());
+        started.push(output);
+        if let Err(error) = result {
+            for output in started {
+                output.orders.retire.store(true, Ordering::Release);
+                output.queue.wake();
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+fn start(
+    output: Arc<Output>,
+    mut driver: FileDestination,
+    mut inbox: Inbox<Delivery>,
+    before: Vec<Predecessor>,
+    log: Log,
+) -> io::Result<()> {
+    let name = format!("to:{}", output.id);
+    let thread_name = name.clone();
+    let in_turn = move || {
+        let Output { counters, shared, orders, end, .. } = &*output;
+        let lost = match await_turn(before, &mut inbox, counters, shared, orders) {
+            Turn::Come(held) => {
+                for delivery in held {
+                    driver.push(delivery);
+                }
+                run(driver, inbox, shared, orders)
+            }
+            Turn::Never(lost) => lost,
+        };
+        end.set(lost);
+    };
+    let run = move || {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(in_turn)) {
+            fault::fatal(&thread_name, &*panic, |text| log.error(text));
+        }
+    };
+    thread::Builder::new().name(name).spawn(run).map(drop)
 }
 
 /// Runs `driver` on what comes into `inbox` until it is ordered to stop; returns how many messages it
@@ -72,4 +115,12 @@ fn round(
     }
     inbox.wait(driver.next_deadline());
     None
+}
+
+impl Output {
+    /// Opens its files anew.
+    pub(super) fn reopen(&self) {
+        self.orders.reopen.store(true, Ordering::Release);
+        self.queue.wake();
+    }
 }

@@ -36,6 +36,19 @@ pub struct Shared {
     pub dropped: AtomicU64,
 }
 
+/// What the thread of a destination is asked by others; whoever sets one wakes it ([`Queue::wake`]).
+#[derive(Debug, Default)]
+pub struct Orders {
+    /// Open the files anew.
+    pub reopen: AtomicBool,
+    /// Write what is there, however long it takes, then end.
+    pub retire: AtomicBool,
+    /// Write what is there as far as time allows, then end.
+    pub stop: AtomicBool,
+    /// How many milliseconds the end may take.
+    pub stop_within_ms: AtomicU64,
+}
+
 impl Queue {
     /// A queue into `inbox`, of at most `fifo_size` messages without credit.
     pub fn new(

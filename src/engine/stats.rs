@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::plan::{Input, Output};
 use super::source_status::SourceState;
+use crate::config::SourceDriver;
 use crate::flow::DropReason;
 use crate::flow::counters::SourceTotals;
 
@@ -193,5 +196,60 @@ impl Stats {
             "sources": self.sources.iter().map(source).collect::<Vec<_>>(),
             "destinations": self.destinations.iter().map(destination).collect::<Vec<_>>(),
         })
+    }
+}
+
+impl Input {
+    /// How it is at this moment.
+    pub(super) fn stats(&self) -> SourceStats {
+        let (credit, status) = (self.lane.credit(), &self.status);
+        let is_waiting = credit.is_waited_for();
+        let totals = self.lane.counters().totals();
+        let oldest = status.oldest(totals.posted, totals.posted - totals.in_flight);
+        let (driver, class) = match &self.driver.driver {
+            SourceDriver::Python(options) => (options.driver.word(), Some(options.class.value.clone())),
+            SourceDriver::Internal(_) => ("internal", None),
+        };
+        SourceStats {
+            id: self.driver.id.clone(),
+            driver,
+            class,
+            instance: status.instance(),
+            totals,
+            window: credit.window(),
+            free: credit.free_messages(),
+            free_bytes: credit.free_bytes(),
+            suspensions: credit.suspensions(),
+            blocked: credit.blocked(),
+            oldest,
+            post_time: status.post_time(),
+            is_waiting,
+            state: status.state(is_waiting),
+            exceptions: status.exceptions(),
+            restarts: status.restarts(),
+            last_error: status.last_error(),
+        }
+    }
+}
+
+impl Output {
+    /// How it is at this moment.
+    pub(super) fn stats(&self) -> DestinationStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        let counters = &self.counters;
+        let (delivered, lost, in_flight) =
+            (read(&counters.delivered), read(&counters.dropped), read(&counters.queued));
+        let dropped = lost + read(&self.shared.dropped);
+        DestinationStats {
+            id: self.id.clone(),
+            posted: delivered + dropped + in_flight,
+            delivered,
+            dropped,
+            in_flight,
+            bytes: read(&counters.bytes),
+            retries: read(&counters.retries),
+            errors: read(&counters.errors),
+            suspended: self.shared.suspended.load(Ordering::Relaxed),
+        }
     }
 }

@@ -14,8 +14,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::output::Orders;
-use super::queue::Shared;
+use super::queue::{Orders, Shared};
 use crate::destination::Counters;
 use crate::flow::{Delivery, DropReason, Inbox, Sender};
 use crate::template::Template;

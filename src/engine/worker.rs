@@ -2,11 +2,45 @@
 //!
 //! A source belongs to one worker, so its batches keep their order. A worker never waits for a
 //! destination: what holds a source back is its credit, and nothing else.
+//!
+//! [`start`] gives it a thread, [`run`] is what that does. At its end it hands its inbox over, and [`Ended`] counts as
+//! dropped what comes into it after that.
 
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender as Notify, channel};
+use std::thread;
+use std::time::Instant;
 
+use super::log::Log;
 use super::signpost::Guide;
-use crate::flow::{Inbox, Parcel};
+use crate::fault;
+use crate::flow::{DropReason, Inbox, Parcel};
+
+/// Starts the worker called `name`, which runs until `stopping` is set and gives its inbox to `ended`.
+///
+/// # Errors
+/// When the system has no thread to give.
+pub fn start(
+    name: String,
+    inbox: Inbox<Parcel>,
+    guide: Guide,
+    stopping: &Arc<AtomicBool>,
+    ended: Notify<Inbox<Parcel>>,
+    log: &Log,
+) -> io::Result<()> {
+    let (stopping, log) = (Arc::clone(stopping), log.clone());
+    let start = thread::Builder::new().name(name.clone()).spawn(move || {
+        let run = AssertUnwindSafe(|| run(inbox, guide, &stopping));
+        let inbox =
+            catch_unwind(run).unwrap_or_else(|panic| fault::fatal(&name, &*panic, |text| log.error(text)));
+        // The receiver is gone only when nobody waits any more.
+        let _ = ended.send(inbox);
+    });
+    start.map(drop)
+}
 
 /// Takes what comes until `stopping` is set and the inbox is empty, and gives the inbox back: what is
 /// sent into it after that is counted as dropped by whoever drops it.
@@ -22,5 +56,57 @@ pub fn run(mut inbox: Inbox<Parcel>, mut guide: Guide, stopping: &AtomicBool) ->
             return inbox;
         }
         inbox.wait(None);
+    }
+}
+
+/// The workers that have ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// How they say so, with their inboxes.
+    workers: (Notify<Inbox<Parcel>>, Receiver<Inbox<Parcel>>),
+    inboxes: Vec<Inbox<Parcel>>,
+    /// Messages that came into them after that.
+    late: u64,
+}
+
+impl Default for Ended {
+    fn default() -> Self {
+        Self { workers: channel(), inboxes: Vec::new(), late: 0 }
+    }
+}
+
+impl Ended {
+    /// What a worker gives its inbox to.
+    pub fn notify(&self) -> Notify<Inbox<Parcel>> {
+        self.workers.0.clone()
+    }
+
+    /// Waits until `workers` have ended, or until `deadline`.
+    pub fn wait(&mut self, workers: usize, deadline: Instant, log: &Log) {
+        while self.inboxes.len() < workers {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(inbox) = self.workers.1.recv_timeout(left) else {
+                log.error("a worker did not end in time");
+                break;
+            };
+            self.inboxes.push(inbox);
+        }
+    }
+
+    /// Counts what came after the workers' last look, from posts that raced with the closing of their
+    /// lane, as dropped; how many messages that were.
+    pub fn collect_late(&mut self, log: &Log) -> u64 {
+        let Self { inboxes, late, .. } = self;
+        for inbox in inboxes {
+            while let Some(parcel) = inbox.try_recv() {
+                let (view, ack) = parcel.open(|fault: &str| log.error(fault));
+                ack.drop_rows(view.rows(), DropReason::Stopped);
+                *late += view.len() as u64;
+            }
+        }
+        if *late > 0 {
+            log.error(&format!("{late} messages were posted while the engine stopped, and are dropped"));
+        }
+        *late
     }
 }

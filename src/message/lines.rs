@@ -15,37 +15,18 @@
 //! Most often the lines follow each other with their ends between them, as above. The batch then knows that it is
 //! *joined*, and a destination that would write just that writes the segment's own bytes ([`Batch::joined`]).
 
+mod table;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::batch::{Body, ROW_CHARGE};
 use super::{Batch, Origin, Record, Segment, Span, Stamp};
+use table::Place;
+pub(super) use table::Table;
 
 /// A batch is made with room for so many lines, and holds what fewer need.
 const FEW: usize = 64;
-
-/// Where a line is in its segment.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    offset: u32,
-    len: u32,
-}
-
-/// The rows of a batch of lines.
-#[derive(Debug)]
-pub(super) struct Table {
-    pub(super) common: Record,
-    places: Vec<Place>,
-    joined_by: Option<u8>,
-}
-
-impl Table {
-    #[inline]
-    pub(super) fn text(&self, row: u32) -> Span {
-        let Place { offset, len } = self.places[row as usize];
-        Span { segment: 1, offset, len }
-    }
-}
 
 /// A batch of lines being made; nobody else has it before it is finished.
 #[derive(Debug)]

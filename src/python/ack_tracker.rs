@@ -12,8 +12,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
-use super::message::type_name;
 use super::persist::Persist;
+use super::type_name::type_name;
 use crate::flow::tracker::Order;
 
 /// What a source wants to be told.

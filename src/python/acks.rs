@@ -1,4 +1,4 @@
-//! From the acknowledgements of a source's messages to its callbacks: [`Tracking`], and the thread that calls back.
+//! From the acknowledgements of a source's messages to its callbacks: [`Tracking`], and the thread that calls back (`caller`).
 //!
 //! ```text
 //!  post (GIL) ── ticket, row, bookmark ──► marks ────────────────┐
@@ -20,27 +20,23 @@
 //! [`finish_all`] has the threads call back what they heard of, and waits a bounded time for them. What was
 //! never acknowledged is not called back.
 
+mod caller;
+
 use std::collections::BTreeMap;
-use std::mem::take;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::ThreadId;
-use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam::channel::{Receiver, Sender, unbounded};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
 
-use super::ack_tracker::{AckTracker, Batched, Plan, check_persisted};
-use super::attachment::Attachment;
+use super::ack_tracker::{AckTracker, Plan, check_persisted};
 use super::cell::GilCell;
-use super::{exception, fork, release, signals};
-use crate::engine::Log;
+use super::type_name::type_name;
 use crate::flow::tracker::{Group, News};
 use crate::flow::{Lane, Tracker};
 
-/// News that is worked on in one hold of the GIL.
-const NEWS_PER_HOLD: usize = 256;
+pub use caller::{finish_all, start};
 
 /// The threads that have not come to their end.
 static LIVE: Mutex<Vec<Arc<Tracking>>> = Mutex::new(Vec::new());
@@ -76,19 +72,16 @@ pub struct Tracking {
 
 impl Tracking {
     /// Follows what is posted into `lane` from now on, for `object`. The second is what the thread reads:
-    /// for [`Tracking::start`].
+    /// for [`start`].
     ///
     /// # Errors
     /// When `object` is not an ack tracker, or its `__init__` was not called: what is wrong with it.
     pub fn new(object: &Bound<'_, PyAny>, lane: &Lane, source: &str) -> Result<(Arc<Self>, Heard), String> {
         let Ok(tracker) = object.cast::<AckTracker>() else {
-            return Err(format!(
-                "needs to be an AckTracker subtype, got {}",
-                super::message::type_name(object)
-            ));
+            return Err(format!("needs to be an AckTracker subtype, got {}", type_name(object)));
         };
         let Some(plan) = tracker.get().plan() else {
-            let class = super::message::type_name(object);
+            let class = type_name(object);
             return Err(format!("needs to be an AckTracker; `{class}` did not call its super().__init__()"));
         };
         let called = format!("{source}: {}()", plan.callback_name());
@@ -115,32 +108,6 @@ impl Tracking {
         };
         let heard = Heard { receiver, object: tracker.clone().unbind() };
         Ok((Arc::new(tracking), heard))
-    }
-
-    /// Starts the thread.
-    ///
-    /// # Errors
-    /// When the system has no thread to give.
-    pub fn start(
-        self: &Arc<Self>,
-        py: Python<'_>,
-        heard: Heard,
-        source: Py<PyAny>,
-        attachment: &Arc<Attachment>,
-    ) -> PyResult<()> {
-        let caller = Caller { heard, tracking: Arc::clone(self), attachment: Arc::clone(attachment), source };
-        let keywords = PyDict::new(py);
-        keywords.set_item("target", Py::new(py, caller)?)?;
-        keywords.set_item("name", format!("acks {}", attachment.id))?;
-        // A callback that does not end must not keep the process from its own end.
-        keywords.set_item("daemon", true)?;
-        let thread = py.import("threading")?.call_method("Thread", (), Some(&keywords))?;
-        live().push(Arc::clone(self));
-        let started = thread.call_method0("start");
-        if started.is_err() {
-            self.forget();
-        }
-        started.map(drop)
     }
 
     fn forget(self: &Arc<Self>) {
@@ -192,223 +159,4 @@ impl Tracking {
 pub struct Heard {
     receiver: Receiver<Order>,
     object: Py<AckTracker>,
-}
-
-/// The body of the thread.
-#[pyclass(frozen)]
-struct Caller {
-    heard: Heard,
-    tracking: Arc<Tracking>,
-    attachment: Arc<Attachment>,
-    /// Keeps the source alive until its last callback.
-    #[expect(dead_code, reason = "it is kept, and not looked at")]
-    source: Py<PyAny>,
-}
-
-/// Ends the bookkeeping of the thread, also when it panics.
-struct AtEnd<'a>(&'a Arc<Tracking>);
-
-impl Drop for AtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.tracker.stop_holding();
-        self.0.forget();
-    }
-}
-
-/// What the thread works on.
-#[derive(Default)]
-struct Work {
-    collected: Vec<Py<PyAny>>,
-    /// When a list was last told, or there was none to tell.
-    last_list: Option<Instant>,
-    /// When what is collected is told though it is little.
-    list_at: Option<Instant>,
-    is_closed: bool,
-    is_finished: bool,
-}
-
-#[pymethods]
-impl Caller {
-    fn __call__(&self, py: Python<'_>) {
-        let _at_end = AtEnd(&self.tracking);
-        self.tracking.thread.store(ident(py), Ordering::Relaxed);
-        let _ = self.tracking.caller.set(std::thread::current().id());
-        let mut work = Work { last_list: Some(Instant::now()), ..Work::default() };
-        while !work.is_finished {
-            self.hear(py, &mut work);
-        }
-        self.tell_collected(py, &mut work);
-        // What was never acknowledged; dropped with the cell closed.
-        drop(self.tracking.marks.with(py, take));
-        release::drain_all(py);
-    }
-}
-
-/// The number of the calling thread, as Python has it.
-fn ident(py: Python<'_>) -> u64 {
-    let ident = py.import("threading").and_then(|threading| threading.call_method0("get_ident"));
-    ident.and_then(|ident| ident.extract()).unwrap_or(0)
-}
-
-impl Caller {
-    fn plan(&self) -> &Plan {
-        let Some(plan) = self.heard.object.get().plan() else {
-            unreachable!("`Tracking::new` looked, and it is never unset")
-        };
-        plan
-    }
-
-    /// Waits for news, and works on what has come.
-    fn hear(&self, py: Python<'_>, work: &mut Work) {
-        let list_at = self.list_at(work);
-        if list_at.is_some_and(|at| at <= Instant::now()) {
-            return self.tell_collected(py, work);
-        }
-        let receiver = &self.heard.receiver;
-        let first = py.detach(|| match list_at {
-            None => receiver.recv().map_err(RecvTimeoutError::from),
-            Some(at) => receiver.recv_deadline(at),
-        });
-        let first = match first {
-            Ok(order) => order,
-            Err(RecvTimeoutError::Timeout) => return self.tell_collected(py, work),
-            Err(RecvTimeoutError::Disconnected) => Order::Finish,
-        };
-        let more = receiver.try_iter().take(NEWS_PER_HOLD);
-        let called_back = !matches!(first, Order::Close | Order::Finish);
-        let mut prefix: Option<(u64, u32, u32)> = None;
-        for order in std::iter::once(first).chain(more) {
-            match order {
-                Order::News(News::Batch { ticket, messages, mut aborted }) => {
-                    aborted.sort_unstable();
-                    self.tell_batch(py, work, ticket, &aborted);
-                    self.tracking.tracker.called_back(messages);
-                }
-                Order::News(News::Prefix { end, rows, messages }) => {
-                    let before = prefix.map_or(0, |(_, _, messages)| messages);
-                    prefix = Some((end, rows, before.saturating_add(messages)));
-                }
-                Order::Close => work.is_closed = true,
-                Order::Finish => {
-                    work.is_finished = true;
-                    break;
-                }
-            }
-        }
-        if let Some((end, rows, messages)) = prefix {
-            self.tell_prefix(py, end, rows);
-            self.plan().settle(py);
-            self.tracking.tracker.called_back(messages);
-        }
-        if called_back {
-            // A library may have set handlers of its own; the tick of the main thread is a quarter of a second away.
-            signals::install();
-        }
-        if work.is_closed {
-            self.tell_collected(py, work);
-            // Nothing is issued any more, so whatever was told is on the list by now.
-            work.is_finished |= self.tracking.tracker.is_idle() && receiver.is_empty();
-        }
-    }
-
-    fn tell(&self, py: Python<'_>, bookmark: Py<PyAny>) {
-        let plan = self.plan();
-        let told = plan.tell(py, bookmark.into_bound(py));
-        fork::leave(py, &told);
-        if let Err(error) = told {
-            (self.attachment.report)(py, plan.callback_name(), error);
-        }
-    }
-
-    /// `aborted` is sorted.
-    fn tell_batch(&self, py: Python<'_>, work: &mut Work, ticket: u64, aborted: &[u32]) {
-        let Some(marks) = self.tracking.marks.with(py, |marks| marks.remove(&ticket)) else { return };
-        let Plan::Batched(batched) = self.plan() else {
-            for (_, bookmark) in marks {
-                self.tell(py, bookmark);
-            }
-            return;
-        };
-        for (row, bookmark) in marks {
-            if aborted.binary_search(&row).is_ok() {
-                continue;
-            }
-            work.collected.push(bookmark);
-            if work.collected.len() >= batched.size {
-                self.tell_collected(py, work);
-            }
-        }
-    }
-
-    fn tell_prefix(&self, py: Python<'_>, end: u64, rows: u32) {
-        let mut done = self.tracking.marks.with(py, |marks| {
-            let rest = marks.split_off(&end);
-            std::mem::replace(marks, rest)
-        });
-        if rows > 0
-            && let Some(mut part) = self.tracking.marks.with(py, |marks| marks.remove(&end))
-        {
-            part.retain(|(row, _)| *row < rows);
-            done.insert(end, part);
-        }
-        let last = done.values_mut().rev().find_map(Vec::pop);
-        if let Some((_, bookmark)) = last {
-            self.tell(py, bookmark);
-        }
-    }
-
-    /// When the bookmarks that are collected are told though they are few.
-    fn list_at(&self, work: &mut Work) -> Option<Instant> {
-        let Plan::Batched(Batched { timeout: Some(timeout), .. }) = self.plan() else { return None };
-        if work.collected.is_empty() {
-            return None;
-        }
-        if work.list_at.is_none() {
-            // The time-outs follow each other from the last list on, also while there is nothing to tell.
-            let since = work.last_list?.elapsed().as_nanos();
-            let left = timeout.as_nanos() - since % timeout.as_nanos();
-            work.list_at =
-                Some(Instant::now() + Duration::from_nanos(u64::try_from(left).unwrap_or(u64::MAX)));
-        }
-        work.list_at
-    }
-
-    fn tell_collected(&self, py: Python<'_>, work: &mut Work) {
-        (work.last_list, work.list_at) = (Some(Instant::now()), None);
-        let collected = take(&mut work.collected);
-        let Plan::Batched(batched) = self.plan() else { return };
-        if collected.is_empty() {
-            return;
-        }
-        let told = PyList::new(py, collected).and_then(|list| batched.callback.bind(py).call1((list,)));
-        fork::leave(py, &told);
-        if let Err(error) = told {
-            (self.attachment.report)(py, self.plan().callback_name(), error);
-        }
-    }
-}
-
-/// Has every thread call back what it heard of, and end; waits for that at most `within`. False when one has not ended:
-/// its callback hangs, and the log says where.
-pub fn finish_all(py: Python<'_>, log: &Log, within: Duration) -> bool {
-    for tracking in &*live() {
-        // Nobody receives when the thread is just ending.
-        let _ = tracking.orders.send(Order::Finish);
-    }
-    let deadline = Instant::now() + within;
-    while !live().is_empty() && Instant::now() < deadline {
-        py.detach(|| std::thread::sleep(Duration::from_millis(2)));
-    }
-    let stuck: Vec<_> = live().iter().map(Arc::clone).collect();
-    for tracking in &stuck {
-        let place = exception::stack(py, tracking.thread.load(Ordering::Relaxed));
-        let place = place.unwrap_or_else(|| "(its stack is not known)".to_owned());
-        let seconds = within.as_secs_f64();
-        log.error(&format!(
-            "{} has not returned {seconds} s after the last message; going on without it, and without what it was to be \
-             told. It stands here:\n{place}",
-            tracking.called
-        ));
-    }
-    stuck.is_empty()
 }

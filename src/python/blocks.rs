@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString, PyType};
 
 use super::exception;
-use super::hosted::Kind;
+use super::kind::Kind;
 use super::persist::Reading;
 use crate::config::{Config, Diagnostic, PythonBlock, PythonDriver, PythonSourceOptions, Spanned};
 use crate::engine::Log;

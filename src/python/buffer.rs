@@ -14,8 +14,9 @@ use pyo3::types::{PyBytes, PyMemoryView};
 
 use super::attachment::{Attachment, too_large};
 use super::cell::GilCell;
-use super::message::{Payload, type_name};
+use super::message::Payload;
 use super::split::{Pieces, Source, Split, Stopped};
+use super::type_name::type_name;
 use super::{clock, release};
 use crate::flow::Producer;
 use crate::message::{EngineBuffer, MESSAGE_MAX, Pool};

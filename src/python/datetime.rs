@@ -19,6 +19,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDateAccess, PyDateTime, PyDelta, PyDeltaAccess, PyTimeAccess, PyTzInfoAccess};
 
 use super::clock;
+use super::type_name::type_name;
 use crate::message::Stamp;
 use crate::syslog::timestamp::{Civil, write_unix};
 
@@ -57,7 +58,7 @@ pub fn of(value: &Bound<'_, PyDateTime>) -> PyResult<Stamp> {
 /// `ValueError` for anything but a datetime.
 pub fn of_any(value: &Bound<'_, PyAny>) -> PyResult<Stamp> {
     let Ok(datetime) = value.cast::<PyDateTime>() else {
-        let given = super::message::type_name(value);
+        let given = type_name(value);
         return Err(PyValueError::new_err(format!("timestamp: expected a datetime, got {given}")));
     };
     of(datetime)

@@ -23,7 +23,8 @@ use pyo3::types::{PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyLi
 
 use super::attachment::{Attachment, Wait};
 use super::fork;
-use super::message::{LogMessage, type_name};
+use super::message::LogMessage;
+use super::type_name::type_name;
 use crate::engine::{Log, SourceStatus};
 use crate::flow::Producer;
 

@@ -4,7 +4,7 @@ use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::hosted::{ExitRequested, Hosted};
+use super::hosted::Hosted;
 
 /// The base of fetchers.
 #[pyclass(module = "syslogng", subclass, frozen)]
@@ -95,5 +95,5 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let (name, result): (String, Bound<'_, PyAny>) = item?.extract()?;
         class.setattr(name, result)?;
     }
-    class.setattr("exit_requested", Py::new(py, ExitRequested)?)
+    Ok(())
 }

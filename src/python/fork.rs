@@ -7,7 +7,8 @@
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 
-use super::{exception, signals, watch};
+use super::exit::{exit_now, flush_stdout};
+use super::{exception, signals};
 
 /// Ends the process if it is a fork of the engine's; `result` is what the callback came to.
 ///
@@ -20,8 +21,8 @@ pub fn leave<T>(py: Python<'_>, result: &PyResult<T>) {
         Ok(_) => 0,
         Err(error) => exit_code(py, error),
     };
-    watch::flush_stdout(py);
-    signals::exit_now(code);
+    flush_stdout(py);
+    exit_now(code);
 }
 
 fn exit_code(py: Python<'_>, error: &PyErr) -> i32 {

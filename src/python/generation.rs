@@ -19,10 +19,10 @@ use crossbeam::channel::Sender;
 use pyo3::prelude::*;
 
 use super::blocks::Blocks;
+use super::event::Event;
 use super::instance::PythonSource;
 use super::modules::{Taken, UserModules, module_of};
 use super::release::UnderGil;
-use super::run::Event;
 use super::{exception, signals};
 use crate::config::{self, Config, Diagnostic, Diagnostics, PythonSourceOptions, SourceDriver};
 use crate::engine::{Changes, Input, Log, Next, Pipeline};

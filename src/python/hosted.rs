@@ -4,51 +4,17 @@
 //! its own state beside the instance's attributes, never in them, so no name that a user gives to an
 //! attribute or a method disturbs it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyType};
 
 use super::attachment::Attachment;
 use super::cell::GilCell;
-use super::fetcher::LogFetcher;
-use super::message::type_name;
-use super::source::LogSource;
-use super::testing;
-
-/// How many hosts of sources this process has: an engine, a test.
-static HOSTS: AtomicUsize = AtomicUsize::new(0);
-
-/// While it lives, sources of this process are made by a host, and one that has none is not for use.
-pub struct Hosting(());
-
-impl Hosting {
-    /// Another host.
-    pub fn begin() -> Self {
-        HOSTS.fetch_add(1, Ordering::Relaxed);
-        Self(())
-    }
-
-    /// The only host; `None` when there is one.
-    pub fn alone() -> Option<Self> {
-        let alone = HOSTS.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed);
-        alone.is_ok().then(|| Self(()))
-    }
-}
-
-impl Drop for Hosting {
-    fn drop(&mut self) {
-        HOSTS.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Whether this process has no host, so that sources in it are made by hand.
-pub fn is_offline() -> bool {
-    HOSTS.load(Ordering::Relaxed) == 0
-}
+use super::hosting::is_offline;
+use super::testing::offline;
 
 /// The engine's part of an instance.
 #[derive(Default)]
@@ -59,49 +25,6 @@ pub struct Hosted {
     transport: GilCell<Option<Arc<str>>>,
 }
 
-/// What a class is, by its base.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// It has `run()`.
-    Source,
-    /// It has `fetch()`.
-    Fetcher,
-}
-
-impl Kind {
-    /// What `class` is; `None` when it derives from neither base.
-    pub fn of(class: &Bound<'_, PyType>) -> Option<Self> {
-        if class.is_subclass_of::<LogSource>().unwrap_or(false) {
-            return Some(Self::Source);
-        }
-        class.is_subclass_of::<LogFetcher>().unwrap_or(false).then_some(Self::Fetcher)
-    }
-
-    /// The base class.
-    pub fn base(self, py: Python<'_>) -> Bound<'_, PyType> {
-        match self {
-            Self::Source => py.get_type::<LogSource>(),
-            Self::Fetcher => py.get_type::<LogFetcher>(),
-        }
-    }
-
-    /// The method in which the source's thread spends its time.
-    pub fn main_method(self) -> &'static str {
-        match self {
-            Self::Source => "run",
-            Self::Fetcher => "fetch",
-        }
-    }
-
-    /// What the name begins with under which its state is kept.
-    pub fn persist_prefix(self) -> &'static str {
-        match self {
-            Self::Source => "python-source",
-            Self::Fetcher => "python-fetcher",
-        }
-    }
-}
-
 fn not_attached(method: &str) -> PyErr {
     PyRuntimeError::new_err(format!(
         "{method}: this source is not part of a running engine (in __init__ it is not yet)"
@@ -109,14 +32,6 @@ fn not_attached(method: &str) -> PyErr {
 }
 
 impl Hosted {
-    /// The engine's part of `instance`; `None` when it derives from neither base.
-    pub fn of<'a>(instance: &'a Bound<'_, PyAny>) -> Option<&'a Self> {
-        if let Ok(source) = instance.cast::<LogSource>() {
-            return Some(source.get().hosted());
-        }
-        instance.cast::<LogFetcher>().ok().map(|fetcher| fetcher.get().hosted())
-    }
-
     /// Makes the instance a source of the engine.
     pub fn attach(&self, py: Python<'_>, attachment: Arc<Attachment>) {
         if let Some(transport) = self.transport.with(py, Option::take) {
@@ -148,7 +63,8 @@ impl Hosted {
     #[cold]
     fn attach_offline(&self, method: &str) -> PyResult<&Arc<Attachment>> {
         if is_offline() {
-            Python::attach(|py| testing::offline::attach(py, self))?;
+            let made = offline::attachment()?;
+            Python::attach(|py| self.attach(py, made));
         }
         self.attached.get().ok_or_else(|| not_attached(method))
     }
@@ -207,28 +123,4 @@ pub(super) fn deadline(method: &str, seconds: f64) -> PyResult<Instant> {
         .map_err(|_| PyValueError::new_err(format!("{method}: {seconds} is not a time in seconds")))?;
     // A century is as good as for ever, and an instant can hold it.
     Ok(Instant::now() + wait.min(Duration::from_secs(100 * 365 * 86_400)))
-}
-
-/// `exit_requested`, as a descriptor without `__set__`: a user's attribute of that name wins.
-#[pyclass(frozen)]
-pub(super) struct ExitRequested;
-
-#[pymethods]
-impl ExitRequested {
-    fn __get__(
-        slf: Bound<'_, Self>,
-        instance: Option<&Bound<'_, PyAny>>,
-        _owner: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        let py = slf.py();
-        let Some(instance) = instance else { return Ok(slf.into_any().unbind()) };
-        let Some(hosted) = Hosted::of(instance) else {
-            return Err(PyTypeError::new_err(format!(
-                "exit_requested: {} is no source",
-                type_name(instance)
-            )));
-        };
-        let requested = hosted.get().is_some_and(|attached| attached.exit.is_requested());
-        Ok(PyBool::new(py, requested).to_owned().into_any().unbind())
-    }
 }

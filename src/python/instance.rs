@@ -16,16 +16,16 @@ use crossbeam::channel::Sender;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
-use super::acks::{Heard, Tracking};
+use super::acks::{self, Heard, Tracking};
 use super::attachment::{Attachment, Reporter};
+use super::event::Event;
 use super::event_loop;
 use super::exception;
 use super::fetch::Fetch;
 use super::fork;
-use super::hosted::{Hosted, Kind};
+use super::kind::{Kind, hosted};
 use super::options::{class_name, options_dict, persist_name};
 use super::parse::ParseOptions;
-use super::run::Event;
 use super::source::LogSource;
 use super::supervise::{Body, Runner};
 use super::wakeup::Wakeups;
@@ -87,7 +87,7 @@ impl PythonSource {
         fork::leave(py, &made);
         let instance =
             made.map_err(|error| failed(format!("the constructor of class `{name}` failed"), Some(error)))?;
-        let hosted = Hosted::of(&instance).filter(|_| instance.is_instance(class).unwrap_or(false));
+        let hosted = hosted(&instance).filter(|_| instance.is_instance(class).unwrap_or(false));
         let (Some(hosted), Some(kind)) = (hosted, Kind::of(class)) else {
             return Err(failed(format!("`{name}()` did not give an object of that class"), None));
         };
@@ -311,7 +311,7 @@ impl PythonSource {
         self.status.start();
         self.start_wakeups(py);
         if let (Some(tracking), Some(heard)) = (self.attachment.tracking.get(), self.heard.take()) {
-            tracking.start(py, heard, self.instance.clone_ref(py), &self.attachment)?;
+            acks::start(py, tracking, heard, self.instance.clone_ref(py), &self.attachment)?;
         }
         let runner = Runner {
             body: self.body.clone_ref(py),

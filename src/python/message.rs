@@ -9,13 +9,15 @@
 //! itself, and `__new__` with `__init__`, for its Python subclasses. Both end in [`Payload::of`].
 //!
 //! The rooms inside: `payload`, `draft` and `lazy` (what a message is before it is posted, and how it is), `fields`, [`names`] and
-//! `macros` (what keys mean), `call`, `parse`, `content` (comparing, showing, viewing), `pickle`. The name-value methods are in
-//! [`pairs`].
+//! `macros` (what keys mean), `call`, `parse` and `class` (what of the class pyo3 does not make), `content` (comparing, showing,
+//! viewing), `pickle`. The name-value methods are in [`pairs`]. Only `call`, `parse`, `class` and `recycle` know the class; the
+//! others work on drafts.
 //!
 //! A message is hashable, by its identity, although it compares by its content: existing sources keep messages in sets
 //! and as keys, where it is the object that they mean. Two messages that are equal are still two keys.
 
 mod call;
+mod class;
 mod content;
 mod draft;
 mod fields;
@@ -35,6 +37,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDateTime, PyDict, PyList, PyString, PyTuple};
 
+pub(super) use class::add_to;
 pub use draft::{DEFAULT_PRI, Draft, DraftField, Extra, Place, VIEW_FROM};
 pub use fields::Full;
 pub use lazy::LazyDraft;
@@ -42,13 +45,9 @@ pub use macros::macro_value;
 pub(super) use payload::exact_text;
 pub use payload::{Payload, too_long};
 
+use super::type_name::type_name;
 use super::{datetime, pairs};
 use crate::message::{FieldName, ValueType};
-
-/// The name of `value`'s type, for error messages.
-pub(super) fn type_name(value: &Bound<'_, PyAny>) -> String {
-    value.get_type().qualname().map_or_else(|_| "an object".to_owned(), |name| name.to_string())
-}
 
 /// A log message: a text, a time, a priority, and values by name.
 ///
@@ -145,19 +144,19 @@ impl LogMessage {
     }
 
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        pairs::get_item(self, key)
+        pairs::get_item(&self.draft, key)
     }
 
     fn __setitem__(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        pairs::set_item(self, key, value)
+        pairs::set_item(&self.draft, key, value)
     }
 
     fn __delitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
-        pairs::delete_item(self, key)
+        pairs::delete_item(&self.draft, key)
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        pairs::contains(self, key)
+        pairs::contains(&self.draft, key)
     }
 
     fn __len__(&self, py: Python<'_>) -> usize {
@@ -188,7 +187,7 @@ impl LogMessage {
 
     unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         // SAFETY: the interpreter gives a place for the view.
-        unsafe { content::fill_buffer(slf.get(), slf.py(), view, flags) }
+        unsafe { content::fill_buffer(&slf.get().draft, slf.py(), view, flags) }
     }
 
     /// Pickles as protocol 2 does, also where an older one is asked for: those cannot make the object.
@@ -198,22 +197,22 @@ impl LogMessage {
 
     /// The message, and what a subclass's object has beside it, for pickle.
     fn __getstate__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
-        pickle::state(slf)
+        pickle::state(slf.as_any(), &slf.get().draft)
     }
 
     /// Becomes the message that `__getstate__` was asked of. ValueError for anything else.
     fn __setstate__(slf: &Bound<'_, Self>, state: &Bound<'_, PyAny>) -> PyResult<()> {
-        pickle::restore(slf, state)
+        pickle::restore(slf.as_any(), &slf.get().draft, state)
     }
 
     /// The names of the values that are set, in order, then the names of all macros; all of them bytes.
     fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        pairs::keys(self, py)
+        pairs::keys(&self.draft, py)
     }
 
     /// The names and values that are set, in order; macros are not among them.
     fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        pairs::items(self, py)
+        pairs::items(&self.draft, py)
     }
 
     /// The value of `key`, typed as in `msg[key]`, or `default`.
@@ -225,7 +224,7 @@ impl LogMessage {
         key: &Bound<'py, PyAny>,
         default: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        pairs::get(self, key, default)
+        pairs::get(&self.draft, key, default)
     }
 
     /// The text of `key` whatever its type, decoded, or `default`.
@@ -242,7 +241,7 @@ impl LogMessage {
         repr: &str,
     ) -> PyResult<Option<Bound<'py, PyString>>> {
         let _ = repr;
-        pairs::get_as_str(self, key, default, encoding, errors)
+        pairs::get_as_str(&self.draft, key, default, encoding, errors)
     }
 
     /// Sets the priority: facility * 8 + severity.
@@ -320,12 +319,4 @@ impl LogMessage {
         self.draft.with(rawmsg_size.py(), |draft| draft.raw_size = size);
         Ok(())
     }
-}
-
-/// Adds the class to `module`.
-pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<LogMessage>()?;
-    call::set(module.py());
-    parse::set(module.py())?;
-    recycle::set(module.py())
 }

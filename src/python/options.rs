@@ -4,6 +4,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 
+use super::type_name::type_name;
 use crate::config::{OptionValue, PythonSourceOptions};
 
 /// The class as the configuration names it: with its module, unless it is the configuration's own.
@@ -54,7 +55,7 @@ fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return Ok(String::from_utf8_lossy(bytes.as_bytes()).into_owned());
     }
-    let given = super::message::type_name(value);
+    let given = type_name(value);
     Err(PyTypeError::new_err(format!("generate_persist_name(): expected str or bytes, got {given}")))
 }
 

@@ -10,14 +10,15 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyString};
 
 use super::message::names::{Name, key_bytes, macros};
-use super::message::{Draft, LogMessage, Payload, macro_value, type_name};
+use super::message::{Draft, LazyDraft, Payload, macro_value};
+use super::type_name::type_name;
 use super::values::{self, Read};
 use crate::message::ValueType;
 
 /// What `key` has, or [`None`].
-fn read(message: &LogMessage, py: Python<'_>, key: &[u8]) -> Option<Read> {
+fn read(message: &LazyDraft, py: Python<'_>, key: &[u8]) -> Option<Read> {
     let name = Name::of(key);
-    message.draft.with(py, |draft| {
+    message.with(py, |draft| {
         if let Name::Macro(name) = name {
             return macro_value(py, draft, name).map(|(value_type, text)| Read::of(py, value_type, &text));
         }
@@ -43,7 +44,7 @@ fn missing(key: &Bound<'_, PyAny>) -> PyErr {
     PyKeyError::new_err(key.clone().unbind())
 }
 
-pub(super) fn get_item<'py>(message: &LogMessage, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+pub(super) fn get_item<'py>(message: &LazyDraft, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     match read(message, key.py(), key_bytes(key)?) {
         Some(value) => value.into_object(key.py()),
         None => Err(missing(key)),
@@ -51,7 +52,7 @@ pub(super) fn get_item<'py>(message: &LogMessage, key: &Bound<'py, PyAny>) -> Py
 }
 
 pub(super) fn get<'py>(
-    message: &LogMessage,
+    message: &LazyDraft,
     key: &Bound<'py, PyAny>,
     default: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -61,14 +62,14 @@ pub(super) fn get<'py>(
     }
 }
 
-pub(super) fn contains(message: &LogMessage, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(super) fn contains(message: &LazyDraft, key: &Bound<'_, PyAny>) -> PyResult<bool> {
     let name = Name::of(key_bytes(key)?);
     let is_set = |draft: &mut Draft| draft.value(name).is_some();
-    Ok(matches!(name, Name::Macro(_)) || message.draft.with(key.py(), is_set))
+    Ok(matches!(name, Name::Macro(_)) || message.with(key.py(), is_set))
 }
 
 pub(super) fn get_as_str<'py>(
-    message: &LogMessage,
+    message: &LazyDraft,
     key: &Bound<'py, PyAny>,
     default: Option<Bound<'py, PyAny>>,
     encoding: &str,
@@ -76,7 +77,7 @@ pub(super) fn get_as_str<'py>(
 ) -> PyResult<Option<Bound<'py, PyString>>> {
     let py = key.py();
     let key = key_bytes(key)?;
-    let text = message.draft.with(py, |draft| match Name::of(key) {
+    let text = message.with(py, |draft| match Name::of(key) {
         Name::Macro(name) => macro_value(py, draft, name).map(|(_, text)| PyBytes::new(py, &text)),
         name => draft.value(name).map(|(_, text)| PyBytes::new(py, text)),
     });
@@ -101,7 +102,7 @@ fn default_text(default: Option<Bound<'_, PyAny>>) -> PyResult<Option<Bound<'_, 
 }
 
 pub(super) fn set_item(
-    message: &LogMessage,
+    message: &LazyDraft,
     key: &Bound<'_, PyAny>,
     value: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
@@ -115,25 +116,25 @@ pub(super) fn set_item(
     let (value_type, written) = values::write(key, value)?;
     let outcome = if name == Name::Message && value_type == ValueType::String {
         let payload = Payload::of(value)?;
-        message.draft.with(py, |draft| draft.set_message(payload))
+        message.with(py, |draft| draft.set_message(payload))
     } else {
-        message.draft.with(py, |draft| draft.set(name, value_type, written.bytes()))
+        message.with(py, |draft| draft.set(name, value_type, written.bytes()))
     };
     outcome.map(drop).map_err(|full| full.into_error(key))
 }
 
-pub(super) fn delete_item(message: &LogMessage, key: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn delete_item(message: &LazyDraft, key: &Bound<'_, PyAny>) -> PyResult<()> {
     let name = Name::of(key_bytes(key)?);
-    let removed = message.draft.with(key.py(), |draft| draft.unset(name));
+    let removed = message.with(key.py(), |draft| draft.unset(name));
     removed.map(drop).ok_or_else(|| missing(key))
 }
 
-pub(super) fn keys<'py>(message: &LogMessage, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+pub(super) fn keys<'py>(message: &LazyDraft, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
     static MACROS: PyOnceLock<Vec<Py<PyBytes>>> = PyOnceLock::new();
     let macros =
         MACROS.get_or_init(py, || macros().map(|name| PyBytes::new(py, name.as_bytes()).unbind()).collect());
     let mut names = Vec::new();
-    message.draft.with(py, |draft| {
+    message.with(py, |draft| {
         if draft.message().is_some() {
             names.push(PyBytes::new(py, b"MESSAGE"));
         }
@@ -143,9 +144,9 @@ pub(super) fn keys<'py>(message: &LogMessage, py: Python<'py>) -> PyResult<Bound
     PyList::new(py, names)
 }
 
-pub(super) fn items<'py>(message: &LogMessage, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+pub(super) fn items<'py>(message: &LazyDraft, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
     let mut pairs = Vec::new();
-    message.draft.with(py, |draft| {
+    message.with(py, |draft| {
         if let Some(text) = draft.message() {
             pairs.push((PyBytes::new(py, b"MESSAGE"), Read::of(py, draft.message_type(), text)));
         }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
 use super::cell::GilCell;
-use super::message::type_name;
+use super::type_name::type_name;
 use crate::state::{Error, Store, Value};
 
 mod engine;

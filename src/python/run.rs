@@ -13,16 +13,18 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, unbounded};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use super::event::Event;
+use super::exit::{exit_now, flush_stdout};
 use super::generation::{self, Engine, Generation, Outcome, Prepared, load};
-use super::hosted::Hosting;
+use super::hosting::Hosting;
 use super::live_line::LiveLine;
 use super::modules::UserModules;
 use super::signals::{self, Signals};
-use super::watch::{DRAIN, Requests, Watch, flush_stdout, report_totals};
+use super::watch::{DRAIN, Requests, Watch, report_totals};
 use super::{acks, logger, persist, release};
 use crate::cli::RunOptions;
 use crate::config::{Diagnostic, Diagnostics};
-use crate::engine::control::{Reloaded, Reply};
+use crate::engine::control::Reloaded;
 use crate::engine::{Board, Changes, Control, Log, LogLevel, Metrics, Phase};
 use crate::state::State;
 
@@ -36,17 +38,6 @@ const LAST_ACKS: Duration = Duration::from_secs(3);
 const LAST_COMMIT: Duration = Duration::from_secs(10);
 /// A source that waits for credit this long is said to wait, once.
 const SUSPENDED_FOR: Duration = Duration::from_secs(5);
-
-/// What wakes the main thread.
-#[derive(Debug)]
-pub enum Event {
-    /// SIGINT, SIGTERM, or a request.
-    Stop,
-    /// SIGHUP, or a request that waits for a reply.
-    Reload(Option<Reply>),
-    /// The thread of a source has ended.
-    Ended,
-}
 
 /// What the command line says.
 #[derive(Debug)]
@@ -132,7 +123,7 @@ pub fn run(py: Python<'_>, settings: &Settings) -> i32 {
         // The interpreter's own end would wait for them, or end them in the middle of a call.
         let _ = py.import("atexit").and_then(|atexit| atexit.call_method0("_run_exitfuncs"));
         flush_stdout(py);
-        signals::exit_now(code);
+        exit_now(code);
     }
     signals::uninstall();
     code

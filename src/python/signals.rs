@@ -96,9 +96,3 @@ pub fn is_fork() -> bool {
     // SAFETY: getpid cannot fail.
     owner != 0 && owner != unsafe { libc::getpid() }
 }
-
-/// Ends the process at once, without Python's own end: a thread that does not end would block it.
-pub fn exit_now(code: c_int) -> ! {
-    // SAFETY: the engine has written what it had, and runs nothing after this.
-    unsafe { libc::_exit(code) }
-}

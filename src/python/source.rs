@@ -1,5 +1,6 @@
 //! `LogSource`: what a user's class derives from.
 
+mod class;
 mod post_message;
 
 use std::sync::Arc;
@@ -11,10 +12,11 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use super::attachment::{Attachment, Wait};
 use super::buffer;
 use super::cell::GilCell;
-use super::hosted::{ExitRequested, Hosted, deadline};
-use super::message::type_name;
+use super::hosted::{Hosted, deadline};
 use super::split;
+use super::type_name::type_name;
 use crate::flow::Producer;
+pub(super) use class::add_to;
 
 /// The base of server-style sources.
 #[pyclass(module = "syslogng", subclass, frozen)]
@@ -225,13 +227,4 @@ impl LogSource {
     fn persist_name(&self, py: Python<'_>) -> Option<String> {
         self.hosted.persist_name(py)
     }
-}
-
-/// Adds the class to `module`.
-pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let py = module.py();
-    module.add_class::<LogSource>()?;
-    let class = py.get_type::<LogSource>();
-    class.setattr("exit_requested", Py::new(py, ExitRequested)?)?;
-    class.setattr("post_message", post_message::method(&class)?)
 }

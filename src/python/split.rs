@@ -13,9 +13,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::attachment::Attachment;
-use super::message::{DEFAULT_PRI, type_name};
+use super::message::DEFAULT_PRI;
 use super::parse::ParsedRow;
 use super::release;
+use super::type_name::type_name;
 use crate::flow::credit::Hold;
 use crate::flow::tracker::Group;
 use crate::flow::{Credit, Producer};

@@ -14,9 +14,9 @@ use crossbeam::channel::Sender;
 use pyo3::prelude::*;
 
 use super::attachment::Attachment;
+use super::event::Event;
 use super::event_loop;
 use super::fetch::{Fetch, Surroundings};
-use super::run::Event;
 use super::{exception, fork, release};
 use crate::config::{Backoff, Restart};
 use crate::engine::{Log, Pauses, SourceStatus};

@@ -2,9 +2,11 @@
 //! go that was made by hand ([`mod@offline`]).
 //!
 //! Both are the real way of a message, from the post through the lane with its credit; at the end of the lane stands
-//! a [`collector`] in the place of workers and destinations.
+//! a [`collector`] in the place of workers and destinations. What both give a source, and how they read messages, is in
+//! `input`.
 
 pub mod collector;
+mod input;
 pub mod offline;
 
 use std::collections::HashMap;
@@ -14,97 +16,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crossbeam::channel::{Receiver, unbounded};
 use pyo3::exceptions::{PyIndexError, PyOSError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyType};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyType};
 
 use self::collector::{Arrived, Collector, Outcome};
+use self::input::{make_input, python_options, refused, to_python};
 use super::attachment::Attachment;
 use super::blocks::{self, Blocks};
 use super::cell::GilCell;
+use super::event::Event;
 use super::generation;
-use super::hosted::Hosting;
+use super::hosted::deadline;
+use super::hosting::Hosting;
 use super::instance::PythonSource;
-use super::message::{Draft, DraftField, LazyDraft, LogMessage, Payload, Place, type_name};
-use super::release::UnderGil;
-use super::run::Event;
+use super::kind::hosted;
+use super::message::LogMessage;
+use super::type_name::type_name;
 use super::{exception, logger, persist, release};
-use crate::config::{self, Config, Environment, OptionValue, PythonSourceOptions, SourceDriver};
-use crate::engine::{Input, Log, LogLevel};
+use crate::config::{self, Config, OptionValue};
+use crate::engine::{Log, LogLevel};
 use crate::flow::{Credit, Inbox, Lane, Parcel};
-use crate::message::{FieldName, Origin, Pool, Release, ValueType};
+use crate::message::{Origin, Pool};
 use crate::state::State;
 
 /// How many messages of the log are kept.
 const LOG_WINDOW: u32 = 1_000_000;
 const LOG_BYTES: u64 = 256 << 20;
-
-fn refused(error: &impl ToString) -> PyErr {
-    PyRuntimeError::new_err(error.to_string())
-}
-
-/// The configuration of one source, and its input into `collector`.
-fn make_input(
-    text: &str,
-    collector: &Collector,
-    log: &Log,
-    change: impl FnOnce(&mut PythonSourceOptions) -> PyResult<()>,
-) -> PyResult<(Config, Input)> {
-    let mut config = config::parse_str("test", text, &Environment::default()).map_err(|e| refused(&e))?;
-    for warning in &config.warnings {
-        log.warning(&warning.to_string());
-    }
-    let Some((name, statement)) = config.sources.iter_mut().next() else {
-        return Err(PyRuntimeError::new_err("the options of the source end its statement"));
-    };
-    let name = name.clone();
-    let Some(driver) = statement.drivers.first_mut() else {
-        return Err(PyRuntimeError::new_err("the options of the source end its driver"));
-    };
-    if let SourceDriver::Python(options) = &mut driver.driver {
-        change(options)?;
-    }
-    let driver = driver.clone();
-    let release: Arc<dyn Release> = Arc::new(UnderGil);
-    let input = Input::alone(&config, &name, &driver, collector.inbox(), log, &release);
-    Ok((config, input))
-}
-
-fn python_options(input: &Input) -> PyResult<&PythonSourceOptions> {
-    match &input.driver.driver {
-        SourceDriver::Python(options) => Ok(options),
-        SourceDriver::Internal(_) => Err(PyRuntimeError::new_err("not a Python source")),
-    }
-}
-
-/// A message that has arrived, as Python sees messages.
-fn to_python(py: Python<'_>, arrived: &Arrived) -> PyResult<LogMessage> {
-    let message = arrived.message();
-    let mut draft = Draft::new(py);
-    draft.payload = Payload::of(&PyBytes::new(py, message.text()))?;
-    draft.stamp = message.stamp();
-    draft.recvd_micros = message.recvd().unix_micros;
-    draft.pri = message.pri();
-    draft.raw_size = message.raw_size();
-    let own = |bytes: &[u8]| Place::Own(bytes.into());
-    let fields = &mut draft.extra().fields;
-    for pair in message.pairs() {
-        let (name, value) = (own(pair.name), own(pair.value));
-        fields.push(DraftField { id: pair.id, name, value_type: pair.value_type, value });
-    }
-    let mut add = |id, name: &[u8], value: &[u8]| {
-        let (name, value) = (own(name), own(value));
-        fields.push(DraftField { id, name, value_type: ValueType::String, value });
-    };
-    for id in [FieldName::Host, FieldName::HostFrom, FieldName::Program, FieldName::Pid] {
-        let is_own = message.pairs().any(|pair| pair.id == id);
-        if let Some(value) = message.known(id).filter(|_| !is_own) {
-            add(id, b"", value);
-        }
-    }
-    if let Some(transport) = &message.batch().origin().transport {
-        add(FieldName::Text, b"TRANSPORT", transport.as_bytes());
-    }
-    Ok(LogMessage { draft: LazyDraft::new(draft) })
-}
 
 /// `options()` of a Python dict, as a configuration would give them.
 fn option_value(key: &str, value: &Bound<'_, PyAny>) -> PyResult<OptionValue> {
@@ -267,7 +203,7 @@ impl Rig {
 
     /// Waits for `count` messages; ends early when the source has ended and no more will come.
     fn wait(&self, py: Python<'_>, count: usize, seconds: f64) -> PyResult<bool> {
-        let deadline = super::hosted::deadline("wait", seconds)?;
+        let deadline = deadline("wait", seconds)?;
         let status = self.with_source(py, |source| Arc::clone(source.status()))?;
         let arrived =
             py.detach(|| self.collector.wait(count, deadline, || self.is_over(|| status.is_alive())));
@@ -398,6 +334,16 @@ impl Rig {
     }
 }
 
+/// The messages that a source made by hand has posted, and how many there were before the first of them.
+#[pyfunction]
+fn _posted(py: Python<'_>, source: &Bound<'_, PyAny>, clear: bool) -> PyResult<(usize, Vec<LogMessage>)> {
+    let Some(hosted) = hosted(source) else {
+        return Err(PyTypeError::new_err(format!("posted: LogSource expected, got {}", type_name(source))));
+    };
+    let Some(attachment) = hosted.get() else { return Ok((0, Vec::new())) };
+    offline::posted(py, attachment, clear)
+}
+
 /// Runs the python blocks of a configuration, and gives the module of their names.
 #[pyfunction]
 #[expect(clippy::needless_pass_by_value, reason = "pyo3 makes a PathBuf from the argument")]
@@ -411,6 +357,6 @@ fn _blocks(py: Python<'_>, path: PathBuf) -> PyResult<Py<PyAny>> {
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let any = module.as_any();
     any.setattr("_Rig", module.py().get_type::<Rig>())?;
-    any.setattr("_posted", wrap_pyfunction!(offline::_posted, module)?)?;
+    any.setattr("_posted", wrap_pyfunction!(_posted, module)?)?;
     any.setattr("_blocks", wrap_pyfunction!(_blocks, module)?)
 }

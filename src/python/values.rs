@@ -23,7 +23,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDateTime, PyFloat, PyInt, PyList, PyString};
 
 use super::datetime;
-use super::message::type_name;
+use super::type_name::type_name;
 use crate::message::ValueType;
 
 /// The text of a value to be stored.

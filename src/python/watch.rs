@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::Sender;
 use pyo3::prelude::*;
 
+use super::event::Event;
 use super::exception;
-use super::run::Event;
-use super::signals::{self, Signals};
+use super::exit::{exit_now, flush_stdout};
+use super::signals::Signals;
 use crate::engine::control::{Host, Reply};
 use crate::engine::stats::Stats;
 use crate::engine::{Board, Control, Log, Phase};
@@ -152,7 +153,7 @@ impl Watch {
         }
         self.say_where_it_hangs(why);
         self.close_control();
-        signals::exit_now(2);
+        exit_now(2);
     }
 
     /// Says where the main thread stands, if the interpreter lets it.
@@ -210,14 +211,5 @@ impl Host for Requests {
     fn stop(&self) {
         let _ = self.events.send(Event::Stop);
         self.watch.stop_asked();
-    }
-}
-
-/// Writes what Python's own streams hold back.
-pub fn flush_stdout(py: Python<'_>) {
-    for name in ["stdout", "stderr"] {
-        let stream = py.import("sys").and_then(|sys| sys.getattr(name));
-        // A stream that the user's code closed has nothing to flush.
-        let _ = stream.and_then(|stream| stream.call_method0("flush"));
     }
 }

@@ -1,8 +1,6 @@
-//! Template functions: `$(name argument …)`.
+//! Template functions, `$(name argument …)`: which there are, and what each makes of the texts of its arguments.
 
-use super::parse::Item;
-use super::{Context, number::push_decimal};
-use crate::message::MessageRef;
+use super::number::push_decimal;
 
 /// A template function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,48 +74,31 @@ impl Function {
     pub(super) fn usage(self) -> &'static str {
         self.row().4
     }
-}
 
-/// A call with its arguments, each a template.
-#[derive(Debug, Clone)]
-pub(super) struct Call {
-    function: Function,
-    arguments: Box<[Box<[Item]>]>,
-}
-
-impl Call {
-    /// Checks what can be checked before there is a message.
-    pub(super) fn new(function: Function, arguments: Vec<Box<[Item]>>) -> Result<Self, String> {
-        let (name, _, fewest, most, _) = function.row();
+    /// Checks what can be checked before there is a message: how many `arguments` there are, and the texts of those that
+    /// no message changes.
+    pub(super) fn check(self, arguments: &[Option<&[u8]>]) -> Result<(), String> {
+        let (name, _, fewest, most, _) = self.row();
         if arguments.len() < *fewest || arguments.len() > *most {
             return Err(format!("`{name}` takes another number of arguments than {}", arguments.len()));
         }
-        if function == Function::Substr {
-            for argument in &arguments[1..] {
-                if let [Item::Literal(text)] = &**argument
-                    && number(text).is_none()
-                {
+        if self == Self::Substr {
+            for text in arguments[1..].iter().flatten() {
+                if number(text).is_none() {
                     let text = String::from_utf8_lossy(text);
                     return Err(format!("`{name}` takes whole numbers after the text, not `{text}`"));
                 }
             }
         }
-        Ok(Self { function, arguments: arguments.into() })
+        Ok(())
     }
 
-    /// Appends the result.
-    pub(super) fn append(&self, message: MessageRef<'_>, context: &Context, out: &mut Vec<u8>) {
-        let value = |index: usize| {
-            let mut text = Vec::new();
-            if let Some(items) = self.arguments.get(index) {
-                super::format_items(items, message, context, false, &mut text);
-            }
-            text
-        };
-        match self.function {
+    /// Appends the result; `value` gives each of the `count` arguments, and nothing for one that is not there.
+    pub(super) fn append(self, count: usize, value: impl Fn(usize) -> Vec<u8>, out: &mut Vec<u8>) {
+        match self {
             Function::Substr => {
                 let text = value(0);
-                let len = if self.arguments.len() > 2 { number(&value(2)) } else { Some(i64::MAX) };
+                let len = if count > 2 { number(&value(2)) } else { Some(i64::MAX) };
                 if let (Some(start), Some(len)) = (number(&value(1)), len) {
                     out.extend_from_slice(substr(&text, start, len));
                 }
@@ -126,13 +107,13 @@ impl Call {
             Function::Dirname => out.extend_from_slice(dirname(&value(0))),
             Function::Lowercase | Function::Uppercase => {
                 let from = out.len();
-                self.joined(out, |index, out| out.extend_from_slice(&value(index)));
+                joined(count, out, |index, out| out.extend_from_slice(&value(index)));
                 let text = out.split_off(from);
-                out.extend_from_slice(&changed_case(text, self.function == Function::Uppercase));
+                out.extend_from_slice(&changed_case(text, self == Function::Uppercase));
             }
             Function::IndentMultiLine => {
                 let from = out.len();
-                self.joined(out, |index, out| out.extend_from_slice(&value(index)));
+                joined(count, out, |index, out| out.extend_from_slice(&value(index)));
                 for byte in out.split_off(from) {
                     out.push(byte);
                     if byte == b'\n' {
@@ -140,12 +121,12 @@ impl Call {
                     }
                 }
             }
-            Function::Echo => self.joined(out, |index, out| out.extend_from_slice(&value(index))),
-            Function::Length => self.joined(out, |index, out| push_decimal(out, value(index).len() as u64)),
+            Function::Echo => joined(count, out, |index, out| out.extend_from_slice(&value(index))),
+            Function::Length => joined(count, out, |index, out| push_decimal(out, value(index).len() as u64)),
             Function::Strip => {
-                self.joined(out, |index, out| out.extend_from_slice(value(index).trim_ascii()));
+                joined(count, out, |index, out| out.extend_from_slice(value(index).trim_ascii()));
             }
-            Function::Env => self.joined(out, |index, out| {
+            Function::Env => joined(count, out, |index, out| {
                 use std::os::unix::ffi::{OsStrExt, OsStringExt};
                 let name = value(index);
                 // A name with `=` or NUL in it is no variable's; the call would panic on it.
@@ -156,15 +137,15 @@ impl Call {
             }),
         }
     }
+}
 
-    /// Appends something of every argument, with a space between.
-    fn joined(&self, out: &mut Vec<u8>, mut append: impl FnMut(usize, &mut Vec<u8>)) {
-        for index in 0..self.arguments.len() {
-            if index > 0 {
-                out.push(b' ');
-            }
-            append(index, out);
+/// Appends something of every argument, with a space between.
+fn joined(count: usize, out: &mut Vec<u8>, mut append: impl FnMut(usize, &mut Vec<u8>)) {
+    for index in 0..count {
+        if index > 0 {
+            out.push(b' ');
         }
+        append(index, out);
     }
 }
 

@@ -14,17 +14,10 @@
 
 use std::ops::Range;
 
-use super::TemplateError;
-use super::function::{Call, Function};
+use super::error::TemplateError;
+use super::function::Function;
+use super::item::{Call, Item};
 use super::macros::{Value, resolve};
-
-/// A piece of a compiled template.
-#[derive(Debug, Clone)]
-pub(super) enum Item {
-    Literal(Box<[u8]>),
-    Value(Value, Option<Box<[u8]>>),
-    Call(Box<Call>),
-}
 
 /// Text with the place of each of its bytes in the template.
 struct Text {

@@ -9,7 +9,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::{Draft, LogMessage};
+use super::{Draft, LazyDraft};
 use crate::message::FieldName;
 use crate::syslog::timestamp::write_rfc3339;
 
@@ -82,7 +82,7 @@ fn show(text: &[u8], out: &mut String) {
 /// # Safety
 /// `view` is null, or points to a `Py_buffer` to be filled.
 pub(super) unsafe fn fill_buffer(
-    message: &LogMessage,
+    message: &LazyDraft,
     py: Python<'_>,
     view: *mut ffi::Py_buffer,
     flags: c_int,
@@ -90,7 +90,7 @@ pub(super) unsafe fn fill_buffer(
     if view.is_null() {
         return Err(PyBufferError::new_err("no place for the view"));
     }
-    let (owner, start, len) = message.draft.with(py, |draft| text_object(py, draft));
+    let (owner, start, len) = message.with(py, |draft| text_object(py, draft));
     // SAFETY: `view` is to be filled (this function's contract); the bytes belong to `owner`, an immutable object of
     // which the view takes a reference, or are static.
     let filled = unsafe {

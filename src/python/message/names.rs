@@ -6,8 +6,8 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-use super::type_name;
 use crate::message::FieldName;
+use crate::python::type_name::type_name;
 
 /// The macros that are no times, in ASCII order.
 pub const MACROS: [&str; 32] = [

@@ -6,13 +6,17 @@
 //! an instance; but the interpreter finds the plain one by its specialised instruction.
 
 use std::ffi::CStr;
+use std::sync::Arc;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
 
-use super::{LogMessage, recycle};
-use crate::python::parse;
+use super::{Draft, LazyDraft, LogMessage, Payload, recycle};
+use crate::python::hosting::is_offline;
+use crate::python::parse::ParseOptions;
+use crate::python::type_name::type_name;
 
 /// `parse(raw_msg, parse_options)`.
 unsafe extern "C" fn entry(
@@ -34,7 +38,7 @@ unsafe extern "C" fn entry(
         let raw = unsafe { Borrowed::from_ptr(py, raw) };
         // SAFETY: as above.
         let options = unsafe { Borrowed::from_ptr(py, options) };
-        if let Ok(options) = options.cast_exact::<parse::ParseOptions>()
+        if let Ok(options) = options.cast_exact::<ParseOptions>()
             && let Some(object) = recycle::unparsed(py, &raw, &options)
         {
             return object;
@@ -97,7 +101,40 @@ unsafe fn parsed(
     };
     let raw = raw.ok_or_else(|| missing(NAMES[0]))?;
     let options = options.ok_or_else(|| missing(NAMES[1]))?;
-    recycle::object_of(py, parse::parse(&raw, &options)?)
+    recycle::object_of(py, unparsed(&raw, &options)?)
+}
+
+/// A message made of the syslog message in `raw`, which it keeps: its values are parts of it. It is parsed when
+/// somebody looks, or by its post (see [`LazyDraft`]).
+///
+/// # Errors
+/// `TypeError` when `raw` is neither `str` nor `bytes`, or `options` is no [`ParseOptions`]; `ValueError` when it is too
+/// long. What does not parse is no error: it becomes a message that says so.
+fn unparsed(raw: &Bound<'_, PyAny>, options: &Bound<'_, PyAny>) -> PyResult<LogMessage> {
+    let py = raw.py();
+    let defaults;
+    let options = match options.cast::<ParseOptions>() {
+        Ok(options) => options,
+        // A source that was made by hand has the class's own None.
+        Err(_) if options.is_none() && is_offline() => {
+            defaults = Bound::new(py, ParseOptions::new(Arc::default()))?;
+            &defaults
+        }
+        Err(_) => {
+            let given = type_name(options);
+            return Err(PyTypeError::new_err(format!(
+                "parse_options: expected the parse_options of a source, got {given}"
+            )));
+        }
+    };
+    if !raw.is_instance_of::<PyString>() && !raw.is_instance_of::<PyBytes>() {
+        let given = type_name(raw);
+        return Err(PyTypeError::new_err(format!("raw_msg: expected str or bytes, got {given}")));
+    }
+    let mut draft = Draft::new(py);
+    draft.payload = Payload::of(raw)?;
+    draft.unparsed = Some(options.clone().unbind());
+    Ok(LogMessage { draft: LazyDraft::new(draft) })
 }
 
 const DOC: &CStr = c"parse(raw_msg, parse_options)\n--\n\n\

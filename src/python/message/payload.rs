@@ -9,8 +9,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView, PyString};
 
-use super::type_name;
 use crate::message::MESSAGE_MAX;
+use crate::python::type_name::type_name;
 
 /// Where the text of a draft's payload is.
 #[derive(Debug, Default)]

@@ -15,7 +15,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
-use super::{Draft, DraftField, LogMessage, Payload, Place};
+use super::{Draft, DraftField, LazyDraft, Payload, Place};
 use crate::message::{FieldName, MESSAGE_MAX, Stamp, ValueType};
 
 const VERSION: u8 = 1;
@@ -50,10 +50,10 @@ fn wrong(what: &str) -> PyErr {
     PyValueError::new_err(format!("not the pickle of a LogMessage: {what}"))
 }
 
-/// The state of `message` and of what a subclass adds to it.
-pub(super) fn state<'py>(message: &Bound<'py, LogMessage>) -> PyResult<Bound<'py, PyTuple>> {
-    let py = message.py();
-    let state: State<'_> = message.get().draft.with(py, |draft| {
+/// The state of `message`, the draft of `object`, and of what a subclass adds to it.
+pub(super) fn state<'py>(object: &Bound<'py, PyAny>, message: &LazyDraft) -> PyResult<Bound<'py, PyTuple>> {
+    let py = object.py();
+    let state: State<'_> = message.with(py, |draft| {
         let text = draft.message().map(|text| (number_of(draft.message_type()), PyBytes::new(py, text)));
         let fields = draft.fields().iter().map(|field| {
             let kind = match field.id {
@@ -75,7 +75,7 @@ pub(super) fn state<'py>(message: &Bound<'py, LogMessage>) -> PyResult<Bound<'py
     let (version, text, fields, micros, offset, recvd, raw_size, pri, bookmark) = state;
     let fields = PyList::new(py, fields)?;
     let draft = (version, text, fields, micros, offset, recvd, raw_size, pri, bookmark);
-    (draft, attributes(message.as_any())?).into_pyobject(py)
+    (draft, attributes(object)?).into_pyobject(py)
 }
 
 /// What the object has beside the message: as `object.__getstate__` gives it.
@@ -101,12 +101,16 @@ fn attributes<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     })
 }
 
-/// Makes `message` what [`state`] was given.
+/// Makes `object`, whose draft is `message`, what [`state`] was given.
 ///
 /// # Errors
 /// `ValueError` for what no version of this module made, and for a message larger than one can be.
-pub(super) fn restore(message: &Bound<'_, LogMessage>, state: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = message.py();
+pub(super) fn restore(
+    object: &Bound<'_, PyAny>,
+    message: &LazyDraft,
+    state: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let py = object.py();
     let (draft, attributes): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
         state.extract().map_err(|_| wrong("expected a tuple of two"))?;
     let version: u8 = draft.get_item(0).and_then(|first| first.extract()).map_err(|_| wrong("no version"))?;
@@ -116,8 +120,8 @@ pub(super) fn restore(message: &Bound<'_, LogMessage>, state: &Bound<'_, PyAny>)
     let state: State<'_> = draft.extract().map_err(|_| wrong("the parts are of other types"))?;
     let draft = draft_of(py, state)?;
     // The old one is dropped after the draft is closed: its objects may run Python code.
-    drop(message.get().draft.with(py, |old| std::mem::replace(old, draft)));
-    set_attributes(message.as_any(), &attributes)
+    drop(message.with(py, |old| std::mem::replace(old, draft)));
+    set_attributes(object, &attributes)
 }
 
 fn draft_of(py: Python<'_>, state: State<'_>) -> PyResult<Draft> {

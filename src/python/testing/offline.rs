@@ -1,4 +1,4 @@
-//! Where the posts of a source go that was made by hand, in a process without an engine: `attach`.
+//! Where the posts of a source go that was made by hand, in a process without an engine: `attachment`.
 //!
 //! Its first post gives it a lane into a collector of its own, which acknowledges at once, so that no post waits for
 //! long, and keeps the newest `KEPT` messages.
@@ -7,15 +7,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
 use super::collector::Collector;
-use super::{make_input, python_options, refused, to_python};
+use super::input::{make_input, python_options, refused, to_python};
 use crate::engine::{Log, LogLevel, settings};
 use crate::python::attachment::Attachment;
-use crate::python::hosted::Hosted;
-use crate::python::message::{LogMessage, type_name};
+use crate::python::message::LogMessage;
 
 /// How many messages are kept.
 const KEPT: usize = 100_000;
@@ -26,11 +25,11 @@ const ARRIVAL: Duration = Duration::from_secs(10);
 type Offline = Mutex<Vec<(Weak<Attachment>, Arc<Collector>)>>;
 static OFFLINE: OnceLock<Offline> = OnceLock::new();
 
-/// Makes a source that was made by hand, in a process without an engine, one that posts to a collector.
+/// The engine's side of a source that was made by hand, in a process without an engine: it posts to a collector.
 ///
 /// # Errors
 /// `OSError` when the system has no thread to give.
-pub(in crate::python) fn attach(py: Python<'_>, hosted: &Hosted) -> PyResult<()> {
+pub(in crate::python) fn attachment() -> PyResult<Arc<Attachment>> {
     let log = Log::new(LogLevel::Warning);
     let collector = Collector::start(KEPT, false, &log)
         .map_err(|error| PyOSError::new_err(format!("no thread to collect messages: {error}")))?;
@@ -53,21 +52,18 @@ pub(in crate::python) fn attach(py: Python<'_>, hosted: &Hosted) -> PyResult<()>
     });
     all.push((Arc::downgrade(&attachment), Arc::new(collector)));
     drop(all);
-    hosted.attach(py, attachment);
-    Ok(())
+    Ok(attachment)
 }
 
-/// The messages that a source made by hand has posted, and how many there were before the first of them.
-#[pyfunction]
-pub(super) fn _posted(
+/// The messages that the source of `attachment` has posted, and how many there were before the first of them.
+///
+/// # Errors
+/// `ValueError` when the source was not made by hand.
+pub(super) fn posted(
     py: Python<'_>,
-    source: &Bound<'_, PyAny>,
+    attachment: &Arc<Attachment>,
     clear: bool,
 ) -> PyResult<(usize, Vec<LogMessage>)> {
-    let Some(hosted) = Hosted::of(source) else {
-        return Err(PyTypeError::new_err(format!("posted: LogSource expected, got {}", type_name(source))));
-    };
-    let Some(attachment) = hosted.get() else { return Ok((0, Vec::new())) };
     let all = OFFLINE.get_or_init(Offline::default).lock().unwrap_or_else(PoisonError::into_inner);
     let found =
         all.iter().find(|(weak, _)| weak.upgrade().is_some_and(|this| Arc::ptr_eq(&this, attachment)));

@@ -1,0 +1,39 @@
+//! What a configuration can refer to besides its own text: [`Environment`].
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// What a configuration can refer to besides its own text.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    /// The environment variables, for backticks.
+    pub variables: HashMap<String, String>,
+    /// The directories in which `@include` looks for relative names, the first one first.
+    pub include_path: Vec<PathBuf>,
+    /// The directory of the main file: `` `syslog-ng-sysconfdir` ``.
+    pub config_dir: PathBuf,
+}
+
+impl Environment {
+    /// The environment of this process, for a configuration at `path`: its variables, and the directory of `path` to
+    /// look for included files.
+    pub fn of_process(path: &Path) -> Self {
+        let text = |value: std::ffi::OsString| value.into_string().ok();
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
+        let directory = path.parent().map(Path::to_owned).unwrap_or_default();
+        let config_dir = std::path::absolute(&directory).unwrap_or(directory);
+        Self { variables, include_path: vec![config_dir.clone(), config_dir.join("scl")], config_dir }
+    }
+
+    /// The names that are defined before the first line is read.
+    pub(super) fn globals(&self) -> HashMap<String, String> {
+        let directory = self.config_dir.display();
+        let path: Vec<_> = self.include_path.iter().map(|dir| dir.display().to_string()).collect();
+        HashMap::from([
+            ("syslog-ng-sysconfdir".to_owned(), directory.to_string()),
+            ("scl-root".to_owned(), format!("{directory}/scl")),
+            ("module-path".to_owned(), String::new()),
+            ("include-path".to_owned(), path.join(":")),
+        ])
+    }
+}

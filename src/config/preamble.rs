@@ -1,0 +1,49 @@
+//! What the `@` lines of a configuration said: [`Version`], and the rest of them.
+use super::span::Spanned;
+
+/// The version of the configuration language, as in `@version: 4.27`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// The part before the point.
+    pub major: u16,
+    /// The part after the point.
+    pub minor: u16,
+}
+
+impl Version {
+    /// The version that Inrush implements, and that a file without `@version` is taken for.
+    pub const CURRENT: Version = Version { major: 4, minor: 27 };
+    /// Older files are refused.
+    pub(super) const OLDEST: Version = Version { major: 3, minor: 0 };
+    /// From here on nothing changed its meaning.
+    pub(super) const UNCHANGED_SINCE: Version = Version { major: 4, minor: 2 };
+
+    /// `4.27`, or `current`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if text == "current" {
+            return Some(Self::CURRENT);
+        }
+        let (major, rest) = text.split_once('.')?;
+        let minor = rest.split('.').next()?;
+        Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? })
+    }
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// What the `@` lines said.
+#[derive(Debug, Default)]
+pub(super) struct Pragmas {
+    pub(super) version: Option<Spanned<Version>>,
+    pub(super) config_id: Option<String>,
+    /// `@module mod-python use-virtualenv(…)`
+    pub(super) use_virtualenv: Option<bool>,
+    /// `@define allow-config-dups 1`: of two things with one name, the later one counts.
+    pub(super) allow_duplicates: bool,
+    /// The text could not be read to its end, so what was read of it says little.
+    pub(super) unreadable: bool,
+}

@@ -1,0 +1,138 @@
+//! How templates are read: the options of how they are formatted, texts in place, and `template` statements.
+use super::option_table::{Kind, Table, apply, names};
+use super::parser::{Parsed, Parser};
+use super::span::{Span, Spanned};
+use super::template_text::{OnError, TemplateOptions, TemplateStatement, TemplateText, TsFormat};
+use super::token::{Text, TokenKind};
+use super::unsupported::Place;
+use crate::template::Template;
+
+/// The options of [`TemplateOptions`].
+pub(super) const TEMPLATE: Table<TemplateOptions> = &[
+    ("ts-format", Kind::Other(|parser, to| parser.ts_format().map(|format| to.ts_format = Some(format)))),
+    (
+        "frac-digits",
+        Kind::Other(|parser, to| parser.frac_digits().map(|digits| to.frac_digits = Some(digits))),
+    ),
+    ("time-zone", Kind::Text(|to, zone| to.send_time_zone = Some(zone))),
+    ("send-time-zone", Kind::Text(|to, zone| to.send_time_zone = Some(zone))),
+    ("local-time-zone", Kind::Text(|to, zone| to.local_time_zone = Some(zone))),
+    ("template-escape", Kind::YesNo(|to, yes| to.template_escape = Some(yes))),
+    ("on-error", Kind::Other(|parser, to| parser.on_error().map(|action| to.on_error = Some(action)))),
+];
+
+/// What a `template NAME { }` consists of.
+#[derive(Default)]
+struct TemplateBlock {
+    text: Option<TemplateText>,
+    escape: Option<bool>,
+}
+
+const TEMPLATE_BLOCK: Table<TemplateBlock> = &[
+    (
+        "template",
+        Kind::Other(|parser, to| {
+            let text = parser.text_or_number("the text of the template")?;
+            parser.compile(text).map(|text| to.text = Some(text))
+        }),
+    ),
+    ("template-escape", Kind::YesNo(|to, yes| to.escape = Some(yes))),
+];
+
+impl Parser {
+    pub(super) fn ts_format(&mut self) -> Parsed<TsFormat> {
+        self.choice(&[
+            ("rfc3164", TsFormat::Rfc3164),
+            ("bsd", TsFormat::Rfc3164),
+            ("rfc3339", TsFormat::Rfc3339),
+            ("iso", TsFormat::Rfc3339),
+            ("full", TsFormat::Full),
+            ("unix", TsFormat::Unix),
+        ])
+    }
+
+    fn frac_digits(&mut self) -> Parsed<u8> {
+        let span = self.peek().span;
+        let digits = self.integer(0, 9)? as u8;
+        if digits > 6 {
+            self.report.warn(span, "times are kept in microseconds, so there are at most 6 digits", None);
+        }
+        Ok(digits.min(6))
+    }
+
+    pub(super) fn on_error(&mut self) -> Parsed<OnError> {
+        self.choice(&[
+            ("drop-message", OnError::DropMessage),
+            ("silently-drop-message", OnError::SilentlyDropMessage),
+            ("drop-property", OnError::DropProperty),
+            ("silently-drop-property", OnError::SilentlyDropProperty),
+            ("fallback-to-string", OnError::FallbackToString),
+            ("silently-fallback-to-string", OnError::SilentlyFallbackToString),
+        ])
+    }
+
+    /// Compiles a text, and reports what is wrong with it at its place inside the text.
+    pub(super) fn compile(&mut self, text: Text) -> Parsed<TemplateText> {
+        match Template::compile(&text.value) {
+            Ok(template) => {
+                for (at, nearest) in template.suspicious_names() {
+                    let name = &text.value[at.clone()];
+                    let message = format!("no macro is called `{name}`: a value of that name is meant");
+                    let help = Some(format!("did you mean `{nearest}`?"));
+                    self.report.warn(text.locate(at), message, help);
+                }
+                Ok(TemplateText { name: None, text: text.value, template, escape: None, span: text.span })
+            }
+            Err(error) => Err(self.report.error(text.locate(error.at), error.message, error.help)),
+        }
+    }
+
+    /// The value of an option that is a template: its text, or the name of a `template` statement.
+    pub(super) fn template_argument(&mut self) -> Parsed<TemplateText> {
+        let bare = matches!(self.peek().kind, TokenKind::Word(_));
+        let text = self.text_or_number("a template or its name")?;
+        if let Some(statement) = self.templates.get(&text.value) {
+            return Ok(TemplateText { span: text.span, ..statement.text.clone() });
+        }
+        if bare && !text.value.contains('$') {
+            let message = format!("no template is called `{}`", text.value);
+            let names = self.templates.keys().map(String::as_str);
+            let quotes = || Some(format!("put it in quotes if it is the text itself: \"{}\"", text.value));
+            let help = super::nearest::did_you_mean(&text.value, names).or_else(quotes);
+            return Err(self.report.error(text.span, message, help));
+        }
+        self.compile(text)
+    }
+
+    /// What comes after `template`, which was at `start`.
+    pub(super) fn template_statement(&mut self, start: Span) -> Parsed<()> {
+        let name = self.string("a name for the template")?;
+        let text = if let TokenKind::LBrace = self.peek().kind {
+            self.next();
+            let (mut block, errors) = (TemplateBlock::default(), self.report.errors());
+            self.options_in_braces(Place::Statement, &|| names(TEMPLATE_BLOCK).collect(), |parser, key| {
+                apply(TEMPLATE_BLOCK, &mut block, parser, key)
+            });
+            match block.text {
+                Some(text) => TemplateText { escape: block.escape, ..text },
+                // An error in the text itself was reported already.
+                None if self.report.errors() > errors => return Err(super::report::Reported),
+                None => {
+                    let message = format!("the template `{}` has no text", name.value);
+                    let help = Some("give it one with template(\"…\")".to_owned());
+                    return Err(self.report.error(name.span, message, help));
+                }
+            }
+        } else {
+            let text = self.text_or_number("the text of the template")?;
+            self.compile(text)?
+        };
+        let text = TemplateText { name: Some(name.value.clone()), ..text };
+        let span = start.to(name.span);
+        let first = self.templates.get(&name.value).map(|first| first.name.span);
+        self.duplicate("template", &name, first)?;
+        self.templates
+            .insert(name.value.clone(), TemplateStatement { name: Spanned::new(name.value, span), text });
+        Ok(())
+    }
+}

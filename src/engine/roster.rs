@@ -1,0 +1,186 @@
+//! Who is here: the drivers and workers that run, those that come, and those that go: [`Roster`].
+//!
+//! # Counts
+//! Nobody who adds up at any moment misses a message or counts it twice: a driver goes from one list to the
+//! next under one lock (the pipeline's), which is held for no wait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::plan::{Input, Output, Source};
+use super::signpost::{Routes, Signpost, Way};
+use super::stats::Stats;
+use crate::flow::{Parcel, Sender};
+
+/// How long a source that has gone, with nothing on its way, is still counted by itself although somebody keeps it.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
+/// The lists.
+#[derive(Default)]
+pub(super) struct Roster {
+    pub(super) sources: Vec<Source>,
+    pub(super) outputs: Vec<Arc<Output>>,
+    pub(super) workers: Vec<Worker>,
+    /// The sources of a plan that is being carried out.
+    pub(super) coming: Vec<Input>,
+    leaving_sources: Vec<LeavingSource>,
+    leaving_outputs: Vec<LeavingOutput>,
+    /// What those counted that are gone.
+    past: Stats,
+}
+
+/// A worker, for those who are not its thread.
+pub(super) struct Worker {
+    pub(super) inbox: Sender<Parcel>,
+    /// The version of the routes that it goes by.
+    pub(super) seen: Arc<AtomicU64>,
+}
+
+struct LeavingSource {
+    source: Source,
+    since: Instant,
+}
+
+struct LeavingOutput {
+    output: Arc<Output>,
+    /// The version of the routes from which on it gets nothing more.
+    version: u64,
+}
+
+/// What a [`Roster::put`] did.
+pub(super) struct Put {
+    /// The version of the routes that lead to what is new.
+    pub(super) version: u64,
+    /// The sources that have gone.
+    pub(super) gone: Vec<Input>,
+    /// The sources that are new.
+    pub(super) new: Vec<Input>,
+}
+
+impl Roster {
+    /// The destinations that have not ended and are not in `outputs`.
+    pub(super) fn going(&self, outputs: &[Arc<Output>]) -> Vec<Arc<Output>> {
+        let stays = |output: &Arc<Output>| outputs.iter().any(|other| Arc::ptr_eq(output, other));
+        let current = self.outputs.iter().filter(|output| !stays(output));
+        self.leaving_outputs().chain(current).cloned().collect()
+    }
+
+    fn leaving_outputs(&self) -> impl Iterator<Item = &Arc<Output>> {
+        self.leaving_outputs.iter().map(|leaving| &leaving.output)
+    }
+
+    /// All destinations that have not ended, those that leave first.
+    pub(super) fn all_outputs(&self) -> impl Iterator<Item = &Arc<Output>> {
+        self.leaving_outputs().chain(&self.outputs)
+    }
+
+    /// Puts what is new in the place of what goes, and sets the routes to it. Destinations that were here before open
+    /// their files anew.
+    pub(super) fn put(
+        &mut self,
+        sources: Vec<Source>,
+        outputs: Vec<Arc<Output>>,
+        naps: Vec<Duration>,
+        going: Vec<Arc<Output>>,
+        signpost: &Signpost,
+    ) -> Put {
+        self.coming.clear();
+        let before = std::mem::replace(&mut self.sources, sources);
+        let is_in = |sources: &[Source], source: &Source| {
+            sources.iter().any(|other| Arc::ptr_eq(&other.input.lane, &source.input.lane))
+        };
+        let new = self.sources.iter().filter(|source| !is_in(&before, source));
+        let new: Vec<_> = new.map(|source| source.input.clone()).collect();
+        let gone: Vec<_> = before.into_iter().filter(|source| !is_in(&self.sources, source)).collect();
+        let inputs = gone.iter().map(|source| source.input.clone()).collect();
+        let since = Instant::now();
+        self.leaving_sources.extend(gone.into_iter().map(|source| LeavingSource { source, since }));
+        let were_here = std::mem::replace(&mut self.outputs, outputs);
+        let version = signpost.set(self.routes(naps));
+        let is_leaving =
+            |output: &Arc<Output>| self.leaving_outputs().any(|leaving| Arc::ptr_eq(leaving, output));
+        let leaves: Vec<_> = going.into_iter().filter(|output| !is_leaving(output)).collect();
+        self.leaving_outputs.extend(leaves.into_iter().map(|output| LeavingOutput { output, version }));
+        for worker in &self.workers {
+            worker.inbox.wake();
+        }
+        for output in were_here.iter().chain(self.leaving_outputs()) {
+            output.reopen();
+        }
+        Put { version, gone: inputs, new }
+    }
+
+    /// The version of the routes that all workers go by, or newer ones.
+    pub(super) fn taken_up(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.seen.load(Ordering::Acquire)).min().unwrap_or(u64::MAX)
+    }
+
+    /// Lets go of what has come to its end. `version` is what all workers go by.
+    pub(super) fn tidy(&mut self, version: u64) {
+        let Self { leaving_sources, leaving_outputs, past, .. } = self;
+        leaving_outputs.retain(|LeavingOutput { output, version: last }| {
+            if *last <= version && !output.orders.retire.swap(true, Ordering::AcqRel) {
+                output.queue.wake();
+            }
+            let has_ended = output.end.lost().is_some();
+            if has_ended {
+                past.add(&Stats { destinations: vec![output.stats()], ..Stats::default() });
+            }
+            !has_ended
+        });
+        leaving_sources.retain(|LeavingSource { source, since }| {
+            let input = &source.input;
+            // Who has the lane may post, or be in the middle of it.
+            let is_kept = Arc::strong_count(&input.lane) > 1 && since.elapsed() < REMEMBERED;
+            let has_ended = !is_kept && input.lane.counters().totals().in_flight == 0;
+            if has_ended {
+                past.add(&Stats { sources: vec![input.stats()], ..Stats::default() });
+            }
+            !has_ended
+        });
+    }
+
+    /// How many destinations of old configurations still write.
+    pub(super) fn leaving(&self) -> usize {
+        self.leaving_outputs().filter(|output| output.end.lost().is_none()).count()
+    }
+
+    /// What all of them counted, and those before them.
+    pub(super) fn stats(&self) -> Stats {
+        let mut all = Stats { sources: self.coming.iter().map(Input::stats).collect(), ..Stats::default() };
+        all.add(&Stats {
+            sources: self.sources.iter().map(|source| source.input.stats()).collect(),
+            destinations: self.outputs.iter().map(|output| output.stats()).collect(),
+        });
+        for LeavingSource { source, .. } in &self.leaving_sources {
+            all.add(&Stats { sources: vec![source.input.stats()], ..Stats::default() });
+        }
+        for output in self.leaving_outputs() {
+            all.add(&Stats { destinations: vec![output.stats()], ..Stats::default() });
+        }
+        all.add(&self.past);
+        all
+    }
+
+    /// The routes of the sources that are here, and of those that have gone: should something of theirs
+    /// come late, it goes where the destinations of their names are now.
+    fn routes(&self, naps: Vec<Duration>) -> Routes {
+        let way = |(id, flow_control): &(String, bool)| {
+            let output = self.outputs.iter().find(|output| output.id == *id)?;
+            Some(Way { queue: output.queue.clone(), flow_control: *flow_control })
+        };
+        let ways = |source: &Source| source.branches.iter().filter_map(way).collect::<Vec<_>>();
+        let mut routes = Routes { naps, ..Routes::default() };
+        for source in &self.sources {
+            routes.ways.insert(source.input.lane.index(), ways(source));
+        }
+        for LeavingSource { source, .. } in &self.leaving_sources {
+            let ways = ways(source);
+            if !ways.is_empty() || source.branches.is_empty() {
+                routes.ways.insert(source.input.lane.index(), ways);
+            }
+        }
+        routes
+    }
+}

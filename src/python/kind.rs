@@ -1,0 +1,60 @@
+//! What a user's class derives from, `LogSource` or `LogFetcher`: [`Kind`], and the engine's part of its instances
+//! ([`hosted`]).
+
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+use super::fetcher::LogFetcher;
+use super::hosted::Hosted;
+use super::source::LogSource;
+
+/// What a class is, by its base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It has `run()`.
+    Source,
+    /// It has `fetch()`.
+    Fetcher,
+}
+
+impl Kind {
+    /// What `class` is; `None` when it derives from neither base.
+    pub fn of(class: &Bound<'_, PyType>) -> Option<Self> {
+        if class.is_subclass_of::<LogSource>().unwrap_or(false) {
+            return Some(Self::Source);
+        }
+        class.is_subclass_of::<LogFetcher>().unwrap_or(false).then_some(Self::Fetcher)
+    }
+
+    /// The base class.
+    pub fn base(self, py: Python<'_>) -> Bound<'_, PyType> {
+        match self {
+            Self::Source => py.get_type::<LogSource>(),
+            Self::Fetcher => py.get_type::<LogFetcher>(),
+        }
+    }
+
+    /// The method in which the source's thread spends its time.
+    pub fn main_method(self) -> &'static str {
+        match self {
+            Self::Source => "run",
+            Self::Fetcher => "fetch",
+        }
+    }
+
+    /// What the name begins with under which its state is kept.
+    pub fn persist_prefix(self) -> &'static str {
+        match self {
+            Self::Source => "python-source",
+            Self::Fetcher => "python-fetcher",
+        }
+    }
+}
+
+/// The engine's part of `instance`; `None` when it derives from neither base.
+pub fn hosted<'a>(instance: &'a Bound<'_, PyAny>) -> Option<&'a Hosted> {
+    if let Ok(source) = instance.cast::<LogSource>() {
+        return Some(source.get().hosted());
+    }
+    instance.cast::<LogFetcher>().ok().map(|fetcher| fetcher.get().hosted())
+}

@@ -1,0 +1,84 @@
+//! What goes into the lane of a test, and what comes out: the configuration of one source, and messages as Python sees
+//! them.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::collector::{Arrived, Collector};
+use crate::config::{self, Config, Environment, PythonSourceOptions, SourceDriver};
+use crate::engine::{Input, Log};
+use crate::message::{FieldName, Release, ValueType};
+use crate::python::message::{Draft, DraftField, LazyDraft, LogMessage, Payload, Place};
+use crate::python::release::UnderGil;
+
+pub(super) fn refused(error: &impl ToString) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}
+
+/// The configuration of one source, and its input into `collector`.
+pub(super) fn make_input(
+    text: &str,
+    collector: &Collector,
+    log: &Log,
+    change: impl FnOnce(&mut PythonSourceOptions) -> PyResult<()>,
+) -> PyResult<(Config, Input)> {
+    let mut config = config::parse_str("test", text, &Environment::default()).map_err(|e| refused(&e))?;
+    for warning in &config.warnings {
+        log.warning(&warning.to_string());
+    }
+    let Some((name, statement)) = config.sources.iter_mut().next() else {
+        return Err(PyRuntimeError::new_err("the options of the source end its statement"));
+    };
+    let name = name.clone();
+    let Some(driver) = statement.drivers.first_mut() else {
+        return Err(PyRuntimeError::new_err("the options of the source end its driver"));
+    };
+    if let SourceDriver::Python(options) = &mut driver.driver {
+        change(options)?;
+    }
+    let driver = driver.clone();
+    let release: Arc<dyn Release> = Arc::new(UnderGil);
+    let input = Input::alone(&config, &name, &driver, collector.inbox(), log, &release);
+    Ok((config, input))
+}
+
+pub(super) fn python_options(input: &Input) -> PyResult<&PythonSourceOptions> {
+    match &input.driver.driver {
+        SourceDriver::Python(options) => Ok(options),
+        SourceDriver::Internal(_) => Err(PyRuntimeError::new_err("not a Python source")),
+    }
+}
+
+/// A message that has arrived, as Python sees messages.
+pub(super) fn to_python(py: Python<'_>, arrived: &Arrived) -> PyResult<LogMessage> {
+    let message = arrived.message();
+    let mut draft = Draft::new(py);
+    draft.payload = Payload::of(&PyBytes::new(py, message.text()))?;
+    draft.stamp = message.stamp();
+    draft.recvd_micros = message.recvd().unix_micros;
+    draft.pri = message.pri();
+    draft.raw_size = message.raw_size();
+    let own = |bytes: &[u8]| Place::Own(bytes.into());
+    let fields = &mut draft.extra().fields;
+    for pair in message.pairs() {
+        let (name, value) = (own(pair.name), own(pair.value));
+        fields.push(DraftField { id: pair.id, name, value_type: pair.value_type, value });
+    }
+    let mut add = |id, name: &[u8], value: &[u8]| {
+        let (name, value) = (own(name), own(value));
+        fields.push(DraftField { id, name, value_type: ValueType::String, value });
+    };
+    for id in [FieldName::Host, FieldName::HostFrom, FieldName::Program, FieldName::Pid] {
+        let is_own = message.pairs().any(|pair| pair.id == id);
+        if let Some(value) = message.known(id).filter(|_| !is_own) {
+            add(id, b"", value);
+        }
+    }
+    if let Some(transport) = &message.batch().origin().transport {
+        add(FieldName::Text, b"TRANSPORT", transport.as_bytes());
+    }
+    Ok(LogMessage { draft: LazyDraft::new(draft) })
+}
