@@ -25,7 +25,12 @@ def main() -> int:
     parser.add_argument(
         "--scale", type=float, default=float(os.environ.get("SCALE", "1")), help="times the messages"
     )
-    parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", str(ROUNDS))))
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=int(os.environ.get("ROUNDS", str(ROUNDS))),
+        help="another number of turns than the figures need; nothing is stored",
+    )
     parser.add_argument("--resume", action="store_true", help="go on where an interrupted run has ended")
     parser.add_argument("--list", action="store_true", help="name the cases")
     parser.add_argument("--render", action="store_true", help="only render what was measured")

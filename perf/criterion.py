@@ -29,15 +29,16 @@ def program() -> Path:
 def nanoseconds(parser: str, line: str, home: Path) -> float:
     """What a parser takes for a line: the median of criterion's samples."""
     name = f"parse/{parser}/{line}"
+    # Short, because the two that are compared should be measured on the same machine, as it is within half a second.
     times = [
         "--warm-up-time",
-        "0.1",
+        "0.05",
         "--measurement-time",
-        "0.3",
+        "0.15",
         "--sample-size",
-        "20",
+        "10",
         "--nresamples",
-        "2000",
+        "1000",
     ]
     command = [str(program()), "--bench", "--noplot", *times, "--exact", name]
     env = {**os.environ, "CRITERION_HOME": str(home)}

@@ -1,4 +1,7 @@
-"""The figures that Inrush is to reach, as data: which medians of which cases are compared, and with what bound."""
+"""The figures that Inrush is to reach, as data: which runs of which cases are compared, and with what bound.
+
+What is compared are runs of the same turn: a figure is the median of its ratios, one from each turn (`estimate`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perf.cases import PARSER_LINES
+from perf.estimate import Estimate, estimate
 
 Results = Mapping[str, Mapping[str, Any]]
 NG = ("syslog-ng", "syslog-ng window 100,000")
@@ -15,24 +19,25 @@ NG = ("syslog-ng", "syslog-ng window 100,000")
 
 @dataclass(frozen=True)
 class Value:
-    """The median of one field of one run."""
+    """One field of one run."""
 
     case: str
     run: str
     field: str = "rate"
 
     def of(self, results: Results) -> float | None:
-        """It, when it was measured."""
-        rounds = results.get(self.case, {}).get("rounds", {}).get(self.run)
-        if not rounds or self.run in results[self.case]["failures"]:
-            return None
-        return float(statistics.median(one[self.field] for one in rounds))
+        """Its median, when it was measured."""
+        rounds = self.rounds(results)
+        return statistics.median(rounds) if rounds else None
 
     def rounds(self, results: Results) -> list[float]:
-        """What each round gave, when the run has a median."""
-        if self.of(results) is None:
+        """What each turn gave: where it was measured several times in a turn, the median of them; nothing when a run has failed."""
+        found = results.get(self.case)
+        if found is None or self.run in found["failures"]:
             return []
-        return [float(one[self.field]) for one in results[self.case]["rounds"][self.run]]
+        values = [float(one[self.field]) for one in found["rounds"].get(self.run, []) if self.field in one]
+        each = found["runs"].get(self.run, {}).get("per_turn", 1)
+        return [statistics.median(values[start : start + each]) for start in range(0, len(values), each)]
 
 
 @dataclass(frozen=True)
@@ -43,17 +48,8 @@ class Pair:
     theirs: tuple[Value, ...] = ()
     best: Callable[[Sequence[float]], float] = max
 
-    def ratio(self, results: Results) -> float | None:
-        """Ours by theirs, or ours alone."""
-        ours = self.ours.of(results)
-        if ours is None or not self.theirs:
-            return ours
-        theirs = [value.of(results) for value in self.theirs]
-        known = [value for value in theirs if value is not None]
-        return ours / self.best(known) if len(known) == len(theirs) else None
-
     def rounds(self, results: Results) -> list[float]:
-        """The same round by round, each beside the round of its own turn; against the one that is best by its median."""
+        """Ours by theirs, or ours alone, turn by turn: each beside the run of its own turn, against the one that is best by its median."""
         ours = self.ours.rounds(results)
         if not self.theirs:
             return ours
@@ -62,8 +58,22 @@ class Pair:
         if not ours or len(medians) < len(known):
             return []
         chosen = self.best(medians)
-        theirs = next(rounds for median, rounds in known if median == chosen)
-        return [mine / its for mine, its in zip(ours, theirs)]  # noqa: B905 - some take part in fewer rounds
+        return ratios(ours, next(rounds for median, rounds in known if median == chosen))
+
+    def estimate(self, results: Results) -> Estimate | None:
+        """Their median and its interval, when both were measured."""
+        rounds = self.rounds(results)
+        return estimate(rounds) if rounds else None
+
+    def ratio(self, results: Results) -> float | None:
+        """Their median, when both were measured."""
+        found = self.estimate(results)
+        return None if found is None else found.value
+
+
+def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """Turn by turn; of a turn that was interrupted there is one run too many."""
+    return [mine / its for mine, its in zip(ours, theirs)]  # noqa: B905 - an interrupted turn
 
 
 @dataclass(frozen=True)
@@ -79,24 +89,35 @@ class Figure:
     spread: bool = False
     """The figure is the largest of `ours` by the smallest."""
     note: str = ""
+    precision: float = 0.1
+    """How wide the interval may be, as a part of the median, when it is near the bound."""
 
-    def measured(self, results: Results) -> float | None:
-        """The worst of the pairs; None when one of them was not measured."""
-        found = [pair.ratio(results) for pair in self.pairs]
-        known = [value for value in found if value is not None]
+    costs: bool = False
+    """The processor time of both stands beside it."""
+
+    @property
+    def cases(self) -> set[str]:
+        """The cases that it comes from."""
+        return {value.case for pair in self.pairs for value in (pair.ours, *pair.theirs)}
+
+    def estimate(self, results: Results) -> Estimate | None:
+        """Of the worst of the pairs; None when one of them was not measured."""
+        if self.spread:
+            series = [pair.ours.rounds(results) for pair in self.pairs]
+            if not all(series):
+                return None
+            return estimate(ratios(max(series, key=statistics.median), min(series, key=statistics.median)))
+        found = [pair.estimate(results) for pair in self.pairs]
+        known = [one for one in found if one is not None]
         if len(known) != len(found):
             return None
-        if self.spread:
-            return max(known) / min(known)
-        return max(known) if self.at_most else min(known)
+        worst = max if self.at_most else min
+        return worst(known, key=lambda one: one.value)
 
-    def range(self, results: Results) -> tuple[float, float] | None:
-        """The smallest and the largest that a round gave, of the pair that counts."""
-        value = self.measured(results)
-        if value is None or self.spread:
-            return None
-        rounds = next(pair.rounds(results) for pair in self.pairs if pair.ratio(results) == value)
-        return (min(rounds), max(rounds)) if rounds else None
+    def measured(self, results: Results) -> float | None:
+        """The median; None when something was not measured."""
+        found = self.estimate(results)
+        return None if found is None else found.value
 
     def miss(self, results: Results) -> float:
         """By which part of the bound it misses; 0 when it is met or not measured."""
@@ -212,6 +233,7 @@ FIGURES = (
         0.95,
         (over("busy_thread", "inrush alone", ours="inrush beside a waiting source"),),
         unit="%",
+        precision=0.05,
     ),
     *(
         Figure(
@@ -219,6 +241,8 @@ FIGURES = (
             1.05,
             (over(f"framework_{name.lower()}", "framework", field="ns"),),
             at_most=True,
+            precision=0.05,
+            costs=True,
         )
         for name in ("Flask", "Twisted", "Kafka")
     ),
@@ -248,18 +272,30 @@ FIGURES = (
     Figure(
         "cost per message from 10^5 to 10^8 messages: largest by smallest",
         1.1,
-        tuple(over("flat_count", ours=f"inrush 10^{power}", field="post_ns") for power in (5, 6, 7, 8)),
+        tuple(over("flat_count", ours=f"inrush 10^{power}", field="post_by_floor") for power in (5, 6, 7, 8)),
         at_most=True,
         spread=True,
+        precision=0.05,
     ),
     Figure(
         "cost per message from a window of 1,000 to 1,000,000: largest by smallest",
         1.1,
         tuple(
-            over("flat_window", ours=f"inrush window {size:,}", field="post_ns")
+            over("flat_window", ours=f"inrush window {size:,}", field="post_by_floor")
             for size in (1000, 10_000, 100_000, 1_000_000)
         ),
         at_most=True,
         spread=True,
+        precision=0.05,
     ),
 )
+
+
+def unsettled(results: Results) -> dict[str, Estimate]:
+    """The figures of these results that more rounds would make more certain, by their titles."""
+    found = {}
+    for figure in FIGURES:
+        one = figure.estimate(results) if figure.cases <= set(results) else None
+        if one is not None and not one.certain(figure.bound, figure.precision):
+            found[figure.title] = one
+    return found

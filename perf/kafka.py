@@ -38,25 +38,25 @@ class Broker:
             time.sleep(0.05)
         self.address = address
 
-    def fill(self, run: Run) -> str:
-        """A topic with the messages of a run."""
+    def fill(self, run: Run, count: int) -> str:
+        """A topic with so many messages of a run."""
         from kafka import KafkaProducer
         from kafka.admin import KafkaAdminClient, NewTopic
 
         self.start()
-        name = f"perf-{run.count}"
-        if run.count not in self.topics:
+        name = f"perf-{count}"
+        if count not in self.topics:
             admin = KafkaAdminClient(bootstrap_servers=self.address)
             admin.create_topics([NewTopic(name, 1, 1)])
             admin.close()
             producer = KafkaProducer(bootstrap_servers=self.address, linger_ms=5)
             lines = [line.encode() for line in run.cycles()[0]]
-            for _ in range(run.count // len(lines)):
+            for _ in range(count // len(lines)):
                 for line in lines:
                     producer.send(name, line)
             producer.flush(60)
             producer.close()
-            self.topics.add(run.count)
+            self.topics.add(count)
         return name
 
     def stop(self) -> None:
@@ -70,6 +70,6 @@ class Broker:
 BROKER = Broker()
 
 
-def topic(run: Run) -> dict[str, object]:
-    """What a source needs to know of its topic, filled for this run."""
-    return {"topic": BROKER.fill(run), "broker": BROKER.address}
+def topic(run: Run, count: int) -> dict[str, object]:
+    """What a source needs to know of its topic, filled with so many messages."""
+    return {"topic": BROKER.fill(run, count), "broker": BROKER.address}

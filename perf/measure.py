@@ -38,7 +38,7 @@ def measure(run: Run, tools: Toolbox, warm_up: bool = False) -> Result:
 def throughput(run: Run, here: rivals.Place) -> Result:
     """Messages a second."""
     port = free_port() if run.native else 0
-    topic = kafka.topic(run) if run.load == "kafka" else {}
+    topic = kafka.topic(run, run.count) if run.load == "kafka" else {}
     process = rivals.start(run, here, port, **topic)
     cpu_before: int | None = None
     if run.load in ("stream", "flask"):
@@ -48,6 +48,7 @@ def throughput(run: Run, here: rivals.Place) -> Result:
             port = _int(here.wait("ready", 30)["port"])
         cpu_before = process.cpu_ns()
         send(run, here, port)
+    done: list[dict[str, object]] = [{}]
     if run.native:
         sent = here.wait("sent")
         begin, posted = _int(sent["begin"]), _int(sent["end"])
@@ -58,6 +59,8 @@ def throughput(run: Run, here: rivals.Place) -> Result:
             cpu_before = min(_int(one["cpu"]) for one in done)
         if run.load == "stream":
             begin = _int(here.wait("sent")["begin"])
+    if "messages" in done[0] and done[0]["messages"] != run.count:
+        raise RunError(f"the source got {done[0]['messages']} messages of {run.count}")
     if run.rival == "floor" or run.rival == "framework":
         end = posted
     elif run.nothing:
@@ -73,6 +76,16 @@ def throughput(run: Run, here: rivals.Place) -> Result:
         check(run, here)
         size = here.file.stat().st_size
     elapsed = end - begin
+    if "post_ns" in done[0]:
+        return {
+            "count": run.count,
+            "seconds": elapsed / 1e9,
+            "post_ns": _float(done[0]["post_ns"]),
+            "floor_ns": _float(done[0]["floor_ns"]),
+            "post_by_floor": _float(done[0]["post_ns"]) / _float(done[0]["floor_ns"]),
+            "cpu": cpu / run.count / 1e3,
+            "peak_mib": peak / 1024,
+        }
     return {
         "count": run.count,
         "seconds": elapsed / 1e9,
@@ -85,15 +98,15 @@ def throughput(run: Run, here: rivals.Place) -> Result:
     }
 
 
-def send(run: Run, here: rivals.Place, port: int) -> Process:
-    """Starts what sends to a server."""
+def send(run: Run, here: rivals.Place, port: int, orders: str = "") -> Process:
+    """Starts what sends to a server: at once, or the client of Flask at each order."""
     if run.load == "stream":
         block, total = rivals.write_block(run, here.directory), str(rivals.total_bytes(run))
         return here.start("send", [here.tools.build / "send", block, total, str(port), here.reports.path])
     # The warm-up, whose content is looked at, comes from one client, so that there is an order.
     clients = 2 if run.nothing else 1
     body, requests = rivals.write_block(run, here.directory), run.count // len(run.cycles()[0])
-    words = [str(port), str(body), str(requests), str(clients)]
+    words = [str(port), str(body), str(requests), str(clients), *([orders] if orders else [])]
     return here.start("client", [here.tools.python, "-m", "perf.client", *words])
 
 
@@ -214,19 +227,21 @@ def first_message(run: Run, here: rivals.Place) -> Result:
 
 def busy(run: Run, here: rivals.Place) -> Result:
     """How fast a thread computes."""
-    os.mkfifo(here.file)
-    fifo = os.open(here.file, os.O_RDWR | os.O_NONBLOCK)
-    try:
-        rivals.start(run, here)
-        return {"rate": float(here.wait("done", PATIENCE)["rate"])}  # type: ignore[arg-type]
-    finally:
-        os.close(fifo)
+    from perf.slices import Waiting
+
+    with Waiting(run, here, 1) as slicer:
+        return slicer.slice(0)
 
 
 def parser(run: Run, here: rivals.Place) -> Result:
     """A parser alone."""
     found = criterion.nanoseconds(run.rival, run.variant, here.directory)
     return {"ns": found, "rate": 1e9 / found}
+
+
+def _float(value: object) -> float:
+    assert isinstance(value, float)
+    return value
 
 
 def _int(value: object) -> int:

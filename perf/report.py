@@ -7,16 +7,19 @@ gets three rows and a plot between two markers.
 from __future__ import annotations
 
 import json
+import math
 import re
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from perf import plots
 from perf.environment import HERE, ROOT
 from perf.figures import FIGURES, NG, Figure, Pair, Results, Value, over
-from perf.run import EXTRA, NOISY, ROUNDS, TIMES
+from perf.run import EXTRA, MOST, ROUNDS, SLICED
+from perf.sources.texts import PROBED
 
 THEMES = {
     "loop": "The documentation's loop",
@@ -30,30 +33,38 @@ THEMES = {
 }
 # Five lines, and what a theme needs besides.
 METHOD = f"""\
-1. Each measurement is a process of its own with files of its own. All rivals of a case take turns (A B C, A B C, …): one warm-up,
-   then {ROUNDS} rounds. When the rounds of a rival are further apart than {NOISY} (largest by smallest), all rivals get {EXTRA} more,
-   {TIMES} time{"s" if TIMES > 1 else ""} at most. No round is left out.
+1. Each rival is a process of its own with files of its own. In a turn, all of a case live at once and are measured in slices of a tenth
+   of a second (A B C, C B A, …), with the source's thread on the same processor for all; a first slice is the warm-up. Streams, latency,
+   memory, start, flatness and parsers are not cut: one process after the other, every other turn in the opposite order, after a warm-up.
+   {SLICED} turns ({ROUNDS} without slices), and {EXTRA} more as long as a figure is open, up to {MOST} and about a minute. Open: its
+   interval is wider than a tenth (a twentieth for the bounds of 5 and 10 %), and not further from the bound than it is wide. No round
+   is left out.
 2. The clock runs from the first post to the last byte in the file, or to the last message counted by the engine where there is no
    destination. The messages are made before. Every rival runs the same Python source, Inrush and syslog-ng with the same
    configuration. A slower rival gets fewer messages.
 3. Every byte in the file is compared with what was sent: number, order, content. Where the log path has no destination, the engine's
    own count must be right, and the warm-up writes a file, which is compared. A wrong run is a failure here, not a figure.
-4. Figures are medians, with smallest and largest in brackets. Processor time is that of the whole process from the first post on;
-   peak memory is VmHWM. "Window" is `log-iw-size()`; without it, each engine has its default.
+4. A figure is the median of its ratios, one from each round, with the interval in which the true median lies in 95 of 100 cases
+   (order statistics). Tables have each rival's own median, with smallest and largest in brackets. Processor time is that of the
+   whole process from the first post on; peak memory is VmHWM. "Window" is `log-iw-size()`; without it, each engine has its default.
 5. Floor: the same loop over a C type that does nothing. Raw write: the same bytes by `write(2)` in pieces of 64 KiB, from C.
    C loop: `recv` and `write` of 64 KiB. They are limits, not rivals."""
 INTRODUCTIONS = {
     "loop": "`msg = LogMessage(text); self.post_message(msg)`, over a cycle of a thousand numbered texts (64 of 16 KiB).",
     "batch": "`post_buffer` gets `bytes` of a quarter of a mebibyte. The stream comes from a C program in a process of its own.",
     "frameworks": "The same server twice: with a post for each message into a log path without a destination, and with a counter in "
-    "its place, outside of any engine. The client is a process of its own. The broker is Tansu, with everything in memory.",
+    "its place, outside of any engine. Both live at the same time and take turns by slices of a tenth of a second; the processor time "
+    "is that of the whole process in a slice. The client is a process of its own. The broker is Tansu, with everything in memory.",
     "latency": "Each message carries the time right before it was made. A C program in a process of its own sleeps until inotify tells "
     "that the file has changed, reads what is new, and takes the time; so the figures contain its wake-up and reading, which the line "
     "of plain `write(2)` shows alone. At 100,000 a second, groups of 100 are posted each millisecond: with two cores, a loop "
     "that spins between two messages would take one from those that are measured.",
     "memory": "The stalled destination is a FIFO that nobody reads. Each message is a new object. The memory is looked at for two "
     "seconds at least, and until it has not grown by a MiB for one (ten seconds at most); then the process is killed.",
-    "flat": "The time is that of the posting loop alone, because 10^5 messages take less than the harness needs to look at the end.",
+    "flat": "The time is that of the posting loop alone, because 10^5 messages take less than the harness needs to look at the end. "
+    f"Every {PROBED:,} messages the same thread goes through the floor's loop for a moment, which gives what the floor costs on the "
+    "machine as it is then: the figure is the one by the other, so that runs of 5 ms and of 5 s can be compared. Several short runs "
+    "make one round, with their median.",
 }
 LABELS = {
     "inrush": "**Inrush**",
@@ -87,6 +98,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         *COMMON,
     ),
     "rate": (("rate", "rounds/s", 1, 0),),
+    "flat": (
+        ("post_by_floor", "by the floor's", 1, 3),
+        ("post_ns", "ns a message", 1, 1),
+        ("floor_ns", "the floor's ns", 1, 1),
+        *COMMON,
+    ),
     "latency": (
         ("rate", "messages/s", 1, 0),
         ("p50", "median µs", 1, 1),
@@ -227,25 +244,39 @@ def heading(cases: Sequence[dict[str, Any]]) -> str:
 
 def figures_table(found: Results) -> str:
     """Each figure with its bound, what was measured, and whether it is met."""
-    lines = ["| figure | bound | measured | round by round | |", "|---|---|---|---|---|"]
+    lines = ["| figure | bound | measured | 95 % interval | rounds | |", "|---|---|---|---|---|---|"]
     counts = {True: 0, False: 0, None: 0}
     for figure in FIGURES:
         met = figure.met(found)
         counts[met] += 1
-        value = figure.measured(found)
-        shown = "not measured" if value is None else figure.shown(value)
-        between = figure.range(found)
-        rounds = "" if between is None else " to ".join(map(figure.shown, between))
-        word = {True: "met", False: f"**missed** by {figure.miss(found):.1%}", None: ""}[met]
+        one = figure.estimate(found)
+        shown = interval = rounds = ""
+        word = {True: "met", False: f"**missed** by {figure.miss(found):.1%}", None: "not measured"}[met]
+        if one is not None:
+            shown = figure.shown(one.value) + (costs(figure, found) if figure.costs else "")
+            interval = f"{figure.shown(one.low)} to {figure.shown(one.high)}"
+            rounds = f"{one.count}: {figure.shown(one.smallest)} to {figure.shown(one.largest)}"
+            if math.isinf(one.width):
+                interval = "too few rounds"
+            if not one.decides(figure.bound):
+                word += ", not certain"
         note = f" ({figure.note})" if figure.note else ""
-        lines.append(f"| {figure.title}{note} | {bound(figure)} | {shown} | {rounds} | {word} |")
+        lines.append(f"| {figure.title}{note} | {bound(figure)} | {shown} | {interval} | {rounds} | {word} |")
     summary = f"{counts[True]} of {len(FIGURES)} met, {counts[False]} missed"
     if counts[None]:
         summary += f", {counts[None]} not measured"
     return (
-        f"{summary}. Measured: the ratio of the medians. Round by round: the smallest and the largest ratio of two runs "
-        "of the same turn.\n\n" + "\n".join(lines)
+        f"{summary}. Measured: the median of the ratios, one from each round. Rounds: how many, the smallest and the largest. "
+        "Not certain: the bound lies within the interval.\n\n" + "\n".join(lines)
     )
+
+
+def costs(figure: Figure, found: Results) -> str:
+    """The processor time a message of both that a figure compares, in microseconds, which are seconds per million."""
+    (pair,) = figure.pairs
+    both = [replace(value, field="cpu").of(found) for value in (pair.ours, *pair.theirs)]
+    ours, theirs = (f"{value:,.3g}" for value in both if value is not None)
+    return f"; processor time {ours} µs by {theirs} µs"
 
 
 def bound(figure: Figure) -> str:
@@ -407,8 +438,8 @@ def section(found: dict[str, dict[str, Any]]) -> str:
         if ours is None or not theirs:
             lines.append(f"| {title} | not measured | | |")
             continue
-        best = pair.best(theirs)
-        lines.append(f"| {title} | {_million(ours)} {unit} | {_million(best)} {unit} | {ours / best:.1f} × |")
+        best, ratio = pair.best(theirs), pair.ratio(found) or ours / pair.best(theirs)
+        lines.append(f"| {title} | {_million(ours)} {unit} | {_million(best)} {unit} | {ratio:.1f} × |")
     newest = _newest(list(found.values()))
     parts = [newest["date"].partition(" ")[0], newest["cpu"], f"{newest['cores']} cores"]
     parts.append(newest["interpreter"].partition(" (")[0])
@@ -416,7 +447,8 @@ def section(found: dict[str, dict[str, Any]]) -> str:
         parts.append(f"syslog-ng {newest['syslog-ng'].partition(' ')[0]} of Debian")
     return (
         "\n".join(lines)
-        + f"\n\nMedians, {', '.join(parts)}. [All cases, rivals and limits](perf/README.md); `make perf` measures them again.\n\n"
+        + f"\n\nMedians of the rates and of their ratios, {', '.join(parts)}. "
+        + "[All cases, rivals and limits](perf/README.md); `make perf` measures them again.\n\n"
         + "![Messages a second to a file, by size and rival](perf/plots/loop.svg)"
     )
 

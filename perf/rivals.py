@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -40,6 +39,11 @@ class Place:
         process = self.stack.enter_context(Process(command, log, env))
         self.processes.append(process)
         return process
+
+    def end(self, process: Process) -> None:
+        """Ends one before the others."""
+        process.__exit__(None, None, None)
+        self.processes.remove(process)
 
     def wait(self, event: str, patience: float = 180) -> dict[str, object]:
         """The next report of a kind."""
@@ -84,11 +88,14 @@ def start(run: Run, here: Place, port: int = 0, **more: object) -> Process:
     directory, tools = here.directory, here.tools
     spec = directory / "spec.json"
     orders = {"report": str(here.reports.path), "path": str(here.file), "count": run.count // run.sources}
+    # `Probed` takes the floor's types beside the engine's.
+    floor = [tools.build] if run.source.endswith(".Probed") else []
     spec.write_text(json.dumps({**run.spec, **orders, **more}))
     if run.rival == "inrush":
         conf = directory / "inrush.conf"
         conf.write_text(configuration(run, directory, spec))
-        return here.start("inrush", [*tools.inrush, "run", "-f", conf, "--control", directory / "control"])
+        command: list[str | Path] = [*tools.inrush, "run", "-f", conf, "--control", directory / "control"]
+        return here.start("inrush", command, *floor)
     if (build := tools.syslog_ng(run.rival)) is not None:
         conf = directory / "syslog-ng.conf"
         conf.write_text(configuration(run, directory, spec, port))
@@ -105,9 +112,10 @@ def start(run: Run, here: Place, port: int = 0, **more: object) -> Process:
         first: list[str | Path] = []
         if run.rival == "write":
             first = [write_block(run, directory), str(total_bytes(run))]
-        return here.start(run.rival, [tools.build / run.rival, *first, here.file, here.reports.path])
+        last = [str(more["orders"])] if "orders" in more else []
+        return here.start(run.rival, [tools.build / run.rival, *first, here.file, here.reports.path, *last])
     # What is left is a source outside of an engine: the floor, plain Python, a framework alone.
-    command: list[str | Path] = [tools.python, "-m", "perf.host", run.source, spec]
+    command = [tools.python, "-m", "perf.host", run.source, spec]
     return here.start("host", command, HERE / "standins" / "floor", tools.build)
 
 
@@ -129,35 +137,38 @@ def counted(run: Run, here: Place) -> tuple[int, int]:
     if run.rival == "inrush":
         answer = ask(here.directory / "control", "stats")
         return int(answer["delivered"]), int(answer["dropped"])  # type: ignore[call-overload]
-    build = here.tools.syslog_ng(run.rival)
-    if build is None:
+    if here.tools.syslog_ng(run.rival) is None:
         return run.count, 0
-    ctl = build.path.with_name("syslog-ng-ctl")
-    command = [str(ctl), "stats", "-c", str(here.directory / "control")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
-    rows = [line.split(";") for line in done.stdout.splitlines()]
+    text = _asked(here.directory / "control", b"STATS\n", b"\n.\n").decode()
+    rows = [line.split(";") for line in text.splitlines()]
     own = [row for row in rows if row[0] == "source"]
     if not own:
-        raise RunError(f"{' '.join(command)} knows no source:\n{done.stdout}{done.stderr}")
+        raise RunError(f"{run.rival} knows no source:\n{text}")
     processed = sum(int(row[5]) for row in own if row[4] == "processed")
     return processed, sum(int(row[5]) for row in rows if len(row) == 6 and row[4] == "dropped")
 
 
 def ask(control: Path, command: str) -> dict[str, object]:
     """One command to Inrush's control socket."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(30)
-        connection.connect(str(control))
-        connection.sendall(command.encode() + b"\n")
-        answer = b""
-        while more := connection.recv(65536):
-            answer += more
-    found: dict[str, object] = json.loads(answer)
+    found: dict[str, object] = json.loads(_asked(control, command.encode() + b"\n"))
     return found
 
 
-def wait_counted(run: Run, here: Place, patience: float = 60) -> int:
-    """Waits until the engine has done with every message; the time at which it had."""
+def _asked(control: Path, command: bytes, end: bytes = b"") -> bytes:
+    """The answer of a control socket, to its end or to what stands there."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(30)
+        connection.connect(str(control))
+        connection.sendall(command)
+        answer = b""
+        while not (end and answer.endswith(end)) and (more := connection.recv(65536)):
+            answer += more
+    return answer
+
+
+def wait_counted(run: Run, here: Place, count: int = 0, patience: float = 60) -> int:
+    """Waits until the engine has done with every message, which is one run's or the given count; the time at which it had."""
+    count = count or run.count
     if run.rival not in ENGINES:
         return 0
     until = time.monotonic() + patience
@@ -166,8 +177,8 @@ def wait_counted(run: Run, here: Place, patience: float = 60) -> int:
         now = time.monotonic_ns()
         if lost:
             raise RunError(f"{lost:,} messages dropped")
-        if done == run.count:
+        if done == count:
             return now
-        if done > run.count or time.monotonic() > until:
-            raise RunError(f"{run.rival} counts {done:,} messages of {run.count:,}")
+        if done > count or time.monotonic() > until:
+            raise RunError(f"{run.rival} counts {done:,} messages of {count:,}")
         time.sleep(0.0005)

@@ -1,9 +1,12 @@
 """The order of things: which rival when, how often, what is kept, and what is told on the way.
 
-Within a case all rivals take turns: a warm-up round, then ROUNDS rounds. When the time of a rival spread by more than NOISY over the
-rounds (largest by smallest), all rivals of the case get EXTRA rounds more, at most TIMES times. No round is thrown away: all
-of them are in the result and in its median. A run that fails for whatever reason, or whose content is wrong, is in the result with
-that reason; its rival is left out of the case from then on, everything else goes on, and the whole ends as failed.
+Within a case all rivals take turns. In most cases all of them live at the same time, and a turn is a number of slices of each, every one of
+which is a round (`slices`). Where a run cannot be cut, a turn is a process of each and one round, after a warm-up, every other one in the
+opposite order, so that a machine that gets slower or faster favours nobody. While a figure of the case is not certain, as
+`estimate.Estimate.certain` has it, all rivals get EXTRA turns more, up to MOST in all and as long as the case has taken less than BUDGET
+seconds. No round is thrown away: all of them are in the result and in its median. A run that fails for whatever reason, or whose content
+is wrong, is in the result with that reason; its rival is left out of the case from then on, everything else goes on, and the whole ends
+as failed.
 """
 
 from __future__ import annotations
@@ -17,12 +20,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from perf import criterion, environment, kafka
+from perf import criterion, environment, figures, kafka
 from perf.cases import Case, Run
 from perf.environment import HERE, Toolbox
 from perf.measure import measure
 from perf.processes import RunError
 from perf.rivals import ENGINES
+from perf.slices import SliceError, measure_slices
 from perf.verify import WrongContentError
 
 # What says by itself what is wrong; of anything else its kind is told, too.
@@ -30,11 +34,14 @@ EXPLAINED = (RunError, WrongContentError)
 
 RESULTS = HERE / "results"
 PARTIAL = environment.BUILD / "partial"
-ROUNDS = 5
-NOISY = 1.3
+# The fewest of which there is an interval, and as many in one order as in the other.
+ROUNDS = 6
+# Where a turn has slices, each of which is a pair.
+SLICED = 3
 EXTRA = 2
-TIMES = 1
-# What a case is judged by when it is asked whether it was noisy.
+MOST = 30
+BUDGET = 60.0
+# What is told of a run on the way.
 STEADY = {
     "ns": "ns",
     "bytes": "ns",
@@ -43,6 +50,7 @@ STEADY = {
     "memory": "peak_mib",
     "start": "seconds",
     "parser": "ns",
+    "flat": "post_by_floor",
 }
 
 
@@ -110,35 +118,71 @@ class Plan:
                 kafka.BROKER.stop()
 
     def _case(self, case: Case, number: int, cases: int) -> None:
-        """One case, its warm-up, its rounds, and more of them when it was noisy."""
+        """One case, its warm-up, its rounds, and more of them while a figure is not certain."""
         began = time.monotonic()
         found = self._again(case) if self.resume else {}
         kept: dict[str, list[dict[str, float]]] = found.get("rounds", {run.key: [] for run in case.runs})
         failures: dict[str, str] = found.get("failures", {})
         self._tell(case, number, cases, "warm-up")
         for run in case.runs:
-            if not run.rounds and run.key not in failures:
+            if run.key not in failures:
                 self._one(case, run, None, failures)
-        target, repeated = self.rounds, 0
+        fewest = SLICED if case.slices else ROUNDS
+        target, started = fewest if self.rounds == ROUNDS else self.rounds, time.monotonic()
+        done = first = min(len(kept[run.key]) // each(case, run) for run in case.runs)
         while True:
-            done = min((len(kept[run.key]) for run in case.runs if not run.rounds), default=0)
             for turn in range(done, target):
                 self._tell(case, number, cases, f"round {turn + 1} of {target}")
-                for run in case.runs:
-                    few = run.rounds and len(kept[run.key]) >= run.rounds
-                    if run.key not in failures and len(kept[run.key]) <= turn and not few:
-                        self._one(case, run, kept, failures)
+                self._turn(case, turn, kept, failures)
                 self._write(self.partial, case, kept, failures)
                 if len(failures) == len(case.runs):
                     break
-            noisy = self._noisy(case, kept)
-            if not noisy or repeated == TIMES or self.rounds < 2:
+            done = max(done, target)
+            open_ = figures.unsettled({case.name: self._content(case, kept, failures)})
+            if self.rounds != ROUNDS or not open_:
                 break
-            say(f"{case.name}: {', '.join(noisy)} spread by more than {NOISY}: {EXTRA} more rounds for all")
-            target, repeated = target + EXTRA, repeated + 1
+            words = ", ".join(f"{title} ±{one.width / 2:.0%}" for title, one in open_.items())
+            spent = time.monotonic() - started
+            if target + EXTRA > MOST or spent + EXTRA * spent / max(1, done - first) > BUDGET:
+                say(f"{case.name}: still open after {target} rounds: {words}")
+                break
+            say(f"{case.name}: open: {words}: {EXTRA} more rounds for all")
+            target += EXTRA
         self._write(self.results, case, kept, failures, seconds=time.monotonic() - began)
         (self.partial / f"{case.name}.json").unlink(missing_ok=True)
         self._summary(case, kept)
+
+    def _turn(
+        self, case: Case, turn: int, kept: dict[str, list[dict[str, float]]], failures: dict[str, str]
+    ) -> None:
+        """One turn of all runs that have not failed, those of an interrupted turn completed."""
+        order = [run for run in case.runs if run.key not in failures]
+        if turn % 2:
+            order.reverse()
+        if case.slices:
+            self._slices(case, [run for run in order if not run.alone], kept, failures)
+            order = [run for run in order if run.alone]
+        for run in order:
+            while run.key not in failures and len(kept[run.key]) < (turn + 1) * run.per_turn:
+                self._one(case, run, kept, failures)
+
+    def _slices(
+        self,
+        case: Case,
+        order: list[Run],
+        kept: dict[str, list[dict[str, float]]],
+        failures: dict[str, str],
+    ) -> None:
+        """A turn in slices: it is kept as a whole, or measured again without the run that has failed."""
+        results: dict[str, list[dict[str, float]]] = {}
+        while order and not results:
+            try:
+                results = measure_slices(order, self.tools, case.slices)
+            except SliceError as problem:
+                self._failed(case, problem.run, problem.problem, failures)
+                order = [run for run in order if run.key not in failures]
+        for key, several in results.items():
+            kept[key] += several
 
     def _one(
         self, case: Case, run: Run, kept: dict[str, list[dict[str, float]]] | None, failures: dict[str, str]
@@ -147,24 +191,17 @@ class Plan:
         try:
             result = measure(run, self.tools, warm_up=kept is None)
         except Exception as problem:
-            # Whatever it is, hours of the others' measurements are not thrown away for it.
-            kind = "" if isinstance(problem, EXPLAINED) else f"{type(problem).__name__}: "
-            failures[run.key] = f"{kind}{problem}"
-            self.failures.append(f"{case.name}: {run.key}: {failures[run.key]}")
-            say(f"FAILED {self.failures[-1]}")
+            self._failed(case, run, problem, failures)
         else:
             if kept is not None:
                 kept[run.key].append(result)
 
-    def _noisy(self, case: Case, kept: dict[str, list[dict[str, float]]]) -> list[str]:
-        """The rivals whose rounds are too far apart."""
-        field = STEADY[case.metric]
-        found = []
-        for key, results in kept.items():
-            values = [result[field] for result in results]
-            if values and min(values) > 0 and max(values) / min(values) > NOISY:
-                found.append(key)
-        return found
+    def _failed(self, case: Case, run: Run, problem: Exception, failures: dict[str, str]) -> None:
+        """Whatever it is, hours of the others' measurements are not thrown away for it."""
+        kind = "" if isinstance(problem, EXPLAINED) else f"{type(problem).__name__}: "
+        failures[run.key] = f"{kind}{problem}"
+        self.failures.append(f"{case.name}: {run.key}: {failures[run.key]}")
+        say(f"FAILED {self.failures[-1]}")
 
     def _write(
         self,
@@ -175,22 +212,28 @@ class Plan:
         seconds: float = 0,
     ) -> None:
         """The file of a case: the whole, or nothing."""
-        content = {
+        content = {**self._content(case, kept, failures), "seconds": round(seconds, 1)}
+        path = place / f"{case.name}.json"
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(_rounded(content), indent=1) + "\n")
+        new.replace(path)
+
+    def _content(
+        self, case: Case, kept: dict[str, list[dict[str, float]]], failures: dict[str, str]
+    ) -> dict[str, Any]:
+        """What is known of a case, as its file has it."""
+        return {
             "case": case.name,
             "theme": case.theme,
             "title": case.title,
             "metric": case.metric,
             "environment": self._header(),
-            "seconds": round(seconds, 1),
-            "runs": {run.key: {"rival": run.rival, "count": run.count} for run in case.runs},
+            "seconds": 0,
+            "runs": described(case),
             "failures": failures,
             "absent": list(self.tools.absent),
             "rounds": kept,
         }
-        path = place / f"{case.name}.json"
-        new = path.with_suffix(".new")
-        new.write_text(json.dumps(_rounded(content), indent=1) + "\n")
-        new.replace(path)
 
     def _header(self) -> dict[str, str]:
         """What stands over the result; a trial says that it is one."""
@@ -209,8 +252,7 @@ class Plan:
         same = all(
             found["environment"].get(key) == self.environment[key] for key in ("commit", "inrush", "kernel")
         )
-        runs = {run.key: {"rival": run.rival, "count": run.count} for run in case.runs}
-        return found if same and found["runs"] == runs else {}
+        return found if same and found["runs"] == described(case) else {}
 
     def _done(self, case: Case) -> bool:
         found = self._read(self.results / f"{case.name}.json", case)
@@ -223,7 +265,13 @@ class Plan:
     def _again(self, case: Case) -> dict[str, Any]:
         """The rounds that an interrupted run has left, without what failed in it."""
         found = self._read(self.partial / f"{case.name}.json", case)
-        return {"rounds": found["rounds"]} if found else {}
+        if not found:
+            return {}
+        if case.slices and len({len(found["rounds"][run.key]) // each(case, run) for run in case.runs}) > 1:
+            # Slices are compared with those of their own turn, which a run that has failed was not in.
+            say(f"{case.name}: a run had failed: measured from the beginning")
+            return {}
+        return {"rounds": found["rounds"]}
 
     def _tell(self, case: Case, number: int, cases: int, what: str) -> None:
         """Where it is, and how long it may still take."""
@@ -240,6 +288,16 @@ class Plan:
                 values = [result[field] for result in results]
                 middle = statistics.median(values)
                 say(f"    {key:<28} {field} {middle:,.4g} ({min(values):,.4g} to {max(values):,.4g})")
+
+
+def each(case: Case, run: Run) -> int:
+    """How many results of a run a turn gives."""
+    return case.slices if case.slices and not run.alone else run.per_turn
+
+
+def described(case: Case) -> dict[str, dict[str, Any]]:
+    """What a result says of its runs."""
+    return {run.key: {"rival": run.rival, "count": run.count, "per_turn": run.per_turn} for run in case.runs}
 
 
 def _rounded(value: Any) -> Any:

@@ -10,6 +10,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from syslogng import LogSource
 class Measured(LogSource):
     """A source that prepares, does its work between two looks at the clock, and stays until it is told to end."""
 
+    pinned = True
+    """Whether its thread, when it is told to go on, does so on a processor that the harness chooses."""
+
     def init(self, options: dict[str, Any]) -> bool:
         """Reads the orders."""
         self.spec = json.loads(Path(options["spec"]).read_text())
@@ -27,12 +31,26 @@ class Measured(LogSource):
         return True
 
     def run(self) -> None:
-        """Measures."""
+        """Measures, once or at each order."""
         work = self.prepare()
-        begin, cpu = time.monotonic_ns(), time.process_time_ns()
-        more = work()
-        self.tell("done", begin=begin, end=time.monotonic_ns(), cpu=cpu, **(more or {}))
+        for order in self.orders():
+            if order and self.pinned:
+                # On the same processor as the run that this one is compared with: each has a speed of its own.
+                os.sched_setaffinity(0, {int(order)})
+            begin, cpu = time.monotonic_ns(), time.process_time_ns()
+            more = work()
+            self.tell("done", **{"begin": begin, "end": time.monotonic_ns(), "cpu": cpu, **(more or {})})
         self.exiting.wait()
+
+    def orders(self) -> Iterator[str]:
+        """One, or as many as the harness gives by lines in a FIFO, with the processor to be on, until it gives an empty one."""
+        if "orders" not in self.spec:
+            yield ""
+            return
+        with Path(self.spec["orders"]).open() as orders:
+            self.tell("prepared")
+            while order := orders.readline().strip():
+                yield order
 
     def prepare(self) -> Any:
         """What must be there before the clock starts; returns the work itself."""

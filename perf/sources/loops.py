@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
+import types
 from collections.abc import Callable
 from typing import Any
 
 from perf.sources.base import Measured
-from perf.sources.texts import VALUES, syslog_lines, texts
+from perf.sources.texts import PROBED, VALUES, syslog_lines, texts
 from syslogng import LogMessage
+
+# Cycles of messages for which the floor is looked at.
+LOOK = 2
 
 
 class Loop(Measured):
     """The documentation's loop: make a message, post it."""
 
-    def prepare(self) -> Callable[[], None]:
+    def prepare(self) -> Callable[[], Any]:
         """The messages."""
         size, count = self.spec["size"], self.spec["count"]
         tag = f"{self.index} " if self.spec.get("tagged") else ""
@@ -35,18 +40,70 @@ class Loop(Measured):
 class Threads(Loop):
     """The same loop on several threads of one source."""
 
-    def prepare(self) -> Callable[[], None]:
-        """A thread and a cycle of messages for each, its number in front."""
+    pinned = False  # Its threads would all be on the one processor.
+
+    def prepare(self) -> Callable[[], dict[str, int]]:
+        """A thread and a cycle of messages for each, its number in front; they run, and wait for each other."""
         count, size, threads = self.spec["count"], self.spec["size"], self.spec["threads"]
         cycles = [texts(size, f"{number} ") for number in range(threads)]
         rounds = count // threads // len(cycles[0])
+        # A thread that starts while others post waits for the GIL, some milliseconds for each of them: none of the posts' time.
+        barrier, begins = threading.Barrier(threads), [0] * threads
 
-        def work() -> None:
-            posting = [threading.Thread(target=self.post_all, args=(cycle, rounds)) for cycle in cycles]
+        def post(number: int) -> None:
+            barrier.wait()
+            begins[number] = time.monotonic_ns()
+            self.post_all(cycles[number], rounds)
+
+        def work() -> dict[str, int]:
+            posting = [threading.Thread(target=post, args=(number,)) for number in range(threads)]
             for thread in posting:
                 thread.start()
             for thread in posting:
                 thread.join()
+            return {"begin": min(begins)}
+
+        return work
+
+
+class Probed(Loop):
+    """The same loop, measured by the floor: every few milliseconds a short loop over the type that does nothing, in the same thread.
+
+    What a message costs by what the floor costs at the same time is the same on a slow machine and on a fast one, and so for runs
+    of milliseconds and of seconds. The looks take some 3 % of the time, too little for the engine to rest.
+    """
+
+    def prepare(self) -> Callable[[], dict[str, float]]:
+        """The messages, and the floor's types."""
+        from perf_floor import LogMessage as Nothing  # type: ignore[import-not-found]
+        from perf_floor import LogSource as Nobody
+
+        class Floor(Nobody):  # type: ignore[misc]
+            """As a source is, a class in Python."""
+
+        # The same code over the floor's types.
+        here = {**globals(), "LogMessage": Nothing}
+        loop, nobody = types.FunctionType(Loop.post_all.__code__, here), Floor()
+        messages, now = texts(self.spec["size"]), time.monotonic_ns
+        rounds, chunks = PROBED // len(messages), self.spec["count"] // PROBED
+        lead = messages[:200]
+
+        def look() -> int:
+            loop(nobody, lead, 1)  # It fills the caches.
+            begin = now()
+            loop(nobody, messages, LOOK)
+            return now() - begin
+
+        def work() -> dict[str, float]:
+            looks = posts = 0
+            for _ in range(chunks):
+                looks += look()
+                begin = now()
+                self.post_all(messages, rounds)
+                posts += now() - begin
+            looks += look()
+            floor = looks / (chunks + 1) / LOOK / len(messages)
+            return {"post_ns": posts / chunks / PROBED, "floor_ns": floor}
 
         return work
 
@@ -218,18 +275,17 @@ class Busy(Measured):
     """A thread that only computes, alone or beside one that waits for credit."""
 
     def prepare(self) -> Callable[[], dict[str, float]]:
-        """Fills the window of a destination that takes nothing, and waits until it is full."""
-        from time import monotonic_ns, sleep
-
+        """Begins to fill the window of a destination that takes nothing: the harness looks when it is full."""
+        self.begun = 0
         if self.spec["beside"]:
             filler = texts(self.spec["size"])[0]
 
             def flood() -> None:
                 while not self.exiting.is_set():
+                    self.begun += 1
                     self.post_message(LogMessage(filler))
 
             threading.Thread(target=flood, daemon=True).start()
-        sleep(0.5)
         rounds = self.spec["count"]
 
         def compute() -> int:
@@ -239,10 +295,10 @@ class Busy(Measured):
             return total
 
         def work() -> dict[str, float]:
-            begin = monotonic_ns()
+            begin, before = time.monotonic_ns(), self.begun
             total = compute()
-            elapsed = monotonic_ns() - begin
+            end, posts = time.monotonic_ns(), self.begun - before
             assert total > 0
-            return {"rate": rounds / elapsed * 1e9}
+            return {"begin": begin, "end": end, "posts": posts}
 
         return work

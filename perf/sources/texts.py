@@ -14,6 +14,10 @@ def cycle_length(size: int) -> int:
     return 1000 if size <= 1024 else 64
 
 
+# Messages between two looks at the floor, where a loop is measured by it: some milliseconds, in which a machine's speed stays what it is.
+PROBED = 50_000
+
+
 def texts(size: int, tag: str = "") -> list[str]:
     """A cycle of messages of `size` bytes, each beginning with its tag and its number."""
     filler = FILLER * (size // len(FILLER) + 1)

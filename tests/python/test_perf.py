@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import random
+import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from perf import cases, environment, figures, measure, report, rivals, run, verify
+from perf import cases, environment, estimate, figures, kafka, measure, report, rivals, run, slices, verify
 from perf.processes import Process, RunError
 
 ENVIRONMENT = {
@@ -126,9 +130,14 @@ def short(name: str, *keys: str) -> cases.Case:
     return replace(case, runs=tuple(runs))
 
 
+def in_turn(name: str, *keys: str) -> cases.Case:
+    """The same, one process after the other."""
+    return replace(short(name, *keys), slices=0)
+
+
 def test_a_case_is_measured_and_rendered(tools: environment.Toolbox, tmp_path: Path) -> None:
     """Without it: nothing shows that a run, its result and its page fit together."""
-    keys = ("inrush", "floor", "queue", "logging", "write")
+    keys = ("floor", "write", "inrush", "queue", "logging")
     results = tmp_path / "results"
     results.mkdir()
     plan = run.Plan(tools, [short("loop_file_23", *keys)], rounds=2, results=results)
@@ -228,13 +237,203 @@ def test_no_process_is_left(tools: environment.Toolbox) -> None:
 def test_noisy_rounds_are_repeated_and_all_kept(
     tools: environment.Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without it: somebody could choose the round that he likes."""
-    times = iter([1.0, 100.0, 100.0, 150.0, 100.0, 100.0, 100.0, 100.0, 100.0])
-    monkeypatch.setattr(run, "measure", lambda *_, **__: {"ns": next(times)})
-    plan = run.Plan(tools, [short("loop_file_23", "inrush")], rounds=3, results=tmp_path)
-    plan.measure()
-    rounds = report.load(tmp_path)["loop_file_23"]["rounds"]["inrush"]
-    assert [one["ns"] for one in rounds] == [100, 100, 150, *[100] * (run.EXTRA * run.TIMES)]
+    """Without it: somebody could choose the round that he likes, or end when he likes the figure."""
+    series: list[tuple[list[float], float, int]] = [
+        # One round is far from the others: of ten, one on each side lies outside of the interval.
+        ([100.0] * 5 + [160.0] + [100.0] * 4, 90, 10),
+        # Near the bound and apart: as many as there may be.
+        ([140, 160] * 20, 100, run.MOST),
+        # Near the bound, but always the same.
+        ([149.0] * 40, 100, run.ROUNDS),
+    ]
+    for number, (ours, floor, expected) in enumerate(series):
+        times = {"inrush": iter([1.0, *ours]), "floor": iter([1.0, *[floor] * 40])}
+
+        def measured(one: cases.Run, *_: object, times: Any = times, **__: object) -> dict[str, float]:
+            return {"ns": next(times[one.rival])}
+
+        monkeypatch.setattr(run, "measure", measured)
+        results = tmp_path / str(number)
+        results.mkdir()
+        run.Plan(tools, [in_turn("loop_nothing_23", "floor", "inrush")], results=results).measure()
+        rounds = report.load(results)["loop_nothing_23"]["rounds"]
+        assert [one["ns"] for one in rounds["inrush"]] == ours[:expected]
+        assert len(rounds["floor"]) == expected
+
+
+def test_time_ends_the_repetition(
+    tools: environment.Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it: one figure that never becomes certain keeps the whole from ending."""
+    ours, now = iter([1.0, *[140.0, 160.0] * 20]), iter(range(0, 100_000, 4))
+    monkeypatch.setattr(
+        run, "measure", lambda one, *_, **__: {"ns": 100.0 if one.rival == "floor" else next(ours)}
+    )
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
+    run.Plan(tools, [in_turn("loop_nothing_23", "floor", "inrush")], results=tmp_path).measure()
+    rounds = report.load(tmp_path)["loop_nothing_23"]["rounds"]["inrush"]
+    assert run.ROUNDS <= len(rounds) < run.MOST
+
+
+def test_every_other_turn_goes_backwards(
+    tools: environment.Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it: on a machine that gets slower from minute to minute, the first rival of a turn wins."""
+    seen: list[str] = []
+
+    def measured(one: cases.Run, *_: object, **__: object) -> dict[str, float]:
+        seen.append(one.key)
+        return {"ns": 100.0 + len(seen)}
+
+    monkeypatch.setattr(run, "measure", measured)
+    keys = ["floor", "inrush", "syslog-ng"]
+    case = in_turn("loop_nothing_23", *keys)
+    ng = environment.SyslogNg("syslog-ng", Path("/x"), "3")
+    run.Plan(replace(tools, syslog_ngs=(ng,)), [case], rounds=3, results=tmp_path).measure()
+    assert seen == keys + keys + keys[::-1] + keys
+
+
+def test_short_runs_make_one_round_together(
+    tools: environment.Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it: one run of five milliseconds is compared with one of five seconds."""
+    case = short("flat_count", "inrush 10^5", "inrush 10^8")
+    order = iter([0.0, 0.0, 1.0, 2.0, 9.0, 1.5, 1.0, 2.0, 3.0, 1.0, 1.0, 8.0, 3.0, 3.0])
+    monkeypatch.setattr(run, "measure", lambda *_, **__: {"post_by_floor": next(order)})
+    run.Plan(tools, [case], rounds=2, results=tmp_path).measure()
+    found = report.load(tmp_path)
+    assert figures.Value("flat_count", "inrush 10^5", "post_by_floor").rounds(found) == [1.5, 3.0]
+    assert figures.Value("flat_count", "inrush 10^8", "post_by_floor").rounds(found) == [2.0, 3.0]
+    assert len(found["flat_count"]["rounds"]["inrush 10^5"]) == 10
+
+
+def test_the_interval_encloses_the_median() -> None:
+    """Without it: an interval stands on the page that is not what it says."""
+    assert [estimate.enclosing(count) for count in (5, 6, 8, 9, 12, 15, 30)] == [0, 1, 1, 2, 3, 4, 10]
+    one = estimate.estimate([9.0, 1.0, 5.0, 2.0, 8.0, 3.0, 7.0, 4.0, 6.0])
+    assert (one.value, one.low, one.high, one.smallest, one.largest, one.count) == (5, 2, 8, 1, 9, 9)
+    assert math.isinf(estimate.estimate([1.0] * 5).width)
+    chance = random.Random(1)
+    for count in (6, 9, 15, 24):
+        draws = [
+            estimate.estimate([chance.choice((1, 1.7)) * chance.gauss(1, 0.02) for _ in range(count)])
+            for _ in range(2000)
+        ]
+        # The true median of this mixture lies in the gap between its halves.
+        assert sum(one.low <= 1.35 <= one.high for one in draws) >= 0.94 * len(draws)
+
+
+def test_when_a_figure_is_certain() -> None:
+    """Without it: rounds are repeated without need, or not where a bound is near."""
+    narrow = estimate.estimate([1.0, 1.01, 1.02, 1.03, 1.04, 1.05])
+    wide = estimate.estimate([1.0, 1.1, 1.2, 1.3, 1.4, 1.5])
+    assert narrow.certain(1.02, 0.1)
+    assert not narrow.certain(1.02, 0.04)
+    assert narrow.certain(1.2, 0.04)
+    assert not wide.certain(1.3, 0.1)
+    assert not wide.certain(1.9, 0.1)
+    assert wide.certain(2.1, 0.1)
+    assert wide.certain(0.4, 0.1)
+    assert not estimate.estimate([1.0] * 5).certain(100, 0.1)
+    assert wide.decides(0.9)
+    assert not wide.decides(1.1)
+
+
+def test_pairs_see_through_a_machine_of_two_speeds() -> None:
+    """Without it: nothing shows why a figure is a median of ratios, and not a ratio of medians."""
+    chance = random.Random(3)
+
+    def turns(count: int) -> tuple[list[float], list[float]]:
+        """Two runs of 0.4 s each, 0.2 s between, on a machine that changes its speed about every 1.5 s; ours takes 1.4 times theirs."""
+        state, left = 1.0, 0.0
+        ours: list[float] = []
+        theirs: list[float] = []
+        for turn in range(count):
+            for mine in (True, False) if turn % 2 == 0 else (False, True):
+                work, spent = 0.4, 0.0
+                while work > 0:
+                    if left <= 0:
+                        state, left = (1.7 if state == 1.0 else 1.0), chance.expovariate(1 / 1.5)
+                    part = min(left, work)
+                    work, left, spent = work - part, left - part, spent + part / state
+                left -= 0.2
+                (ours if mine else theirs).append(0.4 / spent * (1.4 if mine else 1) * chance.gauss(1, 0.02))
+        return ours, theirs
+
+    paired, medians = [], []
+    for _ in range(600):
+        ours, theirs = turns(12)
+        paired.append(statistics.median(figures.ratios(ours, theirs)))
+        medians.append(statistics.median(ours) / statistics.median(theirs))
+    assert statistics.median(paired) == pytest.approx(1.4, rel=0.01)
+    wrong = [statistics.median(abs(value / 1.4 - 1) for value in values) for values in (paired, medians)]
+    assert wrong[0] < 0.6 * wrong[1]
+
+
+def test_slices_are_interleaved(
+    tools: environment.Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it: computing beside a source is compared with a machine of another second, or the source does not even wait."""
+    case = next(case for case in cases.all_cases() if case.name == "busy_thread")
+    case = replace(case, runs=tuple(replace(one, count=20_000) for one in case.runs), slices=3)
+    run.Plan(tools, [case], rounds=2, results=tmp_path).measure()
+    found = report.load(tmp_path)["busy_thread"]
+    assert found["failures"] == {}
+    for rounds in found["rounds"].values():
+        assert len(rounds) == 6
+        assert all(one["rate"] > 0 for one in rounds)
+    # A source that has room again was not waiting all the time.
+    with rivals.place(tools) as here, slices.Waiting(case.runs[1], here, 2) as slicer:
+        slicer.slice(0)
+        monkeypatch.setattr(slices.Waiting, "waiting", lambda _: None)
+        with pytest.raises(RunError, match="did not wait for credit all the time"):
+            slicer.slice(1)
+
+
+def test_each_slice_is_compared(tools: environment.Toolbox, tmp_path: Path) -> None:
+    """Without it: what is lost or swapped in a slice gets a figure, and what is written twice is cut off unseen."""
+    case = replace(short("loop_file_23", "write", "inrush"), slices=3)
+    bad = replace(case.runs[1], cycles=lambda: [list(reversed(cases.plain(23)[0]))])
+    plan = run.Plan(tools, [replace(case, runs=(case.runs[0], bad))], rounds=2, results=tmp_path)
+    kept: dict[str, list[dict[str, float]]] = {"write": [], "inrush": []}
+    failures: dict[str, str] = {}
+    plan._turn(plan.cases[0], 0, kept, failures)
+    assert "1,000 lines in the wrong place" in failures["inrush"]
+    # The other one is measured all the same, in a turn without the one that fails.
+    assert list(failures) == ["inrush"]
+    assert len(kept["write"]) == 3
+    assert kept["inrush"] == []
+
+    with rivals.place(tools) as here, slices.Posting(case.runs[1], here, 1) as slicer:
+        slicer.slice(0)
+        with here.file.open("a") as file:
+            file.write("more\n")
+        with pytest.raises(RunError, match="5 bytes more than were sent"):
+            slicer.finish()
+
+
+@pytest.mark.parametrize("name", ["framework_flask", "framework_twisted", "framework_kafka"])
+def test_frameworks_serve_slice_after_slice(
+    tools: environment.Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Without it: what a framework gets in a slice is lost, counted twice, or counted to the next one."""
+    case = replace(short(name, "inrush", "framework"), slices=2)
+    if not all(map(environment.installed, case.needs)):
+        pytest.skip(f"{', '.join(case.needs)} not installed")
+    run.Plan(tools, [case], rounds=1, results=tmp_path).measure()
+    found = report.load(tmp_path)[name]
+    assert found["failures"] == {}
+    for rounds in found["rounds"].values():
+        assert [one["count"] for one in rounds] == [case.runs[0].count] * 2
+        assert all(one["ns"] > 0 and one["cpu"] > 0 for one in rounds)
+    # The engine's count is of all slices: when it has one message too many, the next slice is refused.
+    counted = rivals.counted
+    monkeypatch.setattr(rivals, "counted", lambda *given: (counted(*given)[0] + 1, 0))
+    try:
+        with pytest.raises(RunError, match="counts"), rivals.place(tools) as here:
+            slices.Serving(case.runs[0], here, 2).__enter__()
+    finally:
+        kafka.BROKER.stop()
 
 
 def test_interrupted_rounds_are_taken_up(
@@ -249,7 +448,7 @@ def test_interrupted_rounds_are_taken_up(
         return {"ns": given.pop(0)}
 
     monkeypatch.setattr(run, "measure", broken_off)
-    case = short("loop_file_23", "inrush")
+    case = in_turn("loop_file_23", "inrush")
     with pytest.raises(KeyboardInterrupt):
         run.Plan(tools, [case], rounds=4, results=tmp_path).measure()
     assert report.load(tmp_path) == {}
@@ -261,10 +460,36 @@ def test_interrupted_rounds_are_taken_up(
     run.Plan(tools, [case], rounds=4, results=tmp_path, resume=True).measure()
 
 
+def test_slices_of_different_turns_are_not_compared(
+    tools: environment.Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it: after a failure and Ctrl-C, the first slices of one run stand beside the last ones of another."""
+    case = replace(short("loop_file_23", "write", "inrush"), slices=2)
+    turns = 0
+
+    def sliced(runs: list[cases.Run], *_: object) -> dict[str, list[dict[str, float]]]:
+        nonlocal turns
+        turns += 1
+        if turns == 2 and len(runs) == 2:
+            raise slices.SliceError(runs[0], RunError("a failure"))
+        if turns == 4:
+            raise KeyboardInterrupt
+        return {one.key: [{"ns": float(turns)}] * 2 for one in runs}
+
+    monkeypatch.setattr(run, "measure", lambda *_, **__: {"ns": 1.0})
+    monkeypatch.setattr(run, "measure_slices", sliced)
+    with pytest.raises(KeyboardInterrupt):
+        run.Plan(tools, [case], rounds=3, results=tmp_path).measure()
+    run.Plan(tools, [case], rounds=3, results=tmp_path, resume=True).measure()
+    rounds = report.load(tmp_path)["loop_file_23"]["rounds"]
+    assert [one["ns"] for one in rounds["write"]] == [5, 5, 6, 6, 7, 7]
+    assert rounds["write"] == rounds["inrush"]
+
+
 def result(name: str, rounds: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
     """The result of a case, as it stands in a file."""
     case = next(case for case in cases.all_cases() if case.name == name)
-    runs = {one.key: {"rival": one.rival, "count": one.count} for one in case.runs if one.key in rounds}
+    runs = {key: described for key, described in run.described(case).items() if key in rounds}
     return {
         "case": name,
         "theme": case.theme,
@@ -306,7 +531,7 @@ def test_figures_are_computed(tmp_path: Path) -> None:
         (row,) = [
             line for line in report.figures_table(found).splitlines() if line.startswith(f"| {figure.title} ")
         ]
-        assert row.endswith(f"| {word} |")
+        assert row.endswith(f"| {word}, not certain |")
     assert "not measured" in report.figures_table(loop_result(1, 1))
 
 
@@ -335,7 +560,7 @@ def test_front_page_from_results(tmp_path: Path) -> None:
         found, ["loop_file_23"], [("loop.svg", "A plot")], "# Findings\n\nThe kernel is slow.\n"
     )
     for part in (
-        "1. Each measurement",
+        "1. Each rival",
         "Not measured: syslog-ng is not there",
         "The kernel is slow.",
         "plots/loop.svg",
@@ -368,13 +593,28 @@ def test_findings_are_about_figures() -> None:
     assert set(sections) <= {figure.title for figure in figures.FIGURES}
 
 
+def test_processor_time_stands_beside_the_frameworks() -> None:
+    """Without it: what Inrush adds on its own threads is not seen, as the framework's own thread does not wait for them."""
+    rounds = {
+        key: [{"ns": ns, "cpu": cpu}] * 6
+        for key, ns, cpu in (("inrush", 104.0, 5.5), ("framework", 100.0, 5.0))
+    }
+    text = report.figures_table({"framework_flask": result("framework_flask", rounds)})
+    assert "| at most 1.05 × | 1.04 ×; processor time 5.5 µs by 5 µs | 1.04 × to 1.04 × |" in text
+
+
 def test_figures_have_their_rounds() -> None:
     """Without it: a ratio of medians hides how far apart its rounds were."""
     figure = next(one for one in figures.FIGURES if one.pairs[0].ours.case == "loop_file_23")
     found = loop_result(8e6, 1e6)
     rounds = found["loop_file_23"]["rounds"]
     rounds["inrush"][0]["rate"], rounds["syslog-ng"][0]["rate"] = 9e6, 0.5e6
-    assert figure.range(found) == (8.0, 18.0)
+    one = figure.estimate(found)
+    assert one is not None
+    assert (one.value, one.smallest, one.largest, one.count) == (8.0, 8.0, 18.0, 3)
+    assert "| 8.00 × | too few rounds | 3: 8.00 × to 18.00 × | met, not certain |" in report.figures_table(
+        found
+    )
 
 
 def test_a_failure_of_any_kind_leaves_the_others(
@@ -388,7 +628,7 @@ def test_a_failure_of_any_kind_leaves_the_others(
         return {"ns": 100.0}
 
     monkeypatch.setattr(run, "measure", measured)
-    two = [short("loop_file_23", "inrush", "floor"), short("loop_file_256", "inrush")]
+    two = [in_turn("loop_file_23", "floor", "inrush"), in_turn("loop_file_256", "inrush")]
     plan = run.Plan(tools, two, rounds=3, results=tmp_path)
     plan.measure()
     (failure,) = plan.failures
