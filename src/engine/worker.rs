@@ -19,8 +19,8 @@ use super::signpost::Guide;
 use crate::fault;
 use crate::flow::{DropReason, Inbox, Parcel};
 
-/// A pass that takes so many messages is one of a flood: they came at ten million a second, or faster than it took them.
-const FLOOD: usize = 1000;
+/// A pass that takes so many messages is one of a flood: they came at about a million a second.
+const FLOOD: usize = 100;
 
 /// Starts the worker called `name`, which runs until `stopping` is set and gives its inbox to `ended`.
 ///

@@ -5,6 +5,9 @@
 //! before anything is sent, so a send never finds it full and never waits.
 //!
 //! # Waiting
+//! A receiver of batches that are still being filled naps after each look that brought some ([`Inbox::nap`]), whatever has come
+//! meanwhile: otherwise it would take the next batch nearly empty, and so on, for as long as messages come.
+//!
 //! The receiver that finds the queue empty waits in two steps.
 //!
 //! 1. It *naps*: it parks for at most [`NAP`], and nobody wakes it for a message. While messages keep
@@ -33,7 +36,7 @@ use super::sync::{AtomicBool, Ordering, Parker, Queue, Unparker, fence};
 /// How long a receiver that just had work looks away before it looks again.
 pub const NAP: Duration = Duration::from_micros(50);
 /// The same after a flood: batches fill whole meanwhile, and one that its writer has ended costs less to take.
-const FLOOD_NAP: Duration = Duration::from_micros(200);
+const FLOOD_NAP: Duration = Duration::from_micros(400);
 /// How many naps without work before it sleeps.
 const NAPS: u32 = 2;
 
