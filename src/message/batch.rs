@@ -2,7 +2,7 @@
 //!
 //! The consumer may want a batch while it is still being filled: a worker that has nothing to do takes what is there.
 //! Either a row is published before that, and the consumer has it, or it is not, and the writer knows, and writes it to
-//! another batch: the protocol is in [`seal`].
+//! another batch: the protocol is in `seal`.
 //!
 //! A reader reads what is below the final counts; a late writer may write beyond them. So slots
 //! never move, and a slab goes back to the pool only when its writer and the readers of all its batches have let go.
