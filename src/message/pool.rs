@@ -21,7 +21,7 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::{Arc, Mutex};
 
-use super::{Field, Record, Segment};
+use super::{Field, Record, Segment, fence};
 
 /// Bytes of an ordinary slab.
 pub const SLAB: usize = 128 * 1024;
@@ -165,6 +165,8 @@ fn keep<T>(list: &Mutex<Vec<T>>, item: T, most: usize) {
 impl Pool {
     /// An empty pool.
     pub fn new() -> Self {
+        // Before there are posts: in a process with threads, the kernel takes some milliseconds for what is asked here.
+        fence::Light::new();
         Self::default()
     }
 
