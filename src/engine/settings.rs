@@ -60,7 +60,7 @@ pub fn batch_size(driver: &IdentifiedSource) -> Option<u32> {
     }
 }
 
-/// `batch-timeout()`: how long the worker of a busy source looks away, so that a batch fills.
+/// `batch-timeout()`: how long at least the worker of a busy source looks away, so that a batch fills.
 pub fn nap(driver: &IdentifiedSource) -> Duration {
     match &driver.driver {
         SourceDriver::Python(options) => options.batch_timeout.unwrap_or(NAP),

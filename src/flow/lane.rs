@@ -1,7 +1,7 @@
 //! A source's way into the engine: [`Lane`], and the [`Producer`]s that fill its batches.
 //!
 //! A producer has one open batch. The batch is in the worker's inbox from its first row on, and the
-//! worker seals it when it gets there; so rows pile up while the worker is busy, a worker that waits gets
+//! worker seals it when it gets there; so rows pile up while the worker is busy or naps, a worker that sleeps gets
 //! the first one at once, and no row waits for another. Rows of one producer stay in order: its next
 //! batch is sent after the one before it was sealed, and the inbox is first in, first out.
 

@@ -23,6 +23,12 @@ use rustix::thread::{MembarrierCommand, membarrier};
 static EXPEDITED: LazyLock<bool> =
     LazyLock::new(|| membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok());
 
+/// Finds out now whether the kernel makes fences. In a process with threads that takes it some milliseconds.
+pub fn register() {
+    #[cfg(not(loom))]
+    LazyLock::force(&EXPEDITED);
+}
+
 /// Whether the fast side has to make its own fences: found out once, and kept where it is at hand.
 #[derive(Debug, Clone, Copy)]
 pub struct Light {

@@ -165,8 +165,8 @@ fn keep<T>(list: &Mutex<Vec<T>>, item: T, most: usize) {
 impl Pool {
     /// An empty pool.
     pub fn new() -> Self {
-        // Before there are posts: in a process with threads, the kernel takes some milliseconds for what is asked here.
-        fence::Light::new();
+        // Now, and not in the first post.
+        fence::register();
         Self::default()
     }
 

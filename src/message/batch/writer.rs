@@ -417,7 +417,7 @@ fn copy_short(text: &[u8], room: &mut [MaybeUninit<u8>]) {
     let mut from = unsafe { slice::from_raw_parts(text.as_ptr().cast::<MaybeUninit<u8>>(), text.len()) };
     let mut to = room;
     while from.len() > 2 * STEP {
-        // Two at a time: of a loop over one, the compiler makes the call of `memcpy`.
+        // Two steps at a time: of a loop over one, the compiler makes the call of `memcpy`.
         let (Some((some, more)), Some((place, rest))) =
             (from.split_at_checked(2 * STEP), to.split_at_mut_checked(2 * STEP))
         else {

@@ -30,14 +30,11 @@ unsafe extern "C" fn vectorcall(
 ) -> *mut ffi::PyObject {
     // SAFETY: the interpreter calls this with the GIL held.
     let py = unsafe { Python::assume_attached() };
-    if count & !ffi::PY_VECTORCALL_ARGUMENTS_OFFSET == 1 && names.is_null() {
-        // SAFETY: one argument is there.
-        let message = unsafe { *arguments };
-        // SAFETY: an argument is alive during the call.
-        let message = unsafe { Borrowed::from_ptr(py, message) };
-        if let Some(object) = recycle::object(py, &message, clock::shared_stamp) {
-            return object;
-        }
+    // SAFETY: the arguments are those that the interpreter gave.
+    if let Some(text) = unsafe { text_alone(py, arguments, count, names) }
+        && let Some(object) = recycle::object(py, &text, clock::shared_stamp)
+    {
+        return object;
     }
     // SAFETY: the arguments are those that the interpreter gave, unchanged.
     unsafe { call_otherwise(class, arguments, count, names) }
@@ -53,20 +50,33 @@ unsafe extern "C" fn call_otherwise(
 ) -> *mut ffi::PyObject {
     // SAFETY: the caller's promise.
     let py = unsafe { Python::assume_attached() };
-    let count = count & !ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
-    if count > 1 || !names.is_null() {
-        // SAFETY: the arguments are those that the interpreter gave, unchanged.
-        return unsafe { slow_call(class, arguments, count, names) };
+    // SAFETY: as above.
+    if let Some(text) = unsafe { text_alone(py, arguments, count, names) } {
+        let own_stamp = |py: Python<'_>| clock::begin_sharing(py).ok();
+        return recycle::object(py, &text, own_stamp).unwrap_or_else(|| made(py, Some(&text)));
     }
-    if count == 0 {
-        return made(py, None);
+    match count & !ffi::PY_VECTORCALL_ARGUMENTS_OFFSET {
+        0 if names.is_null() => made(py, None),
+        // SAFETY: the arguments are those that the interpreter gave, unchanged.
+        count => unsafe { slow_call(class, arguments, count, names) },
+    }
+}
+
+/// The argument of a call that has this one alone.
+#[inline]
+unsafe fn text_alone<'a, 'py>(
+    py: Python<'py>,
+    arguments: *const *mut ffi::PyObject,
+    count: usize,
+    names: *mut ffi::PyObject,
+) -> Option<Borrowed<'a, 'py, PyAny>> {
+    if count & !ffi::PY_VECTORCALL_ARGUMENTS_OFFSET != 1 || !names.is_null() {
+        return None;
     }
     // SAFETY: one argument is there.
-    let message = unsafe { *arguments };
+    let text = unsafe { *arguments };
     // SAFETY: an argument is alive during the call.
-    let message = unsafe { Borrowed::from_ptr(py, message) };
-    let own_stamp = |py: Python<'_>| clock::begin_sharing(py).ok();
-    recycle::object(py, &message, own_stamp).unwrap_or_else(|| made(py, Some(&message)))
+    Some(unsafe { Borrowed::from_ptr(py, text) })
 }
 
 /// A new message, or null with an exception set.

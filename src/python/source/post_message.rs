@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
 use super::LogSource;
-use crate::python::attachment::Wait;
+use crate::python::attachment::{Attachment, Wait};
 
 /// `post_message(msg, bookmark=None)`.
 unsafe extern "C" fn post_message(
@@ -23,13 +23,11 @@ unsafe extern "C" fn post_message(
 ) -> *mut ffi::PyObject {
     // SAFETY: the interpreter calls this with the GIL held.
     let py = unsafe { Python::assume_attached() };
-    if count == 1 && names.is_null() {
-        // SAFETY: one argument is there.
-        let message = unsafe { *arguments };
-        // SAFETY: the descriptor gives a `LogSource`, and both are alive during the call.
-        if unsafe { post_at_once(py, instance, message) } {
-            return py.None().into_ptr();
-        }
+    // SAFETY: the arguments are those that the interpreter gave.
+    if let Some((attached, message)) = unsafe { message_alone(py, instance, arguments, count, names) }
+        && attached.post_at_once(py, &message)
+    {
+        return py.None().into_ptr();
     }
     // SAFETY: as the interpreter gave it.
     unsafe { post_otherwise(instance, arguments, count, names) }
@@ -45,13 +43,11 @@ unsafe extern "C" fn post_otherwise(
 ) -> *mut ffi::PyObject {
     // SAFETY: the caller's promise.
     let py = unsafe { Python::assume_attached() };
-    if count == 1 && names.is_null() {
-        // SAFETY: one argument is there.
-        let message = unsafe { *arguments };
-        // SAFETY: as above.
-        if unsafe { post_unparsed_at_once(py, instance, message) } {
-            return py.None().into_ptr();
-        }
+    // SAFETY: as above.
+    if let Some((attached, message)) = unsafe { message_alone(py, instance, arguments, count, names) }
+        && attached.post_unparsed_at_once(py, &message)
+    {
+        return py.None().into_ptr();
     }
     let call = || {
         // SAFETY: the descriptor of the method gives an instance that is alive during the call.
@@ -78,34 +74,30 @@ fn internal_error(py: Python<'_>) -> *mut ffi::PyObject {
     std::ptr::null_mut()
 }
 
-/// Posts the plain message of a busy source. It is called outside of `catch_unwind`, which costs a tenth of a post, so nothing in it
-/// may panic: it takes cells with `leaf`, and asks for bounds with functions that give `None`. Then nothing is done here, and the
-/// ordinary way, which panics under `catch_unwind`, says what is wrong.
+/// The source's way into the engine and the message, where a message is all that was given and there is a way.
+///
+/// What is called with them before `catch_unwind`, which costs a tenth of a post, may not panic: it takes cells with `leaf`, and asks for
+/// bounds with functions that give `None`. Then nothing is done there, and the ordinary way, under `catch_unwind`, says what is wrong.
 #[inline]
-unsafe fn post_at_once(py: Python<'_>, instance: *mut ffi::PyObject, message: *mut ffi::PyObject) -> bool {
-    // SAFETY: the caller's promise.
-    let source = unsafe { Borrowed::from_ptr(py, instance) };
-    // SAFETY: as above.
-    let source = unsafe { source.cast_unchecked::<LogSource>() };
-    // SAFETY: as above.
-    let message = unsafe { Borrowed::from_ptr(py, message) };
-    source.get().hosted.get().is_some_and(|attached| attached.post_at_once(py, &message))
-}
-
-/// Posts a message that is parsed later, under the same promise.
-#[inline]
-unsafe fn post_unparsed_at_once(
-    py: Python<'_>,
+unsafe fn message_alone<'a, 'py>(
+    py: Python<'py>,
     instance: *mut ffi::PyObject,
-    message: *mut ffi::PyObject,
-) -> bool {
-    // SAFETY: the caller's promise.
-    let source = unsafe { Borrowed::from_ptr(py, instance) };
-    // SAFETY: as above.
+    arguments: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> Option<(&'a Attachment, Borrowed<'a, 'py, PyAny>)> {
+    if count != 1 || !names.is_null() {
+        return None;
+    }
+    // SAFETY: the descriptor gives an instance, which is alive during the call.
+    let source = unsafe { Borrowed::<PyAny>::from_ptr(py, instance) };
+    // SAFETY: the descriptor checks that it is a `LogSource`.
     let source = unsafe { source.cast_unchecked::<LogSource>() };
-    // SAFETY: as above.
+    // SAFETY: one argument is there.
+    let message = unsafe { *arguments };
+    // SAFETY: an argument is alive during the call.
     let message = unsafe { Borrowed::from_ptr(py, message) };
-    source.get().hosted.get().is_some_and(|attached| attached.post_unparsed_at_once(py, &message))
+    Some((source.get().hosted.get()?, message))
 }
 
 /// Posts what cannot be posted at once.
