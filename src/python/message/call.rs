@@ -64,12 +64,12 @@ unsafe extern "C" fn call_otherwise(
 
 /// The argument of a call that has this one alone.
 #[inline]
-unsafe fn text_alone<'a, 'py>(
-    py: Python<'py>,
+unsafe fn text_alone<'a>(
+    py: Python<'_>,
     arguments: *const *mut ffi::PyObject,
     count: usize,
     names: *mut ffi::PyObject,
-) -> Option<Borrowed<'a, 'py, PyAny>> {
+) -> Option<Borrowed<'a, '_, PyAny>> {
     if count & !ffi::PY_VECTORCALL_ARGUMENTS_OFFSET != 1 || !names.is_null() {
         return None;
     }

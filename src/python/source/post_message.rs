@@ -79,13 +79,13 @@ fn internal_error(py: Python<'_>) -> *mut ffi::PyObject {
 /// What is called with them before `catch_unwind`, which costs a tenth of a post, may not panic: it takes cells with `leaf`, and asks for
 /// bounds with functions that give `None`. Then nothing is done there, and the ordinary way, under `catch_unwind`, says what is wrong.
 #[inline]
-unsafe fn message_alone<'a, 'py>(
-    py: Python<'py>,
+unsafe fn message_alone<'a>(
+    py: Python<'_>,
     instance: *mut ffi::PyObject,
     arguments: *const *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
-) -> Option<(&'a Attachment, Borrowed<'a, 'py, PyAny>)> {
+) -> Option<(&'a Attachment, Borrowed<'a, '_, PyAny>)> {
     if count != 1 || !names.is_null() {
         return None;
     }
