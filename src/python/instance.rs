@@ -307,6 +307,11 @@ impl PythonSource {
     /// # Errors
     /// When the system has no thread to give.
     pub fn start(&mut self, py: Python<'_>, events: Sender<Event>) -> PyResult<()> {
+        if self.kind == Kind::Source {
+            // After the user's modules and init(), which may have put something in the method's place. A class that cannot be
+            // changed does without.
+            let _ = LogSource::speed_up(&self.instance.bind(py).get_type());
+        }
         self.attachment.started.store(true, Ordering::Relaxed);
         self.status.start();
         self.start_wakeups(py);

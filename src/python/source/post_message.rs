@@ -176,18 +176,42 @@ const POST_MESSAGE_DOC: &CStr = c"post_message($self, msg, bookmark=None)\n--\n\
 Posts a message (LogMessage, str or bytes). Waits for credit without the GIL.\n\n\
 Raises TypeError for anything else, RuntimeError before the start and after the stop.";
 
-/// The descriptor of the method, for `class`.
+struct Definition(ffi::PyMethodDef);
+
+// SAFETY: pointers to texts and code, which nobody writes.
+unsafe impl Sync for Definition {}
+
+/// What descriptors of the method are made of.
+static DEFINITION: Definition = Definition(ffi::PyMethodDef {
+    ml_name: c"post_message".as_ptr(),
+    ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: post_message },
+    ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+    ml_doc: POST_MESSAGE_DOC.as_ptr(),
+});
+
+/// The descriptor of the method, for `class`, which is `LogSource` or derives from it.
 pub(super) fn method<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyAny>> {
-    let method = ffi::PyMethodDef {
-        ml_name: c"post_message".as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: post_message },
-        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
-        ml_doc: POST_MESSAGE_DOC.as_ptr(),
-    };
-    // The descriptor keeps a pointer to the definition: it lives as long as the process.
-    let method = Box::leak(Box::new(method));
-    // SAFETY: the type is alive and the definition is never freed.
-    let descriptor = unsafe { ffi::PyDescr_NewMethod(class.as_type_ptr(), method) };
+    let definition = (&raw const DEFINITION.0).cast_mut();
+    // SAFETY: the type is alive, and the definition is never freed; the interpreter keeps a pointer to it, and does not write there.
+    let descriptor = unsafe { ffi::PyDescr_NewMethod(class.as_type_ptr(), definition) };
     // SAFETY: a new reference, or null with an exception set.
     unsafe { Bound::from_owned_ptr_or_err(class.py(), descriptor) }
+}
+
+/// Gives `class`, which inherits the method, a descriptor of its own for it.
+///
+/// From CPython 3.11 on the interpreter calls a method in C without a detour where the object is of exactly the class that
+/// the descriptor was made for. For an object of a subclass it finds at each call that it is not, and takes the general
+/// way. A class with a `post_message` of its own, or of a base that is not `LogSource`, keeps that.
+///
+/// # Errors
+/// What setting an attribute of the class raises.
+pub(super) fn give_own(class: &Bound<'_, PyType>) -> PyResult<()> {
+    let (py, name) = (class.py(), intern!(class.py(), "post_message"));
+    let inherited = py.get_type::<LogSource>().getattr(name)?;
+    if class.getattr(name)?.is(&inherited) {
+        // Not by the class's own type, which may have code of the user's for it.
+        py.get_type::<PyType>().call_method1(intern!(py, "__setattr__"), (class, name, method(class)?))?;
+    }
+    Ok(())
 }
