@@ -18,9 +18,8 @@ use std::time::Instant;
 
 use inrush::destination::{Counters, FileDestination, FileSettings, LineFormat};
 use inrush::flow::{Ack, Credit, Delivery, Inbox, Lane, SourceCounters};
-use inrush::message::batch::Head;
 use inrush::message::{
-    Batch, EngineBuffer, FieldName, Lines, Need, Origin, Pool, Published, Stamp, View, Writer,
+    Batch, EngineBuffer, FieldName, Head, Lines, Need, Origin, Pool, Published, Stamp, View, Writer,
 };
 use inrush::syslog::fill::Filler;
 use inrush::syslog::{Clock, ParseOptions, Parsed, Zone, parse};
@@ -50,9 +49,12 @@ const CASES: [Case; 10] = [
     ("file_message", file_message),
 ];
 
+fn stamp() -> Stamp {
+    Stamp { unix_micros: NOW, offset_seconds: 3600 }
+}
+
 fn head() -> Head {
-    let stamp = Stamp { unix_micros: NOW, offset_seconds: 3600 };
-    Head { stamp, recvd_micros: NOW, raw_size: 0, pri: 13 }
+    Head::at(stamp(), 13)
 }
 
 fn need() -> Need {
@@ -87,8 +89,9 @@ fn post_row(producer: &mut inrush::flow::Producer) {
 
 fn lane_post_text(rounds: u32) {
     lane(rounds, |producer| {
-        if !producer.post_text_at_once(head, black_box(TEXT)) {
+        if !producer.post_text_at_once(&head(), |_| (), black_box(TEXT)) {
             post_row(producer);
+            producer.allow_at_once(u32::MAX);
         }
     });
 }
@@ -101,7 +104,7 @@ fn batch(origin: &Arc<Origin>, pool: &Arc<Pool>) -> Batch {
     let mut writer = Writer::open(origin, pool, need());
     let pending = writer.share();
     for _ in 0..ROWS {
-        assert_eq!(writer.publish_text(head, black_box(TEXT)), Some(Published::Yes));
+        assert_eq!(writer.publish_text(&head(), |_| (), black_box(TEXT)), Some(Published::Yes));
     }
     pending.seal()
 }
@@ -124,7 +127,7 @@ fn split_256(rounds: u32) {
     let segment = || unsafe { buffer.segment(text.len() as u32) };
     let all = segment();
     for _ in 0..rounds {
-        let mut lines = Lines::new(&origin, segment(), head().stamp, head().pri, Some(b'\n'));
+        let mut lines = Lines::new(&origin, segment(), stamp(), head().pri, Some(b'\n'));
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', all.bytes()) {
             lines.push(start, end as u32 - start);

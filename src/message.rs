@@ -40,7 +40,7 @@ pub use foreign::{Foreign, Owner, Release, ReleaseNow, Segment};
 pub use lines::Lines;
 pub use origin::Origin;
 pub use pool::Pool;
-pub use record::{Field, FieldName, Record, Span, Stamp};
+pub use record::{Field, FieldName, Head, Record, Span, Stamp};
 pub use value::ValueType;
 pub use view::{MessageRef, Rows, View};
 

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arbitrary::{Result, Unstructured};
 use inrush::flow::credit::BATCH_CHARGE;
 use inrush::flow::{Ack, Credit, DropReason, Inbox, Lane, Parcel, Producer, Refused, SourceCounters};
-use inrush::message::batch::Head;
+use inrush::message::Head;
 use inrush::message::{Need, Origin, Owner, Pool, Rows, Segment, Stamp, View};
 
 use super::split::owner;
@@ -311,10 +311,13 @@ impl World {
     /// The short way for a text, which may refuse for reasons of its own, and may not take what the lease has not.
     fn post_at_once(&mut self, who: usize, text: &[u8], charge: u64) -> bool {
         let (id, poster) = (self.posted as u32, &mut self.posters[who]);
-        let head = Head { stamp: Stamp::default(), recvd_micros: 0, raw_size: id, pri: 13 };
-        if !poster.producer.post_text_at_once(|| head, text) {
+        let mut head = Head::at(Stamp::default(), 13);
+        head.raw_size = id;
+        let allowed = poster.producer.allow_at_once(id % 4);
+        if !poster.producer.post_text_at_once(&head, |_| (), text) {
             return false;
         }
+        assert!(allowed > 0, "it was not allowed");
         assert!(!self.closed && poster.lease > 0 && poster.lease_bytes >= charge as i64, "beyond its lease");
         poster.lease -= 1;
         poster.lease_bytes -= charge as i64;

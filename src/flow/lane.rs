@@ -12,10 +12,10 @@ use super::counters::ProducerCounters;
 use super::credit::BATCH_CHARGE;
 use super::tracker::Group;
 use super::{Ack, Credit, DropReason, Sender, SourceCounters, Tracker};
-use crate::message::batch::{Head, ROW_CHARGE, Rest, unparsed_charge};
+use crate::message::batch::{ROW_CHARGE, Rest, unparsed_charge};
 use crate::message::{
-    Batch, LateFault, LateParsed, Lines, MESSAGE_MAX, Need, Origin, Pending, Pool, Published, Row, Rows,
-    View, Writer,
+    Batch, Head, LateFault, LateParsed, Lines, MESSAGE_MAX, Need, Origin, Pending, Pool, Published, Row,
+    Rows, View, Writer,
 };
 
 /// A producer takes credit ahead, at most this share of the window at a time.
@@ -131,6 +131,7 @@ impl Lane {
             open: None,
             rest: Rest::default(),
             lease: 0,
+            at_once: 0,
             lease_size,
             lease_bytes: 0,
             lease_bytes_size: (self.credit.max_bytes() / LEASE_BYTES_SHARE).min(LEASE_BYTES),
@@ -234,6 +235,8 @@ pub struct Producer {
     /// Messages of credit that it took ahead.
     lease: u32,
     lease_size: u32,
+    /// How many of those may be posted at once, into the batch that is open.
+    at_once: u32,
     /// Bytes of credit that it took ahead.
     lease_bytes: u64,
     lease_bytes_size: u64,
@@ -305,15 +308,30 @@ impl Producer {
         }
     }
 
-    /// Posts one message that is a text to be copied and nothing else, if the lease covers it and the open batch takes
-    /// it: the way of most messages. False: nothing was done, and [`Producer::try_post`] says what is in the way, or
-    /// posts it. Nothing in it can panic: it is called where nothing may unwind.
+    /// Allows that the next messages are posted at once, `most` of them at the most: as many as the lease covers and the open
+    /// batch may still take. How many that are; fewer were allowed before, and are not any more.
+    #[inline]
+    pub fn allow_at_once(&mut self, most: u32) -> u32 {
+        let room = self.open.as_ref().map_or(0, |open| self.lane.batch_size.saturating_sub(open.rows()));
+        self.at_once = most.min(self.lease).min(room);
+        self.at_once
+    }
+
+    /// Ends the permission: how many messages of it are left.
+    #[inline]
+    pub fn forbid_at_once(&mut self) -> u32 {
+        std::mem::take(&mut self.at_once)
+    }
+
+    /// Posts one message that is a text to be copied with `head`, as `change` leaves it, and nothing else, if that is allowed ([`Producer::allow_at_once`]) and the open batch takes it: the way of most messages. False:
+    /// nothing was done, and [`Producer::try_post`] says what is in the way, or posts it. Nothing in it can panic: it is called
+    /// where nothing may unwind.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs a plain message a tenth")]
-    pub fn post_text_at_once(&mut self, head: impl FnOnce() -> Head, text: &[u8]) -> bool {
+    pub fn post_text_at_once(&mut self, head: &Head, change: impl FnOnce(&mut Head), text: &[u8]) -> bool {
         let charge = Need { bytes: text.len(), ..Need::default() }.charge();
         let Some(open) = self.open_for(charge) else { return false };
-        let published = open.publish_text(head, text);
+        let published = open.publish_text(head, change, text);
         self.posted_at_once(published, charge, text)
     }
 
@@ -329,13 +347,14 @@ impl Producer {
         self.posted_at_once(published, charge, text)
     }
 
-    /// The open batch, if the lease covers a message of `charge`.
+    /// The open batch, if a message of `charge` may be posted at once.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as above")]
     fn open_for(&mut self, charge: u64) -> Option<&mut Writer> {
-        let is_covered = self.lease > 0 && self.lease_bytes >= charge && !self.lane.is_closed();
-        let most = self.lane.batch_size;
-        self.open.as_mut().filter(|open| is_covered && open.rows() < most)
+        if self.at_once == 0 || self.lease_bytes < charge || self.lane.is_closed() {
+            return None;
+        }
+        self.open.as_mut()
     }
 
     /// Takes what [`Producer::open_for`] asked for, if the message was published; whether it was.
@@ -345,6 +364,7 @@ impl Producer {
         if published != Some(Published::Yes) {
             return false;
         }
+        self.at_once -= 1;
         self.lease -= 1;
         self.lease_bytes -= charge;
         self.counters.add(1, text.len() as u64);
@@ -365,6 +385,7 @@ impl Producer {
             return 0;
         }
         let Some(open) = &mut self.open else { return 0 };
+        self.at_once = 0;
         let messages = self.lease.min(self.lane.batch_size.saturating_sub(open.rows()));
         let (posted, charge) = open.publish_texts(head, messages, self.lease_bytes, texts);
         self.lease -= posted;
@@ -388,6 +409,7 @@ impl Producer {
         if self.lane.is_closed() {
             return Err(Refused::Closed);
         }
+        self.at_once = 0;
         let charge = need.charge();
         if !self.take_credit(charge) {
             return Err(Refused::NoCredit);
@@ -476,6 +498,7 @@ impl Producer {
 
     /// Ends the open batch: later messages go to another one.
     pub fn close_batch(&mut self) {
+        self.at_once = 0;
         if let Some(open) = self.open.take() {
             open.seal(&mut self.rest);
         }
@@ -488,6 +511,7 @@ impl Producer {
     }
 
     fn end_lease(&mut self) {
+        self.at_once = 0;
         let (messages, bytes) = (std::mem::take(&mut self.lease), std::mem::take(&mut self.lease_bytes));
         if messages > 0 || bytes > 0 {
             self.lane.credit.give_back(messages, bytes);

@@ -13,21 +13,25 @@
 //! hold a whole slab for each.
 
 mod late;
+mod room;
 mod seal;
 mod writer;
 
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crossbeam::utils::CachePadded;
 
+use self::room::Room;
 use self::seal::Seal;
 use super::lines::Table;
 use super::pool::{Slab, Slot};
 use super::{Field, Origin, Record, Segment, Span};
 
 pub use late::{LateFault, LateParsed, LateRow};
-pub use writer::{Head, Need, Published, Rest, Row, SharedSegment, Text, Writer, unparsed_charge};
+pub use room::Rest;
+pub use writer::{Need, Published, Row, SharedSegment, Text, Writer, unparsed_charge};
 
 /// What a message costs beside its texts, charged to the byte half of the credit.
 pub const ROW_CHARGE: usize = 64;
@@ -51,6 +55,23 @@ pub(super) struct Core {
     high: u32,
     /// The first of its segments.
     segments: u32,
+    /// Whether a row is something else than a text that follows the one before it: set before that row is published, and
+    /// read after the seal.
+    scattered: AtomicBool,
+}
+
+impl Core {
+    /// Of an empty batch that begins in `room`.
+    fn new(room: &Room) -> Self {
+        let (slab, high, segments) = (Arc::clone(room.slab()), room.high(), room.segments());
+        Self { seal: Seal::new(), slab, high, segments, scattered: AtomicBool::new(false) }
+    }
+
+    /// Notes that the texts do not follow each other.
+    #[inline]
+    fn scatter(&self) {
+        self.scattered.store(true, Ordering::Relaxed);
+    }
 }
 
 fn slot<T>(slots: &[Slot<T>], index: usize) -> *mut T {
@@ -104,6 +125,8 @@ pub(super) enum Body {
         slab: Arc<Slab>,
         /// Where the first record ends.
         high: u32,
+        /// Whether the texts follow each other, with a newline after each.
+        joined: bool,
     },
     /// Lines of the one segment.
     Lines(Table),
@@ -136,7 +159,8 @@ impl Batch {
             // SAFETY: published, hence initialised; moved out once, because a batch is made once.
             .map(|slot| unsafe { slot.get().cast::<Segment>().read() })
             .collect();
-        let body = Body::Slab { slab: Arc::clone(&core.slab), high: core.high };
+        let joined = !core.scattered.load(Ordering::Relaxed);
+        let body = Body::Slab { slab: Arc::clone(&core.slab), high: core.high, joined };
         Self::sealed(body, segments, origin, counts.rows(), counts.bytes() as u32)
     }
 
@@ -149,10 +173,6 @@ impl Batch {
     ) -> Self {
         let first_id = origin.ids.as_ref().map_or(0, |ids| ids.fetch_add(u64::from(rows), Ordering::Relaxed));
         Self { body, segments, late_fields: Vec::new(), origin, rows, bytes, first_id }
-    }
-
-    pub(super) fn body(&self) -> &Body {
-        &self.body
     }
 
     /// The number of messages.
@@ -183,7 +203,7 @@ impl Batch {
     pub(super) fn record(&self, row: u32) -> &Record {
         assert!(row < self.rows, "a row of the batch");
         match &self.body {
-            Body::Slab { slab, high } => {
+            Body::Slab { slab, high, .. } => {
                 let record = slab.record(*high as usize - row as usize * size_of::<Record>());
                 // SAFETY: published before the seal, so it is written and no longer changes.
                 unsafe { &*record }
@@ -204,7 +224,7 @@ impl Batch {
     /// The fields of a record of this batch.
     #[inline]
     pub(super) fn fields(&self, record: &Record) -> &[Field] {
-        let (start, len) = (record.fields_start as usize, record.fields_len as usize);
+        let (start, len) = (record.fields_start as usize, usize::from(record.head.fields_len));
         match &self.body {
             Body::Slab { slab, .. } => {
                 if start >= slab.fields_end() {
@@ -234,6 +254,23 @@ impl Batch {
             // Without a slab there is no text in it but the empty one.
             Body::Lines(_) => &[],
         }
+    }
+}
+
+impl Batch {
+    /// The bytes of `rows` with `delimiter` after each, when they stand in memory like that.
+    pub fn joined(&self, rows: Range<u32>, delimiter: u8) -> Option<&[u8]> {
+        let by = match &self.body {
+            Body::Lines(table) => table.joined_by(),
+            Body::Slab { joined, .. } => joined.then_some(b'\n'),
+        };
+        if by != Some(delimiter) || rows.is_empty() {
+            return None;
+        }
+        let text = |row| self.text(row, self.record(row));
+        let (first, last) = (text(rows.start), text(rows.end - 1));
+        let len = last.offset + last.len + 1 - first.offset;
+        Some(self.bytes(Span { len, ..first }))
     }
 }
 

@@ -17,11 +17,10 @@
 
 mod table;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::batch::{Body, ROW_CHARGE};
-use super::{Batch, Origin, Record, Segment, Span, Stamp};
+use super::{Batch, Head, Origin, Record, Segment, Stamp};
 use table::Place;
 pub(super) use table::Table;
 
@@ -49,17 +48,7 @@ impl Lines {
         pri: u16,
         delimiter: Option<u8>,
     ) -> Self {
-        let common = Record {
-            stamp_micros: stamp.unix_micros,
-            recvd_micros: stamp.unix_micros,
-            text: Span::default(),
-            stamp_offset: stamp.offset_seconds,
-            fields_start: 0,
-            unparsed: false,
-            raw_size: 0,
-            fields_len: 0,
-            pri,
-        };
+        let common = Record { head: Head::at(stamp, pri), ..Record::default() };
         let table = Table { common, places: Vec::with_capacity(FEW), joined_by: delimiter };
         Self { origin: Arc::clone(origin), segment, table, next: 0, charge: 0 }
     }
@@ -104,19 +93,6 @@ impl Lines {
         assert!(self.table.places.iter().all(inside), "a line lies inside its segment");
         let rows = self.rows();
         Batch::sealed(Body::Lines(self.table), vec![self.segment], self.origin, rows, self.charge as u32)
-    }
-}
-
-impl Batch {
-    /// The bytes of `rows` with `delimiter` after each, when they stand in memory like that.
-    pub fn joined(&self, rows: Range<u32>, delimiter: u8) -> Option<&[u8]> {
-        let Body::Lines(table) = self.body() else { return None };
-        if table.joined_by != Some(delimiter) || rows.is_empty() {
-            return None;
-        }
-        let (first, last) = (table.text(rows.start), table.text(rows.end - 1));
-        let len = last.offset + last.len + 1 - first.offset;
-        Some(self.bytes(Span { len, ..first }))
     }
 }
 

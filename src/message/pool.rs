@@ -108,18 +108,11 @@ impl Slab {
         self.at(end - size_of::<Record>(), size_of::<Record>()).cast()
     }
 
-    /// The first of `len` bytes at `low`, and the record that ends at `high`; `None` when they do not lie inside the slab,
-    /// one above the other, or the record is not aligned. It does not panic, for callers that nothing may unwind through.
+    /// The byte at `low` and the record that begins at `high`; whoever uses them has to know that they are inside.
     #[inline]
-    pub(super) fn row(&self, low: u32, len: usize, high: u32) -> Option<(*mut u8, *mut Record)> {
-        let (low, high) = (low as usize, high as usize);
-        let free = high.checked_sub(low)?.checked_sub(size_of::<Record>())?;
-        if len > free || high > self.len() || !high.is_multiple_of(align_of::<Record>()) {
-            return None;
-        }
+    pub(super) fn places(&self, low: u32, high: u32) -> (*mut u8, *mut Record) {
         let first = self.words.as_ptr().cast_mut();
-        let record = first.wrapping_byte_add(high - size_of::<Record>());
-        Some((first.wrapping_byte_add(low).cast(), record.cast()))
+        (first.wrapping_byte_add(low as usize).cast(), first.wrapping_byte_add(high as usize).cast())
     }
 
     /// Its slots for segments.
@@ -226,33 +219,6 @@ impl std::fmt::Debug for Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Breaks without it: a row is written outside of its slab, or a post that finds no room for one panics where nothing may
-    /// unwind, which ends the process.
-    #[test]
-    fn a_row_lies_inside_or_there_is_none() {
-        let slab = Arc::new(Pool::new()).take(SLAB, 0);
-        let (top, record) = (SLAB as u32, size_of::<Record>());
-        let (text, at) = slab.row(0, SLAB - record, top).unwrap();
-        assert_eq!(at.cast::<u8>(), text.wrapping_add(SLAB - record), "the record follows the text");
-        let (text, at) = slab.row(5, 3, 2 * record as u32).unwrap();
-        assert_eq!(at.cast::<u8>(), text.wrapping_add(record - 5));
-        let refused = [
-            (0, SLAB - record + 1, top),
-            (1, SLAB - record, top),
-            (0, usize::MAX, top),
-            (0, 0, top + 8),
-            (0, 0, u32::MAX - 7),
-            (0, 0, top - 1),
-            (top, 0, top),
-            (top, 0, 0),
-            (0, 0, record as u32 - 8),
-            (u32::MAX, usize::MAX, u32::MAX),
-        ];
-        for (low, len, high) in refused {
-            assert!(slab.row(low, len, high).is_none(), "{len} bytes at {low}, record to {high}");
-        }
-    }
 
     /// Breaks without it: each batch costs an allocation, or the pool fills with memory of odd sizes.
     #[test]

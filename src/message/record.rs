@@ -1,6 +1,6 @@
-//! The fixed parts of a message: [`Span`], [`Field`], [`Record`].
+//! The fixed parts of a message: [`Span`], [`Field`], [`Head`], [`Record`].
 //!
-//! All three are plain numbers without a pointer, so a batch's arrays can be copied as bytes.
+//! All of them are plain numbers without a pointer, so a batch's arrays can be copied as bytes.
 
 /// A place in a batch: `len` bytes at `offset` of segment `segment`.
 ///
@@ -119,31 +119,78 @@ pub struct Field {
     pub value_type: super::ValueType,
 }
 
-/// One message: 48 bytes.
-#[derive(Debug, Clone, Copy)]
+/// What a message has beside texts, as a record has it: 32 bytes that are copied whole.
+#[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
-pub struct Record {
+pub struct Head {
     /// When the message says it happened, in microseconds since the epoch.
     pub stamp_micros: i64,
     /// When it was received, in microseconds since the epoch.
     pub recvd_micros: i64,
-    /// MESSAGE.
-    pub text: Span,
     /// The offset of `stamp_micros`' clock, in seconds east of UTC.
     pub stamp_offset: i32,
-    /// The first of its fields in the batch's array.
-    pub fields_start: u32,
     /// How many bytes it had on the wire; 0 when nobody said.
     pub raw_size: u32,
-    /// How many fields it has.
-    pub fields_len: u16,
     /// Facility times 8 plus severity (RFC 5424, section 6.2.1).
     pub pri: u16,
-    /// Whether the text is still to be parsed: see [`Batch::parse_late`](super::Batch::parse_late).
-    pub unparsed: bool,
+    /// How many fields it has.
+    pub(super) fields_len: u16,
+    /// Whether the text is still to be parsed: see [`Batch::parse_late`](super::Batch::parse_late). As wide as there is place, so
+    /// that every byte of a head has a value, and it is copied in two moves.
+    pub(super) unparsed: u32,
 }
 
-const _: () = assert!(size_of::<Record>() == 48 && size_of::<Field>() == 28);
+impl Head {
+    /// With nothing in it.
+    pub const EMPTY: Self = Self {
+        stamp_micros: 0,
+        recvd_micros: 0,
+        stamp_offset: 0,
+        raw_size: 0,
+        pri: 0,
+        fields_len: 0,
+        unparsed: 0,
+    };
+
+    /// Of a message that happened at `stamp` and was received at `recvd_micros`.
+    #[inline]
+    pub fn new(stamp: Stamp, recvd_micros: i64, pri: u16) -> Self {
+        let Stamp { unix_micros: stamp_micros, offset_seconds: stamp_offset } = stamp;
+        Self { stamp_micros, recvd_micros, stamp_offset, pri, ..Self::EMPTY }
+    }
+
+    /// Of a message that happened when it was received.
+    #[inline]
+    pub fn at(stamp: Stamp, pri: u16) -> Self {
+        Self::new(stamp, stamp.unix_micros, pri)
+    }
+
+    /// When the message says it happened.
+    #[inline]
+    pub fn stamp(&self) -> Stamp {
+        Stamp { unix_micros: self.stamp_micros, offset_seconds: self.stamp_offset }
+    }
+
+    /// Changes when the message says it happened.
+    #[inline]
+    pub fn set_stamp(&mut self, stamp: Stamp) {
+        (self.stamp_micros, self.stamp_offset) = (stamp.unix_micros, stamp.offset_seconds);
+    }
+}
+
+/// One message: 48 bytes.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+pub struct Record {
+    /// What it has beside texts.
+    pub head: Head,
+    /// MESSAGE.
+    pub text: Span,
+    /// The first of its fields in the batch's array.
+    pub fields_start: u32,
+}
+
+const _: () = assert!(size_of::<Head>() == 32 && size_of::<Record>() == 48 && size_of::<Field>() == 28);
 
 #[cfg(test)]
 mod tests {

@@ -186,28 +186,28 @@ impl<'a> MessageRef<'a> {
 
     /// When it happened.
     pub fn stamp(&self) -> Stamp {
-        Stamp { unix_micros: self.record.stamp_micros, offset_seconds: self.record.stamp_offset }
+        self.record.head.stamp()
     }
 
     /// When it was received.
     pub fn recvd(&self) -> Stamp {
-        Stamp { unix_micros: self.record.recvd_micros, offset_seconds: self.batch.origin().recvd_offset }
+        Stamp { unix_micros: self.record.head.recvd_micros, offset_seconds: self.batch.origin().recvd_offset }
     }
 
     /// Facility times 8 plus severity.
     pub fn pri(&self) -> u16 {
-        self.record.pri
+        self.record.head.pri
     }
 
     /// The size that it had on the wire; 0 when nobody said.
     pub fn raw_size(&self) -> u32 {
-        self.record.raw_size
+        self.record.head.raw_size
     }
 
     /// Whether it has name-value pairs of its own.
     #[inline]
     pub fn has_pairs(&self) -> bool {
-        self.record.fields_len > 0
+        self.record.head.fields_len > 0
     }
 
     /// The value of a name that the engine knows: the message's own, or its origin's.

@@ -2,18 +2,18 @@
 //!
 //! A post takes credit, writes the draft into the open batch of the source's producer, and publishes it,
 //! all with the GIL held. It lets go of the GIL only when there is no credit, or when a sender's name
-//! has to be looked up.
+//! has to be looked up. What most posts need is in `at_once`; the rest, and every mistake, is here.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+mod at_once;
+mod exit;
+
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use event_listener::{Event, Listener};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
-use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString};
+use pyo3::types::{PyBytes, PyString};
 use smallvec::SmallVec;
 
 use super::acks::Tracking;
@@ -21,18 +21,19 @@ use super::cell::GilCell;
 use super::clock::{thread_time, thread_time_since};
 use super::event_loop::EventLoop;
 use super::fork;
-use super::message::{DEFAULT_PRI, Draft, LogMessage, Payload, VIEW_FROM, exact_text, recycle};
+use super::message::{Draft, LogMessage, Payload, recycle};
 use super::parse::{self, Late, ParsedRow};
 use super::type_name::type_name;
 use super::{clock, release};
 use crate::engine::{Input, Log, SourceStatus};
 use crate::flow::credit::Waited;
 use crate::flow::{Lane, LateParser, Producer, Refused};
-use crate::message::batch::{Head, Text};
+use crate::message::batch::Text;
 use crate::message::{FieldName, Need, Origin, Stamp, ValueType};
 use crate::source::{HostNames, SourcePolicy};
 use crate::syslog::ParseOptions;
 use crate::syslog::fill::Filler;
+pub use exit::Exit;
 
 /// What the engine keeps of an attached source.
 pub struct Attachment {
@@ -66,62 +67,15 @@ pub struct Attachment {
     pub event_loop: EventLoop,
     /// How it is, for others to see.
     pub status: Arc<SourceStatus>,
-    /// How many posts are left to the next one that is measured, and `NOT_AT_ONCE`. Written under the GIL.
-    pub posts: AtomicU32,
+    /// How many posts there are to the next one that is measured, when those that are allowed at once are done. Written under
+    /// the GIL.
+    unmeasured: AtomicU32,
     /// Parses on the worker's thread, from the first message on that can be; `None` inside when none can.
     late: OnceLock<Option<Arc<Late>>>,
 }
 
-/// Of how many posts one is measured.
-const MEASURED: u32 = 1024;
-/// Set in [`Attachment::posts`] where no post can go the short way: before the start, and where each message needs more.
-const NOT_AT_ONCE: u32 = 1 << 31;
-
-/// How many posts come before the first that is measured: any number below [`MEASURED`], so that each post is measured
-/// with the same chance. The first ones of a source are dear, and would count for all of a source that posts little.
-fn first_measured() -> u32 {
-    (RandomState::new().build_hasher().finish() % u64::from(MEASURED)) as u32
-}
-/// Most texts of a list that are posted together, with one time stamp.
-const TOGETHER: usize = 64;
-
 /// Takes an exception, with the name of the callback that raised it.
 pub type Reporter = Box<dyn Fn(Python<'_>, &str, PyErr) + Send + Sync>;
-
-/// The request to end.
-#[derive(Debug, Default)]
-pub struct Exit {
-    requested: AtomicBool,
-    event: Event,
-}
-
-impl Exit {
-    /// Whether the source is asked to end.
-    pub fn is_requested(&self) -> bool {
-        self.requested.load(Ordering::Relaxed)
-    }
-
-    /// Asks it.
-    pub fn request(&self) {
-        self.requested.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        self.event.notify(usize::MAX);
-    }
-
-    /// Waits until the request or `deadline`; whether the time passed without one.
-    pub fn wait(&self, deadline: Instant) -> bool {
-        loop {
-            let listener = self.event.listen();
-            fence(Ordering::SeqCst);
-            if self.is_requested() {
-                return false;
-            }
-            if listener.wait_deadline(deadline).is_none() {
-                return true;
-            }
-        }
-    }
-}
 
 /// Whether a post may wait for credit.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -156,7 +110,7 @@ impl Attachment {
             report,
             event_loop: EventLoop::default(),
             status: Arc::clone(&input.status),
-            posts: AtomicU32::new(NOT_AT_ONCE | first_measured()),
+            unmeasured: AtomicU32::new(at_once::first_measured()),
             late: OnceLock::new(),
         }
     }
@@ -165,108 +119,6 @@ impl Attachment {
     pub fn let_go(&self, py: Python<'_>) {
         let suspend = self.suspend.as_ref().and_then(|cell| cell.with(py, Option::take));
         drop(suspend);
-    }
-
-    /// Posts `message` if it is a plain one with a short text, and nothing has to be waited for or looked up: the way of
-    /// nearly every message of a busy source. False when nothing was done, and [`Attachment::post`] must do it.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "a call of its own costs it a tenth")]
-    pub(super) fn post_at_once(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
-        let left = self.posts.load(Ordering::Relaxed);
-        // Nothing left, or the mark.
-        if left.wrapping_sub(1) >= MEASURED || !self.post_plain(py, message) {
-            return false;
-        }
-        self.posts.store(left - 1, Ordering::Relaxed);
-        release::drain_some(py);
-        true
-    }
-
-    /// The same as a call, for those who have other work between posts.
-    #[inline(never)]
-    pub(super) fn call_post_at_once(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
-        self.post_at_once(py, message)
-    }
-
-    /// Whether a plain message with a short text needs nothing but to be written into the open batch.
-    fn takes_at_once(&self) -> bool {
-        self.started.load(Ordering::Relaxed) && self.suspend.is_none() && self.policy.keeps_timestamp()
-    }
-
-    /// Posts `message` if it is plain; to be called where [`Attachment::takes_at_once`].
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "a call of its own costs it a tenth")]
-    fn post_plain(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
-        let Some(message) = recycle::exact(message) else { return false };
-        // SAFETY: gone when the message is written, which calls nothing of Python's.
-        let Some(draft) = (unsafe { message.draft.leaf(py) }) else { return false };
-        let Some(text) = draft.short_text() else { return false };
-        let head = || {
-            let head = draft.head();
-            Head { pri: self.pri.unwrap_or(head.pri), ..head }
-        };
-        // SAFETY: as above.
-        let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return false };
-        if !producer.post_text_at_once(head, text) {
-            return false;
-        }
-        clock::posted(py);
-        true
-    }
-
-    /// Posts the next elements of `list`, from `index` on, that are exactly `bytes` or `str` of ASCII, and short, if nothing
-    /// has to be waited for; how many there were.
-    pub(super) fn post_texts_at_once(&self, py: Python<'_>, list: &Bound<'_, PyList>, index: usize) -> usize {
-        let left = self.posts.load(Ordering::Relaxed);
-        let end = list.len().min(index + TOGETHER);
-        // The GIL is held until the last of them is posted, so nobody changes the list.
-        // SAFETY: below the length; the texts are gone when they are posted.
-        let mut texts = (index..end).map_while(|index| unsafe { short_text(list, index) }).peekable();
-        // SAFETY: gone when they are posted, which calls nothing of Python's.
-        let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return 0 };
-        if left & NOT_AT_ONCE != 0 || !producer.is_ahead() || texts.peek().is_none() {
-            return 0;
-        }
-        let begun = (left == 0).then(thread_time);
-        let stamp = clock::now(py);
-        let pri = self.pri.unwrap_or(DEFAULT_PRI);
-        let head = Head { stamp, recvd_micros: stamp.unix_micros, raw_size: 0, pri };
-        let posted = producer.post_texts_at_once(&head, texts);
-        if let Some(begun) = begun
-            && posted > 0
-        {
-            let time = thread_time_since(begun);
-            self.status.add_post_time(time * (MEASURED / posted));
-            self.posts.store(MEASURED, Ordering::Relaxed);
-        } else {
-            self.posts.store(left.saturating_sub(posted), Ordering::Relaxed);
-        }
-        release::drain_some(py);
-        posted as usize
-    }
-
-    /// Posts the text of `message` if nobody has looked at it since `LogMessage.parse`, as [`Attachment::post_at_once`] posts a
-    /// plain one: the worker will parse it. The first such message goes the ordinary way, which makes what parses there.
-    #[inline]
-    pub(super) fn post_unparsed_at_once(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
-        let left = self.posts.load(Ordering::Relaxed);
-        let (Some(message), Some(Some(late))) = (recycle::exact(message), self.late.get()) else {
-            return false;
-        };
-        // SAFETY: gone when the message is written, which calls nothing of Python's.
-        let Some(draft) = (unsafe { message.draft.leaf(py) }) else { return false };
-        let Some((text, options)) = draft.short_unparsed() else { return false };
-        // SAFETY: as above.
-        let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return false };
-        if left.wrapping_sub(1) >= MEASURED
-            || !late.is_for(options.get().options())
-            || !producer.post_unparsed_at_once(&draft.head(), text)
-        {
-            return false;
-        }
-        self.posts.store(left - 1, Ordering::Relaxed);
-        release::drain_some(py);
-        true
     }
 
     /// What parses on the worker's thread.
@@ -286,14 +138,13 @@ impl Attachment {
         wait: Wait,
         method: &str,
     ) -> PyResult<bool> {
-        let left = self.posts.load(Ordering::Relaxed) & !NOT_AT_ONCE;
-        let (measured, left) = left.checked_sub(1).map_or((true, MEASURED), |left| (false, left));
-        let mark = if self.takes_at_once() { 0 } else { NOT_AT_ONCE };
-        self.posts.store(left | mark, Ordering::Relaxed);
-        if measured {
-            return self.post_measured(py, message, wait, method);
-        }
-        self.post_now(py, message, wait, method)
+        let posted = if self.begin_post(py) {
+            self.post_measured(py, message, wait, method)
+        } else {
+            self.post_now(py, message, wait, method)
+        };
+        self.allow_at_once(py);
+        posted
     }
 
     #[inline]
@@ -320,12 +171,10 @@ impl Attachment {
         method: &str,
     ) -> PyResult<bool> {
         let begun = thread_time();
-        let posted = if self.takes_at_once() && self.post_plain(py, message) {
-            Ok(true)
-        } else {
-            self.post_now(py, message, wait, method)
-        };
-        self.status.add_post_time(thread_time_since(begun) * MEASURED);
+        self.allow_one_at_once(py);
+        let posted =
+            if self.post_at_once(py, message) { Ok(true) } else { self.post_now(py, message, wait, method) };
+        self.status.add_post_time(thread_time_since(begun) * at_once::MEASURED);
         posted
     }
 
@@ -530,9 +379,9 @@ impl Attachment {
                     row.field(*id, Text::Copy(b""), ValueType::String, Text::Copy(value));
                 }
                 if !self.policy.keeps_timestamp() {
-                    let offset_seconds = clock::local_offset(py, draft.recvd_micros);
-                    let stamp = Stamp { unix_micros: draft.recvd_micros, offset_seconds };
-                    row.stamps(stamp, draft.recvd_micros);
+                    let offset_seconds = clock::local_offset(py, draft.head.recvd_micros);
+                    let stamp = Stamp { unix_micros: draft.head.recvd_micros, offset_seconds };
+                    row.stamps(stamp, draft.head.recvd_micros);
                 }
                 if let Some(pri) = self.pri {
                     row.pri(pri);
@@ -642,21 +491,6 @@ impl Attachment {
         self.lane.counters().count_refused(messages);
         PyRuntimeError::new_err(format!("{method}: source {} has stopped; the message is not taken", self.id))
     }
-}
-
-/// The text of an element of `list` that is exactly `bytes` or a `str` of ASCII, and to be copied.
-///
-/// # Safety
-/// `index` is below the length of the list. The text is gone before anybody can change the list.
-#[inline]
-unsafe fn short_text<'a>(list: &'a Bound<'_, PyList>, index: usize) -> Option<&'a [u8]> {
-    // SAFETY: the caller's promise.
-    let element = unsafe { ffi::PyList_GET_ITEM(list.as_ptr(), index as ffi::Py_ssize_t) };
-    // SAFETY: the list keeps its elements.
-    let element = unsafe { Borrowed::from_ptr(list.py(), element) };
-    let text = exact_text(&element).filter(|text| text.len() < VIEW_FROM)?;
-    // SAFETY: the bytes belong to the element, which does not change; the caller's promise that the list keeps it.
-    Some(unsafe { std::slice::from_raw_parts(text.as_ptr(), text.len()) })
 }
 
 /// A draft of a `str` or `bytes`.

@@ -1,4 +1,4 @@
-//! State that the GIL guards: [`GilCell`].
+//! State that the GIL guards: [`GilCell`], and [`GilGuarded`] for values made of `Cell`s.
 
 use std::cell::{Cell, UnsafeCell};
 
@@ -67,5 +67,26 @@ struct Reset<'a>(&'a Cell<bool>);
 impl Drop for Reset<'_> {
     fn drop(&mut self) {
         self.0.set(false);
+    }
+}
+
+/// A value made of `Cell`s, for the thread that holds the GIL: read and written piece by piece, so that nobody borrows it.
+#[derive(Debug)]
+pub struct GilGuarded<T>(T);
+
+// SAFETY: the value is reached through `get` alone, with proof that the thread holds the GIL. A reference cannot outlive that
+// proof, nor be taken along where the GIL is given up: it is not `Send` where `T` is not `Sync`, and where it is, it may.
+unsafe impl<T: Send> Sync for GilGuarded<T> {}
+
+impl<T> GilGuarded<T> {
+    /// `value`, guarded.
+    pub const fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value.
+    #[inline]
+    pub fn get<'a>(&'a self, _py: Python<'a>) -> &'a T {
+        &self.0
     }
 }

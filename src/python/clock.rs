@@ -1,7 +1,7 @@
 //! The time, and the local offset from UTC, as a message is stamped with them.
 //!
 //! # Between two looks at the system's clock
-//! Every message is stamped when it is made, and a look at the clock costs 26 ns where the counter of the processor costs 13
+//! Every message is stamped when it is made (those that come quickly share a stamp: `sharing`), and a look at the clock costs 26 ns where the counter of the processor costs 13
 //! (`docs/decisions.md`). So where the kernel itself keeps time by that counter, this module looks at the clock about once
 //! a millisecond (`SPAN` ticks), and adds the ticks since then. What a tick is worth is measured from look to look, and
 //! believed only when two measurements in a row agree to a thousandth. So a stamp is within about a microsecond of the
@@ -10,20 +10,9 @@
 //! unless the clock is set back.
 //!
 //! The offset from UTC holds for the same span; near a change of it the clock is read each time.
-//!
-//! # Messages of one moment
-//! In a loop of posts the counter was a third of what a message costs beside the interpreter. So up to `SHARED` messages in a
-//! row have one stamp ([`now_of_message`]), under conditions that bound how old it is:
-//!
-//! * those before came at less than a microsecond each, so that all of them together take a few microseconds;
-//! * the last one was posted into an open batch ([`posted`]), and no batch was taken by a worker since the counter was read. A worker
-//!   takes an open batch at its next look, 50 µs later, in a flood 400 µs, where it has a core; so a loop that pauses in the middle of
-//!   them finds its batch taken, and reads the counter.
-//!
-//! Whoever makes messages without posting them, or posts slower, or waits, gets a stamp of its own for each.
 
-use std::any::Any;
-use std::panic::{catch_unwind, resume_unwind};
+mod sharing;
+
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -31,8 +20,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pyo3::prelude::*;
 
+pub use sharing::{Panic, begin_sharing, head_of_message, posted, shared_head, try_head_of_message};
+
 use super::cell::GilCell;
-use crate::message::{Stamp, batch};
+use crate::message::Stamp;
 
 /// The system's zone, with the offset that holds now and the moment up to which it holds.
 struct Zone {
@@ -50,26 +41,6 @@ const SPAN_NANOS: u64 = 10_000_000;
 const READING: u64 = 1 << 10;
 /// How far a look may be behind the stamps before it and still be inexact, rather than at a clock that was set.
 const JITTER_NANOS: i64 = 20_000;
-
-/// Most messages that have one stamp.
-const SHARED: u32 = 16;
-
-/// What a panic was raised with.
-pub type Panic = Box<dyn Any + Send>;
-
-/// The stamp that messages share.
-struct Shared {
-    /// The last one that was given out.
-    stamp: Stamp,
-    /// How many batches had been taken before it was read.
-    taken: u32,
-    /// How many more messages may have it.
-    left: u32,
-    /// How many were allowed to, after the first one.
-    allowed: u32,
-    /// How many may once its first message is posted.
-    granted: u32,
-}
 
 /// The last look at the clock that was good to measure from, and how time goes on from there.
 #[derive(Default)]
@@ -101,14 +72,6 @@ static COUNTER: GilCell<Counter> = GilCell::new(Counter {
     latest: 0,
     offset_seconds: 0,
 });
-static SHARING: GilCell<Shared> = GilCell::new(Shared {
-    stamp: Stamp { unix_micros: 0, offset_seconds: 0 },
-    taken: 0,
-    left: 0,
-    allowed: 0,
-    granted: 0,
-});
-
 /// The processor's time-stamp counter; always 0 where there is none that this module knows.
 #[inline]
 fn ticks() -> u64 {
@@ -169,90 +132,11 @@ pub fn local_offset(py: Python<'_>, micros: i64) -> i32 {
     ZONE.with(py, |zone| zone.offset(micros))
 }
 
-/// Now, on the local clock.
+/// Now, on the local clock. No message that is made later has an earlier time.
 pub fn now(py: Python<'_>) -> Stamp {
     let stamp = read(py);
-    // A shared stamp after this one would be before it.
-    SHARING.with(py, |shared| shared.restart(stamp));
+    sharing::restart(py, stamp);
     stamp
-}
-
-/// Now, for a message that is being made: what [`now`] gives, or the stamp of the message before it.
-#[inline]
-pub fn now_of_message(py: Python<'_>) -> Stamp {
-    try_now_of_message(py).unwrap_or_else(|panic| resume_unwind(panic))
-}
-
-/// The same where nothing may unwind.
-///
-/// # Errors
-/// The panic that it would have been.
-#[inline]
-pub fn try_now_of_message(py: Python<'_>) -> Result<Stamp, Panic> {
-    shared_stamp(py).map_or_else(|| begin_sharing(py), Ok)
-}
-
-/// The stamp of the message before the one that is being made, if it may have the same; otherwise [`begin_sharing`] gives
-/// it its own.
-#[inline]
-pub fn shared_stamp(py: Python<'_>) -> Option<Stamp> {
-    // SAFETY: gone when it has compared numbers.
-    unsafe { SHARING.leaf(py) }?.share(batch::taken())
-}
-
-/// Says that the message that was made last is in an open batch, which a worker will take.
-#[inline]
-pub fn posted(py: Python<'_>) {
-    // SAFETY: gone when it has moved a number.
-    if let Some(shared) = unsafe { SHARING.leaf(py) } {
-        shared.allow();
-    }
-}
-
-/// Reads the time, for a message that is being made and, perhaps, for those after it. `tools/guard` knows it by its name.
-///
-/// # Errors
-/// A panic, where nothing may unwind.
-#[inline(never)]
-pub fn begin_sharing(py: Python<'_>) -> Result<Stamp, Panic> {
-    catch_unwind(|| {
-        let taken = batch::taken();
-        let stamp = read(py);
-        SHARING.with(py, |shared| shared.begin(stamp, taken));
-        stamp
-    })
-}
-
-impl Shared {
-    /// Takes `stamp` as the last one, which nothing shares.
-    fn restart(&mut self, stamp: Stamp) {
-        *self = Self { stamp, taken: 0, left: 0, allowed: 0, granted: 0 };
-    }
-
-    /// The stamp for another message, when `taken` batches have been taken.
-    #[inline]
-    fn share(&mut self, taken: u32) -> Option<Stamp> {
-        self.left = self.left.checked_sub(1)?;
-        (self.taken == taken).then_some(self.stamp)
-    }
-
-    /// Allows what was granted.
-    #[inline]
-    fn allow(&mut self) {
-        if self.granted > 0 {
-            (self.left, self.allowed, self.granted) = (self.granted, self.granted, 0);
-        }
-    }
-
-    /// Takes `stamp`, read when `taken` batches had been taken, and grants it to later messages if those before came
-    /// quickly.
-    fn begin(&mut self, stamp: Stamp, taken: u32) {
-        let messages = 1 + self.allowed - self.left;
-        let micros = stamp.unix_micros.wrapping_sub(self.stamp.unix_micros);
-        let quickly = (0..=i64::from(messages)).contains(&micros);
-        let granted = if quickly { SHARED - 1 } else { 0 };
-        *self = Self { stamp, taken, left: 0, allowed: 0, granted };
-    }
 }
 
 #[inline]
@@ -393,34 +277,6 @@ mod tests {
         let late = START + 9 * MS as i64;
         assert_eq!(counter.go_on(ticks_at(START + 2 * MS as i64), late, true), late);
         assert_eq!((counter.span, counter.nanos), (0, START), "measured again from the look before");
-    }
-
-    /// Breaks without it: messages share a stamp though they come slowly, are not posted, or after a worker took the batch
-    /// of the one before, so that nothing bounds how old it is.
-    #[test]
-    fn a_stamp_is_shared_by_quick_posts_into_one_batch() {
-        let stamp = |micros| Stamp { unix_micros: micros, offset_seconds: 0 };
-        let mut shared = Shared { stamp: stamp(0), taken: 0, left: 0, allowed: 0, granted: 0 };
-        shared.begin(stamp(1000), 7);
-        shared.allow();
-        assert_eq!(shared.share(7), None, "the one before was a millisecond earlier");
-        shared.begin(stamp(1001), 7);
-        assert_eq!(shared.share(7), None, "not posted");
-        shared.allow();
-        for _ in 1..SHARED {
-            assert_eq!(shared.share(7), Some(stamp(1001)));
-        }
-        assert_eq!(shared.share(7), None, "enough");
-        shared.begin(stamp(1001 + i64::from(SHARED)), 7);
-        shared.allow();
-        assert_eq!(shared.share(7), Some(stamp(1017)));
-        assert_eq!(shared.share(8), None, "the batch was taken");
-        shared.begin(stamp(1021), 8);
-        shared.allow();
-        assert_eq!(shared.share(8), None, "two messages in four microseconds");
-        shared.begin(stamp(1020), 8);
-        shared.allow();
-        assert_eq!(shared.share(8), None, "the clock was set back");
     }
 
     /// Breaks without it: two messages made one after the other have stamps in the wrong order.

@@ -38,7 +38,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDateTime, PyDict, PyList, PyString, PyTuple};
 
 pub(super) use class::add_to;
-pub use draft::{DEFAULT_PRI, Draft, DraftField, Extra, Place, VIEW_FROM};
+pub use draft::{Draft, DraftField, Extra, Place, VIEW_FROM};
 pub use fields::Full;
 pub use lazy::LazyDraft;
 pub use macros::macro_value;
@@ -249,13 +249,13 @@ impl LogMessage {
     /// TypeError for anything but an int, OverflowError outside 0 to 65535.
     fn set_pri(&self, pri: &Bound<'_, PyAny>) -> PyResult<()> {
         let number = unsigned("pri", pri, u16::MAX.into())? as u16;
-        self.draft.with(pri.py(), |draft| draft.pri = number);
+        self.draft.with(pri.py(), |draft| draft.head.pri = number);
         Ok(())
     }
 
     /// The priority: facility * 8 + severity; 13 (user.notice) in a new message.
     fn get_pri(&self, py: Python<'_>) -> u16 {
-        self.draft.with(py, |draft| draft.pri)
+        self.draft.with(py, |draft| draft.head.pri)
     }
 
     /// Sets the time of the message, exact to the microsecond. A naive datetime is local time.
@@ -263,13 +263,13 @@ impl LogMessage {
     /// ValueError for anything but a datetime.
     fn set_timestamp(&self, timestamp: &Bound<'_, PyAny>) -> PyResult<()> {
         let stamp = datetime::of_any(timestamp)?;
-        self.draft.with(timestamp.py(), |draft| draft.stamp = stamp);
+        self.draft.with(timestamp.py(), |draft| draft.head.set_stamp(stamp));
         Ok(())
     }
 
     /// The time of the message: a naive datetime, the wall clock in the message's own offset from UTC.
     fn get_timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
-        datetime::wall(py, self.draft.with(py, |draft| draft.stamp))
+        datetime::wall(py, self.draft.with(py, |draft| draft.head.stamp()))
     }
 
     /// Sets where the message came from, any object; None unsets it.
@@ -316,7 +316,7 @@ impl LogMessage {
     /// TypeError for anything but an int, OverflowError outside 0 to 4294967295.
     fn set_recvd_rawmsg_size(&self, rawmsg_size: &Bound<'_, PyAny>) -> PyResult<()> {
         let size = unsigned("rawmsg_size", rawmsg_size, u32::MAX)?;
-        self.draft.with(rawmsg_size.py(), |draft| draft.raw_size = size);
+        self.draft.with(rawmsg_size.py(), |draft| draft.head.raw_size = size);
         Ok(())
     }
 }

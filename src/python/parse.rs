@@ -45,7 +45,7 @@ pub(super) fn with_parsed<R>(
 ) -> Option<R> {
     let options = draft.unparsed.as_ref()?;
     // Whoever could have changed the stamp since would have parsed first.
-    let recvd = draft.stamp;
+    let recvd = draft.head.stamp();
     PARSER.with(py, |parser| {
         let (filler, clock) = parser.get_or_insert_with(|| (Filler::default(), system_clock()));
         clock.set_now(recvd.unix_micros);
@@ -126,7 +126,7 @@ impl<S: FieldSink> FieldSink for Taken<'_, S> {
 #[cold]
 pub(super) fn parse_now(py: Python<'_>, draft: &mut Draft) {
     let Some(options) = draft.unparsed.take() else { return };
-    let recvd = draft.stamp;
+    let recvd = draft.head.stamp();
     PARSER.with(py, |parser| {
         let (filler, clock) = parser.get_or_insert_with(|| (Filler::default(), system_clock()));
         clock.set_now(recvd.unix_micros);

@@ -13,7 +13,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::attachment::Attachment;
-use super::message::DEFAULT_PRI;
 use super::parse::ParsedRow;
 use super::release;
 use super::type_name::type_name;
@@ -26,6 +25,7 @@ use crate::message::{
 };
 use crate::syslog::Clock;
 use crate::syslog::fill::Filler;
+use crate::syslog::names::DEFAULT_PRI;
 
 /// A batch of pieces is sent when it holds this many bytes, so that the byte half of the credit is
 /// overdrawn by no more than this and one message.

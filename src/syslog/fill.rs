@@ -382,7 +382,7 @@ fn format_of(parsed: &Parsed) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::batch::Head;
+    use crate::message::Head;
     use crate::message::{Batch, Origin, Pool, Published, Writer};
     use crate::syslog::Zone;
     use proptest::prelude::*;
@@ -472,7 +472,7 @@ mod tests {
         let room = Need { bytes: input.len() + 400, ..Need::default() };
         let mut writer = Writer::open(&origin, &pool, room);
         let stamp = Stamp { unix_micros: clock.now_micros(), offset_seconds: 0 };
-        let head = Head { stamp, recvd_micros: stamp.unix_micros, ..Head::default() };
+        let head = Head::at(stamp, 0);
         let other = b"<1>1 - - - - - [before x=\"\\]\"] it";
         for text in [other, input, other] {
             assert_eq!(writer.publish_unparsed(&head, text), Some(Published::Yes));

@@ -104,11 +104,13 @@ fn a_lease_of_bytes_neither_widens_nor_narrows_the_bound() {
         let mut producer = lane.producer(Arc::new(Origin::named("s")));
         let mut posted = 0;
         loop {
-            if producer.post_text_at_once(Head::default, &[b'x'; 36]) {
+            if producer.post_text_at_once(&Head::default(), |_| (), &[b'x'; 36]) {
                 posted += 1;
                 continue;
             }
-            match post(&mut producer, &[b'x'; 36]) {
+            let ordinary = post(&mut producer, &[b'x'; 36]);
+            producer.allow_at_once(u32::MAX);
+            match ordinary {
                 Ok(()) => posted += 1,
                 // What is left of the lease comes back before a wait.
                 Err(Refused::NoCredit) if lane.credit().free_bytes() <= 0 => {
@@ -162,11 +164,52 @@ fn batches_that_nobody_opened_yet_are_bounded() {
     assert_eq!((lane.credit().free_messages(), lane.credit().free_bytes()), (1_000_000, 1 << 20));
 }
 
+/// Breaks without it: messages are posted at once beyond the credit, the size of a batch or what was allowed, or into a batch
+/// that was ended.
+#[test]
+fn what_is_allowed_at_once_is_covered() {
+    let mut inbox = Inbox::new();
+    let credit = Arc::new(Credit::new(640, 1 << 20));
+    let lane = Lane::new(0, inbox.sender(), credit, Arc::default(), Arc::new(Pool::new()), Some(5));
+    let mut producer = lane.producer(Arc::new(Origin::named("s")));
+    let at_once = |producer: &mut Producer, pri| {
+        producer.post_text_at_once(&Head::default(), |head| head.pri = pri, b"at once")
+    };
+    assert_eq!(producer.allow_at_once(9), 0, "there is no batch");
+    post(&mut producer, b"one").unwrap();
+    assert!(!at_once(&mut producer, 0), "not allowed");
+    assert_eq!((producer.allow_at_once(2), producer.forbid_at_once()), (2, 2));
+    assert!(!at_once(&mut producer, 0), "not allowed any more");
+    assert_eq!(producer.allow_at_once(2), 2);
+    assert!(at_once(&mut producer, 0) && at_once(&mut producer, 165));
+    assert!(!at_once(&mut producer, 0), "no more was allowed");
+    assert_eq!(producer.allow_at_once(u32::MAX), 2, "a batch has five");
+    producer.close_batch();
+    assert!(!at_once(&mut producer, 0), "it was ended");
+    for _ in 4..10 {
+        post(&mut producer, b"more").unwrap();
+        producer.close_batch();
+    }
+    post(&mut producer, b"more").unwrap();
+    assert_eq!(producer.allow_at_once(u32::MAX), 0, "a lease is of ten messages, and all ten are posted");
+    lane.close();
+    producer.allow_at_once(1);
+    assert!(!at_once(&mut producer, 0), "the lane is closed");
+    let mut texts = Vec::new();
+    while let Some(parcel) = inbox.try_recv() {
+        let (view, _ack) = parcel.open(silent);
+        texts.extend(view.messages().map(|message| (message.text().to_vec(), message.pri())));
+    }
+    assert_eq!(texts[..3], [(b"one".to_vec(), 0), (b"at once".to_vec(), 0), (b"at once".to_vec(), 165)]);
+    assert_eq!((texts.len(), lane.counters().totals().posted), (10, 10));
+}
+
 /// Breaks without it: the short way to post a text makes another message than the long one.
 #[test]
 fn a_plain_text_is_the_same_by_either_way() {
     let stamp = Stamp { unix_micros: 1_795_348_800_123_456, offset_seconds: -3600 };
-    let head = Head { stamp, recvd_micros: 1_795_348_800_123_999, raw_size: 77, pri: 165 };
+    let mut head = Head::new(stamp, 1_795_348_800_123_999, 165);
+    head.raw_size = 77;
     let texts: Vec<Vec<u8>> = (0..=130).chain([767, 10_000]).map(|len| vec![b'x'; len]).collect();
     let (lane, mut inbox) = lane(6400, 1 << 30);
     let mut producer = lane.producer(Arc::new(Origin::named("s")));
@@ -174,7 +217,8 @@ fn a_plain_text_is_the_same_by_either_way() {
     for (number, text) in texts.iter().enumerate() {
         let mut text = text.clone();
         text.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at + number) as u8);
-        assert!(producer.post_text_at_once(|| head, &text), "a text of {} bytes", text.len());
+        assert_eq!(producer.allow_at_once(1), 1);
+        assert!(producer.post_text_at_once(&head, |_| (), &text), "a text of {} bytes", text.len());
         let need = Need { bytes: text.len(), ..Need::default() };
         producer
             .try_post(need, |row| {
@@ -217,6 +261,7 @@ fn unparsed_texts_are_parsed_in_their_place() {
     let mut producer = lane.producer(Arc::new(Origin::named("s")));
     let head = Head::default();
     post(&mut producer, b"opens a batch").unwrap();
+    producer.allow_at_once(2);
     assert!(!producer.post_unparsed_at_once(&head, b"nobody parses it"));
     let (parser, other): (Arc<dyn LateParser>, Arc<dyn LateParser>) =
         (Arc::new(Shouting), Arc::new(Shouting));
@@ -224,6 +269,7 @@ fn unparsed_texts_are_parsed_in_their_place() {
     let long = vec![b'x'; 700];
     assert!(producer.post_unparsed_at_once(&head, b"one"));
     post(&mut producer, b"two").unwrap();
+    producer.allow_at_once(1);
     assert!(producer.post_unparsed_at_once(&head, &long));
     producer.before_wait();
     let left = lane.credit().free_bytes();
@@ -251,6 +297,7 @@ fn a_message_that_the_parser_panics_at_goes_on_as_it_came() {
     let mut producer = lane.producer(Arc::new(Origin::named("s_bad")));
     post(&mut producer, b"opens a batch").unwrap();
     assert!(lane.parse_late(&(Arc::new(Shouting) as Arc<dyn LateParser>)));
+    assert_eq!(producer.allow_at_once(5), 5);
     for text in [&b"one"[..], b"bad", b"two", b"bad too", b"bad\xff"] {
         assert!(producer.post_unparsed_at_once(&Head::default(), text));
     }

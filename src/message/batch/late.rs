@@ -62,7 +62,9 @@ impl Batch {
             }));
             if let Err(panic) = all {
                 made.take_back();
-                self.set_record(row, Record { unparsed: false, ..*self.record(row) });
+                let mut record = *self.record(row);
+                record.head.unparsed = 0;
+                self.set_record(row, record);
                 faults.push(LateFault { row, reason: panic_text(&*panic) });
                 row += 1;
             }
@@ -84,7 +86,7 @@ impl Batch {
         made: &mut Made,
     ) {
         let mut record = *self.record(row);
-        if !record.unparsed {
+        if record.head.unparsed == 0 {
             return;
         }
         let text = self.bytes(record.text);
@@ -93,13 +95,13 @@ impl Batch {
             fields.reserve((self.rows - row) as usize * 6);
         }
         *whole = (fields.len(), copies.bytes.len());
-        record.unparsed = false;
+        record.head.unparsed = 0;
         record.fields_start = (*before + fields.len()) as u32;
-        let stamp = Stamp { unix_micros: record.stamp_micros, offset_seconds: record.stamp_offset };
+        let stamp = record.head.stamp();
         let payload = record.text;
         parse(text, stamp, &mut LateRow { record: &mut record, payload, fields, copies });
         let bytes = text.len() + copies.bytes.len() - whole.1;
-        let need = Need { bytes, fields: usize::from(record.fields_len), ..Need::default() };
+        let need = Need { bytes, fields: usize::from(record.head.fields_len), ..Need::default() };
         *more += need.charge().saturating_sub(unparsed_charge(text.len()));
         self.set_record(row, record);
     }
@@ -107,7 +109,7 @@ impl Batch {
     /// Replaces the record of `row`.
     fn set_record(&mut self, row: u32, record: Record) {
         match &mut self.body {
-            Body::Slab { slab, high } => {
+            Body::Slab { slab, high, .. } => {
                 let at = slab.record(*high as usize - row as usize * size_of::<Record>());
                 // SAFETY: published before the seal, so the writer does not touch it again; and nobody reads it
                 // meanwhile, as this batch is borrowed alone.
@@ -180,26 +182,25 @@ impl LateRow<'_> {
     /// When there are 65,536 of them, or a part of the payload does not lie inside it.
     #[inline]
     pub fn field(&mut self, id: FieldName, name: Text<'_>, value_type: ValueType, value: Text<'_>) {
-        assert!(self.record.fields_len < u16::MAX, "a message has no more fields");
+        assert!(self.record.head.fields_len < u16::MAX, "a message has no more fields");
         let named = matches!(id, FieldName::Text | FieldName::SdParam);
         let name = if named { self.place(name) } else { Span::default() };
         let value = self.place(value);
         self.fields.push(Field { name, value, id, value_type });
-        self.record.fields_len += 1;
+        self.record.head.fields_len += 1;
     }
 
     /// Sets when the message happened, and when it was received.
     #[inline]
     pub fn stamps(&mut self, stamp: Stamp, recvd_micros: i64) {
-        self.record.stamp_micros = stamp.unix_micros;
-        self.record.stamp_offset = stamp.offset_seconds;
-        self.record.recvd_micros = recvd_micros;
+        self.record.head.set_stamp(stamp);
+        self.record.head.recvd_micros = recvd_micros;
     }
 
     /// Sets facility times 8 plus severity.
     #[inline]
     pub fn pri(&mut self, pri: u16) {
-        self.record.pri = pri;
+        self.record.head.pri = pri;
     }
 
     #[inline]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::message::{FieldName, Foreign, Owner, Pool, Release, Stamp, ValueType, View};
+use crate::message::{FieldName, Foreign, Head, Owner, Pool, Release, Stamp, ValueType, View};
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
@@ -71,8 +71,8 @@ fn the_consumer_gets_the_rows_before_the_seal_and_the_writer_keeps_the_others() 
 #[test]
 fn texts_published_together_are_all_in_the_batch_or_none_is() {
     let (pool, origin) = (pool(), origin());
-    let head =
-        Head { stamp: Stamp { unix_micros: 5, offset_seconds: 60 }, recvd_micros: 6, raw_size: 7, pri: 8 };
+    let stamp = Stamp { unix_micros: 5, offset_seconds: 60 };
+    let head = Head { raw_size: 7, ..Head::new(stamp, 6, 8) };
     let given = ["", "1", "eight by", "seventeen letters", "a text of more than thirty-two letters"]
         .map(str::as_bytes);
     let mut writer = Writer::open(&origin, &pool, Need::default());
@@ -85,7 +85,7 @@ fn texts_published_together_are_all_in_the_batch_or_none_is() {
     );
     let two = charge(&given[2..4]);
     assert_eq!(writer.publish_texts(&head, 9, two, given[2..].iter().copied()), (2, two), "bytes");
-    assert_eq!(writer.publish_text(|| head, given[4]), Some(Published::Yes));
+    assert_eq!(writer.publish_text(&head, |_| (), given[4]), Some(Published::Yes));
     assert_eq!(writer.publish_texts(&head, 9, u64::MAX, std::iter::empty()), (0, 0));
     let before = super::taken();
     let batch = pending.seal();
@@ -93,11 +93,11 @@ fn texts_published_together_are_all_in_the_batch_or_none_is() {
     assert_eq!(writer.publish_texts(&head, 9, u64::MAX, given.into_iter()), (0, 0), "sealed");
     assert_eq!((texts(&batch), batch.charge()), (given.map(<[u8]>::to_vec).to_vec(), charge(&given)));
     let last = batch.message(4);
-    assert_eq!((last.stamp(), last.recvd().unix_micros, last.pri()), (head.stamp, 6, 8));
+    assert_eq!((last.stamp(), last.recvd().unix_micros, last.pri()), (stamp, 6, 8));
 
     let mut writer = Writer::open(&origin, &pool, Need::default());
     let _pending = writer.share();
-    let rows = super::super::pool::SLAB / (1 + size_of::<Record>());
+    let rows = super::super::pool::SLAB / (1 + 1 + size_of::<Record>());
     let many = std::iter::repeat_n(&b"x"[..], 2 * rows);
     let (posted, _) = writer.publish_texts(&head, u32::MAX, u64::MAX, many);
     assert_eq!(posted as usize, rows, "no more than it has room for");
@@ -133,7 +133,7 @@ fn batches_of_one_writer_share_a_slab_and_nothing_in_it() {
         assert_eq!(batch.message(0).text(), &own[..3]);
         assert_eq!(batch.message(0).known(FieldName::Pid), Some(&own[..]));
         assert_eq!(batch.message(1).text(), b"view");
-        let Body::Slab { slab, .. } = batch.body() else { unreachable!("it is not of lines") };
+        let Body::Slab { slab, .. } = &batch.body else { unreachable!("it is not of lines") };
         slabs.push(Arc::as_ptr(slab));
     }
     slabs.dedup();
@@ -154,7 +154,7 @@ fn a_large_message_has_its_own_slab_and_the_small_ones_go_on_in_theirs() {
         writer.seal(&mut rest);
         batches.push(pending.seal());
     }
-    let slab = |batch: &Batch| match batch.body() {
+    let slab = |batch: &Batch| match &batch.body {
         Body::Slab { slab, .. } => Arc::as_ptr(slab),
         Body::Lines(_) => unreachable!("it is not of lines"),
     };
@@ -176,7 +176,7 @@ fn a_full_batch_refuses_and_a_message_larger_than_a_block_gets_its_own() {
     while post(&mut writer, &[b'x'; 100]).is_some() {
         rows += 1;
     }
-    assert_eq!(rows, super::super::pool::SLAB / (100 + size_of::<Record>()));
+    assert_eq!(rows, super::super::pool::SLAB / (100 + 1 + size_of::<Record>()));
     assert_eq!(writer.finish().rows() as usize, rows);
 
     let huge = vec![b'y'; super::super::pool::SLAB * 3];
@@ -275,8 +275,7 @@ fn rows_are_parsed_after_the_seal() {
         let (pool, origin) = (pool(), origin());
         let mut writer = Writer::open(&origin, &pool, Need::default());
         let pending = writer.share();
-        let head =
-            Head { stamp: Stamp { unix_micros: 5, offset_seconds: 60 }, recvd_micros: 5, ..Head::default() };
+        let head = Head::at(Stamp { unix_micros: 5, offset_seconds: 60 }, 0);
         for row in 0..rows {
             if row % 3 == 1 {
                 let mut plain = writer.row(Need { bytes: 4, fields: 1, ..Need::default() }).unwrap();
@@ -297,7 +296,7 @@ fn rows_are_parsed_after_the_seal() {
         }
         let charged = batch.charge();
         let parsed = batch.parse_late(|text, recvd, row| {
-            assert_eq!(recvd, head.stamp);
+            assert_eq!(recvd, head.stamp());
             row.stamps(Stamp { unix_micros: 7, offset_seconds: -60 }, recvd.unix_micros);
             row.pri(165);
             row.message(Text::Payload(12, text.len() as u32 - 12));
@@ -339,4 +338,67 @@ fn rows_are_parsed_after_the_seal() {
             assert_eq!(message.named(b"n"), last);
         }
     }
+}
+
+/// Breaks without it: a destination that writes a batch's own bytes writes what is no message, or misses one.
+#[test]
+fn only_texts_that_follow_each_other_are_joined() {
+    let (pool, origin, mut rest) = (pool(), origin(), Rest::default());
+    type Fill = fn(&mut Writer);
+    let plain = |writer: &mut Writer, rest: &mut Rest, fill: Fill| {
+        let pending = writer.share();
+        assert_eq!(post(writer, b"one"), Some(Published::Yes));
+        assert_eq!(writer.publish_text(&Head::default(), |_| (), b""), Some(Published::Yes));
+        fill(writer);
+        assert_eq!(writer.publish_text(&Head::default(), |_| (), b"two"), Some(Published::Yes));
+        let batch = pending.seal();
+        assert_eq!(writer.publish_text(&Head::default(), |_| (), b"late"), Some(Published::Sealed));
+        let next = Writer::open_after(rest, &origin, &pool, Need { segments: 1, ..Need::default() });
+        std::mem::replace(writer, next).seal(rest);
+        batch
+    };
+    let mut writer = Writer::open(&origin, &pool, Need { segments: 1, ..Need::default() });
+    let joined = plain(&mut writer, &mut rest, |writer| {
+        assert_eq!(writer.publish_texts(&Head::default(), 2, u64::MAX, [&b"a"[..], b"b"].into_iter()).0, 2);
+        let mut row = writer.row(need(4)).unwrap();
+        row.payload_copy(b"gone");
+        drop(row);
+    });
+    assert_eq!(joined.joined(0..5, b'\n'), Some(&b"one\n\na\nb\ntwo\n"[..]));
+    assert_eq!(joined.joined(1..3, b'\n'), Some(&b"\na\n"[..]));
+    assert_eq!((joined.joined(0..5, b';'), joined.joined(2..2, b'\n')), (None, None));
+    let others: [Fill; 5] = [
+        |writer| {
+            let mut row = writer.row(Need { segments: 1, viewed: 4, ..Need::default() }).unwrap();
+            row.payload_adopt(Segment::heap(b"view"[..].into()));
+            row.publish();
+        },
+        |writer| {
+            let mut row = writer.row(Need { bytes: 4, fields: 1, ..Need::default() }).unwrap();
+            row.payload_copy(b"text");
+            row.field(FieldName::Host, Text::Copy(b""), ValueType::String, Text::Payload(0, 4));
+            row.publish();
+        },
+        |writer| {
+            let mut row = writer.row(need(4)).unwrap();
+            row.payload_copy(b"text");
+            row.message(Text::Payload(1, 3));
+            row.publish();
+        },
+        |writer| {
+            let mut row = writer.row(need(8)).unwrap();
+            row.payload_copy(b"text");
+            row.message(Text::Copy(b"more"));
+            row.publish();
+        },
+        |writer| {
+            writer.publish_unparsed(&Head::default(), b"text").unwrap();
+        },
+    ];
+    for (number, fill) in others.into_iter().enumerate() {
+        let batch = plain(&mut writer, &mut rest, fill);
+        assert_eq!((batch.rows(), batch.joined(0..2, b'\n')), (4, None), "row {number}");
+    }
+    let joined = plain(&mut writer, &mut rest, |_| {});
+    assert_eq!(joined.joined(0..3, b'\n'), Some(&b"one\n\ntwo\n"[..]), "the batches before are others");
 }

@@ -8,11 +8,13 @@ use std::ptr;
 use std::slice;
 use std::sync::Arc;
 
-use super::seal::{Counts, Seal};
+use super::room::{Rest, Room};
+use super::seal::Counts;
 use super::{Batch, Core, Half, Pending, ROW_CHARGE, slot};
 use crate::message::fence::Light;
-use crate::message::pool::{SLAB, Slab};
-use crate::message::{Field, FieldName, MESSAGE_MAX, Origin, Pool, Record, Segment, Span, Stamp, ValueType};
+use crate::message::{
+    Field, FieldName, Head, MESSAGE_MAX, Origin, Pool, Record, Segment, Span, Stamp, ValueType,
+};
 
 /// The fields that a parsed message is charged for before it is parsed: host, program, PID, message id or header, and
 /// MSGFORMAT, with some for structured data.
@@ -38,12 +40,12 @@ impl Need {
         self.bytes.saturating_add(self.viewed)
     }
 
-    /// What it takes of a slab.
+    /// What it takes of a slab, with the newline after a text.
     #[inline]
-    fn room(&self) -> usize {
+    pub(super) fn room(&self) -> usize {
         let fields =
             if self.fields == 0 { 0 } else { self.fields * size_of::<Field>() + align_of::<Field>() };
-        self.bytes + fields + size_of::<Record>()
+        self.bytes + 1 + fields + size_of::<Record>()
     }
 
     /// What the message costs of the byte half of the credit.
@@ -58,82 +60,6 @@ impl Need {
 #[inline]
 pub fn unparsed_charge(len: usize) -> u64 {
     Need { bytes: len, fields: USUAL_FIELDS, ..Need::default() }.charge()
-}
-
-/// What a message has beside its text when it has no name-value pairs.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Head {
-    /// When it happened.
-    pub stamp: Stamp,
-    /// When it was received, in microseconds since the epoch.
-    pub recvd_micros: i64,
-    /// The size that it had on the wire; 0 when nobody said.
-    pub raw_size: u32,
-    /// Facility times 8 plus severity.
-    pub pri: u16,
-}
-
-/// A row larger than this gets a slab of its own rather than the end of one that is in use.
-const LARGE: usize = SLAB / 8;
-
-/// What is free of a slab. Whoever has this is the only one who writes there.
-struct Room {
-    slab: Arc<Slab>,
-    /// Where the free bytes begin.
-    low: u32,
-    /// Where they end: the end of the next record.
-    high: u32,
-    /// The first free segment.
-    segments: u32,
-}
-
-impl Room {
-    /// A slab with room for `need` at least, and for segments of more messages if `segments` is more than 0.
-    fn new(pool: &Arc<Pool>, need: Need, segments: u32) -> Self {
-        let slab = pool.take(need.room(), need.segments.max(segments.min(1) as usize));
-        let high = slab.len() as u32;
-        Self { slab: Arc::new(slab), low: 0, high, segments: 0 }
-    }
-
-    fn free(&self) -> usize {
-        (self.high - self.low) as usize
-    }
-
-    fn fits(&self, need: Need) -> bool {
-        need.room() <= self.free() && self.segments as usize + need.segments <= self.slab.segments().len()
-    }
-}
-
-/// What a writer's batches left of their slab, for its next one.
-#[derive(Default)]
-pub struct Rest(Option<Room>);
-
-impl Rest {
-    /// Keeps what the batch of a writer has left, or what was kept before, whichever is more.
-    fn keep(&mut self, room: Room) {
-        if self.0.as_ref().is_none_or(|kept| kept.free() < room.free()) {
-            self.0 = Some(room);
-        }
-    }
-
-    /// Room for `need`.
-    fn take(&mut self, pool: &Arc<Pool>, need: Need) -> Room {
-        if let Some(room) = self.0.take_if(|room| room.fits(need)) {
-            return room;
-        }
-        // A source that posted views will post more.
-        let segments = self.0.as_ref().map_or(0, |room| room.segments);
-        if need.room() <= LARGE {
-            self.0 = None;
-        }
-        Room::new(pool, need, segments)
-    }
-}
-
-impl std::fmt::Debug for Rest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Rest").field(&self.0.as_ref().map(Room::free)).finish()
-    }
 }
 
 /// The producer's end of an open batch.
@@ -165,8 +91,7 @@ impl Writer {
     /// The same, in what is left after the batches before it, if that is enough for `need`.
     pub fn open_after(rest: &mut Rest, origin: &Arc<Origin>, pool: &Arc<Pool>, need: Need) -> Self {
         let room = rest.take(pool, need);
-        let (slab, high, segments) = (Arc::clone(&room.slab), room.high, room.segments);
-        let core = Arc::new(Core { seal: Seal::new(), slab, high, segments });
+        let core = Arc::new(Core::new(&room));
         Self {
             core,
             room,
@@ -203,8 +128,7 @@ impl Writer {
     /// one of the batch. What it leaves of its slab goes to `rest`.
     pub fn seal(self, rest: &mut Rest) {
         self.core.seal.end(self.counts);
-        let Room { slab, low, high, segments } = &self.room;
-        rest.keep(Room { slab: Arc::clone(slab), low: *low, high: *high, segments: *segments });
+        rest.keep(self.room.handed_on());
     }
 
     /// Whether the consumer took the batch; a hint, as it may do so at any moment.
@@ -234,18 +158,18 @@ impl Writer {
     /// When the batch is shared: a segment is published with the row that brings it.
     pub fn adopt_shared(&mut self, segment: Segment) -> Result<SharedSegment, Segment> {
         assert!(!self.shared, "only before the batch is shared");
-        if self.room.segments as usize == self.room.slab.segments().len() {
+        if self.room.segments() as usize == self.room.slab().segments().len() {
             return Err(segment);
         }
         let len = segment.bytes().len() as u32;
-        let number = self.store_segment(self.room.segments, segment);
-        self.room.segments += 1;
+        let number = self.store_segment(self.room.segments(), segment);
+        self.room.take_segment();
         self.counts = self.counts + Counts::new(0, 1, 0);
         Ok(SharedSegment { number, len })
     }
 
     fn store_segment(&self, index: u32, segment: Segment) -> u32 {
-        let at = slot(self.room.slab.segments(), index as usize);
+        let at = slot(self.room.slab().segments(), index as usize);
         // SAFETY: the slot is above the published count, so only this writer touches it.
         unsafe { at.write(segment) };
         index - self.core.segments + 1
@@ -258,54 +182,42 @@ impl Writer {
         if !self.room.fits(need) || self.counts.is_full() {
             return None;
         }
-        let (low, segments) = (self.room.low, self.room.segments);
+        let (low, segments) = (self.room.low(), self.room.segments());
         let fields = if need.fields == 0 { 0 } else { low.next_multiple_of(align_of::<Field>() as u32) };
-        let record = Record {
-            stamp_micros: 0,
-            recvd_micros: 0,
-            text: Span::default(),
-            stamp_offset: 0,
-            fields_start: fields / align_of::<Field>() as u32,
-            raw_size: 0,
-            fields_len: 0,
-            pri: 0,
-            unparsed: false,
-        };
+        let record = Record { fields_start: fields / align_of::<Field>() as u32, ..Record::default() };
         let low = if need.fields == 0 { low } else { fields + (need.fields * size_of::<Field>()) as u32 };
         let (fields_most, charge) = (need.fields, need.charge());
         Some(Row { writer: self, record, payload: Span::default(), low, segments, fields_most, charge })
     }
 
-    /// Writes and publishes a row that is a copied text and nothing else, or gives `None` when this batch is too full
-    /// for it.
+    /// Writes and publishes a row that is a copied text with `head`, as `change` leaves it, and nothing else, or gives `None`
+    /// when this batch is too full for it.
     ///
     /// It does what [`Writer::row`] to [`Row::publish`] do, for the plain messages that a loop of posts is made of, in
     /// a quarter of the instructions, and it cannot panic: it is called where nothing may unwind.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs a plain message a tenth")]
-    pub fn publish_text(&mut self, head: impl FnOnce() -> Head, text: &[u8]) -> Option<Published> {
-        self.publish_as::<false>(head, text, text_charge(text))
+    pub fn publish_text(
+        &mut self,
+        head: &Head,
+        change: impl FnOnce(&mut Head),
+        text: &[u8],
+    ) -> Option<Published> {
+        if self.counts.is_full() || !self.write_text(head, change, text) {
+            return None;
+        }
+        Some(self.publish_written(1, text_charge(text)))
     }
 
     /// The same with a text that [`Batch::parse_late`] will parse, and that is charged for what it is likely to become.
     #[inline]
     pub fn publish_unparsed(&mut self, head: &Head, text: &[u8]) -> Option<Published> {
-        self.publish_as::<true>(|| *head, text, unparsed_charge(text.len()))
-    }
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "as above")]
-    fn publish_as<const UNPARSED: bool>(
-        &mut self,
-        head: impl FnOnce() -> Head,
-        text: &[u8],
-        charge: u64,
-    ) -> Option<Published> {
-        let (low, high) = (self.room.low, self.room.high);
-        if self.counts.is_full() || !self.write_text::<UNPARSED>(head, text, low, high) {
+        let head = Head { unparsed: 1, ..*head };
+        if self.counts.is_full() || !self.write_text(&head, |_| (), text) {
             return None;
         }
-        Some(self.publish_written(1, low + text.len() as u32, charge))
+        self.core.scatter();
+        Some(self.publish_written(1, unparsed_charge(text.len())))
     }
 
     /// Writes and publishes rows that are copied texts with one `head`, as [`Writer::publish_text`] does, with one operation
@@ -319,75 +231,57 @@ impl Writer {
         bytes: u64,
         texts: impl Iterator<Item = &'a [u8]>,
     ) -> (u32, u64) {
-        let (mut rows, mut low, mut charge) = (0, self.room.low, 0);
+        let (mut rows, mut charge) = (0, 0);
         if !self.counts.is_full() {
             for text in texts.take(messages as usize) {
                 let more = text_charge(text);
-                let high = self.room.high - rows * RECORD;
-                if charge + more > bytes || !self.write_text::<false>(|| *head, text, low, high) {
+                if charge + more > bytes || !self.write_text(head, |_| (), text) {
                     break;
                 }
                 rows += 1;
-                low += text.len() as u32;
                 charge += more;
             }
         }
-        if rows == 0 || self.publish_written(rows, low, charge) == Published::Sealed {
+        if rows == 0 || self.publish_written(rows, charge) == Published::Sealed {
             return (0, 0);
         }
         (rows, charge)
     }
 
-    /// Writes a record that ends at `high` of the slab, with `text` from `low` on; false when there is no room between
-    /// the two, which are the ends of what is free after the rows that were written before.
+    /// Writes a record and its text; false when there is no room. In a batch that turns out to be sealed they are in nobody's
+    /// way: its writer's next batch begins behind them.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as above")]
-    fn write_text<const UNPARSED: bool>(
-        &self,
-        head: impl FnOnce() -> Head,
-        text: &[u8],
-        low: u32,
-        high: u32,
-    ) -> bool {
-        let Some((at, record)) = self.room.slab.row(low, text.len(), high) else { return false };
+    fn write_text(&mut self, head: &Head, change: impl FnOnce(&mut Head), text: &[u8]) -> bool {
+        let Some(place) = self.room.take_row(text.len()) else { return false };
         // SAFETY: free bytes of the slab, which only this writer has.
-        let room = unsafe { slice::from_raw_parts_mut(at.cast::<MaybeUninit<u8>>(), text.len()) };
+        let room = unsafe { slice::from_raw_parts_mut(place.text.cast::<MaybeUninit<u8>>(), text.len()) };
         copy_short(text, room);
-        // Not before: the copy wants the registers.
-        let head = head();
-        let written = Record {
-            stamp_micros: head.stamp.unix_micros,
-            recvd_micros: head.recvd_micros,
-            text: Span { segment: 0, offset: low, len: text.len() as u32 },
-            stamp_offset: head.stamp.offset_seconds,
-            fields_start: 0,
-            raw_size: head.raw_size,
-            fields_len: 0,
-            pri: head.pri,
-            unparsed: UNPARSED,
-        };
-        // SAFETY: the record lies above the free bytes' text and is not published, so only this writer touches it.
-        unsafe { record.write(written) };
+        let newline = place.text.wrapping_add(text.len());
+        // SAFETY: as above: the byte after the text is part of the place.
+        unsafe { newline.write(b'\n') };
+        let span = Span { segment: 0, offset: place.offset, len: text.len() as u32 };
+        let written = Record { head: *head, text: span, fields_start: 0 };
+        // SAFETY: the record lies above the free bytes and is not published, so only this writer touches it.
+        unsafe { place.record.write(written) };
+        // SAFETY: it was just written, and is still this writer's alone.
+        let record = unsafe { &mut *place.record };
+        change(&mut record.head);
         true
     }
 
-    /// Publishes `rows` that were written, with texts up to `low`.
+    /// Publishes `rows` that were written.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as above")]
-    fn publish_written(&mut self, rows: u32, low: u32, charge: u64) -> Published {
+    fn publish_written(&mut self, rows: u32, charge: u64) -> Published {
         let counts = self.counts + Counts::new(rows, 0, charge);
         if !self.core.seal.publish(counts, self.light) {
             return Published::Sealed;
         }
         self.counts = counts;
-        self.room.low = low;
-        self.room.high -= rows * RECORD;
         Published::Yes
     }
 }
-
-/// The size of a record in the slab.
-const RECORD: u32 = size_of::<Record>() as u32;
 
 /// What a plain text costs of the byte half of the credit.
 #[inline]
@@ -481,10 +375,9 @@ impl Row<'_> {
     /// When there is no room for them: they were not counted in the row's [`Need`].
     #[inline]
     fn copy(&mut self, bytes: &[u8]) -> Span {
-        let Room { slab, high, .. } = &self.writer.room;
-        let room = *high as usize - size_of::<Record>() - self.low as usize;
-        assert!(bytes.len() <= room, "counted in Need");
-        let at = slab.bytes(self.low as usize, bytes.len());
+        let free = self.writer.room.high() as usize - size_of::<Record>() - self.low as usize;
+        assert!(bytes.len() <= free, "counted in Need");
+        let at = self.writer.room.slab().bytes(self.low as usize, bytes.len());
         // SAFETY: free bytes of the slab, which only this writer has.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), at, bytes.len()) };
         let span = Span { segment: 0, offset: self.low, len: bytes.len() as u32 };
@@ -506,7 +399,7 @@ impl Row<'_> {
     /// When the row's [`Need`] did not count the segment.
     #[inline]
     pub fn payload_adopt(&mut self, segment: Segment) {
-        assert!((self.segments as usize) < self.writer.room.slab.segments().len(), "counted in Need");
+        assert!((self.segments as usize) < self.writer.room.slab().segments().len(), "counted in Need");
         let len = segment.bytes().len() as u32;
         let number = self.writer.store_segment(self.segments, segment);
         self.segments += 1;
@@ -554,67 +447,76 @@ impl Row<'_> {
         let named = matches!(id, FieldName::Text | FieldName::SdParam);
         let name = if named { self.place(name) } else { Span::default() };
         let value = self.place(value);
-        let index = usize::from(self.record.fields_len);
+        let index = usize::from(self.record.head.fields_len);
         assert!(index < self.fields_most, "counted in Need");
-        let all = self.writer.room.slab.fields(self.record.fields_start as usize, self.fields_most);
+        let all = self.writer.room.slab().fields(self.record.fields_start as usize, self.fields_most);
         let at = all.wrapping_add(index);
         // SAFETY: one of the fields that were set aside for this row, which is not published.
         unsafe { at.write(Field { name, value, id, value_type }) };
-        self.record.fields_len += 1;
+        self.record.head.fields_len += 1;
     }
 
     /// Sets what the message has beside its text.
     #[inline]
     pub fn head(&mut self, head: &Head) {
-        self.stamps(head.stamp, head.recvd_micros);
-        self.pri(head.pri);
-        self.raw_size(head.raw_size);
+        self.record.head = Head { fields_len: self.record.head.fields_len, unparsed: 0, ..*head };
     }
 
     /// Sets when the message happened, and when it was received.
     #[inline]
     pub fn stamps(&mut self, stamp: Stamp, recvd_micros: i64) {
-        self.record.stamp_micros = stamp.unix_micros;
-        self.record.stamp_offset = stamp.offset_seconds;
-        self.record.recvd_micros = recvd_micros;
+        self.record.head.set_stamp(stamp);
+        self.record.head.recvd_micros = recvd_micros;
     }
 
     /// Sets facility times 8 plus severity.
     #[inline]
     pub fn pri(&mut self, pri: u16) {
-        self.record.pri = pri;
+        self.record.head.pri = pri;
     }
 
     /// Sets the size that the message had on the wire.
     #[inline]
     pub fn raw_size(&mut self, bytes: u32) {
-        self.record.raw_size = bytes;
+        self.record.head.raw_size = bytes;
     }
 
     /// Puts the row into the batch.
     #[inline]
-    pub fn publish(self) -> Published {
+    pub fn publish(mut self) -> Published {
+        self.end_text();
         let writer = &mut *self.writer;
-        let at = writer.room.slab.record(writer.room.high as usize);
+        let at = writer.room.slab().record(writer.room.high() as usize);
         // SAFETY: the record lies above the row's bytes and is not published, so only this writer touches it.
         unsafe { at.write(self.record) };
-        let counts = writer.counts + Counts::new(1, self.segments - writer.room.segments, self.charge);
+        let segments = self.segments - writer.room.segments();
+        let counts = writer.counts + Counts::new(1, segments, self.charge);
         if !writer.core.seal.publish(counts, writer.light) {
             return Published::Sealed;
         }
         writer.counts = counts;
-        writer.room.low = self.low;
-        writer.room.high -= size_of::<Record>() as u32;
-        writer.room.segments = self.segments;
+        writer.room.take(self.low, self.segments);
         Published::Yes
+    }
+
+    /// Puts a newline after the text, where the row is a copied text and nothing else.
+    #[inline]
+    fn end_text(&mut self) {
+        let Span { segment, offset, len } = self.record.text;
+        let is_plain = segment == 0 && self.record.head.fields_len == 0 && self.fields_most == 0;
+        if is_plain && offset == self.writer.room.low() && offset + len == self.low {
+            self.copy(b"\n");
+        } else {
+            self.writer.core.scatter();
+        }
     }
 }
 
 impl Drop for Row<'_> {
     /// Lets go of the segments of a row that is not published, here on the writer's thread.
     fn drop(&mut self) {
-        for index in self.writer.room.segments..self.segments {
-            let at = slot(self.writer.room.slab.segments(), index as usize);
+        for index in self.writer.room.segments()..self.segments {
+            let at = slot(self.writer.room.slab().segments(), index as usize);
             // SAFETY: written by this row, and not published: nobody else has it.
             unsafe { ptr::drop_in_place(at) };
         }

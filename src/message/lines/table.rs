@@ -24,4 +24,9 @@ impl Table {
         let Place { offset, len } = self.places[row as usize];
         Span { segment: 1, offset, len }
     }
+
+    /// The byte after each line, while they follow each other.
+    pub(in crate::message) fn joined_by(&self) -> Option<u8> {
+        self.joined_by
+    }
 }

@@ -4,6 +4,7 @@
 //! Python subclasses do not inherit the slot and take the ordinary way, `tp_new` and then `tp_init`; so do calls with
 //! keywords or more than one argument.
 
+use std::hint;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -32,7 +33,7 @@ unsafe extern "C" fn vectorcall(
     let py = unsafe { Python::assume_attached() };
     // SAFETY: the arguments are those that the interpreter gave.
     if let Some(text) = unsafe { text_alone(py, arguments, count, names) }
-        && let Some(object) = recycle::object(py, &text, clock::shared_stamp)
+        && let Some(object) = recycle::object(py, &text, clock::shared_head)
     {
         return object;
     }
@@ -52,8 +53,8 @@ unsafe extern "C" fn call_otherwise(
     let py = unsafe { Python::assume_attached() };
     // SAFETY: as above.
     if let Some(text) = unsafe { text_alone(py, arguments, count, names) } {
-        let own_stamp = |py: Python<'_>| clock::begin_sharing(py).ok();
-        return recycle::object(py, &text, own_stamp).unwrap_or_else(|| made(py, Some(&text)));
+        let own_head = |py: Python<'_>| clock::begin_sharing(py).ok();
+        return recycle::object(py, &text, own_head).unwrap_or_else(|| made(py, Some(&text)));
     }
     match count & !ffi::PY_VECTORCALL_ARGUMENTS_OFFSET {
         0 if names.is_null() => made(py, None),
@@ -75,6 +76,8 @@ unsafe fn text_alone<'a>(
     }
     // SAFETY: one argument is there.
     let text = unsafe { *arguments };
+    // SAFETY: the interpreter gives no null pointer; without this, it is compared with null.
+    unsafe { hint::assert_unchecked(!text.is_null()) };
     // SAFETY: an argument is alive during the call.
     Some(unsafe { Borrowed::from_ptr(py, text) })
 }

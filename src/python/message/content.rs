@@ -19,8 +19,8 @@ const SHOWN: usize = 200;
 /// Whether both have the same values with the same types, the same time and the same priority. The order of values,
 /// the bookmark, the size on the wire and the time of receipt do not count.
 pub(super) fn same(one: &Draft, other: &Draft) -> bool {
-    one.pri == other.pri
-        && one.stamp == other.stamp
+    one.head.pri == other.head.pri
+        && one.head.stamp() == other.head.stamp()
         && one.message() == other.message()
         && one.message_type() == other.message_type()
         && one.fields().len() == other.fields().len()
@@ -57,9 +57,10 @@ pub(super) fn shown(class: &str, draft: &Draft) -> String {
         None => out.push_str("without text"),
     }
     let mut time = Vec::new();
-    write_rfc3339(&draft.stamp.civil(), draft.stamp.offset_seconds, 6, &mut time);
+    let stamp = draft.head.stamp();
+    write_rfc3339(&stamp.civil(), stamp.offset_seconds, 6, &mut time);
     // Writing to a String cannot fail.
-    let _ = write!(out, " pri={} time={}", draft.pri, String::from_utf8_lossy(&time));
+    let _ = write!(out, " pri={} time={}", draft.head.pri, String::from_utf8_lossy(&time));
     draft.each_pair(|name, field| {
         let _ = write!(out, " {}=", String::from_utf8_lossy(name).escape_debug());
         show(draft.bytes(&field.value), &mut out);

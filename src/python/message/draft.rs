@@ -4,8 +4,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::Payload;
-use crate::message::batch::{Head, Text};
-use crate::message::{FieldName, Need, Owner, Row, Segment, Stamp, ValueType};
+use crate::message::batch::Text;
+use crate::message::{FieldName, Head, Need, Owner, Row, Segment, Stamp, ValueType};
 use crate::python::parse::ParseOptions;
 use crate::python::{clock, release};
 use crate::syslog::fill::FieldSink;
@@ -13,8 +13,6 @@ use crate::syslog::fill::FieldSink;
 /// A payload of at least this many bytes is viewed, a shorter one is copied: where the two cost the same,
 /// see `docs/decisions.md`.
 pub const VIEW_FROM: usize = 768;
-/// user.notice, what a message has unless it says otherwise.
-pub const DEFAULT_PRI: u16 = 13;
 
 /// Where a text of a draft is.
 #[derive(Debug, Clone)]
@@ -69,14 +67,8 @@ pub struct Extra {
 pub struct Draft {
     /// The memory of its texts.
     pub payload: Payload,
-    /// STAMP
-    pub stamp: Stamp,
-    /// When it was made, in microseconds since the epoch.
-    pub recvd_micros: i64,
-    /// The size on the wire, when somebody said.
-    pub raw_size: u32,
-    /// Facility times 8 plus severity.
-    pub pri: u16,
+    /// What it has beside texts: STAMP, when it was made, its priority.
+    pub head: Head,
     /// What only some drafts have.
     pub extra: Option<Box<Extra>>,
     /// How the payload is to be parsed, until somebody looks; then it has no `extra`. See [`LazyDraft`](super::LazyDraft).
@@ -93,14 +85,13 @@ impl Draft {
     /// A draft of `payload`, made now.
     #[inline]
     pub fn of(py: Python<'_>, payload: Payload) -> Self {
-        Self::at(clock::now_of_message(py), payload)
+        Self::with(clock::head_of_message(py), payload)
     }
 
-    /// A draft of `payload`, made at `stamp`.
+    /// A draft of `payload` with `head`.
     #[inline]
-    pub fn at(stamp: Stamp, payload: Payload) -> Self {
-        let (raw_size, pri) = (0, DEFAULT_PRI);
-        Self { payload, stamp, recvd_micros: stamp.unix_micros, raw_size, pri, extra: None, unparsed: None }
+    pub fn with(head: Head, payload: Payload) -> Self {
+        Self { payload, head, extra: None, unparsed: None }
     }
 
     /// Whether it has a text, a time and a priority, and nothing else.
@@ -124,7 +115,7 @@ impl Draft {
         }
     }
 
-    /// Its text, when that is a `str` or `bytes` to be copied and there is nothing but the text and what is in [`Draft::head`].
+    /// Its text, when that is a `str` or `bytes` to be copied and there is nothing but the text and the head.
     #[inline]
     pub fn short_text(&self) -> Option<&[u8]> {
         match &self.payload {
@@ -138,13 +129,6 @@ impl Draft {
     pub fn short_unparsed(&self) -> Option<(&[u8], &Py<ParseOptions>)> {
         let options = self.unparsed.as_ref()?;
         (self.extra.is_none() && !self.is_viewed()).then(|| (self.payload.bytes(), options))
-    }
-
-    /// What it has beside texts.
-    #[inline]
-    pub fn head(&self) -> Head {
-        let Self { stamp, recvd_micros, raw_size, pri, .. } = *self;
-        Head { stamp, recvd_micros, raw_size, pri }
     }
 
     /// Lets go of its objects, more cheaply than dropping it where the GIL is known to be held.
@@ -252,7 +236,7 @@ impl Draft {
     #[inline]
     pub fn write(&self, py: Python<'_>, row: &mut Row<'_>, keep: impl Fn(FieldName) -> bool) {
         self.write_payload(py, row);
-        row.head(&self.head());
+        row.head(&self.head);
         if let Some(extra) = &self.extra {
             write_extra(extra, row, keep);
         }
@@ -277,12 +261,12 @@ fn write_extra(extra: &Extra, row: &mut Row<'_>, keep: impl Fn(FieldName) -> boo
 
 impl FieldSink for Draft {
     fn stamps(&mut self, stamp: Stamp, recvd_micros: i64) {
-        self.stamp = stamp;
-        self.recvd_micros = recvd_micros;
+        self.head.set_stamp(stamp);
+        self.head.recvd_micros = recvd_micros;
     }
 
     fn pri(&mut self, pri: u16) {
-        self.pri = pri;
+        self.head.pri = pri;
     }
 
     fn message(&mut self, text: Text<'_>) {

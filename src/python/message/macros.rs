@@ -32,7 +32,7 @@ pub fn macro_value(py: Python<'_>, draft: &Draft, name: &str) -> Option<(ValueTy
         return None;
     }
     let now = clock::now(py);
-    let recvd_offset = clock::local_offset(py, draft.recvd_micros);
+    let recvd_offset = clock::local_offset(py, draft.head.recvd_micros);
     ROOM.with(py, |room| {
         let room = room.get_or_insert_with(Room::new);
         room.context.now = now;

@@ -162,9 +162,13 @@ impl Payload {
 /// interpreter.
 #[inline]
 pub(in crate::python) fn exact_text<'a>(value: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
-    let bytes = match value.cast_exact::<PyString>() {
-        Ok(text) => ascii(text)?,
-        Err(_) => value.cast_exact::<PyBytes>().ok()?.as_bytes(),
+    // By asking first: an error of a cast is made of an object, and let go of again.
+    let bytes = if value.is_exact_instance_of::<PyString>() {
+        ascii(value.cast_exact::<PyString>().ok()?)?
+    } else if value.is_exact_instance_of::<PyBytes>() {
+        value.cast_exact::<PyBytes>().ok()?.as_bytes()
+    } else {
+        return None;
     };
     (bytes.len() <= MESSAGE_MAX).then_some(bytes)
 }

@@ -65,12 +65,12 @@ pub(super) fn state<'py>(object: &Bound<'py, PyAny>, message: &LazyDraft) -> PyR
             let (name, value) = (PyBytes::new(py, name), PyBytes::new(py, draft.bytes(&field.value)));
             (kind, name, number_of(field.value_type), value)
         });
-        let (fields, stamp) = (fields.collect(), draft.stamp);
+        let (fields, stamp) = (fields.collect(), draft.head.stamp());
         let bookmark = draft.extra.as_ref().and_then(|extra| extra.bookmark.as_ref());
         let bookmark = bookmark.map(|bookmark| bookmark.bind(py).clone());
-        let recvd = draft.recvd_micros;
+        let recvd = draft.head.recvd_micros;
         let (micros, offset) = (stamp.unix_micros, stamp.offset_seconds);
-        (VERSION, text, fields, micros, offset, recvd, draft.raw_size, draft.pri, bookmark)
+        (VERSION, text, fields, micros, offset, recvd, draft.head.raw_size, draft.head.pri, bookmark)
     });
     let (version, text, fields, micros, offset, recvd, raw_size, pri, bookmark) = state;
     let fields = PyList::new(py, fields)?;
@@ -127,8 +127,8 @@ pub(super) fn restore(
 fn draft_of(py: Python<'_>, state: State<'_>) -> PyResult<Draft> {
     let (_, message, fields, unix_micros, offset_seconds, recvd_micros, raw_size, pri, bookmark) = state;
     let mut draft = Draft::new(py);
-    draft.stamp = Stamp { unix_micros, offset_seconds };
-    (draft.recvd_micros, draft.raw_size, draft.pri) = (recvd_micros, raw_size, pri);
+    draft.head.set_stamp(Stamp { unix_micros, offset_seconds });
+    (draft.head.recvd_micros, draft.head.raw_size, draft.head.pri) = (recvd_micros, raw_size, pri);
     match message {
         Some((0, text)) => draft.payload = Payload::of(text.as_any())?,
         Some((number, text)) => {

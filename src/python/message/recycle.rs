@@ -21,7 +21,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::{Draft, LazyDraft, LogMessage, Payload, exact_text};
-use crate::message::Stamp;
+use crate::message::Head;
 use crate::python::cell::GilCell;
 use crate::python::clock;
 use crate::python::parse::ParseOptions;
@@ -79,19 +79,19 @@ pub(in crate::python) fn exact<'a>(message: &'a Bound<'_, PyAny>) -> Option<&'a 
     Some(unsafe { message.cast_unchecked::<LogMessage>() }.get())
 }
 
-/// An object with a new message in it, the text of which is `text` and the time `stamp`, when that is a short way: there is
-/// a stamp and a kept object, and the text is one that [`exact_text`] gives. Nothing in it unwinds.
+/// An object with a new message in it, the text of which is `text` and the rest `head`, when that is a short way: there is
+/// a head and a kept object, and the text is one that [`exact_text`] gives. Nothing in it unwinds.
 #[inline]
 pub(super) fn object(
     py: Python<'_>,
     text: &Bound<'_, PyAny>,
-    stamp: impl FnOnce(Python<'_>) -> Option<Stamp>,
+    head: impl FnOnce(Python<'_>) -> Option<Head>,
 ) -> Option<*mut ffi::PyObject> {
     let bytes = exact_text(text)?;
-    let stamp = stamp(py)?;
+    let head = head(py)?;
     let object = take(py)?;
     let payload = Payload::of_text(text, bytes);
-    let message = LogMessage { draft: LazyDraft::new(Draft::at(stamp, payload)) };
+    let message = LogMessage { draft: LazyDraft::new(Draft::with(head, payload)) };
     // SAFETY: the value's place in it, which nothing is in.
     unsafe { object.wrapping_byte_add(VALUE).cast::<LogMessage>().write(message) };
     Some(object)
@@ -106,9 +106,9 @@ pub(super) fn unparsed(
     options: &Bound<'_, ParseOptions>,
 ) -> Option<*mut ffi::PyObject> {
     let bytes = exact_text(raw)?;
-    let stamp = clock::try_now_of_message(py).ok()?;
+    let head = clock::try_head_of_message(py).ok()?;
     let object = take(py)?;
-    let mut draft = Draft::at(stamp, Payload::of_text(raw, bytes));
+    let mut draft = Draft::with(head, Payload::of_text(raw, bytes));
     draft.unparsed = Some(options.clone().unbind());
     // SAFETY: the value's place in it, which nothing is in.
     unsafe {

@@ -4,6 +4,7 @@
 //! unpack names first. So the method's descriptor is made by hand.
 
 use std::ffi::CStr;
+use std::hint;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
@@ -45,7 +46,7 @@ unsafe extern "C" fn post_otherwise(
     let py = unsafe { Python::assume_attached() };
     // SAFETY: as above.
     if let Some((attached, message)) = unsafe { message_alone(py, instance, arguments, count, names) }
-        && attached.post_unparsed_at_once(py, &message)
+        && (attached.post_bare_at_once(py, &message) || attached.post_unparsed_at_once(py, &message))
     {
         return py.None().into_ptr();
     }
@@ -89,12 +90,16 @@ unsafe fn message_alone<'a>(
     if count != 1 || !names.is_null() {
         return None;
     }
+    // SAFETY: the interpreter gives no null pointer; without this, each is compared with null.
+    unsafe { hint::assert_unchecked(!instance.is_null()) };
     // SAFETY: the descriptor gives an instance, which is alive during the call.
     let source = unsafe { Borrowed::<PyAny>::from_ptr(py, instance) };
     // SAFETY: the descriptor checks that it is a `LogSource`.
     let source = unsafe { source.cast_unchecked::<LogSource>() };
     // SAFETY: one argument is there.
     let message = unsafe { *arguments };
+    // SAFETY: as above.
+    unsafe { hint::assert_unchecked(!message.is_null()) };
     // SAFETY: an argument is alive during the call.
     let message = unsafe { Borrowed::from_ptr(py, message) };
     Some((source.get().hosted.get()?, message))

@@ -57,10 +57,10 @@ pub(super) fn to_python(py: Python<'_>, arrived: &Arrived) -> PyResult<LogMessag
     let message = arrived.message();
     let mut draft = Draft::new(py);
     draft.payload = Payload::of(&PyBytes::new(py, message.text()))?;
-    draft.stamp = message.stamp();
-    draft.recvd_micros = message.recvd().unix_micros;
-    draft.pri = message.pri();
-    draft.raw_size = message.raw_size();
+    draft.head.set_stamp(message.stamp());
+    draft.head.recvd_micros = message.recvd().unix_micros;
+    draft.head.pri = message.pri();
+    draft.head.raw_size = message.raw_size();
     let own = |bytes: &[u8]| Place::Own(bytes.into());
     let fields = &mut draft.extra().fields;
     for pair in message.pairs() {
