@@ -62,6 +62,80 @@ for _ in range(20):
         run_source(source_that('self.post_message("text")\nself.post_message(b"bytes")'))
         assert delivered() == [b"text", b"bytes"]
 
+    @pytest.mark.parametrize("text", ["x", "\u00e4", b"x", "x" * 5000, b"x" * 5000])
+    def test_bare_texts_in_a_loop(
+        self, run_source: RunSource, delivered: Delivered, text: str | bytes
+    ) -> None:
+        """Without it: a text that is posted without a message is lost, or out of order, where most of a loop goes another way
+        than its first message."""
+        texts = "text if n % 3 else LogMessage(text)"
+        posts = f"for n in range(3000):\n    text = {text!r} + repr(n){'.encode()' if isinstance(text, bytes) else ''}"
+        run_source(source_that(f"{posts}\n    self.post_message({texts})"))
+        start = text if isinstance(text, bytes) else text.encode()
+        assert delivered() == [start + b"%d" % n for n in range(3000)]
+
+    @pytest.mark.parametrize(
+        ("name", "prefix"),
+        [("Inherits", ""), ("Overrides", "own "), ("OfBase", "base "), ("InInit", "init "), ("Guarded", "")],
+    )
+    def test_what_the_class_says_of_post_message_holds(
+        self, run_source: RunSource, delivered: Delivered, name: str, prefix: str
+    ) -> None:
+        """Without it: the engine's short way to its own method goes past a method that the user put in its place: in the class, in
+        a base, in the instance, before the start or while it runs."""
+        conf = """
+def run(self):
+    for number in range(200):
+        self.post_message(LogMessage(f"{type(self).__name__} {number}"))
+    original = LogSource.post_message
+    type(self).post_message = lambda self, message: original(self, "patched in run")
+    self.post_message(LogMessage("lost"))
+    self.post_message = lambda message: original(self, "of the instance")
+    self.post_message(LogMessage("lost"))
+    print("done", flush=True)
+    self.exiting.wait()
+
+exiting = threading.Event()
+
+def request_exit(self):
+    self.exiting.set()
+"""
+        more = """
+class Inherits(Source):
+    pass
+
+class Overrides(Source):
+    def post_message(self, message):
+        super().post_message("own " + str(message["MESSAGE"], "ascii"))
+
+class Base(Source):
+    pass
+
+Base.post_message = lambda self, message: LogSource.post_message(self, "base " + str(message["MESSAGE"], "ascii"))
+
+class OfBase(Base):
+    pass
+
+class InInit(Source):
+    def init(self, options):
+        type(self).post_message = lambda self, message: LogSource.post_message(self, "init " + str(message["MESSAGE"], "ascii"))
+        return True
+
+class Meta(type):
+    def __setattr__(self, name, value):
+        if name == "post_message" and not callable(value):
+            raise RuntimeError(name)
+        super().__setattr__(name, value)
+
+class Guarded(Source, metaclass=Meta):
+    pass
+};
+"""
+        text = source(conf).replace("\n};\nsource s_test", "\n" + more + "source s_test", 1)
+        run_source(text.replace('class("Source")', f'class("{name}")'))
+        expected = [f"{prefix}{name} {number}".encode() for number in range(200)]
+        assert delivered() == [*expected, b"patched in run", b"of the instance"]
+
     @pytest.mark.parametrize("call", ["post_message({})", "try_post_message({})", "post_messages([{}])"])
     def test_wrong_type(self, run_source: RunSource, delivered: Delivered, call: str) -> None:
         """Without it: a wrong argument ends the source without saying which type it was, or is posted as its repr."""
