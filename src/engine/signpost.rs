@@ -87,6 +87,15 @@ impl Signpost {
     }
 }
 
+/// What became of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent {
+    /// How many messages it had.
+    pub messages: usize,
+    /// Whether its source was about to stand still, and is not any more: it waits for nothing but its worker.
+    pub frees: bool,
+}
+
 /// One worker's look at a [`Signpost`].
 #[derive(Debug)]
 pub struct Guide {
@@ -136,10 +145,11 @@ impl Guide {
         self.seen.store(self.version, Ordering::Release);
     }
 
-    /// Sends one batch on; how many messages it has.
+    /// Sends one batch on.
     #[inline]
-    pub fn send(&self, parcel: Parcel) -> usize {
+    pub fn send(&self, parcel: Parcel) -> Sent {
         let (source, urgent) = (parcel.source(), parcel.is_urgent());
+        let lane = urgent.then(|| Arc::clone(parcel.lane()));
         let (view, ack) = parcel.open(|fault: &str| self.log.error(fault));
         let messages = view.len();
         match catch_unwind(AssertUnwindSafe(|| self.routes.send(source, &view, &ack, urgent))) {
@@ -150,6 +160,7 @@ impl Guide {
             }
             Err(panic) => self.give_up(&view, &ack, &*panic),
         }
+        drop(ack);
         // Where it has no way, this is the end of the batch: its memory goes to whoever releases it.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(view))) {
             let reason = panic_text(&*panic);
@@ -157,7 +168,7 @@ impl Guide {
                 "fault in the engine: the memory of a batch could not be released: {reason}"
             ));
         }
-        messages
+        Sent { messages, frees: lane.is_some_and(|lane| !lane.is_half_used()) }
     }
 
     /// Drops a batch that the routes panicked at. Some of its ways may have it.

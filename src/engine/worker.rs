@@ -51,24 +51,48 @@ pub fn run(mut inbox: Inbox<Parcel>, mut guide: Guide, stopping: &AtomicBool) ->
     loop {
         let last_round = stopping.load(Ordering::Acquire);
         guide.follow(&mut inbox);
-        // What comes meanwhile is left to the next pass: a batch that was just opened would be taken nearly empty.
-        let mut due = inbox.len();
-        let mut messages = None;
-        while (due > 0 || last_round)
-            && let Some(parcel) = inbox.try_recv()
-        {
-            due = due.saturating_sub(1);
-            messages = Some(messages.unwrap_or(0) + guide.send(parcel));
-            guide.follow(&mut inbox);
-        }
+        let seen = pass(&mut inbox, &guide, last_round);
         if last_round {
             return inbox;
         }
-        match messages {
-            Some(messages) => inbox.nap(messages >= FLOOD),
+        match seen {
+            Some(Seen { frees: true, .. }) => inbox.hurry(),
+            Some(Seen { messages, .. }) => inbox.nap(messages >= FLOOD),
             None => inbox.wait(None),
         }
     }
+}
+
+/// What a look into the inbox brought.
+struct Seen {
+    messages: usize,
+    /// Whether a source waits for nothing but this worker.
+    frees: bool,
+}
+
+/// Sends on what is in the inbox; with `all` until it is empty. `None` when there was nothing.
+///
+/// What comes meanwhile is left to the next look: a batch that was just opened would be taken nearly empty. So is a batch that
+/// is still open where another one was sent on: more will come, and its writer, which would be disturbed, will have ended it by
+/// then. If not, it is taken then all the same. An open batch is the last that its writer has sent, so nothing overtakes it.
+fn pass(inbox: &mut Inbox<Parcel>, guide: &Guide, all: bool) -> Option<Seen> {
+    let (mut due, mut left_before) = inbox.begin_look();
+    let (mut seen, mut open) = (None, Vec::new());
+    while (due > 0 || all)
+        && let Some(parcel) = inbox.try_recv()
+    {
+        let was_left = left_before > 0;
+        (due, left_before) = (due.saturating_sub(1), left_before.saturating_sub(1));
+        if seen.is_some() && !was_left && !all && parcel.is_open() {
+            open.push(parcel);
+            continue;
+        }
+        let sent = guide.send(parcel);
+        let Seen { messages, frees } = seen.get_or_insert(Seen { messages: 0, frees: false });
+        (*messages, *frees) = (*messages + sent.messages, *frees || sent.frees);
+    }
+    inbox.leave_behind(open);
+    seen
 }
 
 /// The workers that have ended.

@@ -8,6 +8,10 @@
 //! A receiver of batches that are still being filled naps after each look that brought some ([`Inbox::nap`]), whatever has come
 //! meanwhile: otherwise it would take the next batch nearly empty, and so on, for as long as messages come.
 //!
+//! A receiver that is in a hurry, because a sender will soon stand still without it, does not nap: if it was in a hurry a moment
+//! ago as well, it *looks on* for up to [`LOOK_ON`], so that a call of [`Sender::wake`] costs the sender no system call and
+//! takes effect at once. Between looks it lets other threads have its processor.
+//!
 //! The receiver that finds the queue empty waits in two steps.
 //!
 //! 1. It *naps*: it parks for at most [`NAP`], and nobody wakes it for a message. While messages keep
@@ -26,7 +30,10 @@
 //! other's write: an item is never left with a sleeping receiver. A token of `unpark` is kept by the
 //! parker, so a wake-up that comes before the park is not lost.
 
+use std::collections::VecDeque;
+use std::hint::spin_loop;
 use std::sync::Arc;
+use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
 use crossbeam::utils::CachePadded;
@@ -37,12 +44,18 @@ use super::sync::{AtomicBool, Ordering, Parker, Queue, Unparker, fence};
 pub const NAP: Duration = Duration::from_micros(50);
 /// The same after a flood: batches fill whole meanwhile, and one that its writer has ended costs less to take.
 const FLOOD_NAP: Duration = Duration::from_micros(400);
+/// For how long a receiver in a hurry looks on, and how long ago the last hurry may be.
+const LOOK_ON: Duration = Duration::from_micros(100);
+/// How many looks without letting other threads have the processor.
+const LOOKS: u32 = 32;
 /// How many naps without work before it sleeps.
 const NAPS: u32 = 2;
 
 struct Shared<T> {
     queue: Queue<T>,
     sleeping: CachePadded<AtomicBool>,
+    /// Whether the receiver was called since it began its last look.
+    called: CachePadded<AtomicBool>,
     unparker: Unparker,
 }
 
@@ -52,6 +65,10 @@ pub struct Inbox<T> {
     parker: Parker,
     nap: Duration,
     naps: u32,
+    /// Items that were left for the next look: before all others.
+    left_behind: VecDeque<T>,
+    /// When it was last in a hurry.
+    hurried: Option<Instant>,
 }
 
 /// The sending end.
@@ -75,6 +92,7 @@ impl<T> Sender<T> {
 
     /// Wakes the receiver from a nap or from sleep.
     pub fn wake(&self) {
+        self.0.called.store(true, Ordering::Release);
         self.0.sleeping.store(false, Ordering::Relaxed);
         self.0.unparker.unpark();
     }
@@ -124,9 +142,11 @@ impl<T> Inbox<T> {
         let shared = Shared {
             queue: Queue::new(),
             sleeping: CachePadded::new(AtomicBool::new(false)),
+            called: CachePadded::new(AtomicBool::new(false)),
             unparker: parker.unparker().clone(),
         };
-        Self { shared: Arc::new(shared), parker, nap, naps: NAPS }
+        let (left_behind, hurried) = (VecDeque::new(), None);
+        Self { shared: Arc::new(shared), parker, nap, naps: NAPS, left_behind, hurried }
     }
 
     /// Another sending end.
@@ -136,12 +156,12 @@ impl<T> Inbox<T> {
 
     /// Whether there is no item now.
     pub fn is_empty(&self) -> bool {
-        self.shared.queue.is_empty()
+        self.left_behind.is_empty() && self.shared.queue.is_empty()
     }
 
     /// How many items there are now; all that were sent before the call are among them.
     pub fn len(&self) -> usize {
-        self.shared.queue.len()
+        self.left_behind.len() + self.shared.queue.len()
     }
 
     /// Changes for how long the receiver naps while items keep coming.
@@ -151,11 +171,54 @@ impl<T> Inbox<T> {
 
     /// The next item, if there is one now.
     pub fn try_recv(&mut self) -> Option<T> {
-        let item = self.shared.queue.pop();
+        let item = self.left_behind.pop_front().or_else(|| self.shared.queue.pop());
         if item.is_some() {
             self.naps = 0;
         }
         item
+    }
+
+    /// Leaves items, which [`Inbox::try_recv`] gave in this order, for the next look: it gives them again, before all others.
+    pub fn leave_behind(&mut self, items: Vec<T>) {
+        for item in items.into_iter().rev() {
+            self.left_behind.push_front(item);
+        }
+    }
+
+    /// Begins a look, which answers the calls of [`Sender::wake`] before it: how many items there are, and how many of them were
+    /// left behind by the look before.
+    pub fn begin_look(&self) -> (usize, usize) {
+        self.shared.called.store(false, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        (self.len(), self.left_behind.len())
+    }
+
+    /// Waits for a call of [`Sender::wake`] without going to sleep, if it was in a hurry a moment ago, too; otherwise naps.
+    pub fn hurry(&mut self) {
+        let now = Instant::now();
+        let again = self.hurried.is_some_and(|before| now - before < LOOK_ON);
+        self.hurried = Some(now);
+        if !again || !self.look_on(now + LOOK_ON) {
+            self.nap(false);
+        }
+    }
+
+    /// Looks for a call until `end`; whether one came.
+    fn look_on(&self, end: Instant) -> bool {
+        loop {
+            for _ in 0..LOOKS {
+                if self.shared.called.load(Ordering::Acquire) {
+                    // The call's token would end the next nap.
+                    self.parker.park_timeout(Duration::ZERO);
+                    return true;
+                }
+                spin_loop();
+            }
+            if Instant::now() >= end {
+                return false;
+            }
+            yield_now();
+        }
     }
 
     /// Waits for a nap whatever is in the queue, so that items which are still being filled are worth taking; a longer one in a
@@ -167,7 +230,7 @@ impl<T> Inbox<T> {
 
     /// Waits until there may be something to do: an item, a call of [`Sender::wake`], or `deadline`.
     pub fn wait(&mut self, deadline: Option<Instant>) {
-        if !self.shared.queue.is_empty() {
+        if !self.is_empty() {
             return;
         }
         let now = Instant::now();

@@ -117,6 +117,11 @@ impl Lane {
         self.credit.cancel_waits();
     }
 
+    /// Whether half of the window or all of the bytes are used up: its source stands still, or soon will, until credit comes back.
+    pub fn is_half_used(&self) -> bool {
+        self.credit.free_messages() <= self.credit.half_window() || self.credit.free_bytes() <= 0
+    }
+
     /// Whether it was closed.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
@@ -156,15 +161,24 @@ pub struct Parcel {
 }
 
 impl Parcel {
+    /// The lane that it comes from.
+    pub fn lane(&self) -> &Arc<Lane> {
+        &self.lane
+    }
+
     /// The number of the source it comes from.
     pub fn source(&self) -> usize {
         self.lane.index
     }
 
-    /// Whether its source has used up half of its window or all of its bytes: it stands still, or soon will, until credit comes back.
+    /// Whether its source stands still, or soon will, until credit comes back.
     pub fn is_urgent(&self) -> bool {
-        let credit = &self.lane.credit;
-        credit.free_messages() <= credit.half_window() || credit.free_bytes() <= 0
+        self.lane.is_half_used()
+    }
+
+    /// Whether its source still writes to it; a hint.
+    pub fn is_open(&self) -> bool {
+        self.pending.as_ref().is_some_and(Pending::is_open)
     }
 
     /// Ends the batch and takes what is in it; `report` gets what is to be said of messages that the lane's [`LateParser`] has
@@ -278,32 +292,39 @@ impl Producer {
     /// Takes credit that the lease does not have, and fills it again.
     #[cold]
     fn take_shared_credit(&mut self, charge: u64) -> bool {
-        let credit = &self.lane.credit;
-        if credit.free_bytes() <= 0 {
+        if self.lane.credit.free_bytes() <= 0 || !self.fill_messages() {
             return false;
         }
-        if self.lease == 0 {
-            self.lease = credit.try_take(self.lease_size, 0);
-            if self.lease == 0 {
-                return false;
-            }
-            self.wake_at_half(self.lease);
-        }
-        let credit = &self.lane.credit;
         self.lease -= 1;
-        credit.take_bytes(charge);
-        // Without messages ahead, as in a small window, bytes ahead are of no use.
-        if self.lease > 0 && self.lease_bytes < self.lease_bytes_size {
-            self.lease_bytes += credit.try_take_bytes(self.lease_bytes_size);
-        }
+        self.lane.credit.take_bytes(charge);
+        self.fill_bytes();
         true
     }
 
-    /// Wakes the worker from its nap when half of the window was used up with the `taken` messages: their credit comes back while
-    /// the other half is posted.
-    fn wake_at_half(&self, taken: u32) {
+    /// Takes messages ahead when there are none; whether there are some.
+    fn fill_messages(&mut self) -> bool {
+        if self.lease == 0 {
+            self.lease = self.lane.credit.try_take(self.lease_size, 0);
+            if self.lease > 0 {
+                self.wake_at_half(self.lease);
+            }
+        }
+        self.lease > 0
+    }
+
+    /// Takes bytes ahead. Without messages ahead, as in a small window, they are of no use.
+    fn fill_bytes(&mut self) {
+        if self.lease > 0 && self.lease_bytes < self.lease_bytes_size {
+            self.lease_bytes += self.lane.credit.try_take_bytes(self.lease_bytes_size);
+        }
+    }
+
+    /// Hands over what was posted and brings the worker when half of the window was used up with the `taken` messages: their
+    /// credit comes back while the other half is posted.
+    fn wake_at_half(&mut self, taken: u32) {
         let (free, half) = (self.lane.credit.free_messages(), self.lane.credit.half_window());
         if free <= half && free + i64::from(taken) > half {
+            self.close_batch();
             self.lane.inbox.wake();
         }
     }
@@ -315,6 +336,22 @@ impl Producer {
         let room = self.open.as_ref().map_or(0, |open| self.lane.batch_size.saturating_sub(open.rows()));
         self.at_once = most.min(self.lease).min(room);
         self.at_once
+    }
+
+    /// The same after taking credit ahead, if all that was taken is used up and the batch is still open.
+    pub fn renew_at_once(&mut self, most: u32) -> u32 {
+        if self.lane.is_closed() || self.open.as_ref().is_none_or(Writer::is_sealed) || !self.fill_messages()
+        {
+            return 0;
+        }
+        self.fill_bytes();
+        self.allow_at_once(most)
+    }
+
+    /// Whether a message may be posted at once.
+    #[inline]
+    pub fn is_allowed_at_once(&self) -> bool {
+        self.at_once > 0
     }
 
     /// Ends the permission: how many messages of it are left.

@@ -99,6 +99,11 @@ impl Half {
 }
 
 impl Pending {
+    /// Whether its writer still writes to it: to end it would disturb the writer. A hint, as that may change at any moment.
+    pub fn is_open(&self) -> bool {
+        matches!(&self.batch, Some(Half::Open { core, .. }) if !core.seal.is_sealed())
+    }
+
     /// Ends the batch and takes what was published.
     pub fn seal(mut self) -> Batch {
         let Some(batch) = self.batch.take() else { unreachable!("taken only here and by drop") };

@@ -155,6 +155,21 @@ impl Attachment {
         }
     }
 
+    /// Allows more posts at once when those that were allowed are used up, where that takes no more than credit: a small window
+    /// gives little of it ahead. Whether it does.
+    #[inline]
+    pub(in crate::python) fn renew_at_once(&self, py: Python<'_>) -> bool {
+        // SAFETY: gone when it has given its permission, which calls nothing of Python's.
+        let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return false };
+        let left = self.unmeasured.load(Ordering::Relaxed);
+        if producer.is_allowed_at_once() || left == 0 || !self.takes_at_once() {
+            return false;
+        }
+        let allowed = producer.renew_at_once(left);
+        self.unmeasured.store(left - allowed, Ordering::Relaxed);
+        allowed > 0
+    }
+
     /// Allows one, if any: it is counted already.
     pub(super) fn allow_one_at_once(&self, py: Python<'_>) {
         if self.takes_at_once() {

@@ -45,12 +45,19 @@ unsafe extern "C" fn post_otherwise(
     // SAFETY: the caller's promise.
     let py = unsafe { Python::assume_attached() };
     // SAFETY: as above.
-    if let Some((attached, message)) = unsafe { message_alone(py, instance, arguments, count, names) }
-        && (attached.post_bare_at_once(py, &message) || attached.post_unparsed_at_once(py, &message))
+    let alone = unsafe { message_alone(py, instance, arguments, count, names) };
+    if let Some((attached, message)) = &alone
+        && (attached.post_bare_at_once(py, message) || attached.post_unparsed_at_once(py, message))
     {
         return py.None().into_ptr();
     }
     let call = || {
+        if let Some((attached, message)) = &alone
+            && attached.renew_at_once(py)
+            && attached.call_post_at_once(py, message)
+        {
+            return py.None().into_ptr();
+        }
         // SAFETY: the descriptor of the method gives an instance that is alive during the call.
         let source = unsafe { Borrowed::from_ptr(py, instance) };
         // SAFETY: the descriptor checks that the instance is a `LogSource` before it calls.
