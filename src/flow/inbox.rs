@@ -312,7 +312,7 @@ mod tests {
     /// Breaks without it: a receiver in a hurry misses a call that came while it was busy, and the sender stands still.
     #[test]
     fn a_hurry_ends_with_a_call() {
-        let mut inbox = Inbox::with_nap(Duration::from_secs(3600));
+        let mut inbox = Inbox::<()>::with_nap(Duration::from_secs(3600));
         let sender = inbox.sender();
         sender.wake();
         inbox.hurry();
