@@ -92,23 +92,29 @@ impl Line {
         }
     }
 
-    /// Appends what stands before MESSAGE and after it, and returns where the one ends.
+    /// Appends what stands before MESSAGE, what `between` appends, and what stands after MESSAGE; returns where the first of
+    /// these ends.
     pub(super) fn append_around(
         &self,
         message: MessageRef<'_>,
         context: &Context,
         out: &mut Vec<u8>,
+        between: impl FnOnce(&mut Vec<u8>),
     ) -> usize {
         let mut split = out.len();
         match &self.format {
             LineFormat::Template(template) => {
-                template.format_around(message, context, out, |out| split = out.len());
+                template.format_around(message, context, out, |out| {
+                    split = out.len();
+                    between(out);
+                });
             }
             #[cfg(test)]
             LineFormat::Faulty => self.append(message, context, out),
             LineFormat::SyslogProtocol(_) => {
                 append_rfc5424_header(message, context, out);
                 split = out.len();
+                between(out);
                 if message.text().last() != Some(&b'\n') {
                     out.push(b'\n');
                 }

@@ -220,7 +220,7 @@ impl Stage {
                 } else if is_steady {
                     self.append_framed(message, &mut frame, line, context)
                 } else if cuts_texts && message.text().len() >= LONG {
-                    Some(line.append_around(message, context, &mut self.buffer))
+                    Some(line.append_around(message, context, &mut self.buffer, |_| ()))
                 } else {
                     line.append(message, context, &mut self.buffer);
                     None
@@ -265,13 +265,9 @@ impl Stage {
             line.append(message, context, buffer);
             return None;
         }
-        let start = buffer.len();
-        let split = line.append_around(message, context, buffer);
-        let (head, mut tail) = (start..split, split..buffer.len());
-        if !is_long {
-            buffer.splice(split..split, text.iter().copied());
-            tail = split + text.len()..buffer.len();
-        }
+        let (start, inside) = (buffer.len(), if is_long { &[] } else { text });
+        let split = line.append_around(message, context, buffer, |buffer| buffer.extend_from_slice(inside));
+        let (head, tail) = (start..split, split + inside.len()..buffer.len());
         if can_frame {
             let Stamp { unix_micros, offset_seconds: offset } = message.stamp();
             let second = unix_micros - unix_micros.rem_euclid(1_000_000);
