@@ -31,6 +31,7 @@ pub mod lines;
 pub mod origin;
 pub mod pool;
 pub mod record;
+mod shared;
 pub mod value;
 pub mod view;
 

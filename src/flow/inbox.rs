@@ -224,7 +224,8 @@ impl<T> Inbox<T> {
     /// Waits for a nap whatever is in the queue, so that items which are still being filled are worth taking; a longer one in a
     /// `flood`. A call of [`Sender::wake`] ends it.
     pub fn nap(&mut self, flood: bool) {
-        self.naps += 1;
+        // After a long one that brings nothing, the flood is over.
+        self.naps = if flood { NAPS } else { self.naps + 1 };
         self.parker.park_timeout(if flood { self.nap.max(FLOOD_NAP) } else { self.nap });
     }
 

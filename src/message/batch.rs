@@ -27,6 +27,7 @@ use self::room::Room;
 use self::seal::Seal;
 use super::lines::Table;
 use super::pool::{Slab, Slot};
+use super::shared::{Recycle, Shared};
 use super::{Field, Origin, Record, Segment, Span};
 
 pub use late::{LateFault, LateParsed, LateRow};
@@ -50,7 +51,8 @@ pub fn taken() -> u32 {
 /// Where a batch is in its slab, and how far it is written and sealed; held by its writer and its reader.
 pub(super) struct Core {
     seal: Seal,
-    slab: Arc<Slab>,
+    /// `None` in a place that waits in the pool.
+    slab: Option<Shared<Slab>>,
     /// Where its first record ends.
     high: u32,
     /// The first of its segments.
@@ -63,7 +65,7 @@ pub(super) struct Core {
 impl Core {
     /// Of an empty batch that begins in `room`.
     fn new(room: &Room) -> Self {
-        let (slab, high, segments) = (Arc::clone(room.slab()), room.high(), room.segments());
+        let (slab, high, segments) = (Some(room.slab().clone()), room.high(), room.segments());
         Self { seal: Seal::new(), slab, high, segments, scattered: AtomicBool::new(false) }
     }
 
@@ -71,6 +73,15 @@ impl Core {
     #[inline]
     fn scatter(&self) {
         self.scattered.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Recycle for Core {
+    fn recycle(mut place: Arc<Self>) {
+        let slab = Arc::get_mut(&mut place).and_then(|core| core.slab.take());
+        if let Some(pool) = slab.as_ref().and_then(|slab| slab.pool()) {
+            pool.keep_place(place);
+        }
     }
 }
 
@@ -85,7 +96,7 @@ pub struct Pending {
 }
 
 enum Half {
-    Open { core: Arc<Core>, origin: Arc<Origin> },
+    Open { core: Shared<Core>, origin: Arc<Origin> },
     Sealed(Box<Batch>),
 }
 
@@ -127,7 +138,7 @@ impl Drop for Pending {
 /// What keeps the rows that a batch reads.
 pub(super) enum Body {
     Slab {
-        slab: Arc<Slab>,
+        slab: Shared<Slab>,
         /// Where the first record ends.
         high: u32,
         /// Whether the texts follow each other, with a newline after each.
@@ -158,14 +169,15 @@ impl Batch {
         let counts = core.seal.take();
         // After the seal: a writer whose row is in the batch read the number before this adds to it.
         TAKEN.fetch_add(1, Ordering::Relaxed);
+        let Some(slab) = core.slab.clone() else { unreachable!("taken only when nobody has it any more") };
         let (first, taken) = (core.segments as usize, counts.segments() as usize);
-        let segments = core.slab.segments()[first..first + taken]
+        let segments = slab.segments()[first..first + taken]
             .iter()
             // SAFETY: published, hence initialised; moved out once, because a batch is made once.
             .map(|slot| unsafe { slot.get().cast::<Segment>().read() })
             .collect();
         let joined = !core.scattered.load(Ordering::Relaxed);
-        let body = Body::Slab { slab: Arc::clone(&core.slab), high: core.high, joined };
+        let body = Body::Slab { slab, high: core.high, joined };
         Self::sealed(body, segments, origin, counts.rows(), counts.bytes() as u32)
     }
 

@@ -21,6 +21,8 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::{Arc, Mutex};
 
+use super::batch::Core;
+use super::shared::{Recycle, Shared};
 use super::{Field, Record, Segment, fence};
 
 /// Bytes of an ordinary slab.
@@ -29,6 +31,10 @@ pub const SLAB: usize = 128 * 1024;
 const SEGMENTS: usize = 1024;
 /// Most slabs kept for later: 16 MiB, and less when fewer were ever in use.
 const KEEP_SLABS: usize = 128;
+/// Slabs that are ready at the start: what a source in a loop uses between two looks of its worker.
+const WARM_SLABS: usize = 16;
+/// Most places of batches kept for later.
+const KEEP_CORES: usize = 128;
 /// Most arrays of segments kept for later: less than 3 MiB.
 const KEEP_SEGMENTS: usize = 64;
 /// Most bytes of engine buffers kept for later.
@@ -46,7 +52,8 @@ pub(super) struct Slab {
     words: Box<[Slot<u64>]>,
     /// Empty in a slab whose messages have none.
     segments: Box<[Slot<Segment>]>,
-    pool: Arc<Pool>,
+    /// Where it goes; `None` in a place that waits there.
+    pool: Option<Arc<Pool>>,
 }
 
 // SAFETY: batches share its slots under the seal protocol (`batch`): only the writer touches what no published row covers,
@@ -122,9 +129,32 @@ impl Slab {
     }
 }
 
+impl Slab {
+    /// What is in it goes back to the pool, which is given, if that was not done before.
+    fn give_back(&mut self) -> Option<Arc<Pool>> {
+        let pool = self.pool.take()?;
+        pool.put(std::mem::take(&mut self.words), std::mem::take(&mut self.segments));
+        Some(pool)
+    }
+
+    /// The pool that it goes to.
+    pub(super) fn pool(&self) -> Option<&Arc<Pool>> {
+        self.pool.as_ref()
+    }
+}
+
 impl Drop for Slab {
     fn drop(&mut self) {
-        self.pool.put(std::mem::take(&mut self.words), std::mem::take(&mut self.segments));
+        self.give_back();
+    }
+}
+
+impl Recycle for Slab {
+    fn recycle(mut place: Arc<Self>) {
+        let pool = Arc::get_mut(&mut place).and_then(Self::give_back);
+        if let Some(pool) = pool {
+            keep(&pool.slab_places, place, KEEP_SLABS);
+        }
     }
 }
 
@@ -133,6 +163,10 @@ impl Drop for Slab {
 pub struct Pool {
     slabs: Mutex<Vec<Box<[Slot<u64>]>>>,
     segments: Mutex<Vec<Box<[Slot<Segment>]>>>,
+    /// Places of slabs, with nothing in them.
+    slab_places: Mutex<Vec<Arc<Slab>>>,
+    /// The same of what a batch's writer and reader share.
+    core_places: Mutex<Vec<Arc<Core>>>,
     buffers: Mutex<Vec<Box<[u8]>>>,
 }
 
@@ -144,6 +178,20 @@ unsafe impl Send for Pool {}
 /// Takes the last of a list, if there is one and nobody else has the list.
 fn recycled<T>(list: &Mutex<Vec<T>>) -> Option<T> {
     list.try_lock().ok().and_then(|mut list| list.pop())
+}
+
+/// `value` in a place from a list, or in a new one.
+fn placed<T>(places: &Mutex<Vec<Arc<T>>>, value: T) -> Arc<T> {
+    match recycled(places) {
+        Some(mut place) => match Arc::get_mut(&mut place) {
+            Some(before) => {
+                *before = value;
+                place
+            }
+            None => Arc::new(value),
+        },
+        None => Arc::new(value),
+    }
 }
 
 /// Puts `item` on a list, unless somebody else has the list or it is full.
@@ -163,8 +211,21 @@ impl Pool {
         Self::default()
     }
 
+    /// Gets slabs ready for a start: the first use of memory costs more than all that is written there.
+    pub fn warm_up(self: &Arc<Self>) {
+        const PAGE: usize = 4096;
+        let slabs: Vec<_> = (0..WARM_SLABS).map(|_| self.take(SLAB, 0)).collect();
+        for slab in &slabs {
+            for at in (0..SLAB).step_by(PAGE) {
+                let byte = slab.bytes(at, 1);
+                // SAFETY: inside of a slab that nobody else has.
+                unsafe { byte.write(0) };
+            }
+        }
+    }
+
     /// A slab of `size` bytes at least, with room for `segments` at least; where there are some, for many.
-    pub(super) fn take(self: &Arc<Self>, size: usize, segments: usize) -> Slab {
+    pub(super) fn take(self: &Arc<Self>, size: usize, segments: usize) -> Shared<Slab> {
         let words = size.max(SLAB).div_ceil(size_of::<u64>());
         let words = if size <= SLAB { recycled(&self.slabs) } else { None }.unwrap_or_else(|| slots(words));
         let segments = match segments {
@@ -172,7 +233,18 @@ impl Pool {
             1..=SEGMENTS => recycled(&self.segments).unwrap_or_else(|| slots(SEGMENTS)),
             more => slots(more),
         };
-        Slab { words, segments, pool: Arc::clone(self) }
+        let slab = Slab { words, segments, pool: Some(Arc::clone(self)) };
+        Shared::new(placed(&self.slab_places, slab))
+    }
+
+    /// A place for `core`.
+    pub(super) fn place(&self, core: Core) -> Shared<Core> {
+        Shared::new(placed(&self.core_places, core))
+    }
+
+    /// Takes back the place of one that has nothing in it.
+    pub(super) fn keep_place(&self, core: Arc<Core>) {
+        keep(&self.core_places, core, KEEP_CORES);
     }
 
     /// Takes back what a slab was made of; its slots hold nothing that needs dropping.

@@ -88,7 +88,9 @@ pub fn load(path: &Path, log: &Log) -> Result<Config, Diagnostics> {
 /// A pipeline without anything in it.
 pub fn pipeline(log: &Log) -> Pipeline {
     let release: Arc<dyn Release> = Arc::new(UnderGil);
-    Pipeline::new(log, &Arc::new(Pool::new()), &release)
+    let pool = Arc::new(Pool::new());
+    pool.warm_up();
+    Pipeline::new(log, &pool, &release)
 }
 
 /// Runs the blocks of `config` and looks its classes up, without making an instance.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::Need;
 use crate::message::pool::{SLAB, Slab};
+use crate::message::shared::Shared;
 use crate::message::{Pool, Record};
 
 /// A row larger than this gets a slab of its own rather than the end of one that is in use.
@@ -18,7 +19,7 @@ const RECORD: u32 = size_of::<Record>() as u32;
 ///
 /// Always `low <= high <= slab.len()`, and a record may end at `high`: its address is aligned.
 pub(super) struct Room {
-    slab: Arc<Slab>,
+    slab: Shared<Slab>,
     /// Where the free bytes begin.
     low: u32,
     /// Where they end: the end of the next record.
@@ -43,10 +44,10 @@ impl Room {
         let slab = pool.take(need.room(), need.segments.max(segments.min(1) as usize));
         let high = slab.len() as u32;
         assert!(high.is_multiple_of(align_of::<Record>() as u32), "a slab ends where a record can");
-        Self { slab: Arc::new(slab), low: 0, high, segments: 0 }
+        Self { slab, low: 0, high, segments: 0 }
     }
 
-    pub(super) fn slab(&self) -> &Arc<Slab> {
+    pub(super) fn slab(&self) -> &Shared<Slab> {
         &self.slab
     }
 
@@ -102,7 +103,8 @@ impl Room {
 
     /// The same room, for whoever writes there next.
     pub(super) fn handed_on(&self) -> Self {
-        Self { slab: Arc::clone(&self.slab), ..*self }
+        let Self { slab, low, high, segments } = self;
+        Self { slab: slab.clone(), low: *low, high: *high, segments: *segments }
     }
 }
 
@@ -178,10 +180,10 @@ mod tests {
         rest.keep(small);
         let need = |bytes| Need { bytes, ..Need::default() };
         let again = rest.take(&pool, need(10));
-        assert!(Arc::ptr_eq(&again.slab, &large.slab));
+        assert!(std::ptr::eq(&*again.slab, &*large.slab));
         rest.keep(again);
         let other = rest.take(&pool, need(SLAB));
-        assert!(!Arc::ptr_eq(&other.slab, &large.slab) && other.slab.len() > SLAB);
-        assert!(Arc::ptr_eq(&rest.take(&pool, need(10)).slab, &large.slab), "one large row costs no rest");
+        assert!(!std::ptr::eq(&*other.slab, &*large.slab) && other.slab.len() > SLAB);
+        assert!(std::ptr::eq(&*rest.take(&pool, need(10)).slab, &*large.slab), "one large row costs no rest");
     }
 }

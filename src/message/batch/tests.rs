@@ -134,7 +134,7 @@ fn batches_of_one_writer_share_a_slab_and_nothing_in_it() {
         assert_eq!(batch.message(0).known(FieldName::Pid), Some(&own[..]));
         assert_eq!(batch.message(1).text(), b"view");
         let Body::Slab { slab, .. } = &batch.body else { unreachable!("it is not of lines") };
-        slabs.push(Arc::as_ptr(slab));
+        slabs.push(std::ptr::from_ref(&**slab));
     }
     slabs.dedup();
     // Two records, a field and seven bytes, and up to three to align the field: 134,000 bytes at most.
@@ -155,7 +155,7 @@ fn a_large_message_has_its_own_slab_and_the_small_ones_go_on_in_theirs() {
         batches.push(pending.seal());
     }
     let slab = |batch: &Batch| match &batch.body {
-        Body::Slab { slab, .. } => Arc::as_ptr(slab),
+        Body::Slab { slab, .. } => std::ptr::from_ref(&**slab),
         Body::Lines(_) => unreachable!("it is not of lines"),
     };
     assert!(slab(&batches[0]) == slab(&batches[2]) && slab(&batches[2]) == slab(&batches[4]));
@@ -401,4 +401,33 @@ fn only_texts_that_follow_each_other_are_joined() {
     }
     let joined = plain(&mut writer, &mut rest, |_| {});
     assert_eq!(joined.joined(0..3, b'\n'), Some(&b"one\n\ntwo\n"[..]), "the batches before are others");
+}
+
+/// Breaks without it: each batch that a thread opens is allocated by it, for which a thread that lives for one request makes a heap.
+#[test]
+fn what_a_batch_needs_is_used_again() {
+    let (pool, origin, mut rest) = (pool(), origin(), Rest::default());
+    let places = |writer: &Writer| {
+        (std::ptr::from_ref::<Core>(&writer.core), std::ptr::from_ref(&**writer.room.slab()))
+    };
+    let mut seen = Vec::new();
+    for round in 0..2 * super::super::pool::SLAB / 1000 {
+        let mut writer = Writer::open_after(&mut rest, &origin, &pool, need(1000));
+        seen.push(places(&writer));
+        let pending = writer.share();
+        assert_eq!(post(&mut writer, &[b'x'; 1000]), Some(Published::Yes));
+        if round % 2 == 0 {
+            writer.seal(&mut rest);
+            drop(pending.seal());
+        } else {
+            // The other way round: the reader is done first.
+            drop(pending.seal());
+            writer.seal(&mut rest);
+        }
+    }
+    let (mut cores, mut slabs): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
+    (cores.sort_unstable(), slabs.sort_unstable());
+    (cores.dedup(), slabs.dedup());
+    assert_eq!(cores.len(), 1);
+    assert!(slabs.len() <= 2, "{} slabs, one of which is in use while the other ends", slabs.len());
 }

@@ -12,6 +12,7 @@ use super::room::{Rest, Room};
 use super::seal::Counts;
 use super::{Batch, Core, Half, Pending, ROW_CHARGE, slot};
 use crate::message::fence::Light;
+use crate::message::shared::Shared;
 use crate::message::{
     Field, FieldName, Head, MESSAGE_MAX, Origin, Pool, Record, Segment, Span, Stamp, ValueType,
 };
@@ -64,8 +65,8 @@ pub fn unparsed_charge(len: usize) -> u64 {
 
 /// The producer's end of an open batch.
 pub struct Writer {
-    core: Arc<Core>,
-    room: Room,
+    pub(super) core: Shared<Core>,
+    pub(super) room: Room,
     origin: Arc<Origin>,
     /// What is published.
     counts: Counts,
@@ -91,7 +92,7 @@ impl Writer {
     /// The same, in what is left after the batches before it, if that is enough for `need`.
     pub fn open_after(rest: &mut Rest, origin: &Arc<Origin>, pool: &Arc<Pool>, need: Need) -> Self {
         let room = rest.take(pool, need);
-        let core = Arc::new(Core::new(&room));
+        let core = pool.place(Core::new(&room));
         Self {
             core,
             room,
@@ -109,7 +110,7 @@ impl Writer {
     pub fn share(&mut self) -> Pending {
         assert!(!self.shared, "a batch has one consumer");
         self.shared = true;
-        let (core, origin) = (Arc::clone(&self.core), Arc::clone(&self.origin));
+        let (core, origin) = (self.core.clone(), Arc::clone(&self.origin));
         Pending { batch: Some(Half::Open { core, origin }) }
     }
 
