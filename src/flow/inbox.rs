@@ -17,7 +17,7 @@
 //! 1. It *naps*: it parks for at most [`NAP`], and nobody wakes it for a message. While messages keep
 //!    coming this is the only wait: a sender pays for no system call, and what arrives in the
 //!    meantime piles up into one batch.
-//! 2. After `NAPS` naps that brought nothing it *sleeps*: it says so in `sleeping`, looks at the queue
+//! 2. After `NAPS` naps that brought nothing, or at once when it has slept long before it got what it had, it *sleeps*: it says so in `sleeping`, looks at the queue
 //!    once more, and parks. A sender that finds `sleeping` set wakes it.
 //!
 //! ```text
@@ -48,6 +48,8 @@ const FLOOD_NAP: Duration = Duration::from_micros(400);
 const LOOK_ON: Duration = Duration::from_micros(100);
 /// How many looks without letting other threads have the processor.
 const LOOKS: u32 = 32;
+/// Who slept for longer than this expects that nothing follows soon: one message a millisecond costs one wake-up, and no naps.
+const REST: Duration = Duration::from_micros(200);
 /// How many naps without work before it sleeps.
 const NAPS: u32 = 2;
 
@@ -69,6 +71,8 @@ pub struct Inbox<T> {
     left_behind: VecDeque<T>,
     /// When it was last in a hurry.
     hurried: Option<Instant>,
+    /// Whether it slept for longer than [`REST`], and has not waited since.
+    rested: bool,
 }
 
 /// The sending end.
@@ -81,13 +85,15 @@ impl<T> Clone for Sender<T> {
 }
 
 impl<T> Sender<T> {
-    /// Puts `item` into the queue, and wakes the receiver if it sleeps.
-    pub fn send(&self, item: T) {
+    /// Puts `item` into the queue, and wakes the receiver if it sleeps; whether it did.
+    pub fn send(&self, item: T) -> bool {
         self.0.queue.push(item);
         fence(Ordering::SeqCst);
-        if self.0.sleeping.load(Ordering::Relaxed) {
+        let sleeps = self.0.sleeping.load(Ordering::Relaxed);
+        if sleeps {
             self.wake();
         }
+        sleeps
     }
 
     /// Wakes the receiver from a nap or from sleep.
@@ -146,7 +152,7 @@ impl<T> Inbox<T> {
             unparker: parker.unparker().clone(),
         };
         let (left_behind, hurried) = (VecDeque::new(), None);
-        Self { shared: Arc::new(shared), parker, nap, naps: NAPS, left_behind, hurried }
+        Self { shared: Arc::new(shared), parker, nap, naps: NAPS, left_behind, hurried, rested: false }
     }
 
     /// Another sending end.
@@ -224,6 +230,9 @@ impl<T> Inbox<T> {
     /// Waits for a nap whatever is in the queue, so that items which are still being filled are worth taking; a longer one in a
     /// `flood`. A call of [`Sender::wake`] ends it.
     pub fn nap(&mut self, flood: bool) {
+        if self.rested {
+            return self.wait(None);
+        }
         // After a long one that brings nothing, the flood is over.
         self.naps = if flood { NAPS } else { self.naps + 1 };
         self.parker.park_timeout(if flood { self.nap.max(FLOOD_NAP) } else { self.nap });
@@ -238,7 +247,8 @@ impl<T> Inbox<T> {
         if deadline.is_some_and(|deadline| deadline <= now) {
             return;
         }
-        if self.naps < NAPS {
+        let rested = std::mem::take(&mut self.rested);
+        if self.naps < NAPS && !rested {
             self.naps += 1;
             let nap = deadline.map_or(self.nap, |deadline| self.nap.min(deadline - now));
             self.parker.park_timeout(nap);
@@ -255,6 +265,7 @@ impl<T> Inbox<T> {
             }
         }
         self.shared.sleeping.store(false, Ordering::Relaxed);
+        self.rested = now.elapsed() > REST;
     }
 }
 
@@ -294,7 +305,9 @@ mod tests {
     fn what_is_left_behind_comes_first() {
         let mut inbox = Inbox::new();
         let sender = inbox.sender();
-        (1..4).for_each(|number| sender.send(number));
+        for number in 1..4 {
+            sender.send(number);
+        }
         assert_eq!(inbox.begin_look(), (3, 0));
         let left: Vec<_> = [inbox.try_recv(), inbox.try_recv()].into_iter().flatten().collect();
         inbox.leave_behind(left);

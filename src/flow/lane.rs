@@ -142,6 +142,7 @@ impl Lane {
             lease_bytes_size: (self.credit.max_bytes() / LEASE_BYTES_SHARE).min(LEASE_BYTES),
             counters: self.counters.producer(),
             ticket: 0,
+            has_woken: false,
             group: None,
         }
     }
@@ -255,8 +256,10 @@ pub struct Producer {
     lease_bytes: u64,
     lease_bytes_size: u64,
     counters: Arc<ProducerCounters>,
-    /// The ticket of the open batch.
+    /// The ticket of the last batch.
     ticket: u64,
+    /// Whether a batch of the posts that belong together has woken the worker.
+    has_woken: bool,
     /// What its batches are part of.
     group: Option<Group>,
 }
@@ -478,20 +481,35 @@ impl Producer {
         debug_assert_eq!(published, Published::Yes, "nobody else has the batch yet");
         self.counters.add(1, need.size() as u64);
         self.ticket = self.lane.issue(self.group);
-        self.send(writer.share(), self.ticket);
+        if self.send(writer.share(), self.ticket) {
+            // The worker will take it at once: ended, it can be taken without a fence for this thread.
+            writer.seal(&mut self.rest);
+            return;
+        }
         self.open = Some(writer);
+    }
+
+    /// To be called after several posts that belong together: if they woke the worker, it takes what they left open at once.
+    pub fn end_posts(&mut self) {
+        if std::mem::take(&mut self.has_woken) {
+            self.close_batch();
+        }
     }
 
     /// Hands over `pending`. Its [`BATCH_CHARGE`] is taken now, not when the worker opens it: a worker that falls behind would let
     /// the source run ahead by as many batches as it likes.
-    fn send(&mut self, pending: Pending, ticket: u64) {
+    ///
+    /// Whether that woke the worker.
+    fn send(&mut self, pending: Pending, ticket: u64) -> bool {
         if self.lease_bytes >= BATCH_CHARGE {
             self.lease_bytes -= BATCH_CHARGE;
         } else {
             self.lane.credit.take_bytes(BATCH_CHARGE);
         }
         let lane = Arc::clone(&self.lane);
-        self.lane.inbox.send(Parcel { lane, pending: Some(pending), ticket });
+        let woken = self.lane.inbox.send(Parcel { lane, pending: Some(pending), ticket });
+        self.has_woken |= woken;
+        woken
     }
 
     /// The ticket and the row of the message that was posted last with [`Producer::try_post`].

@@ -139,6 +139,7 @@ impl LogSource {
                 post(index, &list.get_item(index)?)?;
                 index += 1;
             }
+            attached.producer.with(py, Producer::end_posts);
             return Ok(index);
         }
         let mut count = 0;
