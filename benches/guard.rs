@@ -36,7 +36,7 @@ const RFC3164: &[u8] = b"<34>Oct 11 22:14:15 mymachine su[4321]: 'su root' faile
 /// A case: prepared once, then run for so many rounds of [`ROWS`] elements.
 type Case = (&'static str, fn(u32));
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 11] = [
     ("lane_post_text", lane_post_text),
     ("lane_post_row", lane_post_row),
     ("batch_write_seal", batch_write_seal),
@@ -46,7 +46,8 @@ const CASES: [Case; 10] = [
     ("late_rfc5424", |rounds| parse_late(RFC5424, rounds)),
     ("late_rfc3164", |rounds| parse_late(RFC3164, rounds)),
     ("template_file_line", template_file_line),
-    ("file_message", file_message),
+    ("file_message", |rounds| file("$MSG\n", rounds)),
+    ("file_default", |rounds| file(FILE_LINE, rounds)),
 ];
 
 fn stamp() -> Stamp {
@@ -181,11 +182,11 @@ fn template_file_line(rounds: u32) {
 }
 
 /// `$MSG\n` into `/dev/null`.
-fn file_message(rounds: u32) {
+fn file(template: &str, rounds: u32) {
     let batch = Arc::new(batch(&Arc::new(Origin::named("s_guard")), &Arc::new(Pool::new())));
     let (source, counters) = (Arc::new(SourceCounters::default()), Arc::new(Counters::default()));
     let settings = FileSettings {
-        line: LineFormat::Template(Template::compile("$MSG\n").unwrap()),
+        line: LineFormat::Template(Template::compile(template).unwrap()),
         ..FileSettings::new(Template::compile("/dev/null").unwrap())
     };
     let mut destination =

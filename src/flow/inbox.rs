@@ -9,7 +9,7 @@
 //! meanwhile: otherwise it would take the next batch nearly empty, and so on, for as long as messages come.
 //!
 //! A receiver that is in a hurry, because a sender will soon stand still without it, does not nap: if it was in a hurry a moment
-//! ago as well, it *looks on* for up to [`LOOK_ON`], so that a call of [`Sender::wake`] costs the sender no system call and
+//! ago as well, it *looks on* for up to `LOOK_ON`, so that a call of [`Sender::wake`] costs the sender no system call and
 //! takes effect at once. Between looks it lets other threads have its processor.
 //!
 //! The receiver that finds the queue empty waits in two steps.
@@ -71,7 +71,7 @@ pub struct Inbox<T> {
     left_behind: VecDeque<T>,
     /// When it was last in a hurry.
     hurried: Option<Instant>,
-    /// Whether it slept for longer than [`REST`], and has not waited since.
+    /// Whether it slept for longer than `REST`, and has not waited since.
     rested: bool,
 }
 

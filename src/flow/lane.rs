@@ -363,15 +363,16 @@ impl Producer {
         std::mem::take(&mut self.at_once)
     }
 
-    /// Posts one message that is a text to be copied with `head`, as `change` leaves it, and nothing else, if that is allowed ([`Producer::allow_at_once`]) and the open batch takes it: the way of most messages. False:
-    /// nothing was done, and [`Producer::try_post`] says what is in the way, or posts it. Nothing in it can panic: it is called
-    /// where nothing may unwind.
+    /// Posts one message that is a text to be copied with `head`, as `adjust` leaves it, and nothing else, if that is allowed
+    /// ([`Producer::allow_at_once`]) and the open batch takes it: the way of most messages. False: nothing was done, and
+    /// [`Producer::try_post`] says what is in the way, or posts it. Nothing in it can panic: it is called where nothing may
+    /// unwind.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs a plain message a tenth")]
-    pub fn post_text_at_once(&mut self, head: &Head, change: impl FnOnce(&mut Head), text: &[u8]) -> bool {
+    pub fn post_text_at_once(&mut self, head: &Head, adjust: impl FnOnce(&mut Head), text: &[u8]) -> bool {
         let charge = Need { bytes: text.len(), ..Need::default() }.charge();
         let Some(open) = self.open_for(charge) else { return false };
-        let published = open.publish_text(head, change, text);
+        let published = open.publish_text(head, adjust, text);
         self.posted_at_once(published, charge, text)
     }
 

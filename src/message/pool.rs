@@ -284,7 +284,7 @@ impl std::fmt::Debug for Pool {
             .field("slabs", &count(self.slabs.try_lock().ok().map(|list| list.len())))
             .field("segments", &count(self.segments.try_lock().ok().map(|list| list.len())))
             .field("buffers", &count(self.buffers.try_lock().ok().map(|list| list.len())))
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -37,7 +37,7 @@ impl LogSource {
         self.auto_close_batches.with(py, |kept| *kept = true);
     }
 
-    /// Makes posts of the objects of `class`, a user's, cost less: see [`post_message::give_own`].
+    /// Makes posts of the objects of `class`, a user's, cost less: see `post_message::give_own`.
     ///
     /// # Errors
     /// What setting an attribute of the class raises.

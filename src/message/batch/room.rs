@@ -144,6 +144,10 @@ impl std::fmt::Debug for Rest {
 mod tests {
     use super::*;
 
+    fn is_same(one: &Room, other: &Room) -> bool {
+        std::ptr::eq(&raw const *one.slab, &raw const *other.slab)
+    }
+
     fn room() -> Room {
         Room::new(&Arc::new(Pool::new()), Need::default(), 0)
     }
@@ -180,10 +184,10 @@ mod tests {
         rest.keep(small);
         let need = |bytes| Need { bytes, ..Need::default() };
         let again = rest.take(&pool, need(10));
-        assert!(std::ptr::eq(&*again.slab, &*large.slab));
+        assert!(is_same(&again, &large));
         rest.keep(again);
         let other = rest.take(&pool, need(SLAB));
-        assert!(!std::ptr::eq(&*other.slab, &*large.slab) && other.slab.len() > SLAB);
-        assert!(std::ptr::eq(&*rest.take(&pool, need(10)).slab, &*large.slab), "one large row costs no rest");
+        assert!(!is_same(&other, &large) && other.slab.len() > SLAB);
+        assert!(is_same(&rest.take(&pool, need(10)), &large), "one large row costs no rest");
     }
 }

@@ -343,8 +343,8 @@ fn rows_are_parsed_after_the_seal() {
 /// Breaks without it: a destination that writes a batch's own bytes writes what is no message, or misses one.
 #[test]
 fn only_texts_that_follow_each_other_are_joined() {
-    let (pool, origin, mut rest) = (pool(), origin(), Rest::default());
     type Fill = fn(&mut Writer);
+    let (pool, origin, mut rest) = (pool(), origin(), Rest::default());
     let plain = |writer: &mut Writer, rest: &mut Rest, fill: Fill| {
         let pending = writer.share();
         assert_eq!(post(writer, b"one"), Some(Published::Yes));
@@ -426,8 +426,10 @@ fn what_a_batch_needs_is_used_again() {
         }
     }
     let (mut cores, mut slabs): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
-    (cores.sort_unstable(), slabs.sort_unstable());
-    (cores.dedup(), slabs.dedup());
+    cores.sort_unstable();
+    cores.dedup();
+    slabs.sort_unstable();
+    slabs.dedup();
     assert_eq!(cores.len(), 1);
     assert!(slabs.len() <= 2, "{} slabs, one of which is in use while the other ends", slabs.len());
 }

@@ -191,7 +191,7 @@ impl Writer {
         Some(Row { writer: self, record, payload: Span::default(), low, segments, fields_most, charge })
     }
 
-    /// Writes and publishes a row that is a copied text with `head`, as `change` leaves it, and nothing else, or gives `None`
+    /// Writes and publishes a row that is a copied text with `head`, as `adjust` leaves it, and nothing else, or gives `None`
     /// when this batch is too full for it.
     ///
     /// It does what [`Writer::row`] to [`Row::publish`] do, for the plain messages that a loop of posts is made of, in
@@ -201,10 +201,10 @@ impl Writer {
     pub fn publish_text(
         &mut self,
         head: &Head,
-        change: impl FnOnce(&mut Head),
+        adjust: impl FnOnce(&mut Head),
         text: &[u8],
     ) -> Option<Published> {
-        if self.counts.is_full() || !self.write_text(head, change, text) {
+        if self.counts.is_full() || !self.write_text(head, adjust, text) {
             return None;
         }
         Some(self.publish_written(1, text_charge(text)))
@@ -253,7 +253,7 @@ impl Writer {
     /// way: its writer's next batch begins behind them.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as above")]
-    fn write_text(&mut self, head: &Head, change: impl FnOnce(&mut Head), text: &[u8]) -> bool {
+    fn write_text(&mut self, head: &Head, adjust: impl FnOnce(&mut Head), text: &[u8]) -> bool {
         let Some(place) = self.room.take_row(text.len()) else { return false };
         // SAFETY: free bytes of the slab, which only this writer has.
         let room = unsafe { slice::from_raw_parts_mut(place.text.cast::<MaybeUninit<u8>>(), text.len()) };
@@ -267,7 +267,7 @@ impl Writer {
         unsafe { place.record.write(written) };
         // SAFETY: it was just written, and is still this writer's alone.
         let record = unsafe { &mut *place.record };
-        change(&mut record.head);
+        adjust(&mut record.head);
         true
     }
 
@@ -504,9 +504,13 @@ impl Row<'_> {
     #[inline]
     fn end_text(&mut self) {
         let Span { segment, offset, len } = self.record.text;
+        let has_place = (self.low as usize) < self.writer.room.high() as usize - size_of::<Record>();
         let is_plain = segment == 0 && self.record.head.fields_len == 0 && self.fields_most == 0;
-        if is_plain && offset == self.writer.room.low() && offset + len == self.low {
-            self.copy(b"\n");
+        if has_place && is_plain && offset == self.writer.room.low() && offset + len == self.low {
+            let at = self.writer.room.slab().bytes(self.low as usize, 1);
+            // SAFETY: a free byte of the slab, which only this writer has; the record begins behind it.
+            unsafe { at.write(b'\n') };
+            self.low += 1;
         } else {
             self.writer.core.scatter();
         }

@@ -62,12 +62,12 @@ impl Attachment {
     fn post_text_at_once(&self, py: Python<'_>, head: &Head, text: &[u8]) -> bool {
         // SAFETY: gone when the message is written, which calls nothing of Python's.
         let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return false };
-        let change = |head: &mut Head| {
+        let adjust = |head: &mut Head| {
             if let Some(pri) = self.pri {
                 head.pri = pri;
             }
         };
-        if !producer.post_text_at_once(head, change, text) {
+        if !producer.post_text_at_once(head, adjust, text) {
             return false;
         }
         clock::posted(py);
