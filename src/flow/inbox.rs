@@ -230,7 +230,8 @@ impl<T> Inbox<T> {
     /// Waits for a nap whatever is in the queue, so that items which are still being filled are worth taking; a longer one in a
     /// `flood`. A call of [`Sender::wake`] ends it.
     pub fn nap(&mut self, flood: bool) {
-        if self.rested {
+        if std::mem::take(&mut self.rested) && self.is_empty() {
+            self.naps = NAPS;
             return self.wait(None);
         }
         // After a long one that brings nothing, the flood is over.
@@ -240,6 +241,7 @@ impl<T> Inbox<T> {
 
     /// Waits until there may be something to do: an item, a call of [`Sender::wake`], or `deadline`.
     pub fn wait(&mut self, deadline: Option<Instant>) {
+        let rested = std::mem::take(&mut self.rested);
         if !self.is_empty() {
             return;
         }
@@ -247,7 +249,6 @@ impl<T> Inbox<T> {
         if deadline.is_some_and(|deadline| deadline <= now) {
             return;
         }
-        let rested = std::mem::take(&mut self.rested);
         if self.naps < NAPS && !rested {
             self.naps += 1;
             let nap = deadline.map_or(self.nap, |deadline| self.nap.min(deadline - now));
@@ -346,6 +347,35 @@ mod tests {
             inbox.hurried = Some(Instant::now() + Duration::from_secs(3600));
             inbox.hurry();
         });
+    }
+
+    /// Breaks without it: a receiver that was idle for long takes what comes one by one, for as long as something comes, and each
+    /// time interrupts who sends it.
+    #[test]
+    fn one_rest_is_worth_one_sleep() {
+        let mut inbox = Inbox::with_nap(Duration::from_millis(20));
+        let sender = inbox.sender();
+        inbox.rested = true;
+        sender.send(1);
+        let begun = Instant::now();
+        inbox.nap(false);
+        assert!(!inbox.rested && begun.elapsed() >= Duration::from_millis(20), "something came: it naps");
+        assert_eq!(inbox.try_recv(), Some(1));
+        inbox.rested = true;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !sender.0.sleeping.load(Ordering::Relaxed) {
+                    yield_now();
+                }
+                assert!(sender.send(2), "it slept");
+            });
+            inbox.nap(false);
+        });
+        assert_eq!((inbox.try_recv(), inbox.naps), (Some(2), 0));
+        inbox.rested = true;
+        sender.send(3);
+        inbox.wait(None);
+        assert!(!inbox.rested, "what comes at once ends it");
     }
 
     /// Breaks without it: a queue with an item that holds its sender is never freed.
