@@ -12,10 +12,10 @@ use super::counters::ProducerCounters;
 use super::credit::BATCH_CHARGE;
 use super::tracker::Group;
 use super::{Ack, Credit, DropReason, Sender, SourceCounters, Tracker};
-use crate::message::batch::{ROW_CHARGE, Rest, unparsed_charge};
+use crate::message::batch::{ROW_CHARGE, Rest, unparsed_charge, view_charge};
 use crate::message::{
     Batch, Head, LateFault, LateParsed, Lines, MESSAGE_MAX, Need, Origin, Pending, Pool, Published, Row,
-    Rows, View, Writer,
+    Rows, Segment, View, Writer,
 };
 
 /// A producer takes credit ahead, at most this share of the window at a time.
@@ -373,10 +373,29 @@ impl Producer {
         let charge = Need { bytes: text.len(), ..Need::default() }.charge();
         let Some(open) = self.open_for(charge) else { return false };
         let published = open.publish_text(head, adjust, text);
-        self.posted_at_once(published, charge, text)
+        self.posted_at_once(published, charge, text.len())
     }
 
-    /// The same for a text that the lane's [`LateParser`] is to parse. A lane that has none refuses.
+    /// Posts one message that is a text of `len` bytes to be viewed, all of the segment that `segment` makes, and nothing else,
+    /// as [`Producer::post_text_at_once`] does for one to be copied. `segment` is called only when there is a place for it.
+    #[inline]
+    pub fn post_view_at_once(
+        &mut self,
+        head: &Head,
+        adjust: impl FnOnce(&mut Head),
+        len: u32,
+        segment: impl FnOnce() -> Segment,
+    ) -> bool {
+        let charge = view_charge(len);
+        if self.at_once > 0 && self.lease_bytes < charge {
+            self.lease_bytes += self.lane.credit.try_take_bytes(charge.max(self.lease_bytes_size));
+        }
+        let Some(open) = self.open_for(charge) else { return false };
+        let published = open.publish_view(head, adjust, len, segment);
+        self.posted_at_once(published, charge, len as usize)
+    }
+
+    /// As [`Producer::post_text_at_once`], for a text that the lane's [`LateParser`] is to parse. A lane that has none refuses.
     #[inline(never)]
     pub fn post_unparsed_at_once(&mut self, head: &Head, text: &[u8]) -> bool {
         if self.lane.late_parser.get().is_none() {
@@ -385,7 +404,7 @@ impl Producer {
         let charge = unparsed_charge(text.len());
         let Some(open) = self.open_for(charge) else { return false };
         let published = open.publish_unparsed(head, text);
-        self.posted_at_once(published, charge, text)
+        self.posted_at_once(published, charge, text.len())
     }
 
     /// The open batch, if a message of `charge` may be posted at once.
@@ -401,14 +420,14 @@ impl Producer {
     /// Takes what [`Producer::open_for`] asked for, if the message was published; whether it was.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as above")]
-    fn posted_at_once(&mut self, published: Option<Published>, charge: u64, text: &[u8]) -> bool {
+    fn posted_at_once(&mut self, published: Option<Published>, charge: u64, bytes: usize) -> bool {
         if published != Some(Published::Yes) {
             return false;
         }
         self.at_once -= 1;
         self.lease -= 1;
         self.lease_bytes -= charge;
-        self.counters.add(1, text.len() as u64);
+        self.counters.add(1, bytes as u64);
         true
     }
 

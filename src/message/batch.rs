@@ -32,7 +32,7 @@ use super::{Field, Origin, Record, Segment, Span};
 
 pub use late::{LateFault, LateParsed, LateRow};
 pub use room::Rest;
-pub use writer::{Need, Published, Row, SharedSegment, Text, Writer, unparsed_charge};
+pub use writer::{Need, Published, Row, SharedSegment, Text, Writer, unparsed_charge, view_charge};
 
 /// What a message costs beside its texts, charged to the byte half of the credit.
 pub const ROW_CHARGE: usize = 64;

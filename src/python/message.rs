@@ -38,7 +38,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDateTime, PyDict, PyList, PyString, PyTuple};
 
 pub(super) use class::add_to;
-pub use draft::{Draft, DraftField, Extra, Place, VIEW_FROM};
+pub use draft::{Draft, DraftField, Extra, Place, VIEW_FROM, view_of};
 pub use fields::Full;
 pub use lazy::LazyDraft;
 pub use macros::macro_value;

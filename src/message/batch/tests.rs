@@ -225,6 +225,12 @@ fn foreign_memory_is_viewed_in_place_and_released_where_its_origin_says() {
     row.payload_adopt(counted(b"late"));
     assert_eq!(row.publish(), Published::Sealed);
     assert_eq!(DROPPED.load(Ordering::SeqCst), 1, "a row that missed the batch takes its owner back");
+    let short = |writer: &mut Writer| writer.publish_view(&Head::default(), |_| (), 4, || counted(b"late"));
+    assert_eq!(short(&mut writer), Some(Published::Sealed));
+    assert_eq!(DROPPED.swap(1, Ordering::SeqCst), 2, "by the short way, too");
+    let mut without = Writer::open(&origin, &pool, Need::default());
+    assert_eq!(short(&mut without), None, "there is no place for segments");
+    assert_eq!(DROPPED.load(Ordering::SeqCst), 1, "none was made");
 
     let view = View::all(Arc::clone(&batch));
     drop(batch);

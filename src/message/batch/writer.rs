@@ -210,7 +210,41 @@ impl Writer {
         Some(self.publish_written(1, text_charge(text)))
     }
 
-    /// The same with a text that [`Batch::parse_late`] will parse, and that is charged for what it is likely to become.
+    /// Writes and publishes a row that views all of a segment, of `len` bytes, with `head` as `adjust` leaves it, and nothing
+    /// else, or gives `None` when this batch is too full for it; then `segment` was not called.
+    #[inline]
+    pub fn publish_view(
+        &mut self,
+        head: &Head,
+        adjust: impl FnOnce(&mut Head),
+        len: u32,
+        segment: impl FnOnce() -> Segment,
+    ) -> Option<Published> {
+        let index = self.room.segments();
+        if self.counts.is_full() || index as usize >= self.room.slab().segments().len() {
+            return None;
+        }
+        let place = self.room.take_row(0)?;
+        let number = self.store_segment(index, segment());
+        let mut head = *head;
+        adjust(&mut head);
+        let written = Record { head, text: Span { segment: number, offset: 0, len }, fields_start: 0 };
+        // SAFETY: the record lies above the free bytes and is not published, so only this writer touches it.
+        unsafe { place.record.write(written) };
+        self.core.scatter();
+        let counts = self.counts + Counts::new(1, 1, view_charge(len));
+        if !self.core.seal.publish(counts, self.light) {
+            let at = slot(self.room.slab().segments(), index as usize);
+            // SAFETY: written above, and not published: nobody else has it.
+            unsafe { ptr::drop_in_place(at) };
+            return Some(Published::Sealed);
+        }
+        self.counts = counts;
+        self.room.take_segment();
+        Some(Published::Yes)
+    }
+
+    /// As [`Writer::publish_text`], with a text that [`Batch::parse_late`] will parse, and that is charged for what it is likely to become.
     #[inline]
     pub fn publish_unparsed(&mut self, head: &Head, text: &[u8]) -> Option<Published> {
         let head = Head { unparsed: 1, ..*head };
@@ -282,6 +316,12 @@ impl Writer {
         self.counts = counts;
         Published::Yes
     }
+}
+
+/// What a text of `len` bytes that is viewed costs of the byte half of the credit.
+#[inline]
+pub fn view_charge(len: u32) -> u64 {
+    Need { viewed: len as usize, segments: 1, ..Need::default() }.charge()
 }
 
 /// What a plain text costs of the byte half of the credit.

@@ -15,7 +15,7 @@ use pyo3::types::PyList;
 use super::Attachment;
 use crate::message::Head;
 use crate::python::clock::{self, thread_time, thread_time_since};
-use crate::python::message::{VIEW_FROM, exact_text, recycle};
+use crate::python::message::{VIEW_FROM, exact_text, recycle, view_of};
 use crate::python::release;
 use crate::syslog::names::DEFAULT_PRI;
 
@@ -57,17 +57,40 @@ impl Attachment {
         self.post_text_at_once(py, &head, text)
     }
 
+    /// Posts `message` if it is a plain one with a long text, which the batch will view, as [`Attachment::post_at_once`] does
+    /// with a short one.
+    #[inline(never)]
+    pub(in crate::python) fn post_view_at_once(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
+        let Some(message) = recycle::exact(message) else { return false };
+        // SAFETY: gone when the message is written, which calls nothing of Python's.
+        let Some(draft) = (unsafe { message.draft.leaf(py) }) else { return false };
+        let Some((object, start, len)) = draft.long_text() else { return false };
+        // SAFETY: as above.
+        let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return false };
+        // SAFETY: the bytes belong to the object, which is immutable.
+        let segment = || unsafe { view_of(object.bind(py), start, len) };
+        if !producer.post_view_at_once(&draft.head, |head| self.adjust(head), len, segment) {
+            return false;
+        }
+        clock::posted(py);
+        release::drain_some(py);
+        true
+    }
+
+    /// What the source's options make of the head of a message.
+    #[inline]
+    fn adjust(&self, head: &mut Head) {
+        if let Some(pri) = self.pri {
+            head.pri = pri;
+        }
+    }
+
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs it a tenth")]
     fn post_text_at_once(&self, py: Python<'_>, head: &Head, text: &[u8]) -> bool {
         // SAFETY: gone when the message is written, which calls nothing of Python's.
         let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return false };
-        let adjust = |head: &mut Head| {
-            if let Some(pri) = self.pri {
-                head.pri = pri;
-            }
-        };
-        if !producer.post_text_at_once(head, adjust, text) {
+        if !producer.post_text_at_once(head, |head| self.adjust(head), text) {
             return false;
         }
         clock::posted(py);

@@ -1,5 +1,7 @@
 //! A message that is not posted, or not yet: [`Draft`].
 
+use std::ptr::NonNull;
+
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -124,6 +126,18 @@ impl Draft {
         }
     }
 
+    /// The object with its text, where that begins and how long it is, when it is to be viewed and there is nothing but the text
+    /// and the head.
+    #[inline]
+    pub fn long_text(&self) -> Option<(&Py<PyAny>, NonNull<u8>, u32)> {
+        match &self.payload {
+            Payload::Object { object, start, len } if *len >= VIEW_FROM && self.is_plain() => {
+                Some((object, *start, *len as u32))
+            }
+            _ => None,
+        }
+    }
+
     /// Its text and how it is to be parsed, when it is not parsed yet and the text is to be copied.
     #[inline]
     pub fn short_unparsed(&self) -> Option<(&[u8], &Py<ParseOptions>)> {
@@ -224,9 +238,8 @@ impl Draft {
     pub fn write_payload(&self, py: Python<'_>, row: &mut Row<'_>) {
         match &self.payload {
             Payload::Object { object, start, len } if self.is_viewed() => {
-                let owner = Owner::Foreign(release::keep(object.bind(py)));
-                // SAFETY: the bytes belong to an immutable object that `owner` keeps.
-                row.payload_adopt(unsafe { Segment::new(*start, *len as u32, owner) });
+                // SAFETY: the bytes belong to the object, which is immutable.
+                row.payload_adopt(unsafe { view_of(object.bind(py), *start, *len as u32) });
             }
             payload => row.payload_copy(payload.bytes()),
         }
@@ -241,6 +254,17 @@ impl Draft {
             write_extra(extra, row, keep);
         }
     }
+}
+
+/// A segment of `len` bytes at `start`, which belong to `object`.
+///
+/// # Safety
+/// They do, and never change.
+#[inline]
+pub unsafe fn view_of(object: &Bound<'_, PyAny>, start: NonNull<u8>, len: u32) -> Segment {
+    let owner = Owner::Foreign(release::keep(object));
+    // SAFETY: the caller's promise; `owner` keeps the object.
+    unsafe { Segment::new(start, len, owner) }
 }
 
 fn text(place: &Place) -> Text<'_> {

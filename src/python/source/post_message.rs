@@ -53,8 +53,9 @@ unsafe extern "C" fn post_otherwise(
     }
     let call = || {
         if let Some((attached, message)) = &alone
-            && attached.renew_at_once(py)
-            && attached.call_post_at_once(py, message)
+            && (attached.post_view_at_once(py, message)
+                || attached.renew_at_once(py)
+                    && (attached.call_post_at_once(py, message) || attached.post_view_at_once(py, message)))
         {
             return py.None().into_ptr();
         }
