@@ -105,7 +105,7 @@ def _bars(
             xytext=(0, 3),
             textcoords="offset points",
             ha="center",
-            fontsize=8.5,
+            fontsize=7.5,
             color="#222222",
         )
 
