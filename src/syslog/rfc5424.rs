@@ -26,10 +26,7 @@ pub(super) fn parse(
         let guess = options.flags.has(Flags::GUESS_TIMEZONE);
         out.stamp = clock.place(&reading, options.zone(clock), guess);
     }
-    let host = field(text, end + 1)?;
-    let program = field(text, host.range().end + 1)?;
-    let pid = field(text, program.range().end + 1)?;
-    let msgid = field(text, pid.range().end + 1)?;
+    let [host, program, pid, msgid] = fields(text, end + 1)?;
     out.host = non_nil(text, host);
     out.program = non_nil(text, program);
     out.pid = non_nil(text, pid);
@@ -71,6 +68,37 @@ fn timestamp_field(text: &[u8], at: usize) -> Result<(Option<Reading>, usize), P
     }
 }
 
+/// The four fields between the stamp and the structured data.
+#[inline]
+fn fields(text: &[u8], at: usize) -> Result<[Span; 4], ParseError> {
+    if let Some([host, program, pid, msgid]) = scan::four_words(text, at)
+        && at < host
+        && host + 1 < program
+        && program + 1 < pid
+        && pid + 1 < msgid
+    {
+        return Ok([
+            Span::between(at, host),
+            Span::between(host + 1, program),
+            Span::between(program + 1, pid),
+            Span::between(pid + 1, msgid),
+        ]);
+    }
+    fields_one_by_one(text, at)
+}
+
+/// The twin of [`fields`], for long ones and short messages, and for what is wrong.
+#[inline(never)]
+fn fields_one_by_one(text: &[u8], at: usize) -> Result<[Span; 4], ParseError> {
+    let mut at = at;
+    let mut fields = [Span::default(); 4];
+    for span in &mut fields {
+        *span = field(text, at)?;
+        at = span.range().end + 1;
+    }
+    Ok(fields)
+}
+
 /// The field at `at`, which ends with a space.
 #[inline]
 fn field(text: &[u8], at: usize) -> Result<Span, ParseError> {
@@ -107,6 +135,19 @@ mod tests {
         ) {
             let text = pieces.concat();
             prop_assert_eq!(timestamp(text.as_bytes(), at), timestamp_field(text.as_bytes(), at));
+        }
+
+        /// Breaks without it: fields that are found at one look are not those that are found one by one.
+        #[test]
+        fn fields_at_one_look(
+            pieces in prop::collection::vec(
+                prop::sample::select(vec![" ", " ", " ", "-", "a", "host.example.com", "1234", "!", "\u{e4}", "0123456789012345678901234567890123456789"]),
+                0..24,
+            ),
+            at in 0..4_usize,
+        ) {
+            let text = pieces.concat();
+            prop_assert_eq!(fields(text.as_bytes(), at), fields_one_by_one(text.as_bytes(), at));
         }
     }
 }

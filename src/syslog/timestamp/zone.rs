@@ -203,7 +203,8 @@ impl Clock {
     ///
     /// `zone` is the receiver's; with `guess` an offset is taken from the distance to now when that is close to whole
     /// quarters of an hour. `None` for a 29 February without a year when no leap year was in the last eight.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a call of its own costs a message a fifth")]
     pub(crate) fn place(&self, reading: &Reading, zone: &Zone, guess: bool) -> Option<Stamp> {
         let time = i64::from(reading.second_of_day);
         let days = match reading.year {
