@@ -21,8 +21,9 @@ use inrush::message::{Need, Origin, Owner, Pool, Rows, Segment, Stamp, View};
 
 use super::split::owner;
 
-/// What `Lane` takes of a window and of its bytes at a time, and at most.
-const LEASE_SHARE: u32 = 64;
+/// What the producers of a `Lane` take of a window together, if it is not too small, and each of its bytes, at a time; and at most.
+const LEASE_WINDOW: u32 = 128;
+const LEASE_SHARE: u32 = 16;
 const LEASE_BYTES_SHARE: i64 = 64;
 const LEASE_MOST: u32 = 128;
 const LEASE_MOST_BYTES: i64 = 64 * 1024;
@@ -217,6 +218,7 @@ impl World {
 
     /// Whether the model has credit for one message of `poster`; takes it.
     fn take(&mut self, who: usize, charge: u64) -> bool {
+        let sharing = self.posters.len() as u32;
         let poster = &mut self.posters[who];
         if poster.lease > 0 && poster.lease_bytes >= charge as i64 {
             poster.lease -= 1;
@@ -227,7 +229,9 @@ impl World {
             return false;
         }
         if poster.lease == 0 {
-            let size = (self.window as u32 / LEASE_SHARE).clamp(1, LEASE_MOST);
+            let window = self.window as u32;
+            let size =
+                if window < LEASE_WINDOW { 1 } else { (window / LEASE_SHARE / sharing).clamp(1, LEASE_MOST) };
             let taken = self.free.min(i64::from(size));
             if taken <= 0 {
                 return false;

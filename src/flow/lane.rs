@@ -5,24 +5,25 @@
 //! the first one at once, and no row waits for another. Rows of one producer stay in order: its next
 //! batch is sent after the one before it was sealed, and the inbox is first in, first out.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod parcel;
+mod producer;
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::counters::ProducerCounters;
-use super::credit::BATCH_CHARGE;
 use super::tracker::Group;
-use super::{Ack, Credit, DropReason, Sender, SourceCounters, Tracker};
-use crate::message::batch::{ROW_CHARGE, Rest, unparsed_charge, view_charge};
-use crate::message::{
-    Batch, Head, LateFault, LateParsed, Lines, MESSAGE_MAX, Need, Origin, Pending, Pool, Published, Row,
-    Rows, Segment, View, Writer,
-};
+use super::{Credit, Sender, SourceCounters, Tracker};
+use crate::message::{Batch, LateParsed, Origin, Pool};
+pub use parcel::Parcel;
+pub use producer::Producer;
 
-/// A producer takes credit ahead, at most this share of the window at a time.
-const LEASE_SHARE: u32 = 64;
-/// And at most this share of the bytes.
+/// The producers of a lane take credit ahead, together about this share of the window at a time.
+const LEASE_SHARE: u32 = 16;
+/// Of a smaller window nothing is taken ahead: it would be missing, and what a post costs there is the waiting.
+const LEASE_WINDOW: u32 = 128;
+/// At most this share of the bytes is taken ahead.
 const LEASE_BYTES_SHARE: u64 = 64;
-/// The most messages that it takes ahead.
+/// The most messages that one of them takes ahead.
 const LEASE_MESSAGES: u32 = 128;
 /// The most bytes that it takes ahead.
 const LEASE_BYTES: u64 = 64 * 1024;
@@ -36,6 +37,7 @@ pub struct Lane {
     counters: Arc<SourceCounters>,
     pool: Arc<Pool>,
     batch_size: u32,
+    producers: AtomicU32,
     closed: AtomicBool,
     tracker: OnceLock<Arc<Tracker>>,
     late_parser: OnceLock<Arc<dyn LateParser>>,
@@ -54,7 +56,7 @@ pub enum Refused {
     NoCredit,
     /// The lane is closed: nothing will be taken any more.
     Closed,
-    /// The message has more than [`MESSAGE_MAX`] bytes, or more than 65,535 fields.
+    /// The message has more than [`MESSAGE_MAX`](crate::message::MESSAGE_MAX) bytes, or more than 65,535 fields.
     TooLarge,
 }
 
@@ -69,9 +71,18 @@ impl Lane {
         pool: Arc<Pool>,
         batch_size: Option<u32>,
     ) -> Arc<Self> {
-        let (batch_size, closed) = (batch_size.unwrap_or(u32::MAX).max(1), AtomicBool::new(false));
-        let (tracker, late_parser) = (OnceLock::new(), OnceLock::new());
-        Arc::new(Self { index, inbox, credit, counters, pool, batch_size, closed, tracker, late_parser })
+        Arc::new(Self {
+            index,
+            inbox,
+            credit,
+            counters,
+            pool,
+            batch_size: batch_size.unwrap_or(u32::MAX).max(1),
+            producers: AtomicU32::new(0),
+            closed: AtomicBool::new(false),
+            tracker: OnceLock::new(),
+            late_parser: OnceLock::new(),
+        })
     }
 
     /// The number of its source.
@@ -129,21 +140,17 @@ impl Lane {
 
     /// A producer whose messages have `origin` in common.
     pub fn producer(self: &Arc<Self>, origin: Arc<Origin>) -> Producer {
-        let lease_size = (self.credit.window() / LEASE_SHARE).clamp(1, LEASE_MESSAGES);
-        Producer {
-            lane: Arc::clone(self),
-            origin,
-            open: None,
-            rest: Rest::default(),
-            lease: 0,
-            at_once: 0,
-            lease_size,
-            lease_bytes: 0,
-            lease_bytes_size: (self.credit.max_bytes() / LEASE_BYTES_SHARE).min(LEASE_BYTES),
-            counters: self.counters.producer(),
-            ticket: 0,
-            has_woken: false,
-            group: None,
+        Producer::new(Arc::clone(self), origin)
+    }
+
+    /// How many messages a producer takes ahead now.
+    fn lease_size(&self) -> u32 {
+        match self.credit.window() {
+            ..LEASE_WINDOW => 1,
+            window => {
+                let share = window / LEASE_SHARE / self.producers.load(Ordering::Relaxed).max(1);
+                share.clamp(1, LEASE_MESSAGES)
+            }
         }
     }
 
@@ -151,460 +158,6 @@ impl Lane {
     fn issue(&self, group: Option<Group>) -> u64 {
         self.tracker.get().map_or(0, |tracker| tracker.issue(group))
     }
-}
-
-/// A batch on its way to the worker, perhaps still being filled.
-#[derive(Debug)]
-pub struct Parcel {
-    lane: Arc<Lane>,
-    pending: Option<Pending>,
-    ticket: u64,
-}
-
-impl Parcel {
-    /// The lane that it comes from.
-    pub fn lane(&self) -> &Arc<Lane> {
-        &self.lane
-    }
-
-    /// The number of the source it comes from.
-    pub fn source(&self) -> usize {
-        self.lane.index
-    }
-
-    /// Whether its source stands still, or soon will, until credit comes back.
-    pub fn is_urgent(&self) -> bool {
-        self.lane.is_half_used()
-    }
-
-    /// Whether its source still writes to it; a hint.
-    pub fn is_open(&self) -> bool {
-        self.pending.as_ref().is_some_and(Pending::is_open)
-    }
-
-    /// Ends the batch and takes what is in it; `report` gets what is to be said of messages that the lane's [`LateParser`] has
-    /// failed at.
-    pub fn open(mut self, report: impl Fn(&str)) -> (View, Ack) {
-        let Some(pending) = self.pending.take() else { unreachable!("taken only here and by drop") };
-        let mut batch = pending.seal();
-        if let Some(parser) = self.lane.late_parser.get() {
-            let LateParsed { more, faults } = parser.parse(&mut batch);
-            if more > 0 {
-                self.lane.credit.take_bytes(more);
-            }
-            if !faults.is_empty() {
-                report_faults(&batch, &faults, &report);
-            }
-        }
-        Self::receive(&self.lane, batch, self.ticket)
-    }
-
-    fn receive(lane: &Lane, batch: Batch, ticket: u64) -> (View, Ack) {
-        let (messages, bytes) = (batch.rows(), batch.charge() + BATCH_CHARGE);
-        let ticket = lane.tracker.get().map(|tracker| (tracker, ticket));
-        let ack = Ack::with_ticket(&lane.credit, &lane.counters, messages, bytes, ticket);
-        (View::all(Arc::new(batch)), ack)
-    }
-}
-
-/// Says which messages the parser has failed at: the first ones each, as there may be many.
-#[cold]
-fn report_faults(batch: &Batch, faults: &[LateFault], report: &impl Fn(&str)) {
-    const EACH: usize = 10;
-    const SHOWN: usize = 100;
-    let source = &batch.origin().source;
-    let after = "it goes on as it came, unparsed";
-    for LateFault { row, reason } in faults.iter().take(EACH) {
-        let text = batch.message(*row).text();
-        let (number, rows, shown) = (row + 1, batch.rows(), text[..text.len().min(SHOWN)].escape_ascii());
-        report(&format!(
-            "source {source}: fault in the engine: the parser failed at message {number} of {rows} in a batch, \
-             which begins with \"{shown}\": {reason}; {after}"
-        ));
-    }
-    if let Some(more @ 1..) = faults.len().checked_sub(EACH) {
-        report(&format!(
-            "source {source}: fault in the engine: the parser failed at {more} more messages of this batch"
-        ));
-    }
-}
-
-impl Drop for Parcel {
-    /// A parcel that nobody opens was sent into an engine that has stopped: its messages are counted.
-    fn drop(&mut self) {
-        if let Some(pending) = self.pending.take() {
-            let (view, ack) = Self::receive(&self.lane, pending.seal(), self.ticket);
-            ack.drop_rows(&Rows::Range(0..view.batch().rows()), DropReason::Stopped);
-        }
-    }
-}
-
-/// Fills the batches of a lane; one thread at a time has it.
-#[derive(Debug)]
-pub struct Producer {
-    lane: Arc<Lane>,
-    origin: Arc<Origin>,
-    open: Option<Writer>,
-    /// What the batches before the open one left of their memory.
-    rest: Rest,
-    /// Messages of credit that it took ahead.
-    lease: u32,
-    lease_size: u32,
-    /// How many of those may be posted at once, into the batch that is open.
-    at_once: u32,
-    /// Bytes of credit that it took ahead.
-    lease_bytes: u64,
-    lease_bytes_size: u64,
-    counters: Arc<ProducerCounters>,
-    /// The ticket of the last batch.
-    ticket: u64,
-    /// Whether a batch of the posts that belong together has woken the worker.
-    has_woken: bool,
-    /// What its batches are part of.
-    group: Option<Group>,
-}
-
-impl Producer {
-    /// Its lane.
-    pub fn lane(&self) -> &Arc<Lane> {
-        &self.lane
-    }
-
-    /// What its messages have in common.
-    pub fn origin(&self) -> &Arc<Origin> {
-        &self.origin
-    }
-
-    /// Changes what later messages have in common.
-    pub fn set_origin(&mut self, origin: Arc<Origin>) {
-        self.close_batch();
-        self.origin = origin;
-    }
-
-    /// Takes credit for one message of `need`.
-    #[inline]
-    fn take_credit(&mut self, charge: u64) -> bool {
-        if self.lease > 0 && self.lease_bytes >= charge {
-            self.lease -= 1;
-            self.lease_bytes -= charge;
-            return true;
-        }
-        self.take_shared_credit(charge)
-    }
-
-    /// Takes credit that the lease does not have, and fills it again.
-    #[cold]
-    fn take_shared_credit(&mut self, charge: u64) -> bool {
-        if self.lane.credit.free_bytes() <= 0 || !self.fill_messages() {
-            return false;
-        }
-        self.lease -= 1;
-        self.lane.credit.take_bytes(charge);
-        self.fill_bytes();
-        true
-    }
-
-    /// Takes messages ahead when there are none; whether there are some.
-    fn fill_messages(&mut self) -> bool {
-        if self.lease == 0 {
-            self.lease = self.lane.credit.try_take(self.lease_size, 0);
-            if self.lease > 0 {
-                self.wake_at_half(self.lease);
-            }
-        }
-        self.lease > 0
-    }
-
-    /// Takes bytes ahead. Without messages ahead, as in a small window, they are of no use.
-    fn fill_bytes(&mut self) {
-        if self.lease > 0 && self.lease_bytes < self.lease_bytes_size {
-            self.lease_bytes += self.lane.credit.try_take_bytes(self.lease_bytes_size);
-        }
-    }
-
-    /// Hands over what was posted and brings the worker when half of the window was used up with the `taken` messages: their
-    /// credit comes back while the other half is posted.
-    fn wake_at_half(&mut self, taken: u32) {
-        let (free, half) = (self.lane.credit.free_messages(), self.lane.credit.half_window());
-        if free <= half && free + i64::from(taken) > half {
-            self.close_batch();
-            self.lane.inbox.wake();
-        }
-    }
-
-    /// Allows that the next messages are posted at once, `most` of them at the most: as many as the lease covers and the open
-    /// batch may still take. How many that are; fewer were allowed before, and are not any more.
-    #[inline]
-    pub fn allow_at_once(&mut self, most: u32) -> u32 {
-        let room = self.open.as_ref().map_or(0, |open| self.lane.batch_size.saturating_sub(open.rows()));
-        self.at_once = most.min(self.lease).min(room);
-        self.at_once
-    }
-
-    /// The same after taking credit ahead, if all that was taken is used up and the batch is still open.
-    pub fn renew_at_once(&mut self, most: u32) -> u32 {
-        if self.lane.is_closed() || self.open.as_ref().is_none_or(Writer::is_sealed) || !self.fill_messages()
-        {
-            return 0;
-        }
-        self.fill_bytes();
-        self.allow_at_once(most)
-    }
-
-    /// Whether a message may be posted at once.
-    #[inline]
-    pub fn is_allowed_at_once(&self) -> bool {
-        self.at_once > 0
-    }
-
-    /// Ends the permission: how many messages of it are left.
-    #[inline]
-    pub fn forbid_at_once(&mut self) -> u32 {
-        std::mem::take(&mut self.at_once)
-    }
-
-    /// Posts one message that is a text to be copied with `head`, as `adjust` leaves it, and nothing else, if that is allowed
-    /// ([`Producer::allow_at_once`]) and the open batch takes it: the way of most messages. False: nothing was done, and
-    /// [`Producer::try_post`] says what is in the way, or posts it. Nothing in it can panic: it is called where nothing may
-    /// unwind.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "a call of its own costs a plain message a tenth")]
-    pub fn post_text_at_once(&mut self, head: &Head, adjust: impl FnOnce(&mut Head), text: &[u8]) -> bool {
-        let charge = Need { bytes: text.len(), ..Need::default() }.charge();
-        let Some(open) = self.open_for(charge) else { return false };
-        let published = open.publish_text(head, adjust, text);
-        self.posted_at_once(published, charge, text.len())
-    }
-
-    /// Posts one message that is a text of `len` bytes to be viewed, all of the segment that `segment` makes, and nothing else,
-    /// as [`Producer::post_text_at_once`] does for one to be copied. `segment` is called only when there is a place for it.
-    #[inline]
-    pub fn post_view_at_once(
-        &mut self,
-        head: &Head,
-        adjust: impl FnOnce(&mut Head),
-        len: u32,
-        segment: impl FnOnce() -> Segment,
-    ) -> bool {
-        let charge = view_charge(len);
-        if self.at_once > 0 && self.lease_bytes < charge {
-            self.lease_bytes += self.lane.credit.try_take_bytes(charge.max(self.lease_bytes_size));
-        }
-        let Some(open) = self.open_for(charge) else { return false };
-        let published = open.publish_view(head, adjust, len, segment);
-        self.posted_at_once(published, charge, len as usize)
-    }
-
-    /// As [`Producer::post_text_at_once`], for a text that the lane's [`LateParser`] is to parse. A lane that has none refuses.
-    #[inline(never)]
-    pub fn post_unparsed_at_once(&mut self, head: &Head, text: &[u8]) -> bool {
-        if self.lane.late_parser.get().is_none() {
-            return false;
-        }
-        let charge = unparsed_charge(text.len());
-        let Some(open) = self.open_for(charge) else { return false };
-        let published = open.publish_unparsed(head, text);
-        self.posted_at_once(published, charge, text.len())
-    }
-
-    /// The open batch, if a message of `charge` may be posted at once.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "as above")]
-    fn open_for(&mut self, charge: u64) -> Option<&mut Writer> {
-        if self.at_once == 0 || self.lease_bytes < charge || self.lane.is_closed() {
-            return None;
-        }
-        self.open.as_mut()
-    }
-
-    /// Takes what [`Producer::open_for`] asked for, if the message was published; whether it was.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "as above")]
-    fn posted_at_once(&mut self, published: Option<Published>, charge: u64, bytes: usize) -> bool {
-        if published != Some(Published::Yes) {
-            return false;
-        }
-        self.at_once -= 1;
-        self.lease -= 1;
-        self.lease_bytes -= charge;
-        self.counters.add(1, bytes as u64);
-        true
-    }
-
-    /// Whether it has an open batch, and credit ahead: a post at once may find room. A hint.
-    #[inline]
-    pub fn is_ahead(&self) -> bool {
-        self.lease > 0 && self.open.as_ref().is_some_and(|open| !open.is_sealed())
-    }
-
-    /// Posts messages that are texts to be copied and nothing else, all with one `head`, as far as the lease covers them and
-    /// the open batch takes them; how many there were. With none, [`Producer::try_post`] says what is in the way.
-    #[inline]
-    pub fn post_texts_at_once<'a>(&mut self, head: &Head, texts: impl Iterator<Item = &'a [u8]>) -> u32 {
-        if self.lane.is_closed() {
-            return 0;
-        }
-        let Some(open) = &mut self.open else { return 0 };
-        self.at_once = 0;
-        let messages = self.lease.min(self.lane.batch_size.saturating_sub(open.rows()));
-        let (posted, charge) = open.publish_texts(head, messages, self.lease_bytes, texts);
-        self.lease -= posted;
-        self.lease_bytes -= charge;
-        self.counters.add(u64::from(posted), text_bytes(posted, charge));
-        posted
-    }
-
-    /// Posts one message: `fill` writes it into the row that it is given.
-    ///
-    /// `fill` may be called more than once, each time on a fresh row, when the worker takes the batch
-    /// in between; what it wrote before is gone then. It must write no more than `need` says.
-    ///
-    /// # Errors
-    /// [`Refused`]: nothing was taken.
-    #[inline]
-    pub fn try_post(&mut self, need: Need, mut fill: impl FnMut(&mut Row<'_>)) -> Result<(), Refused> {
-        if need.size() > MESSAGE_MAX || need.fields > usize::from(u16::MAX) {
-            return Err(Refused::TooLarge);
-        }
-        if self.lane.is_closed() {
-            return Err(Refused::Closed);
-        }
-        self.at_once = 0;
-        let charge = need.charge();
-        if !self.take_credit(charge) {
-            return Err(Refused::NoCredit);
-        }
-        if let Some(open) = &mut self.open
-            && !open.is_sealed()
-            && open.rows() < self.lane.batch_size
-            && let Some(mut row) = open.row(need)
-        {
-            fill(&mut row);
-            if row.publish() == Published::Yes {
-                self.counters.add(1, need.size() as u64);
-                return Ok(());
-            }
-        }
-        self.post_into_new_batch(need, &mut fill);
-        Ok(())
-    }
-
-    #[cold]
-    fn post_into_new_batch(&mut self, need: Need, fill: &mut dyn FnMut(&mut Row<'_>)) {
-        self.close_batch();
-        let mut writer = Writer::open_after(&mut self.rest, &self.origin, &self.lane.pool, need);
-        let Some(mut row) = writer.row(need) else {
-            unreachable!("a new batch has room for what it was made for")
-        };
-        fill(&mut row);
-        let published = row.publish();
-        debug_assert_eq!(published, Published::Yes, "nobody else has the batch yet");
-        self.counters.add(1, need.size() as u64);
-        self.ticket = self.lane.issue(self.group);
-        if self.send(writer.share(), self.ticket) {
-            // The worker will take it at once: ended, it can be taken without a fence for this thread.
-            writer.seal(&mut self.rest);
-            return;
-        }
-        self.open = Some(writer);
-    }
-
-    /// To be called after several posts that belong together: if they woke the worker, it takes what they left open at once.
-    pub fn end_posts(&mut self) {
-        if std::mem::take(&mut self.has_woken) {
-            self.close_batch();
-        }
-    }
-
-    /// Hands over `pending`. Its [`BATCH_CHARGE`] is taken now, not when the worker opens it: a worker that falls behind would let
-    /// the source run ahead by as many batches as it likes.
-    ///
-    /// Whether that woke the worker.
-    fn send(&mut self, pending: Pending, ticket: u64) -> bool {
-        if self.lease_bytes >= BATCH_CHARGE {
-            self.lease_bytes -= BATCH_CHARGE;
-        } else {
-            self.lane.credit.take_bytes(BATCH_CHARGE);
-        }
-        let lane = Arc::clone(&self.lane);
-        let woken = self.lane.inbox.send(Parcel { lane, pending: Some(pending), ticket });
-        self.has_woken |= woken;
-        woken
-    }
-
-    /// The ticket and the row of the message that was posted last with [`Producer::try_post`].
-    pub fn last_place(&self) -> (u64, u32) {
-        (self.ticket, self.open.as_ref().map_or(0, |open| open.rows().saturating_sub(1)))
-    }
-
-    /// Makes the batches that it opens from now on part of `group`.
-    pub fn join_group(&mut self, group: Group) {
-        self.close_batch();
-        self.group = Some(group);
-    }
-
-    /// Opens a batch that nobody else sees before [`Producer::send_private`]: for posting many messages
-    /// over one owner, the first of which needs `need`. The caller takes the credit.
-    pub fn open_private(&mut self, need: Need) -> Writer {
-        self.close_batch();
-        Writer::open_after(&mut self.rest, &self.origin, &self.lane.pool, need)
-    }
-
-    /// Posts a batch made with [`Producer::open_private`], for which credit was taken, with `bytes` of texts and values.
-    pub fn send_private(&mut self, mut writer: Writer, bytes: u64) {
-        let rows = writer.rows();
-        if rows == 0 {
-            return;
-        }
-        let pending = writer.share();
-        writer.seal(&mut self.rest);
-        self.counters.add(u64::from(rows), bytes);
-        let ticket = self.lane.issue(self.group);
-        self.send(pending, ticket);
-    }
-
-    /// Posts lines, for which credit was taken.
-    pub fn send_lines(&mut self, lines: Lines) {
-        self.close_batch();
-        self.counters.add(u64::from(lines.rows()), text_bytes(lines.rows(), lines.charge()));
-        let ticket = self.lane.issue(self.group);
-        self.send(Pending::from(lines.finish()), ticket);
-    }
-
-    /// Ends the open batch: later messages go to another one.
-    pub fn close_batch(&mut self) {
-        self.at_once = 0;
-        if let Some(open) = self.open.take() {
-            open.seal(&mut self.rest);
-        }
-    }
-
-    /// Gives back the credit that it took ahead, and brings the worker: before a wait for credit.
-    pub fn before_wait(&mut self) {
-        self.end_lease();
-        self.lane.inbox.wake();
-    }
-
-    fn end_lease(&mut self) {
-        self.at_once = 0;
-        let (messages, bytes) = (std::mem::take(&mut self.lease), std::mem::take(&mut self.lease_bytes));
-        if messages > 0 || bytes > 0 {
-            self.lane.credit.give_back(messages, bytes);
-        }
-    }
-}
-
-impl Drop for Producer {
-    fn drop(&mut self) {
-        self.close_batch();
-        self.end_lease();
-    }
-}
-
-/// The bytes of `rows` messages that are nothing but texts, and are charged so much.
-#[inline]
-fn text_bytes(rows: u32, charge: u64) -> u64 {
-    charge - u64::from(rows) * ROW_CHARGE as u64
 }
 
 #[cfg(test)]
