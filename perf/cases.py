@@ -373,7 +373,7 @@ def posters() -> Iterator[Case]:
 def frameworks() -> Iterator[Case]:
     """Frameworks through Inrush, and counting and discarding."""
     for name, count, size, load, title in (
-        ("Flask", 12_000, 255, "flask", "Flask: POSTs of 100 lines, 256 bytes each"),
+        ("Flask", 24_000, 255, "flask", "Flask: POSTs of 100 lines, 256 bytes each"),
         ("Twisted", 80_000, 255, "stream", "Twisted: a line receiver, 256-byte lines"),
         ("Kafka", 2000, 255, "kafka", "KafkaConsumer (kafka-python): records of 256 bytes"),
     ):

@@ -170,7 +170,7 @@ impl World {
 
     fn step(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
         let who = input.choose_index(self.posters.len().max(1))?;
-        match input.int_in_range(0..=15)? {
+        match input.int_in_range(0..=16)? {
             0..=5 => {
                 let (count, viewed) = (input.int_in_range(1..=40)?, input.ratio(1, 4)?);
                 let at_once = input.arbitrary()?;
@@ -206,6 +206,10 @@ impl World {
             12 => self.branch(input)?,
             13 => self.drop_rows(input)?,
             14 => self.end_one(input)?,
+            15 => {
+                let (count, len) = (input.int_in_range(0..=200)?, *input.choose(&[0, 23, 200, 3000])?);
+                self.post_list(who, if len > 200 { count / 8 } else { count }, len);
+            }
             _ => {
                 if input.ratio(1, 20)? {
                     self.lane.close();
@@ -216,9 +220,44 @@ impl World {
         Ok(())
     }
 
+    /// How many messages a producer takes ahead at the most.
+    fn lease_size(&self) -> u32 {
+        let window = self.window as u32;
+        if window < LEASE_WINDOW {
+            return 1;
+        }
+        (window / LEASE_SHARE / self.posters.len() as u32).clamp(1, LEASE_MOST)
+    }
+
+    /// Nothing is taken ahead while the bytes are used up.
+    fn top_up_messages(&mut self, who: usize, size: u32) {
+        if self.free_bytes <= 0 {
+            return;
+        }
+        let poster = &mut self.posters[who];
+        let taken = self.free.min(i64::from(size.saturating_sub(poster.lease))).max(0);
+        self.free -= taken;
+        poster.lease += taken as u32;
+    }
+
+    fn fill_messages(&mut self, who: usize, size: u32) {
+        if self.posters[who].lease == 0 {
+            self.top_up_messages(who, size);
+        }
+    }
+
+    fn fill_bytes(&mut self, who: usize) {
+        let size = (self.max_bytes / LEASE_BYTES_SHARE).min(LEASE_MOST_BYTES);
+        let poster = &mut self.posters[who];
+        if poster.lease > 0 && poster.lease_bytes < size && self.free_bytes >= size {
+            self.free_bytes -= size;
+            poster.lease_bytes += size;
+        }
+    }
+
     /// Whether the model has credit for one message of `poster`; takes it.
     fn take(&mut self, who: usize, charge: u64) -> bool {
-        let sharing = self.posters.len() as u32;
+        let size = self.lease_size();
         let poster = &mut self.posters[who];
         if poster.lease > 0 && poster.lease_bytes >= charge as i64 {
             poster.lease -= 1;
@@ -228,24 +267,14 @@ impl World {
         if self.free_bytes <= 0 {
             return false;
         }
+        self.fill_messages(who, size);
+        let poster = &mut self.posters[who];
         if poster.lease == 0 {
-            let window = self.window as u32;
-            let size =
-                if window < LEASE_WINDOW { 1 } else { (window / LEASE_SHARE / sharing).clamp(1, LEASE_MOST) };
-            let taken = self.free.min(i64::from(size));
-            if taken <= 0 {
-                return false;
-            }
-            self.free -= taken;
-            poster.lease = taken as u32;
+            return false;
         }
         poster.lease -= 1;
         self.free_bytes -= charge as i64;
-        let size = (self.max_bytes / LEASE_BYTES_SHARE).min(LEASE_MOST_BYTES);
-        if poster.lease > 0 && poster.lease_bytes < size && self.free_bytes >= size {
-            self.free_bytes -= size;
-            poster.lease_bytes += size;
-        }
+        self.fill_bytes(who);
         true
     }
 
@@ -329,6 +358,51 @@ impl World {
         self.posted += 1;
         self.bytes += text.len() as u64;
         true
+    }
+
+    /// A list of texts, as `post_messages` posts it: as many as go into one batch, for credit ahead. How many go is the lane's to
+    /// say, and none may be beyond its lease.
+    fn post_list(&mut self, who: usize, count: usize, len: usize) {
+        if who >= self.posters.len() {
+            return;
+        }
+        let (id, size) = (self.posted as u32, self.lease_size());
+        let texts: Vec<_> = (0..count)
+            .map(|number| {
+                let mut text = format!("{} {} {number} ", self.posters[who].number, self.posted).into_bytes();
+                text.resize(len.max(text.len()), b'.');
+                text
+            })
+            .collect();
+        if !self.closed {
+            self.fill_messages(who, size);
+            self.fill_bytes(who);
+        }
+        let mut head = Head::at(Stamp::default(), 13);
+        head.raw_size = id;
+        let (waiting, poster) = (self.inbox.len(), &mut self.posters[who]);
+        let went = poster.producer.post_texts_at_once(&head, texts.iter().map(Vec::as_slice));
+        poster.producer.end_posts();
+        let begun = self.inbox.len() > waiting;
+        if begun {
+            // It takes as much ahead as it may, so that one batch is enough.
+            self.top_up_messages(who, size);
+        }
+        let poster = &mut self.posters[who];
+        assert!(went <= poster.lease && !(self.closed && went > 0), "beyond its lease");
+        assert!(went as usize <= texts.len() && (went > 0 || !begun), "a batch of nothing");
+        poster.lease -= went;
+        for text in texts.into_iter().take(went as usize) {
+            let charge = Need { bytes: text.len(), ..Need::default() }.charge();
+            poster.lease_bytes -= charge as i64;
+            self.posted += 1;
+            self.bytes += text.len() as u64;
+            poster.queue.push_back(Posted { id, text, charge, viewed: false });
+        }
+        assert!(poster.lease_bytes >= 0, "beyond its lease of bytes");
+        if begun {
+            self.take_for_batch(who);
+        }
     }
 
     /// Many messages over one owner, as `post_buffer` makes them.

@@ -19,9 +19,6 @@ use super::signpost::Guide;
 use crate::fault;
 use crate::flow::{DropReason, Inbox, Parcel};
 
-/// A pass that takes so many messages is one of a flood: they came at about a million a second.
-const FLOOD: usize = 100;
-
 /// Starts the worker called `name`, which runs until `stopping` is set and gives its inbox to `ended`.
 ///
 /// # Errors
@@ -57,7 +54,7 @@ pub fn run(mut inbox: Inbox<Parcel>, mut guide: Guide, stopping: &AtomicBool) ->
         }
         match seen {
             Some(Seen { frees: true, .. }) => inbox.hurry(),
-            Some(Seen { messages, .. }) => inbox.nap(messages >= FLOOD),
+            Some(Seen { messages, .. }) => inbox.nap(messages),
             None => inbox.wait(None),
         }
     }

@@ -17,8 +17,10 @@
 //! 1. It *naps*: it parks for at most [`NAP`], and nobody wakes it for a message. While messages keep
 //!    coming this is the only wait: a sender pays for no system call, and what arrives in the
 //!    meantime piles up into one batch.
-//! 2. After `NAPS` naps that brought nothing, or at once when it has slept long before it got what it had, it *sleeps*: it says so in `sleeping`, looks at the queue
-//!    once more, and parks. A sender that finds `sleeping` set wakes it.
+//! 2. After `NAPS` naps that brought nothing, or at once when it has slept long before it got what it had, it *sleeps*: it says
+//!    so in `sleeping`, looks at the queue once more, and parks. A sender that finds `sleeping` set wakes it.
+//!
+//! A nap is longer where a look brought much (a *flood*), and longest where that was little for a flood.
 //!
 //! ```text
 //!  receiver                          sender
@@ -42,14 +44,23 @@ use super::sync::{AtomicBool, Ordering, Parker, Queue, Unparker, fence};
 
 /// How long a receiver that just had work looks away before it looks again.
 pub const NAP: Duration = Duration::from_micros(50);
-/// The same after a flood: batches fill whole meanwhile, and one that its writer has ended costs less to take.
+/// The same in a flood: batches fill whole meanwhile, and one that its writer has ended costs less to take.
 const FLOOD_NAP: Duration = Duration::from_micros(400);
+/// The same when it is a light one, as of lists that come now and then: each look costs as much as hundreds of messages.
+const LIGHT_NAP: Duration = Duration::from_micros(900);
+/// A look that brought so much was one of a flood.
+const FLOOD: usize = 100;
+/// And one that brought less than this of a light one: more would not be in the caches any more after a longer nap.
+const HEAVY: usize = 1000;
 /// For how long a receiver in a hurry looks on, and how long ago the last hurry may be.
 const LOOK_ON: Duration = Duration::from_micros(100);
 /// How many looks without letting other threads have the processor.
 const LOOKS: u32 = 32;
-/// Who slept for longer than this expects that nothing follows soon: one message a millisecond costs one wake-up, and no naps.
-const REST: Duration = Duration::from_micros(200);
+/// Who slept for longer than this, which is what a nap takes, expects that nothing follows soon: one message a millisecond costs
+/// one wake-up, and no naps.
+const REST: Duration = Duration::from_micros(100);
+/// How many short sleeps end that, one after the other.
+const RESTS: u32 = 2;
 /// How many naps without work before it sleeps.
 const NAPS: u32 = 2;
 
@@ -58,6 +69,8 @@ struct Shared<T> {
     sleeping: CachePadded<AtomicBool>,
     /// Whether the receiver was called since it began its last look.
     called: CachePadded<AtomicBool>,
+    /// Whether the receiver naps in a light flood.
+    light: CachePadded<AtomicBool>,
     unparker: Unparker,
 }
 
@@ -71,8 +84,10 @@ pub struct Inbox<T> {
     left_behind: VecDeque<T>,
     /// When it was last in a hurry.
     hurried: Option<Instant>,
-    /// Whether it slept for longer than `REST`, and has not waited since.
-    rested: bool,
+    /// Whether the last wait was a sleep.
+    slept: bool,
+    /// How often it may still sleep at once, when it has sent on what woke it.
+    rests: u32,
 }
 
 /// The sending end.
@@ -103,9 +118,21 @@ impl<T> Sender<T> {
         self.0.unparker.unpark();
     }
 
+    /// Whether the receiver naps and what it gets is little: an item that is handed over whole, with nothing to follow soon, saves
+    /// it more than it costs. A hint.
+    pub fn naps_lightly(&self) -> bool {
+        self.0.light.load(Ordering::Relaxed)
+    }
+
     /// Whether the queue is empty at this moment.
     pub fn is_empty(&self) -> bool {
         self.0.queue.is_empty()
+    }
+
+    /// Whether the receiver sleeps at this moment.
+    #[cfg(test)]
+    pub(in crate::flow) fn is_slept_on(&self) -> bool {
+        self.0.sleeping.load(Ordering::Relaxed)
     }
 }
 
@@ -149,10 +176,20 @@ impl<T> Inbox<T> {
             queue: Queue::new(),
             sleeping: CachePadded::new(AtomicBool::new(false)),
             called: CachePadded::new(AtomicBool::new(false)),
+            light: CachePadded::new(AtomicBool::new(false)),
             unparker: parker.unparker().clone(),
         };
         let (left_behind, hurried) = (VecDeque::new(), None);
-        Self { shared: Arc::new(shared), parker, nap, naps: NAPS, left_behind, hurried, rested: false }
+        Self {
+            shared: Arc::new(shared),
+            parker,
+            nap,
+            naps: NAPS,
+            left_behind,
+            hurried,
+            slept: false,
+            rests: 0,
+        }
     }
 
     /// Another sending end.
@@ -204,8 +241,10 @@ impl<T> Inbox<T> {
         let now = Instant::now();
         let again = self.hurried.is_some_and(|before| now.saturating_duration_since(before) < LOOK_ON);
         self.hurried = Some(now);
-        if !again || !self.look_on(now + LOOK_ON) {
-            self.nap(false);
+        if again && self.look_on(now + LOOK_ON) {
+            self.slept = false;
+        } else {
+            self.nap(0);
         }
     }
 
@@ -228,33 +267,52 @@ impl<T> Inbox<T> {
     }
 
     /// Waits for a nap whatever is in the queue, so that items which are still being filled are worth taking; a longer one in a
-    /// `flood`. A call of [`Sender::wake`] ends it.
-    pub fn nap(&mut self, flood: bool) {
-        if std::mem::take(&mut self.rested) && self.is_empty() {
-            self.naps = NAPS;
-            return self.wait(None);
+    /// flood, which is told by what the look before `brought`. A call of [`Sender::wake`] ends it.
+    pub fn nap(&mut self, brought: usize) {
+        let flood = brought >= FLOOD;
+        if std::mem::take(&mut self.slept) && self.rests > 0 && self.is_empty() && !flood {
+            return self.sleep(None);
         }
+        self.rests = 0;
         // After a long one that brings nothing, the flood is over.
         self.naps = if flood { NAPS } else { self.naps + 1 };
-        self.parker.park_timeout(if flood { self.nap.max(FLOOD_NAP) } else { self.nap });
+        let light = flood && brought < HEAVY;
+        let nap = match (flood, light) {
+            (false, _) => self.nap,
+            (true, true) => self.nap.max(LIGHT_NAP),
+            (true, false) => self.nap.max(FLOOD_NAP),
+        };
+        self.shared.light.store(light, Ordering::Relaxed);
+        self.parker.park_timeout(nap);
+        if light {
+            self.shared.light.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Waits until there may be something to do: an item, a call of [`Sender::wake`], or `deadline`.
     pub fn wait(&mut self, deadline: Option<Instant>) {
-        let rested = std::mem::take(&mut self.rested);
+        let rested = std::mem::take(&mut self.slept) && self.rests > 0;
         if !self.is_empty() {
+            self.rests = 0;
             return;
         }
-        let now = Instant::now();
-        if deadline.is_some_and(|deadline| deadline <= now) {
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return;
         }
         if self.naps < NAPS && !rested {
             self.naps += 1;
-            let nap = deadline.map_or(self.nap, |deadline| self.nap.min(deadline - now));
+            let nap = deadline.map_or(self.nap, |deadline| {
+                self.nap.min(deadline.saturating_duration_since(Instant::now()))
+            });
             self.parker.park_timeout(nap);
             return;
         }
+        self.sleep(deadline);
+    }
+
+    /// Waits until it is woken or `deadline` comes, unless there is something in the queue.
+    pub(super) fn sleep(&mut self, deadline: Option<Instant>) {
+        let begun = Instant::now();
         self.shared.sleeping.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         if self.shared.queue.is_empty() {
@@ -266,8 +324,9 @@ impl<T> Inbox<T> {
             }
         }
         self.shared.sleeping.store(false, Ordering::Relaxed);
+        self.slept = true;
         // The models know no time: they go through all of the naps, and every sleep comes after them.
-        self.rested = !cfg!(loom) && now.elapsed() > REST;
+        self.rests = if !cfg!(loom) && begun.elapsed() > REST { RESTS } else { self.rests.saturating_sub(1) };
     }
 }
 
@@ -352,30 +411,61 @@ mod tests {
     /// Breaks without it: a receiver that was idle for long takes what comes one by one, for as long as something comes, and each
     /// time interrupts who sends it.
     #[test]
-    fn one_rest_is_worth_one_sleep() {
+    fn a_rest_ends_when_something_comes_at_once() {
         let mut inbox = Inbox::with_nap(Duration::from_millis(20));
         let sender = inbox.sender();
-        inbox.rested = true;
+        (inbox.slept, inbox.rests) = (true, RESTS);
         sender.send(1);
         let begun = Instant::now();
-        inbox.nap(false);
-        assert!(!inbox.rested && begun.elapsed() >= Duration::from_millis(20), "something came: it naps");
-        assert_eq!(inbox.try_recv(), Some(1));
-        inbox.rested = true;
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !sender.0.sleeping.load(Ordering::Relaxed) {
-                    yield_now();
-                }
-                assert!(sender.send(2), "it slept");
-            });
-            inbox.nap(false);
-        });
-        assert_eq!((inbox.try_recv(), inbox.naps), (Some(2), 0));
-        inbox.rested = true;
-        sender.send(3);
+        inbox.nap(1);
+        assert!(begun.elapsed() >= Duration::from_millis(20), "something came: it naps");
+        assert_eq!((inbox.try_recv(), inbox.slept, inbox.rests), (Some(1), false, 0));
+        (inbox.slept, inbox.rests) = (true, RESTS);
+        sender.send(2);
         inbox.wait(None);
-        assert!(!inbox.rested, "what comes at once ends it");
+        assert_eq!((inbox.slept, inbox.rests), (false, 0));
+    }
+
+    /// Breaks without it: who waits for one message a millisecond, or for two that come together each millisecond, naps in vain
+    /// after each; or, for as long as more and more come, it is woken for each.
+    #[test]
+    fn a_rest_outlasts_one_short_sleep() {
+        let mut inbox = Inbox::with_nap(Duration::from_secs(3600));
+        let sender = inbox.sender();
+        let woken_at_once = |inbox: &mut Inbox<u32>| {
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !sender.0.sleeping.load(Ordering::Relaxed) {
+                        yield_now();
+                    }
+                    assert!(sender.send(1), "it slept");
+                });
+                inbox.nap(1);
+            });
+            assert_eq!(inbox.try_recv(), Some(1));
+        };
+        for (rests, sleeps) in [(RESTS, 1), (1, 0)] {
+            (inbox.slept, inbox.rests) = (true, rests);
+            woken_at_once(&mut inbox);
+            // A slow machine makes a long sleep of it.
+            assert!(inbox.slept && (inbox.rests == sleeps || inbox.rests == RESTS));
+        }
+    }
+
+    /// Breaks without it: a flood is not seen, and who sends it is interrupted each 50 µs.
+    #[test]
+    fn a_flood_is_worth_a_longer_nap() {
+        let mut inbox = Inbox::<()>::with_nap(Duration::ZERO);
+        for (brought, nap, naps) in
+            [(FLOOD - 1, Duration::ZERO, 1), (FLOOD, LIGHT_NAP, NAPS), (HEAVY, FLOOD_NAP, NAPS)]
+        {
+            inbox.naps = 0;
+            (inbox.slept, inbox.rests) = (brought >= FLOOD, RESTS);
+            let begun = Instant::now();
+            inbox.nap(brought);
+            assert!(begun.elapsed() >= nap && !inbox.sender().naps_lightly());
+            assert_eq!((inbox.naps, inbox.rests), (naps, 0));
+        }
     }
 
     /// Breaks without it: a queue with an item that holds its sender is never freed.

@@ -1,5 +1,6 @@
 //! The posting side of a lane: [`Producer`].
 
+use std::iter::Peekable;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -96,12 +97,19 @@ impl Producer {
     /// Takes messages ahead when there are none; whether there are some.
     fn fill_messages(&mut self) -> bool {
         if self.lease == 0 {
-            self.lease = self.lane.credit.try_take(self.lane.lease_size(), 0);
-            if self.lease > 0 {
-                self.wake_at_half(self.lease);
-            }
+            self.top_up_messages();
         }
         self.lease > 0
+    }
+
+    /// Takes messages ahead, as many as it may.
+    fn top_up_messages(&mut self) {
+        let most = self.lane.lease_size().saturating_sub(self.lease);
+        let taken = self.lane.credit.try_take(most, 0);
+        self.lease += taken;
+        if taken > 0 {
+            self.wake_at_half(taken);
+        }
     }
 
     /// Takes bytes ahead. Without messages ahead, as in a small window, they are of no use.
@@ -220,27 +228,54 @@ impl Producer {
         true
     }
 
-    /// Whether it has an open batch, and credit ahead: a post at once may find room. A hint.
-    #[inline]
-    pub fn is_ahead(&self) -> bool {
-        self.lease > 0 && self.open.as_ref().is_some_and(|open| !open.is_sealed())
-    }
-
     /// Posts messages that are texts to be copied and nothing else, all with one `head`, as far as the lease covers them and
-    /// the open batch takes them; how many there were. With none, [`Producer::try_post`] says what is in the way.
+    /// one batch takes them; how many there were. With none, [`Producer::try_post`] says what is in the way.
+    ///
+    /// Where they begin a batch, it is handed over with all of them: a worker that sleeps is woken for the whole.
     #[inline]
     pub fn post_texts_at_once<'a>(&mut self, head: &Head, texts: impl Iterator<Item = &'a [u8]>) -> u32 {
-        if self.lane.is_closed() {
+        if self.lane.is_closed() || !self.fill_messages() {
             return 0;
         }
-        let Some(open) = &mut self.open else { return 0 };
+        self.fill_bytes();
         self.at_once = 0;
-        let messages = self.lease.min(self.lane.batch_size.saturating_sub(open.rows()));
-        let (posted, charge) = open.publish_texts(head, messages, self.lease_bytes, texts);
+        match &mut self.open {
+            Some(open) if !open.is_sealed() => {
+                let messages = self.lease.min(self.lane.batch_size.saturating_sub(open.rows()));
+                let (posted, charge) = open.publish_texts(head, messages, self.lease_bytes, texts);
+                self.count_texts(posted, charge);
+                posted
+            }
+            _ => self.post_texts_into_new_batch(head, &mut texts.peekable()),
+        }
+    }
+
+    fn post_texts_into_new_batch<'a>(
+        &mut self,
+        head: &Head,
+        texts: &mut Peekable<impl Iterator<Item = &'a [u8]>>,
+    ) -> u32 {
+        let Some(first) = texts.peek() else { return 0 };
+        let need = Need { bytes: first.len(), ..Need::default() };
+        if self.lease_bytes < need.charge() {
+            return 0;
+        }
+        // The fewer batches, the fewer times the worker is woken.
+        self.top_up_messages();
+        self.close_batch();
+        let mut writer = Writer::open_after(&mut self.rest, &self.origin, &self.lane.pool, need);
+        let messages = self.lease.min(self.lane.batch_size);
+        let (posted, charge) = writer.publish_texts(head, messages, self.lease_bytes, texts);
+        debug_assert!(posted > 0, "a new batch has room for what it was made for");
+        self.count_texts(posted, charge);
+        self.share(writer);
+        posted
+    }
+
+    fn count_texts(&mut self, posted: u32, charge: u64) {
         self.lease -= posted;
         self.lease_bytes -= charge;
         self.counters.add(u64::from(posted), text_bytes(posted, charge));
-        posted
     }
 
     /// Posts one message: `fill` writes it into the row that it is given.
@@ -289,6 +324,11 @@ impl Producer {
         let published = row.publish();
         debug_assert_eq!(published, Published::Yes, "nobody else has the batch yet");
         self.counters.add(1, need.size() as u64);
+        self.share(writer);
+    }
+
+    /// Hands over the batch of `writer`, and keeps it open.
+    fn share(&mut self, mut writer: Writer) {
         self.ticket = self.lane.issue(self.group);
         if self.send(writer.share(), self.ticket) {
             // The worker will take it at once: ended, it can be taken without a fence for this thread.
@@ -298,9 +338,10 @@ impl Producer {
         self.open = Some(writer);
     }
 
-    /// To be called after several posts that belong together: if they woke the worker, it takes what they left open at once.
+    /// To be called after several posts that belong together: if they woke the worker, or it naps for long and gets little, it
+    /// takes what they left open without a fence for this thread.
     pub fn end_posts(&mut self) {
-        if std::mem::take(&mut self.has_woken) {
+        if std::mem::take(&mut self.has_woken) || self.lane.inbox.naps_lightly() {
             self.close_batch();
         }
     }

@@ -231,6 +231,40 @@ fn what_is_allowed_at_once_is_covered() {
     assert_eq!((texts.len(), lane.counters().totals().posted), (10, 10));
 }
 
+/// Breaks without it: a list wakes the worker with its first message, which then takes it in pieces; or it is cut where credit
+/// that was taken ahead before ends.
+#[test]
+fn a_list_is_handed_over_whole() {
+    let (lane, mut inbox) = lane(100_000, 1 << 26);
+    let mut producer = lane.producer(Arc::new(Origin::named("s")));
+    post(&mut producer, b"takes credit ahead").unwrap();
+    assert_eq!(receive(&mut inbox).len(), 1);
+    let texts: Vec<_> = (0..128).map(|number| format!("text {number}")).collect();
+    let list = || texts.iter().map(String::as_bytes);
+    assert_eq!(
+        producer.post_texts_at_once(&Head::default(), list()),
+        128,
+        "127 were left of what was taken ahead"
+    );
+    assert_eq!(inbox.len(), 1);
+    assert!(list().eq(receive(&mut inbox)));
+    std::thread::scope(|scope| {
+        let receiver = scope.spawn(|| {
+            inbox.sleep(None);
+            inbox
+        });
+        while !producer.lane().inbox.is_slept_on() {
+            std::thread::yield_now();
+        }
+        assert_eq!(producer.post_texts_at_once(&Head::default(), list()), 128);
+        let mut inbox = receiver.join().unwrap();
+        let parcel = inbox.try_recv().unwrap();
+        assert!(!parcel.is_open(), "what has woken the worker is ended");
+        let (view, _ack) = parcel.open(silent);
+        assert!(list().eq(view.messages().map(|message| message.text())));
+    });
+}
+
 /// Breaks without it: the short way to post a text makes another message than the long one.
 #[test]
 fn a_plain_text_is_the_same_by_either_way() {

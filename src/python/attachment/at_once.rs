@@ -22,7 +22,7 @@ use crate::syslog::names::DEFAULT_PRI;
 /// Of how many posts one is measured.
 pub(super) const MEASURED: u32 = 1024;
 /// Most texts of a list that are posted together, with one time stamp.
-const TOGETHER: usize = 64;
+const TOGETHER: usize = 128;
 
 /// How many posts come before the first that is measured: any number below [`MEASURED`], so that each post is measured
 /// with the same chance. The first ones of a source are dear, and would count for all of a source that posts little.
@@ -112,7 +112,7 @@ impl Attachment {
         let mut texts = (index..end).map_while(|index| unsafe { short_text(list, index) }).peekable();
         // SAFETY: gone when they are posted, which calls nothing of Python's.
         let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return 0 };
-        if !self.takes_at_once() || !producer.is_ahead() || texts.peek().is_none() {
+        if !self.takes_at_once() || texts.peek().is_none() {
             return 0;
         }
         let left = self.unmeasured.load(Ordering::Relaxed) + producer.forbid_at_once();
