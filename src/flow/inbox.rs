@@ -51,7 +51,7 @@ const LIGHT_NAP: Duration = Duration::from_micros(900);
 /// A look that brought so much was one of a flood.
 const FLOOD: usize = 100;
 /// And one that brought less than this of a light one: more would not be in the caches any more after a longer nap.
-const HEAVY: usize = 1000;
+const HEAVY: usize = 400;
 /// For how long a receiver in a hurry looks on, and how long ago the last hurry may be.
 const LOOK_ON: Duration = Duration::from_micros(100);
 /// How many looks without letting other threads have the processor.
