@@ -1,8 +1,8 @@
 //! Where Python objects that the engine viewed are let go.
 //!
 //! Threads of the engine never attach to Python, so a batch that is done puts its segments on a list.
-//! They are dropped under the GIL, in groups: by the next post of a source that opens a batch
-//! ([`drain_some`]), or, when nobody posts, by the reaper, a Python thread that looks every
+//! They are dropped under the GIL, in groups: by the next post that the batch views or that opens a batch
+//! ([`drain_some`]), or, when nobody posts so, by the reaper, a Python thread that looks every
 //! [`REAP_EVERY`].
 
 use std::ptr::NonNull;
@@ -59,7 +59,7 @@ pub fn drain_all(py: Python<'_>) {
     drain(py, LIST.len());
 }
 
-/// Not inlined, so that [`drain_some`] is, which every post looks at.
+/// Not inlined, so that [`drain_some`] is, which every post of a viewed text looks at.
 #[inline(never)]
 fn drain(_py: Python<'_>, groups: usize) {
     for _ in 0..groups {

@@ -20,7 +20,7 @@ use crate::python::release;
 use crate::syslog::names::DEFAULT_PRI;
 
 /// Of how many posts one is measured.
-pub(super) const MEASURED: u32 = 1024;
+pub(super) const MEASURED: u32 = 4096;
 /// Most texts of a list that are posted together, with one time stamp.
 const TOGETHER: usize = 128;
 
@@ -94,7 +94,6 @@ impl Attachment {
             return false;
         }
         clock::posted(py);
-        release::drain_some(py);
         true
     }
 
