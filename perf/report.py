@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from perf import plots
+from perf.cases import FRAMEWORK_TURNS
 from perf.environment import HERE, ROOT
 from perf.figures import FIGURES, NG, Figure, Pair, Results, Value, over
 from perf.run import EXTRA, MOST, ROUNDS, SLICED
@@ -36,9 +37,9 @@ METHOD = f"""\
 1. Each rival is a process of its own with files of its own. In a turn, all of a case live at once and are measured in slices of a tenth
    of a second (A B C, C B A, …), with the source's thread on the same processor for all; a first slice is the warm-up. Streams, latency,
    memory, start, flatness and parsers are not cut: one process after the other, every other turn in the opposite order, after a warm-up.
-   {SLICED} turns ({ROUNDS} without slices), and {EXTRA} more as long as a figure is open, up to {MOST} and about a minute. Open: its
-   interval is wider than a tenth (a twentieth for the bounds of 5 and 10 %), and not further from the bound than it is wide. No round
-   is left out.
+   {SLICED} turns ({ROUNDS} without slices, {FRAMEWORK_TURNS} of the frameworks, whose processes differ more), and {EXTRA} more as
+   long as a figure is open, up to {MOST} and about a minute. Open: its interval is wider than a tenth (a twentieth for the bounds of 5
+   and 10 %), and not further from the bound than it is wide. No round is left out.
 2. The clock runs from the first post to the last byte in the file, or to the last message counted by the engine where there is no
    destination. The messages are made before. Every rival runs the same Python source, Inrush and syslog-ng with the same
    configuration. A slower rival gets fewer messages.

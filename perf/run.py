@@ -127,7 +127,7 @@ class Plan:
         for run in case.runs:
             if run.key not in failures:
                 self._one(case, run, None, failures)
-        fewest = SLICED if case.slices else ROUNDS
+        fewest = case.turns or (SLICED if case.slices else ROUNDS)
         target, started = fewest if self.rounds == ROUNDS else self.rounds, time.monotonic()
         done = first = min(len(kept[run.key]) // each(case, run) for run in case.runs)
         while True:
