@@ -55,7 +55,8 @@ INTRODUCTIONS = {
     "batch": "`post_buffer` gets `bytes` of a quarter of a mebibyte. The stream comes from a C program in a process of its own.",
     "frameworks": "The same server twice: with a post for each message into a log path without a destination, and with a counter in "
     "its place, outside of any engine. Both live at the same time and take turns by slices of a tenth of a second, three of Flask; the "
-    "processor time is that of the whole process in a slice. The client is a process of its own. The broker is Tansu, with everything in memory.",
+    "processor time is that of the whole process in a slice. The client is a process of its own. The broker is Tansu, with everything "
+    "in memory.",
     "latency": "Each message carries the time right before it was made. A C program in a process of its own sleeps until inotify tells "
     "that the file has changed, reads what is new, and takes the time; so the figures contain its wake-up and reading, which the line "
     "of plain `write(2)` shows alone. At 100,000 a second, groups of 100 are posted each millisecond: with two cores, a loop "
