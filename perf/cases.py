@@ -379,7 +379,7 @@ def frameworks() -> Iterator[Case]:
     """Frameworks through Inrush, and counting and discarding.
 
     A slice of Flask is longer than others: its lists are counted by a worker that naps for a millisecond, and the harness looks each
-    half of one, which together would be a hundredth of a slice of a tenth of a second.
+    half of one, which together would be 0.7 % of a slice of a tenth of a second.
     """
     for name, count, size, load, title in (
         ("Flask", 60_000, 255, "flask", "Flask: POSTs of 100 lines, 256 bytes each"),

@@ -39,7 +39,7 @@ pub struct SourceStats {
     pub blocked: Duration,
     /// How old the oldest message in flight is (see [`crate::engine::age`]).
     pub oldest: Duration,
-    /// Processor time of posts with the GIL, estimated from one in 1024.
+    /// Processor time of posts with the GIL, estimated from one in 4096.
     pub post_time: Duration,
     /// Whether a post waits for credit at this moment.
     pub is_waiting: bool,

@@ -49,7 +49,7 @@ const SOURCE: [Row<SourceStats>; 14] = [
     ("oldest_unacknowledged_seconds", "Age of the oldest message in flight", Gauge, |of| {
         of.oldest.as_secs_f64()
     }),
-    ("post_gil_seconds", "Processor time of posts with the GIL, estimated from one in 1024", Counter, |of| {
+    ("post_gil_seconds", "Processor time of posts with the GIL, estimated from one in 4096", Counter, |of| {
         of.post_time.as_secs_f64()
     }),
 ];

@@ -6,7 +6,7 @@
 //! * those before came at less than a microsecond each, so that all of them together take 64 µs at most, and in a tight loop
 //!   two;
 //! * the last one was posted into an open batch ([`posted`]), and no batch was taken by a worker since the counter was read. A worker
-//!   takes an open batch at its next look or the one after it, 50 µs later, in a flood 400 µs, where it has a core; so a loop that
+//!   takes an open batch at its next look or the one after it, 50 µs later, in a flood 400 or 900 µs, where it has a core; so a loop that
 //!   pauses in the middle of them finds its batch taken, and reads the counter.
 //!
 //! Whoever makes messages without posting them, or posts slower, or waits, gets a stamp of its own for each.
