@@ -128,7 +128,8 @@ class Mine(LogMessage):
 self.post_message(Mine("subclass", bookmark=5), bookmark=302)
 self.post_messages([LogMessage("x", 303), "without", LogMessage("y", 304)])
 self.post_message("None is none", bookmark=None)
-print(self.try_post_message(LogMessage("z", 305)))
+while not self.try_post_message(LogMessage("z", 305)):  # False while the window is full
+    assert self.wait_until_writable()
 message = LogMessage("host", 306)
 message["HOST"] = "other"
 self.post_message(message)
