@@ -31,6 +31,7 @@ pub mod lines;
 pub mod origin;
 pub mod pool;
 pub mod record;
+pub mod segments;
 mod shared;
 pub mod value;
 pub mod view;
@@ -42,6 +43,7 @@ pub use lines::Lines;
 pub use origin::Origin;
 pub use pool::Pool;
 pub use record::{Field, FieldName, Head, Record, Span, Stamp};
+pub use segments::Segments;
 pub use value::ValueType;
 pub use view::{MessageRef, Rows, View};
 

@@ -28,7 +28,7 @@ use self::seal::Seal;
 use super::lines::Table;
 use super::pool::{Slab, Slot};
 use super::shared::{Recycle, Shared};
-use super::{Field, Origin, Record, Segment, Span};
+use super::{Field, Origin, Record, Segments, Span};
 
 pub use late::{LateFault, LateParsed, LateRow};
 pub use room::Rest;
@@ -60,13 +60,16 @@ pub(super) struct Core {
     /// Whether a row is something else than a text that follows the one before it: set before that row is published, and
     /// read after the seal.
     scattered: AtomicBool,
+    /// Whether one of its segments is foreign: as above.
+    foreign: AtomicBool,
 }
 
 impl Core {
     /// Of an empty batch that begins in `room`.
     fn new(room: &Room) -> Self {
         let (slab, high, segments) = (Some(room.slab().clone()), room.high(), room.segments());
-        Self { seal: Seal::new(), slab, high, segments, scattered: AtomicBool::new(false) }
+        let (scattered, foreign) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { seal: Seal::new(), slab, high, segments, scattered, foreign }
     }
 
     /// Notes that the texts do not follow each other.
@@ -154,7 +157,7 @@ pub(super) enum Body {
 /// memory to the pool.
 pub struct Batch {
     body: Body,
-    segments: Vec<Segment>,
+    segments: Segments,
     /// The fields of rows that were parsed after the seal. They are numbered after those of the body.
     late_fields: Vec<Field>,
     origin: Arc<Origin>,
@@ -170,24 +173,15 @@ impl Batch {
         // After the seal: a writer whose row is in the batch read the number before this adds to it.
         TAKEN.fetch_add(1, Ordering::Relaxed);
         let Some(slab) = core.slab.clone() else { unreachable!("taken only when nobody has it any more") };
-        let (first, taken) = (core.segments as usize, counts.segments() as usize);
-        let segments = slab.segments()[first..first + taken]
-            .iter()
-            // SAFETY: published, hence initialised; moved out once, because a batch is made once.
-            .map(|slot| unsafe { slot.get().cast::<Segment>().read() })
-            .collect();
+        let foreign = core.foreign.load(Ordering::Relaxed);
+        // SAFETY: published and seen by `take`; a batch is made once, and its writer's next one begins behind them.
+        let segments = unsafe { Segments::adopted(&slab, core.segments, counts.segments(), foreign) };
         let joined = !core.scattered.load(Ordering::Relaxed);
         let body = Body::Slab { slab, high: core.high, joined };
         Self::sealed(body, segments, origin, counts.rows(), counts.bytes() as u32)
     }
 
-    pub(super) fn sealed(
-        body: Body,
-        segments: Vec<Segment>,
-        origin: Arc<Origin>,
-        rows: u32,
-        bytes: u32,
-    ) -> Self {
+    pub(super) fn sealed(body: Body, segments: Segments, origin: Arc<Origin>, rows: u32, bytes: u32) -> Self {
         let first_id = origin.ids.as_ref().map_or(0, |ids| ids.fetch_add(u64::from(rows), Ordering::Relaxed));
         Self { body, segments, late_fields: Vec::new(), origin, rows, bytes, first_id }
     }
@@ -260,7 +254,7 @@ impl Batch {
     pub(super) fn bytes(&self, span: Span) -> &[u8] {
         let (start, len) = (span.offset as usize, span.len as usize);
         if span.segment != 0 {
-            return &self.segments[span.segment as usize - 1].bytes()[start..start + len];
+            return &self.segments.get(span.segment as usize - 1).bytes()[start..start + len];
         }
         match &self.body {
             Body::Slab { slab, .. } => {
@@ -293,7 +287,7 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        if self.segments.iter().any(Segment::is_foreign) {
+        if self.segments.are_foreign() {
             self.origin.release.release(std::mem::take(&mut self.segments));
         }
     }

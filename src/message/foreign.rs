@@ -9,7 +9,7 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::EngineBuffer;
+use super::{EngineBuffer, Segments};
 
 /// An object of another memory manager, kept alive until this is dropped.
 ///
@@ -106,9 +106,9 @@ impl Segment {
 
 /// Where the segments of finished batches go.
 pub trait Release: Send + Sync + fmt::Debug {
-    /// Takes the segments of one batch, at least one of them foreign, and drops them where that is
+    /// Takes the segments of one batch, of which some may be foreign, and drops them where that is
     /// allowed. Called by threads of the engine: it must not block.
-    fn release(&self, segments: Vec<Segment>);
+    fn release(&self, segments: Segments);
 }
 
 /// Drops segments on the spot: for owners that any thread may drop.
@@ -116,7 +116,7 @@ pub trait Release: Send + Sync + fmt::Debug {
 pub struct ReleaseNow;
 
 impl Release for ReleaseNow {
-    fn release(&self, segments: Vec<Segment>) {
+    fn release(&self, segments: Segments) {
         drop(segments);
     }
 }
@@ -144,9 +144,9 @@ mod tests {
         let two = unsafe { Segment::new(start, 2, Owner::Shared(owner)) };
         assert_eq!((one.bytes(), two.bytes()), (&b"text"[..], &b"te"[..]));
         assert!(one.is_foreign());
-        ReleaseNow.release(vec![one]);
+        ReleaseNow.release(one.into());
         assert_eq!(RELEASED.load(Ordering::SeqCst), 0);
-        ReleaseNow.release(vec![two]);
+        ReleaseNow.release(two.into());
         assert_eq!(RELEASED.load(Ordering::SeqCst), 1);
     }
 }

@@ -92,7 +92,7 @@ impl Lines {
         let inside = |place: &Place| u64::from(place.offset) + u64::from(place.len) <= size;
         assert!(self.table.places.iter().all(inside), "a line lies inside its segment");
         let rows = self.rows();
-        Batch::sealed(Body::Lines(self.table), vec![self.segment], self.origin, rows, self.charge as u32)
+        Batch::sealed(Body::Lines(self.table), self.segment.into(), self.origin, rows, self.charge as u32)
     }
 }
 

@@ -12,21 +12,21 @@ use crossbeam::queue::SegQueue;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::message::{Foreign, Release, Segment};
+use crate::message::{Foreign, Release, Segments};
 
 /// How long an object may stay on the list when no post comes.
 pub const REAP_EVERY: Duration = Duration::from_millis(100);
 /// How many batches' segments one post drops.
 const GROUPS_PER_POST: usize = 4;
 
-static LIST: SegQueue<Vec<Segment>> = SegQueue::new();
+static LIST: SegQueue<Segments> = SegQueue::new();
 
 /// The [`Release`] of batches with Python objects: puts them on the list.
 #[derive(Debug, Default)]
 pub struct UnderGil;
 
 impl Release for UnderGil {
-    fn release(&self, segments: Vec<Segment>) {
+    fn release(&self, segments: Segments) {
         LIST.push(segments);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use inrush::flow::{DropReason, LateParser};
 use inrush::message::Head;
 use inrush::message::batch::Text;
-use inrush::message::{Batch, FieldName, LateParsed, Release, Segment, ValueType};
+use inrush::message::{Batch, FieldName, LateParsed, Release, Segments, ValueType};
 
 use crate::foreign::{Owners, post};
 use crate::rig::{Rig, until};
@@ -68,7 +68,7 @@ fn a_parser_that_panics_costs_its_message_the_parse_alone() {
 struct FaultyRelease(AtomicBool);
 
 impl Release for FaultyRelease {
-    fn release(&self, segments: Vec<Segment>) {
+    fn release(&self, segments: Segments) {
         drop(segments);
         assert!(self.0.swap(true, Ordering::SeqCst), "the first release fails");
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use inrush::flow::Refused;
-use inrush::message::{Foreign, Need, Owner, Release, Segment};
+use inrush::message::{Foreign, Need, Owner, Release, Segment, Segments};
 
 use crate::rig::{Poster, Rig, until};
 
@@ -51,11 +51,17 @@ pub fn post(poster: &mut Poster, owners: &Arc<Owners>, text: &[u8]) -> Result<()
 
 /// What engine threads hand back, kept until the test lets go of it.
 #[derive(Debug, Default)]
-struct Kept(Mutex<Vec<Segment>>);
+struct Kept(Mutex<Vec<Segments>>);
+
+impl Kept {
+    fn segments(&self) -> usize {
+        self.0.lock().unwrap().iter().map(Segments::len).sum()
+    }
+}
 
 impl Release for Kept {
-    fn release(&self, segments: Vec<Segment>) {
-        self.0.lock().unwrap().extend(segments);
+    fn release(&self, segments: Segments) {
+        self.0.lock().unwrap().push(segments);
     }
 }
 
@@ -78,9 +84,9 @@ fn owners_are_handed_back_after_delivery_and_released_nowhere_else() {
     let (mut poster, owners) = (rig.poster(0), Arc::new(Owners::default()));
     while post(&mut poster, &owners, &[b'x'; 5000]).is_ok() {}
     rig.wait_seen(0, 20);
-    assert_eq!((owners.alive(), kept.0.lock().unwrap().len()), (20, 0), "a waiting message keeps its owner");
+    assert_eq!((owners.alive(), kept.segments()), (20, 0), "a waiting message keeps its owner");
     rig.mkdir("gone");
-    until("all owners are handed back", || kept.0.lock().unwrap().len() == 20);
+    until("all owners are handed back", || kept.segments() == 20);
     assert_eq!(owners.alive(), 20, "no engine thread let go of one");
     kept.0.lock().unwrap().clear();
     assert_eq!(owners.alive(), 0);

@@ -8,8 +8,8 @@ use loom::thread;
 
 use super::seal::Counts;
 use super::*;
-use crate::message::Pool;
 use crate::message::fence::Light;
+use crate::message::{Pool, Segment};
 
 fn model(run: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();

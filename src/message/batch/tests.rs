@@ -1,5 +1,5 @@
 use super::*;
-use crate::message::{FieldName, Foreign, Head, Owner, Pool, Release, Stamp, ValueType, View};
+use crate::message::{FieldName, Foreign, Head, Owner, Pool, Release, Segment, Stamp, ValueType, View};
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
@@ -186,11 +186,11 @@ fn a_full_batch_refuses_and_a_message_larger_than_a_block_gets_its_own() {
 }
 
 #[derive(Debug, Default)]
-struct Held(Mutex<Vec<Segment>>);
+struct Held(Mutex<Vec<Segments>>);
 
 impl Release for Held {
-    fn release(&self, segments: Vec<Segment>) {
-        self.0.lock().unwrap().extend(segments);
+    fn release(&self, segments: Segments) {
+        self.0.lock().unwrap().push(segments);
     }
 }
 
@@ -239,6 +239,55 @@ fn foreign_memory_is_viewed_in_place_and_released_where_its_origin_says() {
     assert_eq!(DROPPED.load(Ordering::SeqCst), 1, "not dropped by the last reader");
     held.0.lock().unwrap().clear();
     assert_eq!(DROPPED.load(Ordering::SeqCst), 2);
+}
+
+/// Breaks without it: segments that wait to be let go are written over by the next writer of their slab, or are let go twice,
+/// or by a thread that may not.
+#[test]
+fn segments_that_wait_keep_their_slab() {
+    static LET_GO: AtomicUsize = AtomicUsize::new(0);
+    unsafe fn let_go(_: NonNull<()>) {
+        LET_GO.fetch_add(1, Ordering::SeqCst);
+    }
+    let segment = || {
+        // SAFETY: `let_go` does not touch the object.
+        let owner = Owner::Foreign(unsafe { Foreign::new(NonNull::dangling(), let_go) });
+        // SAFETY: the text is static.
+        unsafe { Segment::new(NonNull::from(b"view").cast(), 4, owner) }
+    };
+    let held = Arc::new(Held::default());
+    let origin = Arc::new(Origin { release: Arc::<Held>::clone(&held), ..Origin::named("s") });
+    let (pool, mut rest) = (pool(), Rest::default());
+    let view = Need { segments: 1, viewed: 4, ..Need::default() };
+    let slab = |writer: &Writer| std::ptr::from_ref(&**writer.room.slab());
+    let mut first = None;
+    for rows in [3_u32, 2] {
+        let mut writer = Writer::open_after(&mut rest, &origin, &pool, view);
+        let pending = writer.share();
+        assert_eq!(*first.get_or_insert(slab(&writer)), slab(&writer), "one slab for both");
+        for _ in 0..rows {
+            assert_eq!(writer.publish_view(&Head::default(), |_| (), 4, segment), Some(Published::Yes));
+        }
+        assert_eq!(writer.publish_unparsed(&Head::default(), b"late"), Some(Published::Yes));
+        writer.seal(&mut rest);
+        let mut batch = pending.seal();
+        batch.parse_late(|_, _, row| row.message(Text::Copy(b"parsed")));
+        assert_eq!(batch.segments.len(), rows as usize + 1);
+        assert_eq!(batch.message(rows).text(), b"parsed");
+        assert_eq!(batch.message(0).text(), b"view");
+    }
+    drop(rest);
+    let lens: Vec<_> = held.0.lock().unwrap().iter().map(Segments::len).collect();
+    assert_eq!((lens, LET_GO.load(Ordering::SeqCst)), (vec![4, 3], 0), "handed over, and not let go");
+    let other = Writer::open(&origin, &pool, view);
+    assert_ne!(slab(&other).cast::<()>(), first.unwrap().cast(), "the slab is still theirs");
+    drop(held.0.lock().unwrap().remove(0));
+    assert_eq!(LET_GO.load(Ordering::SeqCst), 3);
+    let another = Writer::open(&origin, &pool, view);
+    assert_ne!(slab(&another).cast::<()>(), first.unwrap().cast(), "of the second batch, too");
+    held.0.lock().unwrap().clear();
+    assert_eq!(LET_GO.load(Ordering::SeqCst), 5);
+    assert_eq!(slab(&Writer::open(&origin, &pool, view)), first.unwrap(), "it is used again");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::slice;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::room::{Rest, Room};
 use super::seal::Counts;
@@ -163,16 +164,23 @@ impl Writer {
             return Err(segment);
         }
         let len = segment.bytes().len() as u32;
-        let number = self.store_segment(self.room.segments(), segment);
+        let number = self.store_segment(self.room.segments(), || segment);
         self.room.take_segment();
         self.counts = self.counts + Counts::new(0, 1, 0);
         Ok(SharedSegment { number, len })
     }
 
-    fn store_segment(&self, index: u32, segment: Segment) -> u32 {
+    /// Puts the segment into its slot, and gives its number. It is made there: what is made elsewhere, in small pieces, and moved in
+    /// large ones makes each move wait until the pieces are written.
+    #[inline]
+    fn store_segment(&self, index: u32, segment: impl FnOnce() -> Segment) -> u32 {
         let at = slot(self.room.slab().segments(), index as usize);
         // SAFETY: the slot is above the published count, so only this writer touches it.
-        unsafe { at.write(segment) };
+        unsafe { at.write(segment()) };
+        // SAFETY: just written, and as above.
+        if unsafe { &*at }.is_foreign() {
+            self.core.foreign.store(true, Ordering::Relaxed);
+        }
         index - self.core.segments + 1
     }
 
@@ -225,7 +233,7 @@ impl Writer {
             return None;
         }
         let place = self.room.take_row(0)?;
-        let number = self.store_segment(index, segment());
+        let number = self.store_segment(index, segment);
         let mut head = *head;
         adjust(&mut head);
         let written = Record { head, text: Span { segment: number, offset: 0, len }, fields_start: 0 };
@@ -442,7 +450,7 @@ impl Row<'_> {
     pub fn payload_adopt(&mut self, segment: Segment) {
         assert!((self.segments as usize) < self.writer.room.slab().segments().len(), "counted in Need");
         let len = segment.bytes().len() as u32;
-        let number = self.writer.store_segment(self.segments, segment);
+        let number = self.writer.store_segment(self.segments, || segment);
         self.segments += 1;
         self.payload = Span { segment: number, offset: 0, len };
         self.record.text = self.payload;

@@ -1,0 +1,112 @@
+//! The segments of a batch, where its writer put them: [`Segments`].
+
+use std::fmt;
+use std::slice;
+
+use super::Segment;
+use super::pool::Slab;
+use super::shared::Shared;
+
+/// The segments of a batch, numbered from 0; dropped, they let go of what they keep.
+///
+/// Those that a writer adopted stay in its slab. The thread that let objects of Python's go is the one that posted them more
+/// often than not, and finds them in its own cache, where a copy of them would be in the cache of the worker that made it.
+#[derive(Default)]
+pub struct Segments {
+    /// What the first ones are in; `None` when there are none of that kind.
+    adopted: Option<Adopted>,
+    /// Those behind them.
+    own: Vec<Segment>,
+}
+
+/// Published segments of a slab, from `first` on.
+struct Adopted {
+    slab: Shared<Slab>,
+    first: u32,
+    len: u32,
+    /// Whether one of them may be foreign.
+    foreign: bool,
+}
+
+impl Adopted {
+    #[inline]
+    fn slots(&self) -> *mut Segment {
+        let all = &self.slab.segments()[self.first as usize..][..self.len as usize];
+        all.as_ptr().cast_mut().cast()
+    }
+
+    #[inline]
+    fn all(&self) -> &[Segment] {
+        // SAFETY: published, hence initialised; they do not change before `drop`.
+        unsafe { slice::from_raw_parts(self.slots(), self.len as usize) }
+    }
+}
+
+impl Drop for Adopted {
+    fn drop(&mut self) {
+        let all = std::ptr::slice_from_raw_parts_mut(self.slots(), self.len as usize);
+        // SAFETY: initialised, and nobody else's (`Segments::adopted`), so they are dropped once.
+        unsafe { std::ptr::drop_in_place(all) }
+    }
+}
+
+impl Segments {
+    /// `len` segments of `slab` from `first` on, of which one is foreign only if `foreign` says so.
+    ///
+    /// # Safety
+    /// They must be published, with the publication seen by this thread, and given away to nobody else, now or later.
+    pub(super) unsafe fn adopted(slab: &Shared<Slab>, first: u32, len: u32, foreign: bool) -> Self {
+        let adopted = (len > 0).then(|| Adopted { slab: slab.clone(), first, len, foreign });
+        Self { adopted, own: Vec::new() }
+    }
+
+    /// How many there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.adopted.as_ref().map_or(0, |adopted| adopted.len as usize) + self.own.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One of them.
+    ///
+    /// # Panics
+    /// When there is none of this index.
+    #[inline]
+    pub(super) fn get(&self, index: usize) -> &Segment {
+        match &self.adopted {
+            Some(adopted) if index < adopted.len as usize => &adopted.all()[index],
+            Some(adopted) => &self.own[index - adopted.len as usize],
+            None => &self.own[index],
+        }
+    }
+
+    /// Puts one behind them.
+    pub(super) fn push(&mut self, segment: Segment) {
+        self.own.push(segment);
+    }
+
+    /// Whether dropping them must wait for [`Release`](super::Release).
+    pub(super) fn are_foreign(&self) -> bool {
+        self.adopted.as_ref().is_some_and(|adopted| adopted.foreign)
+            || self.own.iter().any(Segment::is_foreign)
+    }
+}
+
+impl From<Segment> for Segments {
+    fn from(segment: Segment) -> Self {
+        Self { adopted: None, own: vec![segment] }
+    }
+}
+
+impl fmt::Debug for Segments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segments")
+            .field("len", &self.len())
+            .field("are_foreign", &self.are_foreign())
+            .finish()
+    }
+}
