@@ -250,7 +250,11 @@ impl Batch {
     }
 
     /// The bytes of a span of this batch.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "a call of its own has the span in memory, and every message with it"
+    )]
     pub(super) fn bytes(&self, span: Span) -> &[u8] {
         let (start, len) = (span.offset as usize, span.len as usize);
         if span.segment != 0 {

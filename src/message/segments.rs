@@ -1,7 +1,6 @@
 //! The segments of a batch, where its writer put them: [`Segments`].
 
 use std::fmt;
-use std::slice;
 
 use super::Segment;
 use super::pool::Slab;
@@ -29,24 +28,24 @@ struct Adopted {
 }
 
 impl Adopted {
+    /// One of them, if there is one of this index.
     #[inline]
-    fn slots(&self) -> *mut Segment {
-        let all = &self.slab.segments()[self.first as usize..][..self.len as usize];
-        all.as_ptr().cast_mut().cast()
-    }
-
-    #[inline]
-    fn all(&self) -> &[Segment] {
-        // SAFETY: published, hence initialised; they do not change before `drop`.
-        unsafe { slice::from_raw_parts(self.slots(), self.len as usize) }
+    fn get(&self, index: usize) -> Option<&Segment> {
+        if index >= self.len as usize {
+            return None;
+        }
+        let slot = self.slab.segments()[self.first as usize + index].get();
+        // SAFETY: published, hence initialised; it does not change before `drop`.
+        Some(unsafe { &*slot.cast::<Segment>() })
     }
 }
 
 impl Drop for Adopted {
     fn drop(&mut self) {
-        let all = std::ptr::slice_from_raw_parts_mut(self.slots(), self.len as usize);
-        // SAFETY: initialised, and nobody else's (`Segments::adopted`), so they are dropped once.
-        unsafe { std::ptr::drop_in_place(all) }
+        for slot in &self.slab.segments()[self.first as usize..][..self.len as usize] {
+            // SAFETY: initialised, and nobody else's (`Segments::adopted`), so it is dropped once.
+            unsafe { slot.get().cast::<Segment>().drop_in_place() }
+        }
     }
 }
 
@@ -77,11 +76,8 @@ impl Segments {
     /// When there is none of this index.
     #[inline]
     pub(super) fn get(&self, index: usize) -> &Segment {
-        match &self.adopted {
-            Some(adopted) if index < adopted.len as usize => &adopted.all()[index],
-            Some(adopted) => &self.own[index - adopted.len as usize],
-            None => &self.own[index],
-        }
+        let Some(adopted) = &self.adopted else { return &self.own[index] };
+        adopted.get(index).unwrap_or_else(|| &self.own[index - adopted.len as usize])
     }
 
     /// Puts one behind them.
