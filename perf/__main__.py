@@ -10,7 +10,15 @@ from fnmatch import fnmatch
 
 from perf import environment
 from perf.cases import all_cases
-from perf.run import ROUNDS, Plan, say
+from perf.run import Plan, say
+
+
+def positive(text: str) -> int:
+    """A number of turns."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} turns: at least 1 expected")
+    return number
 
 
 def main() -> int:
@@ -27,9 +35,9 @@ def main() -> int:
     )
     parser.add_argument(
         "--rounds",
-        type=int,
-        default=int(os.environ.get("ROUNDS", str(ROUNDS))),
-        help="another number of turns than the figures need; nothing is stored",
+        type=positive,
+        default=os.environ.get("ROUNDS"),
+        help="this number of turns, not as many as the figures need; nothing is stored",
     )
     parser.add_argument("--resume", action="store_true", help="go on where an interrupted run has ended")
     parser.add_argument("--list", action="store_true", help="name the cases")
@@ -53,7 +61,7 @@ def main() -> int:
         for line in tools.absent:
             say(line)
         # What is not the whole case as it is defined does not become its result.
-        trial = bool(given.rival) or given.scale != 1 or given.rounds != ROUNDS
+        trial = bool(given.rival) or given.scale != 1 or given.rounds is not None
         results = environment.BUILD / "trial" if trial else environment.HERE / "results"
         results.mkdir(parents=True, exist_ok=True)
         if trial:

@@ -21,8 +21,8 @@ MSG = "$MSG\\n"
 # The window that is called large: Inrush's own default, and what syslog-ng needs to run at its best.
 LARGE = 100_000
 DEFAULT_FORMAT = ""
-# How often each process of most cases is measured in a turn.
-SLICES = 10
+# How often each process of most cases is measured in a turn: twice on each processor of two, once in each order.
+SLICES = 4
 # How many turns the frameworks have at least. Two processes with the same code differ by a few per cent for as long as they live, by
 # where their memory lies: so many turns, each with new ones, rather than many slices of a few.
 FRAMEWORK_TURNS = 12
@@ -371,7 +371,7 @@ def posters() -> Iterator[Case]:
             for variant in ("alone", "beside a waiting source")
         ),
         metric="rate",
-        slices=48,
+        slices=24,
     )
 
 

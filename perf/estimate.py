@@ -1,12 +1,13 @@
 """What a series of rounds says about a figure, and whether that is enough.
 
-A figure is the median of a series: of the ratios of two runs of the same turn, or of one run's values. A machine whose speed flips
-between two states a factor apart moves both runs of a turn alike more often than not, so the ratio of a turn is nearer to the
+A figure is the median of a series: of the ratios of two runs of the same turn, or of one run's values, one from each turn. A machine whose
+speed flips between two states a factor apart moves both runs of a turn alike more often than not, so the ratio of a turn is nearer to the
 truth than the ratio of two medians, each of which falls into one of the states.
 
 The interval is that of the order statistics (the sign test turned around): of n independent values, the number below the true median is
 binomial, so the k-th smallest and the k-th largest enclose it with the probability 1 - 2 P(Bin(n, 1/2) < k). It knows nothing of how the
-values are distributed. With less than six values there is none of 95 %.
+values are distributed. With less than six values there is none of 95 %. Turns are independent, as each has new processes; the slices of one
+are not, which is why they are one value.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The figures that Inrush is to reach, as data: which runs of which cases are compared, and with what bound.
 
-What is compared are runs of the same turn: a figure is the median of its ratios, one from each turn (`estimate`).
+What is compared are runs of the same turn: a figure is the median of its ratios, one from each turn (`estimate`). Where a turn is
+measured in slices, its ratio is the median of theirs: slices share their processes and what is peculiar to them, turns do not.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from perf.cases import PARSER_LINES
 from perf.estimate import Estimate, estimate
 
 Results = Mapping[str, Mapping[str, Any]]
+# The values of a run in a turn: of its slices, one after the other, or of a run that is too short to be measured once.
+Turn = Sequence[float]
 NG = ("syslog-ng", "syslog-ng window 100,000")
 
 
@@ -30,14 +33,18 @@ class Value:
         rounds = self.rounds(results)
         return statistics.median(rounds) if rounds else None
 
-    def rounds(self, results: Results) -> list[float]:
-        """What each turn gave: where it was measured several times in a turn, the median of them; nothing when a run has failed."""
+    def turns(self, results: Results) -> list[Turn]:
+        """What each turn gave, in the order in which it was measured; nothing when a run has failed."""
         found = results.get(self.case)
         if found is None or self.run in found["failures"]:
             return []
         values = [float(one[self.field]) for one in found["rounds"].get(self.run, []) if self.field in one]
         each = found["runs"].get(self.run, {}).get("per_turn", 1)
-        return [statistics.median(values[start : start + each]) for start in range(0, len(values), each)]
+        return [values[start : start + each] for start in range(0, len(values), each)]
+
+    def rounds(self, results: Results) -> list[float]:
+        """The median of each turn."""
+        return [statistics.median(turn) for turn in self.turns(results)]
 
 
 @dataclass(frozen=True)
@@ -50,15 +57,15 @@ class Pair:
 
     def rounds(self, results: Results) -> list[float]:
         """Ours by theirs, or ours alone, turn by turn: each beside the run of its own turn, against the one that is best by its median."""
-        ours = self.ours.rounds(results)
         if not self.theirs:
-            return ours
-        known = [(value.of(results), value.rounds(results)) for value in self.theirs]
+            return self.ours.rounds(results)
+        ours = self.ours.turns(results)
+        known = [(value.of(results), value.turns(results)) for value in self.theirs]
         medians = [median for median, _ in known if median is not None]
         if not ours or len(medians) < len(known):
             return []
         chosen = self.best(medians)
-        return ratios(ours, next(rounds for median, rounds in known if median == chosen))
+        return ratios(ours, next(turns for median, turns in known if median == chosen))
 
     def estimate(self, results: Results) -> Estimate | None:
         """Their median and its interval, when both were measured."""
@@ -71,9 +78,16 @@ class Pair:
         return None if found is None else found.value
 
 
-def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """Turn by turn; of a turn that was interrupted there is one run too many."""
-    return [mine / its for mine, its in zip(ours, theirs)]  # noqa: B905 - an interrupted turn
+def ratios(ours: Sequence[Turn], theirs: Sequence[Turn]) -> list[float]:
+    """One for each turn; of a turn that was interrupted there is one run too many."""
+    return [ratio(mine, its) for mine, its in zip(ours, theirs)]  # noqa: B905 - an interrupted turn
+
+
+def ratio(ours: Turn, theirs: Turn) -> float:
+    """Of a turn: the median of the ratios of neighbours, or of the medians where one was measured more often than the other."""
+    if len(ours) != len(theirs):
+        return statistics.median(ours) / statistics.median(theirs)
+    return statistics.median(mine / its for mine, its in zip(ours, theirs, strict=True))
 
 
 @dataclass(frozen=True)
@@ -103,16 +117,18 @@ class Figure:
     def estimate(self, results: Results) -> Estimate | None:
         """Of the worst of the pairs; None when one of them was not measured."""
         if self.spread:
-            series = [pair.ours.rounds(results) for pair in self.pairs]
-            if not all(series):
+            series = [(pair.ours.of(results), pair.ours.turns(results)) for pair in self.pairs]
+            known = [(median, turns) for median, turns in series if median is not None]
+            if len(known) < len(series):
                 return None
-            return estimate(ratios(max(series, key=statistics.median), min(series, key=statistics.median)))
+            (_, largest), (_, smallest) = (choose(known, key=lambda one: one[0]) for choose in (max, min))
+            return estimate(ratios(largest, smallest))
         found = [pair.estimate(results) for pair in self.pairs]
-        known = [one for one in found if one is not None]
-        if len(known) != len(found):
+        estimates = [one for one in found if one is not None]
+        if len(estimates) != len(found):
             return None
         worst = max if self.at_most else min
-        return worst(known, key=lambda one: one.value)
+        return worst(estimates, key=lambda one: one.value)
 
     def measured(self, results: Results) -> float | None:
         """The median; None when something was not measured."""

@@ -19,7 +19,7 @@ from perf import plots
 from perf.cases import FRAMEWORK_TURNS
 from perf.environment import HERE, ROOT
 from perf.figures import FIGURES, NG, Figure, Pair, Results, Value, over
-from perf.run import EXTRA, MOST, ROUNDS, SLICED
+from perf.run import EXTRA, MOST, ROUNDS
 from perf.sources.texts import PROBED
 
 THEMES = {
@@ -37,17 +37,18 @@ METHOD = f"""\
 1. Each rival is a process of its own with files of its own. In a turn, all of a case live at once and are measured in slices of a tenth
    of a second (A B C, C B A, …), with the source's thread on the same processor for all; a first slice is the warm-up. Streams, latency,
    memory, start, flatness and parsers are not cut: one process after the other, every other turn in the opposite order, after a warm-up.
-   {SLICED} turns ({ROUNDS} without slices, {FRAMEWORK_TURNS} of the frameworks, whose processes differ more), and {EXTRA} more as
-   long as a figure is open, up to {MOST} and about a minute. Open: its interval is wider than a tenth (a twentieth for the bounds of 5
-   and 10 %), and not further from the bound than it is wide. No round is left out.
+   {ROUNDS} turns, each with new processes ({FRAMEWORK_TURNS} of the frameworks, whose processes differ more), and {EXTRA} more as long
+   as a figure is open, up to {MOST} and about a minute. Open: its interval is wider than a tenth (a twentieth for the bounds of 5 and
+   10 %), and not further from the bound than it is wide. No turn is left out.
 2. The clock runs from the first post to the last byte in the file, or to the last message counted by the engine where there is no
    destination. The messages are made before. Every rival runs the same Python source, Inrush and syslog-ng with the same
    configuration. A slower rival gets fewer messages.
 3. Every byte in the file is compared with what was sent: number, order, content. Where the log path has no destination, the engine's
    own count must be right, and the warm-up writes a file, which is compared. A wrong run is a failure here, not a figure.
-4. A figure is the median of its ratios, one from each round, with the interval in which the true median lies in 95 of 100 cases
-   (order statistics). Tables have each rival's own median, with smallest and largest in brackets. Processor time is that of the
-   whole process from the first post on; peak memory is VmHWM. "Window" is `log-iw-size()`; without it, each engine has its default.
+4. A figure is the median of its ratios, one from each turn (the median of the turn's slices, each beside its neighbour), with the
+   interval in which the true median lies in 95 of 100 cases (order statistics). Tables have each rival's own median of all slices, with
+   smallest and largest in brackets. Processor time is that of the whole process from the first post on; peak memory is VmHWM. "Window"
+   is `log-iw-size()`; without it, each engine has its default.
 5. Floor: the same loop over a C type that does nothing. Raw write: the same bytes by `write(2)` in pieces of 64 KiB, from C.
    C loop: `recv` and `write` of 64 KiB. They are limits, not rivals."""
 INTRODUCTIONS = {
@@ -195,7 +196,7 @@ def front_page(
     parts.append(
         "## All measurements\n\n"
         + "\n".join(links)
-        + "\n\nThe raw figures of every round are in `results/`, one file a case."
+        + "\n\nThe raw figures of every slice and run are in `results/`, one file a case."
     )
     failed = [f"- {case['case']}: {key}: {why}" for case in cases for key, why in case["failures"].items()]
     if failed:
@@ -246,29 +247,29 @@ def heading(cases: Sequence[dict[str, Any]]) -> str:
 
 def figures_table(found: Results) -> str:
     """Each figure with its bound, what was measured, and whether it is met."""
-    lines = ["| figure | bound | measured | 95 % interval | rounds | |", "|---|---|---|---|---|---|"]
+    lines = ["| figure | bound | measured | 95 % interval | turns | |", "|---|---|---|---|---|---|"]
     counts = {True: 0, False: 0, None: 0}
     for figure in FIGURES:
         met = figure.met(found)
         counts[met] += 1
         one = figure.estimate(found)
-        shown = interval = rounds = ""
+        shown = interval = turns = ""
         word = {True: "met", False: f"**missed** by {figure.miss(found):.1%}", None: "not measured"}[met]
         if one is not None:
             shown = figure.shown(one.value) + (costs(figure, found) if figure.costs else "")
             interval = f"{figure.shown(one.low)} to {figure.shown(one.high)}"
-            rounds = f"{one.count}: {figure.shown(one.smallest)} to {figure.shown(one.largest)}"
+            turns = f"{one.count}: {figure.shown(one.smallest)} to {figure.shown(one.largest)}"
             if math.isinf(one.width):
-                interval = "too few rounds"
+                interval = "too few turns"
             if not one.decides(figure.bound):
                 word += ", not certain"
         note = f" ({figure.note})" if figure.note else ""
-        lines.append(f"| {figure.title}{note} | {bound(figure)} | {shown} | {interval} | {rounds} | {word} |")
+        lines.append(f"| {figure.title}{note} | {bound(figure)} | {shown} | {interval} | {turns} | {word} |")
     summary = f"{counts[True]} of {len(FIGURES)} met, {counts[False]} missed"
     if counts[None]:
         summary += f", {counts[None]} not measured"
     return (
-        f"{summary}. Measured: the median of the ratios, one from each round. Rounds: how many, the smallest and the largest. "
+        f"{summary}. Measured: the median of the ratios, one from each turn. Turns: how many, the smallest and the largest. "
         "Not certain: the bound lies within the interval.\n\n" + "\n".join(lines)
     )
 

@@ -1,8 +1,8 @@
 """The order of things: which rival when, how often, what is kept, and what is told on the way.
 
-Within a case all rivals take turns. In most cases all of them live at the same time, and a turn is a number of slices of each, every one of
-which is a round (`slices`). Where a run cannot be cut, a turn is a process of each and one round, after a warm-up, every other one in the
-opposite order, so that a machine that gets slower or faster favours nobody. While a figure of the case is not certain, as
+Within a case all rivals take turns. In most cases all of them live at the same time, and a turn is a number of slices of each (`slices`).
+Where a run cannot be cut, a turn is a process of each, one after the other, after a warm-up, every other one in the opposite order, so that
+a machine that gets slower or faster favours nobody. While a figure of the case is not certain, as
 `estimate.Estimate.certain` has it, all rivals get EXTRA turns more, up to MOST in all and as long as the case has taken less than BUDGET
 seconds. No round is thrown away: all of them are in the result and in its median. A run that fails for whatever reason, or whose content
 is wrong, is in the result with that reason; its rival is left out of the case from then on, everything else goes on, and the whole ends
@@ -36,8 +36,6 @@ RESULTS = HERE / "results"
 PARTIAL = environment.BUILD / "partial"
 # The fewest of which there is an interval, and as many in one order as in the other.
 ROUNDS = 6
-# Where a turn has slices, each of which is a pair.
-SLICED = 3
 EXTRA = 2
 MOST = 30
 BUDGET = 60.0
@@ -64,7 +62,7 @@ class Plan:
         *,
         rival: str = "",
         scale: float = 1.0,
-        rounds: int = ROUNDS,
+        rounds: int | None = None,
         results: Path = RESULTS,
         resume: bool = False,
     ) -> None:
@@ -75,8 +73,8 @@ class Plan:
         self.failures: list[str] = []
         self.environment = environment.header(tools)
         self.provisional = ""
-        if scale != 1.0 or rounds != ROUNDS:
-            self.provisional = f"the messages times {scale:g}, {rounds} rounds"
+        if scale != 1.0 or rounds:
+            self.provisional = f"the messages times {scale:g}, {rounds or 'as many'} rounds"
         self.started = time.monotonic()
 
     def _present(self, case: Case, rival: str, scale: float) -> Case:
@@ -127,8 +125,7 @@ class Plan:
         for run in case.runs:
             if run.key not in failures:
                 self._one(case, run, None, failures)
-        fewest = case.turns or (SLICED if case.slices else ROUNDS)
-        target, started = fewest if self.rounds == ROUNDS else self.rounds, time.monotonic()
+        target, started = self.rounds or case.turns or ROUNDS, time.monotonic()
         done = first = min(len(kept[run.key]) // each(case, run) for run in case.runs)
         while True:
             for turn in range(done, target):
@@ -139,7 +136,7 @@ class Plan:
                     break
             done = max(done, target)
             open_ = figures.unsettled({case.name: self._content(case, kept, failures)})
-            if self.rounds != ROUNDS or not open_:
+            if self.rounds or not open_:
                 break
             words = ", ".join(f"{title} ±{one.width / 2:.0%}" for title, one in open_.items())
             spent = time.monotonic() - started
@@ -297,7 +294,9 @@ def each(case: Case, run: Run) -> int:
 
 def described(case: Case) -> dict[str, dict[str, Any]]:
     """What a result says of its runs."""
-    return {run.key: {"rival": run.rival, "count": run.count, "per_turn": run.per_turn} for run in case.runs}
+    return {
+        run.key: {"rival": run.rival, "count": run.count, "per_turn": each(case, run)} for run in case.runs
+    }
 
 
 def _rounded(value: Any) -> Any:

@@ -307,6 +307,25 @@ def test_short_runs_make_one_round_together(
     assert len(found["flat_count"]["rounds"]["inrush 10^5"]) == 10
 
 
+def test_slices_make_one_value_of_a_turn() -> None:
+    """Without it: ten slices of one pair of processes are ten witnesses, and what is peculiar to the pair is taken for certain."""
+    ours = [[2.0, 4.0, 9.0], [3.0, 3.0, 3.0]]
+    found = {"loop_nothing_23": result("loop_nothing_23", {"inrush": [], "floor": []})}
+    case = found["loop_nothing_23"]
+    for key, turns in (("inrush", ours), ("floor", [[1.0, 4.0, 3.0], [1.0, 2.0, 3.0]])):
+        case["rounds"][key] = [{"ns": value} for turn in turns for value in turn]
+        case["runs"][key]["per_turn"] = 3
+    figure = next(one for one in figures.FIGURES if one.pairs[0].ours.case == "loop_nothing_23")
+    # The ratios of the slices are 2, 1, 3 and 3, 1.5, 1.
+    assert figure.pairs[0].rounds(found) == [2.0, 1.5]
+    one = figure.estimate(found)
+    assert one is not None
+    assert (one.value, one.count, one.smallest, one.largest) == (1.75, 2, 1.5, 2.0)
+    assert run.described(short("loop_nothing_23", "inrush"))["inrush"]["per_turn"] == cases.SLICES
+    # Where one is measured more often than the other, no slice has a neighbour.
+    assert figures.ratios(ours, [[2.0], [1.0]]) == [2.0, 3.0]
+
+
 def test_the_interval_encloses_the_median() -> None:
     """Without it: an interval stands on the page that is not what it says."""
     assert [estimate.enclosing(count) for count in (5, 6, 8, 9, 12, 15, 30)] == [0, 1, 1, 2, 3, 4, 10]
@@ -363,7 +382,7 @@ def test_pairs_see_through_a_machine_of_two_speeds() -> None:
     paired, medians = [], []
     for _ in range(600):
         ours, theirs = turns(12)
-        paired.append(statistics.median(figures.ratios(ours, theirs)))
+        paired.append(statistics.median(figures.ratios([[one] for one in ours], [[one] for one in theirs])))
         medians.append(statistics.median(ours) / statistics.median(theirs))
     assert statistics.median(paired) == pytest.approx(1.4, rel=0.01)
     wrong = [statistics.median(abs(value / 1.4 - 1) for value in values) for values in (paired, medians)]
@@ -489,7 +508,7 @@ def test_slices_of_different_turns_are_not_compared(
 def result(name: str, rounds: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
     """The result of a case, as it stands in a file."""
     case = next(case for case in cases.all_cases() if case.name == name)
-    runs = {key: described for key, described in run.described(case).items() if key in rounds}
+    runs = {key: one | {"per_turn": 1} for key, one in run.described(case).items() if key in rounds}
     return {
         "case": name,
         "theme": case.theme,
@@ -612,7 +631,7 @@ def test_figures_have_their_rounds() -> None:
     one = figure.estimate(found)
     assert one is not None
     assert (one.value, one.smallest, one.largest, one.count) == (8.0, 8.0, 18.0, 3)
-    assert "| 8.00 × | too few rounds | 3: 8.00 × to 18.00 × | met, not certain |" in report.figures_table(
+    assert "| 8.00 × | too few turns | 3: 8.00 × to 18.00 × | met, not certain |" in report.figures_table(
         found
     )
 
