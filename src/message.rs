@@ -21,7 +21,8 @@
 //! that a batch can be moved, compacted, or live in memory shared between processes.
 //!
 //! This room holds unsafe code: [`batch`] (a writer and a reader share memory, apart by a published
-//! count) and [`foreign`] (memory owned by somebody else). The rules are in their own documentation.
+//! count), [`segments`] (what a batch keeps in that memory until it is let go) and [`foreign`] (memory owned
+//! by somebody else). The rules are in their own documentation.
 
 pub mod batch;
 pub mod buffer;
