@@ -390,7 +390,10 @@ class LogSource:
     """Whether the engine wants `run()` to return. Made by the engine; a class may have an attribute of its own of this name."""
 
     def sleep(self, seconds: float) -> bool:
-        """Sleeps, with the GIL released, and wakes up at once when exit is requested. True when it slept the whole time."""
+        """Sleeps, with the GIL released, and wakes up at once when exit is requested. True when it slept the whole time.
+
+        `sleep(0)` only looks whether exit is requested, and keeps the GIL: the interpreter gives it to waiting threads by itself.
+        """
 
 class LogFetcher:
     """The base of fetchers: derive from it, define `fetch()`, and name the class in `python-fetcher(class(...))`.
@@ -456,7 +459,10 @@ class LogFetcher:
     """Whether the fetcher is to end. Made by the engine; a class may have an attribute of its own of this name."""
 
     def sleep(self, seconds: float) -> bool:
-        """Sleeps, with the GIL released, and wakes up at once when exit is requested. True when it slept the whole time."""
+        """Sleeps, with the GIL released, and wakes up at once when exit is requested. True when it slept the whole time.
+
+        `sleep(0)` only looks whether exit is requested, and keeps the GIL: the interpreter gives it to waiting threads by itself.
+        """
 
 def _post_step(source: LogSource, message: _Post, may_pause: bool) -> int: ...
 def _when_writable(source: LogSource, wake: Callable[[], object]) -> None: ...

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::Sender;
+use crossbeam::channel::{Sender, bounded};
 use pyo3::prelude::*;
 
 use super::blocks::Blocks;
@@ -330,10 +330,15 @@ fn abandon(py: Python<'_>, sources: &mut [PythonSource]) {
 }
 
 /// Starts the threads of `sources`; those that got none are closed, and complained about.
+///
+/// No `run()` is called before all threads are there: a source in a loop leaves the GIL for moments too short for another thread to
+/// take it, and a thread that starts needs it several times.
 fn start(py: Python<'_>, sources: &mut [PythonSource], engine: &Engine) -> Vec<Diagnostic> {
     let mut complaints = Vec::new();
+    // Dropped at the end, whatever comes.
+    let (_opens, gate) = bounded(0);
     for source in sources {
-        if let Err(error) = source.start(py, engine.events.clone()) {
+        if let Err(error) = source.start(py, engine.events.clone(), &gate) {
             source.close(py);
             source.deinit(py);
             let text = exception::traceback(py, &error);

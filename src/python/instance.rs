@@ -27,7 +27,7 @@ use super::kind::{Kind, hosted};
 use super::options::{class_name, options_dict, persist_name};
 use super::parse::ParseOptions;
 use super::source::LogSource;
-use super::supervise::{Body, Runner};
+use super::supervise::{Body, Gate, Runner};
 use super::wakeup::Wakeups;
 use crate::config::{Config, Diagnostic, PythonSourceOptions};
 use crate::engine::{Input, Log, Next, SourceStatus, Unheld, settings};
@@ -302,11 +302,11 @@ impl PythonSource {
         }
     }
 
-    /// Starts the thread of `run()`, or of `fetch()`.
+    /// Starts the thread of `run()`, or of `fetch()`, which are called once the `gate` is open.
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub fn start(&mut self, py: Python<'_>, events: Sender<Event>) -> PyResult<()> {
+    pub fn start(&mut self, py: Python<'_>, events: Sender<Event>, gate: &Gate) -> PyResult<()> {
         if self.kind == Kind::Source {
             // After the user's modules and init(), which may have put something in the method's place. A class that cannot be
             // changed does without.
@@ -328,6 +328,7 @@ impl PythonSource {
             who: self.who(),
             log: self.log.clone(),
             events,
+            gate: gate.clone(),
         };
         let keywords = PyDict::new(py);
         keywords.set_item("target", Py::new(py, runner)?)?;

@@ -201,6 +201,10 @@ impl LogSource {
         }
         let deadline = timeout.map(|seconds| deadline("wait_until_writable", seconds)).transpose()?;
         attached.producer.with(py, Producer::before_wait);
+        if timeout.is_some_and(|seconds| seconds <= 0.0) {
+            // With the GIL, as `sleep(0)` (`Hosted::sleep`).
+            return Ok(credit.is_available());
+        }
         Ok(py.detach(|| attached.wait_until_writable(deadline)))
     }
 

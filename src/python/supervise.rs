@@ -6,11 +6,12 @@
 //! An exception in `run()` is logged, and `run()` is called again after a while ([`Pauses`]).
 //! A normal return is the end of the source, unless `restart(always)`.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crossbeam::channel::Sender;
+use crossbeam::channel::{Receiver, Sender, bounded};
 use pyo3::prelude::*;
 
 use super::attachment::Attachment;
@@ -58,11 +59,21 @@ pub(super) struct Runner {
     pub(super) who: String,
     pub(super) log: Log,
     pub(super) events: Sender<Event>,
+    pub(super) gate: Gate,
+}
+
+/// Nothing ever comes through it: it opens when whoever starts the sources drops the other end.
+pub(super) type Gate = Receiver<Infallible>;
+
+/// For a source that is started alone.
+pub(super) fn open_gate() -> Gate {
+    bounded(0).1
 }
 
 #[pymethods]
 impl Runner {
     fn __call__(&self, py: Python<'_>) {
+        py.detach(|| self.gate.recv().is_err());
         let ident = py.import("threading").and_then(|threading| threading.call_method0("get_ident"));
         let ident = ident.and_then(|ident| ident.extract()).unwrap_or(0);
         self.ident.store(ident, Ordering::Relaxed);

@@ -31,7 +31,7 @@ use super::instance::PythonSource;
 use super::kind::hosted;
 use super::message::LogMessage;
 use super::type_name::type_name;
-use super::{exception, logger, persist, release};
+use super::{exception, logger, persist, release, supervise};
 use crate::config::{self, Config, OptionValue};
 use crate::engine::{Log, LogLevel};
 use crate::flow::{Credit, Inbox, Lane, Parcel};
@@ -184,7 +184,7 @@ impl Rig {
 
     /// Starts the thread.
     fn start(&self, py: Python<'_>) -> PyResult<()> {
-        self.with_source(py, |source| source.start(py, self.events.0.clone()))?
+        self.with_source(py, |source| source.start(py, self.events.0.clone(), &supervise::open_gate()))?
     }
 
     /// Stops the source as the engine does; whether its thread has ended.

@@ -121,6 +121,56 @@ log { source { python(class("A")); }; source { python(class("B")); }; source { p
         running.stop()
         assert running.stdout.lines == ["init"] * 3 + ["run"] * 3
 
+    def test_all_threads_are_there_before_any_runs(self, engine: StartEngine) -> None:
+        """Without it: a source that floods keeps the others from starting, for seconds."""
+        names = ("A", "B", "C")
+        sources = "\n".join(
+            f'source {{ python(class("Source") persist-name("{name}")); }};' for name in names
+        )
+        body = """
+        exiting = threading.Event()
+        def run(self):
+            threads = [thread for thread in threading.enumerate() if thread.name.startswith("source ")]
+            print(f"{self.persist_name} {len(threads)}\\n", end="", flush=True)
+            self.exiting.wait()
+        def request_exit(self):
+            self.exiting.set()
+        """
+        conf = source(body, driver='persist-name("D")')
+        running = engine(conf.replace("log { source(s_test);", f"log {{ source(s_test); {sources}"))
+        for name in (*names, "D"):
+            running.wait_print(f"{name} 4")
+        running.stop()
+
+    @pytest.mark.parametrize("wait", ["self.sleep(0)", "self.sleep(-1)", "self.wait_until_writable(0)"])
+    def test_a_wait_of_nothing_keeps_the_gil(self, engine: StartEngine, wait: str) -> None:
+        """Without it: a loop that waits for nothing now and then keeps other threads from running, and the engine from stopping.
+
+        Who lets go of the GIL and takes it again at once resets the clock by which the interpreter gives it to others.
+        """
+        run = f"""
+        while self.try_post_message("x"):
+            pass
+        lock, woken = threading.Lock(), []
+        lock.acquire()
+        other = threading.Thread(target=lambda: (lock.acquire(), woken.append(True)))
+        other.start()
+        sys.setswitchinterval(1000)
+        lock.release()
+        for _ in range(100_000):
+            {wait}
+        print("let go" if woken else "kept", flush=True)
+        sys.setswitchinterval(0.005)
+        other.join()
+        """
+        conf = source_that(run, driver="log-iw-size(10)", head=GONE)
+        running = engine(gone(conf.replace("import threading\n", "import sys\nimport threading\n")))
+        running.wait_print("kept|let go")
+        (running.directory / "gone").mkdir()
+        running.wait_print("done")
+        running.stop()
+        assert running.stdout.lines == ["kept", "done"]
+
     @pytest.mark.parametrize("name", ["run", "request_exit", "generate_persist_name"])
     def test_callbacks_are_taken_before_init(self, engine: StartEngine, name: str) -> None:
         """Without it: `self.request_exit = asyncio.Event()` in init() takes the callback away."""
