@@ -154,8 +154,10 @@ log { source { python(class("A")); }; source { python(class("B")); }; source { p
         lock, woken = threading.Lock(), []
         lock.acquire()
         other = threading.Thread(target=lambda: (lock.acquire(), woken.append(True)))
-        other.start()
         sys.setswitchinterval(1000)
+        other.start()
+        # Who has waited for the GIL since before the change would ask for it after 5 ms: now it can have it.
+        time.sleep(0.1)
         lock.release()
         for _ in range(100_000):
             {wait}
