@@ -6,15 +6,14 @@ there is some.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
-
 from inrush import _native
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    # Imported only where a loop runs: it takes longer than all of Inrush.
+    # Imported only where a loop runs: asyncio takes longer than all of Inrush, and typing as long as a tenth of its start.
     import asyncio
     from collections.abc import Callable, Coroutine
+    from typing import Any, Final
 
 _LET_OTHERS_RUN: Final = 2
 
@@ -39,6 +38,7 @@ async def post(
 
 async def _pause(source: _native.LogSource, step: int) -> None:
     import asyncio
+    from functools import partial
 
     if step == _LET_OTHERS_RUN:
         await asyncio.sleep(0)

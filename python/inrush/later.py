@@ -4,7 +4,11 @@ A module that imports one of them, or a class that derives from one, loads as it
 run. Making an object, or calling one of the functions, raises NotImplementedError and says so: nothing is accepted and then ignored.
 """
 
-from typing import Any, Final
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 LTZ_LOCAL: Final = 0
 LTZ_SEND: Final = 1

@@ -4,22 +4,24 @@ A module is the user's own when its file is Python source outside of the standar
 its file is not what it was when it was imported, or when it imports a stale one: a module that holds a function of an old helper
 would go on calling the old one. Stale modules are taken out of `sys.modules`, so that the next import reads the file again; when
 the new configuration is not accepted they are put back, and everything is as it was.
+
+Every engine imports this module at its start. It therefore does with what the interpreter has loaded by then: `hashlib` alone brings
+OpenSSL, 3.4 MiB of it; `sysconfig`, `pathlib` and `ast` take as long as the rest of the start in Python.
 """
 
 from __future__ import annotations
 
-import ast
 import contextlib
-import hashlib
 import importlib
 import importlib.machinery
-import importlib.util
+import os
 import sys
-import sysconfig
 import time
-from collections.abc import Iterable
-from pathlib import Path
 from types import ModuleType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Modules of the engine's, wherever they are installed, and names that are no files.
 _OURS = frozenset(
@@ -28,13 +30,8 @@ _OURS = frozenset(
 _PACKAGES = frozenset({"site-packages", "dist-packages"})
 
 
-def _library_directories() -> frozenset[Path]:
-    paths = sysconfig.get_paths()
-    named = [paths.get(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")]
-    return frozenset(Path(path).resolve() for path in named if path)
-
-
-_LIBRARY = _library_directories()
+# The directory of the standard library, with its separator.
+_LIBRARY = os.path.join(os.path.realpath(os.path.dirname(os.__file__)), "")
 # Whether a file is of the standard library or of an installed package, for each that was asked for.
 _is_of_library: dict[str, bool] = {}
 
@@ -49,8 +46,8 @@ def _source_file(name: str, module: object) -> str | None:
     # Asked once: each part of a path is a system call that lets go of the GIL, and beside busy sources it takes milliseconds
     # to get it back.
     if file not in _is_of_library:
-        real = Path(file).resolve()
-        _is_of_library[file] = not _LIBRARY.isdisjoint(real.parents) or not _PACKAGES.isdisjoint(real.parts)
+        real = os.path.realpath(file)
+        _is_of_library[file] = real.startswith(_LIBRARY) or not _PACKAGES.isdisjoint(real.split(os.sep))
     return None if _is_of_library[file] else file
 
 
@@ -63,24 +60,31 @@ def _own_modules() -> dict[str, str]:
 def _read(file: str) -> bytes:
     """What is in a file; nothing when it is gone."""
     try:
-        return Path(file).read_bytes()
+        with open(file, "rb") as source:
+            return source.read()
     except OSError:
         return b""
 
 
 def _digest(text: bytes) -> bytes:
-    return hashlib.blake2b(text, digest_size=16).digest()
+    """The hash by which the interpreter itself tells whether a source file has changed (PEP 552)."""
+    import importlib.util
+
+    return importlib.util.source_hash(text)
 
 
 def _changed_since(file: str, moment: int) -> bool:
     try:
-        return Path(file).stat().st_mtime_ns > moment
+        return os.stat(file).st_mtime_ns > moment
     except OSError:
         return True
 
 
 def _imports(code: str | bytes, package: str) -> set[str]:
     """The names of the modules that `code` imports, wherever in it; `package` is what relative names start from."""
+    import ast
+    import importlib.util
+
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError):
@@ -178,13 +182,17 @@ class Modules:
             self._known[name] = (sys.modules[name], digest)
         names = self._stale(own) if stale else set()
         taken = {name: sys.modules.pop(name) for name in names}
+        if taken:
+            import importlib.util
         for name in taken:
             # Its time stamp may be that of the file although its content is not: it has no fractions of a second.
             with contextlib.suppress(OSError, NotImplementedError, ValueError):
-                Path(importlib.util.cache_from_source(own[name])).unlink()
+                os.unlink(importlib.util.cache_from_source(own[name]))
         if taken:
             importlib.invalidate_caches()
-        return Taken(taken, concerns_blocks=any(_with_parents(_imports(code, "")) & names for code in blocks))
+        # Without stale modules no block is read: the first start has none.
+        concerns = bool(names) and any(_with_parents(_imports(code, "")) & names for code in blocks)
+        return Taken(taken, concerns_blocks=concerns)
 
     def _stale(self, own: dict[str, str]) -> set[str]:
         texts = {name: _read(file) for name, file in own.items()}
