@@ -206,10 +206,16 @@ def _dirty() -> bool:
 
 
 def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
+    """The processor's name, and what tells apart those that a hypervisor calls by one name."""
+    lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
+    known = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    parts = [known.get("model name", platform.machine())]
+    if "cpu family" in known and "model" in known:
+        parts.append(f"family {known['cpu family']} model {known['model']}")
+    second = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")
+    if second.exists():
+        parts.append(f"L2 {second.read_text().strip()} a core")
+    return ", ".join(parts)
 
 
 def _filesystem(path: Path) -> str:

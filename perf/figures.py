@@ -143,8 +143,10 @@ class Figure:
     def met(self, results: Results) -> bool | None:
         """Whether the bound is kept."""
         value = self.measured(results)
-        if value is None:
-            return None
+        return None if value is None else self.holds(value)
+
+    def holds(self, value: float) -> bool:
+        """Whether a value keeps the bound."""
         return value <= self.bound if self.at_most else value >= self.bound
 
     def shown(self, value: float) -> str:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from perf import plots
+from perf import plots, processors
 from perf.cases import FRAMEWORK_TURNS
 from perf.environment import HERE, ROOT
 from perf.figures import FIGURES, NG, Figure, Pair, Results, Value, over
@@ -165,7 +165,8 @@ def render(
             path.unlink(missing_ok=True)
     findings = pages / "findings.md"
     text = findings.read_text() if findings.exists() else ""
-    (pages / "README.md").write_text(front_page(found, order, drawn, text))
+    known = processors.record(found, results / "processors")
+    (pages / "README.md").write_text(front_page(found, order, drawn, text, known))
     if readme is not None:
         readme.write_text(with_section(readme.read_text(), section(found)))
 
@@ -179,12 +180,18 @@ def _order(found: Results) -> list[str]:
 
 
 def front_page(
-    found: dict[str, dict[str, Any]], order: Sequence[str], drawn: Sequence[tuple[str, str]], findings: str
+    found: dict[str, dict[str, Any]],
+    order: Sequence[str],
+    drawn: Sequence[tuple[str, str]],
+    findings: str,
+    known: processors.Records,
 ) -> str:
     """`perf/README.md`."""
     cases = [found[name] for name in order]
     parts = ["# Performance\n", GENERATED, heading(cases)]
     parts.append("## The figures\n\n" + figures_table(found))
+    if known:
+        parts.append("## On which processors\n\n" + processors.table(known))
     parts.append(findings_part(findings, found))
     parts.append("## Where a rival wins\n\n" + rivals_win(cases))
     parts.append("## Plots\n\n" + "\n\n".join(f"![{title}](plots/{name})" for name, title in drawn))

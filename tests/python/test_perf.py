@@ -17,7 +17,20 @@ from typing import Any
 
 import pytest
 
-from perf import cases, environment, estimate, figures, kafka, measure, report, rivals, run, slices, verify
+from perf import (
+    cases,
+    environment,
+    estimate,
+    figures,
+    kafka,
+    measure,
+    processors,
+    report,
+    rivals,
+    run,
+    slices,
+    verify,
+)
 from perf.processes import Process, RunError
 
 ENVIRONMENT = {
@@ -576,7 +589,7 @@ def test_front_page_from_results(tmp_path: Path) -> None:
     """Without it: the page that everybody reads is written by hand somewhere."""
     found = loop_result(8e6, 1e6)
     page = report.front_page(
-        found, ["loop_file_23"], [("loop.svg", "A plot")], "# Findings\n\nThe kernel is slow.\n"
+        found, ["loop_file_23"], [("loop.svg", "A plot")], "# Findings\n\nThe kernel is slow.\n", {}
     )
     for part in (
         "1. Each rival",
@@ -587,6 +600,27 @@ def test_front_page_from_results(tmp_path: Path) -> None:
     ):
         assert part in page, part
     assert page.count("# Findings") == 1
+
+
+def test_figures_are_kept_for_each_processor(tmp_path: Path) -> None:
+    """Without it: a run on another machine takes away what was known of this one, or stands under its name."""
+    figure = next(one for one in figures.FIGURES if one.pairs[0].ours.case == "loop_file_23")
+    processors.record(loop_result(8e6, 1e6), tmp_path)
+    other = loop_result(5e6, 1e6)
+    other["loop_file_23"]["environment"] = {**ENVIRONMENT, "cpu": "Another CPU, L2 2048K a core"}
+    known = processors.record(other, tmp_path)
+    assert list(known) == ["a CPU", "Another CPU, L2 2048K a core"]
+    assert known == processors.load(tmp_path)
+    text = processors.table(known)
+    assert f"| {figure.title} | 8.00 ×, met | 5.00 ×, **missed** |" in text.splitlines()
+    assert "a CPU: 1 of 1 met (" in text
+    assert "Another CPU, L2 2048K a core: 0 of 1 met (" in text
+    # A figure of two cases, of which each was measured on another processor, is of neither.
+    threads = next(one for one in figures.FIGURES if len(one.cases) > 1)
+    assert processors._place(threads, dict.fromkeys(list(threads.cases)[:1], other["loop_file_23"])) is None
+    mixed = {name: loop_result(1, 1)["loop_file_23"] for name in threads.cases}
+    mixed[min(threads.cases)] = other["loop_file_23"]
+    assert processors._place(threads, mixed) is None
 
 
 def test_missed_figures_need_a_finding() -> None:
@@ -685,6 +719,7 @@ def test_committed_pages_are_those_of_the_committed_results() -> None:
     assert report.with_section(readme, report.section(found)) == readme
     page = (environment.HERE / "README.md").read_text()
     assert report.figures_table(found) in page
+    assert processors.table(processors.load(environment.HERE / "results" / "processors")) in page
     assert json.dumps(found)
 
 
