@@ -30,8 +30,9 @@ _OURS = frozenset(
 _PACKAGES = frozenset({"site-packages", "dist-packages"})
 
 
-# The directory of the standard library, with its separator.
-_LIBRARY = os.path.join(os.path.realpath(os.path.dirname(os.__file__)), "")
+# The directory of the standard library, with its separator: as it is named, and what that leads to.
+_NAMED = os.path.join(os.path.dirname(os.__file__), "")
+_LIBRARY = (_NAMED, os.path.join(os.path.realpath(_NAMED), ""))
 # Whether a file is of the standard library or of an installed package, for each that was asked for.
 _is_of_library: dict[str, bool] = {}
 
@@ -46,7 +47,8 @@ def _source_file(name: str, module: object) -> str | None:
     # Asked once: each part of a path is a system call that lets go of the GIL, and beside busy sources it takes milliseconds
     # to get it back.
     if file not in _is_of_library:
-        real = os.path.realpath(file)
+        # Most modules of a start are the library's, and say so without a look.
+        real = file if file.startswith(_NAMED) else os.path.realpath(file)
         _is_of_library[file] = real.startswith(_LIBRARY) or not _PACKAGES.isdisjoint(real.split(os.sep))
     return None if _is_of_library[file] else file
 
