@@ -2,12 +2,19 @@
 
 use std::cell::{Cell, UnsafeCell};
 
+use pyo3::ffi;
 use pyo3::prelude::*;
+
+// The head of an object is a count and a type; that of a free-threaded build is twice as long.
+const _: () = assert!(
+    size_of::<ffi::PyObject>() == 2 * size_of::<usize>(),
+    "Inrush needs a CPython with a GIL: free-threaded builds (3.14t, 3.15t) are not supported"
+);
 
 /// A value that is touched only by the thread that is attached to the interpreter.
 ///
-/// Free-threaded builds of CPython have no such thread; the module declares that it uses the GIL, so
-/// they turn it on.
+/// Free-threaded builds of CPython have no such thread, and `-X gil=0` overrules a module that declares to need one, so the
+/// crate does not compile for them.
 #[derive(Debug, Default)]
 pub struct GilCell<T> {
     value: UnsafeCell<T>,

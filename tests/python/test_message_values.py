@@ -297,11 +297,12 @@ class TestReentrancy:
             return bytes(data).decode("utf-8", errors) + "!", len(data)
 
         def find(name: str) -> codecs.CodecInfo | None:
-            return codecs.CodecInfo(codecs.utf_8_encode, decode) if name == "inrush_odd" else None
+            return codecs.CodecInfo(codecs.utf_8_encode, decode) if name == "inrushodd" else None
 
+        # A name of letters alone: what becomes of a hyphen on the way to `find` differs between the versions of Python.
         codecs.register(find)
         try:
-            assert message.get_as_str("MESSAGE", encoding="inrush-odd") == "x!"
+            assert message.get_as_str("MESSAGE", encoding="inrushodd") == "x!"
         finally:
             codecs.unregister(find)
         assert message["during"] == b"decoded"

@@ -3,10 +3,11 @@
 
 use pyo3::prelude::*;
 
-use super::{LogMessage, call, parse, recycle};
+use super::{LogMessage, call, parse, payload, recycle};
 
 /// Adds the class to `module`.
 pub(in crate::python) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    payload::check_layout(module.py())?;
     module.add_class::<LogMessage>()?;
     call::set(module.py());
     parse::set(module.py())?;

@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 
 use pyo3::buffer::PyUntypedBuffer;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyImportError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -173,20 +173,47 @@ pub(in crate::python) fn exact_text<'a>(value: &'a Bound<'_, PyAny>) -> Option<&
     (bytes.len() <= MESSAGE_MAX).then_some(bytes)
 }
 
+/// The bits of `PyASCIIObject.state` that a compact `str` of ASCII alone has.
+///
+/// The platform fixes the order of bit fields, not the language C, so pyo3 has no macros for them from CPython 3.14 on. On
+/// Linux the field begins with `interned` (2 bits), `kind` (3), `compact` (1) and `ascii` (1), in all versions from 3.10 to
+/// 3.15. [`check_layout`] compares that with the interpreter's own answers before it is relied on.
+const COMPACT_ASCII: u32 = if cfg!(target_endian = "big") { 0b11 << 25 } else { 0b11 << 5 };
+
 /// The characters of a `str` of ASCII alone, which are its UTF-8 already: without a call of the interpreter.
 #[inline]
 fn ascii<'a>(text: &'a Bound<'_, PyString>) -> Option<&'a [u8]> {
-    let object = text.as_ptr();
+    let object = text.as_ptr().cast::<ffi::PyASCIIObject>();
     // SAFETY: a `str` that is alive.
-    if unsafe { ffi::PyUnicode_IS_COMPACT_ASCII(object) } == 0 {
+    let state = unsafe { (*object).state };
+    if state & COMPACT_ASCII != COMPACT_ASCII {
         return None;
     }
     // SAFETY: as above.
-    let start = unsafe { ffi::PyUnicode_DATA(object) };
-    // SAFETY: as above.
-    let len = unsafe { ffi::PyUnicode_GET_LENGTH(object) };
-    // SAFETY: a compact `str` of ASCII has a byte for each character from there on; they never change.
+    let len = unsafe { (*object).length };
+    // SAFETY: the characters of a compact `str` of ASCII begin where its head ends.
+    let start = unsafe { object.add(1) };
+    // SAFETY: there is a byte for each character from there on; they never change.
     Some(unsafe { std::slice::from_raw_parts(start.cast::<u8>(), len as usize) })
+}
+
+/// Compares what [`exact_text`] takes for the text of a `str` with what the interpreter says, for a `str` of each kind.
+///
+/// # Errors
+/// `ImportError` when they differ: the interpreter lays out `str` in a way that this module was not built for.
+pub(super) fn check_layout(py: Python<'_>) -> PyResult<()> {
+    // Texts that exist once in the interpreter and others, with one, two and four bytes a character.
+    let made = format!("a text of {} words", std::process::id());
+    for text in ["", "a", "ASCII alone", &made, "\u{e9}", "caf\u{e9}", "\u{20ac}uro", "\u{1f980}"] {
+        let object = PyString::new(py, text);
+        if exact_text(object.as_any()) != text.is_ascii().then_some(text.as_bytes()) {
+            let version = Python::version_str();
+            return Err(PyImportError::new_err(format!(
+                "inrush._native: CPython {version} lays out str in another way than the one that this module was built for"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The error for a message of `len` bytes.
