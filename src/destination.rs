@@ -14,6 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub mod drops;
 pub mod file;
 
 pub use file::{FileDestination, FileSettings, LineFormat};

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use inrush::config::{
     Config, DestinationDriver, DestinationRef, Diagnostic, Diagnostics, Environment, FileOptions, Level,
-    LogItem, OnError, OptionValue, ParseFlag, PythonDriver, PythonSourceOptions, Restart, SourceDriver,
-    SourceRef, TsFormat, UseDns, Version, load, parse_str,
+    LogItem, OnError, OptionValue, Ownership, ParseFlag, PythonDriver, PythonSourceOptions, Restart,
+    SourceDriver, SourceRef, TsFormat, UseDns, Version, load, parse_str,
 };
 
 fn data(name: &str) -> PathBuf {
@@ -207,6 +207,41 @@ fn every_option_of_file() {
     assert_eq!((formats.ts_format, formats.frac_digits), (Some(TsFormat::Unix), Some(6)));
     assert_eq!(formats.on_error, Some(OnError::SilentlyDropProperty));
     assert_eq!(file(&config, "d_file", 1).path.text, "/dev/null");
+}
+
+/// Breaks without it: a file that is in use for years is refused for `owner(-1)`, or gets an owner or bits that nobody asked for.
+#[test]
+fn minus_one_leaves_owner_and_permission_as_they_are() {
+    let whole = "options { owner(root); group(7); perm(0640); dir-owner(root); dir-group(7); dir-perm(0750); };
+         destination d { file(\"/x\" owner(-1) group(\"-1\") perm(-1) dir-owner(-1) dir-group(-1) dir_perm(-1)); };";
+    let config = right(whole);
+    let own = file(&config, "d", 0).permissions;
+    let nothing = Ownership::default();
+    assert_eq!((own.file(&config.options.file), own.dir(&config.options.dir)), (nothing.clone(), nothing));
+    let config = right(
+        "options { owner(-1); group(-1); perm(-1); dir-owner(-1); dir-group(-1); dir-perm(-1); };
+         destination d { file(\"/x\" perm(0644)); };",
+    );
+    assert_eq!((&config.options.file, &config.options.dir), (&Ownership::default(), &Ownership::default()));
+    assert_eq!(file(&config, "d", 0).permissions.file(&config.options.file).perm, Some(0o644));
+    assert_eq!(
+        wrong("options { perm(-2); };"),
+        ["-2 is out of range: expected a whole number from 0 to 4095"]
+    );
+    assert_eq!(
+        wrong("destination d { file(\"/x\\x00y\"); };"),
+        ["the path of the file has a NUL byte, which no path can have"]
+    );
+}
+
+/// Breaks without it: a configuration with the old spelling is refused, or the value is kept without a word.
+#[test]
+fn sync_of_a_file_is_flush_lines() {
+    let config = parse("destination d { file(\"/x\" sync(20)); stdout(sync(0)); };").unwrap();
+    assert_eq!(file(&config, "d", 0).writer.flush_lines, Some(20));
+    let warnings: Vec<_> = config.warnings.iter().map(Diagnostic::message).collect();
+    assert_eq!(warnings.len(), 2);
+    assert!(warnings[0].starts_with("sync() is an old spelling of flush-lines(), which has no effect"));
 }
 
 #[test]

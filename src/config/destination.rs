@@ -89,6 +89,7 @@ const WRITER: Table<WriterOptions> = &[
     ("flags", Kind::Other(|parser, to| parser.writer_flags(&mut to.flags))),
     ("flush-lines", Kind::Int(0, MAX_INT, |to, lines| to.flush_lines = Some(lines as u32))),
     ("time-reopen", Kind::Seconds(|to, time| to.time_reopen = Some(time))),
+    ("sync", Kind::Other(|parser, to| parser.sync().map(|lines| to.flush_lines = Some(lines)))),
     ("flush-timeout", Kind::NoEffect("since lines never wait for others")),
 ];
 
@@ -109,7 +110,7 @@ pub enum Given<T> {
     /// The option was not written.
     #[default]
     No,
-    /// Written without a value, as in `owner()`: nothing is to be changed, whatever `options {}` says.
+    /// Written without a value or with -1, as in `owner()` and `owner(-1)`: nothing is to be changed, whatever `options {}` says.
     Nothing,
     /// Written with a value.
     Value(T),
@@ -213,21 +214,25 @@ const STDOUT: Table<StdoutOptions> = &[];
 const DRIVERS: [&str; 2] = ["file", "stdout"];
 
 impl Parser {
-    /// A user or a group, by name or number; nothing at all for "leave it".
+    /// A user or a group, by name or number; nothing at all or -1 for "leave it".
     fn user(&mut self) -> Parsed<Given<Spanned<String>>> {
         if self.sees(&TokenKind::RParen) {
             return Ok(Given::Nothing);
         }
         let text = self.text_or_number("a name or a number")?;
         Ok(match text.value.as_str() {
-            "" => Given::Nothing,
+            "" | "-1" => Given::Nothing,
             _ => Given::Value(Spanned::new(text.value, text.span)),
         })
     }
 
-    /// Permission bits; nothing at all for "leave it".
+    /// Permission bits; nothing at all or -1 for "leave it".
     fn permissions(&mut self) -> Parsed<Given<u32>> {
         if self.sees(&TokenKind::RParen) {
+            return Ok(Given::Nothing);
+        }
+        if matches!(&self.peek().kind, TokenKind::Number(_, written) if written == "-1") {
+            self.next();
             return Ok(Given::Nothing);
         }
         if !matches!(self.peek().kind, TokenKind::Number(..)) {
@@ -242,6 +247,15 @@ impl Parser {
             self.report.warn(span, format!("{written} is a decimal number here"), help);
         }
         self.integer(0, 0o7777).map(|bits| Given::Value(bits as u32))
+    }
+
+    /// The value of `sync()`, the old spelling of `flush-lines()`, with the warnings of both.
+    fn sync(&mut self) -> Parsed<u32> {
+        let span = self.span_at(self.position().saturating_sub(2));
+        let text = "sync() is an old spelling of flush-lines(), which has no effect in Inrush: what is there is \
+                    written, and lines never wait for others";
+        self.report.warn(span, text, Some("leave it out".to_owned()));
+        self.integer(0, MAX_INT).map(|lines| lines as u32)
     }
 
     fn writer_flags(&mut self, flags: &mut WriterFlags) -> Parsed<()> {
@@ -282,6 +296,9 @@ impl Parser {
         })?;
         if text.value.is_empty() {
             self.report.error(text.span, "the path of the file is empty", None);
+        }
+        if text.value.contains('\0') {
+            self.report.error(text.span, "the path of the file has a NUL byte, which no path can have", None);
         }
         // With a wrong path the options are still read, for what may be wrong with them.
         let nothing = Text::verbatim(String::new(), text.span);

@@ -7,9 +7,10 @@
 //!
 //! * `path`: what a message says cannot climb out of the directory that the template fixes;
 //! * `stage`: many small lines in one `write`, long texts with `writev` from the batch itself;
-//! * `target`: failures, rotation, and how a line is neither torn nor written twice.
+//! * `target`: failures, rotation, and how a line is neither torn nor written twice;
+//! * `unwritable`: paths that messages chose and that cannot be written.
 //!
-//! A rotated file (renamed, deleted) is noticed within a second of writing, and at a SIGHUP at once.
+//! A renamed file is noticed within a tenth of a second of writing, a removed one at the next write, both at a SIGHUP at once.
 //! A file that was truncated in place is simply written on: it is open with `O_APPEND`.
 
 use std::collections::VecDeque;
@@ -34,6 +35,7 @@ mod settings;
 mod sink;
 mod stage;
 mod target;
+mod unwritable;
 
 pub use format::LineFormat;
 pub use owner::{group_id, user_id};
@@ -44,6 +46,7 @@ use format::Line;
 use path::PathBuilder;
 use stage::Stage;
 use target::{Flushed, Target};
+use unwritable::Unwritable;
 
 /// While it stops, a full pipe is tried again after this long.
 const STOP_POLL: Duration = Duration::from_millis(5);
@@ -56,7 +59,9 @@ struct Room {
     opening: Opening,
     fsync: bool,
     time_reopen: Duration,
+    fifo_size: u64,
     open: usize,
+    unwritable: Unwritable,
     counters: Arc<Counters>,
     log: ReportFn,
 }
@@ -120,7 +125,9 @@ impl FileDestination {
                 opening,
                 fsync: settings.fsync,
                 time_reopen: settings.time_reopen,
+                fifo_size: settings.fifo_size,
                 open: 0,
+                unwritable: Unwritable::new(&path),
                 counters,
                 log,
             },
@@ -244,7 +251,27 @@ impl FileDestination {
     /// Writes all it can. Messages whose lines are out are counted as delivered and let go of.
     pub fn flush(&mut self, now: Instant) {
         self.flush_until(now, None);
+        self.shed(now);
         self.reap(now);
+    }
+
+    /// Bounds what waits for paths that cannot be opened and that messages chose.
+    fn shed(&mut self, now: Instant) {
+        if self.path.as_literal().is_some() || self.active.is_empty() {
+            return;
+        }
+        let mut left = unwritable::ALL;
+        let mut active = std::mem::take(&mut self.active);
+        active.retain(|id| {
+            let Some(target) = &mut self.targets[*id] else { return false };
+            left = left.saturating_sub(target.shed(left.min(unwritable::ONE), now, &mut self.room));
+            let waits = !target.is_idle();
+            if !waits {
+                self.close_one(*id);
+            }
+            waits
+        });
+        self.active = active;
     }
 
     fn flush_until(&mut self, now: Instant, deadline: Option<Instant>) {
@@ -252,10 +279,17 @@ impl FileDestination {
             return;
         }
         self.room.context.now = self.clock.now();
+        let has_macros = self.path.as_literal().is_none();
         let mut active = std::mem::take(&mut self.active);
         active.retain(|id| {
             self.flush_one(*id, now, deadline);
-            self.targets[*id].as_ref().is_some_and(|target| !target.is_idle())
+            let Some(target) = &self.targets[*id] else { return false };
+            if target.is_idle() && !target.is_open() && has_macros {
+                // Nothing is kept of a path that was never a file: there may be any number of them.
+                self.close_one(*id);
+                return false;
+            }
+            !target.is_idle()
         });
         active.append(&mut self.active);
         self.active = active;
@@ -393,6 +427,10 @@ impl FileDestination {
                 break;
             }
             std::thread::sleep(STOP_POLL.min(deadline - now));
+        }
+        if let Some(total) = self.room.unwritable.total(Instant::now()) {
+            let text = format!("{total} messages for paths that cannot be written were dropped in all");
+            self.room.report(Severity::Error, text);
         }
         self.abandon(DropReason::Stopped)
     }

@@ -15,8 +15,8 @@ pub fn source(config: &Config, statement: &str, driver: &IdentifiedSource) -> St
 }
 
 /// The text of the destination driver called `id`.
-pub fn destination(id: &str, settings: &FileSettings, fifo_size: u64) -> String {
-    format!("{:+?}", (id, settings, fifo_size))
+pub fn destination(id: &str, settings: &FileSettings) -> String {
+    format!("{:+?}", (id, settings))
 }
 
 /// The global options without those that no source looks at.
@@ -60,7 +60,7 @@ mod tests {
         let config = parse_str("test.conf", &text, &Environment::default()).unwrap();
         let (from, to) = (&config.sources["s"].drivers[0], &config.destinations["d"].drivers[0]);
         let settings = settings::destination(&config, to).unwrap();
-        (source(&config, "s", from), destination(&to.id, &settings, settings::fifo_size(&config, to)))
+        (source(&config, "s", from), destination(&to.id, &settings))
     }
 
     #[test]

@@ -239,8 +239,8 @@ fn plan_outputs(
                 continue;
             }
         };
-        let fifo_size = settings::fifo_size(config, to);
-        let key = identity::destination(&to.id, &settings, fifo_size);
+        let fifo_size = settings.fifo_size;
+        let key = identity::destination(&to.id, &settings);
         if let Some(same) = running.iter().find(|output| output.key == key) {
             outputs.push(Arc::clone(same));
             continue;

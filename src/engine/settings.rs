@@ -220,6 +220,7 @@ pub fn destination(config: &Config, to: &IdentifiedDestination) -> Result<FileSe
             settings
         }
     };
+    settings.fifo_size = fifo_size(config, to);
     settings.time_reopen = writer.time_reopen.unwrap_or(global.time_reopen).max(Duration::from_millis(1));
     settings.no_multi_line = writer.flags.no_multi_line;
     let template = writer.template.as_ref();

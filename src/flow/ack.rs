@@ -29,11 +29,16 @@ pub enum DropReason {
     Stopped,
     /// Something in the engine failed that should not; the log has what.
     Fault,
+    /// The message chose a path that cannot be written.
+    UnwritablePath,
+    /// A reload removed the destination, which could not write, and had nobody take its messages over.
+    Removed,
 }
 
 impl DropReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::QueueFull, Self::Stopped, Self::Fault];
+    pub const ALL: [Self; 5] =
+        [Self::QueueFull, Self::Stopped, Self::Fault, Self::UnwritablePath, Self::Removed];
 
     /// The name in statistics.
     pub fn name(self) -> &'static str {
@@ -41,6 +46,8 @@ impl DropReason {
             Self::QueueFull => "queue_full",
             Self::Stopped => "stopped",
             Self::Fault => "fault",
+            Self::UnwritablePath => "unwritable_path",
+            Self::Removed => "removed",
         }
     }
 }
@@ -145,6 +152,16 @@ impl Ack {
         self.receipt.tracked.is_some()
     }
 
+    /// How much of its source's window its batch takes, of messages or of bytes, in parts of `whole`: all of it for as long as
+    /// one of its messages waits. Nothing without credit.
+    pub fn window_share(&self, whole: u64) -> u64 {
+        let Receipt { credit, messages, bytes, .. } = &*self.receipt;
+        let share = |part: u64, of: u64| part.saturating_mul(whole) / of.max(1);
+        let taken =
+            share(u64::from(*messages), u64::from(credit.window())).max(share(*bytes, credit.max_bytes()));
+        if self.holds_credit { taken } else { 0 }
+    }
+
     /// Lets go of the credit, and keeps the outcome open.
     pub fn let_go_of_credit(&mut self) {
         if std::mem::take(&mut self.holds_credit) && self.receipt.holders.fetch_sub(1, Ordering::AcqRel) == 1
@@ -230,6 +247,16 @@ mod tests {
         assert_eq!((counters.totals().delivered, counters.totals().in_flight), (10, 0));
     }
 
+    /// Breaks without it: a few large messages, or a batch that is nearly written, pass for a small share of the window.
+    #[test]
+    fn a_batch_takes_its_share_of_messages_or_of_bytes() {
+        let (credit, counters) = parts();
+        let few = Ack::new(&credit, &counters, 10, 50);
+        assert_eq!((few.window_share(1000), few.without_credit().window_share(1000)), (100, 0));
+        assert_eq!(credit.try_take(10, 250), 10);
+        assert_eq!(Ack::new(&credit, &counters, 10, 250).window_share(1000), 250);
+    }
+
     #[test]
     fn a_message_dropped_on_two_branches_is_dropped_once() {
         let (credit, counters) = parts();
@@ -239,7 +266,7 @@ mod tests {
         other.drop_rows(&Rows::List(Arc::from([0, 9])), DropReason::Stopped);
         drop((ack, other));
         let totals = counters.totals();
-        assert_eq!((totals.delivered, totals.dropped), (6, [3, 1, 0]));
+        assert_eq!((totals.delivered, totals.dropped), (6, [3, 1, 0, 0, 0]));
         assert_eq!(totals.posted, totals.delivered + totals.dropped_total() + totals.in_flight);
     }
 }

@@ -25,6 +25,8 @@ pub struct FileSettings {
     pub time_reap: Duration,
     /// `time-reopen()`: how long after a failure it is tried again.
     pub time_reopen: Duration,
+    /// `log-fifo-size()`: how many messages without the credit of their source may wait.
+    pub fifo_size: u64,
     /// Most files open at a time.
     pub max_open: usize,
     /// How templates are formatted; the path takes its times in the local zone.
@@ -44,6 +46,7 @@ impl FileSettings {
             fsync: false,
             time_reap: Duration::from_secs(60),
             time_reopen: Duration::from_secs(60),
+            fifo_size: 10_000,
             max_open: default_max_open(),
             options: Options::default(),
             identity: Arc::default(),

@@ -22,6 +22,12 @@
 //! A file that is opened and ends inside a line that is not ours to go on with, because a process was killed while it wrote
 //! it, gets a newline first: what was torn stays for itself, and spoils no line of now.
 //!
+//! # A file that is removed
+//!
+//! What was written to a file that had lost its name by then is gone with it. So after each write, and before anything counts
+//! as delivered, the file is asked for its number of names; without one the same lines are written to the file that the path
+//! names now. What is written to a file that was renamed is in that file.
+//!
 //! When it is given up at a stop, the part is taken off the file's end again, if it still is the end: a file has
 //! whole lines alone, and those that were reported as not written are not there.
 
@@ -34,12 +40,13 @@ use rustix::io::Errno;
 use super::Room;
 use super::sink::Sink;
 use super::stage::{Chunk, Torn};
+use super::unwritable::{self, Verdict};
 use crate::destination::Severity;
 use crate::flow::{Delivery, DropReason};
 use crate::message::Rows;
 
-/// A rotated file is noticed this long after the last look at most, while lines are written.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A renamed file is noticed this long after the last look at most, while lines are written.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A full pipe is tried again after this long at first, and after [`BLOCKED_MAX`] in the end.
 const BLOCKED_MIN: Duration = Duration::from_millis(10);
 const BLOCKED_MAX: Duration = Duration::from_millis(200);
@@ -49,6 +56,8 @@ const BLOCKED_MAX: Duration = Duration::from_millis(200);
 struct Trouble {
     since: Instant,
     retry_at: Instant,
+    /// Whether the path cannot be opened and its messages chose it: then they hold a share of the window at most.
+    is_own: bool,
 }
 
 /// A full pipe.
@@ -185,7 +194,7 @@ impl Target {
             if matches!(error, Errno::MFILE | Errno::NFILE) {
                 return Flushed::NoDescriptor;
             }
-            self.fail(error, now, room);
+            self.fail_to_open(error, now, room);
             return Flushed::Done;
         }
         self.used = now;
@@ -195,14 +204,15 @@ impl Target {
             let Some(sink) = &self.sink else { break };
             let filled = room.stage.fill(&self.pending, self.torn.as_ref(), &room.line, &mut room.context);
             if let Err((count, reason)) = filled {
-                let what = format!("{count} messages could not be made into lines: {reason}");
-                let text = format!(
-                    "{}: fault in the engine: {what}; they are written as MESSAGE alone",
-                    self.shown()
-                );
-                room.report(Severity::Error, text);
+                self.report_fault(count, &reason, room);
             }
             let progress = room.stage.write(sink, &self.pending);
+            if progress.bytes > 0 && sink.is_removed(&self.path) {
+                // None of it counts: the next round opens what the path names now, and begins with the first line again.
+                room.count_bytes(progress.bytes as u64);
+                self.looked = None;
+                break;
+            }
             if progress.torn.is_some() || progress.lines > 0 {
                 self.torn = progress.torn;
             }
@@ -240,6 +250,13 @@ impl Target {
             room.counters.count_delivered(lines);
         }
         Flushed::Done
+    }
+
+    fn report_fault(&self, count: usize, reason: &str, room: &Room) {
+        let what = format!("{count} messages could not be made into lines: {reason}");
+        let text =
+            format!("{}: fault in the engine: {what}; they are written as MESSAGE alone", self.shown());
+        room.report(Severity::Error, text);
     }
 
     /// Makes sure that what the path names is open.
@@ -304,6 +321,78 @@ impl Target {
         self.blocked = Some(Blocked { until: now + wait, wait });
     }
 
+    /// Notes that the file could not be opened. Where the path can never be a file, and messages chose it, they are dropped.
+    fn fail_to_open(&mut self, error: Errno, now: Instant, room: &mut Room) {
+        let verdict = room.unwritable.judge(&self.path, error);
+        if verdict == Verdict::Never {
+            room.count_error();
+            let lost = self.drop_from(0, room);
+            self.close(room);
+            self.trouble = None;
+            let reason = unwritable::in_words(error, room.opening.create_dirs);
+            return self.tell_dropped(&reason, lost, now, room);
+        }
+        self.fail(error, now, room);
+        if let Some(trouble) = &mut self.trouble {
+            trouble.is_own = verdict == Verdict::Own;
+        }
+    }
+
+    /// Drops the newest of what waits for a path that cannot be opened and that its messages chose, so that the rest takes no
+    /// more than `most` of a window. Returns how much of it the rest takes.
+    pub(super) fn shed(&mut self, most: u64, now: Instant, room: &mut Room) -> u64 {
+        if !self.trouble.as_ref().is_some_and(|trouble| trouble.is_own) {
+            return 0;
+        }
+        let (mut taken, mut kept) = (0, 0);
+        for Chunk { delivery, next, .. } in &self.pending {
+            let count = (delivery.view.len() - next) as u64;
+            let queued = count * unwritable::WINDOW / room.fifo_size.max(1);
+            let held = delivery.ack.window_share(unwritable::WINDOW);
+            let share = if delivery.flow_control { held } else { held.max(queued) };
+            if taken + share > most {
+                break;
+            }
+            (taken, kept) = (taken + share, kept + 1);
+        }
+        if kept < self.pending.len() {
+            let lost = self.drop_from(kept, room);
+            self.tell_dropped("too much waits for it", lost, now, room);
+        }
+        taken
+    }
+
+    /// Drops what waits, from the delivery at `index` on; how many messages that are.
+    fn drop_from(&mut self, index: usize, room: &mut Room) -> u64 {
+        if index == 0 {
+            self.take_back_torn(room);
+        }
+        let mut lost = 0;
+        for chunk in self.pending.drain(index..) {
+            let rows = rest(chunk.delivery.view.rows(), chunk.next);
+            lost += rows.len() as u64;
+            chunk.delivery.ack.drop_rows(&rows, DropReason::UnwritablePath);
+        }
+        self.waiting -= lost;
+        room.counters.count_dropped(lost);
+        lost
+    }
+
+    /// Tells once a path, and now and then by number, that messages are dropped.
+    fn tell_dropped(&self, why: &str, lost: u64, now: Instant, room: &mut Room) {
+        let (is_new, news) = room.unwritable.note(&self.path, lost, now);
+        if is_new {
+            let what = "messages chose this path, and what cannot be written to it is dropped";
+            room.report(Severity::Error, format!("cannot write to {}: {why}; {what}", self.shown()));
+        }
+        if let Some((lately, total)) = news {
+            let text = format!(
+                "{lately} more messages for paths that cannot be written were dropped, {total} in all"
+            );
+            room.report(Severity::Error, text);
+        }
+    }
+
     /// Notes a failure, and reports it unless it goes on from before.
     pub(super) fn fail(&mut self, error: Errno, now: Instant, room: &mut Room) {
         room.count_error();
@@ -318,10 +407,11 @@ impl Target {
             trouble.retry_at = retry_at;
             return;
         }
-        self.trouble = Some(Trouble { since: now, retry_at });
+        self.trouble = Some(Trouble { since: now, retry_at, is_own: false });
         let text = format!(
-            "cannot write to {}: {error}; its messages wait, retrying every {} s",
+            "cannot write to {}: {}; its messages wait, retrying every {} s",
             self.shown(),
+            unwritable::in_words(error, room.opening.create_dirs),
             room.time_reopen.as_secs_f64()
         );
         room.report(Severity::Error, text);

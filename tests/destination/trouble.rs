@@ -1,0 +1,239 @@
+//! What becomes of messages whose file is removed, and of those that chose a path which cannot be written.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use inrush::destination::FileSettings;
+use inrush::flow::DropReason;
+
+use crate::rig::{Rig, dir, later, settings};
+
+/// Breaks without it: what is written to a file without a name counts as delivered, and nobody ever reads it.
+#[test]
+fn what_was_written_to_a_removed_file_is_written_again() {
+    type Remove = fn(&Path);
+    let ways: [(&str, Remove); 3] = [
+        ("removed", |path| fs::remove_file(path).unwrap()),
+        ("replaced", |path| {
+            fs::write(path.with_extension("new"), "").unwrap();
+            fs::rename(path.with_extension("new"), path).unwrap();
+        }),
+        ("with its directory", |path| {
+            fs::remove_dir_all(path.parent().unwrap()).unwrap();
+            fs::create_dir(path.parent().unwrap()).unwrap();
+        }),
+    ];
+    for (way, remove) in ways {
+        let (dir, _) = dir();
+        let path = dir.path().join("sub/out.log");
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        let mut rig = Rig::new(settings(&path));
+        let start = Instant::now();
+        rig.push(&[("h", b"one")]);
+        rig.destination.flush(start);
+        remove(&path);
+        // At the same moment by the clock of the destination: it does not look at the path.
+        rig.push(&[("h", b"two"), ("h", b"three")]);
+        rig.destination.flush(start);
+        assert_eq!((rig.counters.delivered.load(Relaxed), rig.held()), (1, 2), "{way}: not yet delivered");
+        assert!(
+            rig.destination.next_deadline().unwrap() <= Instant::now(),
+            "{way}: at once, not with the next message"
+        );
+        rig.destination.flush(start);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two\nthree\n", "{way}");
+        assert_eq!((rig.counters.delivered.load(Relaxed), rig.held()), (3, 0));
+        assert_eq!(rig.reports(), []);
+        rig.finish();
+    }
+}
+
+/// Breaks without it: a file that is removed and cannot be made again takes what was written to it last.
+#[test]
+fn what_was_written_to_a_removed_file_waits_until_there_is_another_one() {
+    let (dir, _) = dir();
+    let path = dir.path().join("sub/out.log");
+    fs::create_dir(dir.path().join("sub")).unwrap();
+    let mut rig = Rig::new(settings(&path));
+    rig.send("one");
+    fs::remove_dir_all(dir.path().join("sub")).unwrap();
+    rig.send("two");
+    rig.destination.flush(Instant::now());
+    assert!(rig.destination.is_suspended() && rig.held() == 1);
+    fs::create_dir(dir.path().join("sub")).unwrap();
+    rig.destination.flush(later(61));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
+    rig.finish();
+}
+
+/// Breaks without it: a file that has a path under `/proc` alone, and never had another name, is written again and again.
+#[test]
+fn a_file_that_never_had_a_name_is_written_once() {
+    let (_dir, path) = dir();
+    let open = fs::OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    let number = std::os::fd::AsRawFd::as_raw_fd(&open);
+    let mut rig = Rig::new(settings(Path::new(&format!("/proc/self/fd/{number}"))));
+    rig.send("one");
+    rig.send("two");
+    assert_eq!(rig.counters.delivered.load(Relaxed), 2);
+    assert_eq!(std::io::read_to_string(open).unwrap(), "one\ntwo\n");
+    rig.finish();
+}
+
+/// Breaks without it: a sender that names what can never be a file holds the credit of all others, for ever.
+#[test]
+fn paths_that_can_never_be_files_cost_their_own_messages() {
+    let (dir, _) = dir();
+    let path = |name: &str| dir.path().join(name);
+    fs::create_dir(path("directory")).unwrap();
+    symlink(path("loop"), path("loop")).unwrap();
+    symlink("file/x", path("below-a-file")).unwrap();
+    fs::write(path("file"), "").unwrap();
+    let _listener = UnixListener::bind(path("socket")).unwrap();
+    let mut rig = Rig::with_window(settings(&path("$HOST")), 100);
+    let bad = [
+        ("directory", "Is a directory"),
+        ("loop", "Too many levels of symbolic links"),
+        ("below-a-file", "Not a directory"),
+        ("socket", "No such device or address"),
+    ];
+    for round in 0..50 {
+        for (host, error) in bad {
+            rig.push(&[("good", b"1"), (host, b"2"), (host, b"3"), ("good", b"4")]);
+            rig.destination.flush(Instant::now());
+            assert_eq!(rig.held(), 0, "{host}: the credit is back");
+            let reports = rig.reports();
+            if round > 0 {
+                assert_eq!(reports, [], "{host}: told once");
+                continue;
+            }
+            let [report] = &reports[..] else { panic!("{host}: {reports:?}") };
+            assert!(report.text.contains(host) && report.text.contains(error), "{}", report.text);
+            assert!(report.text.ends_with("what cannot be written to it is dropped"), "{}", report.text);
+        }
+    }
+    assert!(!rig.destination.is_suspended());
+    assert_eq!(fs::read_to_string(path("good")).unwrap(), "1\n4\n".repeat(200));
+    assert_eq!((rig.counters.delivered.load(Relaxed), rig.counters.dropped.load(Relaxed)), (400, 400));
+    assert_eq!(rig.source.totals().dropped[DropReason::UnwritablePath as usize], 400);
+    assert_eq!(rig.destination.stop(later(5)), 0);
+    assert_eq!(
+        rig.reports().last().unwrap().text,
+        "400 messages for paths that cannot be written were dropped in all"
+    );
+    rig.check_sum();
+}
+
+/// Breaks without it: a path that is longer than the system allows stops its source, though each of its parts is short enough.
+#[test]
+fn a_path_that_is_too_long_costs_its_own_messages() {
+    let (dir, _) = dir();
+    let long = format!("{}/$HOST/{}", dir.path().display(), "${HOST}/".repeat(20));
+    let mut rig = Rig::new(settings(Path::new(&long)));
+    rig.push(&[(&*"h".repeat(255), b"1")]);
+    rig.destination.flush(Instant::now());
+    assert!(rig.reports()[0].text.contains("File name too long"));
+    assert_eq!((rig.counters.dropped.load(Relaxed), rig.held()), (1, 0));
+}
+
+/// Breaks without it: names that a sender makes up fill the log, or the memory of what is told.
+#[test]
+fn so_many_paths_are_told_and_no_more() {
+    let (dir, _) = dir();
+    let mut rig = Rig::new(settings(&dir.path().join("$HOST")));
+    for number in 0..1000 {
+        let name = format!("d{number}");
+        fs::create_dir(dir.path().join(&name)).unwrap();
+        rig.push(&[(&name, b"x")]);
+        rig.destination.flush(Instant::now());
+    }
+    assert_eq!((rig.reports().len(), rig.counters.dropped.load(Relaxed)), (256, 1000));
+    // The number is told a minute later, and names again an hour later.
+    rig.push(&[("d999", b"x")]);
+    rig.destination.flush(later(61));
+    let text = &rig.reports()[0].text;
+    assert_eq!(text, "1001 more messages for paths that cannot be written were dropped, 1001 in all");
+    rig.push(&[("d0", b"x")]);
+    rig.destination.flush(later(3700));
+    assert!(rig.reports()[0].text.contains("/d0`: Is a directory"));
+}
+
+/// Breaks without it: files that cannot be opened *now* take the whole window from those that can, or lose at once what
+/// could be written in a moment.
+#[test]
+fn paths_that_cannot_be_opened_hold_a_share_of_the_window() {
+    let (dir, _) = dir();
+    fs::create_dir(dir.path().join("good")).unwrap();
+    let mut rig = Rig::with_window(settings(&dir.path().join("$HOST/x")), 800);
+    for number in 0..500 {
+        let text = number.to_string();
+        rig.push(&[("bad", text.as_bytes())]);
+        rig.push(&[("good", text.as_bytes())]);
+        rig.destination.flush(Instant::now());
+    }
+    assert_eq!((rig.held(), rig.counters.queued.load(Relaxed)), (100, 100), "an eighth");
+    for host in 0..20 {
+        for _ in 0..100 {
+            rig.push(&[(&format!("bad{host}"), b"x")]);
+            rig.destination.flush(Instant::now());
+        }
+    }
+    assert_eq!((rig.held(), rig.counters.queued.load(Relaxed)), (400, 400), "half, all together");
+    let dropped = rig.source.totals().dropped[DropReason::UnwritablePath as usize];
+    assert_eq!((dropped, rig.counters.delivered.load(Relaxed)), (400 + 2000 - 300, 500));
+    fs::create_dir(dir.path().join("bad")).unwrap();
+    rig.destination.flush(later(61));
+    let kept = fs::read_to_string(dir.path().join("bad/x")).unwrap();
+    assert!(kept.lines().eq((0..100).map(|number| number.to_string())), "the newest are dropped");
+    rig.destination.stop(Instant::now());
+    rig.check_sum();
+}
+
+/// Breaks without it: a directory that the configuration names and that is away for a moment, as it is while a disk is
+/// mounted, costs the messages, though their source waits.
+#[test]
+fn what_has_nothing_to_do_with_the_message_is_waited_for() {
+    let (dir, _) = dir();
+    let fixed = dir.path().join("mount");
+    let mut rig = Rig::with_window(settings(&fixed.join("$HOST")), 100);
+    for _ in 0..100 {
+        rig.push(&[("h", b"x")]);
+        rig.destination.flush(Instant::now());
+    }
+    assert_eq!((rig.held(), rig.counters.dropped.load(Relaxed)), (100, 0));
+    // A file in its place is as bad as none.
+    fs::write(&fixed, "").unwrap();
+    rig.destination.flush(later(61));
+    assert_eq!((rig.held(), rig.counters.dropped.load(Relaxed)), (100, 0));
+    fs::remove_file(&fixed).unwrap();
+    fs::create_dir(&fixed).unwrap();
+    rig.destination.flush(later(200));
+    assert_eq!(fs::read_to_string(fixed.join("h")).unwrap(), "x\n".repeat(100));
+    rig.finish();
+}
+
+/// Breaks without it: a path without macros, which its administrator chose, loses what waits for it.
+#[test]
+fn a_path_without_macros_is_waited_for_whatever_it_is() {
+    let (_dir, path) = dir();
+    fs::create_dir(&path).unwrap();
+    let mut rig = Rig::with_window(FileSettings { fifo_size: 10, ..settings(&path) }, 100);
+    for _ in 0..100 {
+        rig.push(&[("h", b"x")]);
+        rig.destination.flush(Instant::now());
+    }
+    assert_eq!((rig.held(), rig.counters.dropped.load(Relaxed)), (100, 0));
+    let reports = rig.reports();
+    assert!(
+        reports.len() == 1
+            && reports[0].text.contains("Is a directory (os error 21); the path must name a file")
+    );
+    fs::remove_dir(&path).unwrap();
+    rig.destination.flush(later(61));
+    rig.finish();
+}
