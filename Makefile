@@ -1,9 +1,10 @@
 # Everything is built into the checkout: .venv (Python), .venvs (other Pythons, for the tests), target (Rust).
 #
-#   PYTHON=/path/to/python   the interpreter to build for (default: the newest of 3.13 to 3.10, else python3)
+#   PYTHON=/path/to/python   the interpreter to build for (default: the newest of 3.15 to 3.10, else python3)
 #   PROFILE=quick            the cargo profile of the wheel in .venv. Without it `build` and `run` want release, which is what users
 #                            have; everything else takes the wheel that is there, if it is up to date, and otherwise builds quick
 #   TESTS="-k quickstart"    further arguments of pytest
+#   MINORS="11 13"           of `wheels`: for these versions of CPython 3 (default: 10 to 15)
 #   CASE=loop_file_23        of `perf`: only these cases, with patterns and commas; RIVAL=… only one rival, stored nowhere;
 #                            RESUME=1 goes on with an interrupted run; PERF_DIR (/dev/shm) is where the measured files go
 #   TIME=600                 the seconds of a long check (`fuzz`, `torture`); COUNT=1000 its rounds, SEED=1 its chance (`torture`)
@@ -23,9 +24,11 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 GROUPS := build test lint
 BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+LINTED := python tests/python tests/torture tests/wheels tools/wheels perf
 PYTEST := -m pytest -n 2 $(TESTS)
 
-.PHONY: help need build wheel run test test-rust test-python endurance loom torture-state torture-reload test-stubs test-others lint format check-examples perf perf-list perf-render fuzz fuzz-all guard guard-renew need-valgrind clean
+.PHONY: help need build wheel wheels run test test-rust test-python test-others test-everywhere test-newest test-wheel test-wheels
+.PHONY: endurance loom torture-state torture-reload test-stubs lint format check-examples perf perf-list perf-render fuzz fuzz-all guard guard-renew need-valgrind clean
 
 help: ## show this list
 	@echo "make TARGET [PYTHON=/path/to/python] [PROFILE=release|quick] [TESTS='pytest arguments']"
@@ -44,7 +47,7 @@ wheel: need
 run: build ## run the quickstart: a syslog listener on 127.0.0.1:5514 that writes quickstart.log
 	@exec $(BIN)/inrush run -f examples/quickstart.conf
 
-test: test-rust test-python test-stubs check-examples guard test-others ## build and run all tests, on every Python of this machine
+test: test-rust test-python test-stubs check-examples guard test-wheel test-others ## build and run all tests; on the machine's other Pythons, those that depend on it
 
 test-rust: wheel ## the tests of the Rust core without Python, then with it
 	cargo test --quiet --no-default-features
@@ -103,32 +106,60 @@ test-stubs: wheel ## compare the type stubs with the built module
 	MYPYPATH=python $(BIN)/python -m mypy.stubtest --concise --ignore-disjoint-bases \
 	  --allowlist tests/python/stubtest.allow --ignore-unused-allowlist inrush syslogng _syslogng _syslogngdbg
 
-test-others: wheel ## the Python tests on every other CPython from 3.10 to 3.13 that this machine has
-	@others=$$(tools/pythons others "$(PYTHON)"); \
-	for python in $$others; do \
+test-others: wheel ## the tests that depend on the interpreter, on every other CPython from 3.10 to 3.15 that this machine has
+	@$(on-others) -m interpreter; done
+
+test-everywhere: test-python ## all Python tests on every CPython from 3.10 to 3.15 that this machine has
+	@$(on-others); done
+
+# Makes an environment for each other interpreter, and begins a command of pytest in it.
+on-others = for python in $$(tools/pythons others "$(PYTHON)"); do \
 	  venv=.venvs/$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	  tools/venv "$$venv" "$$python" any test; \
 	  echo "== $$venv: the Python tests"; \
-	  "$$venv/bin/python" $(PYTEST); \
-	done
+	  "$$venv/bin/python" $(PYTEST)
+
+test-newest: ## all Python tests on CPython 3.14 and 3.15 of Debian sid, in a root directory of their own (needs root and debootstrap)
+	@tools/newest -n 2 $(TESTS)
+
+# The environment that builds wheels for others.
+WHEELS := .venvs/wheels
+wheels-venv = tools/venv $(WHEELS) "$(PYTHON)" none build wheels
+
+wheels: need ## wheels in dist for CPython 3.10 to 3.15, manylinux_2_28, stripped, their symbols in dist/symbols [MINORS="11 13"]
+	@$(wheels-venv)
+	@$(WHEELS)/bin/python tools/wheels --profile "$(or $(PROFILE),release)" --out dist $(or $(MINORS),10 11 12 13 14 15)
+
+test-wheels: wheels wheel ## install each wheel of dist whose Python this machine has, without a compiler, and run README's lines with it
+	INRUSH_WHEELS=dist $(BIN)/python -m pytest -s tests/wheels $(TESTS)
+
+# The short form: one wheel, of the tests' Python and of profile quick.
+test-wheel: wheel
+	@$(wheels-venv)
+	@$(WHEELS)/bin/python tools/wheels --profile quick --out target/dist $$($(BIN)/python -c 'import sys; print(sys.version_info[1])')
+	INRUSH_WHEELS=target/dist $(BIN)/python -m pytest -s tests/wheels $(TESTS)
 
 check-examples: wheel ## check every example's configuration
 	@for conf in examples/*.conf; do $(BIN)/inrush check -f "$$conf"; done
+
+# Compiles for a CPython that need not be there, each into a directory of its own: cargo would build pyo3 anew at each change.
+for-minor = PYO3_CONFIG_FILE=$$(tools/pyo3-config $(1)) CARGO_TARGET_DIR=target/lint/3.$(1)
 
 lint: wheel ## formats, lints and types, Rust and Python
 	cargo fmt --check
 	cargo clippy --quiet --all-targets --no-default-features -- -D warnings
 	cargo clippy --quiet --all-targets -- -D warnings
+	for minor in 14 15; do $(call for-minor,$$minor) cargo clippy --quiet --lib -- -D warnings; done
 	cargo doc --quiet --no-deps --no-default-features
 	cargo doc --quiet --no-deps
-	$(BIN)/ruff check python tests/python tests/torture perf
-	$(BIN)/ruff format --check python tests/python tests/torture perf
+	$(BIN)/ruff check $(LINTED)
+	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/mypy
 
 format: wheel ## format Rust and Python
 	cargo fmt
-	$(BIN)/ruff check --fix python tests/python tests/torture perf
-	$(BIN)/ruff format python tests/python tests/torture perf
+	$(BIN)/ruff check --fix $(LINTED)
+	$(BIN)/ruff format $(LINTED)
 
 # The rivals share one interpreter: Debian's, which its syslog-ng is linked with.
 PERF_PYTHON ?= /usr/bin/python3

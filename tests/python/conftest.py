@@ -19,6 +19,35 @@ settings.register_profile("fast", max_examples=100, deadline=None)
 settings.register_profile("slow", max_examples=10_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
+# Files whose tests look at the engine alone, and find the same on every CPython: commands, statistics,
+# log paths, destinations, reload, disks. All others, and with them every new file, have the marker
+# `interpreter`, and run on each interpreter (`make test-others`).
+ANY_INTERPRETER = {
+    "test_cli.py",
+    "test_control.py",
+    "test_docs.py",
+    "test_documentation_sample.py",
+    "test_endurance.py",
+    "test_log_paths.py",
+    "test_metrics.py",
+    "test_perf.py",
+    "test_quickstart.py",
+    "test_reload.py",
+    "test_state_disk.py",
+    "test_statistics.py",
+    "test_torture.py",
+    "test_torture_reload.py",
+    "test_walkthrough.py",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests that depend on the interpreter, before `-m` chooses among them."""
+    for item in items:
+        if item.path.name not in ANY_INTERPRETER:
+            item.add_marker(pytest.mark.interpreter)
+
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[StartEngine]:
