@@ -19,16 +19,14 @@
 #![forbid(unsafe_code)]
 
 mod backtick;
+mod bounds;
 mod destination;
 mod diagnostic;
 mod environment;
-mod flags;
 mod include;
 mod input;
 mod lexer;
 mod log_path;
-mod names;
-mod nearest;
 mod number;
 mod option_table;
 mod options;
@@ -57,8 +55,7 @@ pub use destination::{
     IdentifiedDestination, Ownership, StdoutOptions, WriterFlags, WriterOptions,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
-pub use environment::Environment;
-pub use flags::{ParseFlag, ParseFlags};
+pub use environment::{Environment, Progress};
 pub use log_path::{DestinationRef, LogItem, LogPath, PathFlags, SourceRef};
 pub use options::{GlobalOptions, MarkMode, StatsOptions};
 pub use preamble::Version;
@@ -70,7 +67,7 @@ pub use source::{
 pub use source_map::SourceMap;
 pub use span::{FileId, Span, Spanned};
 pub use statement::PythonBlock;
-pub use template_text::{OnError, TemplateOptions, TemplateStatement, TemplateText, TsFormat};
+pub use template_text::{TemplateOptions, TemplateStatement, TemplateText};
 
 use report::Report;
 
@@ -107,6 +104,22 @@ impl Config {
         self.sources_text.error(span, message, help)
     }
 
+    /// Checks that there is a log path: a configuration without one does nothing, and at a reload it would stop
+    /// everything. An editor or a template engine that meets a full disk leaves an empty file.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn check_for_log_path(&self) -> Result<(), Diagnostic> {
+        if !self.logs.is_empty() {
+            return Ok(());
+        }
+        let file = self.sources_text.paths().next().unwrap_or(Path::new("")).display();
+        let mut none =
+            Diagnostic::without_place(format!("`{file}`: there is no log path, so nothing would run"));
+        none.help = Some("add one: log { source(…); destination(…); };".to_owned());
+        Err(none)
+    }
+
     /// A warning at `span`, found by whoever uses the configuration.
     pub fn warning(&self, span: Span, message: impl Into<String>, help: Option<String>) -> Diagnostic {
         self.sources_text.warning(span, message, help)
@@ -126,8 +139,19 @@ pub fn load(path: &Path) -> Result<Config, Diagnostics> {
 /// # Errors
 /// Everything that is wrong with it, each at its place, together with the warnings.
 pub fn load_with(path: &Path, environment: &Environment) -> Result<Config, Diagnostics> {
-    let text = include::read(path).map_err(Diagnostic::without_place)?;
+    environment.progress.note(path);
+    let text = include::read_main(path).map_err(Diagnostic::without_place)?;
     parse(path.to_owned(), text, environment)
+}
+
+/// Reads the configuration at `path` for a second time: a pipe has been read to its end by the first, and is refused.
+///
+/// # Errors
+/// Everything that is wrong with it, each at its place, together with the warnings.
+pub fn load_again(path: &Path, environment: &Environment) -> Result<Config, Diagnostics> {
+    environment.progress.note(path);
+    include::check_readable_again(path).map_err(Diagnostic::without_place)?;
+    load_with(path, environment)
 }
 
 /// Reads the configuration `text`, which errors call `name`. Files are read only for `@include`.
@@ -151,8 +175,8 @@ pub fn parse_str(name: &str, text: &str, environment: &Environment) -> Result<Co
 }
 
 fn parse(path: PathBuf, text: String, environment: &Environment) -> Result<Config, Diagnostics> {
-    if u32::try_from(text.len()).is_err() {
-        return Err(Diagnostic::without_place(format!("`{}` is too large", path.display())).into());
+    if text.len() > bounds::MAX_TEXT {
+        return Err(Diagnostic::without_place(include::too_large(&path)).into());
     }
     let mut report = Report::default();
     let main = report.map.add(path, text, None);

@@ -4,6 +4,7 @@
 //!  sources ─► lanes ─► workers (route, batch by batch) ─► queues ─► destinations, a thread each
 //! ```
 //!
+//! * [`reading`]: a configuration that is read on a thread of its own;
 //! * [`graph`]: which destinations a source's messages go to;
 //! * [`plan`]: what a configuration needs beside what runs, driver by driver ([`identity`]);
 //!   [`pipeline`]: what runs: lanes, workers and destinations, switched from one plan to the next, and drained;
@@ -34,6 +35,7 @@ pub mod output;
 pub mod pipeline;
 pub mod plan;
 pub mod queue;
+pub mod reading;
 mod roster;
 pub mod settings;
 pub mod signpost;

@@ -16,7 +16,7 @@
 //! # The rooms
 //! Each knows only those above it; `engine`, `python` and `cli` may know all.
 //!
-//! * `fault`: what is done about a panic;
+//! * `fault`: what is done about a panic; `nearest`: the known word that a wrong one may mean;
 //! * [`message`]: what flows: records in batches, the memory under them, views for readers;
 //! * [`flow`]: how it flows: lanes, inboxes, credit, acknowledgements;
 //! * [`syslog`]: RFC 5424, RFC 3164, framing, time stamps: bytes in, spans out;
@@ -40,6 +40,7 @@ pub mod engine;
 mod fault;
 pub mod flow;
 pub mod message;
+mod nearest;
 #[cfg(feature = "python")]
 pub mod python;
 pub mod source;

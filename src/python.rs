@@ -122,10 +122,14 @@ fn show_persist(py: Python<'_>, request: &cli::PersistRequest) -> PyResult<i32> 
 }
 
 fn check(py: Python<'_>, options: &cli::CheckOptions) -> PyResult<i32> {
+    // A file may be slow, or never answer: Ctrl-C ends the process at once.
+    signals::uninstall();
     let _hosting = hosting::Hosting::begin();
     let log = Log::new(LogLevel::Warning);
     logger::set_log(Some(log.clone()));
-    let checked = crate::config::load(&options.file).and_then(|config| {
+    let read = py.detach(|| crate::config::load(&options.file));
+    let checked = read.and_then(|config| {
+        config.check_for_log_path()?;
         let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
         generation::check(py, &config, &log).map(|()| warnings)
     });

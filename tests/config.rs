@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use inrush::config::{
     Config, DestinationDriver, DestinationRef, Diagnostic, Diagnostics, Environment, FileOptions, Level,
-    LogItem, OnError, OptionValue, Ownership, ParseFlag, PythonDriver, PythonSourceOptions, Restart,
-    SourceDriver, SourceRef, TsFormat, UseDns, Version, load, parse_str,
+    LogItem, OptionValue, Ownership, PythonDriver, PythonSourceOptions, Restart, SourceDriver, SourceRef,
+    UseDns, Version, load, parse_str,
 };
+use inrush::syslog::Flags;
+use inrush::template::{OnError, TsFormat};
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/config").join(name)
@@ -167,7 +169,7 @@ fn every_option_of_python() {
     assert_eq!(all.loaders.iter().map(|module| module.value.as_str()).collect::<Vec<_>>(), ["hy", "json"]);
     assert_eq!(all.persist_name.unwrap().value, "box");
     assert!(!all.internal);
-    assert!(!all.flags.is_set(ParseFlag::Parse) && all.flags.is_set(ParseFlag::AssumeUtf8));
+    assert!(!all.flags.has(Flags::PARSE) && all.flags.has(Flags::ASSUME_UTF8));
     assert_eq!((all.default_facility, all.default_severity), (Some(19), Some(4)));
     assert_eq!(all.source.log_iw_size, Some(2000));
     assert_eq!((all.source.keep_hostname, all.source.chain_hostnames), (Some(true), Some(false)));
@@ -251,7 +253,7 @@ fn global_options_and_paths() {
     assert!(options.keep_hostname && options.log_flow_control && options.keep_timestamp);
     assert_eq!(options.file.owner.as_ref().unwrap().value, "adm");
     assert_eq!((options.file.perm, options.dir.perm), (Some(0o640), Some(0o755)));
-    assert_eq!((options.ts_format, options.frac_digits), (TsFormat::Rfc3339, 3));
+    assert_eq!((options.ts_format, options.frac_digits), (TsFormat::Iso, 3));
     assert_eq!(options.stats.level, 1);
     assert_eq!(options.file_template.as_ref().unwrap().name.as_deref(), Some("plain"));
     assert_eq!((options.log_fifo_size, options.log_msg_size), (10_000, 65_536));
@@ -309,6 +311,7 @@ fn bad_configurations_are_told_what_is_wrong() {
             variables: HashMap::from([("HOME".to_owned(), "/home/user".to_owned())]),
             include_path: vec![directory.clone()],
             config_dir: directory.clone(),
+            ..Environment::default()
         };
         let name = path.file_name().unwrap().to_str().unwrap();
         let errors = parse_str(name, &std::fs::read_to_string(&path).unwrap(), &environment).expect_err(name);
@@ -372,7 +375,7 @@ fn what_is_not_written_has_the_default_of_the_language() {
         ("header", true),
         ("rfc3164-fallback", true),
     ];
-    assert_eq!(defaults.flags.python_items().collect::<Vec<_>>(), expected);
+    assert_eq!(defaults.flags.iter().collect::<Vec<_>>(), expected);
 }
 
 #[test]

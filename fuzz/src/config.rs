@@ -5,6 +5,7 @@
 //! * A configuration that is accepted refers only to what it has, and stays accepted with an empty line or a comment
 //!   around it.
 //! * Reading twice gives the same twice.
+//! * What is said is bounded, whatever is read.
 //!
 //! Texts that include other files are left out where the name could be any file of the machine.
 
@@ -61,20 +62,36 @@ fn check_accepted(config: &Config, text: &str) {
         }
     }
     for block in &config.python_blocks {
-        let lines = text.lines().count() as u32 + 1;
+        let lines = lines(text).len() as u32;
         assert!(text.contains("@line") || block.line <= lines, "a block after the end");
     }
 }
 
+/// The lines of a text, which end with LF, CR LF, or CR alone.
+fn lines(text: &str) -> Vec<&str> {
+    let mut lines = Vec::new();
+    let mut start = 0;
+    for (at, end) in text.match_indices(['\r', '\n']) {
+        if end == "\n" || !text[at + 1..].starts_with('\n') {
+            lines.push(&text[start..at]);
+            start = at + 1;
+        }
+    }
+    lines.push(&text[start..]);
+    lines
+}
+
 /// Whether what is said about `text` points into it, and can be drawn.
 fn check(list: &[Diagnostic], text: &str) {
-    let lines: Vec<_> = text.split('\n').collect();
+    let lines = lines(text);
+    assert!(list.len() <= 42, "more than is shown of errors and of warnings, and two that count the others");
     let moved = text.contains("@line");
     let mut before = (0, 0);
     for one in list {
         assert!(!one.message().is_empty(), "an error that says nothing");
         assert!(!one.message().contains('\n'), "a message is one line");
         let plain = one.render(false);
+        assert!(plain.len() <= 10_000, "{} bytes of one error", plain.len());
         // For control characters, signs are drawn.
         let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>();
         assert!(letters(&plain).contains(&letters(one.message())), "{plain}");

@@ -31,11 +31,12 @@ pub(super) struct BacktickError {
 
 /// Replaces the backtick expressions of `line`, which starts inside a text quoted with `quote`, if any.
 ///
-/// `lookup` gives the value of a name. The pieces returned with an error cover the line as well, so reading can go on.
+/// `lookup` gives the value of the name between two backticks, which are at a range of `line`; `None` leaves the rest
+/// of the line as it is. The pieces returned with an error cover the line as well, so reading can go on.
 pub(super) fn expand(
     line: &str,
     mut quote: Option<u8>,
-    mut lookup: impl FnMut(&str) -> String,
+    mut lookup: impl FnMut(&str, Range<usize>) -> Option<String>,
 ) -> (Vec<Piece>, Option<BacktickError>) {
     let bytes = line.as_bytes();
     let (mut pieces, mut error) = (Vec::new(), None);
@@ -57,7 +58,8 @@ pub(super) fn expand(
                 };
                 let end = at + length + 2;
                 let name = &line[at + 1..end - 1];
-                let mut value = if name.is_empty() { "`".to_owned() } else { lookup(name) };
+                let found = if name.is_empty() { Some("`".to_owned()) } else { lookup(name, at..end) };
+                let Some(mut value) = found else { break };
                 if let Some(open) = quote {
                     if at > 0 && bytes[at - 1] == b'\\' && open == b'"' {
                         error.get_or_insert(BacktickError {
@@ -140,12 +142,16 @@ mod tests {
     use super::*;
 
     fn text(line: &str, quote: Option<u8>) -> Result<String, &'static str> {
-        let lookup = |name: &str| match name {
-            "word" => "val".to_owned(),
-            "double" => r#""a\"b\n""#.to_owned(),
-            "single" => "'a b'".to_owned(),
-            "apostrophe" => r#""it's""#.to_owned(),
-            _ => String::new(),
+        let lookup = |name: &str, _| {
+            let value = match name {
+                "word" => "val",
+                "double" => r#""a\"b\n""#,
+                "single" => "'a b'",
+                "apostrophe" => r#""it's""#,
+                "too much" => return None,
+                _ => "",
+            };
+            Some(value.to_owned())
         };
         let (pieces, error) = expand(line, quote, lookup);
         if let Some(error) = error {
@@ -179,6 +185,11 @@ mod tests {
         assert!(text("a ` b", None).is_err());
         assert!(text("'`apostrophe`'", None).is_err());
         assert!(text(r#""\`word`""#, None).is_err());
+    }
+
+    #[test]
+    fn what_has_no_value_leaves_the_rest_as_it_is() {
+        assert_eq!(text("`word` `too much` `word`", None).unwrap(), "val `too much` `word`");
     }
 
     #[test]

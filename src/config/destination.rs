@@ -1,7 +1,6 @@
 //! `destination { }` and the destination drivers.
 use std::time::Duration;
 
-use super::nearest::did_you_mean;
 use super::option_table::{Kind, MAX_INT, Table, apply, names};
 use super::parser::{Parsed, Parser};
 use super::span::{Span, Spanned};
@@ -263,13 +262,14 @@ impl Parser {
         while !self.sees(&TokenKind::RParen) {
             let word = self.string("a flag")?;
             match word.value.replace('_', "-").as_str() {
+                _ if self.is_old_flag(&word) => {}
                 "no-multi-line" => flags.no_multi_line = true,
                 "syslog-protocol" => flags.syslog_protocol = true,
                 "threaded" | "ignore-errors" => {
                     self.report.warn(word.span, format!("`{}` has no effect in Inrush", word.value), None);
                 }
                 _ => {
-                    let help = did_you_mean(&word.value, WORDS);
+                    let help = self.suggestion(&word.value, WORDS);
                     self.report.error(word.span, format!("unknown flag `{}`", word.value), help);
                 }
             }

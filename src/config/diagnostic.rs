@@ -12,14 +12,27 @@
 //!   |
 //!   = help: did you mean `log-iw-size`?
 //! ```
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use annotate_snippets::{AnnotationKind, Level as Drawn, Renderer, Snippet, renderer::DecorStyle};
+use annotate_snippets::{
+    Annotation, AnnotationKind, Level as Drawn, Renderer, Snippet, renderer::DecorStyle,
+};
 
-use super::span::SourceFile;
+use super::report::MAX_SHOWN;
+use super::span::{SourceFile, line_length};
+
+/// The longest line that is shown whole, in bytes.
+const MAX_LINE: usize = 240;
+/// The most text from the first to the last of several places that are shown together, in bytes.
+const MAX_TOGETHER: usize = 4096;
+/// What is shown of a longer line before the place and from the place on, in bytes.
+const AROUND: (usize, usize) = (60, 60);
+/// The start of a mark that stands for a header: a letter that no text has.
+const HEADER: char = '\u{e000}';
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,16 +62,80 @@ impl Label {
         let end = ceil_char(text, self.at.end.clamp(start, line.end));
         start..end
     }
+
+    /// The name to show for the file, and what to add to the line's number.
+    fn shown(&self) -> (&PathBuf, i64) {
+        self.shown.as_ref().map_or((&self.file.path, 0), |(path, shift)| (path, *shift))
+    }
+
+    fn annotation(&self, kind: AnnotationKind, at: Range<usize>) -> Annotation<'_> {
+        let annotation = kind.span(at);
+        if self.text.is_empty() { annotation } else { annotation.label(self.text.as_str()) }
+    }
+
+    /// The part of the line around `at`, which is within the label's first line.
+    ///
+    /// The drawing library would show the column of the excerpt. So the header is a `mark`, and the second value says
+    /// what is drawn for it and what has to stand there.
+    fn excerpt(
+        &self,
+        at: &Range<usize>,
+        kind: AnnotationKind,
+        mark: String,
+    ) -> (Snippet<'_, Annotation<'_>>, (String, String)) {
+        let (text, index) = (&self.file.text, self.file.line_index(at.start));
+        let line = self.file.line_range(index);
+        let start = floor_char(text, at.start.saturating_sub(AROUND.0).max(line.start));
+        let end = ceil_char(text, (at.start + AROUND.1).min(line.end));
+        let (before, after) =
+            (if start > line.start { "…" } else { "" }, if end < line.end { "…" } else { "" });
+        let excerpt = format!("{before}{}{after}", &text[start..end]);
+        let moved = |at: usize| at.clamp(start, end) - start + before.len();
+        let (path, shift) = self.shown();
+        let number = (index as i64 + 1 + shift).max(0) as usize;
+        let columns = |text: &str| text.chars().count() + 1;
+        let drawn = format!("{mark}:{number}:{}", columns(&excerpt[..moved(at.start)]));
+        let right = format!("{}:{number}:{}", path.display(), columns(&text[line.start..at.start]));
+        let snippet = Snippet::source(excerpt).path(mark).line_start(number);
+        (snippet.annotation(self.annotation(kind, moved(at.start)..moved(at.end))), (drawn, right))
+    }
 }
 
-fn floor_char(text: &str, mut at: usize) -> usize {
+/// Whether `text` is short enough to be shown, and each of its lines is.
+fn fits(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    if rest.len() > MAX_TOGETHER {
+        return false;
+    }
+    while !rest.is_empty() {
+        let length = line_length(rest);
+        if length > MAX_LINE {
+            return false;
+        }
+        rest = &rest[length..];
+    }
+    true
+}
+
+/// `text` as the drawing library wants it: a CR alone, which ends a line, becomes LF. All offsets stay.
+fn with_line_feeds(text: &str) -> Cow<'_, str> {
+    let mut drawn = Cow::Borrowed(text);
+    for (at, _) in text.match_indices('\r') {
+        if text.as_bytes().get(at + 1) != Some(&b'\n') {
+            drawn.to_mut().replace_range(at..=at, "\n");
+        }
+    }
+    drawn
+}
+
+pub(super) fn floor_char(text: &str, mut at: usize) -> usize {
     while !text.is_char_boundary(at) {
         at -= 1;
     }
     at
 }
 
-fn ceil_char(text: &str, mut at: usize) -> usize {
+pub(super) fn ceil_char(text: &str, mut at: usize) -> usize {
     while !text.is_char_boundary(at) {
         at += 1;
     }
@@ -74,18 +151,71 @@ pub struct Diagnostic {
     pub(super) labels: Vec<Label>,
     pub(super) notes: Vec<String>,
     pub(super) help: Option<String>,
+    /// More of the same.
+    pub(super) more: Option<Box<More>>,
+}
+
+/// What a diagnostic stands for beside itself, or in the place of itself.
+#[derive(Debug, Clone)]
+pub(super) enum More {
+    /// Further places of the same, as they are shown, and how many more there are.
+    Places(Vec<(PathBuf, u32)>, usize),
+    /// The number of diagnostics that are not shown.
+    Hidden(usize),
 }
 
 impl Diagnostic {
     /// An error that has no place in any file, such as a configuration that cannot be opened.
     pub fn without_place(message: impl Into<String>) -> Self {
-        Self {
-            level: Level::Error,
-            message: message.into(),
-            labels: Vec::new(),
-            notes: Vec::new(),
-            help: None,
+        Self::new(Level::Error, message.into())
+    }
+
+    /// One without a place.
+    pub(super) fn new(level: Level, message: String) -> Self {
+        Self { level, message, labels: Vec::new(), notes: Vec::new(), help: None, more: None }
+    }
+
+    /// One that stands for `count` more of its level, which are not shown.
+    pub(super) fn further(level: Level, count: usize) -> Self {
+        let noun = if level == Level::Error { "error" } else { "warning" };
+        let message = match count {
+            1 => format!("there is one more {noun}"),
+            _ => format!("there are {count} more {noun}s"),
+        };
+        Self { more: Some(Box::new(More::Hidden(count))), ..Self::new(level, message) }
+    }
+
+    /// Adds a further place of the same, if there are fewer than `most` so far.
+    pub(super) fn add_place(&mut self, place: Option<(PathBuf, u32)>, most: usize) {
+        let more = self.more.get_or_insert_with(|| Box::new(More::Places(Vec::new(), 0)));
+        let More::Places(places, others) = &mut **more else { return };
+        match place {
+            Some(place) if places.len() < most => places.push(place),
+            _ => *others += 1,
         }
+    }
+
+    /// How many diagnostics it stands for that are not shown; 0 for one that is shown itself.
+    fn hidden(&self) -> usize {
+        if let Some(More::Hidden(count)) = self.more.as_deref() { *count } else { 0 }
+    }
+
+    /// The line that lists the further places.
+    fn places(&self) -> Option<String> {
+        let Some(More::Places(places, others)) = self.more.as_deref() else { return None };
+        let own = self.place().map(|(path, ..)| path);
+        let mut all: Vec<_> = places
+            .iter()
+            .map(|(path, line)| match &own {
+                Some(own) if own == path => line.to_string(),
+                _ => format!("{}:{line}", path.display()),
+            })
+            .collect();
+        if *others > 0 {
+            all.push(format!("and {others} more"));
+        }
+        let noun = if all.len() == 1 { "line" } else { "lines" };
+        (!all.is_empty()).then(|| format!("also at {noun} {}", all.join(", ")))
     }
 
     /// Adds a line that explains; it is shown below the place.
@@ -122,8 +252,8 @@ impl Diagnostic {
         let at = label.first_line();
         let index = label.file.line_index(at.start);
         let column = label.file.text[label.file.line_range(index).start..at.start].chars().count() as u32 + 1;
-        let (path, shift) = label.shown.clone().unwrap_or_else(|| (label.file.path.clone(), 0));
-        Some((path, (index as i64 + 1 + shift).max(0) as u32, column))
+        let (path, shift) = label.shown();
+        Some((path.clone(), (index as i64 + 1 + shift).max(0) as u32, column))
     }
 
     /// Draws it with the lines that it is about, with terminal colours if `color`.
@@ -134,46 +264,60 @@ impl Diagnostic {
             Level::Error => Drawn::ERROR,
             Level::Warning => Drawn::WARNING,
         };
-        let mut group = level.primary_title(self.message.as_str()).elements(self.snippets());
+        let (snippets, headers) = self.snippets();
+        let mut group = level.primary_title(self.message.as_str()).elements(snippets);
         for note in &self.notes {
             group = group.element(Drawn::NOTE.message(note.as_str()));
+        }
+        if let Some(places) = self.places() {
+            group = group.element(Drawn::NOTE.message(places));
         }
         if let Some(help) = &self.help {
             group = group.element(Drawn::HELP.message(help.as_str()));
         }
-        renderer.render(&[group])
+        let mut drawn = renderer.render(&[group]);
+        for (mark, header) in headers {
+            drawn = drawn.replacen(&mark, &header, 1);
+        }
+        drawn
     }
 
-    /// One piece of text for each run of labels in the same file. Each is handed over from its first to its last
-    /// line only: the drawing library goes through all the text it gets, and a configuration may be long.
-    fn snippets(&self) -> Vec<Snippet<'_, annotate_snippets::Annotation<'_>>> {
+    /// What is drawn of the files: one piece of text for each run of labels in the same file.
+    ///
+    /// A piece goes from its first to its last line only, since the drawing library goes through all the text that it
+    /// gets. Where that is long, or a line of it is, each label gets a piece of its own: an excerpt of its line.
+    /// The second value says which headers were drawn with a mark in their place.
+    fn snippets(&self) -> (Vec<Snippet<'_, Annotation<'_>>>, Vec<(String, String)>) {
         let same_text = |a: &Label, b: &Label| Arc::ptr_eq(&a.file, &b.file) && a.shown == b.shown;
-        let mut out = Vec::new();
+        let (mut out, mut headers) = (Vec::new(), Vec::new());
         for (run, labels) in self.labels.chunk_by(same_text).enumerate() {
             let file = &labels[0].file;
             let places: Vec<_> = labels.iter().map(Label::first_line).collect();
             let first = places.iter().map(|at| file.line_index(at.start)).min().unwrap_or(0);
             let last = places.iter().map(|at| file.line_index(at.start)).max().unwrap_or(0);
             let (start, end) = (file.line_range(first).start, file.line_range(last).end);
-            let (path, shift) = match &labels[0].shown {
-                Some((path, shift)) => (path, *shift),
-                None => (&file.path, 0),
+            let kind = |index| {
+                if run == 0 && index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context }
             };
-            let mut snippet = Snippet::source(&file.text[start..end])
+            if !fits(&file.text[start..end]) {
+                for (index, (label, at)) in labels.iter().zip(places).enumerate() {
+                    let mark = format!("{HEADER}{}", headers.len());
+                    let (snippet, header) = label.excerpt(&at, kind(index), mark);
+                    out.push(snippet);
+                    headers.push(header);
+                }
+                continue;
+            }
+            let (path, shift) = labels[0].shown();
+            let mut snippet = Snippet::source(with_line_feeds(&file.text[start..end]))
                 .path(path.to_string_lossy())
                 .line_start((first as i64 + 1 + shift).max(0) as usize);
             for (index, (label, at)) in labels.iter().zip(places).enumerate() {
-                let kind =
-                    if run == 0 && index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-                let mut annotation = kind.span(at.start - start..at.end - start);
-                if !label.text.is_empty() {
-                    annotation = annotation.label(label.text.as_str());
-                }
-                snippet = snippet.annotation(annotation);
+                snippet = snippet.annotation(label.annotation(kind(index), at.start - start..at.end - start));
             }
             out.push(snippet);
         }
-        out
+        (out, headers)
     }
 
     /// The key that puts diagnostics into the order of their places; what has no place comes last.
@@ -200,7 +344,8 @@ impl Diagnostics {
 
     /// How many of them are errors.
     pub fn error_count(&self) -> usize {
-        self.0.iter().filter(|diagnostic| diagnostic.level == Level::Error).count()
+        let errors = self.0.iter().filter(|diagnostic| diagnostic.level == Level::Error);
+        errors.map(|error| error.hidden().max(1)).sum()
     }
 
     /// Draws all of them, with terminal colours if `color`.
@@ -213,6 +358,25 @@ impl Diagnostics {
 impl From<Vec<Diagnostic>> for Diagnostics {
     fn from(mut list: Vec<Diagnostic>) -> Self {
         list.sort_by_cached_key(Diagnostic::order);
+        for level in [Level::Warning, Level::Error] {
+            let is_own = |one: &Diagnostic| one.level == level && one.hidden() == 0;
+            let own = list.iter().filter(|one| is_own(one)).count();
+            if own <= MAX_SHOWN {
+                continue;
+            }
+            // The first ones stay; one stands for the others, and for those that somebody else left out.
+            let (mut seen, mut left_out) = (0, 0);
+            list.retain(|one| {
+                if one.level != level {
+                    return true;
+                }
+                seen += usize::from(one.hidden() == 0);
+                let stays = one.hidden() == 0 && seen <= MAX_SHOWN;
+                left_out += if stays { 0 } else { one.hidden().max(1) };
+                stays
+            });
+            list.push(Diagnostic::further(level, left_out));
+        }
         Self(list)
     }
 }

@@ -1,6 +1,7 @@
 //! What a configuration can refer to besides its own text: [`Environment`].
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a configuration can refer to besides its own text.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +12,24 @@ pub struct Environment {
     pub include_path: Vec<PathBuf>,
     /// The directory of the main file: `` `syslog-ng-sysconfdir` ``.
     pub config_dir: PathBuf,
+    /// The file that is being read.
+    pub progress: Arc<Progress>,
+}
+
+/// The file that is being read, for those who wait for the reader.
+#[derive(Debug, Default)]
+pub struct Progress(Mutex<PathBuf>);
+
+impl Progress {
+    /// Notes that `path` is looked at from here on.
+    pub(super) fn note(&self, path: &Path) {
+        path.clone_into(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The file that is being read; empty before the first one.
+    pub fn file(&self) -> PathBuf {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Environment {
@@ -22,7 +41,12 @@ impl Environment {
             std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
         let directory = path.parent().map(Path::to_owned).unwrap_or_default();
         let config_dir = std::path::absolute(&directory).unwrap_or(directory);
-        Self { variables, include_path: vec![config_dir.clone(), config_dir.join("scl")], config_dir }
+        Self {
+            variables,
+            include_path: vec![config_dir.clone(), config_dir.join("scl")],
+            config_dir,
+            progress: Arc::default(),
+        }
     }
 
     /// The names that are defined before the first line is read.
@@ -33,6 +57,8 @@ impl Environment {
             ("syslog-ng-sysconfdir".to_owned(), directory.to_string()),
             ("scl-root".to_owned(), format!("{directory}/scl")),
             ("module-path".to_owned(), String::new()),
+            // The library of blocks defines it; files of distributions name it.
+            ("tty10".to_owned(), "/dev/tty10".to_owned()),
             ("include-path".to_owned(), path.join(":")),
         ])
     }

@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::span::{FileId, SourceFile, Span};
+use super::span::{FileId, SourceFile, Span, line_length};
 
 /// A piece of an input's text and where it comes from.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Input {
     /// The bytes of the source's next line, with its newline, which then counts as read. `None` at the end.
     pub(super) fn next_line(&mut self) -> Option<Range<usize>> {
         let (start, rest) = (self.read, &self.source.text.as_bytes()[self.read..]);
-        let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+        let length = line_length(rest);
         self.read += length;
         (length > 0).then_some(start..self.read)
     }

@@ -17,6 +17,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::backtick::{self, Piece};
+use super::bounds::{Budget, Excess, MAX_PRAGMA, MAX_TOKENS};
+use super::diagnostic::Level;
 use super::environment::Environment;
 use super::input::Input;
 use super::number;
@@ -43,7 +45,10 @@ pub(super) fn lex(report: Report, main: FileId, environment: &Environment) -> Le
         defines: environment.globals(),
         pragmas: Pragmas::default(),
         quote: None,
+        budget: Budget::default(),
     };
+    // The main file alone is no larger than the bound, or it would not have been read.
+    let _ = lexer.budget.take_file(lexer.report.map.file(main).text.len());
     lexer.open(main);
     lexer.run();
     lexer.pragmas.allow_duplicates = lexer.defines.get("allow-config-dups").is_some_and(|value| value != "0");
@@ -61,6 +66,7 @@ pub(super) struct Lexer<'e> {
     pub(super) pragmas: Pragmas,
     /// The quote of the text that is being read.
     pub(super) quote: Option<u8>,
+    pub(super) budget: Budget,
 }
 
 impl Lexer<'_> {
@@ -74,6 +80,10 @@ impl Lexer<'_> {
         let mut raw: Option<EndOf> = None;
         while let Some(input) = self.inputs.last() {
             let file = input.file;
+            if self.tokens.len() >= MAX_TOKENS && !self.pragmas.unreadable {
+                let last = self.tokens.last().map(|token| token.span);
+                self.too_much(last.unwrap_or(Span { file, start: 0, end: 0 }), Excess::tokens());
+            }
             let Some(token) = self.token() else {
                 self.inputs.pop();
                 if self.inputs.is_empty() {
@@ -99,6 +109,15 @@ impl Lexer<'_> {
                 _ => {}
             }
             self.tokens.push(token);
+        }
+    }
+
+    /// Reports that the text goes over a bound at `at`, and reads no further.
+    pub(super) fn too_much(&mut self, at: Span, excess: Excess) {
+        self.report.error(at, excess.message, Some(excess.help));
+        self.pragmas.unreadable = true;
+        for input in &mut self.inputs {
+            input.leave();
         }
     }
 
@@ -130,6 +149,11 @@ impl Lexer<'_> {
         let span = Span { start: start as u32, end: end as u32, ..open };
         self.tokens.push(Token { kind: TokenKind::Code, span });
         if found.is_none() {
+            // Each such block makes the scanner go over the rest of the file.
+            if self.report.is_full(Level::Error) {
+                self.too_much(open, Excess::unclosed());
+                return;
+            }
             let message = "the brace of this block is never closed";
             let mut diagnostic = self.report.map.error(open, message, None);
             if let Some(at) = python_code::trouble(&input.source.text, start) {
@@ -142,7 +166,7 @@ impl Lexer<'_> {
 
     /// Reads one more line of the innermost file; false at its end.
     fn refill(&mut self) -> bool {
-        let Self { inputs, defines, environment, report, quote, .. } = self;
+        let Self { inputs, defines, environment, report, quote, budget, .. } = self;
         let Some(input) = inputs.last_mut() else { return false };
         let source = Arc::clone(&input.source);
         let Some(range) = input.next_line() else { return false };
@@ -157,13 +181,26 @@ impl Lexer<'_> {
             end: (start + at.end) as u32,
         };
         let mut unknown = HashSet::new();
-        let (pieces, error) = backtick::expand(line, *quote, |name| {
-            let define = defines.get(&name.replace('_', "-")).cloned();
-            define.or_else(|| environment.variables.get(name).cloned()).unwrap_or_else(|| {
+        let mut excess = None;
+        let (pieces, error) = backtick::expand(line, *quote, |name, at| {
+            let define = defines.get(&name.replace('_', "-")).map(String::as_str);
+            let value = define.or_else(|| environment.variables.get(name).map(String::as_str));
+            let value = value.unwrap_or_else(|| {
                 unknown.insert(name.to_owned());
-                String::new()
-            })
+                ""
+            });
+            match budget.take_value(value.len()) {
+                Ok(()) => Some(value.to_owned()),
+                Err(over) => {
+                    excess = Some((span(&at), over));
+                    None
+                }
+            }
         });
+        if let Some((at, excess)) = excess {
+            self.too_much(at, excess);
+            return false;
+        }
         for piece in &pieces {
             if let Piece::Value { at, name, value } = piece
                 && !name.is_empty()
@@ -171,7 +208,7 @@ impl Lexer<'_> {
                 // Warned first: the note that comes with an expansion would only repeat it.
                 if unknown.contains(name) {
                     let known = defines.keys().map(String::as_str);
-                    let help = super::nearest::did_you_mean(name, known);
+                    let help = report.suggestion(Level::Warning, name, known);
                     let message = format!("`{name}` is neither defined nor in the environment");
                     report.warn(span(at), message, help);
                 }
@@ -235,7 +272,10 @@ impl Lexer<'_> {
         loop {
             let byte = self.peek()?;
             let start = self.cursor();
-            let line_start = start == 0 || self.inputs.last()?.text.as_bytes()[start - 1] == b'\n';
+            let before = start
+                .checked_sub(1)
+                .map(|before| self.inputs.last().map(|input| input.text.as_bytes()[before]));
+            let line_start = matches!(before.flatten(), None | Some(b'\n' | b'\r'));
             match byte {
                 b'@' if line_start => {
                     let tokens = self.pragma_tokens();
@@ -257,16 +297,17 @@ impl Lexer<'_> {
         let ahead = self.ahead();
         let bytes = match byte {
             b' ' | b'\t' | b'\r' | b',' => 1,
-            b'#' => memchr::memchr(b'\n', ahead.as_bytes()).unwrap_or(ahead.len()),
-            b'\\' if ahead.starts_with("\\\n") => 2,
+            b'#' => memchr::memchr2(b'\n', b'\r', ahead.as_bytes()).unwrap_or(ahead.len()),
             b'\\' if ahead.starts_with("\\\r\n") => 3,
+            b'\\' if ahead.starts_with("\\\n") || ahead.starts_with("\\\r") => 2,
             _ => return false,
         };
         self.advance(bytes);
         true
     }
 
-    /// The tokens of the rest of the line, whose `@` is at the cursor, each with its text as it was written.
+    /// The tokens of the rest of the line, whose `@` is at the cursor, each with its text as it was written. Of a line
+    /// with more than any `@` line has, the first ones.
     fn pragma_tokens(&mut self) -> Vec<(Token, String)> {
         let mut tokens = Vec::new();
         let start = self.cursor();
@@ -274,7 +315,7 @@ impl Lexer<'_> {
         tokens.push((Token { kind: TokenKind::Operator("@"), span: self.span_from(start) }, "@".to_owned()));
         while let Some(byte) = self.peek() {
             let start = self.cursor();
-            if byte == b'\n' {
+            if byte == b'\n' || (byte == b'\r' && !self.ahead().starts_with("\r\n")) {
                 self.advance(1);
                 break;
             }
@@ -282,6 +323,9 @@ impl Lexer<'_> {
                 continue;
             }
             if let Some(kind) = self.plain_token(byte) {
+                if tokens.len() >= MAX_PRAGMA {
+                    continue;
+                }
                 let span = self.span_from(start);
                 let text = self.inputs.last().map_or("", |input| &input.text[start..input.at]).to_owned();
                 tokens.push((Token { kind, span }, text));
@@ -381,6 +425,7 @@ mod tests {
         assert_eq!(described("a,b,,c # , comment\nd"), ["`a`", "`b`", "`c`", "`d`"]);
         assert_eq!(described("a \\\n b\\\r\nc"), ["`a`", "`b`", "`c`"]);
         assert_eq!(described("\u{feff}a"), ["`a`"]);
+        assert_eq!(described("a # b\rc \\\r d\re"), ["`a`", "`c`", "`d`", "`e`"]);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! `log { }`: which messages go where.
 use super::destination::DestinationStatement;
-use super::nearest::did_you_mean;
 use super::option_table::Key;
 use super::parser::{Parsed, Parser};
 use super::source::SourceStatement;
@@ -167,8 +166,11 @@ impl Parser {
         self.expect(&TokenKind::LParen)?;
         while !self.eat(&TokenKind::RParen) {
             let word = self.string("a flag")?;
+            if self.is_old_flag(&word) {
+                continue;
+            }
             let Some(flag) = FLAGS.iter().find(|flag| same_word(flag, &word.value)) else {
-                let help = did_you_mean(&word.value, FLAGS);
+                let help = self.suggestion(&word.value, FLAGS);
                 self.report.error(word.span, format!("unknown flag `{}`", word.value), help);
                 continue;
             };

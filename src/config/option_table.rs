@@ -5,7 +5,6 @@
 //! [`WriterOptions`](super::WriterOptions)) have one table each; a driver asks its own table first, then theirs.
 use std::time::Duration;
 
-use super::nearest::did_you_mean;
 use super::parser::{Parsed, Parser};
 use super::report::Reported;
 use super::span::Spanned;
@@ -222,9 +221,9 @@ impl Parser {
         if let Some(message) = refusal(place, &key.value) {
             let include = place == Place::Statement && key.value == "include";
             let help = include.then(|| "write @include \"path\", from the first column on".to_owned());
-            return self.report.error(key.span, message, help);
+            return self.report.refuse(key.span, &message, help);
         }
-        let help = did_you_mean(&key.value, known.iter().copied().chain(supported_later(place)));
+        let help = self.suggestion(&key.value, known.iter().copied().chain(supported_later(place)));
         self.report.error(key.span, format!("unknown {} `{}`", place.noun(), key.value), help)
     }
 }

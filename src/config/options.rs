@@ -8,8 +8,9 @@ use super::report::Reported;
 use super::source::UseDns;
 use super::span::Spanned;
 use super::template_options::TEMPLATE;
-use super::template_text::{OnError, TemplateOptions, TemplateText, TsFormat};
+use super::template_text::{TemplateOptions, TemplateText};
 use super::unsupported::Place;
+use crate::template::{OnError, TsFormat};
 
 /// `mark-mode()`: when a mark is written into a quiet log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

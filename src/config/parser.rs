@@ -14,8 +14,8 @@ use std::mem::discriminant;
 
 use indexmap::IndexMap;
 
+use super::diagnostic::Level;
 use super::lexer::Lexed;
-use super::nearest::did_you_mean;
 use super::number::Number;
 use super::preamble::Pragmas;
 use super::report::{Report, Reported};
@@ -222,7 +222,7 @@ impl Parser {
         }
         let names = || words.iter().map(|(name, _)| *name);
         let all = || format!("one of {}", names().collect::<Vec<_>>().join(", "));
-        let help = did_you_mean(&written, names()).unwrap_or_else(all);
+        let help = self.suggestion(&written, names()).unwrap_or_else(all);
         Err(self.report.error(span, format!("`{written}` is not possible here"), Some(help)))
     }
 
@@ -236,6 +236,15 @@ impl Parser {
             TokenKind::Word(_) => self.choice(&[("yes", true), ("no", false), ("on", true), ("off", false)]),
             _ => Err(self.unexpected("yes or no")),
         }
+    }
+
+    /// The line that proposes the nearest of `known` for a wrong `word`.
+    pub(super) fn suggestion<'a>(
+        &self,
+        word: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Option<String> {
+        self.report.suggestion(Level::Error, word, known)
     }
 
     // Going on.

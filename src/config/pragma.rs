@@ -9,12 +9,14 @@
 //! @line "file" line [column]     errors below are shown with this file and line
 //! @config-id: text
 //! ```
+use super::diagnostic::Level;
 use super::lexer::Lexer;
-use super::nearest::did_you_mean;
 use super::number::Number;
 use super::preamble::Version;
 use super::span::{Span, Spanned};
 use super::token::{Token, TokenKind};
+
+const VERSION_FORM: &str = "@version: 4.2, or @version: current";
 
 const PRAGMAS: [&str; 7] = ["version", "include", "define", "module", "requires", "line", "config-id"];
 
@@ -123,7 +125,10 @@ impl Lexer<'_> {
         // What has other tokens between the words has not one of the forms below.
         let words = if values.len() == rest.len() { values.as_slice() } else { &[] };
         match PRAGMAS.iter().find(|pragma| name.is(pragma)).copied() {
-            Some("version") => self.version(span, rest.first()),
+            Some("version") => match rest.as_slice() {
+                [(value, _)] => self.version(span, value),
+                _ => self.misused(span, VERSION_FORM),
+            },
             Some("include") => match words {
                 [(path, path_span)] => self.include(path, *path_span),
                 _ => self.misused(span, "@include \"path\""),
@@ -150,7 +155,7 @@ impl Lexer<'_> {
             },
             Some("config-id") => self.pragmas.config_id = values.first().map(|(id, _)| id.clone()),
             _ => {
-                let near = super::nearest::nearest(&written.to_lowercase(), PRAGMAS);
+                let near = crate::nearest::nearest(&written.to_lowercase(), PRAGMAS);
                 let help = near.map(|near| format!("did you mean `@{near}`?"));
                 self.report.error(at.to(name.span), format!("`@{written}` is not known"), help);
             }
@@ -161,12 +166,15 @@ impl Lexer<'_> {
         self.report.error(span, "this line cannot be understood", Some(format!("it has the form: {form}")));
     }
 
-    fn version(&mut self, span: Span, value: Option<&(Token, String)>) {
-        let Some(version) = value.and_then(|(_, text)| Version::parse(text)) else {
-            return self.misused(span, "@version: 4.2, or @version: current");
+    fn version(&mut self, line: Span, value: &Token) {
+        let Some(version) = plain(value).and_then(|text| Version::parse(&text)) else {
+            return self.misused(line, VERSION_FORM);
         };
-        let span = value.map_or(span, |(token, _)| token.span);
+        let span = value.span;
         if let Some(first) = self.pragmas.version {
+            if self.report.is_full(Level::Warning) {
+                return;
+            }
             let message = format!("the version was given before; {} stays", first.value);
             let warning = self.report.map.warning(span, message, None);
             let warning = warning.with_label(self.report.map.label(first.span, "here"));
@@ -196,7 +204,7 @@ impl Lexer<'_> {
             }
             (Some(_), _) => {}
             (None, _) => {
-                let help = did_you_mean(name, module_names());
+                let help = self.report.suggestion(Level::Warning, name, module_names());
                 self.report.warn(at, format!("no module is called `{name}`; the line has no effect"), help);
             }
         }

@@ -39,7 +39,7 @@ pub(super) fn end_of_raw(text: &str, start: usize) -> Option<usize> {
             b'{' => depth += 1,
             b'}' if depth == 0 => return Some(at),
             b'}' => depth -= 1,
-            b'#' => at += memchr::memchr(b'\n', &bytes[at..])?,
+            b'#' => at += memchr::memchr2(b'\n', b'\r', &bytes[at..])?,
             b'\'' => at += 1 + memchr::memchr(b'\'', &bytes[at + 1..])?,
             b'"' => {
                 at += 1;
@@ -57,7 +57,9 @@ pub(super) fn end_of_raw(text: &str, start: usize) -> Option<usize> {
 /// A guess at the end of a block whose closing brace could not be found: the first line that starts with `}`, so that
 /// what follows is still read. The end of the text if there is none.
 pub(super) fn likely_end(text: &str, start: usize) -> usize {
-    text[start..].find("\n}").map_or(text.len(), |at| start + at + 1)
+    let at =
+        text[start..].match_indices(['\n', '\r']).find(|(at, _)| text[start + at + 1..].starts_with('}'));
+    at.map_or(text.len(), |(at, _)| start + at + 1)
 }
 
 struct Python<'a> {
@@ -93,7 +95,7 @@ impl<'a> Python<'a> {
                 continue;
             }
             match byte {
-                b'#' => self.at += memchr::memchr(b'\n', &self.bytes[self.at..])?,
+                b'#' => self.at += memchr::memchr2(b'\n', b'\r', &self.bytes[self.at..])?,
                 b'"' | b'\'' => {
                     let quote = self.at;
                     if self.string(word).is_none() {
@@ -143,8 +145,9 @@ impl<'a> Python<'a> {
                     self.at += memchr::memchr(b'}', &self.bytes[self.at..])?;
                 }
                 b'\\' if formatted && matches!(self.peek(1), Some(b'{' | b'}')) => {}
+                b'\\' if self.peek(1) == Some(b'\r') && self.peek(2) == Some(b'\n') => self.at += 2,
                 b'\\' => self.at += 1,
-                b'\n' if !triple => return None,
+                b'\n' | b'\r' if !triple => return None,
                 b'{' if formatted && self.peek(1) == Some(b'{') => self.at += 1,
                 b'{' if formatted => {
                     self.at += 1;
@@ -187,7 +190,7 @@ impl<'a> Python<'a> {
                     self.depth -= 1;
                     continue;
                 }
-                b'\n' if !triple => return None,
+                b'\n' | b'\r' if !triple => return None,
                 byte if byte == quote && !triple => return None,
                 _ => {}
             }
@@ -224,6 +227,8 @@ mod tests {
         whole("x = \"\"\"a \\\"\"\" }\"\"\"");
         whole(r"x = rb'\'}' + Rb'}' + u'}'");
         whole("x = 'a\\\n}'");
+        whole("x = 'a\\\r\n}'\r\n");
+        whole("x = 'a\\\r}'\r# it's } \ry = 1\r");
     }
 
     #[test]

@@ -42,7 +42,8 @@ impl Lexer<'_> {
         };
         self.quote = None;
         let span = self.span_from(start);
-        if !closed {
+        // After an excess over a bound there is no rest.
+        if !closed && !self.pragmas.unreadable {
             let open = Span { end: span.start + 1, ..span };
             let help = "a text goes on over the ends of lines: the missing quote may be that of a text before this one";
             let message = "the text that starts here has no closing quote";
@@ -79,8 +80,8 @@ impl Lexer<'_> {
             u32::from_str_radix(digits, radix).unwrap_or_default() as u8
         };
         let (byte, length) = match after {
-            [b'\n', ..] => return self.advance(2),
             [b'\r', b'\n', ..] => return self.advance(3),
+            [b'\n' | b'\r', ..] => return self.advance(2),
             [b'a', ..] => (0x07, 2),
             [b'n', ..] => (b'\n', 2),
             [b'r', ..] => (b'\r', 2),
@@ -139,6 +140,7 @@ mod tests {
 
     #[test]
     fn texts_lose_their_escapes() {
+        assert_eq!(only_text("\"a\\\rb\rc\"").value, "ab\rc");
         assert_eq!(only_text(r#""\a\n\r\t\v\\\"\d\é""#).value, "\x07\n\r\t\x0b\\\"dé");
         assert_eq!(only_text(r#""\x41\x4a\x9z\o101\o7\xg\o9""#).value, "AJ\tzA\x07xgo9");
         assert_eq!(only_text("\"a\\\nb\nc\"").value, "ab\nc");

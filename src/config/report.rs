@@ -2,9 +2,12 @@
 use super::diagnostic::{Diagnostic, Level};
 use super::source_map::SourceMap;
 use super::span::Span;
+use crate::nearest::did_you_mean;
 
-/// Errors and warnings beyond this many are counted, not kept: nobody reads them, and each is drawn with its line.
-const MAX_KEPT: usize = 100;
+/// Errors, and warnings, that are shown; the others are counted. Nobody reads more, and each is drawn with its line.
+pub(super) const MAX_SHOWN: usize = 20;
+/// Further places of a word that are listed with the first one.
+const MAX_PLACES: usize = 30;
 
 /// An error was reported; what was being read has no value.
 #[derive(Debug, Clone, Copy)]
@@ -18,24 +21,30 @@ pub(super) struct Report {
     kept: Vec<Diagnostic>,
     errors: usize,
     warnings: usize,
+    /// Errors that are listed with an earlier one.
+    listed: usize,
 }
 
 impl Report {
     /// Reports an error at `span`.
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>, help: Option<String>) -> Reported {
+        // Looked at first, here and below: a file of noise would make a million of them.
+        if self.is_full(Level::Error) {
+            self.errors += 1;
+            return Reported;
+        }
         let diagnostic = self.map.error(span, message, help);
         self.push(diagnostic)
     }
 
     /// Reports a warning at `span`.
     pub(super) fn warn(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
-        // Checked first, since a file of noise would make a million of them.
-        if self.warnings < MAX_KEPT {
-            let diagnostic = self.map.warning(span, message, help);
-            self.push(diagnostic);
-        } else {
+        if self.is_full(Level::Warning) {
             self.warnings += 1;
+            return;
         }
+        let diagnostic = self.map.warning(span, message, help);
+        self.push(diagnostic);
     }
 
     /// Reports `message` at `span`, and shows with it another place, `other`, labelled `there`.
@@ -47,18 +56,49 @@ impl Report {
         there: &str,
         help: Option<String>,
     ) -> Reported {
+        if self.is_full(Level::Error) {
+            self.errors += 1;
+            return Reported;
+        }
         let diagnostic = self.map.error(span, message, help).with_label(self.map.label(other, there));
         self.push(diagnostic)
     }
 
+    /// Reports that the word at `span` is refused, which `message` says of the word wherever it stands: the first
+    /// place is shown, and the others are listed with it.
+    pub(super) fn refuse(&mut self, span: Span, message: &str, help: Option<String>) -> Reported {
+        let same = |one: &&mut Diagnostic| one.level == Level::Error && one.message == message;
+        let Some(first) = self.kept.iter_mut().find(same) else { return self.error(span, message, help) };
+        let place = self.map.place(span);
+        first.add_place(place, MAX_PLACES);
+        self.listed += 1;
+        Reported
+    }
+
+    /// The line that proposes the nearest of `known`, unless nobody would see it.
+    pub(super) fn suggestion<'a>(
+        &self,
+        level: Level,
+        word: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Option<String> {
+        if self.is_full(level) { None } else { did_you_mean(word, known) }
+    }
+
+    /// Whether another diagnostic of this level would be counted only.
+    pub(super) fn is_full(&self, level: Level) -> bool {
+        let count = if level == Level::Error { self.errors } else { self.warnings };
+        count >= MAX_SHOWN
+    }
+
     /// Adds a finished diagnostic.
     pub(super) fn push(&mut self, diagnostic: Diagnostic) -> Reported {
-        let count = match diagnostic.level() {
-            Level::Error => &mut self.errors,
-            Level::Warning => &mut self.warnings,
-        };
-        *count += 1;
-        if *count <= MAX_KEPT {
+        let is_full = self.is_full(diagnostic.level());
+        match diagnostic.level() {
+            Level::Error => self.errors += 1,
+            Level::Warning => self.warnings += 1,
+        }
+        if !is_full {
             self.kept.push(diagnostic);
         }
         Reported
@@ -71,17 +111,15 @@ impl Report {
 
     /// How many errors were reported.
     pub(super) fn errors(&self) -> usize {
-        self.errors
+        self.errors + self.listed
     }
 
     /// The files, and all that was reported.
     pub(super) fn into_parts(self) -> (SourceMap, Vec<Diagnostic>) {
-        let Self { map, mut kept, errors, warnings } = self;
-        for (level, count, noun) in [(Level::Warning, warnings, "warnings"), (Level::Error, errors, "errors")]
-        {
-            if count > MAX_KEPT {
-                let message = format!("there are {} more {noun}", count - MAX_KEPT);
-                kept.push(Diagnostic { level, ..Diagnostic::without_place(message) });
+        let Self { map, mut kept, errors, warnings, .. } = self;
+        for (level, count) in [(Level::Warning, warnings), (Level::Error, errors)] {
+            if count > MAX_SHOWN {
+                kept.push(Diagnostic::further(level, count - MAX_SHOWN));
             }
         }
         (map, kept)
@@ -95,8 +133,19 @@ mod tests {
     #[test]
     fn what_is_too_much_is_counted() {
         let errors = parse_str("x", &"| x;\n".repeat(150), &Environment::default()).unwrap_err();
-        assert_eq!(errors.iter().count(), 202);
+        assert_eq!(errors.iter().count(), 42);
+        assert_eq!(errors.error_count(), 150);
         let shown = errors.to_string();
-        assert!(shown.contains("there are 50 more errors") && shown.contains("there are 50 more warnings"));
+        assert!(shown.contains("there are 130 more errors") && shown.contains("there are 130 more warnings"));
+    }
+
+    #[test]
+    fn a_word_that_is_refused_often_is_said_once() {
+        let text = "filter f { level(err); };\n".repeat(40);
+        let errors = parse_str("x", &text, &Environment::default()).unwrap_err();
+        assert_eq!(errors.iter().count(), 1);
+        let shown = errors.to_string();
+        assert!(shown.contains("x:1:1"), "{shown}");
+        assert!(shown.contains("also at lines 2, 3, 4, ") && shown.contains(", 31, and 9 more"), "{shown}");
     }
 }

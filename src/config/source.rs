@@ -3,7 +3,6 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::flags::ParseFlags;
 use super::option_table::{Key, Kind, MAX_INT, Table, apply, names};
 use super::parser::{Parsed, Parser};
 use super::python_options::OptionValue;
@@ -11,6 +10,8 @@ use super::report::Reported;
 use super::span::{Span, Spanned};
 use super::token::{TokenKind, same_word};
 use super::unsupported::Place;
+use crate::syslog::Flags;
+use crate::syslog::names::{facility_words, parse_facility, parse_severity, severity_words};
 
 /// `source NAME { … };`, or a source written inside a log path.
 #[derive(Debug, Clone)]
@@ -196,7 +197,7 @@ pub struct PythonSourceOptions {
     /// `internal()`
     pub internal: bool,
     /// `flags()`
-    pub flags: ParseFlags,
+    pub flags: Flags,
     /// `format()`
     pub format: Option<Spanned<String>>,
     /// `time-zone()`
@@ -237,7 +238,7 @@ impl PythonSourceOptions {
             loaders: Vec::new(),
             persist_name: None,
             internal: false,
-            flags: ParseFlags::default(),
+            flags: Flags::default(),
             format: None,
             time_zone: None,
             default_facility: None,
@@ -356,6 +357,66 @@ impl Parser {
             ("0", UseDns::No),
             ("persist-only", UseDns::PersistOnly),
         ])
+    }
+
+    /// The words of a source's `flags()`.
+    fn parse_flags(&mut self, flags: &mut Flags) -> Parsed<()> {
+        while !self.sees(&TokenKind::RParen) {
+            let word = self.string("a flag")?;
+            if self.is_old_flag(&word) {
+                continue;
+            }
+            if let Err(error) = flags.apply_posted(&word.value) {
+                let words: Vec<_> = Flags::words().collect();
+                let help = if error.is_readers {
+                    Some("a Python source reads for itself".to_owned())
+                } else {
+                    self.suggestion(&word.value, words.iter().map(String::as_str))
+                };
+                self.report.error(word.span, error.to_string(), help);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a word of `flags()` is one of old files that means nothing any more, which is then said.
+    pub(super) fn is_old_flag(&mut self, word: &Spanned<String>) -> bool {
+        let is_old = same_word(&word.value, "nobackref");
+        if is_old {
+            let message =
+                "`nobackref` has no effect: what a match finds is kept only where store-matches is set";
+            self.report.warn(word.span, message, None);
+        }
+        is_old
+    }
+
+    /// A facility, by its name or its number (0 to 127).
+    fn facility(&mut self) -> Parsed<u8> {
+        self.code(127, "facility", parse_facility, facility_words)
+    }
+
+    /// A severity, by its name or its number (0 to 7).
+    fn severity(&mut self) -> Parsed<u8> {
+        self.code(7, "severity", parse_severity, severity_words)
+    }
+
+    /// A number up to `most`, or the name of one.
+    fn code<N: Iterator<Item = &'static str>>(
+        &mut self,
+        most: i64,
+        noun: &str,
+        find: fn(&str) -> Option<u8>,
+        words: fn() -> N,
+    ) -> Parsed<u8> {
+        if let TokenKind::Number(..) = self.peek().kind {
+            return self.integer(0, most).map(|number| number as u8);
+        }
+        let word = self.string(&format!("the name of a {noun}"))?;
+        find(&word.value).ok_or_else(|| {
+            let all = || format!("one of {}", words().collect::<Vec<_>>().join(", "));
+            let help = self.suggestion(&word.value, words()).unwrap_or_else(all);
+            self.report.error(word.span, format!("`{}` is not possible here", word.value), Some(help))
+        })
     }
 
     fn fetchers_only(&mut self, option: &str) -> Reported {

@@ -2,12 +2,13 @@
 //!
 //! The texts that all [`Span`]s point into live here, for as long as somebody may have an error to report. Of a place in a
 //! backtick expression, [`SourceMap::error`] notes the text that was read there.
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::diagnostic::{Diagnostic, Label, Level};
+use super::diagnostic::{Diagnostic, Label, Level, ceil_char, floor_char};
 use super::span::{FileId, SourceFile, Span};
 
 /// A backtick expression that was replaced.
@@ -79,22 +80,24 @@ impl SourceMap {
 
     /// An error at `span`; `help` says what would be right.
     pub fn error(&self, span: Span, message: impl Into<String>, help: Option<String>) -> Diagnostic {
-        self.diagnostic(Level::Error, span, message.into(), help)
+        self.diagnostic(Level::Error, span, &message.into(), help)
     }
 
     /// A warning at `span`; `help` says what would be better.
     pub fn warning(&self, span: Span, message: impl Into<String>, help: Option<String>) -> Diagnostic {
-        self.diagnostic(Level::Warning, span, message.into(), help)
+        self.diagnostic(Level::Warning, span, &message.into(), help)
     }
 
-    fn diagnostic(&self, level: Level, span: Span, message: String, help: Option<String>) -> Diagnostic {
+    fn diagnostic(&self, level: Level, span: Span, message: &str, help: Option<String>) -> Diagnostic {
         // A quoted text of the user's may have line breaks in it; a message is one line.
-        let message = if message.contains('\n') { message.replace('\n', "\\n") } else { message };
+        let message = bounded(message).replace('\n', "\\n");
+        let help = help.map(|help| bounded(&help).into_owned());
         let mut notes = Vec::new();
         for expansion in self.expansions.iter().filter(|expansion| touches(expansion.span, span)).take(3) {
+            let name = shortened(&expansion.name);
             notes.push(match expansion.value.as_str() {
-                "" => format!("`{}` between backticks is not defined, and so is empty here", expansion.name),
-                value => format!("`{}` between backticks was read as: {}", expansion.name, shortened(value)),
+                "" => format!("`{name}` between backticks is not defined, and so is empty here"),
+                value => format!("`{name}` between backticks was read as: {}", shortened(value)),
             });
         }
         let mut includes = String::new();
@@ -107,7 +110,14 @@ impl SourceMap {
         if !includes.is_empty() {
             notes.push(includes);
         }
-        Diagnostic { level, message, labels: vec![self.label(span, "")], notes, help }
+        Diagnostic { labels: vec![self.label(span, "")], notes, help, ..Diagnostic::new(level, message) }
+    }
+
+    /// The file and the line of `span`, as they are shown.
+    pub(super) fn place(&self, span: Span) -> Option<(PathBuf, u32)> {
+        Diagnostic { labels: vec![self.label(span, "")], ..Diagnostic::without_place("") }
+            .place()
+            .map(|(path, line, _)| (path, line))
     }
 
     /// A place with what there is to say about it.
@@ -120,6 +130,16 @@ impl SourceMap {
         });
         Label { file, at: span.start as usize..span.end as usize, text: text.into(), shown }
     }
+}
+
+/// A text of ours that may quote much of the user's, with its middle left out if it is too long to be read.
+fn bounded(text: &str) -> Cow<'_, str> {
+    const MOST: usize = 1000;
+    if text.len() <= MOST {
+        return text.into();
+    }
+    let (start, end) = (floor_char(text, MOST / 2), ceil_char(text, text.len() - MOST / 2));
+    format!("{} … {}", &text[..start], &text[end..]).into()
 }
 
 /// Whether two places have a byte in common, or one is empty and lies within the other.

@@ -92,9 +92,7 @@ impl std::fmt::Debug for SourceFile {
 impl SourceFile {
     /// The file at `path`, the one with this index, whose text is `text`.
     pub(super) fn new(path: PathBuf, index: u32, text: String, included_at: Option<Span>) -> Self {
-        let lines =
-            std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at as u32 + 1));
-        let lines = lines.collect();
+        let lines = line_starts(text.as_bytes()).map(|at| at as u32).collect();
         Self { path, index, text, included_at, lines }
     }
 
@@ -108,5 +106,44 @@ impl SourceFile {
         let start = self.lines.get(index).map_or(self.text.len(), |&start| start as usize);
         let end = self.lines.get(index + 1).map_or(self.text.len(), |&next| next as usize - 1);
         start..end.max(start)
+    }
+}
+
+/// The length of the line at the start of `bytes`, with its end: LF, CR LF, or CR alone.
+pub(super) fn line_length(bytes: &[u8]) -> usize {
+    let mut from = 0;
+    while let Some(at) = memchr::memchr2(b'\n', b'\r', &bytes[from..]) {
+        from += at + 1;
+        if bytes[from - 1] == b'\n' || bytes.get(from) != Some(&b'\n') {
+            return from;
+        }
+    }
+    bytes.len()
+}
+
+/// The offset of each line's first byte; there is one more line than there are ends of lines.
+pub(super) fn line_starts(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let ends = memchr::memchr2_iter(b'\n', b'\r', bytes);
+    let alone = |at: &usize| bytes[*at] == b'\n' || bytes.get(*at + 1) != Some(&b'\n');
+    std::iter::once(0).chain(ends.filter(alone).map(|at| at + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Breaks without it: a file whose lines end with CR alone is one line, and its first word takes all of it.
+    #[test]
+    fn every_end_of_a_line_ends_it() {
+        let text = "a\r\nb\rc\n\r\rd\r";
+        let starts: Vec<_> = line_starts(text.as_bytes()).collect();
+        assert_eq!(starts, [0, 3, 5, 7, 8, 9, 11]);
+        let mut at = 0;
+        for next in &starts[1..] {
+            at += line_length(&text.as_bytes()[at..]);
+            assert_eq!(at, *next);
+        }
+        assert_eq!(line_length(b"abc"), 3);
+        assert_eq!(line_length(b""), 0);
     }
 }

@@ -6,9 +6,8 @@ use indexmap::IndexMap;
 
 use super::Config;
 use super::destination::DestinationStatement;
-use super::diagnostic::{Diagnostic, Diagnostics};
+use super::diagnostic::{Diagnostic, Diagnostics, Level};
 use super::log_path::{DestinationRef, LogItem, LogPath, SourceRef};
-use super::nearest::did_you_mean;
 use super::option_table::{Ending, Key};
 use super::options::GlobalOptions;
 use super::parser::{Parsed, Parser};
@@ -175,7 +174,7 @@ impl Parser {
     fn python_block(&self, open: Span, at: Span) -> PythonBlock {
         let map = &self.report.map;
         let code = map.text(at);
-        let first = code.split('\n').next().unwrap_or_default();
+        let first = code.split(['\n', '\r']).next().unwrap_or_default();
         let blank = if first.trim().is_empty() { 0 } else { first.len() - first.trim_start().len() };
         PythonBlock {
             file: map.path(at).to_owned(),
@@ -363,8 +362,9 @@ impl Parser {
         span: Span,
         known: impl Iterator<Item = &'a String>,
     ) {
-        let known: Vec<_> = known.map(String::as_str).collect();
-        let help = did_you_mean(name, known.iter().copied()).or_else(|| match known.as_slice() {
+        let known: Vec<_> =
+            if self.report.is_full(Level::Error) { Vec::new() } else { known.map(String::as_str).collect() };
+        let help = self.suggestion(name, known.iter().copied()).or_else(|| match known.as_slice() {
             [] => Some(format!("there are no {kind}s with a name")),
             [one] => Some(format!("there is only `{one}`")),
             [first @ .., last] if first.len() < 6 => {

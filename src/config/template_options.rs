@@ -2,10 +2,10 @@
 use super::option_table::{Kind, Table, apply, names};
 use super::parser::{Parsed, Parser};
 use super::span::{Span, Spanned};
-use super::template_text::{OnError, TemplateOptions, TemplateStatement, TemplateText, TsFormat};
+use super::template_text::{TemplateOptions, TemplateStatement, TemplateText};
 use super::token::{Text, TokenKind};
 use super::unsupported::Place;
-use crate::template::Template;
+use crate::template::{OnError, Template, TsFormat};
 
 /// The options of [`TemplateOptions`].
 pub(super) const TEMPLATE: Table<TemplateOptions> = &[
@@ -41,14 +41,7 @@ const TEMPLATE_BLOCK: Table<TemplateBlock> = &[
 
 impl Parser {
     pub(super) fn ts_format(&mut self) -> Parsed<TsFormat> {
-        self.choice(&[
-            ("rfc3164", TsFormat::Rfc3164),
-            ("bsd", TsFormat::Rfc3164),
-            ("rfc3339", TsFormat::Rfc3339),
-            ("iso", TsFormat::Rfc3339),
-            ("full", TsFormat::Full),
-            ("unix", TsFormat::Unix),
-        ])
+        self.choice(TsFormat::WORDS)
     }
 
     fn frac_digits(&mut self) -> Parsed<u8> {
@@ -61,14 +54,7 @@ impl Parser {
     }
 
     pub(super) fn on_error(&mut self) -> Parsed<OnError> {
-        self.choice(&[
-            ("drop-message", OnError::DropMessage),
-            ("silently-drop-message", OnError::SilentlyDropMessage),
-            ("drop-property", OnError::DropProperty),
-            ("silently-drop-property", OnError::SilentlyDropProperty),
-            ("fallback-to-string", OnError::FallbackToString),
-            ("silently-fallback-to-string", OnError::SilentlyFallbackToString),
-        ])
+        self.choice(OnError::WORDS)
     }
 
     /// Compiles a text, and reports what is wrong with it at its place inside the text.
@@ -98,7 +84,7 @@ impl Parser {
             let message = format!("no template is called `{}`", text.value);
             let names = self.templates.keys().map(String::as_str);
             let quotes = || Some(format!("put it in quotes if it is the text itself: \"{}\"", text.value));
-            let help = super::nearest::did_you_mean(&text.value, names).or_else(quotes);
+            let help = self.suggestion(&text.value, names).or_else(quotes);
             return Err(self.report.error(text.span, message, help));
         }
         self.compile(text)

@@ -1,6 +1,6 @@
 //! Templates as they stand in a configuration, and the options of how they are formatted.
 use super::span::{Span, Spanned};
-use crate::template::Template;
+use crate::template::{OnError, Template, TsFormat};
 
 /// A template's text, compiled.
 #[derive(Debug, Clone)]
@@ -24,38 +24,6 @@ pub struct TemplateStatement {
     pub name: Spanned<String>,
     /// The template.
     pub text: TemplateText,
-}
-
-/// How a time is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TsFormat {
-    /// `Nov  5 09:01:02` (also called `bsd`).
-    #[default]
-    Rfc3164,
-    /// `2026-11-05T09:01:02+01:00` (also called `iso`).
-    Rfc3339,
-    /// `2026 Nov  5 09:01:02`.
-    Full,
-    /// Seconds since 1970.
-    Unix,
-}
-
-/// What happens when a value cannot be formatted as the type that a template asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnError {
-    /// The message is dropped.
-    #[default]
-    DropMessage,
-    /// The message is dropped, and nothing is logged.
-    SilentlyDropMessage,
-    /// The property is left out.
-    DropProperty,
-    /// The property is left out, and nothing is logged.
-    SilentlyDropProperty,
-    /// The value is written as text.
-    FallbackToString,
-    /// The value is written as text, and nothing is logged.
-    SilentlyFallbackToString,
 }
 
 /// How templates are formatted; what is not written here is as in `options {}`.

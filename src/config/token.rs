@@ -55,11 +55,17 @@ pub(super) enum TokenKind {
     End,
 }
 
+/// Characters of a word that an error shows.
+const MAX_SHOWN: usize = 80;
+
 impl TokenKind {
     /// What to call it in "expected …, found …".
     pub(super) fn describe(&self) -> String {
         match self {
-            Self::Word(word) => format!("`{word}`"),
+            Self::Word(word) => match word.char_indices().nth(MAX_SHOWN) {
+                None => format!("`{word}`"),
+                Some((end, _)) => format!("`{}…`", &word[..end]),
+            },
             Self::Text(text) => match text.value.lines().next() {
                 Some(line) if line.len() == text.value.len() && line.len() <= 40 => format!("\"{line}\""),
                 _ => "a quoted text".to_owned(),

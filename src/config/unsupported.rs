@@ -150,6 +150,7 @@ const UNSUPPORTED: &[(Place, &[&str])] = &[
             "unix-dgram",
             "program",
             "usertty",
+            "getvirtconsole",
             "pseudofile",
             "python",
             "http",

@@ -4,13 +4,11 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jiff::tz::TimeZone;
 use regex::bytes::Regex;
 
 use crate::config::{
-    self, Config, DestinationDriver, Diagnostic, IdentifiedDestination, IdentifiedSource, LogSourceOptions,
-    Ownership, ParseFlag, PythonSourceOptions, SourceDriver, Spanned, TemplateOptions, TemplateText,
-    WriterOptions,
+    Config, DestinationDriver, Diagnostic, IdentifiedDestination, IdentifiedSource, LogSourceOptions,
+    Ownership, PythonSourceOptions, SourceDriver, Spanned, TemplateOptions, TemplateText, WriterOptions,
 };
 use crate::destination::file::{Access, Opening, group_id, user_id};
 use crate::destination::{FileSettings, LineFormat};
@@ -18,7 +16,7 @@ use crate::flow::inbox::NAP;
 use crate::source::{HostNames, NameOptions, Outside, SourcePolicy, ThisSystem};
 use crate::syslog::names::DEFAULT_PRI;
 use crate::syslog::{BadHostname, Flags, Format, ParseOptions};
-use crate::template::{Identity, OnError, Options, Template, TsFormat, Zone};
+use crate::template::{Identity, Options, Template, Zone};
 
 /// The window of a source whose configuration does not choose one, in messages: see `docs/decisions.md`.
 pub const DEFAULT_WINDOW: u32 = 100_000;
@@ -115,10 +113,7 @@ pub fn forced_pri(options: &PythonSourceOptions) -> Option<u16> {
 /// # Errors
 /// A format or a time zone that is not known, at its place.
 pub fn parse_options(config: &Config, options: &PythonSourceOptions) -> Result<ParseOptions, Diagnostic> {
-    let mut flags = Flags::DEFAULT;
-    for (flag, bit) in FLAGS {
-        flags = flags.with(*bit, options.flags.is_set(*flag));
-    }
+    let mut flags = options.flags;
     if config.options.check_hostname {
         flags = flags.with(Flags::CHECK_HOSTNAME, true);
     }
@@ -146,24 +141,6 @@ pub fn parse_options(config: &Config, options: &PythonSourceOptions) -> Result<P
     })
 }
 
-const FLAGS: &[(ParseFlag, Flags)] = &[
-    (ParseFlag::Parse, Flags::PARSE),
-    (ParseFlag::CheckHostname, Flags::CHECK_HOSTNAME),
-    (ParseFlag::SyslogProtocol, Flags::SYSLOG_PROTOCOL),
-    (ParseFlag::AssumeUtf8, Flags::ASSUME_UTF8),
-    (ParseFlag::ValidateUtf8, Flags::VALIDATE_UTF8),
-    (ParseFlag::SanitizeUtf8, Flags::SANITIZE_UTF8),
-    (ParseFlag::MultiLine, Flags::MULTI_LINE),
-    (ParseFlag::StoreLegacyMsghdr, Flags::STORE_LEGACY_MSGHDR),
-    (ParseFlag::StoreRawMessage, Flags::STORE_RAW_MESSAGE),
-    (ParseFlag::ExpectHostname, Flags::EXPECT_HOSTNAME),
-    (ParseFlag::GuessTimezone, Flags::GUESS_TIMEZONE),
-    (ParseFlag::Header, Flags::HEADER),
-    (ParseFlag::Rfc3164Fallback, Flags::RFC3164_FALLBACK),
-    (ParseFlag::CheckProgram, Flags::CHECK_PROGRAM),
-    (ParseFlag::PiggybackErrors, Flags::PIGGYBACK_ERRORS),
-];
-
 fn bad_hostname(config: &Config, regex: &Spanned<String>) -> Result<BadHostname, Diagnostic> {
     let compiled = Regex::new(&regex.value)
         .map_err(|error| config.error(regex.span, format!("this is no regular expression: {error}"), None))?;
@@ -176,15 +153,8 @@ fn unknown_zone(config: &Config, zone: &Spanned<String>) -> Diagnostic {
 }
 
 fn receiving_zone(config: &Config, zone: &Spanned<String>) -> Result<crate::syslog::Zone, Diagnostic> {
-    let unknown = || unknown_zone(config, zone);
-    let parsed = match Zone::parse(&zone.value).ok_or_else(unknown)? {
-        Zone::Fixed(seconds) => {
-            let offset = jiff::tz::Offset::from_seconds(seconds).map_err(|_| unknown())?;
-            TimeZone::fixed(offset)
-        }
-        Zone::Rules(zone) => zone,
-    };
-    Ok(parsed.into())
+    let found = Zone::parse(&zone.value).ok_or_else(|| unknown_zone(config, zone))?;
+    Ok(found.to_time_zone().into())
 }
 
 /// Messages that may wait for a destination without the credit of their source.
@@ -267,26 +237,12 @@ fn template_options(
         let named = own.as_ref().or(global.as_ref());
         named.map(|zone| Zone::parse(&zone.value).ok_or_else(|| unknown_zone(config, zone))).transpose()
     };
-    let (on_error, on_error_silently) = match own.on_error.unwrap_or(global.on_error) {
-        config::OnError::DropMessage => (OnError::DropMessage, false),
-        config::OnError::SilentlyDropMessage => (OnError::DropMessage, true),
-        config::OnError::DropProperty => (OnError::DropProperty, false),
-        config::OnError::SilentlyDropProperty => (OnError::DropProperty, true),
-        config::OnError::FallbackToString => (OnError::FallbackToString, false),
-        config::OnError::SilentlyFallbackToString => (OnError::FallbackToString, true),
-    };
     Ok(Options {
-        ts_format: match own.ts_format.unwrap_or(global.ts_format) {
-            config::TsFormat::Rfc3164 => TsFormat::Rfc3164,
-            config::TsFormat::Rfc3339 => TsFormat::Iso,
-            config::TsFormat::Full => TsFormat::Full,
-            config::TsFormat::Unix => TsFormat::Unix,
-        },
+        ts_format: own.ts_format.unwrap_or(global.ts_format),
         frac_digits: own.frac_digits.unwrap_or(global.frac_digits),
         send_time_zone: zone(&own.send_time_zone, &global.send_time_zone)?,
         local_time_zone: zone(&own.local_time_zone, &global.local_time_zone)?,
-        on_error,
-        on_error_silently,
+        on_error: own.on_error.unwrap_or(global.on_error),
         template_escape: own.template_escape.or(escape).unwrap_or(global.template_escape),
     })
 }

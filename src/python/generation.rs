@@ -11,7 +11,6 @@
 //! imported anew.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +23,7 @@ use super::instance::PythonSource;
 use super::modules::{Taken, UserModules, module_of};
 use super::release::UnderGil;
 use super::{exception, signals};
-use crate::config::{self, Config, Diagnostic, Diagnostics, PythonSourceOptions, SourceDriver};
+use crate::config::{Config, Diagnostic, Diagnostics, PythonSourceOptions, SourceDriver};
 use crate::engine::{Changes, Input, Log, Next, Pipeline};
 use crate::message::{Pool, Release};
 
@@ -73,16 +72,11 @@ pub struct Outcome {
     pub all_ended: bool,
 }
 
-/// Reads the configuration at `path`; warnings go to `log`.
-///
-/// # Errors
-/// Everything that is wrong with it.
-pub fn load(path: &Path, log: &Log) -> Result<Config, Diagnostics> {
-    let config = config::load(path)?;
+/// Writes the warnings about a configuration that was read to `log`.
+pub fn report_warnings(config: &Config, log: &Log) {
     for warning in &config.warnings {
         log.warning(&format!("configuration\n{warning}"));
     }
-    Ok(config)
 }
 
 /// A pipeline without anything in it.

@@ -239,7 +239,7 @@ impl PythonSource {
         let instance = self.instance.bind(py);
         let call = || -> PyResult<bool> {
             let flags = PyDict::new(py);
-            for (name, value) in self.options.flags.python_items() {
+            for (name, value) in self.options.flags.iter() {
                 flags.set_item(name, value)?;
             }
             instance.setattr("flags", flags)?;

@@ -15,7 +15,7 @@ use pyo3::types::PyList;
 
 use super::event::Event;
 use super::exit::{exit_now, flush_stdout};
-use super::generation::{self, Engine, Generation, Outcome, Prepared, load};
+use super::generation::{self, Engine, Generation, Outcome, Prepared};
 use super::hosting::Hosting;
 use super::live_line::LiveLine;
 use super::modules::UserModules;
@@ -25,6 +25,7 @@ use super::{acks, logger, persist, release};
 use crate::cli::RunOptions;
 use crate::config::{Diagnostic, Diagnostics};
 use crate::engine::control::Reloaded;
+use crate::engine::reading::{Read, Reader};
 use crate::engine::{Board, Changes, Control, Log, LogLevel, Metrics, Phase};
 use crate::state::State;
 
@@ -98,6 +99,7 @@ pub fn run(py: Python<'_>, settings: &Settings) -> i32 {
         state: State::in_memory(),
         metrics: None,
         has_stuck_thread: false,
+        reader: Reader::default(),
         waiting: BTreeMap::new(),
     };
     let opened = app.open_control(py, settings, &watch).and_then(|()| app.open_state(py, settings));
@@ -163,6 +165,7 @@ struct App {
     /// Who answers Prometheus.
     metrics: Option<Metrics>,
     has_stuck_thread: bool,
+    reader: Reader,
     /// Since when each suspended source waits, and whether that was said.
     waiting: BTreeMap<String, Waiting>,
 }
@@ -215,10 +218,17 @@ impl App {
     }
 
     fn run(&mut self, py: Python<'_>, settings: &Settings, events: &Receiver<Event>, watch: &Watch) -> i32 {
-        if let Err(text) = self.first_start(py, &settings.file) {
-            self.log
-                .error(&format!("{}: the configuration is not accepted\n{text}", settings.file.display()));
-            return 1;
+        match self.first_start(py, &settings.file) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.log.notice("inrush: stopped before the configuration was read");
+                return 0;
+            }
+            Err(text) => {
+                let file = settings.file.display();
+                self.log.error(&format!("{file}: the configuration is not accepted\n{text}"));
+                return 1;
+            }
         }
         self.bound(watch);
         let pidfile = settings.pidfile.as_deref();
@@ -247,11 +257,17 @@ impl App {
         0
     }
 
-    fn first_start(&mut self, py: Python<'_>, file: &Path) -> Result<(), String> {
-        let config = load(file, &self.log).map_err(|errors| errors.to_string())?;
-        let prepared = Prepared::new(py, Arc::new(config), None, &self.engine);
+    /// Starts the first configuration; false if the engine was told to stop before it was read.
+    fn first_start(&mut self, py: Python<'_>, file: &Path) -> Result<bool, String> {
+        let board = Arc::clone(&self.board);
+        let reader = &mut self.reader;
+        let read = py.detach(|| reader.read(file, &|| board.phase() == Phase::Stopping));
+        let Read::Done(config) = read else { return Ok(false) };
+        let config = config.map_err(|errors| errors.to_string())?;
+        generation::report_warnings(&config, &self.log);
+        let prepared = Prepared::new(py, config, None, &self.engine);
         let prepared = prepared.map_err(|errors| errors.to_string())?;
-        self.carry_out(py, prepared).0.map(drop).map_err(|errors| errors.to_string())
+        self.carry_out(py, prepared).0.map(|_| true).map_err(|errors| errors.to_string())
     }
 
     /// Goes over to what was prepared; also returns what is to be said besides.
@@ -349,8 +365,18 @@ impl App {
             diagnostics: drawn(errors.iter().as_slice()),
             changes: None,
         };
-        let prepared = load(file, &self.log)
-            .and_then(|config| Prepared::new(py, Arc::new(config), self.current.as_ref(), &self.engine));
+        // Without the GIL: the sources that stay go on meanwhile.
+        let (board, reader) = (Arc::clone(&self.board), &mut self.reader);
+        let config = match py.detach(|| reader.read_again(file, &|| board.phase() == Phase::Stopping)) {
+            Read::Done(config) => config,
+            Read::Stopped => {
+                Err(Diagnostic::without_place("the engine stops, so nothing is reloaded").into())
+            }
+        };
+        let prepared = config.and_then(|config| {
+            generation::report_warnings(&config, &self.log);
+            Prepared::new(py, config, self.current.as_ref(), &self.engine)
+        });
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(errors) => {

@@ -348,7 +348,7 @@ fn _posted(py: Python<'_>, source: &Bound<'_, PyAny>, clear: bool) -> PyResult<(
 #[pyfunction]
 #[expect(clippy::needless_pass_by_value, reason = "pyo3 makes a PathBuf from the argument")]
 fn _blocks(py: Python<'_>, path: PathBuf) -> PyResult<Py<PyAny>> {
-    let config = config::load(&path).map_err(|errors| refused(&errors))?;
+    let config = py.detach(|| config::load(&path)).map_err(|errors| refused(&errors))?;
     let blocks = Blocks::run(py, &config).map_err(|error| refused(&error))?;
     Ok(blocks.module(py))
 }

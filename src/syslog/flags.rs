@@ -6,8 +6,10 @@
 //! `no-expect-hostname`, and `dont-store-legacy-msghdr` is `no-store-legacy-msghdr`.
 //!
 //! Some flags are accepted but not shown to Python ([`Flags::iter`] leaves them out): `piggyback-errors`,
-//! `check-program`, and those that only readers of files and sockets have. Refusing the latter for a `python()`
-//! source is the business of the configuration.
+//! `check-program`, and those that only readers of files and sockets have. [`Flags::apply_posted`] refuses the latter:
+//! a `python()` source has none of them.
+//!
+//! This is the only table of these words: `flags()` in a configuration and `ParseOptions.make()` read it.
 use std::fmt;
 
 /// A set of parsing flags.
@@ -22,15 +24,20 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Flags(u32);
 
-/// A word of `flags()` that is not a flag.
+/// A word of `flags()` that is not a flag of the source it was given to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownFlag {
     /// The word as it was written.
     pub word: String,
+    /// Whether sources that read files and sockets have it.
+    pub is_readers: bool,
 }
 
 impl fmt::Display for UnknownFlag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_readers {
+            return write!(f, "`{}` is a flag of sources that read files and sockets", self.word);
+        }
         write!(f, "unknown flag `{}`", self.word)
     }
 }
@@ -106,6 +113,15 @@ impl Flags {
     /// Readers: the end of the input ends the process.
     pub const EXIT_ON_EOF: Self = Self(1 << 19);
 
+    /// The flags that only readers of files and sockets have.
+    const READERS: Self = Self(
+        Self::KERNEL.0
+            | Self::EMPTY_LINES.0
+            | Self::THREADED.0
+            | Self::IGNORE_AUX_DATA.0
+            | Self::EXIT_ON_EOF.0,
+    );
+
     /// What a `python()` source starts with.
     pub const DEFAULT: Self = Self(
         Self::PARSE.0
@@ -152,16 +168,35 @@ impl Flags {
     /// # Errors
     /// The word when it is not a flag; [`Flags::words`] has those that are, for a suggestion.
     pub fn apply(&mut self, word: &str) -> Result<(), UnknownFlag> {
+        let (flag, on) = Self::read(word)?;
+        self.set(flag, on);
+        Ok(())
+    }
+
+    /// Applies one word of the `flags()` of a source whose messages are posted, in either sense.
+    ///
+    /// # Errors
+    /// The word when it is not a flag, or one that only readers of files and sockets have.
+    pub fn apply_posted(&mut self, word: &str) -> Result<(), UnknownFlag> {
+        let (flag, on) = Self::read(word)?;
+        if Self::READERS.has(flag) {
+            return Err(UnknownFlag { word: word.to_owned(), is_readers: true });
+        }
+        self.set(flag, on);
+        Ok(())
+    }
+
+    /// The flag that a word names, and whether it sets or clears it.
+    fn read(word: &str) -> Result<(Self, bool), UnknownFlag> {
         let plain = word.trim().to_ascii_lowercase().replace('_', "-");
         let (name, on) = match plain.as_str() {
             "no-hostname" => ("expect-hostname", false),
             "dont-store-legacy-msghdr" => ("store-legacy-msghdr", false),
             other => other.strip_prefix("no-").map_or((other, true), |name| (name, false)),
         };
-        let (flag, ..) =
-            ROWS.iter().find(|row| row.1 == name).ok_or_else(|| UnknownFlag { word: word.to_owned() })?;
-        self.set(*flag, on);
-        Ok(())
+        let row = ROWS.iter().find(|row| row.1 == name);
+        let unknown = || UnknownFlag { word: word.to_owned(), is_readers: false };
+        row.map(|row| (row.0, on)).ok_or_else(unknown)
     }
 
     /// The flags that Python is shown, with their values, in the order of the dictionary.
@@ -169,9 +204,10 @@ impl Flags {
         ROWS.iter().filter(|row| row.2).map(move |row| (row.1, self.has(row.0)))
     }
 
-    /// The words that a user is most likely to have meant: every flag in the sense that changes its default.
+    /// The words that the user of a source whose messages are posted is most likely to have meant: every flag in the
+    /// sense that changes its default.
     pub fn words() -> impl Iterator<Item = String> {
-        ROWS.iter().map(|row| match row.1 {
+        ROWS.iter().filter(|row| !Self::READERS.has(row.0)).map(|row| match row.1 {
             "expect-hostname" => "no-hostname".to_owned(),
             "store-legacy-msghdr" => "dont-store-legacy-msghdr".to_owned(),
             name if Self::DEFAULT.has(row.0) => format!("no-{name}"),
@@ -234,7 +270,13 @@ mod tests {
     #[test]
     fn unknown_words_are_errors() {
         for word in ["", "no-", "utf8", "no-no-parse"] {
-            assert_eq!(Flags::default().apply(word), Err(UnknownFlag { word: word.to_owned() }));
+            let error = Flags::default().apply(word).unwrap_err();
+            assert_eq!(error, UnknownFlag { word: word.to_owned(), is_readers: false });
+            assert_eq!(Flags::default().apply_posted(word), Err(error));
+        }
+        for word in ["kernel", "empty_lines", "threaded", "no-ignore-aux-data", "exit-on-eof"] {
+            assert!(Flags::default().apply(word).is_ok());
+            assert!(Flags::default().apply_posted(word).unwrap_err().is_readers);
         }
     }
 }

@@ -54,8 +54,16 @@ pub(crate) const SEVERITIES: [&str; 8] =
     ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 
 /// Other words that are read as a facility.
-const FACILITY_ALIASES: [(&str, u8); 5] =
-    [("kernel", 0), ("audit", 13), ("logaudit", 13), ("logalert", 14), ("solaris_cron", 15)];
+const FACILITY_ALIASES: [(&str, u8); 8] = [
+    ("kernel", 0),
+    ("megasafe", 10),
+    ("audit", 13),
+    ("logaudit", 13),
+    ("alert", 14),
+    ("logalert", 14),
+    ("clockd", 15),
+    ("solaris_cron", 15),
+];
 
 /// Other words that are read as a severity.
 const SEVERITY_ALIASES: [(&str, u8); 7] = [
@@ -110,6 +118,16 @@ pub fn parse_severity(word: &str) -> Option<u8> {
     look_up(word, &SEVERITIES, &SEVERITY_ALIASES, 7)
 }
 
+/// The words that are read as a facility: for a suggestion.
+pub fn facility_words() -> impl Iterator<Item = &'static str> {
+    FACILITIES.into_iter().chain(FACILITY_ALIASES.into_iter().map(|(name, _)| name))
+}
+
+/// The words that are read as a severity: for a suggestion.
+pub fn severity_words() -> impl Iterator<Item = &'static str> {
+    SEVERITIES.into_iter().chain(SEVERITY_ALIASES.into_iter().map(|(name, _)| name))
+}
+
 /// The set of severities between two, as a mask with bit `n` for severity `n`: what `level(info..emerg)` means.
 ///
 /// The order of the two ends does not matter.
@@ -149,6 +167,8 @@ mod tests {
             assert_eq!(parse_severity(severity_name(n).unwrap()), Some(n));
         }
         assert_eq!((facility_name(24), severity_name(8)), (None, None));
+        assert!(facility_words().all(|word| parse_facility(word).is_some_and(|n| n < 24)));
+        assert!(severity_words().all(|word| parse_severity(word).is_some()));
     }
 
     /// Without the aliases common configurations would not load; without the bounds nonsense would.

@@ -14,10 +14,28 @@ pub enum OnError {
     /// The message is dropped.
     #[default]
     DropMessage,
+    /// The message is dropped, and nothing is logged.
+    SilentlyDropMessage,
     /// The value is left out.
     DropProperty,
+    /// The value is left out, and nothing is logged.
+    SilentlyDropProperty,
     /// The value is taken as text.
     FallbackToString,
+    /// The value is taken as text, and nothing is logged.
+    SilentlyFallbackToString,
+}
+
+impl OnError {
+    /// The words of `on-error()`.
+    pub const WORDS: &[(&str, Self)] = &[
+        ("drop-message", Self::DropMessage),
+        ("silently-drop-message", Self::SilentlyDropMessage),
+        ("drop-property", Self::DropProperty),
+        ("silently-drop-property", Self::SilentlyDropProperty),
+        ("fallback-to-string", Self::FallbackToString),
+        ("silently-fallback-to-string", Self::SilentlyFallbackToString),
+    ];
 }
 
 /// The options that templates share.
@@ -33,8 +51,6 @@ pub struct Options {
     pub local_time_zone: Option<Zone>,
     /// What happens to a value whose type does not fit, and whether that is said.
     pub on_error: OnError,
-    /// Whether `on-error()` keeps quiet: its `silently-` forms.
-    pub on_error_silently: bool,
     /// Whether quotes, backslashes and control characters of values are escaped: `template-escape()`.
     pub template_escape: bool,
 }

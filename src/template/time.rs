@@ -95,16 +95,16 @@ pub enum TsFormat {
 }
 
 impl TsFormat {
-    /// The format that a configuration calls `word`.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Some(match word {
-            "rfc3164" | "bsd" => Self::Rfc3164,
-            "rfc3339" | "iso" => Self::Iso,
-            "full" => Self::Full,
-            "unix" | "utc" => Self::Unix,
-            _ => return None,
-        })
-    }
+    /// The words of `ts-format()`.
+    pub const WORDS: &[(&str, Self)] = &[
+        ("rfc3164", Self::Rfc3164),
+        ("bsd", Self::Rfc3164),
+        ("rfc3339", Self::Iso),
+        ("iso", Self::Iso),
+        ("full", Self::Full),
+        ("unix", Self::Unix),
+        ("utc", Self::Unix),
+    ];
 
     fn part(self) -> Part {
         match self {

@@ -3,7 +3,10 @@
 //! A named zone keeps its offset with the interval between two transitions in which that offset holds, so jiff is
 //! asked twice a year.
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{
+    Timestamp,
+    tz::{Offset, TimeZone},
+};
 
 use crate::message::Stamp;
 
@@ -26,6 +29,15 @@ impl Zone {
             return Some(Self::Fixed(0));
         }
         TimeZone::get(text).or_else(|_| TimeZone::posix(text)).ok().map(Self::Rules)
+    }
+
+    /// The zone as jiff has it.
+    pub fn to_time_zone(&self) -> TimeZone {
+        match self {
+            // What `parse` gives is less than a day, and so within jiff's bounds.
+            Self::Fixed(seconds) => TimeZone::fixed(Offset::from_seconds(*seconds).unwrap_or(Offset::UTC)),
+            Self::Rules(zone) => zone.clone(),
+        }
     }
 
     /// The machine's own zone.
@@ -105,9 +117,16 @@ mod tests {
         assert_eq!(Zone::parse("UTC"), Some(Zone::Fixed(0)));
         assert!(matches!(Zone::parse("Europe/Budapest"), Some(Zone::Rules(_))));
         assert!(matches!(Zone::parse("EST5EDT,M3.2.0,M11.1.0"), Some(Zone::Rules(_))));
-        for bad in ["", "+", "+2", "+25:00", "+02:61", "Middle/Earth", "+aa:bb", "+é00"] {
+        for bad in ["", "+", "+2", "+24:00", "+02:60", "Middle/Earth", "+aa:bb", "+é00"] {
             assert_eq!(Zone::parse(bad), None, "{bad}");
         }
+        let offset = |text: &str| {
+            Zone::parse(text).map(|zone| zone.to_time_zone().to_offset(Timestamp::UNIX_EPOCH).seconds())
+        };
+        assert_eq!(offset("Z"), Some(0));
+        assert_eq!(offset("-0330"), Some(-12_600));
+        assert_eq!(offset("+23:59"), Some(86_340));
+        assert_eq!(offset("EST5EDT,M3.2.0,M11.1.0"), Some(-18_000));
     }
 
     proptest! {

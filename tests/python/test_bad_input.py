@@ -156,7 +156,8 @@ class TestPythonCode:
         self, tmp_path: Path, code: str, line: int, words: str
     ) -> None:
         """Without it: a traceback counts lines from the start of a block that nobody can find, or the process ends."""
-        said = refused(tmp_path, f"@version: current\npython {{\n{code}\n}};\n")
+        log = "log { source { internal(); }; destination { stdout(); }; };"
+        said = refused(tmp_path, f"@version: current\npython {{\n{code}\n}};\n{log}\n")
         assert re.search(words, said), said
         assert re.search(rf'test\.conf(:|.*", line ){line}\b', said), said
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use jiff::tz::{Offset, TimeZone};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::syslog::names::{parse_facility, parse_severity};
-use crate::syslog::{Flags, Format, ParseOptions as Options, Zone};
+use crate::syslog::{Flags, Format, ParseOptions as Options};
+use crate::template::Zone;
 
 /// How a source's messages are parsed: its `flags()`, `format()`, `time-zone()` and defaults.
 ///
@@ -60,15 +60,15 @@ impl ParseOptions {
         };
         let mut words = Flags::default();
         for word in flags.unwrap_or_default() {
-            words.apply(&word).map_err(|error| PyValueError::new_err(format!("flags: {error}")))?;
+            words.apply_posted(&word).map_err(|error| PyValueError::new_err(format!("flags: {error}")))?;
         }
         let mut options = Options { flags: words, sdata_prefix, ..Options::default() };
         options.format =
             Format::from_word(format).ok_or_else(|| unknown("format", format, "'syslog' or 'raw'"))?;
         if let Some(word) = time_zone {
-            let zone =
-                zone(word).ok_or_else(|| unknown("time_zone", word, "the name of a zone or an offset"))?;
-            options.time_zone = Some(Zone::new(zone));
+            let zone = Zone::parse(word)
+                .ok_or_else(|| unknown("time_zone", word, "the name of a zone or an offset"))?;
+            options.time_zone = Some(zone.to_time_zone().into());
         }
         if let Some(word) = default_facility {
             let facility =
@@ -84,37 +84,7 @@ impl ParseOptions {
     }
 }
 
-/// The zone called `word`: an offset such as `+02:00`, an entry of the database, or a rule as in the variable TZ.
-fn zone(word: &str) -> Option<TimeZone> {
-    if let Some(digits) = word.strip_prefix(['+', '-']) {
-        let (hours, minutes) = digits.split_once(':').or_else(|| digits.split_at_checked(2))?;
-        let number = |text: &str| (text.len() == 2).then(|| text.parse::<u8>().ok())?.map(i32::from);
-        let (hours, minutes) = (number(hours)?, number(minutes)?);
-        let seconds = hours * 3600 + minutes * 60;
-        let seconds = if word.starts_with('-') { -seconds } else { seconds };
-        return (minutes < 60).then(|| Offset::from_seconds(seconds).ok())?.map(TimeZone::fixed);
-    }
-    TimeZone::get(word).or_else(|_| TimeZone::posix(word)).ok()
-}
-
 /// Adds the class to `module`.
 pub(in crate::python) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ParseOptions>()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn zones() {
-        let offset =
-            |word: &str| zone(word).map(|zone| zone.to_offset(jiff::Timestamp::UNIX_EPOCH).seconds());
-        assert_eq!(offset("+02:00"), Some(7200));
-        assert_eq!(offset("-0330"), Some(-12_600));
-        assert_eq!(offset("EST5EDT,M3.2.0,M11.1.0"), Some(-18_000));
-        for wrong in ["", "+", "+2", "+02:60", "-0a:00", "+\u{e9}0", "Middle/Earth"] {
-            assert_eq!(offset(wrong), None, "{wrong}");
-        }
-    }
 }

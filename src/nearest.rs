@@ -4,12 +4,19 @@
 //! length (at least one, and less than that length); farther proposals are noise rather than help. `_` and `-` count as the same letter, and so do
 //! upper and lower case.
 
+/// A longer word has no near one: the comparison takes the product of the lengths.
+const MAX_LENGTH: usize = 80;
+
 /// The one of `known` that is nearest to `word`, if any is near.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let key = |word: &str| word.to_lowercase().replace('_', "-");
+    if word.len() > MAX_LENGTH {
+        return None;
+    }
     let wanted = key(word);
     known
         .into_iter()
+        .filter(|candidate| candidate.len() <= MAX_LENGTH)
         .map(|candidate| (strsim::damerau_levenshtein(&wanted, &key(candidate)), candidate))
         .filter(|(distance, candidate)| {
             let longer = candidate.len().max(word.len());
@@ -20,7 +27,7 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// The `help:` line that proposes the nearest of `known`.
-pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     nearest(word, known).map(|near| format!("did you mean `{near}`?"))
 }
 
