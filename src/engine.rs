@@ -16,7 +16,7 @@
 //! * [`settings`]: options of the configuration, with their defaults, for those who run by them;
 //! * [`log`]: what the engine itself has to say; [`stats`]: what it counted;
 //! * [`source_status`]: how a source is; [`backoff`]: when one that failed is started again; [`board`]: all of that, for whoever looks while the engine runs;
-//!   [`control`]: the socket on which others ask.
+//!   [`control`]: the socket on which others ask; [`unshared`]: descriptors that no fork of the process may keep.
 //!
 //! The engine knows nothing of Python: whoever hosts the sources (`python/`) gets a lane for each and
 //! stops them before the pipeline is drained.
@@ -42,6 +42,7 @@ pub mod signpost;
 pub mod source_status;
 pub mod stats;
 pub mod succession;
+pub mod unshared;
 pub mod worker;
 
 pub use backoff::Pauses;

@@ -17,25 +17,29 @@
 //! * [`mod@run`]: `inrush run`: start, reload, stop; [`event`]: what wakes its main thread; [`watch`]: who asks
 //!   for that, and sees to its end; [`exit`]: the end of the process; [`live_line`]: the line at the foot of a
 //!   terminal; [`generation`]: one configuration with all that runs for it; [`instance`]: one source and its
-//!   callbacks; [`options`]: what it gets of its configuration; [`supervise`]: its thread; [`fetch`]: what it does
+//!   callbacks; [`options`]: what it gets of its configuration; [`supervise`]: its thread, one of [`threads`]; [`fetch`]: what it does
 //!   for a fetcher; [`event_loop`]: what it does for an asynchronous `run()`; [`wakeup`]: the thread of its
-//!   `wakeup()`; [`blocks`]: `python { }`; [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the
+//!   `wakeup()`; [`blocks`]: `python { }`; [`callbacks`]: whether they do their work when they are called; [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the
 //!   way from what was delivered to its callbacks;
 //! * [`testing`]: a source without an engine around it;
+//! * [`at_fork`] and [`mod@fork`]: what a fork of the process may not do, and where it ends;
 //! * [`release`]: where Python objects that the engine viewed are let go, under the GIL;
-//! * [`cell`]: state that the GIL guards; [`clock`]: the time; [`exception`]: tracebacks and stacks;
+//! * [`cell`]: state that the GIL guards; [`clock`]: the time; [`exception`]: tracebacks and stacks; [`escape`]: Python text in the log;
 //!   [`signals`]: the engine's signals; `type_name`: how errors name what they were given.
 //!
 //! No two of these modules use each other, directly or in a circle.
 
 pub mod ack_tracker;
 pub mod acks;
+pub mod at_fork;
 pub mod attachment;
 pub mod blocks;
 pub mod buffer;
+pub mod callbacks;
 pub mod cell;
 pub mod clock;
 pub mod datetime;
+pub mod escape;
 pub mod event;
 pub mod event_loop;
 pub mod exception;
@@ -64,6 +68,7 @@ pub mod source;
 pub mod split;
 pub mod supervise;
 pub mod testing;
+pub mod threads;
 mod type_name;
 pub mod values;
 pub mod wakeup;
@@ -131,9 +136,8 @@ fn check(py: Python<'_>, options: &cli::CheckOptions) -> PyResult<i32> {
     let checked = read.and_then(|config| {
         config.check_for_log_path()?;
         let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
-        generation::check(py, &config, &log).map(|()| warnings)
+        generation::check(py, config, &log).map(|()| warnings)
     });
-    logger::set_log(None);
     let stderr = py.import("sys")?.getattr("stderr")?;
     match checked {
         Ok(warnings) => {
@@ -169,7 +173,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     message::add_to(module)?;
     source::add_to(module)?;
     module.add_class::<buffer::Buffer>()?;
-    module.add_class::<logger::Logger>()?;
+    logger::add_to(module)?;
     module.add_class::<persist::Persist>()?;
     parse::add_to(module)?;
     fetcher::add_to(module)?;

@@ -1,7 +1,9 @@
 """The bridge from Python's `logging` to the engine's internal() messages."""
 
 import logging
+import sys
 
+from inrush import _native
 from inrush._native import Logger
 
 
@@ -20,7 +22,8 @@ class _Text:
 class SyslogNGInternalLogHandler(logging.Handler):
     """Hands every record to the engine as `python-<logger name>: <message>`.
 
-    ERROR and above become errors, then warnings, info and debug; anything below DEBUG becomes trace.
+    ERROR and above become errors, then warnings, info and debug; anything below DEBUG becomes trace. In a process that has no
+    engine they go to stderr, from WARNING on, as they do where nothing is set up.
     """
 
     def __init__(self, level: int = logging.NOTSET) -> None:
@@ -32,6 +35,11 @@ class SyslogNGInternalLogHandler(logging.Handler):
         """Hands one record over at the level that fits it; it is formatted if that level is shown."""
         text = _Text(self, record)
         try:
+            if not _native._has_log():
+                # Never through Logger(), which hands it to the root logger there, and so to this handler.
+                if record.levelno >= logging.WARNING and sys.stderr is not None:
+                    sys.stderr.write(f"{text}\n")
+                return
             if record.levelno >= logging.ERROR:
                 self._internal.error(text)
             elif record.levelno >= logging.WARNING:

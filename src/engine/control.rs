@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::unshared::Unshared;
 use super::{Board, Log};
 
 mod answer;
@@ -75,6 +76,7 @@ pub struct Control {
 }
 
 struct Open {
+    unshared: Unshared,
     listener: Arc<UnixListener>,
     file: SocketFile,
     clients: Arc<Clients<UnixStream>>,
@@ -95,6 +97,7 @@ impl Control {
     /// A sentence: another engine listens there, the file there is no socket of ours, or the system says no.
     pub fn open(path: &Path, board: Arc<Board>, log: &Log, host: Box<dyn Host>) -> Result<Self, String> {
         let (listener, file) = socket::listen(path)?;
+        let unshared = Unshared::new(&listener);
         let listener = Arc::new(listener);
         let (clients, is_closing) = (Arc::<Clients<UnixStream>>::default(), Arc::<AtomicBool>::default());
         let desk = Arc::new(Desk { board, log: log.clone(), host, is_reloading: Arc::default() });
@@ -108,7 +111,7 @@ impl Control {
             .name("control".to_owned())
             .spawn(move || acceptor.run())
             .map_err(|error| format!("no thread for the control socket: {error}"))?;
-        Ok(Self { open: Mutex::new(Some(Open { listener, file, clients, is_closing, acceptor })) })
+        Ok(Self { open: Mutex::new(Some(Open { unshared, listener, file, clients, is_closing, acceptor })) })
     }
 
     /// Accepts nobody any more, lets answers that are being given arrive, and removes the file.
@@ -116,6 +119,7 @@ impl Control {
         let Some(open) = self.open.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         // First the file: whoever connects from now on finds no engine, and not one that says nothing.
         drop(open.file);
+        drop(open.unshared);
         open.is_closing.store(true, Ordering::Release);
         // Ends an `accept` that waits.
         let _ = rustix::net::shutdown(&*open.listener, rustix::net::Shutdown::Both);

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::Board;
 use super::control::clients::Clients;
+use super::unshared::Unshared;
 
 mod http;
 pub mod text;
@@ -32,6 +33,7 @@ pub struct Metrics {
 }
 
 struct Open {
+    unshared: Unshared,
     listener: Arc<TcpListener>,
     clients: Arc<Clients<TcpStream>>,
     is_closing: Arc<AtomicBool>,
@@ -71,6 +73,7 @@ impl Metrics {
         let listener = TcpListener::bind(address)
             .map_err(|error| format!("cannot listen on {address} for metrics: {error}"))?;
         let address = listener.local_addr().unwrap_or(address);
+        let unshared = Unshared::new(&listener);
         let listener = Arc::new(listener);
         let (clients, is_closing) = (Arc::<Clients<TcpStream>>::default(), Arc::<AtomicBool>::default());
         let accept = {
@@ -82,7 +85,7 @@ impl Metrics {
             .name("metrics".to_owned())
             .spawn(accept)
             .map_err(|error| format!("no thread for metrics: {error}"))?;
-        let open = Some(Open { listener, clients, is_closing, acceptor });
+        let open = Some(Open { unshared, listener, clients, is_closing, acceptor });
         Ok(Self { address, open: Mutex::new(open) })
     }
 
@@ -95,6 +98,7 @@ impl Metrics {
 impl Drop for Metrics {
     fn drop(&mut self) {
         let Some(open) = self.open.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        drop(open.unshared);
         open.is_closing.store(true, Ordering::Release);
         // Ends an `accept` that waits.
         let _ = rustix::net::shutdown(&*open.listener, rustix::net::Shutdown::Both);

@@ -59,7 +59,7 @@ pub struct SourceStatus {
     is_alive: AtomicBool,
     /// Set once, by whoever stops the source.
     is_stopping: AtomicBool,
-    /// Written by the thread of the source.
+    /// Written by the thread of the source, and before there is one by who starts it.
     is_restarting: AtomicBool,
     exceptions: AtomicU32,
     restarts: AtomicU32,
@@ -161,7 +161,8 @@ impl SourceStatus {
         let is_set = |flag: &AtomicBool| flag.load(Ordering::Acquire);
         match (is_set(&self.was_started), self.is_alive(), is_set(&self.is_stopping)) {
             (true, true, true) => SourceState::Stopping,
-            (true, true, false) if is_set(&self.is_restarting) => SourceState::Restarting,
+            // Without a thread when that could not be started, and will be tried again.
+            (true, _, false) if is_set(&self.is_restarting) => SourceState::Restarting,
             (true, true, false) if is_waiting => SourceState::Waiting,
             (true, true, false) => SourceState::Running,
             (false, _, false) => SourceState::Starting,

@@ -248,6 +248,11 @@ impl Credit {
         self.end_suspension();
     }
 
+    /// Ends all waits that begin later, without a word to those that have begun: in a fork there are none.
+    pub fn cancel_later_waits(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
     /// Ends a suspension of a source that nobody is to wake up; whether there was one.
     fn end_suspension(&self) -> bool {
         let was_suspended = self.suspended.swap(false, Ordering::Relaxed);

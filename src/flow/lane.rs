@@ -39,6 +39,8 @@ pub struct Lane {
     batch_size: u32,
     producers: AtomicU32,
     closed: AtomicBool,
+    /// This process is a fork of the one that made it.
+    forked: AtomicBool,
     tracker: OnceLock<Arc<Tracker>>,
     late_parser: OnceLock<Arc<dyn LateParser>>,
 }
@@ -80,6 +82,7 @@ impl Lane {
             batch_size: batch_size.unwrap_or(u32::MAX).max(1),
             producers: AtomicU32::new(0),
             closed: AtomicBool::new(false),
+            forked: AtomicBool::new(false),
             tracker: OnceLock::new(),
             late_parser: OnceLock::new(),
         })
@@ -126,6 +129,19 @@ impl Lane {
     pub fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         self.credit.cancel_waits();
+    }
+
+    /// Refuses every post from now on, in a fork of the process that made the lane: nobody is there who would take them. No lock is
+    /// taken, as its owner may be a thread that the fork does not have.
+    pub fn close_in_fork(&self) {
+        self.forked.store(true, Ordering::Relaxed);
+        self.closed.store(true, Ordering::SeqCst);
+        self.credit.cancel_later_waits();
+    }
+
+    /// Whether this process is a fork of the one that made it.
+    pub fn is_forked(&self) -> bool {
+        self.forked.load(Ordering::Relaxed)
     }
 
     /// Whether half of the window or all of the bytes are used up: its source stands still, or soon will, until credit comes back.

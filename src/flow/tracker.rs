@@ -21,7 +21,8 @@
 //! ([`Tracker::called_back`]). While that thread is more than a window behind, credit of what is acknowledged stays
 //! here: so a callback that hangs holds up its own source, and memory stays bounded by two windows. A source that will
 //! post again what it was not called back for wants less ([`Tracker::await_callbacks`]): its credit comes back with the
-//! callbacks alone, so that this is never more than its window.
+//! callbacks alone, so that this is never more than its window. Which of the two a source is may show in its callbacks only, so it can
+//! be changed at any time.
 //!
 //! # Invariants
 //! * A ticket is issued before its batch can be acknowledged, and handed in once.
@@ -93,8 +94,8 @@ struct State {
     behind: u64,
     /// Credit that waits for them.
     held: Returned,
-    /// The same for each news, where all credit does.
-    awaited: Option<VecDeque<Returned>>,
+    /// The same for each news, with its messages that were not called back, where all credit does.
+    awaited: Option<VecDeque<(u64, Returned)>>,
     holds: bool,
 }
 
@@ -265,7 +266,19 @@ impl Tracker {
 
     /// From now on credit comes back with the callbacks alone.
     pub fn await_callbacks(&self) {
-        self.lock().awaited = Some(VecDeque::new());
+        let mut state = self.lock();
+        if state.awaited.is_none() {
+            // Of what is news already, the credit that did not go back waits for all of it.
+            let held = std::mem::take(&mut state.held);
+            let earlier = (state.behind > 0).then_some((state.behind, held));
+            state.awaited = Some(earlier.into_iter().collect());
+        }
+    }
+
+    /// From now on credit comes back with the acknowledgements, while the callbacks are not more than a window behind.
+    pub fn stop_awaiting(&self) {
+        let back = self.lock().awaited.take().map(|mut awaited| take_first(&mut awaited, u64::MAX));
+        self.give_back(back.unwrap_or_default());
     }
 
     /// Says that the callbacks for `messages` messages of the news are done.
@@ -273,7 +286,7 @@ impl Tracker {
         let mut state = self.lock();
         state.behind = state.behind.saturating_sub(u64::from(messages));
         let back = if let Some(awaited) = &mut state.awaited {
-            take_first(awaited, messages)
+            take_first(awaited, u64::from(messages))
         } else if state.behind <= u64::from(self.credit.window()) {
             std::mem::take(&mut state.held)
         } else {
@@ -290,7 +303,7 @@ impl Tracker {
         state.holds = false;
         let mut back = std::mem::take(&mut state.held);
         if let Some(awaited) = &mut state.awaited {
-            back.add(take_first(awaited, u32::MAX));
+            back.add(take_first(awaited, u64::MAX));
         }
         drop(state);
         self.give_back(back);
@@ -327,7 +340,7 @@ impl State {
         if self.holds
             && let Some(awaited) = &mut self.awaited
         {
-            awaited.push_back(returned);
+            awaited.push_back((u64::from(returned.messages), returned));
             return Returned::default();
         }
         if self.holds && self.behind > u64::from(credit.window()) {
@@ -339,12 +352,16 @@ impl State {
 }
 
 /// The credit of the oldest news with `messages` messages together.
-fn take_first(awaited: &mut VecDeque<Returned>, messages: u32) -> Returned {
+fn take_first(awaited: &mut VecDeque<(u64, Returned)>, messages: u64) -> Returned {
     let (mut taken, mut left) = (Returned::default(), messages);
-    while let Some(first) = awaited.front().copied().filter(|first| first.messages <= left) {
+    while let Some((waits, credit)) = awaited.front_mut() {
+        if *waits > left {
+            *waits -= left;
+            break;
+        }
+        left -= *waits;
+        taken.add(*credit);
         awaited.pop_front();
-        left -= first.messages;
-        taken.add(first);
     }
     taken
 }

@@ -81,15 +81,6 @@ impl Plan {
         }
     }
 
-    /// Waits until what was told is kept, also over a crash; where the disk refuses, or nobody said where, at once.
-    pub fn settle(&self, py: Python<'_>) {
-        if let Self::Persisted(stored) = self
-            && let Ok(persist) = stored.store.bind(py).cast_exact::<Persist>()
-        {
-            persist.get().settle(py);
-        }
-    }
-
     fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
             Self::Instant(callback) | Self::Consecutive(callback) => visit.call(callback),

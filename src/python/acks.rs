@@ -36,7 +36,7 @@ use super::type_name::type_name;
 use crate::flow::tracker::{Group, News};
 use crate::flow::{Lane, Tracker};
 
-pub use caller::{finish_all, start};
+pub use caller::{Caller, caller, finish_all, start};
 
 /// The threads that have not come to their end.
 static LIVE: Mutex<Vec<Arc<Tracking>>> = Mutex::new(Vec::new());
@@ -92,10 +92,9 @@ impl Tracking {
             let _ = news.send(Order::News(each));
         });
         let follower = Arc::new(Tracker::new(plan.order(), Arc::clone(lane.credit()), tell));
-        if matches!(plan, Plan::Persisted(_)) {
-            // What a crash repeats is what has no bookmark on the disk: never more than the window.
-            follower.await_callbacks();
-        }
+        // What a crash repeats is what has no bookmark on the disk: never more than the window. Whether the callbacks save theirs shows in
+        // the first of them (`caller`).
+        follower.await_callbacks();
         lane.track(Arc::clone(&follower));
         let tracking = Self {
             tracker: follower,

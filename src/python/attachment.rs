@@ -20,10 +20,10 @@ use super::acks::Tracking;
 use super::cell::GilCell;
 use super::clock::{thread_time, thread_time_since};
 use super::event_loop::EventLoop;
-use super::fork;
 use super::message::{Draft, LogMessage, Payload, recycle};
 use super::parse::{self, Late, ParsedRow};
 use super::type_name::type_name;
+use super::{at_fork, fork};
 use super::{clock, release};
 use crate::engine::{Input, Log, SourceStatus};
 use crate::flow::credit::Waited;
@@ -488,6 +488,9 @@ impl Attachment {
     }
 
     pub(super) fn closed(&self, method: &str, messages: u64) -> PyErr {
+        if self.lane.is_forked() {
+            return at_fork::refused(method);
+        }
         self.lane.counters().count_refused(messages);
         PyRuntimeError::new_err(format!("{method}: source {} has stopped; the message is not taken", self.id))
     }

@@ -6,9 +6,10 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString, PyType};
 
-use super::exception;
+use super::escape::escaped;
 use super::kind::Kind;
 use super::persist::Reading;
+use super::{callbacks, exception, fork};
 use crate::config::{Config, Diagnostic, PythonBlock, PythonDriver, PythonSourceOptions, Spanned};
 use crate::engine::Log;
 
@@ -32,7 +33,9 @@ impl Blocks {
         };
         let module = made().map_err(|error| Diagnostic::without_place(exception::traceback(py, &error)))?;
         for block in &config.python_blocks {
-            run_block(py, &module, block).map_err(|error| {
+            let ran = run_block(py, &module, block);
+            fork::leave(py, &ran);
+            ran.map_err(|error| {
                 let text = exception::traceback(py, &error);
                 config.error(block.span, "this python block failed", None).with_note(text)
             })?;
@@ -55,7 +58,7 @@ impl Blocks {
     /// The class that `options` name: a name of the blocks, or one with dots, which is imported.
     ///
     /// # Errors
-    /// No such class, not a `LogSource`, no `run`: at the place of `class()`.
+    /// No such class, not a `LogSource`, a callback that does nothing when it is called: at the place of `class()`.
     pub fn class<'py>(
         &self,
         py: Python<'py>,
@@ -65,7 +68,9 @@ impl Blocks {
     ) -> Result<Bound<'py, PyType>, Diagnostic> {
         let _reading = Reading::begin();
         for loader in &options.loaders {
-            if let Err(error) = py.import(loader.value.as_str()) {
+            let imported = py.import(loader.value.as_str());
+            fork::leave(py, &imported);
+            if let Err(error) = imported {
                 let text = exception::traceback(py, &error);
                 log.error(&format!("loaders(): cannot import {}\n{text}", loader.value));
             }
@@ -76,7 +81,7 @@ impl Blocks {
         let Ok(class) = found.cast_into::<PyType>() else {
             return Err(wrong(format!("`{}` is not a class", name.value), None));
         };
-        check_class(py, config, options, &class)?;
+        check_class(config, options, &class)?;
         Ok(class)
     }
 
@@ -104,14 +109,16 @@ impl Blocks {
                 config.error(name.span, format!("no class `{}` in the python blocks", name.value), Some(help))
             });
         };
-        let module = py.import(PyString::new(py, module)).map_err(|error| {
+        let imported = py.import(PyString::new(py, module));
+        fork::leave(py, &imported);
+        let module = imported.map_err(|error| {
             failed(format!("cannot import `{module}`, where class `{class}` should be"), Some(&error))
         })?;
         module.getattr(class).map_err(|_| {
             failed(
                 format!(
                     "module `{}` has no class `{class}`",
-                    module.name().map_or_else(|_| String::new(), |name| name.to_string())
+                    module.name().map_or_else(|_| String::new(), |name| escaped(&name))
                 ),
                 None,
             )
@@ -133,9 +140,8 @@ impl Blocks {
 /// Whether `class` can be what `options` say.
 ///
 /// # Errors
-/// It is no source, or has no `run`: at the place of `class()`.
+/// It is no source, or one of its callbacks does nothing when it is called: at the place of `class()`.
 pub(super) fn check_class(
-    py: Python<'_>,
     config: &Config,
     options: &PythonSourceOptions,
     class: &Bound<'_, PyType>,
@@ -155,35 +161,7 @@ pub(super) fn check_class(
         let help = "derive it from syslogng.LogFetcher, or name it in python()".to_owned();
         return Err(wrong(format!("class `{}` is a LogSource, not a LogFetcher", name.value), Some(help)));
     }
-    let base = kind.base(py);
-    let own = |method: &str| match (class.getattr(method), base.getattr(method)) {
-        (Ok(own), Ok(base)) => !own.is(&base),
-        _ => false,
-    };
-    let main = kind.main_method();
-    if !own(main) {
-        let what = match kind {
-            Kind::Source => "define run(self), which posts the messages",
-            Kind::Fetcher => "define fetch(self), which returns (LogFetcher.SUCCESS, message)",
-        };
-        let message = format!("class `{}` has no method {main}()", name.value);
-        return Err(wrong(message, Some(what.to_owned())));
-    }
-    let is_async = |method: &str| -> PyResult<bool> {
-        let inspect = py.import("inspect")?;
-        inspect.call_method1("iscoroutinefunction", (class.getattr(method)?,))?.extract()
-    };
-    let never_async: &[&str] = match kind {
-        Kind::Source => &["init", "deinit", "suspend", "wakeup"],
-        Kind::Fetcher => &["init", "deinit", "fetch", "open", "close", "request_exit"],
-    };
-    for method in never_async {
-        if is_async(method).unwrap_or(false) {
-            let message = format!("{method}() of class `{}` is a coroutine function", name.value);
-            let help = format!("define {method}(self) without async: only run() of a LogSource may have it");
-            return Err(wrong(message, Some(help)));
-        }
-    }
+    callbacks::check(class.as_any(), kind, &name.value).map_err(|(what, help)| wrong(what, Some(help)))?;
     Ok(())
 }
 

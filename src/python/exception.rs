@@ -1,9 +1,10 @@
 //! Python exceptions and stacks as text for the log.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyString};
 
 use super::cell::GilCell;
+use super::escape::{escaped, summary};
 
 /// Who wants to see every exception that is told of: a test.
 static OBSERVER: GilCell<Option<Py<PyList>>> = GilCell::new(None);
@@ -23,11 +24,19 @@ pub fn traceback(py: Python<'_>, error: &PyErr) -> String {
     let format = || -> PyResult<String> {
         let parts = (error.get_type(py), error.value(py), error.traceback(py));
         let lines = py.import("traceback")?.call_method1("format_exception", parts)?;
-        let lines: Vec<String> = lines.extract()?;
-        Ok(lines.concat().trim_end().to_owned())
+        text_of_lines(&lines)
     };
-    // A class whose own `__str__` raises still has a name.
-    format().unwrap_or_else(|_| format!("exception of type {}", error.get_type(py)))
+    format().unwrap_or_else(|_| summary(py, error))
+}
+
+/// The text of a list of lines.
+fn text_of_lines(lines: &Bound<'_, PyAny>) -> PyResult<String> {
+    let mut text = String::new();
+    for line in lines.try_iter()? {
+        text.push_str(&escaped(line?.cast::<PyString>()?));
+    }
+    text.truncate(text.trim_end().len());
+    Ok(text)
 }
 
 /// Where the Python thread `ident` stands, innermost call last; `None` when it has ended.
@@ -35,8 +44,8 @@ pub fn stack(py: Python<'_>, ident: u64) -> Option<String> {
     let find = || -> PyResult<Option<String>> {
         let frames = py.import("sys")?.call_method0("_current_frames")?.cast_into::<PyDict>()?;
         let Some(frame) = frames.get_item(ident)? else { return Ok(None) };
-        let lines: Vec<String> = py.import("traceback")?.call_method1("format_stack", (frame,))?.extract()?;
-        Ok(Some(lines.concat().trim_end().to_owned()))
+        let lines = py.import("traceback")?.call_method1("format_stack", (frame,))?;
+        text_of_lines(&lines).map(Some)
     };
     find().ok().flatten()
 }

@@ -22,6 +22,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString, PyTuple};
 
 use super::attachment::{Attachment, Wait};
+use super::escape::{self, escaped};
 use super::fork;
 use super::message::LogMessage;
 use super::type_name::type_name;
@@ -182,7 +183,7 @@ impl Fetch {
             ERROR => {
                 // Some classes say here what is wrong.
                 let why = second.as_ref().and_then(|second| second.cast::<PyString>().ok());
-                let why = why.map_or_else(String::new, |why| format!(": {}", why.to_string_lossy()));
+                let why = why.map_or_else(String::new, |why| format!(": {}", escaped(why)));
                 at.say_error(py, "fetch", &format!("returned ERROR{why}"));
                 Next::Error
             }
@@ -299,18 +300,22 @@ impl Surroundings<'_> {
     /// Posts one message; what follows when it is not taken.
     fn post(&self, py: Python<'_>, message: &Bound<'_, PyAny>, which: &str) -> Option<Next> {
         let error = self.attachment.post(py, message, Wait::Yes, "fetch").err()?;
+        let text =
+            |error: &PyErr| escape::text_of(error.value(py)).unwrap_or_else(|_| escape::summary(py, error));
         if self.attachment.lane.is_closed() {
             self.say_error(
                 py,
                 "fetch",
-                &format!("returned a message{which} after the end: {}", error.value(py)),
+                &format!("returned a message{which} after the end: {}", text(&error)),
             );
             return Some(Next::Fetch);
         }
         self.attachment.lane.counters().count_refused(1);
-        let text =
-            format!("returned a message{which} that is not taken; treated as ERROR: {}", error.value(py));
-        self.say_error(py, "fetch", &text);
+        self.say_error(
+            py,
+            "fetch",
+            &format!("returned a message{which} that is not taken; treated as ERROR: {}", text(&error)),
+        );
         Some(Next::Error)
     }
 

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Sender, bounded};
+use crossbeam::channel::{Sender, bounded, unbounded};
 use pyo3::prelude::*;
 
 use super::blocks::Blocks;
@@ -22,7 +22,7 @@ use super::event::Event;
 use super::instance::PythonSource;
 use super::modules::{Taken, UserModules, module_of};
 use super::release::UnderGil;
-use super::{exception, signals};
+use super::signals;
 use crate::config::{Config, Diagnostic, Diagnostics, PythonSourceOptions, SourceDriver};
 use crate::engine::{Changes, Input, Log, Next, Pipeline};
 use crate::message::{Pool, Release};
@@ -87,24 +87,18 @@ pub fn pipeline(log: &Log) -> Pipeline {
     Pipeline::new(log, &pool, &release)
 }
 
-/// Runs the blocks of `config` and looks its classes up, without making an instance.
+/// Does what a start does up to the first `init()`: runs the blocks of `config`, looks its classes up, makes their instances. Then lets
+/// go of them.
 ///
 /// # Errors
-/// All classes that cannot be used, or the block that failed.
-pub fn check(py: Python<'_>, config: &Config, log: &Log) -> Result<(), Diagnostics> {
-    let blocks = Blocks::run(py, config)?;
-    let mut errors = Vec::new();
-    match pipeline(log).plan(config, &|_| true) {
-        Err(wrong) => errors.extend(wrong),
-        Ok(next) => {
-            for (_, options) in python_inputs(&next) {
-                errors.extend(blocks.class(py, config, options, log).err());
-                errors.extend(crate::engine::settings::parse_options(config, options).err());
-            }
-        }
-    }
-    signals::install();
-    if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
+/// Everything that a start would refuse before it calls `init()`.
+pub fn check(py: Python<'_>, config: Config, log: &Log) -> Result<(), Diagnostics> {
+    let (events, _nobody) = unbounded();
+    let modules = UserModules::new(py, log);
+    let engine = Engine { log: log.clone(), pipeline: Arc::new(pipeline(log)), modules, events };
+    let mut prepared = Prepared::new(py, Arc::new(config), None, &engine)?;
+    abandon(py, &mut prepared.fresh);
+    Ok(())
 }
 
 fn python_inputs(next: &Next) -> impl Iterator<Item = (&Input, &PythonSourceOptions)> {
@@ -275,6 +269,11 @@ impl Generation {
         complaints
     }
 
+    /// Starts the sources whose threads could not be started, when it is time for it; what is to be said of it.
+    pub fn retry_starts(&mut self, py: Python<'_>, engine: &Engine) -> Vec<String> {
+        self.sources.iter_mut().filter_map(|source| source.retry_start(py, &engine.events)).collect()
+    }
+
     /// Stops the Python sources, each within its `stop-timeout()`; returns whether all ended.
     pub fn stop_sources(&mut self, py: Python<'_>) -> bool {
         self.stop_those(py, &|_| true)
@@ -323,7 +322,7 @@ fn abandon(py: Python<'_>, sources: &mut [PythonSource]) {
     }
 }
 
-/// Starts the threads of `sources`; those that got none are closed, and complained about.
+/// Starts the threads of `sources`; those that got none are complained about, and tried again ([`Generation::retry_starts`]).
 ///
 /// No `run()` is called before all threads are there: a source in a loop leaves the GIL for moments too short for another thread to
 /// take it, and a thread that starts needs it several times.
@@ -333,11 +332,7 @@ fn start(py: Python<'_>, sources: &mut [PythonSource], engine: &Engine) -> Vec<D
     let (_opens, gate) = bounded(0);
     for source in sources {
         if let Err(error) = source.start(py, engine.events.clone(), &gate) {
-            source.close(py);
-            source.deinit(py);
-            let text = exception::traceback(py, &error);
-            let what = format!("cannot start a thread for source {}", source.id());
-            complaints.push(Diagnostic::without_place(what).with_note(text));
+            complaints.push(Diagnostic::without_place(source.start_failed(py, &error)));
         }
     }
     complaints

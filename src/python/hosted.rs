@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
+use super::at_fork;
 use super::attachment::Attachment;
 use super::cell::GilCell;
 use super::hosting::is_offline;
@@ -37,6 +38,7 @@ impl Hosted {
         if let Some(transport) = self.transport.with(py, Option::take) {
             attachment.set_transport(py, transport);
         }
+        at_fork::close_in_forks(py, &attachment.lane);
         // An instance serves one configuration; the engine makes a new one for the next.
         let _ = self.attached.set(attachment);
     }
@@ -50,10 +52,11 @@ impl Hosted {
     /// The engine's side.
     ///
     /// # Errors
-    /// `RuntimeError` when there is none.
+    /// `RuntimeError` when there is none, or this process is a fork of the one that has it.
     #[inline]
     pub fn attachment(&self, method: &str) -> PyResult<&Arc<Attachment>> {
         match self.attached.get() {
+            Some(attached) if attached.lane.is_forked() => Err(at_fork::refused(method)),
             Some(attached) => Ok(attached),
             None => self.attach_offline(method),
         }

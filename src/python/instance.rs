@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::Sender;
 use pyo3::prelude::*;
@@ -18,6 +18,8 @@ use pyo3::types::{PyDict, PyType};
 
 use super::acks::{self, Heard, Tracking};
 use super::attachment::{Attachment, Reporter};
+use super::callbacks;
+use super::escape;
 use super::event::Event;
 use super::event_loop;
 use super::exception;
@@ -27,10 +29,12 @@ use super::kind::{Kind, hosted};
 use super::options::{class_name, options_dict, persist_name};
 use super::parse::ParseOptions;
 use super::source::LogSource;
-use super::supervise::{Body, Gate, Runner};
+use super::supervise::{Body, Gate, Runner, open_gate};
+use super::threads;
+use super::type_name::type_name;
 use super::wakeup::Wakeups;
-use crate::config::{Config, Diagnostic, PythonSourceOptions};
-use crate::engine::{Input, Log, Next, SourceStatus, Unheld, settings};
+use crate::config::{Config, Diagnostic, PythonSourceOptions, Restart};
+use crate::engine::{Input, Log, Next, Pauses, SourceStatus, Unheld, settings};
 
 /// A source between its configuration and its end.
 pub struct PythonSource {
@@ -50,8 +54,14 @@ pub struct PythonSource {
     log: Log,
     parse_options: Py<ParseOptions>,
     initialised: bool,
-    /// What the thread that calls its ack tracker back will read, until it is started.
+    /// What the thread that calls its ack tracker back will read, until that is made.
     heard: Option<Heard>,
+    /// That thread's body, until it is started.
+    caller: Option<Py<acks::Caller>>,
+    /// The pauses between attempts to start its threads, when one has failed.
+    start_pauses: Option<Pauses>,
+    /// When the next attempt is.
+    start_again: Option<Instant>,
     /// The destinations of which it was said that its bookmarks mean less on the way there.
     unheld_said: BTreeSet<String>,
 }
@@ -94,17 +104,10 @@ impl PythonSource {
         if let Ok(source) = instance.cast::<LogSource>() {
             source.get().reset_auto_close_batches(py);
         }
-        let base = kind.base(py);
-        let own = |method: &str| {
-            let inherited = base.getattr(method).ok();
-            let is_inherited =
-                inherited.is_some_and(|base| class.getattr(method).is_ok_and(|own| own.is(&base)));
-            instance.getattr(method).ok().filter(|_| !is_inherited)
-        };
-        let main = instance
-            .getattr(kind.main_method())
-            .map_err(|error| failed(format!("class `{name}` has no {}()", kind.main_method()), Some(error)))?
-            .unbind();
+        let own = |method: &str| own(&instance, class, kind, method);
+        let main = main_method(&instance, class, kind, &name)
+            .and_then(|main| callbacks::check(&instance, kind, &name).map(|()| main.unbind()));
+        let main = main.map_err(|(what, help)| config.error(span, what, Some(help)))?;
         let request_exit = own("request_exit").map(Bound::unbind);
         let (body, suspend, wakeup) = match kind {
             Kind::Source => {
@@ -166,6 +169,9 @@ impl PythonSource {
             parse_options,
             initialised: false,
             heard: None,
+            caller: None,
+            start_pauses: None,
+            start_again: None,
             unheld_said: BTreeSet::new(),
         })
     }
@@ -244,7 +250,9 @@ impl PythonSource {
             }
             instance.setattr("flags", flags)?;
             let Ok(init) = instance.getattr("init") else { return Ok(true) };
-            init.call1((options_dict(py, &self.options)?,))?.is_truthy()
+            let result = init.call1((options_dict(py, &self.options)?,))?;
+            callbacks::refuse_unfinished(&result, "init")?;
+            result.is_truthy()
         };
         let class = &self.class;
         let accepted = call();
@@ -314,10 +322,17 @@ impl PythonSource {
         }
         self.attachment.started.store(true, Ordering::Relaxed);
         self.status.start();
-        self.start_wakeups(py);
-        if let (Some(tracking), Some(heard)) = (self.attachment.tracking.get(), self.heard.take()) {
-            acks::start(py, tracking, heard, self.instance.clone_ref(py), &self.attachment)?;
+        let started = self.start_threads(py, events, gate);
+        if started.is_err() {
+            self.status.end();
         }
+        started
+    }
+
+    /// Starts the threads that are not there yet: after a failure it can be called again.
+    fn start_threads(&mut self, py: Python<'_>, events: Sender<Event>, gate: &Gate) -> PyResult<()> {
+        self.start_wakeups(py)?;
+        self.start_acks(py)?;
         let runner = Runner {
             body: self.body.clone_ref(py),
             attachment: Arc::clone(&self.attachment),
@@ -330,28 +345,56 @@ impl PythonSource {
             events,
             gate: gate.clone(),
         };
-        let keywords = PyDict::new(py);
-        keywords.set_item("target", Py::new(py, runner)?)?;
-        keywords.set_item("name", format!("source {}", self.id))?;
-        // A thread that does not end must not keep the process from its own end.
-        keywords.set_item("daemon", true)?;
-        let thread = py.import("threading")?.call_method("Thread", (), Some(&keywords))?;
-        let started = thread.call_method0("start");
-        if started.is_err() {
-            self.status.end();
-        }
-        started.map(drop)
+        threads::start(py, &format!("source {}", self.id), Py::new(py, runner)?.into_any())
     }
 
-    fn start_wakeups(&mut self, py: Python<'_>) {
-        let Some(wakeup) = &self.wakeup else { return };
-        if self.attachment.suspend.is_none() {
-            return;
+    fn start_acks(&mut self, py: Python<'_>) -> PyResult<()> {
+        if let (Some(tracking), Some(heard)) = (self.attachment.tracking.get(), self.heard.take()) {
+            let instance = self.instance.clone_ref(py);
+            self.caller = Some(acks::caller(py, tracking, heard, instance, &self.attachment)?);
         }
-        match Wakeups::start(wakeup.clone_ref(py), &self.attachment) {
-            Ok(wakeups) => self.wakeups = Some(wakeups),
-            Err(error) => self.log.error(&format!("{}: no thread for it: {error}", self.called("wakeup"))),
+        if let Some(caller) = &self.caller {
+            acks::start(py, caller)?;
+            self.caller = None;
         }
+        Ok(())
+    }
+
+    fn start_wakeups(&mut self, py: Python<'_>) -> PyResult<()> {
+        let Some(wakeup) = &self.wakeup else { return Ok(()) };
+        if self.attachment.suspend.is_some() && self.wakeups.is_none() {
+            self.wakeups = Some(Wakeups::start(wakeup.clone_ref(py), &self.attachment)?);
+        }
+        Ok(())
+    }
+
+    /// What follows when [`PythonSource::start`] has failed: another attempt after a while, as after an exception in `run()`, or the end
+    /// of the source with `restart(never)`. Gives what is to be said.
+    pub fn start_failed(&mut self, py: Python<'_>, error: &PyErr) -> String {
+        self.status.count_exception(&format!("start: {}", escape::summary(py, error)));
+        let what = format!("{}: its thread does not start", self.who());
+        let text = exception::traceback(py, error);
+        if self.options.restart == Restart::Never {
+            self.close(py);
+            self.deinit(py);
+            return format!("{what}, which is its end, because of restart(never)\n{text}");
+        }
+        let backoff = self.options.restart_backoff;
+        let pauses = self.start_pauses.get_or_insert_with(|| Pauses::new(backoff));
+        let pause = pauses.after(Duration::ZERO);
+        self.start_again = Some(Instant::now() + pause);
+        self.status.set_restarting(true);
+        format!("{what}; it is tried again in {:.1} s\n{text}", pause.as_secs_f64())
+    }
+
+    /// Tries to start it again, when [`PythonSource::start`] had failed and the pause after that is over; what is to be said when that
+    /// fails, too.
+    pub fn retry_start(&mut self, py: Python<'_>, events: &Sender<Event>) -> Option<String> {
+        self.start_again.take_if(|when| *when <= Instant::now())?;
+        self.status.set_restarting(false);
+        self.status.count_restart();
+        let error = self.start(py, events.clone(), &open_gate()).err()?;
+        Some(self.start_failed(py, &error))
     }
 
     /// Asks `run()` to return.
@@ -442,11 +485,52 @@ impl PythonSource {
     }
 }
 
+/// The method that `class`, or the constructor of `instance`, has put in the place of the base's.
+fn own<'py>(
+    instance: &Bound<'py, PyAny>,
+    class: &Bound<'py, PyType>,
+    kind: Kind,
+    method: &str,
+) -> Option<Bound<'py, PyAny>> {
+    let py = instance.py();
+    let found = instance.getattr(method).ok()?;
+    let of_base = kind.base(py).getattr(method).ok();
+    let is_inherited = of_base.is_some_and(|base| class.getattr(method).is_ok_and(|own| own.is(&base)));
+    if !is_inherited {
+        return Some(found);
+    }
+    // Set by the constructor: `self.run = …`. What cannot be called is something else that has the name.
+    let attributes = instance.getattr("__dict__").ok()?;
+    (attributes.contains(method).unwrap_or(false) && found.is_callable()).then_some(found)
+}
+
+/// `run` or `fetch`.
+fn main_method<'py>(
+    instance: &Bound<'py, PyAny>,
+    class: &Bound<'py, PyType>,
+    kind: Kind,
+    name: &str,
+) -> Result<Bound<'py, PyAny>, (String, String)> {
+    let method = kind.main_method();
+    let help = match kind {
+        Kind::Source => "define run(self), which posts the messages",
+        Kind::Fetcher => "define fetch(self), which returns (LogFetcher.SUCCESS, message)",
+    };
+    let wrong = |what: String| Err((what, help.to_owned()));
+    match own(instance, class, kind, method) {
+        Some(main) if main.is_callable() => Ok(main),
+        Some(main) => {
+            wrong(format!("{method} of class `{name}` cannot be called: it is {}", type_name(&main)))
+        }
+        None => wrong(format!("class `{name}` has no method {method}()")),
+    }
+}
+
 /// What takes the exceptions of callbacks.
 fn reporter(log: Log, id: String, class: String, status: Arc<SourceStatus>) -> Reporter {
     Box::new(move |py, method, error| {
         let text = exception::traceback(py, &error);
-        status.count_exception(&format!("{method}(): {error}"));
+        status.count_exception(&format!("{method}(): {}", escape::summary(py, &error)));
         let text = format!("source {id} (class {class}): {method}() raised an exception\n{text}");
         // Without the GIL: whoever reads stderr may be slow.
         py.detach(|| log.error(&text));

@@ -4,6 +4,8 @@ use std::sync::{PoisonError, RwLock};
 
 use pyo3::prelude::*;
 
+use super::escape;
+
 use crate::engine::{Log, LogLevel};
 
 /// The log of the engine that runs in this process, if one does.
@@ -16,6 +18,18 @@ pub(super) fn set_log(log: Option<Log>) {
 
 fn log() -> Option<Log> {
     LOG.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Whether there is an engine's log, or a test's, to write to: also after the engine's end, while the interpreter ends.
+#[pyfunction]
+fn _has_log() -> bool {
+    log().is_some()
+}
+
+/// Adds the class to `module`, and the function without a place in its `__all__`.
+pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Logger>()?;
+    module.as_any().setattr("_has_log", wrap_pyfunction!(_has_log, module)?)
 }
 
 /// The engine's log: each message is a line on stderr and a message of `internal()`.
@@ -31,7 +45,7 @@ impl Logger {
         if !log.shows(level) {
             return Ok(());
         }
-        let text = message.str()?.to_string_lossy().into_owned();
+        let text = escape::text_of(message)?;
         message.py().detach(|| log.log(level, &text));
         Ok(())
     }

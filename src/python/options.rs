@@ -4,14 +4,17 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 
+use super::escape::escaped;
 use super::type_name::type_name;
 use crate::config::{OptionValue, PythonSourceOptions};
 
 /// The class as the configuration names it: with its module, unless it is the configuration's own.
 pub(super) fn class_name(class: &Bound<'_, PyType>) -> String {
-    let name = class.qualname().map_or_else(|_| "?".to_owned(), |name| name.to_string());
+    let name = class.qualname().map_or_else(|_| "?".to_owned(), |name| escaped(&name));
     match class.module() {
-        Ok(module) if module != "_syslogng_main" && module != "builtins" => format!("{module}.{name}"),
+        Ok(module) if module != "_syslogng_main" && module != "builtins" => {
+            format!("{}.{name}", escaped(&module))
+        }
         _ => name,
     }
 }

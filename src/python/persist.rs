@@ -13,8 +13,8 @@ use crate::state::{Error, Store, Value};
 
 mod engine;
 
-use engine::state;
-pub use engine::{Reading, report, set_engine, set_test, unset_engine};
+pub use engine::{Reading, has_saved, report, set_engine, set_test, settle, take_saved, unset_engine};
+use engine::{note_saved, state};
 
 fn failed(error: &Error) -> PyErr {
     match error.errno() {
@@ -126,19 +126,16 @@ impl Persist {
         value: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let (key, value) = (key_of(key)?, value_of(value)?);
-        self.store(py)?.put_later(&key, value).map_err(|error| failed(&error))
-    }
-
-    /// Waits, without the GIL, until what was set is on the disk, or the disk refuses.
-    pub fn settle(&self, py: Python<'_>) {
-        if let Ok(store) = self.store(py) {
-            py.detach(|| store.state().settle());
-        }
+        self.store(py)?.put_later(&key, value).map_err(|error| failed(&error))?;
+        note_saved();
+        Ok(())
     }
 
     fn set(&self, py: Python<'_>, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let (key, value) = (key_of(key)?, value_of(value)?);
-        self.store(py)?.put(&key, value).map_err(|error| failed(&error))
+        self.store(py)?.put(&key, value).map_err(|error| failed(&error))?;
+        note_saved();
+        Ok(())
     }
 
     fn find<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -208,7 +205,10 @@ impl Persist {
     fn __delitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<()> {
         let bytes = key_of(key)?;
         match self.store(py)?.delete(&bytes) {
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                note_saved();
+                Ok(())
+            }
             Ok(false) => Err(PyKeyError::new_err(key.clone().unbind())),
             Err(error) => Err(failed(&error)),
         }

@@ -21,7 +21,7 @@ use super::live_line::LiveLine;
 use super::modules::UserModules;
 use super::signals::{self, Signals};
 use super::watch::{DRAIN, Requests, Watch, report_totals};
-use super::{acks, logger, persist, release};
+use super::{acks, at_fork, escape, logger, persist, release};
 use crate::cli::RunOptions;
 use crate::config::{Diagnostic, Diagnostics};
 use crate::engine::control::Reloaded;
@@ -87,7 +87,7 @@ pub fn run(py: Python<'_>, settings: &Settings) -> i32 {
     logger::set_log(Some(log.clone()));
     let (sender, receiver) = unbounded();
     let board = Arc::new(Board::default());
-    let watch = Arc::new(Watch::new(&log, &board, py));
+    let watch = Arc::new(Watch::new(&log, &board));
     watch.start(signals, sender.clone());
     let pipeline = Arc::new(generation::pipeline(&log));
     board.put(&pipeline);
@@ -115,30 +115,30 @@ pub fn run(py: Python<'_>, settings: &Settings) -> i32 {
     let metrics = app.metrics.take();
     py.detach(|| drop(metrics));
     persist::unset_engine(py);
-    logger::set_log(None);
     py.detach(|| {
         // The replies that nobody will send.
         drop(receiver);
-        watch.end_watch();
+        watch.begin_end();
     });
+    // The log stays: something may have a word to say while the interpreter ends. So do the handlers of signals, and the watch.
     if app.has_stuck_thread || has_other_threads(py, &log) {
         // The interpreter's own end would wait for them, or end them in the middle of a call.
         let _ = py.import("atexit").and_then(|atexit| atexit.call_method0("_run_exitfuncs"));
         flush_stdout(py);
         exit_now(code);
     }
-    signals::uninstall();
     code
 }
 
 /// Whether threads of the user's are still there, after a while in which they may end.
 fn has_other_threads(py: Python<'_>, log: &Log) -> bool {
+    let name = |thread: Bound<'_, PyAny>| escape::text_of(&thread.getattr("name")?);
     let others = || -> PyResult<Vec<String>> {
         let threading = py.import("threading")?;
         let main = threading.call_method0("main_thread")?;
         let threads = threading.call_method0("enumerate")?.cast_into::<PyList>()?;
         let others = threads.iter().filter(|thread| !thread.is(&main));
-        others.map(|thread| thread.getattr("name")?.extract()).collect()
+        Ok(others.map(|thread| name(thread).unwrap_or_else(|_| "(without a name)".to_owned())).collect())
     };
     let deadline = Instant::now() + LAST_THREADS;
     loop {
@@ -199,7 +199,8 @@ impl App {
             let opened = py.detach(|| State::open(path, persist::report(&self.log)));
             self.state = opened.map_err(|error| error.to_string())?;
         }
-        persist::set_engine(py, &self.state, &self.log).map_err(|error| format!("cannot see forks: {error}"))
+        let watched = at_fork::install(py).and_then(|()| persist::set_engine(py, &self.state, &self.log));
+        watched.map_err(|error| format!("cannot see forks: {error}"))
     }
 
     fn open_metrics(&mut self, py: Python<'_>, settings: &Settings) -> Result<(), String> {
@@ -308,6 +309,11 @@ impl App {
             }
             signals::install();
             release::drain_all(py);
+            for complaint in
+                self.current.iter_mut().flat_map(|current| current.retry_starts(py, &self.engine))
+            {
+                self.log.error(&complaint);
+            }
             self.look_after_suspended();
             self.engine.pipeline.tidy();
             if live.is_shown {

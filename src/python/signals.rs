@@ -16,6 +16,8 @@ use libc::{SIGHUP, SIGINT, SIGTERM, c_int};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use crate::engine::unshared::Unshared;
+
 static PIPE: AtomicI32 = AtomicI32::new(-1);
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
@@ -65,7 +67,11 @@ pub fn uninstall() {
 
 /// The reading end.
 #[derive(Debug)]
-pub struct Signals(File);
+pub struct Signals {
+    reader: File,
+    #[expect(dead_code, reason = "they are kept, and not looked at")]
+    unshared: [Unshared; 2],
+}
 
 impl Signals {
     /// Opens the pipe and sets the handlers. Once a process.
@@ -78,15 +84,16 @@ impl Signals {
         fcntl_setfl(&writer, OFlags::NONBLOCK)?;
         // SAFETY: getpid cannot fail.
         OWNER.store(unsafe { libc::getpid() }, Ordering::Relaxed);
+        let unshared = [Unshared::new(&reader), Unshared::new(&writer)];
         PIPE.store(writer.into_raw_fd(), Ordering::Relaxed);
         install();
-        Ok(Self(File::from(reader)))
+        Ok(Self { reader: File::from(reader), unshared })
     }
 
     /// Waits for the next signal; `None` when there will be none any more.
     pub fn wait(&mut self) -> Option<c_int> {
         let mut number = [0];
-        self.0.read_exact(&mut number).ok().map(|()| c_int::from(number[0]))
+        self.reader.read_exact(&mut number).ok().map(|()| c_int::from(number[0]))
     }
 }
 

@@ -12,6 +12,7 @@ use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use super::attachment::{Attachment, Wait};
 use super::buffer;
 use super::cell::GilCell;
+use super::escape;
 use super::hosted::{Hosted, deadline};
 use super::split;
 use super::type_name::type_name;
@@ -116,7 +117,7 @@ impl LogSource {
             if error.is_instance_of::<PyTypeError>(py) {
                 return PyTypeError::new_err(format!(
                     "post_messages: element {index}: LogMessage, str or bytes expected: {}",
-                    error.value(py)
+                    escape::text_of(error.value(py)).unwrap_or_default()
                 ));
             }
             error

@@ -18,7 +18,7 @@ use super::attachment::Attachment;
 use super::event::Event;
 use super::event_loop;
 use super::fetch::{Fetch, Surroundings};
-use super::{exception, fork, release};
+use super::{callbacks, escape, exception, fork, release, threads};
 use crate::config::{Backoff, Restart};
 use crate::engine::{Log, Pauses, SourceStatus};
 
@@ -74,9 +74,7 @@ pub(super) fn open_gate() -> Gate {
 impl Runner {
     fn __call__(&self, py: Python<'_>) {
         py.detach(|| self.gate.recv().is_err());
-        let ident = py.import("threading").and_then(|threading| threading.call_method0("get_ident"));
-        let ident = ident.and_then(|ident| ident.extract()).unwrap_or(0);
-        self.ident.store(ident, Ordering::Relaxed);
+        self.ident.store(threads::ident(), Ordering::Relaxed);
         match &self.body {
             Body::Run { run, cancel_on_exit } => self.supervise(py, run, *cancel_on_exit),
             Body::Fetch(fetch) => {
@@ -99,7 +97,7 @@ impl Runner {
         if event_loop::is_coroutine(py, &result) {
             return event_loop::host(py, &self.attachment, &result, cancel_on_exit);
         }
-        Ok(())
+        callbacks::refuse_unfinished(&result, "run")
     }
 
     fn supervise(&self, py: Python<'_>, run: &Py<PyAny>, cancel_on_exit: bool) {
@@ -120,7 +118,7 @@ impl Runner {
                 }
                 Ok(()) => self.log.info(&format!("{called} has returned")),
                 Err(error) => {
-                    self.status.count_exception(&format!("run(): {error}"));
+                    self.status.count_exception(&format!("run(): {}", escape::summary(py, &error)));
                     let text = exception::traceback(py, &error);
                     drop(error);
                     // Without the GIL: whoever reads stderr may be slow.

@@ -144,7 +144,7 @@ impl Rig {
         exception::observe(py, Some(errors.unbind()));
         persist::set_test(py, &state, &log);
         logger::set_log(Some(log.clone()));
-        let made = blocks::check_class(py, &config, options, class)
+        let made = blocks::check_class(&config, options, class)
             .and_then(|()| PythonSource::create(py, &config, &input, options, class, &log));
         let source = match made {
             Ok(source) => source,

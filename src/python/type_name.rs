@@ -4,7 +4,9 @@
 
 use pyo3::prelude::*;
 
+use super::escape::escaped;
+
 /// The name of `value`'s type, for error messages.
 pub(super) fn type_name(value: &Bound<'_, PyAny>) -> String {
-    value.get_type().qualname().map_or_else(|_| "an object".to_owned(), |name| name.to_string())
+    value.get_type().qualname().map_or_else(|_| "an object".to_owned(), |name| escaped(&name))
 }

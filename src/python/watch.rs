@@ -4,6 +4,9 @@
 //! requests come in on other threads, that of the signals and those of the control socket: they put an
 //! event on the main thread's list, and after a stop they watch it. When it takes longer than it may,
 //! they say where the main thread stands, write what is left to the destinations in its place, and end the process.
+//!
+//! The same bound holds for what Python does when the engine has stopped: functions of `atexit`, threads that it waits for. So
+//! the watch ends with the process, and a start that failed, for which nobody asked for a stop, has it from its end on.
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -17,6 +20,7 @@ use super::event::Event;
 use super::exception;
 use super::exit::{exit_now, flush_stdout};
 use super::signals::Signals;
+use super::threads;
 use crate::engine::control::{Host, Reply};
 use crate::engine::stats::Stats;
 use crate::engine::{Board, Control, Log, Phase};
@@ -25,6 +29,11 @@ use crate::engine::{Board, Control, Log, Phase};
 pub const DRAIN: Duration = Duration::from_secs(10);
 /// What a stop may take beyond the time that its sources and destinations are given.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Why the process is ended after the engine has stopped.
+const END_HANGS: &str = "the engine has stopped, and what Python does at its end (atexit, threads) takes too long and is given up";
+const THIRD_SIGNAL: &str =
+    "the engine has stopped; ended by a third signal, in the middle of what Python does at its end";
 
 /// Sees to it that a stop ends.
 pub struct Watch {
@@ -35,16 +44,18 @@ pub struct Watch {
     main: u64,
     /// How long the stop may take, in milliseconds, once one was asked for.
     bound_ms: AtomicU64,
-    is_done: AtomicBool,
+    /// Somebody looks at the clock.
+    is_watched: AtomicBool,
+    /// The engine has stopped, and what is left is the end of the interpreter.
+    has_ended: AtomicBool,
     /// The main thread is past all callbacks, and writes what is left.
     is_draining: AtomicBool,
 }
 
 impl Watch {
     /// A watch over the calling thread.
-    pub fn new(log: &Log, board: &Arc<Board>, py: Python<'_>) -> Self {
-        let ident = py.import("threading").and_then(|threading| threading.call_method0("get_ident"));
-        let main = ident.and_then(|ident| ident.extract()).unwrap_or(0);
+    pub fn new(log: &Log, board: &Arc<Board>) -> Self {
+        let main = threads::ident();
         let bound_ms = AtomicU64::new((DRAIN + GRACE).as_millis() as u64);
         Self {
             log: log.clone(),
@@ -52,7 +63,8 @@ impl Watch {
             control: OnceLock::new(),
             main,
             bound_ms,
-            is_done: AtomicBool::new(false),
+            is_watched: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
         }
     }
@@ -73,10 +85,12 @@ impl Watch {
         self.is_draining.store(true, Ordering::Release);
     }
 
-    /// The engine is at its end: there is nothing left to watch, and nobody to ask.
-    pub fn end_watch(&self) {
-        self.is_done.store(true, Ordering::Release);
+    /// The engine has stopped: what the interpreter does at its end has the time that is left.
+    pub fn begin_end(self: &Arc<Self>) {
+        self.note_draining();
+        self.has_ended.store(true, Ordering::Release);
         self.close_control();
+        self.begin();
     }
 
     fn close_control(&self) {
@@ -101,7 +115,8 @@ impl Watch {
                 match asked {
                     1 => watch.stop_asked(),
                     2 => watch.ask_for_patience(),
-                    _ => watch.give_up("ended by a third signal, before everything was delivered"),
+                    _ => watch
+                        .give_up("ended by a third signal, before everything was delivered", THIRD_SIGNAL),
                 }
             }
         });
@@ -112,25 +127,37 @@ impl Watch {
 
     /// The engine was told to stop, and has a bounded time for it from now on.
     fn stop_asked(self: &Arc<Self>) {
-        self.board.set_phase(Phase::Stopping);
+        if !self.has_ended.load(Ordering::Acquire) {
+            self.board.set_phase(Phase::Stopping);
+        }
+        self.begin();
+    }
+
+    /// Begins to look at the clock, once.
+    fn begin(self: &Arc<Self>) {
+        if self.is_watched.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let watch = Arc::clone(self);
         let bound = Duration::from_millis(self.bound_ms.load(Ordering::Relaxed));
         // Without a thread nobody watches; the stop itself is bounded all the same.
-        let _ = std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
-            let begun = Instant::now();
-            while begun.elapsed() < bound {
-                std::thread::sleep(Duration::from_millis(50));
-                if watch.is_done.load(Ordering::Acquire) {
-                    return;
-                }
-                if begun.elapsed() + DRAIN >= bound && !watch.is_draining.load(Ordering::Acquire) {
-                    watch.say_where_it_hangs("the stop hangs in a callback, which is given up");
-                    watch.drain();
+        let _ = std::thread::Builder::new().name("watch".to_owned()).spawn(move || watch.look(bound));
+    }
+
+    /// Ends the process when `bound` is over. A callback that hangs is given up before, so that what is left can be written.
+    fn look(&self, bound: Duration) {
+        let begun = Instant::now();
+        while begun.elapsed() < bound {
+            std::thread::sleep(Duration::from_millis(50));
+            if begun.elapsed() + DRAIN >= bound && !self.is_draining.load(Ordering::Acquire) {
+                self.say_where_it_hangs("the stop hangs in a callback, which is given up");
+                self.drain();
+                if !self.has_ended.load(Ordering::Acquire) {
                     break;
                 }
             }
-            watch.give_up("the stop takes too long and is given up");
-        });
+        }
+        self.give_up("the stop takes too long and is given up", END_HANGS);
     }
 
     fn ask_for_patience(&self) {
@@ -146,12 +173,9 @@ impl Watch {
         report_totals(&self.log, &self.board);
     }
 
-    /// Ends the process.
-    fn give_up(&self, why: &str) {
-        if self.is_done.load(Ordering::Acquire) {
-            return;
-        }
-        self.say_where_it_hangs(why);
+    /// Ends the process; `at_end` is the reason where the engine has stopped already.
+    fn give_up(&self, why: &str, at_end: &str) {
+        self.say_where_it_hangs(if self.has_ended.load(Ordering::Acquire) { at_end } else { why });
         self.close_control();
         exit_now(2);
     }
@@ -161,7 +185,8 @@ impl Watch {
         self.log.error(why);
         let (log, main) = (self.log.clone(), self.main);
         let looked = std::thread::spawn(move || {
-            Python::attach(|py| {
+            // Not where the interpreter is past the point at which threads may enter.
+            Python::try_attach(|py| {
                 if let Some(stack) = exception::stack(py, main) {
                     log.error(&format!("the main thread stands here:\n{stack}"));
                 }

@@ -32,6 +32,7 @@ def run(self):
         try:
             self.store["filler"] = str(number) * 500
             self.store["number"] = number
+            print("committing", number, flush=True)
             self.store.commit()
             if refused:
                 print("again", number, flush=True)
@@ -46,15 +47,27 @@ def run(self):
 def request_exit(self):
     pass
 """
-# Fails to wait for the disk while there is a file of the name that it is told.
+# Fails to wait for the disk while there is a file of the name that it is told; while there is one of that name and `.slow` it waits, and
+# says in one of that name and `.held` that it does.
 BROKEN_DISK = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 static int sync_of(const char *name, int fd) {
-    if (access(getenv("BROKEN_DISK"), F_OK) == 0) { errno = EIO; return -1; }
+    const char *broken = getenv("BROKEN_DISK");
+    if (access(broken, F_OK) == 0) { errno = EIO; return -1; }
+    char slow[4096], held[4096];
+    snprintf(slow, sizeof slow, "%s.slow", broken);
+    snprintf(held, sizeof held, "%s.held", broken);
+    while (access(slow, F_OK) == 0) {
+        int noted = open(held, O_WRONLY | O_CREAT, 0600);
+        if (noted >= 0) close(noted);
+        usleep(1000);
+    }
     int (*own)(int) = (int (*)(int)) dlsym(RTLD_NEXT, name);
     return own(fd);
 }
@@ -178,6 +191,25 @@ class TestBroken:
         running.wait_print("again")
         # Written anew: nobody knows what became of the pages of the old one.
         assert (tmp_path / "inrush.state").stat().st_ino != before
+        running.stop()
+        check_all_there(running)
+
+    def test_a_commit_waits_for_the_disk(
+        self, engine: StartEngine, broken_disk: Path, tmp_path: Path
+    ) -> None:
+        """Without it: commit() comes back when the system has the values, and a loss of power takes them."""
+        running = engine(source(BODY), *STATE, env=self.environment(broken_disk, tmp_path))
+        running.wait_print("committed 5")
+        slow, held = tmp_path / "broken.slow", tmp_path / "broken.held"
+        slow.touch()
+        # Everything else of a commit can be done without the disk; this is the only way to see that it waits.
+        running.wait_until(held.exists, "a commit that waits for the disk")
+        before = committed(running)
+        running.wait_print(rf"(?m)^committing {before + 1}$")
+        running.wait_lines("out.log", before + 1)
+        assert committed(running) == before
+        slow.unlink()
+        running.wait_print(rf"(?m)^committed {before + 1}$")
         running.stop()
         check_all_there(running)
 

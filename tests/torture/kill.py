@@ -10,18 +10,16 @@ from torture.attack import Budget, Run, attack
 CONF = """@version: current
 options {{ time-reopen(0.1); }};
 python {{
-from inrush import LogSource, PersistedBookmark
+from inrush import ConsecutiveAckTracker, LogSource, Persist, PersistedBookmark
 
 def pad(n):
     return "x" * (n * 7919 % 101 % {most})
 
 class Source(LogSource):
-    def init(self, options):
-        self.ack_tracker = PersistedBookmark(self.persist_name, default=0)
-        return True
+{saving}
 
     def run(self):
-        n = self.ack_tracker.value
+        n = self.saved()
         print("resumes at", n, flush=True)
         while not self.exit_requested:
             self.post_message(f"k {{n}} {{pad(n)}}", bookmark=n + 1)
@@ -33,6 +31,28 @@ source s_kill {{ python(class("Source") log-iw-size({window})); }};
 log {{ source(s_kill); destination {{ file("out.log" template("$MSG\\n")); }}; flags(flow-control); }};
 """
 
+# How a source keeps its place: the engine does, or the source itself when it is called back.
+BOOKMARK = """
+    def init(self, options):
+        self.ack_tracker = PersistedBookmark(self.persist_name, default=0)
+        return True
+
+    def saved(self):
+        return self.ack_tracker.value
+"""
+CALLBACK = """
+    def init(self, options):
+        self.store = Persist(self.persist_name, {"next": 0})
+        self.ack_tracker = ConsecutiveAckTracker(self.acked)
+        return True
+
+    def acked(self, bookmark):
+        self.store["next"] = bookmark
+
+    def saved(self):
+        return self.store["next"]
+"""
+
 
 @attack(
     "kill",
@@ -41,6 +61,22 @@ log {{ source(s_kill); destination {{ file("out.log" template("$MSG\\n")); }}; f
     long=Budget(count=500),
 )
 def kill(run: Run) -> None:
+    """A source with a `PersistedBookmark`."""
+    lives(run, BOOKMARK)
+
+
+@attack(
+    "kill-callback",
+    "no message missing; duplicates never more than the window; the state file always opens",
+    short=Budget(count=8),
+    long=Budget(count=500),
+)
+def kill_callback(run: Run) -> None:
+    """A source whose callback saves what it is told to a `Persist`."""
+    lives(run, CALLBACK)
+
+
+def lives(run: Run, saving: str) -> None:
     """Life after life of one engine, with one state file, each ended at a random moment."""
     out = run.directory / "out.log"
     reader = Reader(out)
@@ -48,7 +84,7 @@ def kill(run: Run) -> None:
         chance = run.random
         window = chance.choice([1, 10, 100, 1000, 20_000])
         most = chance.choice([1, 60, 3000])
-        conf = CONF.format(window=window, most=most, slow=chance.random() < 0.5)
+        conf = CONF.format(window=window, most=most, slow=chance.random() < 0.5, saving=saving)
         engine = run.engine(conf, "--persist-file", "state", started=False)
         if chance.random() < 0.8:
             engine.wait_print("resumes at")
@@ -69,7 +105,8 @@ def kill(run: Run) -> None:
         run.figures["messages"], run.figures["torn lines"] = reader.following, reader.torn
         run.close()
     # The last life ends in peace, and delivers what there is.
-    engine = run.engine(CONF.format(window=100, most=60, slow=True), "--persist-file", "state", started=False)
+    conf = CONF.format(window=100, most=60, slow=True, saving=saving)
+    engine = run.engine(conf, "--persist-file", "state", started=False)
     resumed = engine.wait_print(r"resumes at (\d+)")
     engine.wait_started()
     totals = engine.stop()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness import Engine
 from torture.attack import Budget, Run, SkippedError, attack, until
-from torture.kill import CONF, Reader
+from torture.kill import BOOKMARK, CONF, Reader
 from torture.small_disk import fill, small_disk
 
 # Between the engine and the C library: what it does to the state file fails while a file of a name is there.
@@ -96,7 +96,7 @@ def state_disk(run: Run) -> None:
 
 def one(run: Run, kind: str, ends: str, reader: Reader, prefix: tuple[str, ...]) -> None:
     """One life: it runs, the disk refuses, and then it recovers, or the engine ends."""
-    conf = CONF.format(window=WINDOW, most=60, slow=True)
+    conf = CONF.format(window=WINDOW, most=60, slow=True, saving=BOOKMARK)
     engine = run.engine(conf, "--persist-file", "disk/state", prefix=prefix, started=False)
     resumed = int(engine.wait_print(r"resumes at (\d+)")[1])
     engine.wait_started()

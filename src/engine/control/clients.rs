@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{Shutdown, shutdown};
 
+use crate::engine::unshared::Unshared;
+
 /// How many are served at a time.
 pub(in crate::engine) const MAX_CLIENTS: usize = 16;
 /// How long a client may keep the engine waiting while others wait for its place.
@@ -33,6 +35,9 @@ struct State<S> {
 #[derive(Debug)]
 struct Served<S> {
     number: u64,
+    /// Let go of before the last of those who have the stream closes it.
+    #[expect(dead_code, reason = "it is kept, and not looked at")]
+    unshared: Unshared,
     stream: Arc<S>,
     /// Since when the engine waits for it: for its request, or for it to take the answer.
     waits_since: Option<Instant>,
@@ -69,10 +74,11 @@ impl<S: AsFd> Clients<S> {
         if state.is_closed {
             return None;
         }
+        let unshared = Unshared::new(&stream);
         let (number, stream) = (state.next, Arc::new(stream));
         state.next += 1;
         let waits_since = Some(Instant::now());
-        state.served.push(Served { number, stream: Arc::clone(&stream), waits_since });
+        state.served.push(Served { number, unshared, stream: Arc::clone(&stream), waits_since });
         Some(Place { clients: Arc::clone(self), number, stream })
     }
 

@@ -8,47 +8,51 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::RecvTimeoutError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::PyList;
 
 use super::{Heard, Order, Tracking, live};
 use crate::engine::Log;
 use crate::flow::tracker::News;
 use crate::python::ack_tracker::{Batched, Plan};
 use crate::python::attachment::Attachment;
-use crate::python::{exception, fork, release, signals};
+use crate::python::{exception, fork, persist, release, signals, threads};
 
 /// News that is worked on in one hold of the GIL.
 const NEWS_PER_HOLD: usize = 256;
+/// After this much news without a bookmark the source is taken for one that has none.
+const SILENT: u32 = 64;
 
-/// Starts the thread of `tracking`, which calls back on what it hears.
+/// The body of the thread of `tracking`, which calls back on what it hears: for [`start`].
 ///
 /// # Errors
-/// When the system has no thread to give.
-pub fn start(
+/// No memory.
+pub fn caller(
     py: Python<'_>,
     tracking: &Arc<Tracking>,
     heard: Heard,
     source: Py<PyAny>,
     attachment: &Arc<Attachment>,
-) -> PyResult<()> {
-    let caller = Caller { heard, tracking: Arc::clone(tracking), attachment: Arc::clone(attachment), source };
-    let keywords = PyDict::new(py);
-    keywords.set_item("target", Py::new(py, caller)?)?;
-    keywords.set_item("name", format!("acks {}", attachment.id))?;
-    // A callback that does not end must not keep the process from its own end.
-    keywords.set_item("daemon", true)?;
-    let thread = py.import("threading")?.call_method("Thread", (), Some(&keywords))?;
+) -> PyResult<Py<Caller>> {
+    Py::new(py, Caller { heard, tracking: Arc::clone(tracking), attachment: Arc::clone(attachment), source })
+}
+
+/// Starts the thread of `caller`.
+///
+/// # Errors
+/// When the system has no thread to give: then it can be tried again.
+pub fn start(py: Python<'_>, caller: &Py<Caller>) -> PyResult<()> {
+    let Caller { tracking, attachment, .. } = caller.get();
     live().push(Arc::clone(tracking));
-    let started = thread.call_method0("start");
+    let started = threads::start(py, &format!("acks {}", attachment.id), caller.clone_ref(py).into_any());
     if started.is_err() {
         tracking.forget();
     }
-    started.map(drop)
+    started
 }
 
 /// The body of the thread.
 #[pyclass(frozen)]
-struct Caller {
+pub struct Caller {
     heard: Heard,
     tracking: Arc<Tracking>,
     attachment: Arc<Attachment>,
@@ -77,13 +81,19 @@ struct Work {
     list_at: Option<Instant>,
     is_closed: bool,
     is_finished: bool,
+    /// How many callbacks there were.
+    callbacks: u64,
+    /// One of them has saved something in a `Persist`.
+    saves: bool,
+    /// How often there was news before the first of them.
+    silent: u32,
 }
 
 #[pymethods]
 impl Caller {
     fn __call__(&self, py: Python<'_>) {
         let _at_end = AtEnd(&self.tracking);
-        self.tracking.thread.store(ident(py), Ordering::Relaxed);
+        self.tracking.thread.store(threads::ident(), Ordering::Relaxed);
         let _ = self.tracking.caller.set(std::thread::current().id());
         let mut work = Work { last_list: Some(Instant::now()), ..Work::default() };
         while !work.is_finished {
@@ -94,12 +104,6 @@ impl Caller {
         drop(self.tracking.marks.with(py, take));
         release::drain_all(py);
     }
-}
-
-/// The number of the calling thread, as Python has it.
-fn ident(py: Python<'_>) -> u64 {
-    let ident = py.import("threading").and_then(|threading| threading.call_method0("get_ident"));
-    ident.and_then(|ident| ident.extract()).unwrap_or(0)
 }
 
 impl Caller {
@@ -129,12 +133,18 @@ impl Caller {
         let more = receiver.try_iter().take(NEWS_PER_HOLD);
         let called_back = !matches!(first, Order::Close | Order::Finish);
         let mut prefix: Option<(u64, u32, u32)> = None;
+        // Messages of callbacks whose values are not on the disk yet.
+        let mut unsaved = 0_u32;
         for order in std::iter::once(first).chain(more) {
             match order {
                 Order::News(News::Batch { ticket, messages, mut aborted }) => {
                     aborted.sort_unstable();
                     self.tell_batch(py, work, ticket, &aborted);
-                    self.tracking.tracker.called_back(messages);
+                    if persist::has_saved() {
+                        unsaved = unsaved.saturating_add(messages);
+                    } else {
+                        self.tracking.tracker.called_back(messages);
+                    }
                 }
                 Order::News(News::Prefix { end, rows, messages }) => {
                     let before = prefix.map_or(0, |(_, _, messages)| messages);
@@ -148,9 +158,12 @@ impl Caller {
             }
         }
         if let Some((end, rows, messages)) = prefix {
-            self.tell_prefix(py, end, rows);
-            self.plan().settle(py);
-            self.tracking.tracker.called_back(messages);
+            self.tell_prefix(py, work, end, rows);
+            unsaved = unsaved.saturating_add(messages);
+        }
+        self.settle(py, work);
+        if unsaved > 0 {
+            self.tracking.tracker.called_back(unsaved);
         }
         if called_back {
             // A library may have set handlers of its own; the tick of the main thread is a quarter of a second away.
@@ -163,7 +176,20 @@ impl Caller {
         }
     }
 
-    fn tell(&self, py: Python<'_>, bookmark: Py<PyAny>) {
+    /// Waits until what the callbacks have saved in a `Persist` is on the disk, and decides from that when credit comes back.
+    fn settle(&self, py: Python<'_>, work: &mut Work) {
+        if persist::take_saved() {
+            work.saves = true;
+            self.tracking.tracker.await_callbacks();
+            persist::settle(py);
+        } else if !work.saves && (work.callbacks > 0 || work.silent == SILENT) {
+            self.tracking.tracker.stop_awaiting();
+        }
+        work.silent += u32::from(work.callbacks == 0 && work.silent < SILENT);
+    }
+
+    fn tell(&self, py: Python<'_>, work: &mut Work, bookmark: Py<PyAny>) {
+        work.callbacks += 1;
         let plan = self.plan();
         let told = plan.tell(py, bookmark.into_bound(py));
         fork::leave(py, &told);
@@ -177,7 +203,7 @@ impl Caller {
         let Some(marks) = self.tracking.marks.with(py, |marks| marks.remove(&ticket)) else { return };
         let Plan::Batched(batched) = self.plan() else {
             for (_, bookmark) in marks {
-                self.tell(py, bookmark);
+                self.tell(py, work, bookmark);
             }
             return;
         };
@@ -192,7 +218,7 @@ impl Caller {
         }
     }
 
-    fn tell_prefix(&self, py: Python<'_>, end: u64, rows: u32) {
+    fn tell_prefix(&self, py: Python<'_>, work: &mut Work, end: u64, rows: u32) {
         let mut done = self.tracking.marks.with(py, |marks| {
             let rest = marks.split_off(&end);
             std::mem::replace(marks, rest)
@@ -205,7 +231,7 @@ impl Caller {
         }
         let last = done.values_mut().rev().find_map(Vec::pop);
         if let Some((_, bookmark)) = last {
-            self.tell(py, bookmark);
+            self.tell(py, work, bookmark);
         }
     }
 
@@ -232,6 +258,7 @@ impl Caller {
         if collected.is_empty() {
             return;
         }
+        work.callbacks += 1;
         let told = PyList::new(py, collected).and_then(|list| batched.callback.bind(py).call1((list,)));
         fork::leave(py, &told);
         if let Err(error) = told {

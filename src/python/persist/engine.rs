@@ -36,6 +36,8 @@ static OFFLINE: OnceLock<Arc<State>> = OnceLock::new();
 thread_local! {
     /// How many configurations this thread is about to read.
     static READING: Cell<u32> = const { Cell::new(0) };
+    /// Whether this thread has saved something since it was last asked.
+    static HAS_SAVED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// While it lives, this thread reads a configuration, and has no state.
@@ -52,6 +54,32 @@ impl Reading {
 impl Drop for Reading {
     fn drop(&mut self) {
         READING.set(READING.get() - 1);
+    }
+}
+
+/// The calling thread has saved something.
+pub(super) fn note_saved() {
+    HAS_SAVED.set(true);
+}
+
+/// Whether the calling thread has saved something since [`take_saved`].
+pub fn has_saved() -> bool {
+    HAS_SAVED.get()
+}
+
+/// The same, and forgets it.
+pub fn take_saved() -> bool {
+    HAS_SAVED.take()
+}
+
+/// Waits, without the GIL, until what was saved is on the disk, or the disk refuses; without a file not at all.
+pub fn settle(py: Python<'_>) {
+    let state = ENGINE.with(py, |engine| match engine {
+        Engine::Runs { state, .. } => Some(Arc::clone(state)),
+        Engine::None => None,
+    });
+    if let Some(state) = state {
+        py.detach(|| state.settle());
     }
 }
 

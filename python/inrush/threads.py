@@ -1,0 +1,20 @@
+"""What `threading` is told of a thread that the engine has started without it.
+
+The engine does so where somebody has patched `threading`, as `monkey.patch_all()` of gevent and `monkey_patch()` of eventlet do. The
+thread has a loop of its own there, as every thread that those libraries did not start.
+"""
+
+import threading
+from contextlib import suppress
+
+
+def enter(name: str) -> None:
+    """Gives the calling thread its name."""
+    threading.current_thread().name = name
+
+
+def leave() -> None:
+    """Forgets the calling thread, which is about to end. Until Python 3.13 `threading` would keep it for good."""
+    with suppress(Exception):
+        threads: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
+        threads.pop(threading.get_ident(), None)

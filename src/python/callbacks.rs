@@ -1,0 +1,129 @@
+//! Whether a callback does its work when it is called: [`check`], [`refuse_unfinished`].
+//!
+//! Calling a generator function, or one that is `async`, does nothing of what it says: it gives an object that somebody has to ask or
+//! to await. Nobody does, but for the coroutine of a source's `run()` and `request_exit()`. Such a source would end, or go on, without
+//! a word; so it is refused, by its definition where that can be seen, otherwise by what a call gives.
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyString};
+
+use super::escape;
+use super::kind::Kind;
+use super::type_name::type_name;
+
+/// The callbacks of `kind`: whether one may be a coroutine function.
+fn all(kind: Kind) -> &'static [(&'static str, bool)] {
+    match kind {
+        Kind::Source => &[
+            ("run", true),
+            ("request_exit", true),
+            ("init", false),
+            ("deinit", false),
+            ("suspend", false),
+            ("wakeup", false),
+            ("generate_persist_name", false),
+            ("finalize", false),
+        ],
+        Kind::Fetcher => &[
+            ("fetch", false),
+            ("init", false),
+            ("deinit", false),
+            ("open", false),
+            ("close", false),
+            ("request_exit", false),
+            ("generate_persist_name", false),
+            ("finalize", false),
+        ],
+    }
+}
+
+/// Looks at the definitions of the callbacks of `owner`, which is a class called `name`, or an object of it.
+///
+/// # Errors
+/// What is wrong with one, and how it is mended.
+pub fn check(owner: &Bound<'_, PyAny>, kind: Kind, name: &str) -> Result<(), (String, String)> {
+    for (method, may_be_async) in all(kind) {
+        let Ok(callback) = owner.getattr(*method) else { continue };
+        let is = |question: &str| {
+            let inspect = owner.py().import("inspect");
+            inspect
+                .and_then(|inspect| inspect.call_method1(question, (&callback,))?.is_truthy())
+                .unwrap_or(false)
+        };
+        let what = if is("isgeneratorfunction") {
+            "a generator function"
+        } else if is("isasyncgenfunction") {
+            "an asynchronous generator function"
+        } else if !may_be_async && is("iscoroutinefunction") {
+            "a coroutine function"
+        } else {
+            continue;
+        };
+        let place = place(&callback).map_or_else(String::new, |place| format!(", at {place}"));
+        return Err((format!("{method}() of class `{name}` is {what}{place}"), help(method, what)));
+    }
+    Ok(())
+}
+
+/// How a callback that is `what` is mended.
+fn help(method: &str, what: &str) -> String {
+    match method {
+        "run" => {
+            "nobody asks it for what it yields: post each message with self.post_message() in the place of `yield`".to_owned()
+        }
+        "fetch" if what == "a generator function" => {
+            "define fetch(self) without yield; it may return (LogFetcher.SUCCESS, an iterator of messages)".to_owned()
+        }
+        _ if what == "a coroutine function" => {
+            format!("define {method}(self) without async: only run() of a LogSource may have it")
+        }
+        _ => format!("define {method}() without yield: a call of it would do nothing"),
+    }
+}
+
+/// Where a function is defined: `FILE:LINE`.
+fn place(callback: &Bound<'_, PyAny>) -> Option<String> {
+    let callback = callback.getattr("__func__").unwrap_or_else(|_| callback.clone());
+    // What `functools.partial` calls.
+    let function = callback.getattr("func").unwrap_or(callback);
+    place_of_code(&function.getattr("__code__").ok()?)
+}
+
+fn place_of_code(code: &Bound<'_, PyAny>) -> Option<String> {
+    let file = code.getattr("co_filename").ok()?;
+    let line: u32 = code.getattr("co_firstlineno").ok()?.extract().ok()?;
+    Some(format!("{}:{line}", escape::escaped(file.cast::<PyString>().ok()?)))
+}
+
+/// Refuses what a call of `method` gave if the work is not done: a coroutine, a generator, anything that has to be awaited.
+///
+/// # Errors
+/// `TypeError`, with the place of the function that gave it.
+pub fn refuse_unfinished(result: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
+    if result.is_none() || result.is_instance_of::<PyBool>() {
+        return Ok(());
+    }
+    let inspect = result.py().import("inspect")?;
+    let is = |question: &str| inspect.call_method1(question, (result,))?.is_truthy();
+    let (what, code) = if is("isgenerator")? {
+        ("a generator", "gi_code")
+    } else if is("isasyncgen")? {
+        ("an asynchronous generator", "ag_code")
+    } else if is("iscoroutine")? {
+        ("a coroutine", "cr_code")
+    } else if is("isawaitable")? {
+        ("an awaitable object", "")
+    } else {
+        return Ok(());
+    };
+    let place = result.getattr(code).ok().and_then(|code| place_of_code(&code));
+    let place = place.map_or_else(|| format!(" ({})", type_name(result)), |place| format!(" of {place}"));
+    if what != "an awaitable object" {
+        // A coroutine that was never awaited would warn of that.
+        let _ = result.call_method0("close");
+    }
+    Err(PyTypeError::new_err(format!(
+        "{method}() returned {what}{place}, so nothing of it was done: it must do its work before it returns"
+    )))
+}

@@ -1,0 +1,141 @@
+"""The end of the interpreter, after the engine's: nothing holds the process up beyond the bound, and the log has one line a record."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from harness import Engine, StartEngine, environment, inrush, source, source_that
+
+HANGS = """python {
+import atexit, threading, time
+def hanging_at_exit():
+    print("ending", flush=True)
+    time.sleep(1000)
+atexit.register(hanging_at_exit)
+};"""
+REFUSED = 'source s { python(class("Missing")); }; log { source(s); destination { file("out.log"); }; };'
+
+
+def check_given_up(running: Engine, why: str) -> None:
+    """The process has ended with the code of a stop that was given up, and with the place at which it hung."""
+    assert running.wait_exit() == 2, running.report()
+    assert running.stderr.find(f"error: the engine has stopped.*{why}"), running.report()
+    assert running.stderr.find(r"the main thread stands here:\n(?s:.*)in hanging_at_exit\n"), running.report()
+
+
+class TestAtexit:
+    """A function of atexit that does not come back."""
+
+    def test_the_bound_of_the_stop_holds(self, engine: StartEngine) -> None:
+        """Without it: a client that flushes to a dead server keeps the process, after "stopped", for ever."""
+        running = engine(source_that("", head=HANGS, driver="stop-timeout(0.1)"))
+        running.wait_print("done")
+        running.send_signal(signal.SIGTERM)
+        check_given_up(running, "takes too long and is given up")
+        running.totals().check()
+
+    def test_a_third_signal_ends_it_at_once(self, engine: StartEngine) -> None:
+        """Without it: the first signal of somebody who is in a hurry kills the process without a word, or none does."""
+        running = engine(source_that("", head=HANGS, driver="stop-timeout(500)"))
+        running.wait_print("done")
+        running.send_signal(signal.SIGTERM)
+        running.wait_print("ending")
+        running.send_signal(signal.SIGTERM)
+        running.wait_log("a third signal ends it at once")
+        # Rotation of logs is no reason to end.
+        running.send_signal(signal.SIGHUP)
+        running.send_signal(signal.SIGTERM)
+        check_given_up(running, "ended by a third signal")
+
+    def test_after_a_start_that_failed(self, engine: StartEngine) -> None:
+        """Without it: a configuration that is refused leaves a process that nobody stops."""
+        running = engine(f"@version: current\n{HANGS}\n{REFUSED}", started=False)
+        check_given_up(running, "takes too long and is given up")
+        assert running.stderr.find("the configuration is not accepted")
+
+    def test_with_a_thread_that_does_not_end(self, engine: StartEngine) -> None:
+        """Without it: the way out of those whose threads go on has no bound."""
+        run = "threading.Thread(target=time.sleep, args=(1000,)).start()"
+        running = engine(source_that(run, head=HANGS, driver="stop-timeout(0.1)"))
+        running.wait_print("done")
+        running.send_signal(signal.SIGTERM)
+        check_given_up(running, "takes too long and is given up")
+
+    def test_one_that_comes_back_is_waited_for(self, engine: StartEngine) -> None:
+        """Without it: a flush at the end is cut off."""
+        head = HANGS.replace("time.sleep(1000)", 'time.sleep(1); print("flushed", flush=True)')
+        running = engine(source_that("", head=head))
+        running.wait_print("done")
+        running.stop()
+        assert running.stdout.lines[-1] == "flushed"
+
+
+LOGS = """python {
+import atexit, logging
+from syslogng import Logger
+@atexit.register
+def closing():
+    logging.getLogger("lib").error("closing")
+    Logger().error("closed")
+};"""
+
+
+def check_once(text: str) -> None:
+    """Both records are there, once each, and plain."""
+    assert len(re.findall(r"(?m)^\S+ error: python-lib: closing$", text)) == 1, text
+    assert len(re.findall(r"(?m)^\S+ error: closed$", text)) == 1, text
+    assert text.count("clos") == 2
+    assert len(text) < 3000
+
+
+class TestLogging:
+    """What is logged while the interpreter ends."""
+
+    def test_after_the_engine(self, engine: StartEngine) -> None:
+        """Without it: each record at the end is 116 KB of the handler and the logger calling each other."""
+        running = engine(source_that("", head=LOGS))
+        running.wait_print("done")
+        running.stop()
+        check_once(running.stderr.text)
+
+    @pytest.mark.parametrize("command", ["run", "check"])
+    def test_after_a_configuration_that_is_refused(self, tmp_path: Path, command: str) -> None:
+        """Without it: the reason for the refusal scrolls away."""
+        (tmp_path / "c.conf").write_text(f"@version: current\n{LOGS}\n{REFUSED}")
+        done = inrush(command, "-f", "c.conf", cwd=tmp_path)
+        assert done.code == 1
+        check_once(done.stderr)
+
+    def test_after_a_check(self, tmp_path: Path) -> None:
+        """Without it: a check that finds nothing says 116 KB."""
+        (tmp_path / "c.conf").write_text(source("def run(self): pass", head=LOGS))
+        done = inrush("check", "-f", "c.conf", cwd=tmp_path)
+        assert done.code == 0
+        check_once(done.stderr)
+
+    def test_without_an_engine(self) -> None:
+        """Without it: a script that sets the engine's logging up recurses at its first record."""
+        script = """
+        import logging
+        from syslogng.logger import Logger, setup_logging
+        setup_logging()
+        logging.getLogger("lib").warning("one")
+        logging.getLogger("lib").info("not shown")
+        Logger().error("two")
+        """
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script)],
+            capture_output=True,
+            text=True,
+            env=environment(),
+            timeout=60,
+            check=True,
+        )
+        assert done.stderr.splitlines() == ["python-lib: one", "python-root: two"]
