@@ -101,7 +101,7 @@ fn parse_message(
         at = BOM.len();
         out.utf8 = Utf8::Assumed;
     }
-    let pri = read_pri(&text[at..]);
+    let pri = read_pri(&text[at..]).or_else(|| counted_pri(&text[at..]));
     if let Some((pri, len)) = pri {
         out.pri = pri;
         out.marks.insert(Marks::PRI_GIVEN);
@@ -136,6 +136,14 @@ fn read_pri(text: &[u8]) -> Option<(u16, usize)> {
         [b'<', a, b, c, b'>', ..] => Some((digit(a)? * 100 + digit(b)? * 10 + digit(c)?, 5)),
         _ => None,
     }
+}
+
+/// A priority after the octet count that framing left in front of it (RFC 6587 §3.4.1): the number, and the length of both.
+#[cold]
+fn counted_pri(text: &[u8]) -> Option<(u16, usize)> {
+    let digits = text.iter().take(11).position(|byte| !byte.is_ascii_digit()).filter(|digits| *digits > 0)?;
+    let (pri, len) = read_pri(text[digits..].strip_prefix(b" ")?)?;
+    Some((pri, digits + 1 + len))
 }
 
 /// The text without the line ends and NULs that framing may leave at its end (RFC 6587 §3.4.2).

@@ -85,7 +85,11 @@ fn render(input: &[u8], out: &Parsed) -> String {
     }
     for param in &out.sdata {
         let mut value = Vec::new();
-        unescape_param_value(param.value.of(input), &mut value);
+        if param.escaped {
+            unescape_param_value(param.value.of(input), &mut value);
+        } else {
+            value.extend_from_slice(param.value.of(input));
+        }
         let [id, name] = [param.id, param.name].map(|span| write_bytes(span.of(input)));
         let mark = if param.escaped { " (escaped)" } else { "" };
         writeln!(text, "sdata: {id}.{name}={}{mark}", write_bytes(&value)).unwrap();
@@ -100,6 +104,7 @@ fn render(input: &[u8], out: &Parsed) -> String {
         (Marks::FORWARDED, "forwarded"),
         (Marks::REPEATED, "repeated"),
         (Marks::UNSYNCHRONIZED, "unsynchronized"),
+        (Marks::SYNCHRONIZED, "synchronized"),
     ];
     for (_, name) in marks.into_iter().filter(|(mark, _)| out.marks.has(*mark)) {
         writeln!(text, "mark: {name}").unwrap();

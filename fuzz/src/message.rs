@@ -5,8 +5,8 @@ use std::sync::Arc;
 use inrush::message::{Batch, FieldName, MessageRef, Need, Origin, Pool, Stamp, Writer};
 use inrush::syslog::fill::Filler;
 use inrush::syslog::{
-    Clock, Flags, Marks, ParseOptions, Parsed, Span, Zone, error_note, parse, sanitize_utf8, single_line,
-    unescape_param_value,
+    Clock, Flags, Marks, ParseOptions, Parsed, SdataParam, Span, Zone, error_note, parse, sanitize_utf8,
+    single_line, unescape_param_value,
 };
 
 /// 2026-11-22 12:00 UTC.
@@ -74,8 +74,20 @@ pub fn check_parsed(input: &[u8], options: &ParseOptions, out: &Parsed) {
         assert!(stamp.offset_seconds.unsigned_abs() < 26 * 3600, "{stamp:?}");
     }
     for param in &out.sdata {
-        assert_eq!(param.escaped, param.value.of(input).contains(&b'\\'));
+        let quoted = param.value.range().start.checked_sub(1).is_some_and(|before| input[before] == b'"');
+        assert_eq!(param.escaped, quoted && param.value.of(input).contains(&b'\\'));
     }
+}
+
+/// The value of a parameter, without the backslashes of its escapes.
+pub fn value_of(param: &SdataParam, input: &[u8]) -> Vec<u8> {
+    let mut value = Vec::new();
+    if param.escaped {
+        unescape_param_value(param.value.of(input), &mut value);
+    } else {
+        value.extend_from_slice(param.value.of(input));
+    }
+    value
 }
 
 /// All places in the input that a parsed message has.
@@ -124,12 +136,15 @@ pub fn check_record(input: &[u8], options: &ParseOptions, out: &Parsed, message:
         _ => {}
     }
     assert_eq!(message.text(), clean(&text));
+    let is_synced = [(Marks::UNSYNCHRONIZED, b"0"), (Marks::SYNCHRONIZED, b"1")]
+        .into_iter()
+        .find_map(|(mark, value)| out.marks.has(mark).then_some(value));
     let known = [
         (FieldName::Program, out.program),
         (FieldName::Pid, out.pid),
         (FieldName::MsgId, out.msgid),
         (FieldName::LegacyMsgHdr, out.msghdr),
-        (FieldName::CiscoSequence, out.sequence),
+        (FieldName::CiscoSequence, out.sequence.filter(|_| is_synced.is_none())),
     ];
     for (id, span) in known {
         let mut expected = span.map(|span| clean(span.of(input)));
@@ -143,11 +158,13 @@ pub fn check_record(input: &[u8], options: &ParseOptions, out: &Parsed, message:
     assert_eq!(message.known(FieldName::RawMsg), out.raw.map(|span| span.of(input)));
     let params = message.pairs().filter(|pair| pair.id == FieldName::SdParam);
     let found = params.map(|pair| (pair.sd_id.to_vec(), pair.name.to_vec(), pair.value.to_vec()));
-    let wanted = out.sdata.iter().filter(|param| !param.name.is_empty()).map(|param| {
-        let mut value = Vec::new();
-        unescape_param_value(param.value.of(input), &mut value);
-        (clean(param.id.of(input)), clean(param.name.of(input)), clean(&value))
+    let param = |id: &[u8], name: &[u8], value: &[u8]| (id.to_vec(), name.to_vec(), value.to_vec());
+    let counter = out.sequence.filter(|_| is_synced.is_some());
+    let counter = counter.map(|span| param(b"meta", b"sequenceId", span.of(input)));
+    let clock = is_synced.map(|value| param(b"timeQuality", b"isSynced", value));
+    let received = out.sdata.iter().filter(|param| !param.name.is_empty()).map(|param| {
+        (clean(param.id.of(input)), clean(param.name.of(input)), clean(&value_of(param, input)))
     });
-    assert!(found.eq(wanted), "structured data: {out:?}");
+    assert!(found.eq(counter.into_iter().chain(clock).chain(received)), "structured data: {out:?}");
     assert_eq!(message.pri(), out.pri);
 }

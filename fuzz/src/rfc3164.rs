@@ -43,14 +43,17 @@ fn check_parts(text: &[u8], flags: Flags, out: &Parsed) {
     if let Some(program) = out.program {
         assert!(!program.of(text).iter().any(|byte| matches!(byte, b' ' | b':' | b'[')));
     } else {
-        assert!(out.pid.is_none() && out.msghdr.is_none(), "of a tag, only its program is never missing");
+        assert!(out.pid.is_none(), "a process without a program");
+        assert_ne!(out.msghdr.map(|span| span.len), Some(0), "a header of nothing");
     }
     if let Some(pid) = out.pid {
         assert_eq!((text[pid.range().start - 1], text[pid.range().end]), (b'[', b']'));
     }
     if let Some(header) = out.msghdr {
-        let program = out.program.expect("checked above").range();
-        assert_eq!(header.range(), program.start..message.start, "the tag and nothing else");
+        let end = out.program.map_or(message.start, |program| program.range().start);
+        let before = &text[header.range().start..end];
+        assert!(matches!(before, b"" | b":" | b": "), "the tag and a colon before it: {out:?}");
+        assert_eq!(header.range().end, message.start, "the tag and nothing else");
     }
     if out.marks.has(Marks::KERNEL) {
         assert!(out.program.is_none() && out.pri < 8);

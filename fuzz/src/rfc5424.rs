@@ -4,10 +4,10 @@
 //! * The record has what was found.
 //! * Written by `flags(syslog-protocol)` and read again, a message is the same.
 
-use inrush::syslog::{Flags, ParseOptions, Parsed, Protocol, Reason, unescape_param_value};
+use inrush::syslog::{Flags, ParseOptions, Parsed, Protocol, Reason};
 use inrush::template::{Context, Options, TimeZoneUse, append_rfc5424_header};
 
-use super::message::{check_parsed, check_record, options, parsed, record, trimmed};
+use super::message::{check_parsed, check_record, options, parsed, record, trimmed, value_of};
 
 /// Parses `data`: three bytes of flags, and a message.
 pub fn run(data: &[u8]) {
@@ -54,16 +54,18 @@ fn check_twin(input: &[u8], out: &Parsed) {
         assert_eq!(span.map(|span| span.of(input)), (field != b"-").then_some(field));
     }
     assert_eq!(out.message.map(|span| span.of(input)), found.message);
-    let params = out.sdata.iter().map(|param| {
-        let mut value = Vec::new();
-        unescape_param_value(param.value.of(input), &mut value);
-        (param.id.of(input), param.name.of(input), value)
-    });
+    let params =
+        out.sdata.iter().map(|param| (param.id.of(input), param.name.of(input), value_of(param, input)));
     assert_eq!(params.collect::<Vec<_>>(), found.sdata);
 }
 
-/// `<pri>1 `, and what follows.
+/// `<pri>1 `, perhaps after an octet count, and what follows.
 fn claims(text: &[u8]) -> Option<(u16, &[u8])> {
+    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let text = match text[count..].strip_prefix(b" ") {
+        Some(rest) if (1..=10).contains(&count) => rest,
+        _ => text,
+    };
     let close = text.iter().position(|byte| *byte == b'>')?;
     let digits = text[..close].strip_prefix(b"<")?;
     let sound = (1..=3).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
@@ -112,7 +114,14 @@ fn element<'a>(rest: &'a [u8], sdata: &mut Vec<(&'a [u8], &'a [u8], Vec<u8>)>) -
             return None;
         }
         let (key, after) = name(rest)?;
-        rest = after.strip_prefix(b"=\"")?;
+        rest = after.strip_prefix(b"=")?;
+        let Some(quoted) = rest.strip_prefix(b"\"") else {
+            let len = rest.iter().position(|byte| matches!(byte, b' ' | b']'))?;
+            sdata.push((id, key, rest[..len].to_vec()));
+            rest = &rest[len..];
+            continue;
+        };
+        rest = quoted;
         let mut value = Vec::new();
         loop {
             match rest {
@@ -172,9 +181,7 @@ fn check_written(input: &[u8], out: &Parsed) {
     assert_eq!(again.message.unwrap_or_default().of(&line), message, "{shown}");
     let params = |out: &Parsed, input: &[u8]| -> Vec<_> {
         let owned = |param: &inrush::syslog::SdataParam| {
-            let mut value = Vec::new();
-            unescape_param_value(param.value.of(input), &mut value);
-            (param.id.of(input).to_vec(), param.name.of(input).to_vec(), value)
+            (param.id.of(input).to_vec(), param.name.of(input).to_vec(), value_of(param, input))
         };
         out.sdata.iter().map(owned).collect()
     };

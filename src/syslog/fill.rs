@@ -17,7 +17,8 @@
 //! | host, program, pid, msgid, msghdr, raw, sequence | the field that [`FieldName`] has for it |
 //! | the kernel's own message | PROGRAM `kernel` |
 //! | structured data | [`FieldName::SdId`] and [`FieldName::SdParam`], or names with the prefix |
-//! | the grammar | MSGFORMAT: `rfc5424`, `rfc3164`, `raw`, or `syslog:error` for what does not parse |
+//! | what a router says about its clock | the parameter `isSynced` of `timeQuality`, 1 or 0 (RFC 5424 §7.1) |
+//! | the grammar | MSGFORMAT: `syslog:rfc5424`, `syslog:rfc3164`, `raw`, or `syslog:error` for what does not parse |
 //!
 //! A record has a bound on its bytes and on its fields. A message that would pass one of them becomes a record whose
 //! MESSAGE is the whole input, without fields but MSGFORMAT: nothing of it is lost.
@@ -247,15 +248,21 @@ impl Filler {
         let sanitize = parsed.marks.has(Marks::NEEDS_SANITIZE);
         let known = known(parsed);
         let (raw, kernel, error) = (parsed.raw, parsed.marks.has(Marks::KERNEL), parsed.error);
+        let (sequence, is_synced) = (parsed.sequence, is_synced(parsed));
         let message = parsed.message.unwrap_or_default();
         for (id, span) in known {
-            if let Some(span) = span {
+            // Beside other structured data the counter is a parameter like them.
+            let elsewhere = id == FieldName::CiscoSequence && is_synced.is_some();
+            if let Some(span) = span.filter(|_| !elsewhere) {
                 let value = self.clean(input, span, sanitize);
                 self.items.push(Item { id, name: NOTHING, value });
             }
         }
         if kernel {
             self.add_fixed(FieldName::Program, "kernel");
+        }
+        if let Some(is_synced) = is_synced {
+            self.plan_clock(sequence, is_synced);
         }
         self.plan_sdata(input, options, sanitize);
         if let Some(raw) = raw {
@@ -322,6 +329,20 @@ impl Filler {
         }
     }
 
+    /// Structured data of a router: its counter, and whether its clock is set.
+    fn plan_clock(&mut self, sequence: Option<Span>, is_synced: &'static str) {
+        let mut add = |element: &'static str, name: &'static str, value: Piece| {
+            self.add_fixed(FieldName::SdId, element);
+            self.fixed_bytes += name.len();
+            self.items.push(Item { id: FieldName::SdParam, name: Piece::Fixed(name), value });
+        };
+        if let Some(sequence) = sequence {
+            add("meta", "sequenceId", Piece::Input(sequence));
+        }
+        add("timeQuality", "isSynced", Piece::Fixed(is_synced));
+        self.fixed_bytes += is_synced.len();
+    }
+
     fn add_fixed(&mut self, id: FieldName, value: &'static str) {
         self.fixed_bytes += value.len();
         self.items.push(Item { id, name: NOTHING, value: Piece::Fixed(value) });
@@ -348,11 +369,24 @@ impl Filler {
 /// messages.
 #[inline]
 fn is_plain(parsed: &Parsed) -> bool {
-    let changed = [Marks::NEEDS_SANITIZE, Marks::NEEDS_SINGLE_LINE, Marks::KERNEL];
+    const CHANGED: Marks = Marks::NEEDS_SANITIZE
+        .union(Marks::NEEDS_SINGLE_LINE)
+        .union(Marks::KERNEL)
+        .union(Marks::UNSYNCHRONIZED)
+        .union(Marks::SYNCHRONIZED);
     parsed.error.is_none()
         && parsed.raw.is_none()
         && parsed.sdata.is_empty()
-        && !changed.into_iter().any(|mark| parsed.marks.has(mark))
+        && !parsed.marks.has_any(CHANGED)
+}
+
+/// What a router says about its clock: the value of `isSynced` (RFC 5424 §7.1.2).
+fn is_synced(parsed: &Parsed) -> Option<&'static str> {
+    if parsed.marks.has(Marks::UNSYNCHRONIZED) {
+        Some("0")
+    } else {
+        parsed.marks.has(Marks::SYNCHRONIZED).then_some("1")
+    }
 }
 
 /// The fields that are spans, in the order of a record.
@@ -374,8 +408,8 @@ fn format_of(parsed: &Parsed) -> &'static str {
     match (parsed.error, parsed.protocol) {
         (Some(_), _) => "syslog:error",
         (None, Protocol::Raw) => "raw",
-        (None, Protocol::Rfc3164) => "rfc3164",
-        (None, Protocol::Rfc5424) => "rfc5424",
+        (None, Protocol::Rfc3164) => "syslog:rfc3164",
+        (None, Protocol::Rfc5424) => "syslog:rfc5424",
     }
 }
 
@@ -528,15 +562,35 @@ mod tests {
             "a/c=1",
             "=d",
             r#"RAWMSG=<34>1 - h su 42 ID [a b=\"\\\"\" c=\"1\"][d] text"#,
-            "MSGFORMAT=rfc5424",
+            "MSGFORMAT=syslog:rfc5424",
         ];
         assert_eq!(record(input, &options), (34, expected.map(str::to_owned).to_vec()));
         let lines = record(b"<34>Oct 11 22:14:15 h su[42]: text\n", &ParseOptions::default()).1;
         let expected =
-            ["text", "HOST=h", "PROGRAM=su", "PID=42", "LEGACY_MSGHDR=su[42]: ", "MSGFORMAT=rfc3164"];
+            ["text", "HOST=h", "PROGRAM=su", "PID=42", "LEGACY_MSGHDR=su[42]: ", "MSGFORMAT=syslog:rfc3164"];
         assert_eq!(lines, expected);
         assert_eq!(record(b"<34>x: y", &with(&["no-parse"])).1, ["<34>x: y", "MSGFORMAT=raw"]);
         assert_eq!(record(b"<4>x y", &with(&["kernel"])).1[1], "PROGRAM=kernel");
+    }
+
+    /// A router's marks are structured data, with its counter beside them.
+    #[test]
+    fn clocks_of_routers() {
+        let lines = |input: &[u8]| record(input, &ParseOptions::default()).1;
+        let expected =
+            ["text", "PROGRAM=%S", "LEGACY_MSGHDR=%S: ", "=meta", "meta/sequenceId=29", "=timeQuality"];
+        for (mark, is_synced) in [("*", "0"), (".", "1")] {
+            let lines = lines(format!("<189>29: {mark}Oct 11 22:14:15: %S: text").as_bytes());
+            assert_eq!(lines[..6], expected);
+            assert_eq!(
+                lines[6..],
+                [&format!("timeQuality/isSynced={is_synced}"), "MSGFORMAT=syslog:rfc3164"]
+            );
+        }
+        let alone = lines(b"<189>*Oct 11 22:14:15: %S: text");
+        assert_eq!(alone[3..5], ["=timeQuality", "timeQuality/isSynced=0"]);
+        let neither = lines(b"<189>29: Oct 11 22:14:15: %S: text");
+        assert_eq!(neither[3..], [".SDATA.meta.sequenceId=29", "MSGFORMAT=syslog:rfc3164"]);
     }
 
     /// `sdata-prefix()` makes ordinary names, and loses neither parameters nor empty elements.
@@ -544,7 +598,7 @@ mod tests {
     fn names_with_a_prefix() {
         let options = ParseOptions { sdata_prefix: Some("sd.".into()), ..ParseOptions::default() };
         let lines = record(br#"<34>1 - - - - - [a b="1"][d]"#, &options).1;
-        assert_eq!(lines, ["", "sd.a.b=1", "sd.d=", "MSGFORMAT=rfc5424"]);
+        assert_eq!(lines, ["", "sd.a.b=1", "sd.d=", "MSGFORMAT=syslog:rfc5424"]);
     }
 
     /// What does not parse is a note with the input in it, or the input.

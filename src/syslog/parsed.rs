@@ -105,13 +105,27 @@ impl Marks {
     pub const FORWARDED: Self = Self(1 << 4);
     /// A "last message repeated" note; it has no program.
     pub const REPEATED: Self = Self(1 << 5);
-    /// The sender says that its clock is not to be trusted (`*` or `.` before a router's stamp).
+    /// The sender says that its clock is not set (`*` before a router's stamp).
     pub const UNSYNCHRONIZED: Self = Self(1 << 6);
+    /// The sender says that its clock was set (`.` before a router's stamp).
+    pub const SYNCHRONIZED: Self = Self(1 << 7);
 
     /// Whether `mark` is set.
     #[inline]
     pub const fn has(self, mark: Self) -> bool {
         self.0 & mark.0 == mark.0
+    }
+
+    /// Whether some mark of `marks` is set.
+    #[inline]
+    pub const fn has_any(self, marks: Self) -> bool {
+        self.0 & marks.0 != 0
+    }
+
+    /// The marks of both sets.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     #[inline]
@@ -130,6 +144,7 @@ impl fmt::Debug for Marks {
             (Self::FORWARDED, "FORWARDED"),
             (Self::REPEATED, "REPEATED"),
             (Self::UNSYNCHRONIZED, "UNSYNCHRONIZED"),
+            (Self::SYNCHRONIZED, "SYNCHRONIZED"),
         ];
         f.debug_set().entries(names.iter().filter(|(mark, _)| self.has(*mark)).map(|(_, name)| name)).finish()
     }

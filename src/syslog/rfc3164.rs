@@ -3,11 +3,12 @@
 //! The RFC (§4) describes what was seen on the wire; what is seen is wider. Every part may be missing:
 //!
 //! ```text
+//! *" "                                                                 then a stamp, or a tag with a colon or brackets
 //! [":" [" "]] [sequence ": "]{0,2} [host ": "] ["*" / "."] [stamp [":"]]     routers put the host before the stamp
 //! ["Message forwarded from " host ": "]                                AIX
-//! [host [" : "]]                                                       only after a stamp
+//! [host]                                                               only after a stamp
 //! ["last message repeated " …]                                         has no program
-//! [program ["[" pid "]"] [":"] [" "]]                                  the tag
+//! [":" [" "]] [program ["[" pid "]" / " "] [":"] [" "]]                the tag
 //! message
 //! ```
 //!
@@ -15,26 +16,33 @@
 //! and it could not be a tag: no `:` and no `[` in it, unless it is an IPv6 address. Without a stamp there is no host.
 //! The tag ends at a space, a colon or a bracket, so in `su failed` the program is `su`: that is what receivers have
 //! always made of it, and `flags(check-program)` is the remedy. What starts like JSON, XML or a quotation is no tag.
+//! A colon before it belongs to the header, and stands for all of the tag unless a router's facility follows: `host : text`,
+//! `host : %ASA-6-302013: text`. Spaces before a header are
+//! skipped; those before a text without one are its indentation.
+//!
+//! A router says with a mark before its stamp whether its clock is set: `*` that it is not, `.` that it was.
 use super::timestamp::{read_bsd, read_iso, read_year_first};
 use super::{Clock, Flags, Marks, ParseOptions, Parsed, Span, Stamp, scan};
 
 /// Reads a message from after its priority.
 #[inline]
 pub(super) fn parse(text: &[u8], start: usize, options: &ParseOptions, clock: &Clock, out: &mut Parsed) {
-    // One space after the priority is a habit of some senders; more are the message's own indentation.
-    let after_space = start + usize::from(text.get(start) == Some(&b' ') && out.marks.has(Marks::PRI_GIVEN));
-    let Some((stamp, at)) = prelude(text, after_space, options, clock, out) else {
+    let after_spaces = skip_spaces(text, start);
+    let Some((stamp, at)) = prelude(text, after_spaces, options, clock, out) else {
         out.host = None;
         // Without a stamp a number and a colon may as well be a tag; before a router's facility they are not.
         let counted = out.sequence.map(|span| skip_spaces(text, span.range().end + 1));
         let counted = counted.filter(|at| text.get(*at) == Some(&b'%'));
         out.sequence = out.sequence.filter(|_| counted.is_some());
-        let after_space = counted.unwrap_or(after_space);
+        // One space after the priority is a habit of some senders; more are the message's own indentation.
+        let after_space = start + usize::from(after_spaces > start && out.marks.has(Marks::PRI_GIVEN));
         if options.flags.has(Flags::KERNEL) && out.pri < 8 {
             out.marks.insert(Marks::KERNEL);
+            out.message = Some(Span::between(counted.unwrap_or(after_space), text.len()));
+        } else if after_spaces > after_space && counted.is_none() && !is_marked_tag(&text[after_spaces..]) {
             out.message = Some(Span::between(after_space, text.len()));
         } else {
-            tag(text, after_space, options.flags, out);
+            tag(text, counted.unwrap_or(after_spaces), options.flags, out);
         }
         return;
     };
@@ -87,7 +95,7 @@ fn prelude(
     marked_stamp(text, skip_spaces(text, at + len), options, clock, out)
 }
 
-/// A stamp, perhaps with a mark that its clock is not in order.
+/// A stamp, perhaps with a mark about its clock.
 #[inline]
 fn marked_stamp(
     text: &[u8],
@@ -96,10 +104,14 @@ fn marked_stamp(
     clock: &Clock,
     out: &mut Parsed,
 ) -> Option<(Stamp, usize)> {
-    let marked = matches!(text.get(at), Some(b'*' | b'.'));
-    let found = stamp(text, at + usize::from(marked), options, clock)?;
-    if marked {
-        out.marks.insert(Marks::UNSYNCHRONIZED);
+    let mark = match text.get(at) {
+        Some(b'*') => Some(Marks::UNSYNCHRONIZED),
+        Some(b'.') => Some(Marks::SYNCHRONIZED),
+        _ => None,
+    };
+    let found = stamp(text, at + usize::from(mark.is_some()), options, clock)?;
+    if let Some(mark) = mark {
+        out.marks.insert(mark);
     }
     Some(found)
 }
@@ -150,8 +162,7 @@ fn origin(text: &[u8], at: usize, options: &ParseOptions, out: &mut Parsed) -> u
         _ => match host(rest, options) {
             Some(len) => {
                 out.host = Some(Span::new(at, len));
-                let next = skip_spaces(text, at + len);
-                if text[next..].starts_with(b": ") { skip_spaces(text, next + 1) } else { next }
+                skip_spaces(text, at + len)
             }
             None => at,
         },
@@ -201,13 +212,18 @@ fn is_ipv6(word: &[u8]) -> bool {
 #[inline]
 fn tag(text: &[u8], start: usize, flags: Flags, out: &mut Parsed) {
     let mut message = start;
-    if let Some(tag) = read_tag(&text[start..], flags) {
-        out.program = Some(Span::new(start, tag.program));
-        out.pid = tag.pid.map(|pid| Span::new(start + pid.offset as usize, pid.len as usize));
-        message = start + tag.len;
-        if flags.has(Flags::STORE_LEGACY_MSGHDR) {
-            out.msghdr = Some(Span::between(start, message));
-        }
+    if text.get(start) == Some(&b':') {
+        message += 1 + usize::from(text.get(start + 1) == Some(&b' '));
+    }
+    if (message == start || text.get(message) == Some(&b'%'))
+        && let Some(tag) = read_tag(&text[message..], flags)
+    {
+        out.program = Some(Span::new(message, tag.program));
+        out.pid = tag.pid.map(|pid| Span::new(message + pid.offset as usize, pid.len as usize));
+        message += tag.len;
+    }
+    if message > start && flags.has(Flags::STORE_LEGACY_MSGHDR) {
+        out.msghdr = Some(Span::between(start, message));
     }
     out.message = Some(Span::between(message, text.len()));
 }
@@ -248,6 +264,12 @@ fn read_tag(text: &[u8], flags: Flags) -> Option<Tag> {
     at += usize::from(text.get(at) == Some(&b':'));
     at += usize::from(text.get(at) == Some(&b' '));
     Some(Tag { program, pid, len: at })
+}
+
+/// Whether `text` starts with a word that a colon or a bracket makes a tag, not only the space after it.
+#[cold]
+fn is_marked_tag(text: &[u8]) -> bool {
+    scan::word_end(text, 0).is_some_and(|end| matches!(text[end], b':' | b'['))
 }
 
 /// Whether a word looks like a program's name: a letter somewhere, and nothing strange.

@@ -61,14 +61,17 @@ fn parse_element(
         }
         let name = parse_name(input, at)?;
         at = name.range().end;
+        empty = false;
         if !input[at..].starts_with(b"=\"") {
-            return Err(bad(at));
+            let value = parse_unquoted(input, at)?;
+            out.push(SdataParam { id, name, value, escaped: false });
+            at = value.range().end;
+            continue;
         }
         let start = at + 2;
         let (end, escaped) = parse_value(input, start)?;
         out.push(SdataParam { id, name, value: Span::between(start, end), escaped });
         at = end + 1;
-        empty = false;
     }
 }
 
@@ -77,6 +80,18 @@ fn parse_element(
 fn parse_name(input: &[u8], at: usize) -> Result<Span, ParseError> {
     let end = scan::name_end(input, at).unwrap_or(input.len());
     if end <= at { Err(bad(at)) } else { Ok(Span::between(at, end)) }
+}
+
+/// The value without quotes whose `=` is at `at`: all bytes up to a space or `]`, perhaps none. The RFC has no such values;
+/// senders do.
+#[cold]
+fn parse_unquoted(input: &[u8], at: usize) -> Result<Span, ParseError> {
+    let start = at + 1;
+    if input.get(at) != Some(&b'=') {
+        return Err(bad(at));
+    }
+    let len = memchr::memchr2(b' ', b']', &input[start..]).ok_or_else(|| bad(start))?;
+    Ok(Span::new(start, len))
 }
 
 /// Where the quote is that ends a value, and whether there are backslashes before it.
@@ -157,10 +172,18 @@ mod tests {
         assert_eq!(read(r#"[a x="\\" y="1"]"#).unwrap().0, [r"a.x=\\", "a.y=1"]);
     }
 
+    /// A value without quotes is what stands before a space or the bracket, quotes and backslashes as they are.
+    #[test]
+    fn values_without_quotes() {
+        assert_eq!(read(r#"[a x=1 y="2"]"#).unwrap(), (vec!["a.x=1".into(), "a.y=2".into()], 13));
+        assert_eq!(read("[a x=1][b y=]").unwrap().0, ["a.x=1", "b.y="]);
+        assert_eq!(read(r#"[a x=b"c\] y=2"#).unwrap(), (vec![r#"a.x=b"c\"#.replace(r"\\", r"\")], 10));
+    }
+
     /// The place of an error is where the reader of the note should look.
     #[test]
     fn errors() {
-        for (input, at) in [("", 0), ("x", 0), ("[", 1), ("[]", 1), ("[a", 2), ("[a b]", 4), ("[a b=c]", 4)] {
+        for (input, at) in [("", 0), ("x", 0), ("[", 1), ("[]", 1), ("[a", 2), ("[a b]", 4), ("[a b=c", 5)] {
             assert_eq!(read(input), Err(at), "{input}");
         }
         assert_eq!(read(r#"[a b="c]"#), Err(6));

@@ -153,7 +153,7 @@ class TestParse:
             (b"MSGID", b"ID47"),
             (b".SDATA.a@1.b", b'"c"'),
             (b".SDATA.a@1.d", b"e"),
-            (b"MSGFORMAT", b"rfc5424"),
+            (b"MSGFORMAT", b"syslog:rfc5424"),
         ]
         assert message.get_pri() == 165
         assert message["ISODATE"] == b"2003-10-11T22:14:15-07:00"
@@ -164,7 +164,7 @@ class TestParse:
         """Without it: the header of BSD syslog stays in the text."""
         message = parse(b"<34>Oct 11 22:14:15 host su[42]: text\n")
         assert (message["MESSAGE"], message["PROGRAM"], message["PID"]) == (b"text", b"su", b"42")
-        assert (message["LEGACY_MSGHDR"], message["MSGFORMAT"]) == (b"su[42]: ", b"rfc3164")
+        assert (message["LEGACY_MSGHDR"], message["MSGFORMAT"]) == (b"su[42]: ", b"syslog:rfc3164")
 
     def test_changing_a_parsed_message(self) -> None:
         """Without it: values that are parts of the input change or dangle when the text is replaced."""
