@@ -314,6 +314,8 @@ impl std::fmt::Debug for Pending {
     }
 }
 
+#[cfg(all(test, not(loom)))]
+mod layout;
 #[cfg(all(test, loom))]
 mod loom_models;
 #[cfg(test)]
