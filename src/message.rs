@@ -29,6 +29,7 @@ pub mod buffer;
 mod fence;
 pub mod foreign;
 pub mod lines;
+pub mod list;
 pub mod origin;
 pub mod pool;
 pub mod record;

@@ -16,15 +16,13 @@
 //! Reading goes the same way back, but a text is always `bytes`, and a number, boolean or datetime whose text is none
 //! is the `bytes` of its text.
 
-pub mod list;
-
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDateTime, PyFloat, PyInt, PyList, PyString};
 
 use super::datetime;
 use super::type_name::type_name;
-use crate::message::ValueType;
+use crate::message::{ValueType, list};
 
 /// The text of a value to be stored.
 #[derive(Debug)]
