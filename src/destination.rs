@@ -14,10 +14,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub mod descriptors;
 pub mod drops;
 pub mod file;
 
+pub use descriptors::Descriptors;
 pub use file::{FileDestination, FileSettings, LineFormat};
+
+/// Most bytes that wait for one destination without the credit of a source: what the byte half of the
+/// credit is for the others.
+pub const UNHELD_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How important a [`Report`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,14 +54,14 @@ impl fmt::Display for Report {
 /// Where a driver's reports go; called on the driver's thread.
 pub type ReportFn = Arc<dyn Fn(Report) + Send + Sync>;
 
-/// What is counted of one destination. `queued + delivered + dropped` is what it was given.
+/// What is counted of one destination. `queued + delivered + dropped` is what came for it.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Messages that it was given and has not written: raised before a push, lowered by the driver.
     pub queued: AtomicU64,
     /// Messages written.
     pub delivered: AtomicU64,
-    /// Messages not written when it stopped.
+    /// Messages that it was given, or was to be given, and that will not be written.
     pub dropped: AtomicU64,
     /// Bytes written, those of lines that are not complete yet included.
     pub bytes: AtomicU64,
@@ -71,6 +77,11 @@ impl Counters {
     fn count_delivered(&self, messages: u64) {
         self.delivered.fetch_add(messages, Ordering::Relaxed);
         self.queued.fetch_sub(messages, Ordering::Relaxed);
+    }
+
+    /// Counts messages for which its queue has no place, and that it is not given.
+    pub(crate) fn count_refused(&self, messages: u64) {
+        self.dropped.fetch_add(messages, Ordering::Relaxed);
     }
 
     pub(crate) fn count_dropped(&self, messages: u64) {

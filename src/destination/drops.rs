@@ -65,7 +65,7 @@ impl Drops {
 
     /// Ends the run, if there is one: how many messages were dropped in it, and for how long.
     pub fn end(&self, now: Instant) -> Option<(u64, Duration)> {
-        if !self.on.swap(false, Ordering::Relaxed) {
+        if !self.on.load(Ordering::Relaxed) || !self.on.swap(false, Ordering::Relaxed) {
             return None;
         }
         let run = self.run().take()?;

@@ -3,7 +3,7 @@
 //! The path is a template. If it has no macros there is one file; otherwise each message goes to the
 //! file that its own path names, and a file has its own queue, so that one that cannot be written holds
 //! up no other. Files are opened when something is to be written, and closed when the path has macros
-//! and nothing came for `time-reap()`, or when more would be open than the limit allows.
+//! and nothing came for `time-reap()`, or when more would be open than its share of the process's descriptors.
 //!
 //! * `path`: what a message says cannot climb out of the directory that the template fixes;
 //! * `stage`: many small lines in one `write`, long texts with `writev` from the batch itself;
@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::descriptors::{Descriptors, Member, Wake};
 use super::{Counters, Report, ReportFn, Severity};
 use crate::fault::panic_text;
 use crate::flow::{Delivery, DropReason};
@@ -29,6 +30,7 @@ use crate::message::Rows;
 use crate::template::{Context, Template, TimeZoneUse, Zone, ZoneClock};
 
 mod format;
+mod handover;
 mod owner;
 mod path;
 mod settings;
@@ -38,6 +40,7 @@ mod target;
 mod unwritable;
 
 pub use format::LineFormat;
+pub use handover::Handover;
 pub use owner::{group_id, user_id};
 pub use settings::FileSettings;
 pub use sink::{Access, Opening};
@@ -45,7 +48,7 @@ pub use sink::{Access, Opening};
 use format::Line;
 use path::PathBuilder;
 use stage::Stage;
-use target::{Flushed, Target};
+use target::{Flushed, Target, Unheld};
 use unwritable::Unwritable;
 
 /// While it stops, a full pipe is tried again after this long.
@@ -62,6 +65,8 @@ struct Room {
     fifo_size: u64,
     open: usize,
     unwritable: Unwritable,
+    descriptors: Arc<Descriptors>,
+    has_macros: bool,
     counters: Arc<Counters>,
     log: ReportFn,
 }
@@ -72,8 +77,12 @@ impl Room {
     }
 
     fn count_open(&mut self, before: bool, after: bool) {
-        self.open = self.open + usize::from(after) - usize::from(before);
-        self.counters.open_files.store(self.open as u64, Ordering::Relaxed);
+        self.count_open_files(self.open + usize::from(after) - usize::from(before));
+    }
+
+    fn count_open_files(&mut self, open: usize) {
+        self.open = open;
+        self.counters.open_files.store(open as u64, Ordering::Relaxed);
     }
 
     fn count_bytes(&self, bytes: u64) {
@@ -106,7 +115,8 @@ pub struct FileDestination {
     /// Open files in the order of their use; an entry whose turn is not its file's any more is void.
     used: VecDeque<(usize, u64)>,
     turn: u64,
-    max_open: usize,
+    /// Its part of the process's descriptors, if its path has macros.
+    member: Option<Member>,
     time_reap: Option<Duration>,
     reap_at: Option<Instant>,
 }
@@ -128,6 +138,8 @@ impl FileDestination {
                 fifo_size: settings.fifo_size,
                 open: 0,
                 unwritable: Unwritable::new(&path),
+                descriptors: Arc::clone(&settings.descriptors),
+                has_macros,
                 counters,
                 log,
             },
@@ -142,20 +154,30 @@ impl FileDestination {
             active: Vec::new(),
             used: VecDeque::new(),
             turn: 0,
-            max_open: settings.max_open.max(1),
+            member: has_macros.then(|| Member::new(&settings.descriptors)),
             time_reap: (has_macros && !settings.time_reap.is_zero()).then_some(settings.time_reap),
             reap_at: None,
         }
     }
 
+    /// Has `wake` called, by any thread, when the next flush has something to do that it cannot know: other files need descriptors.
+    pub fn on_ask(&self, wake: Wake) {
+        if let Some(member) = &self.member {
+            member.on_ask(wake);
+        }
+    }
+
     /// Takes messages; nothing is written before the next flush.
     pub fn push(&mut self, delivery: Delivery) {
-        let count = delivery.view.len() as u64;
-        if count == 0 {
+        let sequence = self.sequence;
+        self.sequence += delivery.view.len() as u64;
+        self.push_numbered(delivery, sequence);
+    }
+
+    fn push_numbered(&mut self, delivery: Delivery, sequence: u64) {
+        if delivery.view.is_empty() {
             return;
         }
-        let sequence = self.sequence;
-        self.sequence += count;
         if let Some(path) = self.path.as_literal() {
             if self.targets.is_empty() {
                 self.targets.push(Some(Target::new(path, true, Instant::now())));
@@ -250,14 +272,23 @@ impl FileDestination {
 
     /// Writes all it can. Messages whose lines are out are counted as delivered and let go of.
     pub fn flush(&mut self, now: Instant) {
+        self.give_up_descriptors();
         self.flush_until(now, None);
         self.shed(now);
         self.reap(now);
     }
 
+    /// Closes the files that are more than its share, and a quarter of them if somebody found no descriptor.
+    fn give_up_descriptors(&mut self) {
+        let Some(member) = &mut self.member else { return };
+        let (share, open) = (member.share(), self.room.open);
+        let most = if member.is_asked() { share.min(open - open.div_ceil(4)) } else { share };
+        while self.room.open > most && self.close_oldest(usize::MAX) {}
+    }
+
     /// Bounds what waits for paths that cannot be opened and that messages chose.
     fn shed(&mut self, now: Instant) {
-        if self.path.as_literal().is_some() || self.active.is_empty() {
+        if !self.room.has_macros || self.active.is_empty() {
             return;
         }
         let mut left = unwritable::ALL;
@@ -279,7 +310,7 @@ impl FileDestination {
             return;
         }
         self.room.context.now = self.clock.now();
-        let has_macros = self.path.as_literal().is_none();
+        let has_macros = self.room.has_macros;
         let mut active = std::mem::take(&mut self.active);
         active.retain(|id| {
             self.flush_one(*id, now, deadline);
@@ -298,17 +329,18 @@ impl FileDestination {
     fn flush_one(&mut self, id: usize, now: Instant, deadline: Option<Instant>) {
         let Some(target) = self.targets[id].as_ref().filter(|target| target.is_due(now)) else { return };
         let is_open = target.is_open();
+        let share = self.member.as_ref().map_or(usize::MAX, Member::share);
         loop {
-            if !is_open && self.room.open >= self.max_open {
+            if !is_open && self.room.open >= share {
                 self.close_oldest(id);
             }
             let Some(target) = &mut self.targets[id] else { return };
             match target.flush(now, deadline, &mut self.room) {
                 Flushed::Done => break,
-                Flushed::NoDescriptor if self.close_oldest(id) => {}
-                Flushed::NoDescriptor => {
+                Flushed::NoDescriptor(_) if self.close_oldest(id) => {}
+                Flushed::NoDescriptor(error) => {
                     let Some(target) = &mut self.targets[id] else { return };
-                    target.fail(rustix::io::Errno::MFILE, now, &mut self.room);
+                    target.wait_for_descriptor(error, now, &mut self.room);
                     break;
                 }
             }
@@ -319,7 +351,7 @@ impl FileDestination {
     /// Puts an open file at the end of the order of use, and plans when it is closed.
     fn note_use(&mut self, id: usize, now: Instant) {
         let Some(target) = self.targets[id].as_mut().filter(|target| target.is_open()) else { return };
-        if self.path.as_literal().is_some() {
+        if !self.room.has_macros {
             return;
         }
         self.turn += 1;
@@ -402,12 +434,21 @@ impl FileDestination {
         self.active.is_empty()
     }
 
-    /// Lets go of the credit of what waits for files that cannot be written: their sources go on. On paths
-    /// with flow control only if `all`.
-    pub fn let_go_of_credit(&mut self, all: bool) {
-        for target in self.targets.iter_mut().flatten().filter(|target| target.is_in_trouble()) {
-            target.let_go_of_credit(all);
+    /// Lets go of the credit of what waits for files that cannot be written: their sources go on. On paths with flow control
+    /// only if `all`. On the others no more may wait than `log-fifo-size()` and [`UNHELD_BYTES`](super::UNHELD_BYTES) say:
+    /// the newest beyond are dropped. Returns how many, and the name of their source.
+    pub fn let_go_of_credit(&mut self, all: bool) -> Option<(Arc<str>, u64)> {
+        let mut left = Unheld { messages: self.room.fifo_size, bytes: super::UNHELD_BYTES, lost: None };
+        let in_trouble = |target: &Target| target.is_in_trouble();
+        for target in self.targets.iter().flatten().filter(|target| in_trouble(target)) {
+            target.count_unheld(&mut left);
         }
+        for target in self.targets.iter_mut().flatten().filter(|target| in_trouble(target)) {
+            target.let_go_of_credit(all, &mut left);
+        }
+        let (_, lost) = left.lost.as_ref()?;
+        self.room.counters.count_dropped(*lost);
+        left.lost
     }
 
     /// Whether a file cannot be written.
@@ -428,11 +469,16 @@ impl FileDestination {
             }
             std::thread::sleep(STOP_POLL.min(deadline - now));
         }
+        self.tell_unwritable();
+        self.abandon(DropReason::Stopped)
+    }
+
+    /// Tells how many messages were dropped for paths that cannot be written.
+    fn tell_unwritable(&self) {
         if let Some(total) = self.room.unwritable.total(Instant::now()) {
             let text = format!("{total} messages for paths that cannot be written were dropped in all");
             self.room.report(Severity::Error, text);
         }
-        self.abandon(DropReason::Stopped)
     }
 
     /// Drops what waits for files that are in the middle of something, after a panic, and begins anew with all of them;
@@ -442,6 +488,72 @@ impl FileDestination {
         self.room.report(Severity::Error, text);
         self.room.stage = Stage::default();
         self.abandon(DropReason::Fault);
+    }
+
+    /// Leaves what waits to the destination that comes after it, which takes it with [`take_over`](Self::take_over).
+    pub fn hand_over(&mut self) -> Handover {
+        self.tell_unwritable();
+        self.active.clear();
+        self.by_path.clear();
+        self.used.clear();
+        self.free.clear();
+        self.reap_at = None;
+        let targets = self.targets.drain(..).flatten();
+        let waiting = targets.filter_map(|mut target| {
+            if !target.is_torn() {
+                target.close(&mut self.room);
+            }
+            (!target.is_idle()).then_some(target)
+        });
+        let waiting: Vec<_> = waiting.collect();
+        self.room.count_open_files(0);
+        Handover::new(self.path.text().to_owned(), waiting, self.sequence, &self.room.counters)
+    }
+
+    /// Takes what the destination before it has left, before anything is pushed.
+    pub fn take_over(&mut self, left: Handover) {
+        let Handover { path, targets, deliveries, sequence, .. } = left;
+        self.sequence = self.sequence.max(sequence);
+        if path == self.path.text() {
+            for mut target in targets {
+                target.begin_again();
+                let id = self.targets.len();
+                self.by_path.insert(target.path.clone(), id);
+                self.active.push(id);
+                self.room.count_open(false, target.is_open());
+                self.targets.push(Some(target));
+            }
+        } else {
+            let mut chunks = Vec::new();
+            for mut target in targets {
+                target.take_back_torn(&self.room);
+                chunks.extend(target.into_chunks());
+            }
+            for (delivery, sequence) in handover::in_order(chunks) {
+                self.push_numbered(delivery, sequence);
+            }
+        }
+        deliveries.into_iter().for_each(|delivery| self.push(delivery));
+    }
+
+    /// Reports something that is well.
+    pub fn notice(&self, text: String) {
+        self.room.report(Severity::Notice, text);
+    }
+
+    /// About how many bytes wait.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.targets.iter().flatten().map(Target::waiting_bytes).sum()
+    }
+
+    /// Drops what waits for good: a reload removed the destination, and others wait in its place.
+    pub fn give_up(&mut self) -> u64 {
+        let text = format!(
+            "`{}` was removed by a reload and cannot be written, and there is no place any more for what waits for it",
+            self.path.text()
+        );
+        self.room.report(Severity::Error, text);
+        self.abandon(DropReason::Removed)
     }
 
     /// Gives up what waits, closes everything, and returns the number of messages that it was.

@@ -1,6 +1,6 @@
 //! A destination's thread: waits for its turn, then takes what its queue has, writes, waits.
 //!
-//! `start_all` starts the threads of a plan, [`run`] is what each of them does until it is ordered to end ([`Orders`]).
+//! `start_all` starts the threads of a plan, `run` is what each of them does until it is ordered to end ([`Orders`](super::queue::Orders)).
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use super::log::Log;
 use super::plan::{Fresh, Output};
-use super::queue::{Orders, Shared};
 use super::succession::{Predecessor, Turn, await_turn};
 use crate::destination::FileDestination;
+use crate::destination::file::Handover;
 use crate::fault::{self, panic_text};
 use crate::flow::{Delivery, Inbox};
 
@@ -21,8 +21,9 @@ use crate::flow::{Delivery, Inbox};
 /// thread to give, those that were started end.
 pub(super) fn start_all(fresh: Vec<Fresh>, going: &[Arc<Output>], log: &Log) -> io::Result<()> {
     let mut started: Vec<Arc<Output>> = Vec::new();
-    for Fresh { output, driver, inbox } in fresh {
-        let before = going.iter().filter_map(|one| one.before(&output)).collect();
+    for Fresh { output, driver, inbox, predecessor } in fresh {
+        let leaves = |one: &Arc<Output>| predecessor.as_ref().is_some_and(|before| Arc::ptr_eq(before, one));
+        let before = going.iter().filter_map(|one| one.before(&output, leaves(one))).collect();
         let result = start(Arc::clone(&output), driver, inbox, before, log.clone());
         started.push(output);
         if let Err(error) = result {
@@ -46,16 +47,17 @@ fn start(
     let name = format!("to:{}", output.id);
     let thread_name = name.clone();
     let in_turn = move || {
-        let Output { counters, shared, orders, end, .. } = &*output;
-        let lost = match await_turn(before, &mut inbox, counters, shared, orders) {
-            Turn::Come(held) => {
-                for delivery in held {
-                    driver.push(delivery);
-                }
-                run(driver, inbox, shared, orders)
+        let Output { counters, shared, orders, end, queue, .. } = &*output;
+        let lost = match await_turn(before, &mut inbox, counters, (shared, orders, end)) {
+            Turn::Come(left, held) => {
+                left.into_iter().for_each(|left| driver.take_over(left));
+                held.into_iter().for_each(|delivery| driver.push(delivery));
+                run(driver, inbox, &output)
             }
+            Turn::Pass(held) => hand(Handover::unsorted(held, counters), &output, |_| ()),
             Turn::Never(lost) => lost,
         };
+        queue.full().end();
         end.set(lost);
     };
     let run = move || {
@@ -68,15 +70,10 @@ fn start(
 
 /// Runs `driver` on what comes into `inbox` until it is ordered to stop; returns how many messages it
 /// could not write by then.
-pub fn run(
-    mut driver: FileDestination,
-    mut inbox: Inbox<Delivery>,
-    shared: &Arc<Shared>,
-    orders: &Orders,
-) -> u64 {
+fn run(mut driver: FileDestination, mut inbox: Inbox<Delivery>, output: &Output) -> u64 {
     loop {
         // A driver has what is its messages' in order again after a panic when it has begun anew.
-        let round = catch_unwind(AssertUnwindSafe(|| round(&mut driver, &mut inbox, shared, orders)));
+        let round = catch_unwind(AssertUnwindSafe(|| round(&mut driver, &mut inbox, output)));
         match round {
             Ok(Some(lost)) => return lost,
             Ok(None) => {}
@@ -86,12 +83,8 @@ pub fn run(
 }
 
 /// Takes what there is, writes and waits once. When it is the end, it returns how many messages could not be written.
-fn round(
-    driver: &mut FileDestination,
-    inbox: &mut Inbox<Delivery>,
-    shared: &Shared,
-    orders: &Orders,
-) -> Option<u64> {
+fn round(driver: &mut FileDestination, inbox: &mut Inbox<Delivery>, output: &Output) -> Option<u64> {
+    let Output { shared, orders, queue, .. } = output;
     let stopping = orders.stop.load(Ordering::Acquire);
     while let Some(delivery) = inbox.try_recv() {
         driver.push(delivery);
@@ -104,17 +97,44 @@ fn round(
         driver.reopen();
     }
     driver.flush(Instant::now());
-    if orders.retire.load(Ordering::Acquire) && inbox.is_empty() && driver.is_idle() {
-        return Some(driver.stop(Instant::now()));
+    if orders.retire.load(Ordering::Acquire) && inbox.is_empty() {
+        if driver.is_idle() {
+            return Some(driver.stop(Instant::now()));
+        }
+        if output.end.has_heir() {
+            let left = driver.hand_over();
+            return Some(hand(left, output, |text| driver.notice(text)));
+        }
+        if orders.give_up.load(Ordering::Acquire) {
+            return Some(driver.give_up());
+        }
+        shared.waiting_bytes.store(driver.waiting_bytes(), Ordering::Relaxed);
     }
     let suspended = driver.is_suspended();
     shared.suspended.store(suspended, Ordering::Relaxed);
     if suspended {
         // Nobody is to wait for a destination that the configuration does not have any more.
-        driver.let_go_of_credit(orders.retire.load(Ordering::Acquire));
+        let lost = driver.let_go_of_credit(orders.retire.load(Ordering::Acquire));
+        if let Some((source, lost)) = lost {
+            queue.full().note(&source, lost);
+        }
+    } else {
+        queue.full().end();
     }
     inbox.wait(driver.next_deadline());
     None
+}
+
+/// Leaves what waits to the heir; returns how many messages are lost, as it has gone.
+fn hand(left: Handover, output: &Output, notice: impl FnOnce(String)) -> u64 {
+    let messages = left.messages();
+    match output.end.hand(left) {
+        Ok(()) => {
+            notice(format!("{messages} messages that wait go to the destination that takes its place"));
+            0
+        }
+        Err(left) => left.give_up(),
+    }
 }
 
 impl Output {

@@ -9,8 +9,10 @@
 //! 2. The new destinations get their threads. One that may write a file of a destination that goes
 //!    waits for the end of that one (`succession`).
 //! 3. The workers take up the new routes, after what was posted before went by the old ones (`signpost`).
-//! 4. The destinations that go have all they will ever get: they write it, however long it takes, and
-//!    end. Until then they count, as do the sources that go while something of theirs is on its way.
+//! 4. The destinations that go have all they will ever get. One that was replaced leaves what it cannot write at once to the
+//!    one of its name, which goes on counting where it ended. One that was removed writes what it has, however long it takes,
+//!    and ends; all that were removed together keep one window of messages, and the oldest beyond is given up. Until
+//!    then they count, as do the sources that go while something of theirs is on its way.
 //!
 //! To end it all, the host stops the sources; then [`Pipeline::drain`] lets the workers and after them the
 //! destinations finish what is on its way, within a bound. What could not be written by then is counted as
@@ -36,6 +38,7 @@ use super::signpost::{Guide, Signpost};
 use super::stats::Stats;
 use super::worker::{self, Ended};
 use crate::config::{Config, Diagnostic};
+use crate::destination::Descriptors;
 use crate::flow::{Inbox, Parcel};
 use crate::message::{Pool, Release};
 
@@ -70,6 +73,9 @@ impl std::fmt::Debug for Pipeline {
 impl Pipeline {
     /// An engine without a source or a destination. `release` takes the foreign memory of sources.
     pub fn new(log: &Log, pool: &Arc<Pool>, release: &Arc<dyn Release>) -> Self {
+        let descriptors = Descriptors::of_process();
+        let (limit, most) = (descriptors.limit(), descriptors.most());
+        log.debug(&format!("{limit} file descriptors, {most} of them for files of paths with macros"));
         Self {
             log: log.clone(),
             pool: Arc::clone(pool),
@@ -97,13 +103,14 @@ impl Pipeline {
     /// # Errors
     /// Options that can only be checked here: unknown time zones, users and groups.
     pub fn plan(&self, config: &Config, keep: &dyn Fn(&Input) -> bool) -> Result<Next, Vec<Diagnostic>> {
-        let (sources, outputs, workers) = {
+        let (sources, outputs, leaving, workers) = {
             let roster = self.roster();
             let workers = roster.workers.iter().map(|worker| worker.inbox.clone()).collect();
-            (roster.sources.clone(), roster.outputs.clone(), workers)
+            let leaving: Vec<_> = roster.leaving_outputs().cloned().collect();
+            (roster.sources.clone(), roster.outputs.clone(), leaving, workers)
         };
         let next_lane = &self.next_lane;
-        let running = Running { sources: &sources, outputs: &outputs, workers, next_lane };
+        let running = Running { sources: &sources, outputs: &outputs, leaving: &leaving, workers, next_lane };
         let means = Means { log: &self.log, pool: &self.pool, release: &self.release };
         Next::new(config, &running, &means, keep)
     }
@@ -127,7 +134,12 @@ impl Pipeline {
         let Next { sources, outputs, fresh_outputs, fresh_workers, naps, changes, .. } = next;
         self.start_workers(fresh_workers)?;
         let going = self.roster().going(&outputs);
+        let replaced: Vec<_> = fresh_outputs.iter().filter_map(|fresh| fresh.predecessor.clone()).collect();
         output::start_all(fresh_outputs, &going, &self.log)?;
+        for output in replaced {
+            output.end.expect_heir();
+            output.queue.wake();
+        }
         let (gone, new) = self.put(sources, outputs, naps, going);
         let own = new.iter().filter(|input| input.is_own()).inspect(|input| input.status.start());
         let own: Vec<_> = own.map(|input| input.lane.producer(Arc::clone(&input.origin))).collect();

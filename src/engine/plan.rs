@@ -14,7 +14,7 @@ use super::changes::Changes;
 use super::graph::Graph;
 use super::identity;
 use super::log::{Log, LogLevel};
-use super::queue::{Orders, Queue, Shared};
+use super::queue::{FullQueue, Orders, Queue, Shared};
 use super::settings;
 use super::source_status::SourceStatus;
 use super::succession::{Claim, End, Predecessor};
@@ -79,6 +79,8 @@ pub(super) struct Source {
 pub(super) struct Output {
     pub(super) id: String,
     key: String,
+    /// The template of its paths.
+    path: String,
     claim: Claim,
     pub(super) counters: Arc<Counters>,
     pub(super) shared: Arc<Shared>,
@@ -88,10 +90,15 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// What `later` has to wait for, if it may write a file of this one.
-    pub(super) fn before(&self, later: &Self) -> Option<Predecessor> {
-        let waits = self.end.lost().is_none() && self.claim.meets(&later.claim);
-        waits.then(|| Predecessor { end: Arc::clone(&self.end), shared: Arc::clone(&self.shared) })
+    /// What `later` has to wait for, if it may write a file of this one, or if this one `leaves` what it has to it.
+    pub(super) fn before(&self, later: &Self, leaves: bool) -> Option<Predecessor> {
+        let waits = self.end.lost().is_none() && (leaves || self.claim.meets(&later.claim));
+        waits.then(|| Predecessor { end: Arc::clone(&self.end), shared: Arc::clone(&self.shared), leaves })
+    }
+
+    /// Whether both count in one place: one took over what the other had.
+    pub(super) fn counts_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.counters, &other.counters)
     }
 }
 
@@ -100,12 +107,16 @@ pub(super) struct Fresh {
     pub(super) output: Arc<Output>,
     pub(super) driver: FileDestination,
     pub(super) inbox: Inbox<Delivery>,
+    /// The destination whose messages it takes over.
+    pub(super) predecessor: Option<Arc<Output>>,
 }
 
 /// What runs, for a plan to take over.
 pub(super) struct Running<'r> {
     pub(super) sources: &'r [Source],
     pub(super) outputs: &'r [Arc<Output>],
+    /// Destinations that earlier reloads removed, and that have not ended.
+    pub(super) leaving: &'r [Arc<Output>],
     pub(super) workers: Vec<Sender<Parcel>>,
     /// The number of the next lane.
     pub(super) next_lane: &'r AtomicUsize,
@@ -154,7 +165,7 @@ impl Next {
         keep: &dyn Fn(&Input) -> bool,
     ) -> Result<Self, Vec<Diagnostic>> {
         let graph = Graph::new(config);
-        let (outputs, fresh_outputs) = plan_outputs(config, &graph, running.outputs, means.log)?;
+        let (outputs, fresh_outputs) = plan_outputs(config, &graph, running, means.log)?;
         let kept = |statement: &str, driver: &IdentifiedSource| {
             let same = running.sources.iter().find(|source| source.input.driver.id == driver.id)?;
             let is_kept = same.key == identity::source(config, statement, driver)
@@ -227,34 +238,59 @@ type Outputs = (Vec<Arc<Output>>, Vec<Fresh>);
 fn plan_outputs(
     config: &Config,
     graph: &Graph<'_>,
-    running: &[Arc<Output>],
+    running: &Running<'_>,
     log: &Log,
 ) -> Result<Outputs, Vec<Diagnostic>> {
-    let (mut outputs, mut fresh, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut planned, mut errors) = (Vec::new(), Vec::new());
     for to in &graph.destinations {
-        let settings = match settings::destination(config, to) {
-            Ok(settings) => settings,
-            Err(error) => {
-                errors.push(error);
-                continue;
-            }
-        };
-        let fifo_size = settings.fifo_size;
-        let key = identity::destination(&to.id, &settings);
-        if let Some(same) = running.iter().find(|output| output.key == key) {
+        match settings::destination(config, to) {
+            Ok(settings) => planned.push((to.id.as_str(), settings)),
+            Err(error) => errors.push(error),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let paths: Vec<_> = planned.iter().map(|(id, settings)| (*id, settings.path.text().to_owned())).collect();
+    let (mut outputs, mut fresh) = (Vec::new(), Vec::new());
+    for (id, settings) in planned {
+        let key = identity::destination(id, &settings);
+        if let Some(same) = running.outputs.iter().find(|output| output.key == key) {
             outputs.push(Arc::clone(same));
             continue;
         }
-        let (inbox, counters, shared) = (Inbox::new(), Arc::<Counters>::default(), Arc::<Shared>::default());
-        let queue = Queue::new(inbox.sender(), Arc::clone(&counters), Arc::clone(&shared), fifo_size);
-        let claim = Claim::new(&settings.path);
-        let driver = FileDestination::new(settings, Arc::clone(&counters), reporter(log, &to.id));
-        let (id, orders, end) = (to.id.clone(), Orders::default(), Arc::default());
-        let output = Arc::new(Output { id, key, claim, counters, shared, orders, queue, end });
+        let before = predecessor(id, settings.path.text(), &paths, running);
+        let counters = before.map_or_else(Arc::default, |before| Arc::clone(&before.counters));
+        let (inbox, shared) = (Inbox::new(), Arc::<Shared>::default());
+        let full = Arc::new(FullQueue::new(settings.fifo_size, reporter(log, id)));
+        let queue = Queue::new(inbox.sender(), Arc::clone(&counters), Arc::clone(&shared), full);
+        let (claim, path) = (Claim::new(&settings.path), settings.path.text().to_owned());
+        let driver = FileDestination::new(settings, Arc::clone(&counters), reporter(log, id));
+        let sender = inbox.sender();
+        driver.on_ask(Arc::new(move || sender.wake()));
+        let (id, orders, end) = (id.to_owned(), Orders::default(), Arc::default());
+        let output = Arc::new(Output { id, key, path, claim, counters, shared, orders, queue, end });
         outputs.push(Arc::clone(&output));
-        fresh.push(Fresh { output, driver, inbox });
+        fresh.push(Fresh { output, driver, inbox, predecessor: before.cloned() });
     }
-    if errors.is_empty() { Ok((outputs, fresh)) } else { Err(errors) }
+    Ok((outputs, fresh))
+}
+
+/// The destination whose messages the new one with this id and path takes over: the one of its name. A name that was only
+/// counted out (a destination without one, or the second of a statement) may be another's now: where `paths` has the
+/// path of the one before under another id, that one is not replaced but moved, and nobody takes over from it.
+fn predecessor<'r>(
+    id: &str,
+    path: &str,
+    paths: &[(&str, String)],
+    running: &Running<'r>,
+) -> Option<&'r Arc<Output>> {
+    let leaving =
+        running.leaving.iter().rev().filter(|output| output.end.lost().is_none() && !output.end.has_heir());
+    let before = running.outputs.iter().chain(leaving).find(|output| output.id == id)?;
+    let is_named = !id.starts_with('#');
+    let has_moved = paths.iter().any(|(other, path)| *other != id && *path == before.path);
+    ((is_named && !has_moved) || before.path == path).then_some(before)
 }
 
 /// Who works for which source.
@@ -334,4 +370,77 @@ fn reporter(log: &Log, id: &str) -> Arc<dyn Fn(Report) + Send + Sync> {
         };
         log.log(level, &format!("destination {id}: {report}"));
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, parse_str};
+    use crate::engine::signpost::{Guide, Routes, Signpost};
+    use crate::message::ReleaseNow;
+
+    fn plan(text: &str) -> Next {
+        let config = parse_str("test.conf", text, &Environment::default()).unwrap();
+        let (log, pool, next_lane) = (Log::silent(), Arc::default(), AtomicUsize::new(0));
+        let release: Arc<dyn Release> = Arc::new(ReleaseNow);
+        let means = Means { log: &log, pool: &pool, release: &release };
+        let running =
+            Running { sources: &[], outputs: &[], leaving: &[], workers: Vec::new(), next_lane: &next_lane };
+        Next::new(&config, &running, &means, &|_| true).unwrap()
+    }
+
+    fn sources(count: usize, options: &str) -> String {
+        let sources = (0..count).map(|index| {
+            format!("source s{index} {{ python(class(\"A\") persist-name(\"{index}\") {options}); }}; log {{ source(s{index}); }};")
+        });
+        sources.collect::<Vec<_>>().concat()
+    }
+
+    /// Breaks without it: all sources share one worker, and the other processors have nothing to do.
+    #[test]
+    fn sources_are_spread_over_the_workers() {
+        let cores = thread::available_parallelism().unwrap().get();
+        for count in [1, cores, 2 * cores, 5 * cores + 1] {
+            let next = plan(&sources(count, ""));
+            let workers = count.min(cores);
+            assert_eq!(next.fresh_workers.len(), workers);
+            let mut load = vec![0; workers];
+            next.sources.iter().for_each(|source| load[source.worker] += 1);
+            let (least, most) = (load.iter().min().unwrap(), load.iter().max().unwrap());
+            assert!(*least > 0 && most - least <= 1, "{count} sources: {load:?}");
+        }
+    }
+
+    /// Breaks without it: `batch-timeout()` is read and changes nothing.
+    #[test]
+    fn a_worker_naps_as_long_as_batch_timeout_says() {
+        assert_eq!(plan(&sources(1, "")).naps, [NAP]);
+        let next = plan(&sources(1, "batch-timeout(20)"));
+        assert_eq!(next.naps, [Duration::from_millis(20)]);
+        // And the worker does what the plan says.
+        let signpost = Arc::<Signpost>::default();
+        let mut inbox = Inbox::new();
+        let mut guide = Guide::new(&signpost, 0, Arc::default(), &Log::silent());
+        assert_eq!(inbox.nap_time(), NAP);
+        signpost.set(Routes { naps: next.naps, ..Routes::default() });
+        guide.follow(&mut inbox);
+        assert_eq!(inbox.nap_time(), Duration::from_millis(20));
+    }
+
+    /// Breaks without it: one patient source makes the messages of all others on its worker wait.
+    #[test]
+    fn the_shortest_batch_timeout_of_a_worker_counts() {
+        let cores = thread::available_parallelism().unwrap().get();
+        let patient = sources(cores, "batch-timeout(20)");
+        let short = "source t { python(class(\"B\") batch-timeout(3)); }; log { source(t); };";
+        let next = plan(&format!("{patient}{short}"));
+        let worker = next.sources.last().unwrap().worker;
+        assert_eq!(next.naps[worker], Duration::from_millis(3));
+        assert!(
+            next.naps
+                .iter()
+                .enumerate()
+                .all(|(other, nap)| other == worker || *nap == Duration::from_millis(20))
+        );
+    }
 }

@@ -5,18 +5,18 @@
 //! * on a path with flow control a delivery keeps its credit until it is written, and is never dropped;
 //! * on a path without, it keeps none. At most `log-fifo-size()` such messages wait, and no more than
 //!   about [`UNHELD_BYTES`] of them: the newest beyond are dropped, and counted;
-//! * file destinations are softly flow controlled: while they write, every path to them is.
+//! * file destinations are softly flow controlled: while they write, every path to them is. What came before one said that it
+//!   cannot write has its credit then; the destination lets go of it, and drops the newest beyond the same bounds;
+//! * drops are told when they begin, while they go on and when they end ([`FullQueue`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
-use crate::destination::Counters;
+use crate::destination::drops::{Drops, News};
+use crate::destination::{Counters, Report, ReportFn, Severity, UNHELD_BYTES};
 use crate::flow::{Ack, Delivery, DropReason, Sender};
 use crate::message::View;
-
-/// Most bytes that wait for one destination without the credit of a source: what the byte half of the
-/// credit is for the others.
-pub const UNHELD_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The sending side of a destination.
 #[derive(Debug, Clone)]
@@ -24,7 +24,57 @@ pub struct Queue {
     inbox: Sender<Delivery>,
     counters: Arc<Counters>,
     shared: Arc<Shared>,
+    full: Arc<FullQueue>,
+}
+
+/// What a queue of at most `log-fifo-size()` messages drops, as the log is told.
+pub struct FullQueue {
     fifo_size: u64,
+    drops: Drops,
+    report: ReportFn,
+}
+
+impl std::fmt::Debug for FullQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FullQueue").field("fifo_size", &self.fifo_size).finish_non_exhaustive()
+    }
+}
+
+impl FullQueue {
+    /// Tells `report` of what a queue of this size drops.
+    pub fn new(fifo_size: u64, report: ReportFn) -> Self {
+        Self { fifo_size, drops: Drops::default(), report }
+    }
+
+    /// Notes that messages of `source` were dropped.
+    #[cold]
+    pub fn note(&self, source: &str, messages: u64) {
+        let text = match self.drops.note(messages, Instant::now()) {
+            None => return,
+            Some(News::Began) => format!(
+                "dropping the newest messages of {source}, whose path has no flow control: the queue is full (log-fifo-size({}), {} MiB)",
+                self.fifo_size,
+                UNHELD_BYTES >> 20
+            ),
+            Some(News::GoesOn { lately, total }) => {
+                format!(
+                    "still dropping the newest messages, as the queue is full: {lately} more, {total} in all"
+                )
+            }
+        };
+        (self.report)(Report { severity: Severity::Error, text });
+    }
+
+    /// Notes that the destination writes again, or has ended.
+    pub fn end(&self) {
+        if let Some((total, time)) = self.drops.end(Instant::now()) {
+            let text = format!(
+                "{total} messages were dropped in {:.1} s, as the queue was full",
+                time.as_secs_f64()
+            );
+            (self.report)(Report { severity: Severity::Notice, text });
+        }
+    }
 }
 
 /// What both sides of a destination's queue look at.
@@ -32,8 +82,8 @@ pub struct Queue {
 pub struct Shared {
     /// Whether the destination cannot write at present.
     pub suspended: AtomicBool,
-    /// Messages dropped here.
-    pub dropped: AtomicU64,
+    /// About how many bytes wait, of a destination that retires and cannot write.
+    pub waiting_bytes: AtomicU64,
 }
 
 /// What the thread of a destination is asked by others; whoever sets one wakes it ([`Queue::wake`]).
@@ -43,6 +93,8 @@ pub struct Orders {
     pub reopen: AtomicBool,
     /// Write what is there, however long it takes, then end.
     pub retire: AtomicBool,
+    /// With `retire`: drop what is there, and end.
+    pub give_up: AtomicBool,
     /// Write what is there as far as time allows, then end.
     pub stop: AtomicBool,
     /// How many milliseconds the end may take.
@@ -50,14 +102,19 @@ pub struct Orders {
 }
 
 impl Queue {
-    /// A queue into `inbox`, of at most `fifo_size` messages without credit.
+    /// A queue into `inbox`, of at most so many messages without credit as `full` says.
     pub fn new(
         inbox: Sender<Delivery>,
         counters: Arc<Counters>,
         shared: Arc<Shared>,
-        fifo_size: u64,
+        full: Arc<FullQueue>,
     ) -> Self {
-        Self { inbox, counters, shared, fifo_size }
+        Self { inbox, counters, shared, full }
+    }
+
+    /// What tells of its drops.
+    pub fn full(&self) -> &FullQueue {
+        &self.full
     }
 
     /// Sends `view` on, as its path's flow control has it.
@@ -72,7 +129,7 @@ impl Queue {
         let ack = ack.without_credit();
         // What waits already is taken to be as large as what comes.
         let per_message = (view.batch().charge() / u64::from(view.batch().rows().max(1))).max(1);
-        let most = self.fifo_size.min(UNHELD_BYTES / per_message);
+        let most = self.full.fifo_size.min(UNHELD_BYTES / per_message);
         let room = most.saturating_sub(self.counters.queued.load(Ordering::Relaxed)) as usize;
         let view = if view.len() > room { self.drop_newest(&view, room, &ack) } else { view };
         if !view.is_empty() {
@@ -85,12 +142,41 @@ impl Queue {
         let kept = view.rows().first(room);
         let lost = view.rows().after(room);
         ack.drop_rows(&lost, DropReason::QueueFull);
-        self.shared.dropped.fetch_add(lost.len() as u64, Ordering::Relaxed);
+        self.counters.count_refused(lost.len() as u64);
+        self.full.note(&view.batch().origin().source, lost.len() as u64);
         view.with_rows(kept)
     }
 
     /// Brings the destination's thread to look at what it is asked.
     pub fn wake(&self) {
         self.inbox.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Breaks without it: messages are dropped and nobody is told, or a line is written for each batch of them.
+    #[test]
+    fn a_full_queue_tells_of_its_drops() {
+        let reports: Arc<Mutex<Vec<Report>>> = Arc::default();
+        let log = Arc::clone(&reports);
+        let full = FullQueue::new(7, Arc::new(move |report| log.lock().unwrap().push(report)));
+        full.end();
+        for _ in 0..100 {
+            full.note("s_door", 3);
+        }
+        full.end();
+        full.end();
+        let reports = reports.lock().unwrap();
+        let texts: Vec<_> = reports.iter().map(|report| (report.severity, report.text.as_str())).collect();
+        let begins = "dropping the newest messages of s_door, whose path has no flow control: \
+                      the queue is full (log-fifo-size(7), 64 MiB)";
+        assert_eq!(texts[0], (Severity::Error, begins));
+        assert_eq!(texts[1].0, Severity::Notice);
+        assert!(texts[1].1.starts_with("300 messages were dropped in ") && texts.len() == 2, "{texts:?}");
     }
 }

@@ -66,7 +66,7 @@ impl Roster {
         self.leaving_outputs().chain(current).cloned().collect()
     }
 
-    fn leaving_outputs(&self) -> impl Iterator<Item = &Arc<Output>> {
+    pub(super) fn leaving_outputs(&self) -> impl Iterator<Item = &Arc<Output>> {
         self.leaving_outputs.iter().map(|leaving| &leaving.output)
     }
 
@@ -118,17 +118,22 @@ impl Roster {
 
     /// Lets go of what has come to its end. `version` is what all workers go by.
     pub(super) fn tidy(&mut self, version: u64) {
-        let Self { leaving_sources, leaving_outputs, past, .. } = self;
+        let counted: Vec<_> = self.all_outputs().cloned().collect();
+        let Self { leaving_outputs, past, .. } = self;
         leaving_outputs.retain(|LeavingOutput { output, version: last }| {
             if *last <= version && !output.orders.retire.swap(true, Ordering::AcqRel) {
                 output.queue.wake();
             }
             let has_ended = output.end.lost().is_some();
-            if has_ended {
+            // What has been taken over is counted by whoever took it over.
+            let later = counted.iter().skip_while(|other| !Arc::ptr_eq(other, output)).skip(1);
+            if has_ended && !later.into_iter().any(|other| other.counts_with(output)) {
                 past.add(&Stats { destinations: vec![output.stats()], ..Stats::default() });
             }
             !has_ended
         });
+        self.bound_removed();
+        let Self { leaving_sources, past, .. } = self;
         leaving_sources.retain(|LeavingSource { source, since }| {
             let input = &source.input;
             // Who has the lane may post, or be in the middle of it.
@@ -139,6 +144,32 @@ impl Roster {
             }
             !has_ended
         });
+    }
+
+    /// Has those that a reload removed, and that cannot write, keep a window together: that of all sources. The newest goes
+    /// first; the oldest beyond give up what they have.
+    fn bound_removed(&self) {
+        let credits = self.sources.iter().map(|source| source.input.lane.credit());
+        let (mut messages, mut bytes) = credits.fold((0, 0_u64), |(messages, bytes), credit| {
+            (messages + u64::from(credit.window()), bytes.saturating_add(credit.max_bytes()))
+        });
+        let mut is_newest = true;
+        for output in self.leaving_outputs.iter().rev().map(|leaving| &leaving.output) {
+            let Output { counters, shared, orders, end, queue, .. } = &**output;
+            let is_stuck = orders.retire.load(Ordering::Acquire) && shared.suspended.load(Ordering::Relaxed);
+            if !is_stuck || end.has_heir() || end.lost().is_some() {
+                continue;
+            }
+            let waiting =
+                (counters.queued.load(Ordering::Relaxed), shared.waiting_bytes.load(Ordering::Relaxed));
+            let fits = waiting.0 <= messages && waiting.1 <= bytes;
+            if fits || std::mem::take(&mut is_newest) {
+                is_newest = false;
+                (messages, bytes) = (messages.saturating_sub(waiting.0), bytes.saturating_sub(waiting.1));
+            } else if !orders.give_up.swap(true, Ordering::AcqRel) {
+                queue.wake();
+            }
+        }
     }
 
     /// How many destinations of old configurations still write.
@@ -156,7 +187,11 @@ impl Roster {
         for LeavingSource { source, .. } in &self.leaving_sources {
             all.add(&Stats { sources: vec![source.input.stats()], ..Stats::default() });
         }
-        for output in self.leaving_outputs() {
+        for (index, LeavingOutput { output, .. }) in self.leaving_outputs.iter().enumerate() {
+            let later = self.leaving_outputs[index + 1..].iter().map(|leaving| &leaving.output);
+            if later.chain(&self.outputs).any(|other| other.counts_with(output)) {
+                continue;
+            }
             all.add(&Stats { destinations: vec![output.stats()], ..Stats::default() });
         }
         all.add(&self.past);

@@ -237,9 +237,8 @@ impl Output {
     pub(super) fn stats(&self) -> DestinationStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         let counters = &self.counters;
-        let (delivered, lost, in_flight) =
+        let (delivered, dropped, in_flight) =
             (read(&counters.delivered), read(&counters.dropped), read(&counters.queued));
-        let dropped = lost + read(&self.shared.dropped);
         DestinationStats {
             id: self.id.clone(),
             posted: delivered + dropped + in_flight,

@@ -1,9 +1,11 @@
 //! One destination after another: [`Turn`], [`End`], [`Claim`].
 //!
-//! A destination that a reload replaced goes on writing what it has, and its successor may be meant for
-//! the same file. So a destination says which files it may write ([`Claim`]), and one whose claim meets that
-//! of a destination that has not ended waits for its [`End`] before it opens anything: lines stay in the
-//! order in which they were sent, and no line is written between the parts of another one.
+//! A destination that a reload replaced leaves what it cannot write at once to its *heir*, the destination of the same name
+//! ([`End::hand`]). One that a reload removed has no heir, and goes on writing what it has.
+//!
+//! Another destination may be meant for the same file. So a destination says which files it may write ([`Claim`]), and one
+//! whose claim meets that of a destination that has not ended waits for its [`End`] before it opens anything: lines stay in the
+//! order in which they were sent, and no line is written between the parts of another one. An heir waits for the end in any case.
 //!
 //! While it waits, it keeps what comes in, by the rules of the queue: if the one before it cannot write,
 //! neither can it, and paths without flow control let go of their credit.
@@ -16,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::queue::{Orders, Shared};
 use crate::destination::Counters;
+use crate::destination::file::Handover;
 use crate::flow::{Delivery, DropReason, Inbox, Sender};
 use crate::template::Template;
 
@@ -77,6 +80,21 @@ struct Ending {
     lost: Option<u64>,
     /// Who waits for it.
     followers: Vec<Sender<Delivery>>,
+    heir: Heir,
+    /// What it has left to its heir.
+    left: Option<Handover>,
+}
+
+/// Whether somebody takes over what a destination has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Heir {
+    /// Nobody does, as far as is known.
+    #[default]
+    None,
+    /// Somebody waits for it.
+    Waits,
+    /// Somebody did, and has ended.
+    Gone,
 }
 
 impl End {
@@ -92,6 +110,43 @@ impl End {
             follower.wake();
         }
         self.ended.notify_all();
+    }
+
+    /// Somebody takes over from now on.
+    pub fn expect_heir(&self) {
+        self.state().heir = Heir::Waits;
+    }
+
+    /// Whether somebody takes over.
+    pub fn has_heir(&self) -> bool {
+        self.state().heir == Heir::Waits
+    }
+
+    /// Leaves `left` to the heir.
+    ///
+    /// # Errors
+    /// Gives it back when there is none.
+    pub fn hand(&self, left: Handover) -> Result<(), Handover> {
+        let mut state = self.state();
+        if state.heir != Heir::Waits {
+            return Err(left);
+        }
+        state.left = Some(left);
+        Ok(())
+    }
+
+    /// What was left, for the heir.
+    fn take(&self) -> Option<Handover> {
+        self.state().left.take()
+    }
+
+    /// The heir ends without it; returns how many messages were left, and are dropped.
+    fn disown(&self) -> u64 {
+        let mut state = self.state();
+        state.heir = Heir::Gone;
+        let left = state.left.take();
+        drop(state);
+        left.map_or(0, Handover::give_up)
     }
 
     /// How many messages it could not write, once it has ended.
@@ -127,29 +182,32 @@ pub struct Predecessor {
     pub end: Arc<End>,
     /// How it is.
     pub shared: Arc<Shared>,
+    /// Whether it leaves what it has to whoever waits.
+    pub leaves: bool,
 }
 
 /// How waiting for the others ended.
 #[derive(Debug)]
 pub enum Turn {
-    /// It may write: first what came in while it waited.
-    Come(Vec<Delivery>),
+    /// It may write: first what was left to it, then what came in while it waited.
+    Come(Vec<Handover>, Vec<Delivery>),
+    /// It was replaced before, and leaves to its heir what came in.
+    Pass(Vec<Delivery>),
     /// It was ordered to end before; so many messages of it are given up.
     Never(u64),
 }
 
-/// Waits until all of `before` have ended, or until an order to end makes that useless.
+/// Waits until all of `before` have ended, or until an order to end makes that useless. `end` is its own end.
 pub fn await_turn(
     mut before: Vec<Predecessor>,
     inbox: &mut Inbox<Delivery>,
     counters: &Counters,
-    shared: &Shared,
-    orders: &Orders,
+    (shared, orders, end): (&Shared, &Orders, &End),
 ) -> Turn {
     for predecessor in &before {
         predecessor.end.tell(inbox.sender());
     }
-    let mut held = VecDeque::new();
+    let (mut held, mut left) = (VecDeque::new(), Vec::new());
     let mut give_up_at = None;
     loop {
         let is_retiring = orders.retire.load(Ordering::Acquire);
@@ -158,16 +216,32 @@ pub fn await_turn(
             give_up_at = Some(Instant::now() + within);
         }
         held.extend(std::iter::from_fn(|| inbox.try_recv()));
-        before.retain(|predecessor| predecessor.end.lost().is_none());
+        before.retain(|predecessor| {
+            let has_ended = predecessor.end.lost().is_some();
+            if has_ended && predecessor.leaves {
+                left.extend(predecessor.end.take());
+            }
+            !has_ended
+        });
         if before.is_empty() {
             shared.suspended.store(false, Ordering::Relaxed);
-            return Turn::Come(held.into());
+            return Turn::Come(left, held.into());
         }
-        if (is_retiring || give_up_at.is_some()) && held.is_empty() {
-            return Turn::Never(0);
+        // What is left to it, or will be, it must take first.
+        let inherits = !left.is_empty() || before.iter().any(|one| one.leaves && one.end.has_heir());
+        if is_retiring && give_up_at.is_none() && !inherits && end.has_heir() {
+            return Turn::Pass(held.into());
         }
-        if give_up_at.is_some_and(|at| Instant::now() >= at) {
-            return Turn::Never(give_up(held, counters));
+        let reason = if give_up_at.is_some_and(|at| Instant::now() >= at) {
+            Some(DropReason::Stopped)
+        } else {
+            orders.give_up.load(Ordering::Acquire).then_some(DropReason::Removed)
+        };
+        let is_useless = (is_retiring || give_up_at.is_some()) && held.is_empty() && !inherits;
+        if is_useless || reason.is_some() {
+            let inherited = before.iter().filter(|one| one.leaves).map(|one| one.end.disown());
+            let inherited: u64 = inherited.chain(left.into_iter().map(Handover::give_up)).sum();
+            return Turn::Never(inherited + give_up(held, counters, reason.unwrap_or(DropReason::Stopped)));
         }
         let suspended = before.iter().any(|one| one.shared.suspended.load(Ordering::Relaxed));
         shared.suspended.store(suspended, Ordering::Relaxed);
@@ -183,10 +257,10 @@ pub fn await_turn(
     }
 }
 
-fn give_up(held: VecDeque<Delivery>, counters: &Counters) -> u64 {
+fn give_up(held: VecDeque<Delivery>, counters: &Counters, reason: DropReason) -> u64 {
     let mut lost = 0;
     for delivery in held {
-        delivery.ack.drop_rows(delivery.view.rows(), DropReason::Stopped);
+        delivery.ack.drop_rows(delivery.view.rows(), reason);
         lost += delivery.view.len() as u64;
     }
     counters.count_dropped(lost);

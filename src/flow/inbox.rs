@@ -212,6 +212,12 @@ impl<T> Inbox<T> {
         self.nap = nap;
     }
 
+    /// For how long it naps.
+    #[cfg(test)]
+    pub(crate) fn nap_time(&self) -> Duration {
+        self.nap
+    }
+
     /// The next item, if there is one now.
     pub fn try_recv(&mut self) -> Option<T> {
         let item = self.left_behind.pop_front().or_else(|| self.shared.queue.pop());

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use inrush::destination::file::Access;
-use inrush::destination::{FileSettings, LineFormat, Severity};
+use inrush::destination::{Descriptors, FileSettings, LineFormat, Severity};
 use inrush::flow::{Ack, Delivery, DropReason};
 use inrush::message::batch::Text;
 use inrush::message::{
@@ -449,7 +449,10 @@ fn unused_files_are_closed_and_found_again() {
 #[test]
 fn five_thousand_files_take_a_bounded_number_of_descriptors() {
     let (dir, _) = dir();
-    let mut rig = Rig::new(FileSettings { max_open: 100, ..settings(&dir.path().join("$HOST")) });
+    let mut rig = Rig::new(FileSettings {
+        descriptors: Arc::new(Descriptors::new(100)),
+        ..settings(&dir.path().join("$HOST"))
+    });
     let hosts: Vec<String> = (0..5000).map(|n| format!("h{n}")).collect();
     for round in [b"1", b"2"] {
         for part in hosts.chunks(1000) {

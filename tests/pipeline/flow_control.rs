@@ -81,6 +81,31 @@ fn without_flow_control_the_newest_beyond_log_fifo_size_are_dropped_and_counted(
     assert_eq!(totals[0].dropped[DropReason::QueueFull as usize], 880);
 }
 
+/// Breaks without it: what was on its way when the destination failed waits beside what `log-fifo-size()` allows, a window of it.
+#[test]
+fn without_flow_control_what_comes_before_the_first_failure_is_bounded_as_well() {
+    let rig = Rig::new(
+        r#"
+        options { time-reopen(3600); };
+        source s { python(class("A") log-iw-size(5000)); };
+        log { source(s); destination { file("DIR/gone/out" template("$MSG\n") log-fifo-size(7)); }; };
+        "#,
+    );
+    let mut poster = rig.poster(0);
+    while poster.taken < 2000 {
+        poster.post(&number(poster.taken));
+    }
+    poster.producer.before_wait();
+    rig.wait_seen(0, 2000);
+    until("no more waits than may", || rig.to(0).in_flight == 7 && rig.source(0).free == 5000);
+    rig.mkdir("gone");
+    rig.wait_idle();
+    assert_eq!(rig.lines("gone/out"), numbers(7), "the newest are dropped");
+    drop(poster);
+    let (totals, lost) = rig.finish(&[2000]);
+    assert_eq!((totals[0].delivered, totals[0].dropped[DropReason::QueueFull as usize], lost), (7, 1993, 0));
+}
+
 /// Breaks without it: large messages that wait without credit are bounded in number alone, and take the machine.
 #[test]
 fn without_flow_control_large_messages_are_bounded_in_bytes() {

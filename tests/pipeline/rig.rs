@@ -151,6 +151,11 @@ impl Rig {
         until("nothing is in flight", || in_flight(&self.pipeline.stats()) == 0);
     }
 
+    /// Waits until so many messages of the first source are in flight.
+    pub fn wait_idle_but(&self, count: u64) {
+        until("what waits is in flight", || self.source(0).totals.in_flight == count);
+    }
+
     /// Stops it. Whoever posted is gone; `taken` is how many messages each source took. Returns what the
     /// sources counted, and how many messages could not be written.
     pub fn finish(self, taken: &[u64]) -> (Vec<SourceTotals>, u64) {

@@ -64,10 +64,11 @@ def engine(tmp_path: Path) -> Iterator[StartEngine]:
         started: bool = True,
         name: str = "test.conf",
         env: dict[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
     ) -> Engine:
         path = tmp_path / name
         path.write_text(conf)
-        engines.append(Engine(tmp_path, path, *arguments, env=env))
+        engines.append(Engine(tmp_path, path, *arguments, env=env, prefix=prefix))
         if started:
             engines[-1].wait_started()
         return engines[-1]

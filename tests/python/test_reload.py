@@ -310,14 +310,13 @@ class TestDestinations:
         running.wait_until(lambda: source_stats(running, "s")["state"] == "waiting for credit", "no credit")
         assert "kept s#0" in reload(running, stalled)
         assert source_stats(running, "s")["state"] == "waiting for credit"
-        # A destination that can write, beside what the old one still holds.
+        # A destination that can write; it takes over what the old one still holds.
         assert "kept s#0" in reload(running, stalled.replace("gone/out.log", "out.log"))
         running.wait_lines("out.log", 1000)
-        (running.directory / "gone").mkdir()
-        running.send_signal(signal.SIGHUP)
-        running.wait_lines("gone/out.log", 10)
+        running.wait_log("10 messages that wait go to the destination that takes its place")
         totals = running.stop()
-        found = messages(running.directory, "gone/out.log", "out.log")["s"]
+        assert not (running.directory / "gone").exists()
+        found = messages(running.directory, "out.log")["s"]
         assert [number for number, _, _ in found] == list(range(totals.posted))
 
     def test_a_suspended_source_is_kept(self, engine: StartEngine) -> None:
@@ -386,7 +385,11 @@ class Bookmarked(Counting):
         running = start(engine, text)
         running.wait_print("(?m)^all$")
         running.wait_log("cannot write")
-        assert "kept s#0" in reload(running, text.replace("gone/out.log", "out.log"))
+        other = text.replace("gone/out.log", "out.log").replace("destination out ", "destination other ")
+        other = other.replace("destination(out)", "destination(other)")
+        assert "stopped out#0" in reload(running, other)
+        assert source_stats(running, "s")["in_flight"] == 8
+        # It comes back, and takes over what it had.
         assert "kept s#0" in reload(running, text)
         assert source_stats(running, "s")["in_flight"] == 8
         assert "acked" not in running.stdout.text

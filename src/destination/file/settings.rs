@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Resource, getrlimit};
-
 use super::{LineFormat, Opening};
+use crate::destination::Descriptors;
 use crate::template::{Identity, Options, Template};
 
 /// What a file destination is to do.
@@ -27,8 +26,8 @@ pub struct FileSettings {
     pub time_reopen: Duration,
     /// `log-fifo-size()`: how many messages without the credit of their source may wait.
     pub fifo_size: u64,
-    /// Most files open at a time.
-    pub max_open: usize,
+    /// What the files of all paths with macros may take of the process's descriptors.
+    pub descriptors: Arc<Descriptors>,
     /// How templates are formatted; the path takes its times in the local zone.
     pub options: Options,
     /// Who formats.
@@ -47,7 +46,7 @@ impl FileSettings {
             time_reap: Duration::from_secs(60),
             time_reopen: Duration::from_secs(60),
             fifo_size: 10_000,
-            max_open: default_max_open(),
+            descriptors: Descriptors::of_process(),
             options: Options::default(),
             identity: Arc::default(),
         }
@@ -63,10 +62,4 @@ impl FileSettings {
             Err(error) => unreachable!("{error}"),
         }
     }
-}
-
-/// Half of what the process may have open, and 4096 at most.
-fn default_max_open() -> usize {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    (limit / 2).clamp(1, 4096) as usize
 }

@@ -11,7 +11,7 @@
 
 use std::ffi::OsStr;
 use std::io::IoSlice;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -83,6 +83,15 @@ impl Sink {
             sink.warning = apply(sink.fd.as_fd(), &how.file).err();
         }
         Ok(sink)
+    }
+
+    /// Gives it a descriptor with a number of at least `least`, if there is one.
+    pub(super) fn move_above(&mut self, least: i32) {
+        if self.fd.as_raw_fd() < least
+            && let Ok(fd) = io::fcntl_dupfd_cloexec(&self.fd, least)
+        {
+            self.fd = fd;
+        }
     }
 
     /// The process's own standard output or error.

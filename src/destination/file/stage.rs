@@ -53,6 +53,19 @@ pub(super) struct Chunk {
     pub(super) sequence: u64,
 }
 
+impl Chunk {
+    /// How many of its messages are not written.
+    pub(super) fn count(&self) -> u64 {
+        (self.delivery.view.len() - self.next) as u64
+    }
+
+    /// How much memory a message of it takes: 1 byte at least.
+    pub(super) fn bytes_each(&self) -> u64 {
+        let batch = self.delivery.view.batch();
+        (batch.charge() / u64::from(batch.rows().max(1))).max(1)
+    }
+}
+
 /// A line of which a part is written.
 #[derive(Debug)]
 pub(super) struct Torn {

@@ -33,6 +33,7 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -51,6 +52,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const BLOCKED_MIN: Duration = Duration::from_millis(10);
 const BLOCKED_MAX: Duration = Duration::from_millis(200);
 
+/// How long after it found no descriptor a file is tried again at most.
+const DESCRIPTOR_RETRY: Duration = Duration::from_secs(1);
+
 /// A failure that lasts.
 #[derive(Debug)]
 struct Trouble {
@@ -67,13 +71,32 @@ struct Blocked {
     wait: Duration,
 }
 
+/// How much may still wait without credit.
+#[derive(Debug)]
+pub(super) struct Unheld {
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+    /// What found no place any more: the source of the first, and how many messages.
+    pub(super) lost: Option<(Arc<str>, u64)>,
+}
+
+impl Unheld {
+    /// Takes as many of `messages`, each of so many bytes, as may wait.
+    fn take(&mut self, messages: u64, bytes_each: u64) -> u64 {
+        let taken = messages.min(self.messages).min(self.bytes / bytes_each);
+        self.messages -= taken;
+        self.bytes -= taken * bytes_each;
+        taken
+    }
+}
+
 /// How a flush ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flushed {
     /// It did what it could.
     Done,
     /// The process has no file descriptor left; with one less open it would go on.
-    NoDescriptor,
+    NoDescriptor(Errno),
 }
 
 /// One file, FIFO or device.
@@ -119,14 +142,64 @@ impl Target {
         }
     }
 
-    /// Lets go of the credit of what waits, on paths without flow control or on `all`; on those with it
-    /// only where nobody takes that for an acknowledgement.
-    pub(super) fn let_go_of_credit(&mut self, all: bool) {
-        for Chunk { delivery, .. } in &mut self.pending {
-            if !delivery.flow_control || (all && !delivery.ack.is_tracked()) {
-                delivery.ack.let_go_of_credit();
-            }
+    /// Takes what waits without credit off what may.
+    pub(super) fn count_unheld(&self, left: &mut Unheld) {
+        for chunk in self.pending.iter().filter(|chunk| !chunk.delivery.ack.holds_credit()) {
+            left.take(chunk.count(), chunk.bytes_each());
         }
+    }
+
+    /// Lets go of the credit of what waits, on paths without flow control or on `all`; on those with it
+    /// only where nobody takes that for an acknowledgement. Of those without it the newest beyond `left` are dropped.
+    pub(super) fn let_go_of_credit(&mut self, all: bool, left: &mut Unheld) {
+        let mut torn = usize::from(self.torn.is_some());
+        self.pending.retain_mut(|chunk| {
+            // A line of which a part is out is not given up.
+            let least = std::mem::take(&mut torn);
+            if chunk.delivery.flow_control {
+                if all && !chunk.delivery.ack.is_tracked() {
+                    chunk.delivery.ack.let_go_of_credit();
+                }
+                return true;
+            }
+            if !chunk.delivery.ack.holds_credit() {
+                return true;
+            }
+            let kept = left.take(chunk.count(), chunk.bytes_each()).max(least as u64);
+            let lost = chunk.count() - kept;
+            if lost > 0 {
+                let view = &chunk.delivery.view;
+                let (rows, source) = (view.rows(), Arc::clone(&view.batch().origin().source));
+                let kept = chunk.next + kept as usize;
+                chunk.delivery.ack.drop_rows(&rows.after(kept), DropReason::QueueFull);
+                chunk.delivery.view = view.with_rows(rows.first(kept));
+                self.waiting -= lost;
+                left.lost.get_or_insert((source, 0)).1 += lost;
+            }
+            chunk.delivery.ack.let_go_of_credit();
+            chunk.count() > 0
+        });
+    }
+
+    /// How many messages wait.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting
+    }
+
+    /// About how much memory they take.
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        self.pending.iter().map(|chunk| chunk.count() * chunk.bytes_each()).sum()
+    }
+
+    /// What waits, for another file or none.
+    pub(super) fn into_chunks(self) -> VecDeque<Chunk> {
+        self.pending
+    }
+
+    /// Forgets what went wrong: another destination has it now, with other options.
+    pub(super) fn begin_again(&mut self) {
+        (self.looked, self.trouble, self.blocked) = (None, None, None);
+        self.warned = false;
     }
 
     /// Puts messages behind those that wait.
@@ -192,7 +265,7 @@ impl Target {
     pub(super) fn flush(&mut self, now: Instant, deadline: Option<Instant>, room: &mut Room) -> Flushed {
         if let Err(error) = self.ready(now, room) {
             if matches!(error, Errno::MFILE | Errno::NFILE) {
-                return Flushed::NoDescriptor;
+                return Flushed::NoDescriptor(error);
             }
             self.fail_to_open(error, now, room);
             return Flushed::Done;
@@ -275,8 +348,13 @@ impl Target {
         if retries {
             room.count_retry();
         }
-        let mut sink =
-            if self.standard { Sink::standard(&self.path) } else { Sink::open(&self.path, &room.opening) }?;
+        let mut opened = self.open(room);
+        if matches!(opened, Err(Errno::MFILE)) && self.torn.is_none() && self.sink.is_some() {
+            // The descriptor of the file before is as good as any.
+            self.close(room);
+            opened = self.open(room);
+        }
+        let mut sink = opened?;
         // Compared while the old one is open: its number cannot have been given to another file.
         if let Some(torn) = &mut self.torn {
             let same = self.sink.as_ref().is_some_and(|old| old.is_regular() && old.is_same(&sink));
@@ -301,6 +379,17 @@ impl Target {
         Ok(())
     }
 
+    fn open(&self, room: &Room) -> Result<Sink, Errno> {
+        if self.standard {
+            return Sink::standard(&self.path);
+        }
+        let mut sink = Sink::open(&self.path, &room.opening)?;
+        if let Some(above) = room.descriptors.above().filter(|_| room.has_macros) {
+            sink.move_above(above);
+        }
+        Ok(sink)
+    }
+
     /// Takes written lines off what waits; batches that are written whole go to `done`.
     fn complete(&mut self, mut lines: usize, done: &mut Vec<Chunk>) {
         self.waiting -= lines as u64;
@@ -319,6 +408,17 @@ impl Target {
     fn block(&mut self, now: Instant) {
         let wait = self.blocked.as_ref().map_or(BLOCKED_MIN, |blocked| (blocked.wait * 2).min(BLOCKED_MAX));
         self.blocked = Some(Blocked { until: now + wait, wait });
+    }
+
+    /// Asks other destinations for a descriptor, as the process has none left, and waits for a moment; after a few of them it is
+    /// a failure.
+    pub(super) fn wait_for_descriptor(&mut self, error: Errno, now: Instant, room: &mut Room) {
+        let has_waited = self.blocked.as_ref().is_some_and(|blocked| blocked.wait >= BLOCKED_MAX);
+        if room.descriptors.ask() && self.trouble.is_none() && !has_waited {
+            self.block(now);
+        } else {
+            self.fail(error, now, room);
+        }
     }
 
     /// Notes that the file could not be opened. Where the path can never be a file, and messages chose it, they are dropped.
@@ -345,11 +445,10 @@ impl Target {
             return 0;
         }
         let (mut taken, mut kept) = (0, 0);
-        for Chunk { delivery, next, .. } in &self.pending {
-            let count = (delivery.view.len() - next) as u64;
-            let queued = count * unwritable::WINDOW / room.fifo_size.max(1);
-            let held = delivery.ack.window_share(unwritable::WINDOW);
-            let share = if delivery.flow_control { held } else { held.max(queued) };
+        for chunk in &self.pending {
+            let queued = chunk.count() * unwritable::WINDOW / room.fifo_size.max(1);
+            let held = chunk.delivery.ack.window_share(unwritable::WINDOW);
+            let share = if chunk.delivery.flow_control { held } else { held.max(queued) };
             if taken + share > most {
                 break;
             }
@@ -402,7 +501,10 @@ impl Target {
             self.close(room);
             self.torn = None;
         }
-        let retry_at = now + room.time_reopen;
+        let is_crowded = matches!(error, Errno::MFILE | Errno::NFILE);
+        let most = if is_crowded { DESCRIPTOR_RETRY } else { Duration::MAX };
+        let time_reopen = room.time_reopen.min(most);
+        let retry_at = now + time_reopen;
         if let Some(trouble) = &mut self.trouble {
             trouble.retry_at = retry_at;
             return;
@@ -411,10 +513,21 @@ impl Target {
         let text = format!(
             "cannot write to {}: {}; its messages wait, retrying every {} s",
             self.shown(),
-            unwritable::in_words(error, room.opening.create_dirs),
-            room.time_reopen.as_secs_f64()
+            self.in_words(error, room),
+            time_reopen.as_secs_f64()
         );
         room.report(Severity::Error, text);
+    }
+
+    fn in_words(&self, error: Errno, room: &Room) -> String {
+        if error != Errno::MFILE {
+            return unwritable::in_words(error, room.opening.create_dirs);
+        }
+        let (limit, most) = (room.descriptors.limit(), room.descriptors.most());
+        let others = "the rest is taken by sources and by what they import";
+        format!(
+            "no file descriptor is left of the process's {limit}; files of paths with macros have {most} at most, {others}"
+        )
     }
 
     /// Notes that writing works.
@@ -456,7 +569,7 @@ impl Target {
     }
 
     /// Takes the part of a line that will not be finished off the end of the file.
-    fn take_back_torn(&mut self, room: &Room) {
+    pub(super) fn take_back_torn(&mut self, room: &Room) {
         let (Some(torn), Some(sink)) = (self.torn.take(), &self.sink) else { return };
         let whole = torn.size.and_then(|size| u64::try_from(size).ok()?.checked_sub(torn.written as u64));
         let Some(whole) = whole.filter(|_| torn.written > 0 && !self.standard) else { return };

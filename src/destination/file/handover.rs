@@ -1,0 +1,98 @@
+//! What a destination leaves to the one that comes after it: [`Handover`].
+//!
+//! A reload that changes a destination puts another one in its place, and what waits goes to that one, in order:
+//!
+//! * under the same path each file goes over as it is, with a line of which a part is out, which is then written on to its end.
+//!   Other files are opened anew, with the options of now;
+//! * under another path the messages are sorted to files again. A part of a line is taken off the end of its file first.
+
+use std::sync::Arc;
+
+use super::stage::Chunk;
+use super::target::Target;
+use crate::destination::Counters;
+use crate::flow::{Delivery, DropReason};
+use crate::message::Rows;
+
+/// Messages that wait, with their files.
+#[derive(Debug)]
+pub struct Handover {
+    /// The template of their paths.
+    pub(super) path: String,
+    pub(super) targets: Vec<Target>,
+    /// Deliveries that were not sorted to files yet; they come after those that were.
+    pub(super) deliveries: Vec<Delivery>,
+    /// The sequence number of the next message.
+    pub(super) sequence: u64,
+    counters: Arc<Counters>,
+}
+
+impl Handover {
+    pub(super) fn new(path: String, targets: Vec<Target>, sequence: u64, counters: &Arc<Counters>) -> Self {
+        Self { path, targets, deliveries: Vec::new(), sequence, counters: Arc::clone(counters) }
+    }
+
+    /// What came for a destination that had not begun to write.
+    pub fn unsorted(deliveries: Vec<Delivery>, counters: &Arc<Counters>) -> Self {
+        let counters = Arc::clone(counters);
+        Self { path: String::new(), targets: Vec::new(), deliveries, sequence: 1, counters }
+    }
+
+    /// How many messages it has.
+    pub fn messages(&self) -> u64 {
+        let sorted = self.targets.iter().map(Target::waiting);
+        sorted.chain(self.deliveries.iter().map(|delivery| delivery.view.len() as u64)).sum()
+    }
+
+    /// Drops them, as there is nobody to take them; returns how many.
+    pub fn give_up(self) -> u64 {
+        let lost = self.messages();
+        let sorted = self.targets.into_iter().flat_map(Target::into_chunks).map(Chunk::into_delivery);
+        for delivery in sorted.chain(self.deliveries) {
+            delivery.ack.drop_rows(delivery.view.rows(), DropReason::Stopped);
+        }
+        self.counters.count_dropped(lost);
+        lost
+    }
+}
+
+impl Chunk {
+    /// What is not written of it.
+    fn into_delivery(self) -> Delivery {
+        let Delivery { view, ack, flow_control } = self.delivery;
+        let view = if self.next == 0 { view } else { view.with_rows(view.rows().after(self.next)) };
+        Delivery { view, ack, flow_control }
+    }
+}
+
+/// Puts what was sorted to files together again, with the number of the first message of each: rows of one batch on one path
+/// are one delivery, in their order.
+pub(super) fn in_order(chunks: Vec<Chunk>) -> Vec<(Delivery, u64)> {
+    let mut chunks = chunks;
+    chunks.sort_by_key(|chunk| chunk.sequence);
+    let mut all: Vec<(Delivery, u64)> = Vec::new();
+    for chunk in chunks {
+        let sequence = chunk.sequence + chunk.next as u64;
+        let delivery = chunk.into_delivery();
+        let same = all.iter_mut().rev().take(LATELY).map(|(known, _)| known).find(|known| {
+            Arc::ptr_eq(known.view.batch(), delivery.view.batch())
+                && known.flow_control == delivery.flow_control
+        });
+        let Some(known) = same else {
+            all.push((delivery, sequence));
+            continue;
+        };
+        let (mine, others) = (known.view.rows(), delivery.view.rows());
+        let mut rows: Vec<u32> = (0..mine.len()).map(|index| mine.at(index)).collect();
+        rows.extend((0..others.len()).map(|index| others.at(index)));
+        rows.sort_unstable();
+        known.view = known.view.with_rows(Rows::List(rows.into()));
+        if delivery.ack.holds_credit() && !known.ack.holds_credit() {
+            known.ack = delivery.ack;
+        }
+    }
+    all
+}
+
+/// How far back the delivery of a batch is looked for: the rows of one batch have numbers in a row.
+const LATELY: usize = 64;
