@@ -128,8 +128,7 @@ impl Queue {
         }
         let ack = ack.without_credit();
         // What waits already is taken to be as large as what comes.
-        let per_message = (view.batch().charge() / u64::from(view.batch().rows().max(1))).max(1);
-        let most = self.full.fifo_size.min(UNHELD_BYTES / per_message);
+        let most = self.full.fifo_size.min(UNHELD_BYTES / view.bytes_each());
         let room = most.saturating_sub(self.counters.queued.load(Ordering::Relaxed)) as usize;
         let view = if view.len() > room { self.drop_newest(&view, room, &ack) } else { view };
         if !view.is_empty() {

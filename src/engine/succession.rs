@@ -245,15 +245,24 @@ pub fn await_turn(
         }
         let suspended = before.iter().any(|one| one.shared.suspended.load(Ordering::Relaxed));
         shared.suspended.store(suspended, Ordering::Relaxed);
+        if is_retiring {
+            let bytes = held.iter().map(|each| each.view.len() as u64 * each.view.bytes_each());
+            shared.waiting_bytes.store(bytes.sum(), Ordering::Relaxed);
+        }
         if suspended {
-            for delivery in &mut held {
-                if !delivery.flow_control || (is_retiring && !delivery.ack.is_tracked()) {
-                    delivery.ack.let_go_of_credit();
-                }
-            }
+            let_go_of_credit(&mut held, is_retiring);
         }
         let look = Instant::now() + LOOK;
         inbox.wait(Some(give_up_at.map_or(look, |at| at.min(look))));
+    }
+}
+
+/// Lets the sources go on that wait for nothing but those before it; `all` of them when it retires.
+fn let_go_of_credit(held: &mut VecDeque<Delivery>, all: bool) {
+    for delivery in held {
+        if !delivery.flow_control || (all && !delivery.ack.is_tracked()) {
+            delivery.ack.let_go_of_credit();
+        }
     }
 }
 

@@ -110,6 +110,11 @@ impl View {
         &self.batch
     }
 
+    /// How much memory a message of its batch takes, on average: 1 byte at least.
+    pub fn bytes_each(&self) -> u64 {
+        (self.batch.charge() / u64::from(self.batch.rows().max(1))).max(1)
+    }
+
     /// The message at `index`, counted among its rows.
     ///
     /// # Panics

@@ -61,8 +61,7 @@ impl Chunk {
 
     /// How much memory a message of it takes: 1 byte at least.
     pub(super) fn bytes_each(&self) -> u64 {
-        let batch = self.delivery.view.batch();
-        (batch.charge() / u64::from(batch.rows().max(1))).max(1)
+        self.delivery.view.bytes_each()
     }
 }
 

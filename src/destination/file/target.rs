@@ -303,16 +303,9 @@ impl Target {
                 room.counters.count_delivered(std::mem::take(&mut lines));
                 unsynced.clear();
             }
-            match progress.error {
-                None => {}
-                Some(Errno::AGAIN) => {
-                    self.block(now);
-                    break;
-                }
-                Some(error) => {
-                    self.fail(error, now, room);
-                    break;
-                }
+            if let Some(error) = progress.error {
+                self.pause(error, now, room);
+                break;
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 break;
@@ -402,6 +395,15 @@ impl Target {
             }
             lines -= left;
             done.extend(self.pending.pop_front());
+        }
+    }
+
+    /// Waits after a write that was not taken whole.
+    fn pause(&mut self, error: Errno, now: Instant, room: &mut Room) {
+        if error == Errno::AGAIN {
+            self.block(now);
+        } else {
+            self.fail(error, now, room);
         }
     }
 
