@@ -52,6 +52,25 @@ fn what_was_written_to_a_removed_file_is_written_again() {
     }
 }
 
+/// Breaks without it: lines go to a renamed file for as long as there is one, or it is asked for with each of them.
+#[test]
+fn a_renamed_file_is_noticed_a_moment_later() {
+    let (_dir, path) = dir();
+    let mut rig = Rig::new(settings(&path));
+    let start = Instant::now();
+    let send = |rig: &mut Rig, text: &str, milliseconds| {
+        rig.push(&[("h", text.as_bytes())]);
+        rig.destination.flush(start + std::time::Duration::from_millis(milliseconds));
+    };
+    send(&mut rig, "one", 0);
+    fs::rename(&path, path.with_extension("old")).unwrap();
+    send(&mut rig, "two", 99);
+    send(&mut rig, "three", 100);
+    assert_eq!(fs::read_to_string(path.with_extension("old")).unwrap(), "one\ntwo\n");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+    rig.finish();
+}
+
 /// Breaks without it: a file that is removed and cannot be made again takes what was written to it last.
 #[test]
 fn what_was_written_to_a_removed_file_waits_until_there_is_another_one() {
