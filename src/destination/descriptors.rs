@@ -105,7 +105,9 @@ impl Descriptors {
         self.asked.fetch_add(1, Ordering::AcqRel);
         // Called without the lock: a wake takes others.
         let wakes: Vec<_> = self.wakes().iter().map(|(_, wake)| Arc::clone(wake)).collect();
-        wakes.iter().for_each(|wake| wake());
+        for wake in wakes {
+            wake();
+        }
         self.members.load(Ordering::Relaxed) > 0
     }
 }

@@ -533,7 +533,9 @@ impl FileDestination {
                 self.push_numbered(delivery, sequence);
             }
         }
-        deliveries.into_iter().for_each(|delivery| self.push(delivery));
+        for delivery in deliveries {
+            self.push(delivery);
+        }
     }
 
     /// Reports something that is well.

@@ -50,8 +50,12 @@ fn start(
         let Output { counters, shared, orders, end, queue, .. } = &*output;
         let lost = match await_turn(before, &mut inbox, counters, (shared, orders, end)) {
             Turn::Come(left, held) => {
-                left.into_iter().for_each(|left| driver.take_over(left));
-                held.into_iter().for_each(|delivery| driver.push(delivery));
+                for left in left {
+                    driver.take_over(left);
+                }
+                for delivery in held {
+                    driver.push(delivery);
+                }
                 run(driver, inbox, &output)
             }
             Turn::Pass(held) => hand(Handover::unsorted(held, counters), &output, |_| ()),

@@ -405,7 +405,9 @@ mod tests {
             let workers = count.min(cores);
             assert_eq!(next.fresh_workers.len(), workers);
             let mut load = vec![0; workers];
-            next.sources.iter().for_each(|source| load[source.worker] += 1);
+            for source in &next.sources {
+                load[source.worker] += 1;
+            }
             let (least, most) = (load.iter().min().unwrap(), load.iter().max().unwrap());
             assert!(*least > 0 && most - least <= 1, "{count} sources: {load:?}");
         }

@@ -515,13 +515,13 @@ impl Target {
         let text = format!(
             "cannot write to {}: {}; its messages wait, retrying every {} s",
             self.shown(),
-            self.in_words(error, room),
+            Self::in_words(error, room),
             time_reopen.as_secs_f64()
         );
         room.report(Severity::Error, text);
     }
 
-    fn in_words(&self, error: Errno, room: &Room) -> String {
+    fn in_words(error: Errno, room: &Room) -> String {
         if error != Errno::MFILE {
             return unwritable::in_words(error, room.opening.create_dirs);
         }
