@@ -6,10 +6,11 @@
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyString};
+use pyo3::types::{PyBool, PyCFunction, PyFunction, PyString};
 
 use super::escape;
 use super::kind::Kind;
+use super::source::LogSource;
 use super::type_name::type_name;
 
 /// The callbacks of `kind`: whether one may be a coroutine function.
@@ -45,6 +46,9 @@ fn all(kind: Kind) -> &'static [(&'static str, bool)] {
 pub fn check(owner: &Bound<'_, PyAny>, kind: Kind, name: &str) -> Result<(), (String, String)> {
     for (method, may_be_async) in all(kind) {
         let Ok(callback) = owner.getattr(*method) else { continue };
+        if is_plain(&callback) {
+            continue;
+        }
         let is = |question: &str| {
             let inspect = owner.py().import("inspect");
             inspect
@@ -64,6 +68,26 @@ pub fn check(owner: &Bound<'_, PyAny>, kind: Kind, name: &str) -> Result<(), (St
         return Err((format!("{method}() of class `{name}` is {what}{place}"), help(method, what)));
     }
     Ok(())
+}
+
+/// Whether `callback` is a function or method in C, or one in Python that says of itself that a call of it does its work.
+///
+/// Nearly all are. For the others, and those with attributes, which may be marks, `inspect` is asked: to import it takes as long as a
+/// tenth of the start.
+fn is_plain(callback: &Bound<'_, PyAny>) -> bool {
+    // CO_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE and CO_ASYNC_GENERATOR.
+    const UNFINISHED: u32 = 0x20 | 0x80 | 0x100 | 0x200;
+    let in_python = |function: &Bound<'_, PyAny>| -> PyResult<bool> {
+        let flags: u32 = function.getattr("__code__")?.getattr("co_flags")?.extract()?;
+        Ok(flags & UNFINISHED == 0 && function.getattr("__dict__")?.is_empty()?)
+    };
+    let function = callback.getattr("__func__").unwrap_or_else(|_| callback.clone());
+    if function.is_instance_of::<PyFunction>() {
+        return in_python(&function).unwrap_or(false);
+    }
+    // The native base's own: bound to an object, or as the class has it.
+    let of_base = function.py().get_type::<LogSource>().getattr("init").map(|method| method.get_type());
+    function.is_instance_of::<PyCFunction>() || of_base.is_ok_and(|kind| kind.is(&function.get_type()))
 }
 
 /// How a callback that is `what` is mended.

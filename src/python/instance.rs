@@ -407,7 +407,7 @@ impl PythonSource {
         let asked = match (&self.request_exit, &self.body) {
             (Some(request_exit), _) => request_exit.call0(py).and_then(|result| {
                 let result = result.bind(py);
-                if event_loop::is_coroutine(py, result) {
+                if event_loop::is_coroutine(result) {
                     return self.attachment.event_loop.run_soon(py, result);
                 }
                 Ok(())

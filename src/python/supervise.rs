@@ -94,7 +94,7 @@ impl Runner {
     /// Calls `run()`; a coroutine that it returns is run to its end.
     fn call(&self, py: Python<'_>, run: &Py<PyAny>, cancel_on_exit: bool) -> PyResult<()> {
         let result = run.call0(py)?.into_bound(py);
-        if event_loop::is_coroutine(py, &result) {
+        if event_loop::is_coroutine(&result) {
             return event_loop::host(py, &self.attachment, &result, cancel_on_exit);
         }
         callbacks::refuse_unfinished(&result, "run")
