@@ -9,6 +9,24 @@ const MAX_LENGTH: usize = 80;
 
 /// The one of `known` that is nearest to `word`, if any is near.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    near(word, known, |longer| (longer / 3).max(1))
+}
+
+/// The one of `known` that is nearest to `word`, if it is at most `edits` away.
+pub(crate) fn nearest_within<'a>(
+    edits: usize,
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    near(word, known, |_| edits)
+}
+
+/// The nearest of `known`, if it is no farther than `bound` says for the length of the longer word.
+fn near<'a>(
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    bound: impl Fn(usize) -> usize,
+) -> Option<&'a str> {
     let key = |word: &str| word.to_lowercase().replace('_', "-");
     if word.len() > MAX_LENGTH {
         return None;
@@ -20,7 +38,7 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|candidate| (strsim::damerau_levenshtein(&wanted, &key(candidate)), candidate))
         .filter(|(distance, candidate)| {
             let longer = candidate.len().max(word.len());
-            *distance <= (longer / 3).max(1) && *distance < longer
+            *distance <= bound(longer) && *distance < longer
         })
         .min()
         .map(|(_, candidate)| candidate)

@@ -41,7 +41,7 @@ mod zone;
 pub use context::{Context, Identity, OnError, Options, TimeZoneUse};
 pub use error::TemplateError;
 pub use line::{FILE_LINE, append_rfc5424_header};
-pub use macros::macro_names;
+pub use macros::{is_computed, macro_names, without_clock};
 pub use time::TsFormat;
 pub use zone::{Zone, ZoneClock};
 

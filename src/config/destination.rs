@@ -249,7 +249,7 @@ impl Parser {
     }
 
     /// The value of `sync()`, the old spelling of `flush-lines()`, with the warnings of both.
-    fn sync(&mut self) -> Parsed<u32> {
+    pub(super) fn sync(&mut self) -> Parsed<u32> {
         let span = self.span_at(self.position().saturating_sub(2));
         let text = "sync() is an old spelling of flush-lines(), which has no effect in Inrush: what is there is \
                     written, and lines never wait for others";

@@ -54,12 +54,20 @@ pub(super) type Key = Spanned<String>;
 /// The largest number that fields of 32 bits take.
 pub(super) const MAX_INT: i64 = i32::MAX as i64;
 
+const STATS: &str = "in this version: `inrush ctl stats` shows the statistics at any time";
+
 /// Options that are read and checked, and that nothing in this version acts on: said, so that nobody relies on them.
 const UNUSED: &[(&str, &str)] = &[
     ("mark-freq", "in this version: no mark messages are written"),
     ("mark-mode", "in this version: no mark messages are written"),
     ("mark", "in this version: no mark messages are written"),
-    ("stats", "in this version: `inrush ctl stats` shows the statistics at any time"),
+    ("stats", STATS),
+    ("stats-freq", STATS),
+    ("stats-level", STATS),
+    ("stats-lifetime", STATS),
+    ("stats-max-dynamics", STATS),
+    ("internal", "in Inrush: its statistics have no levels"),
+    ("on-error", "in this version: the values of its templates have no types that could fail"),
     ("log-msg-size", "on the sources of this version: a Python message may be of any size"),
     ("flush-lines", "in Inrush: what is there is written, and lines never wait for others"),
     ("optional", "in Inrush: a file that cannot be opened is tried again, and stops nothing"),

@@ -265,9 +265,7 @@ const GLOBAL: Table<GlobalOptions> = &[
     obsolete!("long-hostnames", "chain-hostnames()", |parser, to| {
         parser.yes_no().map(|yes| to.chain_hostnames = yes)
     }),
-    obsolete!("sync", "flush-lines()", |parser, to| {
-        parser.integer(0, MAX_INT).map(|lines| to.flush_lines = lines as u32)
-    }),
+    ("sync", Kind::Other(|parser, to| parser.sync().map(|lines| to.flush_lines = lines))),
     obsolete!("mark", "mark-freq()", |parser, to| parser.seconds().map(|time| to.mark_freq = time)),
     obsolete!("use-rcptid", "use-uniqid()", |parser, to| parser.yes_no().map(|yes| to.use_uniqid = yes)),
     ("flush-timeout", Kind::NoEffect("since lines never wait for others")),

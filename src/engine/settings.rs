@@ -246,3 +246,115 @@ fn template_options(
         template_escape: own.template_escape.or(escape).unwrap_or(global.template_escape),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, parse_str};
+
+    /// The configuration of one source and one file, with these options.
+    fn config(global: &str, from: &str, to: &str) -> Config {
+        let text = format!(
+            "options {{ {global} }}; source s {{ python(class(A) {from}); }};
+             destination d {{ file(\"/x\" {to}); }}; log {{ source(s); destination(d); }};"
+        );
+        parse_str("test.conf", &text, &Environment::default()).unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
+    fn of_source<T>(from: &str, read: impl Fn(&IdentifiedSource) -> T) -> T {
+        read(&config("", from, "").sources["s"].drivers[0])
+    }
+
+    fn python(config: &Config) -> &PythonSourceOptions {
+        match &config.sources["s"].drivers[0].driver {
+            SourceDriver::Python(options) => options,
+            SourceDriver::Internal(_) => panic!("python()"),
+        }
+    }
+
+    fn of_file(global: &str, to: &str) -> FileSettings {
+        let config = config(global, "", to);
+        destination(&config, &config.destinations["d"].drivers[0]).unwrap()
+    }
+
+    /// Breaks without it: an option of a source is accepted and changes nothing.
+    #[test]
+    fn options_of_a_source_arrive() {
+        assert_eq!(of_source("", nap), NAP);
+        assert_eq!(of_source("batch-timeout(7)", nap), Duration::from_millis(7));
+        assert_eq!((of_source("", batch_size), of_source("batch-size(9)", batch_size)), (None, Some(9)));
+        assert_eq!(of_source("", credit), (DEFAULT_WINDOW, 64 << 20));
+        assert_eq!(of_source("log-iw-size(5) max-inflight-bytes(6k)", credit), (5, 6000));
+        let pri = |from| forced_pri(python(&config("", from, "")));
+        assert_eq!(pri(""), None);
+        assert_eq!(pri("default-facility(local3)"), Some(19 * 8 + 5));
+        assert_eq!(pri("default-facility(security)"), Some(13 * 8 + 5));
+        assert_eq!(pri("default-severity(crit)"), Some(8 + 2));
+        assert_eq!(pri("default-level(4)"), Some(8 + 4));
+        assert_eq!(pri("default-priority(Debug) default-facility(100)"), Some(807));
+    }
+
+    /// Breaks without it: two words of `flags()` are one flag, or each other's.
+    #[test]
+    fn every_word_of_flags_arrives() {
+        let flags = |global: &str, from: &str| {
+            let config = config(global, from, "");
+            parse_options(&config, python(&config)).unwrap().flags
+        };
+        assert_eq!(flags("", ""), Flags::DEFAULT);
+        for (word, flag, on) in [
+            ("no-parse", Flags::PARSE, false),
+            ("check-hostname", Flags::CHECK_HOSTNAME, true),
+            ("no-syslog-protocol", Flags::SYSLOG_PROTOCOL, false),
+            ("syslog-protocol", Flags::SYSLOG_PROTOCOL, true),
+            ("assume-utf8", Flags::ASSUME_UTF8, true),
+            ("validate-utf8", Flags::VALIDATE_UTF8, true),
+            ("sanitize-utf8", Flags::SANITIZE_UTF8, true),
+            ("no-multi-line", Flags::MULTI_LINE, false),
+            ("store-legacy-msghdr", Flags::STORE_LEGACY_MSGHDR, true),
+            ("dont-store-legacy-msghdr", Flags::STORE_LEGACY_MSGHDR, false),
+            ("store-raw-message", Flags::STORE_RAW_MESSAGE, true),
+            ("expect-hostname", Flags::EXPECT_HOSTNAME, true),
+            ("no-hostname", Flags::EXPECT_HOSTNAME, false),
+            ("guess-timezone", Flags::GUESS_TIMEZONE, true),
+            ("no-header", Flags::HEADER, false),
+            ("no-rfc3164-fallback", Flags::RFC3164_FALLBACK, false),
+            ("piggyback-errors", Flags::PIGGYBACK_ERRORS, true),
+            ("no-piggyback-errors", Flags::PIGGYBACK_ERRORS, false),
+            ("check-program", Flags::CHECK_PROGRAM, true),
+        ] {
+            let expected = Flags::DEFAULT.with(flag, on);
+            assert_eq!(flags("", &format!("flags({word})")), expected, "{word}");
+            assert_eq!(flags("", &format!("flags({})", word.replace('-', "_"))), expected, "{word}");
+        }
+        assert_eq!(flags("check-hostname(yes);", ""), Flags::DEFAULT.with(Flags::CHECK_HOSTNAME, true));
+    }
+
+    /// Breaks without it: an option of a file is accepted and changes nothing, or the global one wins.
+    #[test]
+    fn options_of_a_file_arrive() {
+        let seconds = Duration::from_secs;
+        let plain = of_file("", "");
+        assert_eq!((plain.time_reopen, plain.time_reap, plain.fsync), (seconds(60), seconds(60), false));
+        assert!(!plain.no_multi_line && !plain.opening.create_dirs);
+        assert_eq!((plain.opening.file.perm, plain.opening.dir.perm), (Some(0o600), Some(0o700)));
+        let all = "time-reopen(2); time-reap(3); create-dirs(yes); perm(0640); dir-perm(0750);";
+        let global = of_file(all, "");
+        assert_eq!((global.time_reopen, global.time_reap), (seconds(2), seconds(3)));
+        assert!(global.opening.create_dirs);
+        assert_eq!((global.opening.file.perm, global.opening.dir.perm), (Some(0o640), Some(0o750)));
+        let own = of_file(
+            all,
+            "time-reopen(0) time-reap(5) create-dirs(no) perm(0604) dir-perm(0705) fsync(yes) flags(no-multi-line)",
+        );
+        assert_eq!((own.time_reopen, own.time_reap), (Duration::from_millis(1), seconds(5)));
+        assert!(own.fsync && own.no_multi_line && !own.opening.create_dirs);
+        assert_eq!((own.opening.file.perm, own.opening.dir.perm), (Some(0o604), Some(0o705)));
+        let fifo = |global, to| {
+            let config = config(global, "", to);
+            fifo_size(&config, &config.destinations["d"].drivers[0])
+        };
+        assert_eq!((fifo("", ""), fifo("log-fifo-size(7);", "")), (10_000, 7));
+        assert_eq!(fifo("log-fifo-size(7);", "log-fifo-size(8)"), 8);
+    }
+}

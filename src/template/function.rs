@@ -1,6 +1,7 @@
 //! Template functions, `$(name argument …)`: which there are, and what each makes of the texts of its arguments.
 
 use super::number::push_decimal;
+use crate::nearest::did_you_mean;
 
 /// A template function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,15 +55,8 @@ impl Function {
         if name.is_empty() {
             return Err(("there is no function name after `$(`".to_owned(), String::new()));
         }
-        let nearest = all()
-            .chain(LATER.split_ascii_whitespace())
-            .map(|known| (strsim::damerau_levenshtein(known, &name), known))
-            .filter(|(distance, _)| *distance <= (name.len() / 3).max(1))
-            .min_by_key(|(distance, _)| *distance);
-        let help = nearest.map_or_else(
-            || format!("the functions are {}", all().collect::<Vec<_>>().join(", ")),
-            |(_, known)| format!("did you mean `{known}`?"),
-        );
+        let help = did_you_mean(&name, all().chain(LATER.split_ascii_whitespace()))
+            .unwrap_or_else(|| format!("the functions are {}", all().collect::<Vec<_>>().join(", ")));
         Err((format!("unknown template function `{name}`"), help))
     }
 

@@ -2,6 +2,7 @@
 
 use super::time::{Clock, PARTS, Part};
 use crate::message::FieldName;
+use crate::nearest::nearest_within;
 
 /// What a name in a template stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,53 +71,54 @@ pub(super) enum Macro {
     LogHost,
 }
 
+/// The macros that are no times, in ASCII order.
 const MACROS: &[(&str, Value)] = &[
-    ("MESSAGE", Value::Message),
-    ("MSG", Value::Message),
-    ("MSGONLY", Value::Message),
-    ("HOST", Value::Known(FieldName::Host)),
-    ("FULLHOST", Value::Known(FieldName::Host)),
-    ("HOST_FROM", Value::Known(FieldName::HostFrom)),
-    ("FULLHOST_FROM", Value::Known(FieldName::HostFrom)),
-    ("PROGRAM", Value::Known(FieldName::Program)),
-    ("PID", Value::Known(FieldName::Pid)),
-    ("MSGID", Value::Known(FieldName::MsgId)),
-    ("RAWMSG", Value::Known(FieldName::RawMsg)),
-    ("MSGFORMAT", Value::Known(FieldName::MsgFormat)),
-    ("LEGACY_MSGHDR", Value::Known(FieldName::LegacyMsgHdr)),
-    ("MSGHDR", Value::Macro(Macro::MsgHdr)),
-    ("FACILITY", Value::Macro(Macro::Facility)),
-    ("FACILITY_NUM", Value::Macro(Macro::FacilityNum)),
-    ("SEVERITY", Value::Macro(Macro::Severity)),
-    ("LEVEL", Value::Macro(Macro::Severity)),
-    ("PRIORITY", Value::Macro(Macro::Severity)),
-    ("SEVERITY_NUM", Value::Macro(Macro::SeverityNum)),
-    ("LEVEL_NUM", Value::Macro(Macro::SeverityNum)),
-    ("PRI", Value::Macro(Macro::Pri)),
-    ("TAG", Value::Macro(Macro::Tag)),
     ("BSDTAG", Value::Macro(Macro::BsdTag)),
-    ("TAGS", Value::Macro(Macro::Tags)),
-    ("SOURCE", Value::Macro(Macro::Source)),
-    ("TRANSPORT", Value::Macro(Macro::Transport)),
-    ("SOURCEIP", Value::Macro(Macro::SourceIp)),
-    ("SOURCEPORT", Value::Macro(Macro::SourcePort)),
-    ("PEERIP", Value::Macro(Macro::SourceIp)),
-    ("PEERPORT", Value::Macro(Macro::SourcePort)),
+    ("CONTEXT_ID", Value::Macro(Macro::ContextId)),
     ("DESTIP", Value::Macro(Macro::DestIp)),
     ("DESTPORT", Value::Macro(Macro::DestPort)),
+    ("FACILITY", Value::Macro(Macro::Facility)),
+    ("FACILITY_NUM", Value::Macro(Macro::FacilityNum)),
+    ("FULLHOST", Value::Known(FieldName::Host)),
+    ("FULLHOST_FROM", Value::Known(FieldName::HostFrom)),
+    ("HOST", Value::Known(FieldName::Host)),
+    ("HOSTID", Value::Macro(Macro::HostId)),
+    ("HOST_FROM", Value::Known(FieldName::HostFrom)),
     ("IP_PROTO", Value::Macro(Macro::IpProto)),
+    ("LEGACY_MSGHDR", Value::Known(FieldName::LegacyMsgHdr)),
+    ("LEVEL", Value::Macro(Macro::Severity)),
+    ("LEVEL_NUM", Value::Macro(Macro::SeverityNum)),
+    ("LOGHOST", Value::Macro(Macro::LogHost)),
+    ("MESSAGE", Value::Message),
+    ("MSG", Value::Message),
+    ("MSGFORMAT", Value::Known(FieldName::MsgFormat)),
+    ("MSGHDR", Value::Macro(Macro::MsgHdr)),
+    ("MSGID", Value::Known(FieldName::MsgId)),
+    ("MSGONLY", Value::Message),
+    ("PEERIP", Value::Macro(Macro::SourceIp)),
+    ("PEERPORT", Value::Macro(Macro::SourcePort)),
+    ("PID", Value::Known(FieldName::Pid)),
+    ("PRI", Value::Macro(Macro::Pri)),
+    ("PRIORITY", Value::Macro(Macro::Severity)),
+    ("PROGRAM", Value::Known(FieldName::Program)),
     ("PROTO", Value::Macro(Macro::Proto)),
     ("PROTO_NAME", Value::Macro(Macro::ProtoName)),
+    ("RAWMSG", Value::Known(FieldName::RawMsg)),
     ("RAWMSG_SIZE", Value::Macro(Macro::RawMsgSize)),
-    ("SDATA", Value::Macro(Macro::Sdata)),
-    ("SEQNUM", Value::Macro(Macro::SeqNum)),
-    ("UNIQID", Value::Macro(Macro::UniqId)),
     ("RCPTID", Value::Macro(Macro::RcptId)),
     ("RUNID", Value::Macro(Macro::RunId)),
-    ("HOSTID", Value::Macro(Macro::HostId)),
-    ("CONTEXT_ID", Value::Macro(Macro::ContextId)),
+    ("SDATA", Value::Macro(Macro::Sdata)),
+    ("SEQNUM", Value::Macro(Macro::SeqNum)),
+    ("SEVERITY", Value::Macro(Macro::Severity)),
+    ("SEVERITY_NUM", Value::Macro(Macro::SeverityNum)),
+    ("SOURCE", Value::Macro(Macro::Source)),
+    ("SOURCEIP", Value::Macro(Macro::SourceIp)),
+    ("SOURCEPORT", Value::Macro(Macro::SourcePort)),
     ("SYSUPTIME", Value::Macro(Macro::SysUpTime)),
-    ("LOGHOST", Value::Macro(Macro::LogHost)),
+    ("TAG", Value::Macro(Macro::Tag)),
+    ("TAGS", Value::Macro(Macro::Tags)),
+    ("TRANSPORT", Value::Macro(Macro::Transport)),
+    ("UNIQID", Value::Macro(Macro::UniqId)),
 ];
 
 /// The prefixes that choose a time. The time of processing is the time of formatting here.
@@ -138,15 +140,32 @@ pub(super) fn resolve(name: &str) -> Value {
 }
 
 fn find(name: &str) -> Option<Value> {
-    if let Some((_, value)) = MACROS.iter().find(|(text, _)| *text == name) {
-        return Some(value.clone());
+    if let Ok(at) = MACROS.binary_search_by_key(&name, |(text, _)| text) {
+        return Some(MACROS[at].1.clone());
     }
-    let (clock, part) = PREFIXES
-        .iter()
-        .find_map(|(prefix, clock)| Some((*clock, name.strip_prefix(prefix)?)))
-        .unwrap_or((Clock::Stamp, name));
-    let (_, part) = PARTS.iter().find(|(text, _)| *text == part)?;
-    Some(Value::Time(clock, *part))
+    let (clock, part) = split(name);
+    let at = PARTS.binary_search_by_key(&part, |(text, _)| text).ok()?;
+    Some(Value::Time(clock, PARTS[at].1))
+}
+
+/// The clock that a prefix of `name` chooses, and the rest.
+fn split(name: &str) -> (Clock, &str) {
+    let prefixed = PREFIXES.iter().find_map(|(prefix, clock)| Some((*clock, name.strip_prefix(prefix)?)));
+    prefixed.unwrap_or((Clock::Stamp, name))
+}
+
+/// Whether `name` is computed from a message, so that nothing can be kept under it: a macro, or a part of a time. HOST,
+/// RAWMSG and the like are kept, and so is TRANSPORT.
+pub fn is_computed(name: &str) -> bool {
+    match MACROS.binary_search_by_key(&name, |(text, _)| text) {
+        Ok(at) => matches!(MACROS[at].1, Value::Macro(id) if id != Macro::Transport),
+        Err(_) => PARTS.binary_search_by_key(&split(name).1, |(text, _)| text).is_ok(),
+    }
+}
+
+/// `name` without the prefix that chooses a clock: `R_HOUR` is the HOUR of the receipt.
+pub fn without_clock(name: &str) -> &str {
+    split(name).1
 }
 
 /// The names of all macros; those of times once without and once with each prefix.
@@ -166,11 +185,8 @@ pub(super) fn nearest(name: &str) -> Option<String> {
         return None;
     }
     let bound = if name.len() <= 5 { 1 } else { 2 };
-    macro_names()
-        .map(|candidate| (strsim::damerau_levenshtein(name, &candidate), candidate))
-        .filter(|(distance, _)| *distance <= bound)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    let names: Vec<String> = macro_names().collect();
+    nearest_within(bound, name, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -179,11 +195,21 @@ mod tests {
 
     #[test]
     fn every_name_is_found_and_none_is_written_twice() {
+        // They are searched by halves.
+        assert!(MACROS.is_sorted_by_key(|row| row.0) && PARTS.is_sorted_by_key(|row| row.0));
         let names: Vec<String> = macro_names().collect();
         for (index, name) in names.iter().enumerate() {
             assert!(find(name).is_some(), "{name}");
             assert!(!names[..index].contains(name), "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_computed_cannot_be_kept() {
+        assert!(["PRI", "LEVEL", "SOURCEIP", "DATE", "S_DATE", "P_TZ", "TAGS"].into_iter().all(is_computed));
+        let kept = ["MSG", "HOST", "FULLHOST_FROM", "RAWMSG", "TRANSPORT", "S_PRI", "S_S_DATE", "pri", ""];
+        assert!(!kept.into_iter().any(is_computed));
+        assert_eq!(["R_HOUR", "HOUR", "X_HOUR"].map(without_clock), ["HOUR", "HOUR", "X_HOUR"]);
     }
 
     #[test]

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 
 use super::Draft;
-use super::names::{CLOCKS, Name};
+use super::names::Name;
 use crate::message::{Origin, Pool, ReleaseNow, ValueType, Writer};
 use crate::python::cell::GilCell;
 use crate::python::clock;
-use crate::template::{Context, Template};
+use crate::template::{Context, Template, without_clock};
 
 /// What is needed again for the next macro.
 struct Room {
@@ -72,8 +72,7 @@ impl Room {
 
 /// What the text of a macro means.
 fn value_type(name: &str) -> ValueType {
-    let part = CLOCKS.iter().find_map(|clock| name.strip_prefix(clock)).unwrap_or(name);
-    match part {
+    match without_clock(name) {
         "PRI" | "FACILITY_NUM" | "LEVEL_NUM" | "SEVERITY_NUM" | "RAWMSG_SIZE" | "SOURCEPORT" | "PEERPORT"
         | "DESTPORT" | "IP_PROTO" | "PROTO" | "SEQNUM" | "RCPTID" | "RUNID" | "SYSUPTIME" | "YEAR"
         | "YEAR_DAY" | "MONTH" | "MONTH_WEEK" | "DAY" | "HOUR" | "HOUR12" | "MIN" | "SEC" | "MSEC"

@@ -1,4 +1,4 @@
-//! What a key of `msg[key]` names: [`Name`], and the list of all macros.
+//! What a key of `msg[key]` names: [`Name`].
 //!
 //! A macro is computed from the message; `msg["PRI"]` reads it, and writing to it is accepted and changes nothing.
 
@@ -8,83 +8,11 @@ use pyo3::types::{PyBytes, PyString};
 
 use crate::message::FieldName;
 use crate::python::type_name::type_name;
-
-/// The macros that are no times, in ASCII order.
-pub const MACROS: [&str; 32] = [
-    "BSDTAG",
-    "CONTEXT_ID",
-    "DESTIP",
-    "DESTPORT",
-    "FACILITY",
-    "FACILITY_NUM",
-    "HOSTID",
-    "IP_PROTO",
-    "LEVEL",
-    "LEVEL_NUM",
-    "LOGHOST",
-    "MSGHDR",
-    "PEERIP",
-    "PEERPORT",
-    "PRI",
-    "PRIORITY",
-    "PROTO",
-    "PROTO_NAME",
-    "RAWMSG_SIZE",
-    "RCPTID",
-    "RUNID",
-    "SDATA",
-    "SEQNUM",
-    "SEVERITY",
-    "SEVERITY_NUM",
-    "SOURCE",
-    "SOURCEIP",
-    "SOURCEPORT",
-    "SYSUPTIME",
-    "TAG",
-    "TAGS",
-    "UNIQID",
-];
-
-/// The parts of a time, in ASCII order. Each is a macro as it is, and one with each of [`CLOCKS`] before it.
-pub const TIME_PARTS: [&str; 27] = [
-    "AMPM",
-    "DATE",
-    "DAY",
-    "FULLDATE",
-    "HOUR",
-    "HOUR12",
-    "ISODATE",
-    "ISOWEEK",
-    "MIN",
-    "MONTH",
-    "MONTH_ABBREV",
-    "MONTH_NAME",
-    "MONTH_WEEK",
-    "MSEC",
-    "SEC",
-    "STAMP",
-    "TZ",
-    "TZOFFSET",
-    "UNIXTIME",
-    "USEC",
-    "WEEK",
-    "WEEKDAY",
-    "WEEK_DAY",
-    "WEEK_DAY_ABBREV",
-    "WEEK_DAY_NAME",
-    "YEAR",
-    "YEAR_DAY",
-];
-
-/// The prefixes that choose a time: of the message, of its receipt, now, and of its processing.
-pub const CLOCKS: [&str; 4] = ["S_", "R_", "C_", "P_"];
+use crate::template::{is_computed, macro_names};
 
 /// The names of all macros.
 pub fn macros() -> impl Iterator<Item = String> {
-    let plain = MACROS.into_iter().chain(TIME_PARTS).map(str::to_owned);
-    let prefixed =
-        CLOCKS.into_iter().flat_map(|clock| TIME_PARTS.into_iter().map(move |part| format!("{clock}{part}")));
-    plain.chain(prefixed)
+    macro_names().filter(|name| is_computed(name))
 }
 
 /// What a key names.
@@ -126,11 +54,7 @@ impl<'a> Name<'a> {
             Some(known) => return Self::Known(known),
             None => {}
         }
-        let part = CLOCKS.iter().find_map(|clock| name.strip_prefix(clock)).unwrap_or(name);
-        if TIME_PARTS.binary_search(&part).is_ok() || MACROS.binary_search(&name).is_ok() {
-            return Self::Macro(name);
-        }
-        Self::Text(key)
+        if is_computed(name) { Self::Macro(name) } else { Self::Text(key) }
     }
 }
 
@@ -163,21 +87,11 @@ pub fn key_bytes<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
 mod tests {
     use super::*;
 
-    /// The lists are searched by halves.
+    /// A macro of templates that is no name here would be written and never read.
     #[test]
-    fn lists_are_sorted() {
-        assert!(MACROS.is_sorted() && TIME_PARTS.is_sorted());
+    fn macros_of_templates_are_names() {
         assert!(macros().all(|name| Name::of(name.as_bytes()) == Name::Macro(&name)));
-    }
-
-    /// A macro that templates know and this list does not would be written and never read, and the other way round.
-    #[test]
-    fn macros_are_those_of_templates() {
-        let known: Vec<String> = crate::template::macro_names().collect();
-        for name in macros() {
-            assert!(known.contains(&name), "{name}");
-        }
-        for name in known {
+        for name in macro_names() {
             let is_value = name == "TRANSPORT" || !matches!(Name::of(name.as_bytes()), Name::Text(_));
             assert!(is_value, "{name}");
         }
