@@ -87,7 +87,7 @@ fn is_plain(callback: &Bound<'_, PyAny>) -> bool {
     }
     // The native base's own: bound to an object, or as the class has it.
     let of_base = function.py().get_type::<LogSource>().getattr("init").map(|method| method.get_type());
-    function.is_instance_of::<PyCFunction>() || of_base.is_ok_and(|kind| kind.is(&function.get_type()))
+    function.is_instance_of::<PyCFunction>() || of_base.is_ok_and(|kind| kind.is(function.get_type()))
 }
 
 /// How a callback that is `what` is mended.
