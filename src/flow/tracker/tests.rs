@@ -239,3 +239,60 @@ fn credit_comes_back_with_the_callbacks_alone_where_that_is_wanted() {
     tracker.stop_holding();
     assert!(is_whole(&credit), "a source at its end waits for no callback");
 }
+
+/// Breaks without it: what was called back for earlier messages brings the credit of later ones, whose bookmarks are not on the disk.
+#[test]
+fn callbacks_are_awaited_from_the_middle_on() {
+    let (tracker, _news, credit) = tracked(super::Order::Posting);
+    let ack = |messages: u32| {
+        assert_eq!(credit.try_take(messages, 100), messages);
+        tracker.acked(tracker.issue(None), messages, 100, Vec::new());
+    };
+    ack(100);
+    assert!(is_whole(&credit));
+    tracker.await_callbacks();
+    ack(50);
+    for earlier in [60, 40] {
+        tracker.called_back(earlier);
+        assert_eq!(credit.free_messages(), i64::from(WINDOW) - 50);
+    }
+    tracker.called_back(50);
+    assert!(is_whole(&credit));
+    ack(50);
+    tracker.stop_awaiting();
+    assert!(is_whole(&credit), "nobody saves anything, so nothing is waited for");
+    ack(50);
+    assert!(is_whole(&credit));
+}
+
+proptest! {
+    /// However often it turns out that a source is of the other sort, every credit comes back, and none twice.
+    #[test]
+    fn what_is_awaited_may_change_at_any_time(steps in prop::collection::vec((1..200_u32, 0..6_u8), 1..80)) {
+        let (tracker, _news, credit) = tracked(super::Order::Completion);
+        let mut news = VecDeque::new();
+        for (messages, step) in steps {
+            match step {
+                0..3 => {
+                    let taken = credit.try_take(messages, 7);
+                    if taken > 0 {
+                        tracker.acked(tracker.issue(None), taken, 7, Vec::new());
+                        news.push_back(taken);
+                    }
+                }
+                3 => {
+                    if let Some(messages) = news.pop_front() {
+                        tracker.called_back(messages);
+                    }
+                }
+                4 => tracker.await_callbacks(),
+                _ => tracker.stop_awaiting(),
+            }
+            prop_assert!(credit.free_messages() <= i64::from(WINDOW));
+        }
+        for messages in news {
+            tracker.called_back(messages);
+        }
+        prop_assert!(is_whole(&credit));
+    }
+}
