@@ -252,3 +252,60 @@ impl Output {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Breaks without it: what a driver counted before a reload is forgotten after it, number by number.
+    #[test]
+    fn earlier_lives_of_a_driver_are_added_in_every_number() {
+        let second = Duration::from_secs(1);
+        let totals = SourceTotals {
+            posted: 9,
+            bytes: 90,
+            delivered: 5,
+            dropped: [1, 0, 0, 0, 1],
+            in_flight: 2,
+            refused: 3,
+        };
+        let source = SourceStats {
+            id: "s#0".to_owned(),
+            totals,
+            suspensions: 4,
+            blocked: second,
+            oldest: second,
+            post_time: second,
+            exceptions: 5,
+            restarts: 6,
+            last_error: Some(Arc::from("it")),
+            ..SourceStats::default()
+        };
+        let to = DestinationStats {
+            id: "d#0".to_owned(),
+            posted: 9,
+            delivered: 5,
+            dropped: 2,
+            in_flight: 2,
+            bytes: 50,
+            retries: 3,
+            errors: 4,
+            suspended: false,
+        };
+        let before = Stats { sources: vec![source.clone()], destinations: vec![to.clone()] };
+        let mut all = before.clone();
+        all.sources[0].last_error = None;
+        all.add(&before);
+        let (twice, sum) = (&all.sources[0], &all.destinations[0]);
+        assert_eq!((twice.totals.posted, twice.totals.bytes, twice.totals.delivered), (18, 180, 10));
+        assert_eq!((twice.totals.dropped_total(), twice.totals.in_flight, twice.totals.refused), (4, 4, 6));
+        assert_eq!((twice.suspensions, twice.exceptions, twice.restarts), (8, 10, 12));
+        assert_eq!((twice.blocked, twice.oldest, twice.post_time), (2 * second, second, 2 * second));
+        assert_eq!(twice.last_error.as_deref(), Some("it"));
+        assert_eq!((sum.posted, sum.delivered, sum.dropped, sum.in_flight), (18, 10, 4, 4));
+        assert_eq!((sum.bytes, sum.retries, sum.errors), (100, 6, 8));
+        let mut none = Stats::default();
+        none.add(&before);
+        assert_eq!((none.sources.len(), none.destinations.len(), none.posted()), (1, 1, 9));
+    }
+}

@@ -8,9 +8,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use inrush::destination::FileSettings;
-use inrush::flow::DropReason;
+use inrush::flow::{Ack, Delivery, DropReason};
+use inrush::message::View;
+use rustix::fs::OFlags;
 
-use crate::rig::{Rig, dir, later, settings};
+use crate::rig::{Rig, batch, dir, later, settings};
 
 /// Breaks without it: what is written to a file without a name counts as delivered, and nobody ever reads it.
 #[test]
@@ -233,6 +235,55 @@ fn what_has_nothing_to_do_with_the_message_is_waited_for() {
     fs::create_dir(&fixed).unwrap();
     rig.destination.flush(later(200));
     assert_eq!(fs::read_to_string(fixed.join("h")).unwrap(), "x\n".repeat(100));
+    rig.finish();
+}
+
+/// Breaks without it: what waits without credit when a destination fails is bounded in number alone, and takes the machine.
+#[test]
+fn large_messages_that_wait_without_credit_are_bounded_in_bytes() {
+    let (dir, _) = dir();
+    let mut rig = Rig::new(settings(&dir.path().join("gone/out")));
+    let large = vec![b'x'; 1 << 20];
+    for _ in 0..10 {
+        let large = batch(&[("h", &large[..]); 10]);
+        let (count, charge) = (large.rows(), large.charge());
+        assert_eq!(rig.credit.try_take(count, charge), count);
+        let ack = Ack::new(&rig.credit, &rig.source, count, charge);
+        rig.counters.queued.fetch_add(u64::from(count), Relaxed);
+        rig.given += u64::from(count);
+        let view = View::all(large);
+        rig.destination.push(Delivery { view, ack, flow_control: false });
+    }
+    rig.destination.flush(Instant::now());
+    let (source, lost) = rig.destination.let_go_of_credit(false).unwrap();
+    assert_eq!((&*source, lost), ("s_test", 37), "64 MiB, less what the messages cost beside their texts");
+    assert!(rig.destination.let_go_of_credit(false).is_none(), "once");
+    assert_eq!((rig.held(), rig.counters.queued.load(Relaxed)), (0, 63));
+    rig.check_sum();
+    fs::create_dir(dir.path().join("gone")).unwrap();
+    rig.destination.flush(later(61));
+    assert_eq!(fs::metadata(dir.path().join("gone/out")).unwrap().len(), 63 * ((1 << 20) + 1));
+    assert_eq!(rig.source.totals().dropped[DropReason::QueueFull as usize], 37);
+}
+
+/// Breaks without it: a program that a source starts has the files open as well, or two writers write over each other.
+#[test]
+fn files_are_opened_to_append_and_for_this_process_alone() {
+    let (_dir, path) = dir();
+    let mut rig = Rig::new(settings(&path));
+    rig.send("one");
+    let links = fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap());
+    let own: Vec<_> = links.filter(|entry| fs::read_link(entry.path()).is_ok_and(|to| to == path)).collect();
+    assert_eq!(own.len(), 1);
+    let info = Path::new("/proc/self/fdinfo").join(own[0].file_name());
+    let info = fs::read_to_string(info).unwrap();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+    let flags = u32::from_str_radix(flags.trim(), 8).unwrap();
+    let flags = OFlags::from_bits_retain(flags);
+    assert!(
+        flags.contains(OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NONBLOCK),
+        "{flags:?}"
+    );
     rig.finish();
 }
 
