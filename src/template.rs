@@ -23,6 +23,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::message::MessageRef;
+use crate::syslog::sanitize_utf8;
 
 mod append;
 mod civil;
@@ -47,6 +48,7 @@ pub use zone::{Zone, ZoneClock};
 
 use item::{Item, format_items};
 use macros::Value;
+use parse::Notes;
 
 /// A compiled template. Copies share the compiled form.
 #[derive(Debug, Clone)]
@@ -56,11 +58,13 @@ pub struct Template {
 
 #[derive(Debug)]
 struct Compiled {
+    bytes: Box<[u8]>,
+    /// The same to be shown: bytes that are not UTF-8 are written as `\xHH`.
     text: String,
     items: Box<[Item]>,
     /// The one item that is MESSAGE and nothing else, when there is exactly one.
     message_at: Option<usize>,
-    names: Vec<(Range<usize>, String)>,
+    notes: Notes,
 }
 
 /// A piece of a formatted template, for those who trust its own text more than what messages say.
@@ -76,16 +80,27 @@ impl Template {
     /// Compiles `text`.
     ///
     /// # Errors
-    /// Unknown functions, unbalanced braces or parentheses, each with its place.
+    /// Unknown functions, unbalanced braces, parentheses or quotes, each with its place.
     pub fn compile(text: &str) -> Result<Self, TemplateError> {
-        let parsed = parse::parse(text)?;
+        Self::compile_bytes(text.as_bytes())
+    }
+
+    /// Compiles a text that need not be UTF-8.
+    ///
+    /// # Errors
+    /// Those of [`Template::compile`].
+    pub fn compile_bytes(bytes: &[u8]) -> Result<Self, TemplateError> {
+        let parsed = parse::parse(bytes)?;
         let messages = |item: &Item| matches!(item, Item::Value(Value::Message, _));
         let message_at = match parsed.items.iter().filter(|item| messages(item)).count() {
             1 => parsed.items.iter().position(|item| matches!(item, Item::Value(Value::Message, None))),
             _ => None,
         };
         let items = parsed.items.into_boxed_slice();
-        let compiled = Compiled { text: text.to_owned(), items, message_at, names: parsed.names };
+        let mut shown = Vec::new();
+        sanitize_utf8(bytes, &mut shown);
+        let text = String::from_utf8_lossy(&shown).into_owned();
+        let compiled = Compiled { bytes: bytes.into(), text, items, message_at, notes: parsed.notes };
         Ok(Self { compiled: Arc::new(compiled) })
     }
 
@@ -100,9 +115,14 @@ impl Template {
         }
     }
 
-    /// The text that the template was compiled from.
+    /// The text that the template was compiled from, to be shown: what is not UTF-8 in it is written as `\xHH`.
     pub fn text(&self) -> &str {
         &self.compiled.text
+    }
+
+    /// The text that the template was compiled from.
+    pub fn bytes(&self) -> &[u8] {
+        &self.compiled.bytes
     }
 
     /// The whole result, when no message can change it.
@@ -123,8 +143,13 @@ impl Template {
     ///
     /// They are legal: a name that is no macro is a name-value pair, empty when it is not set.
     pub fn suspicious_names(&self) -> Vec<(Range<usize>, String)> {
-        let names = self.compiled.names.iter();
+        let names = self.compiled.notes.names.iter();
         names.filter_map(|(at, name)| Some((at.clone(), macros::nearest(name)?))).collect()
+    }
+
+    /// What is legal and does something else than it looks like, each with its place.
+    pub fn warnings(&self) -> &[TemplateError] {
+        &self.compiled.notes.warnings
     }
 
     /// Appends what the template is for `message`.

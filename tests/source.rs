@@ -81,7 +81,7 @@ impl Source {
             }
         }
         if let Some(host) = &hosts.host {
-            write(FieldName::Host, host);
+            write(hosts.host_field(), host);
         }
         if let Some(host_from) = hosts.host_from {
             write(FieldName::HostFrom, host_from);
@@ -125,7 +125,7 @@ fn names_follow_the_options() {
     assert_eq!(custom.hosts(Some("Own"), WEB), ["Own", "Web.Example.org"]);
     let addresses = Source::new("use-dns(yes);", "use-dns(no) chain-hostnames(yes)");
     assert_eq!(addresses.hosts(Some("own"), WEB), ["own/192.0.2.1", "192.0.2.1"]);
-    assert_eq!(addresses.hosts(None, WEB), ["s_net@192.0.2.1", "192.0.2.1"]);
+    assert_eq!(addresses.hosts(None, WEB), ["192.0.2.1/192.0.2.1", "192.0.2.1"]);
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn every_macro_has_the_value_of_the_table() {
         ("PROTO_NAME", "tcp"),
         ("RAWMSG_SIZE", "99"),
         ("SDATA", r#"[exampleSDID@32473 iut="3" eventSource="A \"p\\p\" [x\]"][empty@1]"#),
-        ("SEQNUM", "12"),
+        ("SEQNUM", ""),
         ("UNIQID", "0000beef@000000000000001f"),
         ("RCPTID", "31"),
         ("RUNID", "7"),
@@ -191,7 +191,10 @@ fn names_defaults_and_signs_are_read() {
         ("${nothing}|$nothing", "|"),
         ("${nothing:-a b}|${HOST:-no}|${nothing:-}", "a b|mymachine|"),
         ("$0$1$255${2}$*", ""),
-        ("$HOST@0 $HOST@1 $HOST@@x ${HOST}@@", "mymachine  mymachine@x mymachine@"),
+        ("$HOST@0 $HOST@1 $HOST@@x ${HOST}@@", "mymachine@0 mymachine@1 mymachine@@x mymachine@"),
+        ("$HOST@example.com ${HOST}@x ${HOST}@", "mymachine@example.com mymachine@x mymachine@"),
+        ("${HOST}@0 ${HOST}@00 ${HOST}@1@1x ${HOST}@10", "mymachine mymachine @1x "),
+        ("${}|${:-x}|${MSG:-a:b}", "|x|An application event"),
         ("${1:-x}", "x"),
         ("árvíz $PID tűrő", "árvíz 42 tűrő"),
         ("${SOURCEIP:-x}", "2001:db8::1"),
@@ -205,7 +208,7 @@ fn functions_take_templates() {
     for (text, expected) in [
         ("$(echo $HOST  $PID)", "mymachine 42"),
         ("$(echo)", ""),
-        ("$(echo '$HOST x' \"a  \\\"b\\\"\")", "mymachine x a  \"b\""),
+        ("$(echo '$HOST x' \"a  'b'\")", "mymachine x a  'b'"),
         ("$(echo ${none:-a b} c)", "a b c"),
         ("$(uppercase $(substr $HOST 2 4))", "MACH"),
         ("$(uppercase \"(\" ')' x)", "( ) X"),
@@ -216,12 +219,314 @@ fn functions_take_templates() {
         ("$(indent-multi-line 'a\nb')", "a\n\tb"),
         ("$(indent_multi_line 'a\nb')", "a\n\tb"),
         ("$(basename /var/log/x.log)$(dirname /var/log/x.log)", "x.log/var/log"),
-        ("$(env NO_SUCH_VARIABLE A=B)", " "),
+        ("$(env NO_SUCH_VARIABLE A=B)", ""),
         ("x$(echo a)@@$(echo b)@1", "xa@"),
     ] {
         assert_eq!(format(text), expected, "{text}");
     }
     assert_eq!(format("$(env PATH)"), std::env::var("PATH").unwrap());
+}
+
+/// A message of text `hello world` with `pairs`, through each template.
+fn check(pairs: &[(&str, &str)], table: &[(&str, &str)]) {
+    let fields: Vec<_> = pairs.iter().map(|(name, value)| (FieldName::Text, *name, *value)).collect();
+    let batch = batch_of(origin(), b"hello world", &fields, STAMP);
+    for (text, expected) in table {
+        assert_eq!(format_with(text, &batch, &Context::default()), *expected, "{text}");
+    }
+}
+
+/// What the template language of syslog-ng makes of these: names, defaults, references, quoting.
+#[test]
+fn the_language_is_that_of_syslog_ng() {
+    let pairs = [
+        ("a", "x"),
+        ("empty", ""),
+        (".dot.n", "dn"),
+        ("we ird", "W"),
+        ("a-b", "AB"),
+        ("1", "one"),
+        ("2", "two"),
+        ("é", "ea"),
+        ("q3", "it's \"x\""),
+    ];
+    #[rustfmt::skip]
+    let table = [
+        ("$$a", "$a"), ("$$$a", "$x"), ("$$$$", "$$"), ("$ a", "$ a"), ("a$", "a$"), ("$-a", "$-a"),
+        ("${empty:-def}", "def"), ("${nope:-def}", "def"), ("${a:-def}", "x"), ("${nope:-$a}", "$a"),
+        ("${nope:-a:b-c}", "a:b-c"), ("${nope:-}}", "}"), ("${nope:-{x}}|", "{x}|"), ("${we ird}", "W"),
+        ("$a-b", "x-b"), ("${a-b}", "AB"), ("$.dot.n", "$.dot.n"), ("${.dot.n}", "dn"),
+        ("$1|$2|$3|$0", "one|two||"), ("$*", "one,two"), ("${*}|", "|"), ("$é|${é}", "$é|ea"),
+        ("$a@0", "x@0"), ("${a}@0", "x"), ("${a}@1|", "|"), ("${a}@@x", "x@x"), ("${a}@x", "x@x"),
+        ("$(echo a)@0", "a"), ("$(echo a)@1|", "|"), ("$(echo a)@", "a@"), ("$(echo a)@@@0", "a@@0"),
+        ("${}|", "|"), ("$()|", "|"), ("abc$()|", "abc|"), ("$( )|", "|"), (r"\$a", r"\x"), ("${:-x}", "x"),
+        ("$(\"echo\" a)", "a"), ("${ a}|${a }|$A|", "|||"), ("$( echo  a\tb )", "a b"),
+        ("$(echo \"a b\" c)", "a b c"), ("$(echo \"a b\"c)", "a bc"), ("$(echo \"a\"\"b\")", "ab"),
+        ("$(length \"\" \"\" a)", "0 0 1"), (r"$(length a\ b)", "3"), (r"$(echo a\)b)", "a)b"),
+        (r"$(echo a\\b)", r"a\b"), (r#"$(echo \"a b\")"#, "\"a b\""), ("$(length (a b) c)", "5 1"),
+        ("$(length a( b )c d)", "7 1"), ("$(length \"(\" c)", "1 1"), ("$(length $(echo \"a  b\"))", "4"),
+        ("$(echo \"$(echo a  b)\")", "a b"), (r"$(echo $(echo a\\b))", "ab"), ("$(echo $(echo \")\"))", ")"),
+        ("$(echo \"${we ird}\")", "W"), ("$(echo ${nope:-\"x y\"})", "x y"), ("$(echo \"$$a\" $$)", "$a $"),
+        ("$(echo $q3)", "it's \"x\""), ("$(echo a \"\" b)", "a  b"), ("$(echo {a b})", "{a b}"),
+        (r"$(echo 'a\n' \x)", r"a\n x"), ("$_|${_}|$01|", "|||"), ("$a$*$a", "xone,twox"),
+    ];
+    check(&pairs, &table);
+    for text in ["${a:x}", "${a", "$(echo", "$(nosuch a)", r#"$(echo "a\"b")"#, "$(base64-decode YQ==)"] {
+        assert!(Template::compile(text).is_err(), "{text}");
+    }
+}
+
+/// Matches are values called by numbers; a list of them has those that are not set as empty ones.
+#[test]
+fn matches_as_a_list() {
+    let pairs = [("3", "th\"ree, 3"), ("1", "one"), ("01", "no"), ("256", "no"), ("0", "all"), ("10x", "no")];
+    check(&pairs, &[("$*", "one,\"\",'th\"ree, 3'"), ("$1$2$01$256$0", "onenonoall")]);
+    check(&[("0", "all")], &[("$*|", "|")]);
+    check(&[("255", "last"), ("255", "again")], &[("$(length $*)", "767")]);
+}
+
+/// What the functions of syslog-ng make of these.
+#[test]
+fn functions_are_those_of_syslog_ng() {
+    let pairs = [
+        ("u", "Árvíz ß"),
+        ("sp", " \t\u{b} x y \n"),
+        ("path", "/a/b/c.d"),
+        ("ml", "l1\nl2\n\tl3\n"),
+        ("sig", "Σ ΑΣ"),
+    ];
+    #[rustfmt::skip]
+    let table = [
+        ("$(substr hello 1 3)", "ell"), ("$(substr hello -3)", "llo"), ("$(substr hello -3 2)", "ll"),
+        ("$(substr hello 1 -1)", "ell"), ("$(substr hello 0 -6)|", "|"), ("$(substr hello 5)|", "|"),
+        ("$(substr hello 4 100)", "o"), ("$(substr hello -6)|", "|"), ("$(substr hello -1 -3)|", "|"),
+        ("$(substr hello x)|", "|"), ("$(substr hello \" 1\")", "ello"), ("$(substr hello \"1 \")|", "|"),
+        ("$(substr a)|$(substr a 1 2 3)|", "||"), ("$(substr hello +1)", "ello"),
+        ("$(length a bb)", "1 2"), ("$(length $u)", "10"), ("$(length)|", "|"),
+        ("$(lowercase ABC $u)", "abc árvíz ß"), ("$(uppercase abc $u)", "ABC ÁRVÍZ SS"),
+        ("$(lowercase $sig)", "ς ας"), ("$(strip \"$sp\" \"\" \" b \")", "x y b"),
+        ("$(strip \"\" a)|$(strip a \" \" b)|$(strip \" \" \"\")|", "a|a b||"),
+        ("$(basename $path)", "c.d"), ("$(basename /a/b/)", "b"), ("$(basename \"\")", "."),
+        ("$(basename /)", "/"), ("$(dirname $path)", "/a/b"), ("$(dirname /a/b/)", "/a/b"),
+        ("$(dirname a)", "."), ("$(dirname //a)", "/"), ("$(basename a b)$(dirname a b)", "a."),
+        ("$(indent-multi-line $ml)|", "l1\n\tl2\n\tl3\n\t|"),
+        ("$(indent-multi-line \"a\n\n\tb\" \"c\n\")", "a\n\t\n\tb c\n\t"),
+        ("x\ny$(indent-multi-line \"\n\")", "x\ny\n\t"),
+        ("$(env)|$(env NO_SUCH_VARIABLE)|", "||"),
+    ];
+    check(&pairs, &table);
+    let home = std::env::var("PATH").unwrap();
+    check(
+        &[],
+        &[
+            ("$(env PATH NO_SUCH_VARIABLE PATH)", &format!("{home} {home}")),
+            ("$(env PATH NO_SUCH_VARIABLE)|", &format!("{home} |")),
+            ("$(env NO_SUCH_VARIABLE PATH)|", &format!("{home}|")),
+        ],
+    );
+}
+
+/// Texts are bytes: in the template itself, in names, in what functions get.
+#[test]
+fn templates_of_any_bytes() {
+    let pairs = [(FieldName::Host, "", "h")];
+    let batch = batch_of(origin(), b"caf\xe9", &pairs, STAMP);
+    let format = |text: &[u8]| {
+        let mut out = Vec::new();
+        let template = Template::compile_bytes(text).unwrap();
+        template.format(batch.message(0), &Context::default(), &mut out);
+        assert_eq!(template.bytes(), text);
+        out
+    };
+    assert_eq!(
+        format(b"\xe9 $HOST\xe9 $(uppercase \xe9a $MSG) ${\xff:-\xfe}"),
+        b"\xe9 h\xe9 \xe9A CAF\xe9 \xfe"
+    );
+    assert_eq!(Template::compile_bytes(b"\xe9$MSG").unwrap().text(), "\\xe9$MSG");
+    let error = Template::compile_bytes(b"\xe9\xe9${x").unwrap_err();
+    assert_eq!(error.at, 2..4);
+}
+
+/// What is accepted and does something else than it looks like is told, at its place.
+#[test]
+fn doubtful_texts_have_warnings() {
+    for (text, at, message) in [
+        ("${HOST}@example", "@", "is a character"),
+        ("$(echo a)@", "@", "is a character"),
+        ("a$()", "$()", "no function name"),
+        ("a${:-x}", "${:-x}", "no name"),
+        ("$(echo '$(substr a)')", "$(substr a)", "number of arguments"),
+        ("$(substr a b)", "$(substr a b)", "whole numbers"),
+        ("$(basename a b)", "$(basename a b)", "takes the first of"),
+    ] {
+        let template = Template::compile(text).unwrap();
+        let [warning] = template.warnings() else { panic!("{text}: {:?}", template.warnings()) };
+        assert_eq!(&text[warning.at.clone()], at, "{text}: {warning}");
+        assert!(warning.message.contains(message), "{text}: {warning}");
+    }
+    for text in ["$HOST@example.com", "${HOST}@@x", "$(substr a 1)", "$(substr a $x)", "${HOST}@0"] {
+        assert!(Template::compile(text).unwrap().warnings().is_empty(), "{text}");
+    }
+}
+
+/// Messages of this host are counted, others have the number that they came with.
+#[test]
+fn sequence_numbers() {
+    let context = context(&Options::default());
+    let of = |origin: Origin, pairs: Pairs<'_>| {
+        format_with("$SEQNUM|$SDATA", &batch_of(origin, b"", pairs, STAMP), &context)
+    };
+    let local = || Origin { is_local: true, ..Origin::named("s") };
+    let sdata: Pairs<'_> = &[(FieldName::SdId, "", "meta"), (FieldName::SdParam, "sequenceId", "9")];
+    assert_eq!(of(local(), &[]), "12|[meta sequenceId=\"12\"]");
+    assert_eq!(of(local(), sdata), "12|[meta sequenceId=\"9\"]");
+    let other: Pairs<'_> = &[(FieldName::SdId, "", "meta"), (FieldName::SdParam, "language", "en")];
+    assert_eq!(of(local(), other), "12|[meta language=\"en\" sequenceId=\"12\"]");
+    assert_eq!(of(Origin::named("s"), &[]), "|");
+    assert_eq!(of(Origin::named("s"), sdata), "9|[meta sequenceId=\"9\"]");
+    for (given, expected) in
+        [("29", "29"), (" 12x", "12"), ("007", "7"), ("0", ""), ("-5", ""), ("abc", ""), ("", "")]
+    {
+        let pairs = [(FieldName::CiscoSequence, "", given)];
+        assert_eq!(of(Origin::named("s"), &pairs).split('|').next(), Some(expected), "{given}");
+    }
+    let mut out = Vec::new();
+    let batch = batch_of(local(), b"", &[], STAMP);
+    append_rfc5424_header(batch.message(0), &context, &mut out);
+    assert!(String::from_utf8(out).unwrap().ends_with(" - - - [meta sequenceId=\"12\"] "));
+    let uncounted = batch_of(local(), b"", &[], STAMP);
+    assert_eq!(format_with("$SEQNUM|$SDATA", &uncounted, &Context::default()), "|");
+}
+
+/// HOST of a chained host is one name of it, whoever made the rest of the chain; FULLHOST is all of it.
+#[test]
+fn chained_hosts() {
+    let context = Context::default();
+    let show = |batch: &Batch| format_with("$HOST $FULLHOST", batch, &context);
+    for (chain, host) in [
+        ("alpha/vm", "alpha"),
+        ("vm/vm", "vm"),
+        ("s@vm", "vm"),
+        ("src@relay/o/vm", "relay"),
+        ("x@y@z/vm", "y@z"),
+        ("a/b@c/d/vm", "c"),
+        ("plain", "plain"),
+        ("@/", ""),
+    ] {
+        let chained = batch_of(origin(), b"", &[(FieldName::ChainedHost, "", chain)], STAMP);
+        assert_eq!(show(&chained), format!("{host} {chain}"));
+        let from_origin = Origin { host: chain.into(), host_is_chained: true, ..origin() };
+        assert_eq!(show(&batch_of(from_origin.clone(), b"", &[], STAMP)), format!("{host} {chain}"));
+        let own = [(FieldName::Host, "", chain)];
+        assert_eq!(show(&batch_of(from_origin, b"", &own, STAMP)), format!("{chain} {chain}"), "kept");
+    }
+    let empty = [(FieldName::Host, "", ""), (FieldName::ChainedHost, "", "vm/vm")];
+    assert_eq!(show(&batch_of(origin(), b"", &empty, STAMP)), "vm vm/vm", "the last one counts");
+    let chained = batch_of(origin(), b"m", &[(FieldName::ChainedHost, "", "a/b")], STAMP);
+    assert_eq!(format_with(FILE_LINE, &chained, &context), "Oct 11 22:14:15 a/b m\n");
+}
+
+/// The peer is the sender, unless the source says who it was.
+#[test]
+fn the_peer_of_a_message() {
+    let of = |pairs: Pairs<'_>| {
+        format_with(
+            "$PEERIP $PEERPORT $SOURCEIP $SOURCEPORT",
+            &batch_of(origin(), b"", pairs, STAMP),
+            &Context::default(),
+        )
+    };
+    let sender = [(FieldName::SourceIp, "", "192.0.2.7"), (FieldName::SourcePort, "", "5140")];
+    let peer = [(FieldName::Text, "PEERIP", "198.51.100.1"), (FieldName::Text, "PEERPORT", "77")];
+    assert_eq!(of(&[]), "127.0.0.1 0 127.0.0.1 0");
+    assert_eq!(of(&sender), "192.0.2.7 5140 192.0.2.7 5140");
+    assert_eq!(of(&[sender, peer].concat()), "198.51.100.1 77 192.0.2.7 5140");
+}
+
+/// A parameter that is repeated has the last value; the structured data shows all of them.
+#[test]
+fn repeated_parameters() {
+    let pairs: Pairs<'_> = &[
+        (FieldName::SdId, "", "a"),
+        (FieldName::SdParam, "x", "1"),
+        (FieldName::SdParam, "x", "2"),
+        (FieldName::SdId, "", "a"),
+        (FieldName::SdParam, "x", "3"),
+        (FieldName::SdParam, "y", "4"),
+    ];
+    let batch = batch_of(origin(), b"", pairs, STAMP);
+    let text = format_with("${.SDATA.a.x} ${.SDATA.a.y} $SDATA", &batch, &Context::default());
+    assert_eq!(text, r#"3 4 [a x="1" x="2"][a x="3" y="4"]"#);
+}
+
+/// The elements of a list are quoted as lists are.
+#[test]
+fn tags_are_a_list() {
+    let origin = Origin { tags: Arc::from([Arc::from("a b"), Arc::from("c")]), ..origin() };
+    assert_eq!(format_with("$TAGS", &batch_of(origin, b"", &[], STAMP), &Context::default()), "\"a b\",c");
+}
+
+/// Dates of other ages and zones: weeks, fractions that are cut, years of five digits.
+#[test]
+fn dates_are_those_of_syslog_ng() {
+    let text = "$ISODATE $WEEK $ISOWEEK $WEEK_DAY $YEAR_DAY $MONTH_WEEK $HOUR12 $AMPM";
+    #[rustfmt::skip]
+    let table = [
+        (1_767_225_605_999_999, 0, "2026-01-01T00:00:05+00:00 00 01 5 001 0 12 AM"),
+        (1_767_009_600_000_000, 0, "2025-12-29T12:00:00+00:00 52 01 2 363 5 12 PM"),
+        (1_609_459_199_000_000, 0, "2020-12-31T23:59:59+00:00 52 53 5 366 4 11 PM"),
+        (1_609_632_000_000_000, 0, "2021-01-03T00:00:00+00:00 00 53 1 003 0 12 AM"),
+        (1_709_211_909_500_000, 19_800, "2024-02-29T18:35:09+05:30 09 09 5 060 4 06 PM"),
+        (-2_208_988_800_000_000, 0, "1900-01-01T00:00:00+00:00 01 01 2 001 1 12 AM"),
+        (4_107_542_400_000_000, 0, "2100-03-01T00:00:00+00:00 09 09 2 060 1 12 AM"),
+        (2_208_988_800_000_000, 0, "2040-01-01T00:00:00+00:00 00 52 1 001 0 12 AM"),
+        (253_402_300_799_000_000, 0, "9999-12-31T23:59:59+00:00 52 52 6 365 4 11 PM"),
+        (1_696_136_767_123_456, 7200, "2023-10-01T07:06:07+02:00 39 39 1 274 0 07 AM"),
+    ];
+    let at =
+        |unix_micros, offset_seconds| batch_of(origin(), b"", &[], Stamp { unix_micros, offset_seconds });
+    for (micros, offset, expected) in table {
+        assert_eq!(format_with(text, &at(micros, offset), &Context::default()), expected);
+    }
+    let of = |options: Options, text: &str, micros: i64, offset: i32| {
+        let context = Context::new(&options, Arc::default(), TimeZoneUse::Send);
+        format_with(text, &at(micros, offset), &context)
+    };
+    let budapest =
+        || Options { frac_digits: 3, send_time_zone: Zone::parse("Europe/Budapest"), ..Options::default() };
+    assert_eq!(
+        of(budapest(), "$ISODATE $UNIXTIME", 1_767_225_605_999_999, 0),
+        "2026-01-01T01:00:05.999+01:00 1767225605.999"
+    );
+    assert_eq!(of(budapest(), "$ISODATE", 1_696_136_767_123_456, 7200), "2023-10-01T07:06:07.123+02:00");
+    assert_eq!(of(budapest(), "$ISODATE", 253_402_300_799_000_000, 0), "10000-01-01T00:59:59.000+01:00");
+    assert_eq!(of(budapest(), "$UNIXTIME", -750_000, 0), "-0.750");
+    let full = Options {
+        frac_digits: 9,
+        ts_format: TsFormat::Full,
+        send_time_zone: Zone::parse("+05:30"),
+        ..Options::default()
+    };
+    assert_eq!(of(full, "$STAMP", 1_767_225_605_999_999, 0), "2026 Jan  1 05:30:05.999999");
+    let unix = Options { frac_digits: 6, ts_format: TsFormat::Unix, ..Options::default() };
+    assert_eq!(of(unix, "$STAMP", 1_767_009_600_000_001, 0), "1767009600.000001");
+}
+
+/// What is escaped: each value, default and function, and not the text around it nor what goes into a function.
+#[test]
+fn escapes_are_those_of_syslog_ng() {
+    let pairs = [(FieldName::Text, "quo", "say \"hi\" it's"), (FieldName::Text, "tab", "a\tb\u{7f}")];
+    let batch = batch_of(origin(), b"", &pairs, STAMP);
+    let context = context(&Options { template_escape: true, ..Options::default() });
+    for (text, expected) in [
+        ("$quo", r#"say \"hi\" it\'s"#),
+        ("lit \" $tab", "lit \" a\\011b\u{7f}"),
+        ("${nope:-\"d\"}", r#"\"d\""#),
+        ("$(echo $quo)", r#"say \"hi\" it\'s"#),
+        ("$(length $quo)", "13"),
+    ] {
+        assert_eq!(format_with(text, &batch, &context), expected, "{text}");
+    }
 }
 
 #[test]
@@ -230,21 +535,22 @@ fn errors_stand_at_their_place() {
         ("ab ${HOST", "${", "not closed"),
         ("ab $(echo x", "$(", "not closed"),
         ("ab $(echo 'x)", "'", "quote"),
-        ("${}", "${}", "no name"),
         ("${HOST:x}", ":x", "`:-`"),
-        ("$HOST@example", "@", "`@@`"),
         ("$(format-json --scope x)", "format-json", "not supported by this version"),
         ("$(+ 1 2)", "+", "not supported by this version"),
         ("$(lowercas x)", "lowercas", "unknown template function"),
-        ("$()", "", "no function name"),
-        ("$(substr a)", "$(substr a)", "number of arguments"),
-        ("$(substr a b)", "$(substr a b)", "whole numbers"),
-        ("$(echo \"é\\\"\" \"${X\")", "${", "not closed"),
+        ("$(substr)", "$(substr)", "takes arguments"),
+        ("$(basename )", "$(basename )", "takes arguments"),
+        ("$(echo \"é\\\" \"${X\")", "${", "not closed"),
+        ("$(echo \"a\\\"b\")", "\"", "quote"),
     ] {
         let error = Template::compile(text).unwrap_err();
         assert_eq!(&text[error.at.clone()], at, "{text}: {error}");
         assert!(error.to_string().contains(message), "{text}: {error}");
     }
+    let many = format!("$(echo{})", " a".repeat(65));
+    assert!(Template::compile(&many).unwrap_err().message.contains("at most 64"));
+    Template::compile(&many.replacen(" a", "", 1)).unwrap();
     let error = Template::compile("$(lowercas x)").unwrap_err();
     assert_eq!(error.help.as_deref(), Some("did you mean `lowercase`?"));
     assert!(Template::compile(&"$(echo ".repeat(100_000)).is_err());
@@ -368,7 +674,8 @@ fn message_with_fixed_text_around_is_recognised() {
     };
     assert_eq!(parts("$MSG\n"), Some((b"".to_vec(), b"\n".to_vec())));
     assert_eq!(parts("<${MESSAGE}>\n"), Some((b"<".to_vec(), b">\n".to_vec())));
-    for text in ["$MSG $MSG", "$HOST $MSG", "${MSG:-x}", "text", "$(echo $MSG)", "$MSG@1"] {
+    assert_eq!(parts("$MSG@1"), Some((b"".to_vec(), b"@1".to_vec())));
+    for text in ["$MSG $MSG", "$HOST $MSG", "${MSG:-x}", "text", "$(echo $MSG)", "${MSG}@1"] {
         assert_eq!(parts(text), None, "{text}");
     }
     assert_eq!(Template::compile("a$$b").unwrap().as_literal(), Some(&b"a$b"[..]));

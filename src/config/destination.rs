@@ -219,6 +219,7 @@ impl Parser {
             return Ok(Given::Nothing);
         }
         let text = self.text_or_number("a name or a number")?;
+        let text = self.utf8(text)?;
         Ok(match text.value.as_str() {
             "" | "-1" => Given::Nothing,
             _ => Given::Value(Spanned::new(text.value, text.span)),

@@ -146,7 +146,7 @@ impl Parser {
         self.text_or_number(expected)
     }
 
-    /// A bare word, a quoted text or a number, which is taken as it was written.
+    /// A bare word, a quoted text or a number, which is taken as it was written. The text need not be UTF-8.
     pub(super) fn text_or_number(&mut self, expected: &str) -> Parsed<Text> {
         let text = match &self.peek().kind {
             TokenKind::Text(text) => text.clone(),
@@ -161,7 +161,18 @@ impl Parser {
 
     /// A bare word or a quoted text, without the map of its offsets.
     pub(super) fn string(&mut self, expected: &str) -> Parsed<Spanned<String>> {
-        self.text(expected).map(|text| Spanned::new(text.value, text.span))
+        let text = self.text(expected)?;
+        self.utf8(text).map(|text| Spanned::new(text.value, text.span))
+    }
+
+    /// `text` for an option whose value has to be UTF-8.
+    pub(super) fn utf8(&mut self, text: Text) -> Parsed<Text> {
+        if text.not_utf8.is_none() {
+            return Ok(text);
+        }
+        let message = "the escapes in this text make bytes that are not UTF-8";
+        let help = "templates and the names of files may have any bytes, other texts may not".to_owned();
+        Err(self.report.error(text.span, message, Some(help)))
     }
 
     /// A whole number from `least` to `most`.

@@ -102,7 +102,7 @@ fn module_names() -> impl Iterator<Item = &'static str> {
 fn plain(token: &Token) -> Option<String> {
     match &token.kind {
         TokenKind::Word(word) => Some(word.clone()),
-        TokenKind::Text(text) => Some(text.value.clone()),
+        TokenKind::Text(text) => text.not_utf8.is_none().then(|| text.value.clone()),
         TokenKind::Number(_, written) => Some(written.clone()),
         _ => None,
     }

@@ -68,7 +68,7 @@ impl Parser {
     fn python_value(&mut self) -> Parsed<OptionValue> {
         let token = self.next();
         match token.kind {
-            TokenKind::Text(text) => Ok(OptionValue::Str(text.value)),
+            TokenKind::Text(text) => Ok(OptionValue::Str(self.utf8(text)?.value)),
             TokenKind::Number(Number::Int(value), _) => Ok(OptionValue::Int(value)),
             TokenKind::Number(Number::Float(value), _) => Ok(OptionValue::Float(value)),
             TokenKind::Number(Number::TooLarge, written) => {
@@ -81,6 +81,7 @@ impl Parser {
                     Spanned::new(String::new(), self.peek().span)
                 } else {
                     let text = self.text("the text of a template")?;
+                    let text = self.utf8(text)?;
                     let compiled = self.compile(text)?;
                     Spanned::new(compiled.text, compiled.span)
                 };

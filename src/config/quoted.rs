@@ -8,12 +8,13 @@
 //! '…'   no escapes, and so no way to write an apostrophe
 //! ```
 //!
-//! Both kinds may go over several lines. The bytes that escapes make have to be UTF-8 together with the rest.
+//! Both kinds may go over several lines. The bytes that escapes make need not be UTF-8 in a template, or the name of a file.
 use std::ops::Range;
 
 use super::lexer::Lexer;
 use super::span::Span;
 use super::token::{Run, Text};
+use crate::syslog::sanitize_utf8;
 
 impl Lexer<'_> {
     /// The text whose opening quote is at the cursor.
@@ -50,12 +51,15 @@ impl Lexer<'_> {
             self.report.error(open, message, Some(help.to_owned()));
             self.pragmas.unreadable = true;
         }
-        let text = String::from_utf8(value.bytes).unwrap_or_else(|error| {
-            let message = "the escapes in this text make bytes that are not UTF-8";
-            self.report.error(span, message, None);
-            String::from_utf8_lossy(error.as_bytes()).into_owned()
-        });
-        Text { value: text, span, runs: value.runs }
+        let (text, not_utf8) = match String::from_utf8(value.bytes) {
+            Ok(text) => (text, None),
+            Err(error) => {
+                let mut shown = Vec::new();
+                sanitize_utf8(error.as_bytes(), &mut shown);
+                (String::from_utf8_lossy(&shown).into_owned(), Some(error.into_bytes()))
+            }
+        };
+        Text { value: text, not_utf8, span, runs: value.runs }
     }
 
     /// Takes the next `length` bytes into `value` as they are.
@@ -146,6 +150,8 @@ mod tests {
         assert_eq!(only_text("\"a\\\nb\nc\"").value, "ab\nc");
         assert_eq!(only_text(r"'a\n\'").value, r"a\n\");
         assert_eq!(only_text(r#""\xc3\xa1""#).value, "á");
+        let latin = only_text(r#""caf\xe9 á""#);
+        assert_eq!((latin.value.as_str(), latin.bytes()), ("caf\\xe9 á", &b"caf\xe9 \xc3\xa1"[..]));
     }
 
     #[test]

@@ -59,13 +59,17 @@ impl Parser {
 
     /// Compiles a text, and reports what is wrong with it at its place inside the text.
     pub(super) fn compile(&mut self, text: Text) -> Parsed<TemplateText> {
-        match Template::compile(&text.value) {
+        match Template::compile_bytes(text.bytes()) {
             Ok(template) => {
                 for (at, nearest) in template.suspicious_names() {
-                    let name = &text.value[at.clone()];
+                    let name = String::from_utf8_lossy(&text.bytes()[at.clone()]);
                     let message = format!("no macro is called `{name}`: a value of that name is meant");
                     let help = Some(format!("did you mean `{nearest}`?"));
                     self.report.warn(text.locate(at), message, help);
+                }
+                for warning in template.warnings() {
+                    let (message, help) = (warning.message.clone(), warning.help.clone());
+                    self.report.warn(text.locate(warning.at.clone()), message, help);
                 }
                 Ok(TemplateText { name: None, text: text.value, template, escape: None, span: text.span })
             }

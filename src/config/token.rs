@@ -93,8 +93,10 @@ impl TokenKind {
 /// value, and an error in it must be shown in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Text {
-    /// The text without its quotes and escapes.
+    /// The text without its quotes and escapes. What is not UTF-8 in it is written as `\xHH`.
     pub(super) value: String,
+    /// The bytes of a text that is not UTF-8. Only templates may be that.
+    pub(super) not_utf8: Option<Vec<u8>>,
     /// The whole literal, quotes included.
     pub(super) span: Span,
     pub(super) runs: Vec<Run>,
@@ -115,10 +117,15 @@ impl Text {
     pub(super) fn verbatim(value: String, span: Span) -> Self {
         let source = span.start as usize..span.end as usize;
         let verbatim = source.len() == value.len();
-        Self { value, span, runs: vec![Run { at: 0, source, verbatim }] }
+        Self { value, not_utf8: None, span, runs: vec![Run { at: 0, source, verbatim }] }
     }
 
-    /// Where the bytes `range` of the value were written.
+    /// Its bytes.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.not_utf8.as_deref().unwrap_or(self.value.as_bytes())
+    }
+
+    /// Where the bytes `range` of [`Text::bytes`] were written.
     pub(super) fn locate(&self, range: Range<usize>) -> Span {
         let run_of = |at: usize| {
             let after = self.runs.partition_point(|run| run.at <= at);

@@ -170,7 +170,10 @@ impl FileDestination {
     /// Takes messages; nothing is written before the next flush.
     pub fn push(&mut self, delivery: Delivery) {
         let sequence = self.sequence;
-        self.sequence += delivery.view.len() as u64;
+        // Of messages that come from elsewhere, SEQNUM is what they came with.
+        if delivery.view.batch().origin().is_local {
+            self.sequence += delivery.view.len() as u64;
+        }
         self.push_numbered(delivery, sequence);
     }
 

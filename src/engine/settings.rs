@@ -90,7 +90,11 @@ pub fn names(config: &Config, driver: &IdentifiedSource) -> HostNames {
 
 /// What the source layer does to the messages of a source on the host called `local`.
 pub fn policy(config: &Config, statement: &str, driver: &IdentifiedSource, local: &Arc<str>) -> SourcePolicy {
-    SourcePolicy::new(statement, local, &config.options, source_options(driver))
+    let policy = SourcePolicy::new(statement, local, &config.options, source_options(driver));
+    match driver.driver {
+        SourceDriver::Internal(_) => policy.for_local_messages(),
+        SourceDriver::Python(_) => policy,
+    }
 }
 
 /// The local clock's offset from UTC at this moment, in seconds east.

@@ -11,6 +11,8 @@
 //! neither can it, and paths without flow control let go of their credit.
 
 use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -38,10 +40,9 @@ impl Claim {
     pub fn new(path: &Template) -> Self {
         let (text, has_macros) = match path.as_literal() {
             Some(text) => (text.to_vec(), false),
-            None => (path.text().split('$').next().unwrap_or_default().as_bytes().to_vec(), true),
+            None => (path.bytes().split(|byte| *byte == b'$').next().unwrap_or_default().to_vec(), true),
         };
-        let shown = String::from_utf8_lossy(&text).into_owned();
-        let given = PathBuf::from(if shown.is_empty() { "." } else { &shown });
+        let given = PathBuf::from(OsStr::from_bytes(if text.is_empty() { b"." } else { &text }));
         let absolute = std::path::absolute(&given).unwrap_or(given);
         // A link may stand before `..`: what comes behind it can be anywhere.
         let mut climbs = false;

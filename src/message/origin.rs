@@ -15,6 +15,11 @@ pub struct Origin {
     pub source: Arc<str>,
     /// HOST of messages that have none of their own.
     pub host: Arc<str>,
+    /// Whether that HOST is chained: `chain-hostnames()`.
+    pub host_is_chained: bool,
+    /// Whether the messages come from this host itself, without a connection or a program of the user's between: they are
+    /// the ones that SEQNUM counts.
+    pub is_local: bool,
     /// `HOST_FROM` of messages without a sender's address.
     pub host_from: Arc<str>,
     /// PROGRAM of messages that have none of their own.
@@ -40,6 +45,8 @@ impl Origin {
         Self {
             source: Arc::from(source),
             host: Arc::clone(&local),
+            host_is_chained: false,
+            is_local: false,
             host_from: local,
             program: None,
             pid: None,

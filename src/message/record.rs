@@ -71,6 +71,8 @@ pub enum FieldName {
     MsgFormat,
     /// The sequence number that a Cisco device put in front.
     CiscoSequence,
+    /// HOST as this engine chained it: `chain-hostnames()`. Of it and [`FieldName::Host`] the last one counts.
+    ChainedHost,
 }
 
 impl FieldName {
@@ -101,7 +103,8 @@ impl FieldName {
 
     /// The text of a name that is a number.
     pub fn text(self) -> Option<&'static str> {
-        Self::KNOWN.iter().find(|(id, _)| *id == self).map(|(_, text)| *text)
+        let this = if self == Self::ChainedHost { Self::Host } else { self };
+        Self::KNOWN.iter().find(|(id, _)| *id == this).map(|(_, text)| *text)
     }
 }
 
@@ -203,6 +206,7 @@ mod tests {
             assert_eq!(id.text(), Some(*text));
         }
         assert_eq!(FieldName::known("FULLHOST"), Some(FieldName::Host));
+        assert_eq!(FieldName::ChainedHost.text(), Some("HOST"));
         assert_eq!(FieldName::known("other"), None);
     }
 

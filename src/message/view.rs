@@ -218,13 +218,15 @@ impl<'a> MessageRef<'a> {
     /// The value of a name that the engine knows: the message's own, or its origin's.
     #[inline]
     pub fn known(&self, id: FieldName) -> Option<&'a [u8]> {
+        if id == FieldName::Host {
+            return Some(self.host().0);
+        }
         let fields = self.batch.fields(self.record);
         if let Some(field) = fields.iter().rfind(|field| field.id == id) {
             return Some(self.batch.bytes(field.value));
         }
         let origin = self.batch.origin();
         let common = match id {
-            FieldName::Host => Some(&origin.host),
             FieldName::HostFrom => Some(&origin.host_from),
             FieldName::Program => origin.program.as_ref(),
             FieldName::Pid => origin.pid.as_ref(),
@@ -233,14 +235,27 @@ impl<'a> MessageRef<'a> {
         common.map(|text| text.as_bytes())
     }
 
+    /// HOST, and whether this engine chained it (`chain-hostnames()`).
+    #[inline]
+    pub fn host(&self) -> (&'a [u8], bool) {
+        let mut fields = self.batch.fields(self.record).iter();
+        match fields.rfind(|field| matches!(field.id, FieldName::Host | FieldName::ChainedHost)) {
+            Some(field) => (self.batch.bytes(field.value), field.id == FieldName::ChainedHost),
+            None => {
+                let origin = self.batch.origin();
+                (origin.host.as_bytes(), origin.host_is_chained)
+            }
+        }
+    }
+
     /// The type and the text of the pair called `name`, which is none of the known ones.
-    /// `.SDATA.id.param` finds a parameter of structured data.
+    /// `.SDATA.id.param` finds a parameter of structured data; of one that is repeated, the last.
     pub fn named(&self, name: &[u8]) -> Option<(ValueType, &'a [u8])> {
         if let Some(rest) = name.strip_prefix(b".SDATA.") {
-            let found = self.pairs().filter(|pair| pair.id == FieldName::SdParam).find(|pair| {
+            let found = self.pairs().filter(|pair| pair.id == FieldName::SdParam).filter(|pair| {
                 rest.strip_prefix(pair.sd_id).and_then(|rest| rest.strip_prefix(b".")) == Some(pair.name)
             });
-            if let Some(pair) = found {
+            if let Some(pair) = found.last() {
                 return Some((pair.value_type, pair.value));
             }
         }

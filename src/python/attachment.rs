@@ -283,7 +283,7 @@ impl Attachment {
         let sender = address.and_then(|address| self.sender(py, &address));
         let hosts = self.policy.hosts(own_host.as_deref(), sender.as_deref());
         let mut more: SmallVec<[(FieldName, &[u8]); 2]> = SmallVec::new();
-        more.extend(hosts.host.as_deref().map(|host| (FieldName::Host, host)));
+        more.extend(hosts.host.as_deref().map(|host| (hosts.host_field(), host)));
         more.extend(hosts.host_from.map(|host| (FieldName::HostFrom, host)));
         let post = || {
             message.draft.with(py, |draft| self.try_post(py, draft, &more))?;

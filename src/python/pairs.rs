@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyString};
 
-use super::message::names::{Name, key_bytes, macros};
+use super::message::names::{Name, SETTABLE, key_bytes, macros};
 use super::message::{Draft, LazyDraft, Payload, macro_value};
 use super::type_name::type_name;
 use super::values::{self, Read};
@@ -134,13 +134,16 @@ pub(super) fn keys<'py>(message: &LazyDraft, py: Python<'py>) -> PyResult<Bound<
     let macros =
         MACROS.get_or_init(py, || macros().map(|name| PyBytes::new(py, name.as_bytes()).unbind()).collect());
     let mut names = Vec::new();
-    message.with(py, |draft| {
+    let set = message.with(py, |draft| {
         if draft.message().is_some() {
             names.push(PyBytes::new(py, b"MESSAGE"));
         }
         draft.each_pair(|name, _| names.push(PyBytes::new(py, name)));
+        SETTABLE.map(|name| draft.value(Name::Text(name.as_bytes())).is_some())
     });
-    names.extend(macros.iter().map(|name| name.bind(py).clone()));
+    // A macro that is set stands among the values already.
+    let is_set = |name: &[u8]| SETTABLE.iter().zip(set).any(|(macro_, set)| set && macro_.as_bytes() == name);
+    names.extend(macros.iter().map(|name| name.bind(py).clone()).filter(|name| !is_set(name.as_bytes())));
     PyList::new(py, names)
 }
 

@@ -5,7 +5,6 @@
 mod late;
 mod options;
 
-use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use pyo3::prelude::*;
@@ -14,7 +13,7 @@ use super::cell::GilCell;
 use super::message::Draft;
 use crate::message::batch::Text;
 use crate::message::{FieldName, Need, Stamp};
-use crate::source::SourcePolicy;
+use crate::source::{Hosts, SourcePolicy};
 use crate::syslog::fill::{FieldSink, Filler};
 use crate::syslog::{Clock, Zone};
 pub(super) use late::Late;
@@ -59,22 +58,22 @@ pub(super) struct ParsedRow<'a> {
     policy: &'a SourcePolicy,
     parsed: &'a Filler,
     /// HOST, where it is neither the message's own nor its origin's.
-    host: Option<Cow<'a, [u8]>>,
+    hosts: Hosts<'a>,
 }
 
 impl<'a> ParsedRow<'a> {
     /// What `parsed` has made of `input`.
     #[inline]
     pub(super) fn new(policy: &'a SourcePolicy, parsed: &'a Filler, input: &'a [u8]) -> Self {
-        let host = policy.hosts(parsed.value(input, FieldName::Host), None).host;
-        Self { policy, parsed, host }
+        let hosts = policy.hosts(parsed.value(input, FieldName::Host), None);
+        Self { policy, parsed, hosts }
     }
 
     /// The room that it takes beside the payload.
     #[inline]
     pub(super) fn need(&self) -> Need {
         let mut need = self.parsed.need();
-        if let Some(host) = &self.host {
+        if let Some(host) = &self.hosts.host {
             need.fields += 1;
             need.bytes += host.len();
         }
@@ -85,8 +84,8 @@ impl<'a> ParsedRow<'a> {
     #[inline]
     pub(super) fn write(&self, recvd: Stamp, row: &mut impl FieldSink) {
         self.parsed.fill(recvd, &mut Taken { row, policy: self.policy, recvd });
-        if let Some(host) = &self.host {
-            row.field(FieldName::Host, Text::Copy(b""), Text::Copy(host));
+        if let Some(host) = &self.hosts.host {
+            row.field(self.hosts.host_field(), Text::Copy(b""), Text::Copy(host));
         }
     }
 }

@@ -6,7 +6,8 @@
 //! |---|---|
 //! | `HOST_FROM` | `from` |
 //! | HOST | its own, with `keep-hostname(yes)` and when it has one; |
-//! | | else with `chain-hostnames(yes)`: `own/from` when it has one, `source@from` when it has none; |
+//! | | else with `chain-hostnames(yes)`: `own/from` when it has one; when it has none `from/from`, |
+//! | | or `source@from` for the engine's own messages; |
 //! | | else `from` |
 //! | PID | Inrush's own, with `use-syslogng-pid(yes)` |
 //! | tags | those of `tags()`, and `.source.` with the name of the source statement |
@@ -15,7 +16,8 @@
 //! | SOURCE | the name of the source statement |
 //! | STAMP | RECVD, with `keep-timestamp(no)` |
 //!
-//! A host that is empty is none. What holds for all messages of a source is in [`SourcePolicy::origin`]; what a row
+//! A host that is empty is none. Of a HOST that was chained here, the macro HOST is one name: what stands after the first `@`,
+//! up to the `/` after it. What holds for all messages of a source is in [`SourcePolicy::origin`]; what a row
 //! needs beside it is in [`SourcePolicy::hosts`]; and what a program wrote in vain is in [`SourcePolicy::overwrites`].
 
 use std::borrow::Cow;
@@ -33,6 +35,7 @@ pub struct SourcePolicy {
     /// HOST of messages that have no host of their own and no sender.
     host: Arc<str>,
     host_override: bool,
+    is_local: bool,
     program_override: Option<Arc<str>>,
     pid: Option<Arc<str>>,
     tags: Arc<[Arc<str>]>,
@@ -47,8 +50,18 @@ pub struct SourcePolicy {
 pub struct Hosts<'a> {
     /// HOST
     pub host: Option<Cow<'a, [u8]>>,
+    /// Whether that HOST is chained.
+    pub is_chained: bool,
     /// `HOST_FROM`
     pub host_from: Option<&'a [u8]>,
+}
+
+impl Hosts<'_> {
+    /// The name of the field that HOST goes into.
+    #[inline]
+    pub fn host_field(&self) -> FieldName {
+        if self.is_chained { FieldName::ChainedHost } else { FieldName::Host }
+    }
 }
 
 impl SourcePolicy {
@@ -58,7 +71,7 @@ impl SourcePolicy {
         let chain_hostnames = own.chain_hostnames.unwrap_or(global.chain_hostnames);
         let host = match &own.host_override {
             Some(host) => Arc::from(host.value.as_str()),
-            None if chain_hostnames => Arc::from(format!("{source}@{local}")),
+            None if chain_hostnames => Arc::from(format!("{local}/{local}")),
             None => Arc::clone(local),
         };
         let mut tags: Vec<Arc<str>> = Vec::with_capacity(own.tags.len() + 1);
@@ -72,6 +85,7 @@ impl SourcePolicy {
             local: Arc::clone(local),
             host,
             host_override: own.host_override.is_some(),
+            is_local: false,
             program_override: own.program_override.as_ref().map(|program| Arc::from(program.value.as_str())),
             pid: own.use_syslogng_pid.then(|| Arc::from(std::process::id().to_string())),
             tags: Arc::from(tags),
@@ -81,12 +95,24 @@ impl SourcePolicy {
         }
     }
 
+    /// The same for messages that the engine makes itself.
+    #[must_use]
+    pub fn for_local_messages(mut self) -> Self {
+        if self.chain_hostnames && !self.host_override {
+            self.host = Arc::from(format!("{}@{}", self.source, self.local));
+        }
+        self.is_local = true;
+        self
+    }
+
     /// What all messages of a batch have, unless their rows say otherwise. `recvd_offset` is that of the clock which RECVD
     /// is read from, in seconds east of UTC.
     pub fn origin(&self, recvd_offset: i32, release: Arc<dyn Release>) -> Origin {
         Origin {
             source: Arc::clone(&self.source),
             host: Arc::clone(&self.host),
+            host_is_chained: self.chain_hostnames && !self.host_override,
+            is_local: self.is_local,
             host_from: Arc::clone(&self.local),
             program: self.program_override.clone(),
             pid: self.pid.clone(),
@@ -105,7 +131,7 @@ impl SourcePolicy {
         let sender = sender.filter(|sender| **sender != *self.local);
         let host_from = sender.map(str::as_bytes);
         if self.host_override {
-            return Hosts { host: None, host_from };
+            return Hosts { host: None, is_chained: false, host_from };
         }
         let claimed = own_host.filter(|host| !host.is_empty());
         let host = match (claimed, sender) {
@@ -115,7 +141,7 @@ impl SourcePolicy {
                 Some(Cow::Owned([host, b"/", from.as_bytes()].concat()))
             }
             (_, Some(sender)) if self.chain_hostnames => {
-                Some(Cow::Owned([self.source.as_bytes(), b"@", sender.as_bytes()].concat()))
+                Some(Cow::Owned([sender.as_bytes(), b"/", sender.as_bytes()].concat()))
             }
             (_, Some(sender)) => Some(Cow::Borrowed(sender.as_bytes())),
             // A HOST that is empty would be kept as the message's own, and hide the origin's.
@@ -124,7 +150,8 @@ impl SourcePolicy {
             }
             (_, None) => None,
         };
-        Hosts { host, host_from }
+        let is_chained = self.chain_hostnames && host.is_some();
+        Hosts { host, is_chained, host_from }
     }
 
     /// When the message happened, which says `own` itself and was received at `recvd`.

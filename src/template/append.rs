@@ -4,7 +4,7 @@ use super::macros::{Macro, Value};
 use super::number::{push_decimal, push_padded};
 use super::time::Clock;
 use super::{Context, sdata};
-use crate::message::{FieldName, MessageRef};
+use crate::message::{FieldName, MessageRef, list};
 use crate::syslog::names::{FACILITIES, SEVERITIES};
 
 /// The address that stands for an unknown one.
@@ -15,6 +15,7 @@ const NO_ADDRESS: &[u8] = b"127.0.0.1";
 pub(super) fn append(value: &Value, message: MessageRef<'_>, context: &Context, out: &mut Vec<u8>) {
     match value {
         Value::Message => out.extend_from_slice(message.text()),
+        Value::Host => out.extend_from_slice(host(message)),
         Value::Known(id) => out.extend_from_slice(known(message, *id)),
         Value::Named(name) => {
             if let Some((kind, text)) = message.named(name)
@@ -31,9 +32,21 @@ pub(super) fn append(value: &Value, message: MessageRef<'_>, context: &Context, 
             };
             context.append_time(*clock, *part, stamp, out);
         }
+        Value::Matches => matches(message, out),
         Value::Macro(id) => computed(*id, message, context, out),
         Value::Nothing => {}
     }
+}
+
+/// The macro HOST. Of `source@own/from`, which was chained here, it is `own`; what a sender chained stays as it came.
+#[inline]
+fn host(message: MessageRef<'_>) -> &[u8] {
+    let (host, is_chained) = message.host();
+    if !is_chained {
+        return host;
+    }
+    let name = memchr::memchr(b'@', host).map_or(host, |at| &host[at + 1..]);
+    memchr::memchr(b'/', name).map_or(name, |slash| &name[..slash])
 }
 
 /// The value of a name that the engine knows; empty when it has none.
@@ -71,16 +84,22 @@ fn computed(id: Macro, message: MessageRef<'_>, context: &Context, out: &mut Vec
         }
         Macro::Tags => {
             for (index, tag) in message.batch().origin().tags.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                out.extend_from_slice(tag.as_bytes());
+                list::push(tag.as_bytes(), index == 0, out);
             }
         }
         Macro::Source => out.extend_from_slice(message.batch().origin().source.as_bytes()),
         Macro::Transport => out.extend_from_slice(transport(message)),
         Macro::SourceIp => out.extend_from_slice(or(known(message, FieldName::SourceIp), NO_ADDRESS)),
         Macro::SourcePort => out.extend_from_slice(or(known(message, FieldName::SourcePort), b"0")),
+        // The source may have said who the peer was: a proxy is one and the sender another.
+        Macro::PeerIp => out.extend_from_slice(or(
+            named(message, b"PEERIP"),
+            or(known(message, FieldName::SourceIp), NO_ADDRESS),
+        )),
+        Macro::PeerPort => out.extend_from_slice(or(
+            named(message, b"PEERPORT"),
+            or(known(message, FieldName::SourcePort), b"0"),
+        )),
         Macro::DestIp => out.extend_from_slice(NO_ADDRESS),
         Macro::DestPort => out.push(b'0'),
         Macro::IpProto => out.push(match known(message, FieldName::SourceIp) {
@@ -91,8 +110,8 @@ fn computed(id: Macro, message: MessageRef<'_>, context: &Context, out: &mut Vec
         Macro::Proto => push_decimal(out, protocol(message).0),
         Macro::ProtoName => out.extend_from_slice(protocol(message).1),
         Macro::RawMsgSize => push_decimal(out, u64::from(message.raw_size())),
-        Macro::Sdata => sdata::append(message, out),
-        Macro::SeqNum => push_id(out, context.sequence),
+        Macro::Sdata => sdata::append(message, context, out),
+        Macro::SeqNum => push_id(out, sequence_number(message, context)),
         Macro::RcptId => push_id(out, message.id().unwrap_or(0)),
         Macro::UniqId => {
             if let Some(id) = message.id() {
@@ -111,6 +130,37 @@ fn computed(id: Macro, message: MessageRef<'_>, context: &Context, out: &mut Vec
         }
         Macro::LogHost => out.extend_from_slice(context.identity().host.as_bytes()),
     }
+}
+
+/// The matches of a filter, `1` to `255`, as a list up to the highest; those between that are not set are empty.
+fn matches(message: MessageRef<'_>, out: &mut Vec<u8>) {
+    let mut matches: Vec<&[u8]> = Vec::new();
+    for pair in message.pairs().filter(|pair| pair.id == FieldName::Text && !pair.value_type.is_binary()) {
+        let sound = matches!(pair.name, [b'1'..=b'9', ..]) && pair.name.len() <= 3;
+        let number =
+            std::str::from_utf8(pair.name).ok().filter(|_| sound).and_then(|name| name.parse::<u8>().ok());
+        let Some(number) = number.map(usize::from) else { continue };
+        matches.resize(matches.len().max(number), b"");
+        matches[number - 1] = pair.value;
+    }
+    for (index, text) in matches.into_iter().enumerate() {
+        list::push(text, index == 0, out);
+    }
+}
+
+/// SEQNUM: a counter for the messages of this host, the number that it came with for any other; 0 is none.
+fn sequence_number(message: MessageRef<'_>, context: &Context) -> u64 {
+    if message.batch().origin().is_local {
+        return context.sequence;
+    }
+    let text = known(message, FieldName::CiscoSequence).trim_ascii_start();
+    let digits = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    std::str::from_utf8(&text[..digits]).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
+
+/// The text of a name that the engine does not know; empty when it is not set.
+fn named<'a>(message: MessageRef<'a>, name: &[u8]) -> &'a [u8] {
+    message.named(name).map_or(b"", |(_, text)| text)
 }
 
 /// The program part of a BSD header: as it was received, or `PROGRAM[PID]: `.

@@ -84,7 +84,7 @@ pub struct Identity {
 pub struct Context {
     /// The current time, for `C_` and `P_`. Set once a batch, not once a message.
     pub now: Stamp,
-    /// SEQNUM; 0 is none.
+    /// SEQNUM of a message of this host; 0 is none.
     pub sequence: u64,
     identity: Arc<Identity>,
     style: Style,

@@ -29,7 +29,7 @@ const FUNCTIONS: &[(&str, Function, usize, usize, &str)] = &[
     ("indent-multi-line", Function::IndentMultiLine, 0, usize::MAX, "$(indent-multi-line text …)"),
     ("basename", Function::Basename, 1, 1, "$(basename path)"),
     ("dirname", Function::Dirname, 1, 1, "$(dirname path)"),
-    ("env", Function::Env, 1, usize::MAX, "$(env NAME …)"),
+    ("env", Function::Env, 0, usize::MAX, "$(env NAME …)"),
 ];
 
 /// Functions that other engines have and this version does not.
@@ -70,26 +70,37 @@ impl Function {
     }
 
     /// Checks what can be checked before there is a message: how many `arguments` there are, and the texts of those that
-    /// no message changes.
-    pub(super) fn check(self, arguments: &[Option<&[u8]>]) -> Result<(), String> {
+    /// no message changes. Gives what is doubtful: that the call writes nothing, or ignores a part of it.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub(super) fn check(self, arguments: &[Option<&[u8]>]) -> Result<Option<String>, String> {
         let (name, _, fewest, most, _) = self.row();
+        if arguments.is_empty() && *fewest > 0 {
+            return Err(format!("`{name}` takes arguments"));
+        }
         if arguments.len() < *fewest || arguments.len() > *most {
-            return Err(format!("`{name}` takes another number of arguments than {}", arguments.len()));
+            let writes = if self == Self::Substr { "writes nothing with" } else { "takes the first of" };
+            return Ok(Some(format!("`{name}` {writes} this number of arguments: {}", arguments.len())));
         }
         if self == Self::Substr {
             for text in arguments[1..].iter().flatten() {
                 if number(text).is_none() {
                     let text = String::from_utf8_lossy(text);
-                    return Err(format!("`{name}` takes whole numbers after the text, not `{text}`"));
+                    let message = format!(
+                        "`{name}` takes whole numbers after the text, and writes nothing with `{text}`"
+                    );
+                    return Ok(Some(message));
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Appends the result; `value` gives each of the `count` arguments, and nothing for one that is not there.
     pub(super) fn append(self, count: usize, value: impl Fn(usize) -> Vec<u8>, out: &mut Vec<u8>) {
         match self {
+            Function::Substr if !(2..=3).contains(&count) => {}
             Function::Substr => {
                 let text = value(0);
                 let len = if count > 2 { number(&value(2)) } else { Some(i64::MAX) };
@@ -103,14 +114,15 @@ impl Function {
                 let from = out.len();
                 joined(count, out, |index, out| out.extend_from_slice(&value(index)));
                 let text = out.split_off(from);
-                out.extend_from_slice(&changed_case(text, self == Function::Uppercase));
+                out.extend_from_slice(&changed_case(&text, self == Function::Uppercase));
             }
             Function::IndentMultiLine => {
                 let from = out.len();
                 joined(count, out, |index, out| out.extend_from_slice(&value(index)));
-                for byte in out.split_off(from) {
-                    out.push(byte);
-                    if byte == b'\n' {
+                let text = out.split_off(from);
+                for (index, byte) in text.iter().enumerate() {
+                    out.push(*byte);
+                    if *byte == b'\n' && text.get(index + 1) != Some(&b'\t') {
                         out.push(b'\t');
                     }
                 }
@@ -118,17 +130,24 @@ impl Function {
             Function::Echo => joined(count, out, |index, out| out.extend_from_slice(&value(index))),
             Function::Length => joined(count, out, |index, out| push_decimal(out, value(index).len() as u64)),
             Function::Strip => {
-                joined(count, out, |index, out| out.extend_from_slice(value(index).trim_ascii()));
-            }
-            Function::Env => joined(count, out, |index, out| {
-                use std::os::unix::ffi::{OsStrExt, OsStringExt};
-                let name = value(index);
-                // A name with `=` or NUL in it is no variable's; the call would panic on it.
-                let sound = !name.is_empty() && !name.iter().any(|b| matches!(b, b'=' | 0));
-                if let Some(text) = sound.then(|| std::env::var_os(std::ffi::OsStr::from_bytes(&name))) {
-                    out.extend_from_slice(&text.unwrap_or_default().into_vec());
+                let from = out.len();
+                for text in (0..count).map(&value) {
+                    let text = strip(&text);
+                    if out.len() > from && !text.is_empty() {
+                        out.push(b' ');
+                    }
+                    out.extend_from_slice(text);
                 }
-            }),
+            }
+            Function::Env => {
+                for (index, text) in (0..count).map(|index| variable(&value(index))).enumerate() {
+                    let Some(text) = text else { continue };
+                    out.extend_from_slice(&text);
+                    if index + 1 < count {
+                        out.push(b' ');
+                    }
+                }
+            }
         }
     }
 }
@@ -144,7 +163,23 @@ fn joined(count: usize, out: &mut Vec<u8>, mut append: impl FnMut(usize, &mut Ve
 }
 
 fn number(text: &[u8]) -> Option<i64> {
-    std::str::from_utf8(text).ok()?.trim().parse().ok()
+    std::str::from_utf8(text).ok()?.trim_start().parse().ok()
+}
+
+/// `text` without the white space of ASCII at its ends.
+fn strip(text: &[u8]) -> &[u8] {
+    let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
+    let start = text.iter().position(|byte| !is_space(byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|byte| !is_space(byte)).map_or(start, |last| last + 1);
+    &text[start..end]
+}
+
+/// The variable of the environment called `name`.
+fn variable(name: &[u8]) -> Option<Vec<u8>> {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    // A name with `=` or NUL in it is no variable's; the call would panic on it.
+    let sound = !name.is_empty() && !name.iter().any(|b| matches!(b, b'=' | 0));
+    sound.then(|| std::env::var_os(std::ffi::OsStr::from_bytes(name)))?.map(OsStringExt::into_vec)
 }
 
 /// Part of `text` in bytes; a negative start counts from the end, a negative length stops before it.
@@ -178,20 +213,29 @@ fn dirname(path: &[u8]) -> &[u8] {
     if end == 0 { b"/" } else { &path[..end] }
 }
 
-/// The whole of Unicode for valid UTF-8, the letters of ASCII in anything else.
-fn changed_case(mut text: Vec<u8>, upper: bool) -> Vec<u8> {
-    match (std::str::from_utf8(&text), upper) {
-        (Ok(valid), true) => valid.to_uppercase().into_bytes(),
-        (Ok(valid), false) => valid.to_lowercase().into_bytes(),
-        (Err(_), _) => {
-            if upper {
-                text.make_ascii_uppercase();
-            } else {
-                text.make_ascii_lowercase();
-            }
-            text
+/// The whole of Unicode; bytes that are not UTF-8 stay as they are.
+fn changed_case(text: &[u8], upper: bool) -> Vec<u8> {
+    let mut changed = Vec::with_capacity(text.len());
+    for chunk in text.utf8_chunks() {
+        let valid = chunk.valid();
+        let case = if upper { valid.to_uppercase() } else { lowercase(valid) };
+        changed.extend_from_slice(case.as_bytes());
+        changed.extend_from_slice(chunk.invalid());
+    }
+    changed
+}
+
+/// Lower case; a sigma is a final one unless a letter follows.
+fn lowercase(text: &str) -> String {
+    let mut rest = text.chars().peekable();
+    let mut lower = String::with_capacity(text.len());
+    while let Some(char) = rest.next() {
+        match char {
+            'Σ' if !rest.peek().is_some_and(|next| next.is_alphabetic()) => lower.push('ς'),
+            _ => lower.extend(char.to_lowercase()),
         }
     }
+    lower
 }
 
 #[cfg(test)]
@@ -232,7 +276,8 @@ mod tests {
 
     #[test]
     fn case_is_that_of_unicode_where_the_text_is() {
-        assert_eq!(changed_case("Árvíz".into(), true), "ÁRVÍZ".as_bytes());
-        assert_eq!(changed_case(b"\xffAb".to_vec(), false), b"\xffab");
+        assert_eq!(changed_case("Árvíz ß".as_bytes(), true), "ÁRVÍZ SS".as_bytes());
+        assert_eq!(changed_case(b"\xffAb\xc3\x81", false), b"\xffab\xc3\xa1");
+        assert_eq!(changed_case("Σ ΑΣ ΣΑ Α1Σ".as_bytes(), false), "ς ας σα α1ς".as_bytes());
     }
 }

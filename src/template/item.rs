@@ -22,14 +22,20 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Checks what can be checked before there is a message.
-    pub(super) fn new(function: Function, arguments: Vec<Box<[Item]>>) -> Result<Self, String> {
+    /// Checks what can be checked before there is a message; with it comes what is doubtful about the call.
+    ///
+    /// # Errors
+    /// Why there can be no such call.
+    pub(super) fn new(
+        function: Function,
+        arguments: Vec<Box<[Item]>>,
+    ) -> Result<(Self, Option<String>), String> {
         let literals = arguments.iter().map(|argument| match &**argument {
             [Item::Literal(text)] => Some(&**text),
             _ => None,
         });
-        function.check(&literals.collect::<Vec<_>>())?;
-        Ok(Self { function, arguments: arguments.into() })
+        let doubt = function.check(&literals.collect::<Vec<_>>())?;
+        Ok((Self { function, arguments: arguments.into() }, doubt))
     }
 
     /// Appends the result.

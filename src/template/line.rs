@@ -6,7 +6,7 @@ use super::{Context, sdata};
 use crate::message::{FieldName, MessageRef};
 
 /// The line that `file()` writes when no template is given: the BSD format, its time in `ts-format()`.
-pub const FILE_LINE: &str = "$STAMP $HOST $MSGHDR$MSG\n";
+pub const FILE_LINE: &str = "$STAMP $FULLHOST $MSGHDR$MSG\n";
 
 /// Appends the header and the structured data of RFC 5424, with the space before MSG; `flags(syslog-protocol)`.
 ///
@@ -31,7 +31,7 @@ pub fn append_rfc5424_header(message: MessageRef<'_>, context: &Context, out: &m
     }
     out.push(b' ');
     let before = out.len();
-    sdata::append(message, out);
+    sdata::append(message, context, out);
     if out.len() == before {
         out.push(b'-');
     }

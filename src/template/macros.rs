@@ -9,6 +9,8 @@ use crate::nearest::nearest_within;
 pub(super) enum Value {
     /// The message's text.
     Message,
+    /// HOST; of one that was chained here, a part.
+    Host,
     /// A name-value pair that the engine knows.
     Known(FieldName),
     /// Any other name-value pair.
@@ -17,7 +19,9 @@ pub(super) enum Value {
     Time(Clock, Part),
     /// What is computed.
     Macro(Macro),
-    /// Always empty: a match of a filter that was not made, a message of a correlation that is not there.
+    /// The values called `1`, `2` … up to the highest, as a list.
+    Matches,
+    /// Always empty: a message of a correlation that is not there.
     Nothing,
 }
 
@@ -25,7 +29,9 @@ impl Value {
     /// Whether it is the same for what [`Template::is_steady`](super::Template::is_steady) names, or MESSAGE.
     pub(super) fn is_steady(&self, fractions: bool) -> bool {
         match self {
-            Self::Message | Self::Known(_) | Self::Named(_) | Self::Nothing => true,
+            Self::Message | Self::Host | Self::Known(_) | Self::Named(_) | Self::Matches | Self::Nothing => {
+                true
+            }
             Self::Time(clock, part) => match clock {
                 Clock::Stamp => !fractions && !matches!(part, Part::Msec | Part::Usec),
                 Clock::Received => false,
@@ -54,6 +60,8 @@ pub(super) enum Macro {
     Transport,
     SourceIp,
     SourcePort,
+    PeerIp,
+    PeerPort,
     DestIp,
     DestPort,
     IpProto,
@@ -81,7 +89,7 @@ const MACROS: &[(&str, Value)] = &[
     ("FACILITY_NUM", Value::Macro(Macro::FacilityNum)),
     ("FULLHOST", Value::Known(FieldName::Host)),
     ("FULLHOST_FROM", Value::Known(FieldName::HostFrom)),
-    ("HOST", Value::Known(FieldName::Host)),
+    ("HOST", Value::Host),
     ("HOSTID", Value::Macro(Macro::HostId)),
     ("HOST_FROM", Value::Known(FieldName::HostFrom)),
     ("IP_PROTO", Value::Macro(Macro::IpProto)),
@@ -95,8 +103,8 @@ const MACROS: &[(&str, Value)] = &[
     ("MSGHDR", Value::Macro(Macro::MsgHdr)),
     ("MSGID", Value::Known(FieldName::MsgId)),
     ("MSGONLY", Value::Message),
-    ("PEERIP", Value::Macro(Macro::SourceIp)),
-    ("PEERPORT", Value::Macro(Macro::SourcePort)),
+    ("PEERIP", Value::Macro(Macro::PeerIp)),
+    ("PEERPORT", Value::Macro(Macro::PeerPort)),
     ("PID", Value::Known(FieldName::Pid)),
     ("PRI", Value::Macro(Macro::Pri)),
     ("PRIORITY", Value::Macro(Macro::Severity)),
@@ -130,8 +138,8 @@ pub(super) fn resolve(name: &str) -> Value {
     if let Some(value) = find(name) {
         return value;
     }
-    if name.parse::<u8>().is_ok() && name.bytes().all(|b| b.is_ascii_digit()) {
-        return Value::Nothing;
+    if name == "_" {
+        return Value::Macro(Macro::ContextId);
     }
     match FieldName::known(name) {
         Some(id) => Value::Known(id),
@@ -221,10 +229,10 @@ mod tests {
     }
 
     #[test]
-    fn matches_are_numbers_up_to_255() {
-        assert_eq!([resolve("0"), resolve("255")], [Value::Nothing, Value::Nothing]);
-        assert_eq!(resolve("256"), Value::Named((*b"256").into()));
-        assert_eq!(resolve("+1"), Value::Named((*b"+1").into()));
+    fn matches_are_values_like_others() {
+        for name in ["0", "255", "256", "+1"] {
+            assert_eq!(resolve(name), Value::Named(name.as_bytes().into()));
+        }
     }
 
     #[test]

@@ -2,15 +2,19 @@
 //!
 //! ```text
 //! template := ( literal | '$$' | '$*' | value | call )*
-//! value    := '$' NAME ref? | '${' name ( ':-' default )? '}' ref?
-//! ref      := '@' digits | '@'            only when a second '@' follows, which is literal
-//! call     := '$(' function ( space argument )* ')' ref?
-//! argument := a template; '…' and "…" (with backslash escapes) keep spaces together
+//! value    := '$' NAME | '${' name ( ':-' default )? '}' ref?
+//! ref      := '@' digits | '@@'           the second is the character '@'
+//! call     := '$(' ( function ( space argument )* )? ')' ref?
+//! argument := a template; '…' and "…" keep spaces together and have no escapes, a backslash outside of them takes the
+//!             next byte as it is, parentheses stay together, so does what stands between `${` and `}`
 //! ```
 //!
 //! NAME is letters, digits and `_`; between braces a name may have any character but `:` and `}`. A `$`
-//! that starts none of these is literal. An argument is unquoted first and then compiled as a template
-//! of its own, so every byte carries the place that it came from.
+//! that starts none of these is literal, so is an `@` that starts no reference. An argument is unquoted first and then
+//! compiled as a template of its own, so every byte carries the place that it came from. Quotes inside of inner parentheses
+//! are left for the inner call; backslashes are not, so each level takes one off.
+//!
+//! Texts are bytes: they need not be UTF-8.
 
 use std::ops::Range;
 
@@ -28,7 +32,9 @@ struct Text {
 
 impl Text {
     fn span(&self, range: Range<usize>) -> Range<usize> {
-        self.at[range.start]..self.at[range.end].max(self.at[range.start] + usize::from(!range.is_empty()))
+        let start = self.at[range.start];
+        // The byte behind it may be elsewhere: a quote that was taken off stands between.
+        start..if range.is_empty() { start } else { self.at[range.end - 1] + 1 }
     }
 
     fn str(&self, range: Range<usize>) -> String {
@@ -40,25 +46,36 @@ impl Text {
 #[derive(Default)]
 pub(super) struct Parsed {
     pub(super) items: Vec<Item>,
+    pub(super) notes: Notes,
+}
+
+/// What the compiler saw that is legal and worth telling.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
     /// The names of values with their places, for `suspicious_names`.
     pub(super) names: Vec<(Range<usize>, String)>,
+    /// What does something else than it looks like.
+    pub(super) warnings: Vec<TemplateError>,
 }
 
 /// Nested calls beyond this depth are an error, so that a hostile text cannot exhaust the stack.
 const DEPTH: usize = 32;
 
+/// The most arguments of a function.
+const ARGUMENTS: usize = 64;
+
 /// Parses a whole template.
-pub(super) fn parse(text: &str) -> Result<Parsed, TemplateError> {
-    let text = Text { bytes: text.as_bytes().to_vec(), at: (0..=text.len()).collect() };
-    let mut names = Vec::new();
-    let items = Parser { text: &text, pos: 0, names: &mut names, depth: 0 }.items()?;
-    Ok(Parsed { items, names })
+pub(super) fn parse(text: &[u8]) -> Result<Parsed, TemplateError> {
+    let text = Text { bytes: text.to_vec(), at: (0..=text.len()).collect() };
+    let mut notes = Notes::default();
+    let items = Parser { text: &text, pos: 0, notes: &mut notes, depth: 0 }.items()?;
+    Ok(Parsed { items, notes })
 }
 
 struct Parser<'t> {
     text: &'t Text,
     pos: usize,
-    names: &'t mut Vec<(Range<usize>, String)>,
+    notes: &'t mut Notes,
     depth: usize,
 }
 
@@ -68,9 +85,18 @@ impl Parser<'_> {
     }
 
     fn error<T>(&self, from: usize, to: usize, message: &str, help: &str) -> Result<T, TemplateError> {
+        Err(self.note(from, to, message, help))
+    }
+
+    fn note(&self, from: usize, to: usize, message: &str, help: &str) -> TemplateError {
         let help = (!help.is_empty()).then(|| help.to_owned());
         let end = to.min(self.text.bytes.len());
-        Err(TemplateError { at: self.text.span(from..end), message: message.to_owned(), help })
+        TemplateError { at: self.text.span(from..end), message: message.to_owned(), help }
+    }
+
+    fn warn(&mut self, from: usize, to: usize, message: &str, help: &str) {
+        let note = self.note(from, to, message, help);
+        self.notes.warnings.push(note);
     }
 
     fn items(mut self) -> Result<Vec<Item>, TemplateError> {
@@ -91,17 +117,22 @@ impl Parser<'_> {
                 }
                 Some(b'*') => {
                     self.pos += 1;
-                    Item::Value(Value::Nothing, None)
+                    Item::Value(Value::Matches, None)
                 }
-                Some(b'{') => self.braced(start)?,
-                Some(b'(') => self.call(start)?,
+                Some(b'{') => {
+                    let value = self.braced(start)?;
+                    self.referred(value)
+                }
+                Some(b'(') => {
+                    let call = self.call(start)?;
+                    self.referred(call)
+                }
                 Some(next) if is_name(next) => self.unbraced(),
                 _ => {
                     literal.push(b'$');
                     continue;
                 }
             };
-            let item = if self.reference()? { item } else { Item::Value(Value::Nothing, None) };
             if !literal.is_empty() {
                 items.push(Item::Literal(std::mem::take(&mut literal).into()));
             }
@@ -122,9 +153,10 @@ impl Parser<'_> {
     }
 
     fn value(&mut self, range: Range<usize>) -> Value {
-        let name = self.text.str(range.clone());
-        let value = resolve(&name);
-        self.names.push((self.text.span(range), name));
+        let bytes = &self.text.bytes[range.clone()];
+        let Ok(name) = std::str::from_utf8(bytes) else { return Value::Named(bytes.into()) };
+        let value = resolve(name);
+        self.notes.names.push((self.text.span(range), name.to_owned()));
         value
     }
 
@@ -138,7 +170,7 @@ impl Parser<'_> {
         let colon = self.text.bytes[name..end].iter().position(|b| *b == b':').map(|at| name + at);
         let name_end = colon.unwrap_or(end);
         if name_end == name {
-            return self.error(start, end + 1, "there is no name between the braces", "`${NAME}`");
+            self.warn(start, end + 1, "there is no name between the braces: nothing is written", "`${NAME}`");
         }
         let default = match colon {
             None => None,
@@ -155,25 +187,29 @@ impl Parser<'_> {
         Ok(Item::Value(value, default))
     }
 
-    /// Reads the `@` after a value, and tells whether the message that it names is there: `@0` is the
+    /// Reads the `@` after `item`, which is left as it is unless the message that the number names is not there: `@0` is the
     /// message itself, others belong to a correlation.
-    fn reference(&mut self) -> Result<bool, TemplateError> {
+    fn referred(&mut self, item: Item) -> Item {
         if self.peek() != Some(b'@') {
-            return Ok(true);
-        }
-        self.pos += 1;
-        if self.peek() == Some(b'@') {
-            return Ok(true);
+            return item;
         }
         let start = self.pos;
+        self.pos += 1;
+        if self.peek() == Some(b'@') {
+            return item;
+        }
         while self.peek().is_some_and(|b| b.is_ascii_digit()) {
             self.pos += 1;
         }
-        if start == self.pos {
-            let message = "after a macro, `@` and a number choose a message of a correlation";
-            return self.error(start - 1, start, message, "write `@@` for the character `@`");
+        if start + 1 == self.pos {
+            self.pos = start;
+            let message =
+                "this `@` is a character: a number after it would choose a message of a correlation";
+            self.warn(start, start + 1, message, "write `@@` to say so");
+            return item;
         }
-        Ok(self.text.bytes[start..self.pos].iter().all(|b| *b == b'0'))
+        let itself = self.text.bytes[start + 1..self.pos].iter().all(|b| *b == b'0');
+        if itself { item } else { Item::Value(Value::Nothing, None) }
     }
 
     fn call(&mut self, start: usize) -> Result<Item, TemplateError> {
@@ -181,41 +217,54 @@ impl Parser<'_> {
             return self.error(start, start + 2, "template functions are nested too deeply", "");
         }
         self.pos += 1;
-        self.spaces();
-        let name = self.pos;
-        while self.peek().is_some_and(|b| b != b')' && !b.is_ascii_whitespace()) {
-            self.pos += 1;
-        }
-        let name = name..self.pos;
+        let (name, name_at) = self.function_name(start)?;
         let mut arguments = Vec::new();
-        loop {
-            self.spaces();
-            match self.peek() {
-                None => {
-                    return self.error(
-                        start,
-                        start + 2,
-                        "this `$(` is not closed",
-                        "a `)` after the arguments",
-                    );
-                }
-                Some(b')') => break,
-                Some(_) => arguments.push(self.argument(start)?),
-            }
+        while self.next_argument(start)? {
+            arguments.push(self.argument(start)?);
         }
         self.pos += 1;
-        let function = match Function::find(&self.text.str(name.clone())) {
+        if name.bytes.is_empty() {
+            self.warn(start, self.pos, "there is no function name after `$(`: nothing is written", "");
+            return Ok(Item::Value(Value::Nothing, None));
+        }
+        if arguments.len() > ARGUMENTS {
+            let message = format!("a template function has at most {ARGUMENTS} arguments");
+            return self.error(start, self.pos, &message, "");
+        }
+        let function = match Function::find(&name.str(0..name.bytes.len())) {
             Ok(function) => function,
-            Err((message, help)) => return self.error(name.start, name.end, &message, &help),
+            Err((message, help)) => return self.error(name_at.start, name_at.end, &message, &help),
         };
         let mut compiled = Vec::with_capacity(arguments.len());
         for text in &arguments {
-            let parser = Parser { text, pos: 0, names: &mut *self.names, depth: self.depth + 1 };
+            let parser = Parser { text, pos: 0, notes: &mut *self.notes, depth: self.depth + 1 };
             compiled.push(parser.items()?.into_boxed_slice());
         }
         match Call::new(function, compiled) {
-            Ok(call) => Ok(Item::Call(Box::new(call))),
+            Ok((call, None)) => Ok(Item::Call(Box::new(call))),
+            Ok((call, Some(doubt))) => {
+                self.warn(start, self.pos, &doubt, function.usage());
+                Ok(Item::Call(Box::new(call)))
+            }
             Err(message) => self.error(start, self.pos, &message, function.usage()),
+        }
+    }
+
+    /// The name of the function, which may be quoted, and its place; no bytes when there is none.
+    fn function_name(&mut self, call: usize) -> Result<(Text, Range<usize>), TemplateError> {
+        self.spaces();
+        let start = self.pos;
+        let name = if self.peek().is_some_and(|b| b != b')') { Some(self.argument(call)?) } else { None };
+        let none = || Text { bytes: Vec::new(), at: vec![self.text.at[start]] };
+        Ok((name.unwrap_or_else(none), start..self.pos))
+    }
+
+    /// Whether there is another argument, and not the end of the call.
+    fn next_argument(&mut self, call: usize) -> Result<bool, TemplateError> {
+        self.spaces();
+        match self.peek() {
+            None => self.error(call, call + 2, "this `$(` is not closed", "a `)` after the arguments"),
+            Some(byte) => Ok(byte != b')'),
         }
     }
 
@@ -225,61 +274,53 @@ impl Parser<'_> {
         }
     }
 
-    /// Takes the quotes off one argument. What is inside a nested `$(…)` or `${…}` is copied as it
-    /// stands: its quotes are its own.
+    /// Takes the quotes and backslashes off one argument. The quotes of a nested `$(…)` are its own, and stay.
     fn argument(&mut self, call: usize) -> Result<Text, TemplateError> {
         let mut text = Text { bytes: Vec::new(), at: Vec::new() };
-        let mut quote = None;
         let mut parens = 0_usize;
         let mut brace = false;
-        loop {
-            let Some(byte) = self.peek() else {
-                return match quote {
-                    Some((_, at)) => self.error(at, at + 1, "this quote is not closed", ""),
-                    None => {
-                        self.error(call, call + 2, "this `$(` is not closed", "a `)` after the arguments")
-                    }
-                };
-            };
-            let nested = parens > 0 || brace;
-            let mut keep = true;
-            match (byte, quote) {
-                (_, Some((open, _))) if byte == open => {
-                    quote = None;
-                    keep = nested;
+        while let Some(byte) = self.peek() {
+            match byte {
+                b'"' | b'\'' => {
+                    let length = self.quoted(byte)?;
+                    let keep = usize::from(parens == 0);
+                    self.pos += keep;
+                    (keep..length - keep).for_each(|_| self.push(&mut text));
+                    self.pos += keep;
+                    continue;
                 }
-                (b'\\', Some((b'"', _))) => {
-                    if nested {
-                        self.push(&mut text);
-                    } else {
-                        self.pos += 1;
-                    }
+                b'\\' => {
+                    self.pos += 1;
                     if self.peek().is_none() {
-                        continue;
+                        break;
                     }
                 }
-                (_, Some(_)) => {}
-                (b'}', None) if brace => brace = false,
+                b'}' if brace => brace = false,
                 _ if brace => {}
-                (b'\'' | b'"', None) => {
-                    quote = Some((byte, self.pos));
-                    keep = nested;
+                b'{' if text.bytes.last() == Some(&b'$') => brace = true,
+                b'(' => parens += 1,
+                b')' if parens > 0 => parens -= 1,
+                _ if parens == 0 && (byte == b')' || byte.is_ascii_whitespace()) => {
+                    text.at.push(self.text.at[self.pos]);
+                    return Ok(text);
                 }
-                (b'{', None) if text.bytes.last() == Some(&b'$') => brace = true,
-                (b'(', None) => parens += 1,
-                (b')', None) if parens > 0 => parens -= 1,
-                (b')', None) => break,
-                (_, None) if parens == 0 && byte.is_ascii_whitespace() => break,
                 _ => {}
             }
-            if keep {
-                self.push(&mut text);
-            } else {
-                self.pos += 1;
+            self.push(&mut text);
+        }
+        self.error(call, call + 2, "this `$(` is not closed", "a `)` after the arguments")
+    }
+
+    /// The length of the quoted text that starts here, with its quotes.
+    fn quoted(&self, quote: u8) -> Result<usize, TemplateError> {
+        let inside = &self.text.bytes[self.pos + 1..];
+        match inside.iter().position(|byte| *byte == quote) {
+            Some(length) => Ok(length + 2),
+            None => {
+                let help = "inside of quotes a backslash is a character: use the other kind of quotes";
+                self.error(self.pos, self.pos + 1, "this quote is not closed", help)
             }
         }
-        text.at.push(self.text.at[self.pos]);
-        Ok(text)
     }
 
     /// Copies the next byte with its place.

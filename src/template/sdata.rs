@@ -4,9 +4,13 @@
 //! are written in that order. A pair called `.SDATA.id.param` that was set one by one goes into the
 //! element `id` when there is one, and otherwise into a new element after the others; its name is cut
 //! at the last dot. A parameter that is there already is not written twice.
+//!
+//! A message of this host that has no `sequenceId` (RFC 5424, section 7.3.1) gets SEQNUM for one.
 
 use smallvec::SmallVec;
 
+use super::Context;
+use super::number::push_decimal;
 use crate::message::{FieldName, MessageRef};
 
 /// A parameter that stands outside the runs.
@@ -18,8 +22,13 @@ struct Loose<'a> {
 }
 
 /// Appends the structured data of `message`; nothing when it has none.
-pub(super) fn append(message: MessageRef<'_>, out: &mut Vec<u8>) {
+pub(super) fn append(message: MessageRef<'_>, context: &Context, out: &mut Vec<u8>) {
+    let mut number = Vec::new();
     let mut loose = loose_parameters(message);
+    if message.batch().origin().is_local && context.sequence != 0 {
+        push_decimal(&mut number, context.sequence);
+        add_loose(&mut loose, (b"meta", b"sequenceId"), &number, false);
+    }
     let mut open: Option<&[u8]> = None;
     for pair in message.pairs() {
         match pair.id {
@@ -63,13 +72,24 @@ fn loose_parameters(message: MessageRef<'_>) -> SmallVec<[Loose<'_>; 4]> {
         if sd_id.is_empty() || name.is_empty() {
             continue;
         }
-        match loose.iter_mut().find(|other| other.sd_id == sd_id && other.name == name) {
-            // Set again: the last value counts.
-            Some(same) => same.value = pair.value,
-            None => loose.push(Loose { sd_id, name, value: pair.value, written: false }),
-        }
+        // Set again: the last value counts.
+        add_loose(&mut loose, (sd_id, name), pair.value, true);
     }
     loose
+}
+
+/// Adds a parameter; one that is there already gets the value only when `replaces`.
+fn add_loose<'a>(
+    loose: &mut SmallVec<[Loose<'a>; 4]>,
+    (sd_id, name): (&'a [u8], &'a [u8]),
+    value: &'a [u8],
+    replaces: bool,
+) {
+    match loose.iter_mut().find(|other| other.sd_id == sd_id && other.name == name) {
+        Some(same) if replaces => same.value = value,
+        Some(_) => {}
+        None => loose.push(Loose { sd_id, name, value, written: false }),
+    }
 }
 
 /// Ends the open element, with the loose parameters that belong into it.

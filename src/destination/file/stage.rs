@@ -272,7 +272,10 @@ impl Stage {
             return is_long.then_some(split);
         }
         // Before 1970 a second is cut towards zero.
-        let can_frame = !message.has_pairs() && message.stamp().unix_micros >= 0;
+        let can_frame = !message.has_pairs()
+            && message.stamp().unix_micros >= 0
+            // Their structured data has a number.
+            && !message.batch().origin().is_local;
         if !can_frame && !is_long {
             line.append(message, context, buffer);
             return None;

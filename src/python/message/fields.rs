@@ -52,6 +52,7 @@ impl Draft {
         if name == Name::Message {
             return self.message().map(|text| (self.message_type(), text));
         }
+        let name = name.stored();
         let field = &self.fields()[self.position(name)?];
         (!field.value_type.is_binary()).then(|| (field.value_type, self.bytes(&field.value)))
     }
@@ -64,7 +65,7 @@ impl Draft {
             Name::Text(text) => {
                 fields.iter().position(|field| field.id == FieldName::Text && self.bytes(&field.name) == text)
             }
-            Name::Sdata(rest) => self.sdata_positions(rest).next().or_else(|| {
+            Name::Sdata(rest) => self.sdata_positions(rest).last().or_else(|| {
                 let sequence = rest == b"meta.sequenceId";
                 sequence.then(|| self.position(Name::Known(FieldName::CiscoSequence)))?
             }),
@@ -73,7 +74,7 @@ impl Draft {
     }
 
     /// The parameters of structured data whose SD-ID and PARAM-NAME are `rest` with a point between them. There can be
-    /// several: RFC 5424 §6.3.3 allows a parameter to be repeated, and a sender's names may have points in them.
+    /// several: RFC 5424 §6.3.3 allows a parameter to be repeated, and a sender's names may have points in them. The last counts.
     fn sdata_positions<'a>(&'a self, rest: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
         let mut id: &[u8] = b"";
         self.fields().iter().enumerate().filter_map(move |(index, field)| {
@@ -96,6 +97,7 @@ impl Draft {
         value_type: ValueType,
         value: &[u8],
     ) -> Result<Option<Payload>, Full> {
+        let name = name.stored();
         let added = match name {
             Name::Macro(_) => return Ok(None),
             Name::Message => {
@@ -174,11 +176,13 @@ impl Draft {
         self.fields().len()
     }
 
-    /// Removes all parameters of this name but the first.
+    /// Removes all parameters of this name but the last.
     fn remove_repeats(&mut self, rest: &[u8]) {
-        let repeats: Vec<usize> = self.sdata_positions(rest).skip(1).collect();
-        for index in repeats.into_iter().rev() {
-            self.extra().fields.remove(index);
+        let positions: Vec<usize> = self.sdata_positions(rest).collect();
+        if let Some((_, repeats)) = positions.split_last() {
+            for index in repeats.iter().rev() {
+                self.extra().fields.remove(*index);
+            }
         }
     }
 
@@ -197,6 +201,7 @@ impl Draft {
             self.message()?;
             return Some(self.replace_payload(Payload::None));
         }
+        let name = name.stored();
         self.value(name)?;
         if let Name::Sdata(rest) = name {
             self.remove_repeats(rest);

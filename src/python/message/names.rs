@@ -1,6 +1,7 @@
 //! What a key of `msg[key]` names: [`Name`].
 //!
-//! A macro is computed from the message; `msg["PRI"]` reads it, and writing to it is accepted and changes nothing.
+//! A macro is computed from the message; `msg["PRI"]` reads it, and writing to it is accepted and changes nothing. Those of
+//! [`SETTABLE`] are computed until they are set.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -30,7 +31,19 @@ pub enum Name<'a> {
     Macro(&'a str),
 }
 
+/// The macros that a source may set: then they are values like others.
+pub const SETTABLE: [&str; 2] = ["PEERIP", "PEERPORT"];
+
 impl<'a> Name<'a> {
+    /// The name under which a value is kept: a macro that a source may set is a name like any other then.
+    #[inline]
+    pub fn stored(self) -> Self {
+        match self {
+            Self::Macro(name) if SETTABLE.contains(&name) => Self::Text(name.as_bytes()),
+            other => other,
+        }
+    }
+
     /// What `key` names.
     #[inline]
     pub fn of(key: &'a [u8]) -> Self {
@@ -103,6 +116,8 @@ mod tests {
         assert_eq!(Name::of(b"FULLHOST_FROM"), Name::Known(FieldName::HostFrom));
         assert_eq!(Name::of(b"S_ISODATE"), Name::Macro("S_ISODATE"));
         assert_eq!(Name::of(b"S_PRI"), Name::Text(b"S_PRI"));
+        assert_eq!(Name::of(b"PEERIP").stored(), Name::Text(b"PEERIP"));
+        assert_eq!(Name::of(b"PRI").stored(), Name::Macro("PRI"));
         assert_eq!(Name::of(b"message"), Name::Text(b"message"));
         assert_eq!(Name::of(b".SDATA.a@1.b.c"), Name::Sdata(b"a@1.b.c"));
         assert_eq!(split_sdata(b"a@1.b.c"), Some((&b"a@1.b"[..], &b"c"[..])));

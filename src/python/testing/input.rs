@@ -65,20 +65,22 @@ pub(super) fn to_python(py: Python<'_>, arrived: &Arrived) -> PyResult<LogMessag
     let fields = &mut draft.extra().fields;
     for pair in message.pairs() {
         let (name, value) = (own(pair.name), own(pair.value));
-        fields.push(DraftField { id: pair.id, name, value_type: pair.value_type, value });
+        // A message of Python's has one HOST, whoever made it.
+        let id = if pair.id == FieldName::ChainedHost { FieldName::Host } else { pair.id };
+        fields.push(DraftField { id, name, value_type: pair.value_type, value });
     }
-    let mut add = |id, name: &[u8], value: &[u8]| {
+    let add = |fields: &mut Vec<DraftField>, id, name: &[u8], value: &[u8]| {
         let (name, value) = (own(name), own(value));
         fields.push(DraftField { id, name, value_type: ValueType::String, value });
     };
     for id in [FieldName::Host, FieldName::HostFrom, FieldName::Program, FieldName::Pid] {
-        let is_own = message.pairs().any(|pair| pair.id == id);
+        let is_own = fields.iter().any(|field| field.id == id);
         if let Some(value) = message.known(id).filter(|_| !is_own) {
-            add(id, b"", value);
+            add(fields, id, b"", value);
         }
     }
     if let Some(transport) = &message.batch().origin().transport {
-        add(FieldName::Text, b"TRANSPORT", transport.as_bytes());
+        add(fields, FieldName::Text, b"TRANSPORT", transport.as_bytes());
     }
     Ok(LogMessage { draft: LazyDraft::new(draft) })
 }

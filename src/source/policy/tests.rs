@@ -50,14 +50,15 @@ fn hosts_by_option() {
         ("keep-hostname(yes)",                       own,      peer,   "own",       "peer"),
         ("keep-hostname(yes)",                       Some(""), None,   "node",      "node"),
         ("keep-hostname(yes)",                       Some(""), peer,   "peer",      "peer"),
-        ("chain-hostnames(yes)",                     None,     None,   "s_in@node", "node"),
-        ("chain-hostnames(yes)",                     None,     peer,   "s_in@peer", "peer"),
+        ("chain-hostnames(yes)",                     None,     None,   "node/node", "node"),
+        ("chain-hostnames(yes)",                     None,     peer,   "peer/peer", "peer"),
         ("chain-hostnames(yes)",                     own,      None,   "own/node",  "node"),
         ("chain-hostnames(yes)",                     own,      peer,   "own/peer",  "peer"),
-        ("chain-hostnames(yes)",                     Some(""), None,   "s_in@node", "node"),
-        ("chain-hostnames(yes) keep-hostname(yes)",  None,     None,   "s_in@node", "node"),
+        ("chain-hostnames(yes)",                     Some(""), None,   "node/node", "node"),
+        ("chain-hostnames(yes) keep-hostname(yes)",  None,     None,   "node/node", "node"),
+        ("chain-hostnames(yes) keep-hostname(yes)",  None,     peer,   "peer/peer", "peer"),
         ("chain-hostnames(yes) keep-hostname(yes)",  own,      peer,   "own",       "peer"),
-        ("chain-hostnames(yes) keep-hostname(yes)",  Some(""), None,   "s_in@node", "node"),
+        ("chain-hostnames(yes) keep-hostname(yes)",  Some(""), None,   "node/node", "node"),
         ("host-override(fix)",                       None,     None,   "fix",       "node"),
         ("host-override(fix)",                       own,      peer,   "fix",       "peer"),
         ("host-override(fix) keep-hostname(yes)",    own,      peer,   "fix",       "peer"),
@@ -70,10 +71,42 @@ fn hosts_by_option() {
     }
 }
 
+/// Whether a reader takes HOST for a chain: where the engine made it, and nowhere else.
+#[test]
+fn chains_are_known_as_chains() {
+    let is_chained = |options: &str, own: Option<&[u8]>, sender: Option<&str>| {
+        let policy = policy(options);
+        let hosts = policy.hosts(own, sender);
+        let kept = own.is_some() && !policy.overwrites(FieldName::Host) && hosts.host.is_none();
+        if hosts.host.is_none() { !kept && origin(&policy).host_is_chained } else { hosts.is_chained }
+    };
+    let (own, peer) = (Some(&b"own"[..]), Some("peer"));
+    for (own, sender) in [(None, None), (None, peer), (own, None), (own, peer), (Some(&b""[..]), None)] {
+        let has_own = own.is_some_and(|host| !host.is_empty());
+        assert!(is_chained("chain-hostnames(yes)", own, sender));
+        assert_eq!(is_chained("chain-hostnames(yes) keep-hostname(yes)", own, sender), !has_own);
+        assert!(!is_chained("chain-hostnames(yes) host-override(fix)", own, sender));
+        assert!(!is_chained("keep-hostname(yes)", own, sender) && !is_chained("", own, sender));
+    }
+    assert_eq!(policy("chain-hostnames(yes)").hosts(own, None).host_field(), FieldName::ChainedHost);
+    assert_eq!(policy("").hosts(own, peer).host_field(), FieldName::Host);
+}
+
+/// The engine's own messages are counted, and chained to the name of their source.
+#[test]
+fn messages_of_this_host() {
+    let local = |options: &str| origin(&policy(options).for_local_messages());
+    assert_eq!(&*local("chain-hostnames(yes)").host, "s_in@node");
+    assert!(local("chain-hostnames(yes)").host_is_chained);
+    assert_eq!((&*local("").host, local("").host_is_chained), ("node", false));
+    assert_eq!(&*local("chain-hostnames(yes) host-override(fix)").host, "fix");
+    assert!(local("").is_local && !origin(&policy("")).is_local);
+}
+
 /// Most messages have no sender, or come from one host: their rows must stay free of hosts.
 #[test]
 fn a_row_carries_only_what_its_origin_does_not_say() {
-    let nothing = Hosts { host: None, host_from: None };
+    let nothing = Hosts { host: None, is_chained: false, host_from: None };
     for options in ["", "keep-hostname(yes)", "host-override(x)", "chain-hostnames(yes)"] {
         assert_eq!(policy(options).hosts(None, None), nothing, "{options}");
         assert_eq!(policy(options).hosts(None, Some("node")), nothing, "the sender is this host; {options}");
@@ -149,7 +182,7 @@ fn a_source_says_otherwise_than_the_global_options() {
     let global = "keep-hostname(yes); chain-hostnames(yes); keep-timestamp(no);";
     let as_global = policy_with(global, "");
     assert_eq!(seen(&as_global, Some("own"), None).0, "own");
-    assert_eq!(seen(&as_global, None, None).0, "s_in@node");
+    assert_eq!(seen(&as_global, None, None).0, "node/node");
     assert!(!as_global.keeps_timestamp());
     let otherwise = policy_with(global, "keep-hostname(no) chain-hostnames(no) keep-timestamp(yes)");
     assert_eq!(seen(&otherwise, Some("own"), None).0, "node");
@@ -182,7 +215,7 @@ proptest! {
         let mut host = own.clone().unwrap_or_default();
         if !keep || host.is_empty() {
             host = match (chain, host.is_empty()) {
-                (true, true) => format!("s_in@{from}"),
+                (true, true) => format!("{from}/{from}"),
                 (true, false) => format!("{host}/{from}"),
                 (false, _) => from.clone(),
             };
