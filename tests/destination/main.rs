@@ -23,7 +23,7 @@ use rustix::fs::{Mode, OFlags};
 mod rig;
 mod trouble;
 
-use rig::{Rig, batch, dir, later, mode, settings};
+use rig::{Rig, batch, dir, later, local_batch, mode, settings};
 
 #[test]
 fn small_and_large_messages_are_written_in_order_and_let_go_of() {
@@ -46,9 +46,9 @@ fn small_and_large_messages_are_written_in_order_and_let_go_of() {
             expected.extend_from_slice(text);
             writeln!(expected, "|{sequence}").unwrap();
         }
-        rig.push(&messages);
+        rig.push_batch(local_batch(&messages));
     }
-    rig.push(&[("h", &large)]);
+    rig.push_batch(local_batch(&[("h", &large)]));
     expected.extend_from_slice(b"<h> ");
     expected.extend_from_slice(&large);
     writeln!(expected, "|{}", sequence + 1).unwrap();
@@ -191,6 +191,41 @@ fn read_available(reader: &OwnedFd, into: &mut Vec<u8>) {
     }
 }
 
+/// Only messages of this host are counted, in the lines, in the headers and in the names of files.
+#[test]
+fn messages_of_this_host_are_counted_and_no_others() {
+    let (dir, path) = dir();
+    let text = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+    let push = |rig: &mut Rig| {
+        rig.push(&[("h", b"other")]);
+        rig.push_batch(local_batch(&[("h", b"one"), ("h", b"two")]));
+        rig.push(&[("h", b"other")]);
+        rig.push_batch(local_batch(&[("h", b"three")]));
+        rig.destination.flush(Instant::now());
+    };
+    let template = || LineFormat::Template(Template::compile("$SEQNUM|$SDATA|$MSG\n").unwrap());
+    let mut rig = Rig::new(FileSettings { line: template(), ..settings(&path) });
+    push(&mut rig);
+    rig.finish();
+    let counted = |number: u32, text: &str| format!("{number}|[meta sequenceId=\"{number}\"]|{text}\n");
+    let lines = [counted(1, "one"), counted(2, "two"), "||other\n".into(), counted(3, "three")];
+    assert_eq!(fs::read_to_string(&path).unwrap(), format!("||other\n{}", lines.concat()));
+
+    // Lines that differ in the text alone are copied from the one before, but for these.
+    let sdata = LineFormat::Template(Template::compile("$SDATA $MSG\n").unwrap());
+    let mut rig = Rig::new(FileSettings { line: sdata, ..settings(&dir.path().join("sdata")) });
+    rig.push_batch(local_batch(&[("", b"one"), ("", b"two")]));
+    rig.destination.flush(Instant::now());
+    rig.finish();
+    assert_eq!(text("sdata"), "[meta sequenceId=\"1\"] one\n[meta sequenceId=\"2\"] two\n");
+
+    let named = Template::compile(&format!("{}/n-$SEQNUM", dir.path().display())).unwrap();
+    let mut rig = Rig::new(FileSettings { path: named, line: template(), ..settings(&path) });
+    push(&mut rig);
+    rig.finish();
+    assert_eq!((text("n-"), text("n-2")), ("||other\n||other\n".into(), counted(2, "two")));
+}
+
 #[test]
 fn a_full_pipe_is_written_on_exactly_where_it_stopped() {
     let (_dir, path) = dir();
@@ -202,7 +237,7 @@ fn a_full_pipe_is_written_on_exactly_where_it_stopped() {
     let (mut expected, mut got) = (Vec::new(), Vec::new());
     for n in 0..60_usize {
         let text = vec![b'a' + (n % 26) as u8; [10, 3000, 10_000][n % 3] + n];
-        rig.push(&[("h", &text)]);
+        rig.push_batch(local_batch(&[("h", &text)]));
         write!(expected, "{}:", n + 1).unwrap();
         expected.extend_from_slice(&text);
         expected.push(b'\n');

@@ -16,7 +16,16 @@ use tempfile::TempDir;
 
 /// Messages: a host and a text each. Texts from 4 KiB on are segments of their own.
 pub fn batch(messages: &[(&str, &[u8])]) -> Arc<Batch> {
-    let (origin, pool) = (Arc::new(Origin::named("s_test")), Arc::new(Pool::new()));
+    batch_of(Origin::named("s_test"), messages)
+}
+
+/// The same of messages of this host, which are counted. One without a host has no pairs of its own.
+pub fn local_batch(messages: &[(&str, &[u8])]) -> Arc<Batch> {
+    batch_of(Origin { is_local: true, ..Origin::named("s_test") }, messages)
+}
+
+fn batch_of(origin: Origin, messages: &[(&str, &[u8])]) -> Arc<Batch> {
+    let (origin, pool) = (Arc::new(origin), Arc::new(Pool::new()));
     let copied: usize = messages.iter().map(|(host, text)| host.len() + text.len().min(4096)).sum();
     let (count, records) = (messages.len(), 64 * messages.len());
     let need = Need { bytes: copied + records, fields: count, segments: count, viewed: 0 };
@@ -32,7 +41,9 @@ pub fn batch(messages: &[(&str, &[u8])]) -> Arc<Batch> {
         } else {
             row.payload_copy(text);
         }
-        row.field(FieldName::Host, Text::Copy(b""), ValueType::String, Text::Copy(host.as_bytes()));
+        if !host.is_empty() {
+            row.field(FieldName::Host, Text::Copy(b""), ValueType::String, Text::Copy(host.as_bytes()));
+        }
         row.stamps(Stamp { unix_micros: 1_065_903_255_003_999, offset_seconds: 7200 }, 0);
         row.pri(13);
         row.publish();
