@@ -104,7 +104,10 @@ fn message(input: &mut Unstructured<'_>) -> Result<Message> {
     let mut pairs = Vec::new();
     for _ in 0..input.int_in_range(0..=12)? {
         let (id, name) = match input.int_in_range(0..=3)? {
-            0 => (FieldName::KNOWN[input.choose_index(FieldName::KNOWN.len())?].0, ""),
+            0 => {
+                let index = input.choose_index(FieldName::KNOWN.len() + 1)?;
+                (FieldName::KNOWN.get(index).map_or(FieldName::ChainedHost, |(id, _)| *id), "")
+            }
             1 => (FieldName::SdId, ""),
             2 => (FieldName::SdParam, *input.choose(&PARAMS)?),
             _ => (FieldName::Text, *input.choose(&NAMES)?),
@@ -190,7 +193,12 @@ fn check(read: MessageRef<'_>, message: &Message) {
     }
     assert_eq!(seen, message.pairs.len());
     for (id, _) in FieldName::KNOWN {
-        let own = message.pairs.iter().rfind(|pair| pair.id == *id).map(|pair| &*pair.value);
+        let is = |pair: &&Pair| pair.id == *id || pair.id == FieldName::ChainedHost && *id == FieldName::Host;
+        let last = message.pairs.iter().rfind(is);
+        let own = last.map(|pair| &*pair.value);
+        if *id == FieldName::Host {
+            assert_eq!(read.host().1, last.is_some_and(|pair| pair.id == FieldName::ChainedHost));
+        }
         let common: Option<&[u8]> = match id {
             FieldName::Host | FieldName::HostFrom => Some(b"localhost"),
             FieldName::Program => Some(b"common"),
@@ -201,8 +209,8 @@ fn check(read: MessageRef<'_>, message: &Message) {
     let texts = message.pairs.iter().filter(|pair| pair.id == FieldName::Text).map(|pair| pair.name.clone());
     let names: Vec<_> = texts.chain(params.iter().map(|param| param.0.clone())).collect();
     for name in names {
-        // The first parameter of that name; otherwise the pair that was set last.
-        let param = params.iter().find(|param| param.0 == name).map(|param| (param.1, &*param.2));
+        // The last parameter of that name; otherwise the pair that was set last.
+        let param = params.iter().rfind(|param| param.0 == name).map(|param| (param.1, &*param.2));
         let set = message.pairs.iter().rev().find(|pair| pair.id == FieldName::Text && pair.name == name);
         let wanted = param.or(set.map(|pair| (pair.value_type, &*pair.value)));
         assert_eq!(read.named(&name), wanted, "{}", name.escape_ascii());
