@@ -239,13 +239,12 @@ impl<'a> MessageRef<'a> {
     #[inline]
     pub fn host(&self) -> (&'a [u8], bool) {
         let mut fields = self.batch.fields(self.record).iter();
-        match fields.rfind(|field| matches!(field.id, FieldName::Host | FieldName::ChainedHost)) {
-            Some(field) => (self.batch.bytes(field.value), field.id == FieldName::ChainedHost),
-            None => {
-                let origin = self.batch.origin();
-                (origin.host.as_bytes(), origin.host_is_chained)
-            }
+        let own = fields.rfind(|field| matches!(field.id, FieldName::Host | FieldName::ChainedHost));
+        if let Some(field) = own {
+            return (self.batch.bytes(field.value), field.id == FieldName::ChainedHost);
         }
+        let origin = self.batch.origin();
+        (origin.host.as_bytes(), origin.host_is_chained)
     }
 
     /// The type and the text of the pair called `name`, which is none of the known ones.

@@ -314,13 +314,11 @@ impl Parser<'_> {
     /// The length of the quoted text that starts here, with its quotes.
     fn quoted(&self, quote: u8) -> Result<usize, TemplateError> {
         let inside = &self.text.bytes[self.pos + 1..];
-        match inside.iter().position(|byte| *byte == quote) {
-            Some(length) => Ok(length + 2),
-            None => {
-                let help = "inside of quotes a backslash is a character: use the other kind of quotes";
-                self.error(self.pos, self.pos + 1, "this quote is not closed", help)
-            }
+        if let Some(length) = inside.iter().position(|byte| *byte == quote) {
+            return Ok(length + 2);
         }
+        let help = "inside of quotes a backslash is a character: use the other kind of quotes";
+        self.error(self.pos, self.pos + 1, "this quote is not closed", help)
     }
 
     /// Copies the next byte with its place.

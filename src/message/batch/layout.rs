@@ -78,7 +78,7 @@ fn copied_texts_end_before_their_records() {
             let fits = len + 1 + RECORD <= free;
             let published = fits.then_some(Published::Yes);
             let ended = |writer: Writer, first: &[u8]| {
-                check(&writer.finish(), &[first, &text][..1 + usize::from(fits)]);
+                check(&writer.finish(), &[first, &text][..=usize::from(fits)]);
             };
             let (mut writer, first) = nearly_full(free);
             assert_eq!(writer.publish_text(&Head::EMPTY, |_| (), &text), published, "{len} of {free}");

@@ -37,6 +37,7 @@ pub const SETTABLE: [&str; 2] = ["PEERIP", "PEERPORT"];
 impl<'a> Name<'a> {
     /// The name under which a value is kept: a macro that a source may set is a name like any other then.
     #[inline]
+    #[must_use]
     pub fn stored(self) -> Self {
         match self {
             Self::Macro(name) if SETTABLE.contains(&name) => Self::Text(name.as_bytes()),
