@@ -47,7 +47,7 @@ pub use sink::{Access, Opening};
 
 use format::Line;
 use path::PathBuilder;
-use stage::Stage;
+use stage::{Numbers, Stage};
 use target::{Flushed, Target, Unheld};
 use unwritable::Unwritable;
 
@@ -105,7 +105,8 @@ pub struct FileDestination {
     path_context: Context,
     paths: PathBuilder,
     clock: ZoneClock,
-    sequence: u64,
+    /// The numbers of the next message.
+    next: Numbers,
     /// Files by a number that stays theirs; `None` is a number that is free.
     targets: Vec<Option<Target>>,
     free: Vec<usize>,
@@ -147,7 +148,7 @@ impl FileDestination {
             path_context: Context::new(&options, identity, TimeZoneUse::Local),
             paths: PathBuilder::default(),
             clock: ZoneClock::new(Zone::local()),
-            sequence: 1,
+            next: Numbers::FIRST,
             targets: Vec::new(),
             free: Vec::new(),
             by_path: HashMap::default(),
@@ -169,15 +170,15 @@ impl FileDestination {
 
     /// Takes messages; nothing is written before the next flush.
     pub fn push(&mut self, delivery: Delivery) {
-        let sequence = self.sequence;
+        let (first, count) = (self.next, delivery.view.len());
+        let later = first.later(count);
         // Of messages that come from elsewhere, SEQNUM is what they came with.
-        if delivery.view.batch().origin().is_local {
-            self.sequence += delivery.view.len() as u64;
-        }
-        self.push_numbered(delivery, sequence);
+        let is_local = delivery.view.batch().origin().is_local;
+        self.next = if is_local { later } else { Numbers { order: later.order, ..first } };
+        self.push_numbered(delivery, first);
     }
 
-    fn push_numbered(&mut self, delivery: Delivery, sequence: u64) {
+    fn push_numbered(&mut self, delivery: Delivery, first: Numbers) {
         if delivery.view.is_empty() {
             return;
         }
@@ -185,27 +186,27 @@ impl FileDestination {
             if self.targets.is_empty() {
                 self.targets.push(Some(Target::new(path, true, Instant::now())));
             }
-            self.push_to(0, delivery, sequence);
+            self.push_to(0, delivery, first);
         } else {
-            self.push_sorted(&delivery, sequence);
+            self.push_sorted(&delivery, first);
         }
     }
 
     /// Sends each message to the file that its path names; the order in each file is that of the batch.
-    fn push_sorted(&mut self, delivery: &Delivery, sequence: u64) {
+    fn push_sorted(&mut self, delivery: &Delivery, first: Numbers) {
         self.path_context.now = self.clock.now();
         let now = Instant::now();
-        let mut touched: Vec<(usize, u64)> = Vec::new();
+        let mut touched: Vec<(usize, Numbers)> = Vec::new();
         let (mut index, mut last) = (0, None);
         while index < delivery.view.len() {
             // Until a row is added to a file's, nothing has happened to it.
             let all = catch_unwind(AssertUnwindSafe(|| {
                 while index < delivery.view.len() {
-                    let id = self.target_of(delivery, index, sequence, last, now);
+                    let id = self.target_of(delivery, index, first, last, now);
                     last = Some(id);
                     if let Some(target) = &mut self.targets[id] {
                         if target.rows.is_empty() {
-                            touched.push((id, sequence + index as u64));
+                            touched.push((id, first.later(index)));
                         }
                         target.rows.push(delivery.view.rows().at(index));
                     }
@@ -234,11 +235,11 @@ impl FileDestination {
         &mut self,
         delivery: &Delivery,
         index: usize,
-        sequence: u64,
+        first: Numbers,
         last: Option<usize>,
         now: Instant,
     ) -> usize {
-        self.path_context.sequence = sequence + index as u64;
+        self.path_context.sequence = first.later(index).sequence;
         let path = self.paths.build(&self.path, delivery.view.message(index), &self.path_context);
         let targets = &mut self.targets;
         let same = last.filter(|id| targets[*id].as_ref().is_some_and(|last| *last.path == *path));
@@ -265,12 +266,12 @@ impl FileDestination {
         self.room.report(Severity::Error, format!("`{}`: fault in the engine: {what}", self.path.text()));
     }
 
-    fn push_to(&mut self, id: usize, delivery: Delivery, sequence: u64) {
+    fn push_to(&mut self, id: usize, delivery: Delivery, first: Numbers) {
         let Some(target) = &mut self.targets[id] else { return };
         if target.is_idle() {
             self.active.push(id);
         }
-        target.push(delivery, sequence);
+        target.push(delivery, first);
     }
 
     /// Writes all it can. Messages whose lines are out are counted as delivered and let go of.
@@ -510,13 +511,14 @@ impl FileDestination {
         });
         let waiting: Vec<_> = waiting.collect();
         self.room.count_open_files(0);
-        Handover::new(self.path.text().to_owned(), waiting, self.sequence, &self.room.counters)
+        Handover::new(self.path.text().to_owned(), waiting, self.next, &self.room.counters)
     }
 
     /// Takes what the destination before it has left, before anything is pushed.
     pub fn take_over(&mut self, left: Handover) {
-        let Handover { path, targets, deliveries, sequence, .. } = left;
-        self.sequence = self.sequence.max(sequence);
+        let Handover { path, targets, deliveries, next, .. } = left;
+        let Numbers { order, sequence } = self.next;
+        self.next = Numbers { order: order.max(next.order), sequence: sequence.max(next.sequence) };
         if path == self.path.text() {
             for mut target in targets {
                 target.begin_again();
@@ -532,8 +534,8 @@ impl FileDestination {
                 target.take_back_torn(&self.room);
                 chunks.extend(target.into_chunks());
             }
-            for (delivery, sequence) in handover::in_order(chunks) {
-                self.push_numbered(delivery, sequence);
+            for (delivery, first) in handover::in_order(chunks) {
+                self.push_numbered(delivery, first);
             }
         }
         for delivery in deliveries {

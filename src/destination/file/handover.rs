@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::stage::Chunk;
+use super::stage::{Chunk, Numbers};
 use super::target::Target;
 use crate::destination::Counters;
 use crate::flow::{Delivery, DropReason};
@@ -22,20 +22,20 @@ pub struct Handover {
     pub(super) targets: Vec<Target>,
     /// Deliveries that were not sorted to files yet; they come after those that were.
     pub(super) deliveries: Vec<Delivery>,
-    /// The sequence number of the next message.
-    pub(super) sequence: u64,
+    /// The numbers of the next message.
+    pub(super) next: Numbers,
     counters: Arc<Counters>,
 }
 
 impl Handover {
-    pub(super) fn new(path: String, targets: Vec<Target>, sequence: u64, counters: &Arc<Counters>) -> Self {
-        Self { path, targets, deliveries: Vec::new(), sequence, counters: Arc::clone(counters) }
+    pub(super) fn new(path: String, targets: Vec<Target>, next: Numbers, counters: &Arc<Counters>) -> Self {
+        Self { path, targets, deliveries: Vec::new(), next, counters: Arc::clone(counters) }
     }
 
     /// What came for a destination that had not begun to write.
     pub fn unsorted(deliveries: Vec<Delivery>, counters: &Arc<Counters>) -> Self {
         let counters = Arc::clone(counters);
-        Self { path: String::new(), targets: Vec::new(), deliveries, sequence: 1, counters }
+        Self { path: String::new(), targets: Vec::new(), deliveries, next: Numbers::FIRST, counters }
     }
 
     /// How many messages it has.
@@ -65,21 +65,21 @@ impl Chunk {
     }
 }
 
-/// Puts what was sorted to files together again, with the number of the first message of each: rows of one batch on one path
+/// Puts what was sorted to files together again, with the numbers of the first message of each: rows of one batch on one path
 /// are one delivery, in their order.
-pub(super) fn in_order(chunks: Vec<Chunk>) -> Vec<(Delivery, u64)> {
+pub(super) fn in_order(chunks: Vec<Chunk>) -> Vec<(Delivery, Numbers)> {
     let mut chunks = chunks;
-    chunks.sort_by_key(|chunk| chunk.sequence);
-    let mut all: Vec<(Delivery, u64)> = Vec::new();
+    chunks.sort_by_key(|chunk| chunk.first.order);
+    let mut all: Vec<(Delivery, Numbers)> = Vec::new();
     for chunk in chunks {
-        let sequence = chunk.sequence + chunk.next as u64;
+        let first = chunk.first.later(chunk.next);
         let delivery = chunk.into_delivery();
         let same = all.iter_mut().rev().take(LATELY).map(|(known, _)| known).find(|known| {
             Arc::ptr_eq(known.view.batch(), delivery.view.batch())
                 && known.flow_control == delivery.flow_control
         });
         let Some(known) = same else {
-            all.push((delivery, sequence));
+            all.push((delivery, first));
             continue;
         };
         let (mine, others) = (known.view.rows(), delivery.view.rows());

@@ -49,8 +49,27 @@ pub(super) struct Chunk {
     pub(super) delivery: Delivery,
     /// How many of its messages are written.
     pub(super) next: usize,
-    /// The sequence number of its first message.
+    /// The numbers of its first message.
+    pub(super) first: Numbers,
+}
+
+/// The numbers that a message has in a destination; the one after it has the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Numbers {
+    /// Counts all messages: the order in which they came.
+    pub(super) order: u64,
+    /// Counts the messages of this host: SEQNUM.
     pub(super) sequence: u64,
+}
+
+impl Numbers {
+    /// Those of the very first message.
+    pub(super) const FIRST: Self = Self { order: 1, sequence: 1 };
+
+    /// Those of the message `count` messages later in the same batch.
+    pub(super) fn later(self, count: usize) -> Self {
+        Self { order: self.order + count as u64, sequence: self.sequence + count as u64 }
+    }
 }
 
 impl Chunk {
@@ -223,7 +242,7 @@ impl Stage {
             done -= skipped;
             for row in chunk.next + skipped..chunk.delivery.view.len() {
                 let message = chunk.delivery.view.message(row);
-                context.sequence = chunk.sequence + row as u64;
+                context.sequence = chunk.first.later(row).sequence;
                 let split = if let Some(torn) = torn.take() {
                     self.buffer.extend_from_slice(&torn.head);
                     let split = self.buffer.len();
@@ -425,7 +444,7 @@ mod tests {
         assert_eq!(credit.try_take(count, 0), count);
         let ack = Ack::new(&credit, &Arc::default(), count, 0);
         let view = View::all(Arc::new(writer.finish()));
-        Chunk { delivery: Delivery { view, ack, flow_control: true }, next, sequence: 1 }
+        Chunk { delivery: Delivery { view, ack, flow_control: true }, next, first: Numbers::FIRST }
     }
 
     /// Breaks without it: a message that cannot be made into a line takes others with it, leaves half a line before the next,

@@ -40,7 +40,7 @@ use rustix::io::Errno;
 
 use super::Room;
 use super::sink::Sink;
-use super::stage::{Chunk, Torn};
+use super::stage::{Chunk, Numbers, Torn};
 use super::unwritable::{self, Verdict};
 use crate::destination::Severity;
 use crate::flow::{Delivery, DropReason};
@@ -203,9 +203,9 @@ impl Target {
     }
 
     /// Puts messages behind those that wait.
-    pub(super) fn push(&mut self, delivery: Delivery, sequence: u64) {
+    pub(super) fn push(&mut self, delivery: Delivery, first: Numbers) {
         self.waiting += delivery.view.len() as u64;
-        self.pending.push_back(Chunk { delivery, next: 0, sequence });
+        self.pending.push_back(Chunk { delivery, next: 0, first });
     }
 
     pub(super) fn is_idle(&self) -> bool {
