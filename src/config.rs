@@ -74,6 +74,8 @@ use report::Report;
 /// A configuration that was read and checked.
 #[derive(Debug)]
 pub struct Config {
+    /// The directory of its file; empty when it comes from no file.
+    pub directory: PathBuf,
     /// What `@version` said.
     pub version: Version,
     /// What `@config-id` said.
@@ -98,7 +100,50 @@ pub struct Config {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// What could be read of a configuration that may have errors.
+#[derive(Debug)]
+pub struct Inspected {
+    /// What was read, without its warnings: all of it, or all but what the errors are about. None when code may be missing in it.
+    pub config: Option<Config>,
+    /// The errors and warnings.
+    pub found: Vec<Diagnostic>,
+    /// Whether there is no error among them.
+    pub is_whole: bool,
+}
+
 impl Config {
+    /// The directories in which the modules of the configuration are looked for before all others, each with the reason why.
+    pub fn python_directories(&self) -> Vec<(PathBuf, &'static str)> {
+        let own = Some((self.directory.clone(), "the configuration's directory"));
+        let named = self.options.python_path.iter();
+        let named = named.map(|named| (self.directory.join(&named.value), "python-path()"));
+        own.into_iter().filter(|(path, _)| !path.as_os_str().is_empty()).chain(named).collect()
+    }
+
+    /// The source statements, and those that are written in a path.
+    pub fn source_statements(&self) -> Vec<&SourceStatement> {
+        let items = self.all_paths().into_iter().flat_map(|path| &path.items);
+        let inline = items.filter_map(|item| match item {
+            LogItem::Source(SourceRef::Inline(statement)) => Some(statement),
+            _ => None,
+        });
+        self.sources.values().chain(inline).collect()
+    }
+
+    /// The log paths, and those in them.
+    pub fn all_paths(&self) -> Vec<&LogPath> {
+        let mut paths: Vec<&LogPath> = self.logs.iter().collect();
+        let mut next = 0;
+        while let Some(path) = paths.get(next).copied() {
+            paths.extend(path.items.iter().filter_map(|item| match item {
+                LogItem::Log(path) => Some(path),
+                _ => None,
+            }));
+            next += 1;
+        }
+        paths
+    }
+
     /// An error at `span`, found by whoever uses the configuration; `help` says what would be right.
     pub fn error(&self, span: Span, message: impl Into<String>, help: Option<String>) -> Diagnostic {
         self.sources_text.error(span, message, help)
@@ -118,6 +163,28 @@ impl Config {
             Diagnostic::without_place(format!("`{file}`: there is no log path, so nothing would run"));
         none.help = Some("add one: log { source(…); destination(…); };".to_owned());
         Err(none)
+    }
+
+    /// An error at `span` that shows another place with it, labelled `there`.
+    pub fn error_with(
+        &self,
+        span: Span,
+        message: impl Into<String>,
+        other: Span,
+        there: &str,
+        help: Option<String>,
+    ) -> Diagnostic {
+        self.error(span, message, help).with_label(self.sources_text.label(other, there))
+    }
+
+    /// The code of `block` on this line of its file, from its first column on as Python counts them; none when the block does not
+    /// reach there.
+    pub fn code_line(&self, block: &PythonBlock, line: u32) -> Option<Span> {
+        let at = self.sources_text.part_on_line(block.span, line)?;
+        let text = self.sources_text.text(at);
+        // As in the block's code: on the line of its brace it starts with the first word.
+        let blank = if line == block.line { text.len() - text.trim_start().len() } else { 0 };
+        Some(Span { start: at.start + blank as u32, ..at })
     }
 
     /// A warning at `span`, found by whoever uses the configuration.
@@ -141,7 +208,15 @@ pub fn load(path: &Path) -> Result<Config, Diagnostics> {
 pub fn load_with(path: &Path, environment: &Environment) -> Result<Config, Diagnostics> {
     environment.progress.note(path);
     let text = include::read_main(path).map_err(Diagnostic::without_place)?;
-    parse(path.to_owned(), text, environment)
+    whole(parse(path.to_owned(), text, environment))
+}
+
+/// Reads what can be read of the configuration at `path`, with this process's environment.
+pub fn inspect(path: &Path) -> Inspected {
+    match include::read_main(path) {
+        Ok(text) => parse(path.to_owned(), text, &Environment::of_process(path)),
+        Err(message) => Inspected::unreadable(vec![Diagnostic::without_place(message)]),
+    }
 }
 
 /// Reads the configuration at `path` for a second time: a pipe has been read to its end by the first, and is refused.
@@ -171,18 +246,35 @@ pub fn load_again(path: &Path, environment: &Environment) -> Result<Config, Diag
 /// assert!(error.to_string().contains("did you mean `source`?"));
 /// ```
 pub fn parse_str(name: &str, text: &str, environment: &Environment) -> Result<Config, Diagnostics> {
-    parse(PathBuf::from(name), text.to_owned(), environment)
+    whole(parse(PathBuf::from(name), text.to_owned(), environment))
 }
 
-fn parse(path: PathBuf, text: String, environment: &Environment) -> Result<Config, Diagnostics> {
+impl Inspected {
+    fn unreadable(found: Vec<Diagnostic>) -> Self {
+        Self { config: None, found, is_whole: false }
+    }
+}
+
+fn whole(inspected: Inspected) -> Result<Config, Diagnostics> {
+    match inspected {
+        Inspected { config: Some(config), found, is_whole: true } => {
+            Ok(Config { warnings: Diagnostics::from(found).into(), ..config })
+        }
+        Inspected { found, .. } => Err(found.into()),
+    }
+}
+
+fn parse(path: PathBuf, text: String, environment: &Environment) -> Inspected {
     if text.len() > bounds::MAX_TEXT {
-        return Err(Diagnostic::without_place(include::too_large(&path)).into());
+        return Inspected::unreadable(vec![Diagnostic::without_place(include::too_large(&path))]);
     }
     let mut report = Report::default();
     let main = report.map.add(path, text, None);
     let lexed = lexer::lex(report, main, environment);
     if lexed.pragmas.unreadable {
-        return Err(lexed.report.into_parts().1.into());
+        return Inspected::unreadable(lexed.report.into_parts().1);
     }
-    parser::Parser::new(lexed).configuration()
+    let read = parser::Parser::new(lexed).configuration(environment.config_dir.clone());
+    let statement::Read { config, found, failed, has_all_code } = read;
+    Inspected { config: (!failed || has_all_code).then_some(config), found, is_whole: !failed }
 }

@@ -14,18 +14,20 @@
 //!
 //! What runs it:
 //!
+//! * `check`: `inrush check`;
 //! * [`mod@run`]: `inrush run`: start, reload, stop; [`event`]: what wakes its main thread; [`watch`]: who asks
 //!   for that, and sees to its end; [`exit`]: the end of the process; [`live_line`]: the line at the foot of a
 //!   terminal; [`generation`]: one configuration with all that runs for it; [`instance`]: one source and its
 //!   callbacks; [`options`]: what it gets of its configuration; [`supervise`]: its thread, one of [`threads`]; [`fetch`]: what it does
 //!   for a fetcher; [`event_loop`]: what it does for an asynchronous `run()`; [`wakeup`]: the thread of its
-//!   `wakeup()`; [`blocks`]: `python { }`; [`callbacks`]: whether they do their work when they are called; [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the
+//!   `wakeup()`; [`blocks`]: `python { }`; `places`: where in them something is; `search_path`: where modules are looked for;
+//!   [`callbacks`]: whether they do their work when they are called; [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the
 //!   way from what was delivered to its callbacks;
 //! * [`testing`]: a source without an engine around it;
 //! * [`at_fork`] and [`mod@fork`]: what a fork of the process may not do, and where it ends;
 //! * [`release`]: where Python objects that the engine viewed are let go, under the GIL;
 //! * [`cell`]: state that the GIL guards; [`clock`]: the time; [`exception`]: tracebacks and stacks; [`escape`]: Python text in the log;
-//!   [`signals`]: the engine's signals; `type_name`: how errors name what they were given.
+//!   [`signals`]: the engine's signals; `type_name`: how errors name what they were given; `truth`: results that are false.
 //!
 //! No two of these modules use each other, directly or in a circle.
 
@@ -37,6 +39,7 @@ pub mod blocks;
 pub mod buffer;
 pub mod callbacks;
 pub mod cell;
+mod check;
 pub mod clock;
 pub mod datetime;
 pub mod escape;
@@ -61,14 +64,17 @@ pub mod options;
 pub mod pairs;
 pub mod parse;
 pub mod persist;
+mod places;
 pub mod release;
 pub mod run;
+mod search_path;
 pub mod signals;
 pub mod source;
 pub mod split;
 pub mod supervise;
 pub mod testing;
 pub mod threads;
+mod truth;
 mod type_name;
 pub mod values;
 pub mod wakeup;
@@ -132,25 +138,11 @@ fn check(py: Python<'_>, options: &cli::CheckOptions) -> PyResult<i32> {
     let _hosting = hosting::Hosting::begin();
     let log = Log::new(LogLevel::Warning);
     logger::set_log(Some(log.clone()));
-    let read = py.detach(|| crate::config::load(&options.file));
-    let checked = read.and_then(|config| {
-        config.check_for_log_path()?;
-        let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
-        generation::check(py, config, &log).map(|()| warnings)
-    });
-    let stderr = py.import("sys")?.getattr("stderr")?;
-    match checked {
-        Ok(warnings) => {
-            for warning in warnings {
-                stderr.call_method1("write", (format!("{warning}\n"),))?;
-            }
-            Ok(0)
-        }
-        Err(errors) => {
-            stderr.call_method1("write", (format!("{errors}\n"),))?;
-            Ok(1)
-        }
-    }
+    let checked = check::check(py, &options.file, &log);
+    let sys = py.import("sys")?;
+    sys.getattr("stderr")?.call_method1("write", (checked.said,))?;
+    sys.getattr("stdout")?.call_method1("write", (checked.output,))?;
+    Ok(checked.code)
 }
 
 /// How this module was built: version, profile, target, compiler, pyo3, allocator.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use inrush::config::{
     Config, DestinationDriver, DestinationRef, Diagnostic, Diagnostics, Environment, FileOptions, Level,
     LogItem, OptionValue, Ownership, PythonDriver, PythonSourceOptions, Restart, SourceDriver, SourceRef,
-    UseDns, Version, load, parse_str,
+    UseDns, Version, inspect, load, parse_str,
 };
 use inrush::syslog::Flags;
 use inrush::template::{OnError, TsFormat};
@@ -321,6 +321,31 @@ fn bad_configurations_are_told_what_is_wrong() {
             insta::assert_snapshot!(name.trim_end_matches(".conf"), shown);
         });
     }
+}
+
+#[test]
+fn directories_of_modules_start_from_that_of_the_file() {
+    let environment = Environment { config_dir: data(""), ..Environment::default() };
+    let text = "options { python-path(\"bad\" include.d); python-path(\"/\"); python-path(nowhere); };";
+    let config = parse_str("test.conf", text, &environment).unwrap();
+    let paths: Vec<_> = config.python_directories().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(paths, [data(""), data("bad"), data("include.d"), PathBuf::from("/"), data("nowhere")]);
+    assert_eq!(config.warnings.len(), 1);
+    assert!(config.warnings[0].message().ends_with("nowhere` does not exist: no module will be found there"));
+    assert!(right("").python_directories().is_empty());
+}
+
+#[test]
+fn what_can_be_read_of_a_bad_configuration_is_there() {
+    let inspected = inspect(&data("bad/references.conf"));
+    assert!(!inspected.is_whole && !inspected.found.is_empty());
+    assert!(!inspected.config.unwrap().all_paths().is_empty());
+    // Code that others refer to may be missing.
+    for name in ["bad/python_unclosed.conf", "bad/include.conf", "nowhere.conf"] {
+        assert!(inspect(&data(name)).config.is_none(), "{name}");
+    }
+    let inspected = inspect(&data("sample.conf"));
+    assert!(inspected.is_whole && inspected.config.is_some());
 }
 
 #[test]

@@ -1,15 +1,16 @@
 """The native half of Inrush: what the Rust engine gives to Python."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, TypeAlias, TypeVar, final, overload
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import Buffer as _ReadableBuffer
 from typing_extensions import Self
 
 from inrush.results import LogFetcherResult
+from inrush.typing import FetchResult, Flag, FlagWord, Postable
 
 _T = TypeVar("_T")
 _Name: TypeAlias = str | bytes
@@ -18,7 +19,6 @@ _Written: TypeAlias = (
     str | bytes | int | float | bool | list[str] | list[bytes] | list[str | bytes] | datetime | None
 )
 _Kept: TypeAlias = Any  # str, int, bytes or bool; Any, so that a program need not ask which
-_Post: TypeAlias = LogMessage | str | bytes
 
 __all__ = [
     "AckTracker",
@@ -52,7 +52,7 @@ class ParseOptions:
 
     @staticmethod
     def make(
-        flags: Sequence[str] = (),
+        flags: Sequence[FlagWord] = (),
         format: str = "syslog",  # noqa: A002 - the name is part of the API
         time_zone: str | None = None,
         default_facility: str | None = None,
@@ -96,7 +96,7 @@ class Persist:
     def __new__(cls, *args: object, **kwargs: object) -> Self: ...
     def __init__(self, persist_name: str, defaults: Mapping[str, _Kept] | None = None) -> None: ...
     @property
-    def persist_name(self) -> str | None:
+    def persist_name(self) -> str:
         """The name of the store."""
 
     def __getitem__(self, key: str | bytes, /) -> _Kept: ...
@@ -282,16 +282,19 @@ class PersistedBookmark(ConsecutiveAckTracker):
     """
 
     def __new__(cls, *_arguments: object, **_keywords: object) -> Self: ...
-    def __init__(self, store: Any, key: str = "bookmark", default: Any = None) -> None: ...
+    def __init__(
+        self, store: Persist | str | MutableMapping[str, Any], key: str = "bookmark", default: Any = None
+    ) -> None: ...
     @property
     def value(self) -> Any:
         """The bookmark that was written last; `default` when there is none."""
 
 class LogSource:
-    """The base of sources: derive from it, define `run()` and `request_exit()`, and name the class in `python(class(...))`.
+    """The base of sources: derive from it, define `run()`, and name the class in `python(class(...))`.
 
     The engine makes the object without arguments, calls `init(options)`, then `run()` on a thread of its own, `request_exit()`
-    from the main thread when it wants to stop, and `deinit()` after `run()` came back.
+    from the main thread when it wants to stop, and `deinit()` after `run()` came back. A `run()` that looks at `exit_requested`, or
+    that sleeps with `sleep()`, needs no `request_exit()`.
 
     Everything from `post_messages` to `sleep` is Inrush's own. A class may use these names for itself: the engine never calls
     them through the object.
@@ -303,30 +306,30 @@ class LogSource:
     auto_close_batches: bool
     """Whether each post is handed over at once. True before `init()`; set it to False in `init()` and call `close_batch()`."""
 
-    flags: Any
+    flags: dict[Flag, bool]
     """The words of flags() as a dict of bool; `{}` before `init()`."""
 
-    parse_options: Any
+    parse_options: ParseOptions
     """What `LogMessage.parse` wants; None before `run()`."""
 
     @property
-    def persist_name(self) -> str | None:
+    def persist_name(self) -> str:
         """The name under which the state of this source is kept; None before `init()`."""
 
-    def init(self, options: dict[str, Any]) -> object:
+    def init(self, options: dict[str, Any]) -> bool:
         """Called once before `run()`, on the main thread; a false result refuses the configuration. This one returns True."""
 
-    def run(self) -> object:
+    def run(self) -> Coroutine[Any, Any, object] | None:
         """The source itself, on its own thread. Must be defined. With `async def` the engine hosts an asyncio event loop there;
         exit cancels it, unless `request_exit()` is defined."""
 
-    def request_exit(self) -> object:
-        """Called from the main thread while `run()` runs; `run()` must return soon."""
+    def request_exit(self) -> Coroutine[Any, Any, object] | None:
+        """Called from the main thread while `run()` runs; `run()` must return soon. A coroutine runs on the event loop of `run()`."""
 
-    def deinit(self) -> object:
+    def deinit(self) -> None:
         """Called on the main thread after `run()` returned. This one does nothing."""
 
-    def post_message(self, msg: _Post, bookmark: object = None) -> None:
+    def post_message(self, msg: Postable, bookmark: object = None) -> None:
         """Posts one message. A `str` or `bytes` is short for `LogMessage` of it.
 
         Without credit it waits, with the GIL released, until the destinations have taken enough; in a class that defines
@@ -341,7 +344,7 @@ class LogSource:
     def set_transport_name(self, name: str) -> None:
         """Sets TRANSPORT of every message posted from now on."""
 
-    def post_messages(self, messages: Iterable[_Post]) -> int:
+    def post_messages(self, messages: Iterable[Postable]) -> int:
         """Posts all of `messages` in one call, in order, and returns how many.
 
         Waits for credit part-way, with the GIL released. A wrong type is a TypeError that names its index: what came before it
@@ -370,10 +373,10 @@ class LogSource:
     def acquire_buffer(self, size: int) -> Buffer:
         """A writable buffer of `size` bytes for `recv_into` and `readinto`, to be handed over with `post_buffer`."""
 
-    def try_post_message(self, msg: _Post) -> bool:
+    def try_post_message(self, msg: Postable) -> bool:
         """Posts one message if there is credit for it; False, and nothing is taken, if not. Never waits, never calls `suspend()`."""
 
-    async def post(self, msg: _Post, bookmark: object = None) -> None:
+    async def post(self, msg: Postable, bookmark: object = None) -> None:
         """Posts one message from a coroutine: `await self.post(msg)` waits for credit without blocking the event loop.
 
         `bookmark` is short for `set_bookmark()` before the post. What one coroutine posts stays in order. The message is taken when
@@ -405,51 +408,52 @@ class LogFetcher:
     `sleep` and `exit_requested` are Inrush's own. A class may use these names for itself.
     """
 
-    ERROR: Final = LogFetcherResult.ERROR
-    NOT_CONNECTED: Final = LogFetcherResult.NOT_CONNECTED
-    SUCCESS: Final = LogFetcherResult.SUCCESS
-    TRY_AGAIN: Final = LogFetcherResult.TRY_AGAIN
-    NO_DATA: Final = LogFetcherResult.NO_DATA
-    FETCH_ERROR: Final = LogFetcherResult.ERROR
-    FETCH_NOT_CONNECTED: Final = LogFetcherResult.NOT_CONNECTED
-    FETCH_SUCCESS: Final = LogFetcherResult.SUCCESS
-    FETCH_TRY_AGAIN: Final = LogFetcherResult.TRY_AGAIN
-    FETCH_NO_DATA: Final = LogFetcherResult.NO_DATA
+    ERROR: ClassVar[Literal[LogFetcherResult.ERROR]]
+    NOT_CONNECTED: ClassVar[Literal[LogFetcherResult.NOT_CONNECTED]]
+    SUCCESS: ClassVar[Literal[LogFetcherResult.SUCCESS]]
+    TRY_AGAIN: ClassVar[Literal[LogFetcherResult.TRY_AGAIN]]
+    NO_DATA: ClassVar[Literal[LogFetcherResult.NO_DATA]]
+    FETCH_ERROR: ClassVar[Literal[LogFetcherResult.ERROR]]
+    FETCH_NOT_CONNECTED: ClassVar[Literal[LogFetcherResult.NOT_CONNECTED]]
+    FETCH_SUCCESS: ClassVar[Literal[LogFetcherResult.SUCCESS]]
+    FETCH_TRY_AGAIN: ClassVar[Literal[LogFetcherResult.TRY_AGAIN]]
+    FETCH_NO_DATA: ClassVar[Literal[LogFetcherResult.NO_DATA]]
 
     def __new__(cls, *args: object, **kwargs: object) -> Self: ...
     def __init__(self, *args: object, **kwargs: object) -> None: ...
 
-    flags: Any
+    flags: dict[Flag, bool]
     """The words of flags() as a dict of bool; `{}` before `init()`."""
 
-    parse_options: Any
+    parse_options: ParseOptions
     """What `LogMessage.parse` wants; None before `open()`."""
 
     @property
-    def persist_name(self) -> str | None:
+    def persist_name(self) -> str:
         """The name under which the state of this fetcher is kept; None before `init()`."""
 
-    def init(self, options: dict[str, Any]) -> object:
+    def init(self, options: dict[str, Any]) -> bool:
         """Called once, on the main thread; a false result refuses the configuration. This one returns True."""
 
-    def open(self) -> object:
+    def open(self) -> bool:
         """Called before the first `fetch()`, and after ERROR and NOT_CONNECTED. A false result (None is one) or an exception: it is
         called again after time-reopen(). This one returns True."""
 
-    def fetch(self) -> object:
+    def fetch(self) -> FetchResult:
         """Must be defined. Returns a tuple: `(SUCCESS, message)`, or `(SUCCESS, messages)` with a list or an iterator of them;
         `(NO_DATA,)` to be asked again after fetch-no-data-delay(), `(NO_DATA, seconds)` for a wait of its own; `(TRY_AGAIN,)` to be
         asked again at once; `(NOT_CONNECTED,)` for `open()` after time-reopen(), `(ERROR,)` for `close()` before that.
 
-        What stands in the second place of the others is ignored. Anything else, and an exception, is logged and is an ERROR."""
+        What stands in the second place of the others is ignored; without it, the tuple may be left
+        out: `return self.NO_DATA`. Anything else, and an exception, is logged and is an ERROR."""
 
-    def close(self) -> object:
+    def close(self) -> None:
         """Called after an ERROR, and at the end. This one does nothing."""
 
-    def request_exit(self) -> object:
+    def request_exit(self) -> None:
         """Called from the main thread when the fetcher is to end; a `fetch()` that waits must return soon. This one does nothing."""
 
-    def deinit(self) -> object:
+    def deinit(self) -> None:
         """Called on the main thread after the fetcher has ended. This one does nothing."""
 
     def set_transport_name(self, name: str) -> None:
@@ -464,7 +468,7 @@ class LogFetcher:
         `sleep(0)` only looks whether exit is requested, and keeps the GIL: the interpreter gives it to waiting threads by itself.
         """
 
-def _post_step(source: LogSource, message: _Post, may_pause: bool) -> int: ...
+def _post_step(source: LogSource, message: Postable, may_pause: bool) -> int: ...
 def _when_writable(source: LogSource, wake: Callable[[], object]) -> None: ...
 def _has_log() -> bool: ...
 def _posted(source: LogSource, clear: bool) -> tuple[int, list[LogMessage]]: ...

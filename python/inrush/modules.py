@@ -1,9 +1,9 @@
 """Imports the user's own modules anew when their files have changed: what `python-reload-modules(yes)` does at a reload.
 
 A module is the user's own when its file is Python source outside of the standard library and of `site-packages`. One is *stale* when
-its file is not what it was when it was imported, or when it imports a stale one: a module that holds a function of an old helper
-would go on calling the old one. Stale modules are taken out of `sys.modules`, so that the next import reads the file again; when
-the new configuration is not accepted they are put back, and everything is as it was.
+its file is not what it was when it was imported, when another file would be found now, or when it imports a stale one: a module
+that holds a function of an old helper would go on calling the old one. Stale modules are taken out of `sys.modules`, so that the
+next import reads the file again; when the new configuration is not accepted they are put back, and everything is as it was.
 
 Every engine imports this module at its start. It therefore does with what the interpreter has loaded by then: `hashlib` alone brings
 OpenSSL, 3.4 MiB of it; `sysconfig`, `pathlib` and `ast` take as long as the rest of the start in Python.
@@ -18,6 +18,8 @@ import os
 import sys
 import time
 from types import ModuleType
+
+from inrush.search_path import set_directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,19 +136,35 @@ def _needs(name: str, module: ModuleType, text: bytes) -> set[str]:
     return _with_parents(names) - {name}
 
 
-class Taken:
-    """Stale modules that were taken out of `sys.modules`."""
+def _is_elsewhere(name: str, file: str) -> bool:
+    """Whether an import of a module would find another file now."""
+    # A module of a package is where its package is, which is looked at by itself.
+    if "." in name:
+        return False
+    try:
+        found = importlib.machinery.PathFinder.find_spec(name)
+    except (ImportError, ValueError):
+        return False
+    return found is not None and found.origin is not None and found.origin != file
 
-    def __init__(self, modules: dict[str, ModuleType], *, concerns_blocks: bool) -> None:
+
+class Taken:
+    """Stale modules that were taken out of `sys.modules`, and the directories that were searched before."""
+
+    def __init__(
+        self, modules: dict[str, ModuleType], directories: list[tuple[str, str]], *, concerns_blocks: bool
+    ) -> None:
         #: The names of the modules.
         self.names = sorted(modules)
         #: Whether a python block imports one of them.
         self.concerns_blocks = concerns_blocks
         self._modules = modules
+        self._directories = directories
         self._before = frozenset(_own_modules()) | frozenset(modules)
 
     def put_back(self) -> None:
-        """Makes `sys.modules` what it was before, for the user's own modules."""
+        """Makes `sys.path` and `sys.modules` what they were before, for the user's own directories and modules."""
+        set_directories(self._directories)
         for name in _own_modules().keys() - self._before:
             del sys.modules[name]
         for name, module in self._modules.items():
@@ -175,14 +193,16 @@ class Modules:
             known[name] = before if before and before[0] is module else (module, _digest(_read(file)))
         self._known = known
 
-    def take_out(self, blocks: list[str], *, stale: bool) -> Taken:
-        """Takes the stale modules out of `sys.modules` if `stale`; `blocks` is the code of the new configuration."""
+    def take_out(self, blocks: list[str], directories: list[tuple[str, str]], *, stale: bool) -> Taken:
+        """Searches `directories` from now on, and takes the stale modules out of `sys.modules` if `stale`; `blocks` is the code
+        of the new configuration."""
+        before = set_directories(directories)
         own = _own_modules()
         for name in own.keys() - self._known.keys():
             # Imported since by code that ran: only a file that did not change since is surely the same.
             digest = b"" if _changed_since(own[name], self._moment) else _digest(_read(own[name]))
             self._known[name] = (sys.modules[name], digest)
-        names = self._stale(own) if stale else set()
+        names = self._stale(own, moved=before != directories) if stale else set()
         taken = {name: sys.modules.pop(name) for name in names}
         if taken:
             import importlib.util
@@ -194,11 +214,13 @@ class Modules:
             importlib.invalidate_caches()
         # Without stale modules no block is read: the first start has none.
         concerns = bool(names) and any(_with_parents(_imports(code, "")) & names for code in blocks)
-        return Taken(taken, concerns_blocks=concerns)
+        return Taken(taken, before, concerns_blocks=concerns)
 
-    def _stale(self, own: dict[str, str]) -> set[str]:
+    def _stale(self, own: dict[str, str], *, moved: bool) -> set[str]:
         texts = {name: _read(file) for name, file in own.items()}
         stale = {name for name in own if _digest(texts[name]) != self._known[name][1]}
+        if moved:
+            stale.update(name for name, file in own.items() if _is_elsewhere(name, file))
         if not stale:
             return stale
         needs = {name: _needs(name, sys.modules[name], texts[name]) for name in own}

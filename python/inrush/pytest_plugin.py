@@ -20,6 +20,7 @@ def inrush_source() -> Iterator[Callable[..., SourceUnderTest]]:
     with ExitStack() as stack:
 
         def start(*arguments: Any, **keywords: Any) -> SourceUnderTest:
+            __tracebackhide__ = True
             return stack.enter_context(SourceUnderTest(*arguments, **keywords))
 
         yield start

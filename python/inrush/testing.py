@@ -15,15 +15,19 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from inrush import _native
 from inrush.logs import SyslogNGInternalLogHandler
+from inrush.typing import FlagWord
 
 __all__ = ["LogLine", "Refused", "SourceUnderTest", "load", "posted", "run"]
 
 _Source = type[_native.LogSource] | type[_native.LogFetcher]
 _Error = TypeVar("_Error", bound=BaseException)
+# How much of the log an AssertionError shows.
+_LOG_LINES = 20
+_LONGEST_LINE = 4000
 
 
 class Refused(Exception):  # noqa: N818 - it says what happened, as the engine does
@@ -54,13 +58,14 @@ class SourceUnderTest:
         source: _Source,
         options: Mapping[str, object] | None = None,
         *,
-        flags: Iterable[str] = (),
+        flags: Iterable[FlagWord] = (),
         persist_name: str | None = None,
         config: str = "",
         hold: bool = False,
         persist: Mapping[str, Mapping[str, str | int | bytes]] | None = None,
         after: SourceUnderTest | None = None,
     ) -> None:
+        __tracebackhide__ = True
         driver = "python-fetcher" if issubclass(source, _native.LogFetcher) else "python"
         parts = [f'class("{source.__name__}")']
         if words := " ".join(flags):
@@ -87,13 +92,15 @@ class SourceUnderTest:
             for key, value in values.items():
                 store[key] = value
 
-    def _refuse(self, error: RuntimeError) -> None:
+    def _refuse(self, error: RuntimeError) -> NoReturn:
+        __tracebackhide__ = True
         cause = self.errors[-1] if self.errors else None
         self.errors.clear()
         raise Refused(str(error)) from cause
 
     def start(self) -> None:
         """Calls `init()`, and starts the source's thread. Refused, from its exception if there was one, when it is not accepted."""
+        __tracebackhide__ = True
         root = logging.getLogger()
         self._level = root.level
         self._handler = SyslogNGInternalLogHandler()
@@ -109,12 +116,12 @@ class SourceUnderTest:
     def stop(self) -> None:
         """Stops the source as the engine does: `request_exit()`, the wait for its thread, `deinit()`. AssertionError when the thread
         has not ended after stop-timeout()."""
+        __tracebackhide__ = True
         if self._stopped:
             return
         self._stopped = True
         if not self._rig.stop():
-            stuck = [line.text for line in self.log if "has not returned" in line.text]
-            raise AssertionError("\n".join(stuck) or "the source has not ended")
+            raise self._failure("the source has not ended")
 
     def close(self) -> None:
         """Lets go of what this test took of the process; messages, log and store stay readable."""
@@ -125,7 +132,17 @@ class SourceUnderTest:
             self._handler = None
         self._rig.close()
 
+    def _failure(self, what: str) -> AssertionError:
+        """What a failed assertion says: the last lines of the log stand below it, for they say why, more often than not."""
+        lines = [
+            f"{level}: {_shortened(text)}" for level, text in self.log if level not in ("debug", "trace")
+        ]
+        if lines:
+            what = "\n".join([f"{what}; the last of its log:", *lines[-_LOG_LINES:]])
+        return AssertionError(what)
+
     def __enter__(self) -> SourceUnderTest:
+        __tracebackhide__ = True
         if self._handler is None:
             self.start()
         return self
@@ -133,6 +150,7 @@ class SourceUnderTest:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
+        __tracebackhide__ = True
         try:
             self.stop()
         except AssertionError:
@@ -146,16 +164,18 @@ class SourceUnderTest:
 
     def raise_errors(self) -> None:
         """Raises the first exception of the source that was not expected."""
+        __tracebackhide__ = True
         if self.errors:
             raise self.errors.pop(0)
 
     def expect(self, kind: type[_Error]) -> _Error:
         """Takes off the first exception of this kind that a callback raised, and returns it. AssertionError when there is none."""
+        __tracebackhide__ = True
         for index, error in enumerate(self.errors):
             if isinstance(error, kind):
                 del self.errors[index]
                 return error
-        raise AssertionError(f"no {kind.__name__} among the exceptions of the source: {self.errors}")
+        raise self._failure(f"no {kind.__name__} among the exceptions of the source: {self.errors}")
 
     # What arrives.
 
@@ -178,18 +198,21 @@ class SourceUnderTest:
     def wait_for(self, count: int, timeout: float = 10.0) -> list[_native.LogMessage]:
         """Waits until `count` messages have arrived, and returns all. AssertionError when they do not come in `timeout` seconds, or
         when the source ends before; an exception of the source that nobody expected is raised instead."""
+        __tracebackhide__ = True
         if not self._rig.wait(count, timeout):
             self.raise_errors()
             why = f"in {timeout} s" if self.is_alive else "before the source ended"
-            raise AssertionError(f"{len(self)} of {count} messages have arrived {why}")
+            raise self._failure(f"{len(self)} of {count} messages have arrived {why}")
         return self.messages
 
     def wait_end(self, timeout: float = 10.0) -> list[_native.LogMessage]:
         """Waits until the source has ended by itself, and returns all messages. AssertionError when it does not."""
+        __tracebackhide__ = True
         # More than there can be: only the end of the source ends it.
         self._rig.wait((1 << 63) - 1, timeout)
         self.raise_errors()
-        assert not self.is_alive, f"the source has not ended in {timeout} s"
+        if self.is_alive:
+            raise self._failure(f"the source has not ended in {timeout} s")
         return self.messages
 
     @property
@@ -275,6 +298,7 @@ def run(
     AssertionError when that does not happen within `timeout` seconds. An exception in a callback is raised. `more` is what
     `SourceUnderTest` takes.
     """
+    __tracebackhide__ = True
     under_test = SourceUnderTest(source, options, **more)
     with under_test:
         if messages is None:
@@ -286,6 +310,7 @@ def run(
 
 def load(path: str | Path) -> ModuleType:
     """Runs the `python { }` blocks of a configuration, and returns the module that they make: its attributes are the classes."""
+    __tracebackhide__ = True
     module: ModuleType = _native._blocks(Path(path))
     return module
 
@@ -294,6 +319,10 @@ def posted(source: _native.LogSource, *, clear: bool = False) -> list[_native.Lo
     """What a source that was made by hand, outside of an engine and of `SourceUnderTest`, has posted: the newest 100,000."""
     _, messages = _native._posted(source, clear)
     return messages
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]} …"
 
 
 def _quoted(text: str) -> str:

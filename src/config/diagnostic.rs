@@ -241,6 +241,14 @@ impl Diagnostic {
         &self.message
     }
 
+    /// What is wrong with all that explains it, without the lines of the file.
+    pub fn in_words(&self) -> String {
+        let mut words = self.message.clone();
+        let notes = self.notes.iter().chain(&self.help);
+        notes.for_each(|note| words.extend(["\n", note]));
+        words
+    }
+
     /// What would be right, where there is something to propose.
     pub fn help(&self) -> Option<&str> {
         self.help.as_deref()
@@ -342,10 +350,15 @@ impl Diagnostics {
         self.0.iter()
     }
 
+    /// How many of them are of this level, with those that are not shown.
+    pub fn count(&self, level: Level) -> usize {
+        let counted = self.0.iter().filter(|diagnostic| diagnostic.level == level);
+        counted.map(|diagnostic| diagnostic.hidden().max(1)).sum()
+    }
+
     /// How many of them are errors.
     pub fn error_count(&self) -> usize {
-        let errors = self.0.iter().filter(|diagnostic| diagnostic.level == Level::Error);
-        errors.map(|error| error.hidden().max(1)).sum()
+        self.count(Level::Error)
     }
 
     /// Draws all of them, with terminal colours if `color`.
@@ -378,6 +391,12 @@ impl From<Vec<Diagnostic>> for Diagnostics {
             list.push(Diagnostic::further(level, left_out));
         }
         Self(list)
+    }
+}
+
+impl From<Diagnostics> for Vec<Diagnostic> {
+    fn from(diagnostics: Diagnostics) -> Self {
+        diagnostics.0
     }
 }
 

@@ -39,7 +39,8 @@ impl Environment {
         let text = |value: std::ffi::OsString| value.into_string().ok();
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
-        let directory = path.parent().map(Path::to_owned).unwrap_or_default();
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = parent.unwrap_or(Path::new(".")).to_owned();
         let config_dir = std::path::absolute(&directory).unwrap_or(directory);
         Self {
             variables,

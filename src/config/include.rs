@@ -37,6 +37,7 @@ impl Lexer<'_> {
         };
         if found.is_empty() {
             if !is_pattern(name) {
+                self.pragmas.incomplete = true;
                 self.report.error(at, format!("there is no file or directory `{name}`"), self.searched(name));
             }
             return;
@@ -70,6 +71,7 @@ impl Lexer<'_> {
                     self.open(file);
                 }
                 Err(message) => {
+                    self.pragmas.incomplete = true;
                     self.report.error(at, message, None);
                 }
             }

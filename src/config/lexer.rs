@@ -149,18 +149,23 @@ impl Lexer<'_> {
         let span = Span { start: start as u32, end: end as u32, ..open };
         self.tokens.push(Token { kind: TokenKind::Code, span });
         if found.is_none() {
+            self.pragmas.incomplete = true;
             // Each such block makes the scanner go over the rest of the file.
             if self.report.is_full(Level::Error) {
                 self.too_much(open, Excess::unclosed());
                 return;
             }
-            let message = "the brace of this block is never closed";
-            let mut diagnostic = self.report.map.error(open, message, None);
-            if let Some(at) = python_code::trouble(&input.source.text, start) {
-                let place = Span { start: at as u32, end: at as u32 + 1, ..open };
-                diagnostic = diagnostic.with_label(self.report.map.label(place, "this has no partner"));
-            }
-            self.report.push(diagnostic);
+            let Some(at) = python_code::trouble(&input.source.text, start) else {
+                self.report.error(open, "the brace of this block is never closed", None);
+                return;
+            };
+            let place = Span { start: at as u32, end: at as u32 + 1, ..open };
+            let message = match &input.source.text[at..=at] {
+                opener @ ("(" | "[" | "{") => format!("`{opener}` was never closed"),
+                "\"" | "'" => "the end of this text is missing".to_owned(),
+                other => format!("`{other}` closes nothing"),
+            };
+            self.report.error_with(place, message, open, "so this block has no end", None);
         }
     }
 

@@ -152,6 +152,8 @@ pub struct GlobalOptions {
     pub use_uniqid: bool,
     /// `python-reload-modules()`: whether a reload imports changed modules of the user's anew.
     pub python_reload_modules: bool,
+    /// `python-path()`: further directories of the user's modules, as they were written.
+    pub python_path: Vec<Spanned<String>>,
     /// `mark-freq()`: 20 minutes
     pub mark_freq: Duration,
     /// `mark-mode()`: `host-idle`
@@ -197,6 +199,7 @@ impl Default for GlobalOptions {
             file_template: None,
             use_uniqid: false,
             python_reload_modules: false,
+            python_path: Vec::new(),
             mark_freq: Duration::from_secs(1200),
             mark_mode: MarkMode::HostIdle,
             stats: StatsOptions::default(),
@@ -248,6 +251,7 @@ const GLOBAL: Table<GlobalOptions> = &[
     ("file-template", Kind::Template(|to, template| to.file_template = Some(template))),
     ("use-uniqid", Kind::YesNo(|to, yes| to.use_uniqid = yes)),
     ("python-reload-modules", Kind::YesNo(|to, yes| to.python_reload_modules = yes)),
+    ("python-path", Kind::Texts(|to, directory| to.python_path.push(directory))),
     ("mark-freq", Kind::Seconds(|to, time| to.mark_freq = time)),
     ("mark-mode", Kind::Other(|parser, to| parser.mark_mode().map(|mode| to.mark_mode = mode))),
     ("stats", Kind::Other(|parser, to| parser.stats(&mut to.stats))),

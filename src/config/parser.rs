@@ -64,6 +64,12 @@ impl Parser {
 
     // Looking.
 
+    /// How many python blocks there are, read or not.
+    pub(super) fn count_python_blocks(&self) -> usize {
+        let is_block = |three: &&[Token]| three[0].is("python") && matches!(three[2].kind, TokenKind::Code);
+        self.tokens.windows(3).filter(is_block).count()
+    }
+
     /// The token `ahead` places after the current one; beyond the end, the end.
     pub(super) fn peek_at(&self, ahead: usize) -> &Token {
         // The lexer ends every list of tokens with `End`, so there is a last one.

@@ -46,4 +46,6 @@ pub(super) struct Pragmas {
     pub(super) allow_duplicates: bool,
     /// The text could not be read to its end, so what was read of it says little.
     pub(super) unreadable: bool,
+    /// Files, or ends of python blocks, could not be found: code that others refer to may be missing.
+    pub(super) incomplete: bool,
 }

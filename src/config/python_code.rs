@@ -26,8 +26,14 @@ pub(super) fn end_of_code(text: &str, start: usize) -> Option<usize> {
 
 /// The offset of the bracket or quote that keeps the code at `start` from having an end.
 pub(super) fn trouble(text: &str, start: usize) -> Option<usize> {
-    let mut python = Python::new(text, start);
-    if python.scan(false).is_some() { None } else { python.trouble }
+    let trouble = |text| {
+        let mut python = Python::new(text, start);
+        if python.scan(false).is_some() { None } else { python.trouble }
+    };
+    // A brace that is not closed takes the one of the block, and what follows it for Python: there is no trouble then, or one that has
+    // nothing to do with it.
+    let end = text[start..].find("\n};").map_or_else(|| likely_end(text, start), |at| start + at + 1);
+    trouble(text).filter(|at| *at < end).or_else(|| trouble(&text[..end]))
 }
 
 /// The offset of the brace that closes a block of raw text that starts at `start`, by the shell-like rules.
@@ -256,6 +262,20 @@ mod tests {
             assert_eq!(end_of_code(code, 0), None, "{code}");
         }
         assert_eq!(likely_end("a {\n};\n", 0), 4);
+    }
+
+    #[test]
+    fn trouble_is_where_it_begins() {
+        let troubled = |code: &str, at: &str| {
+            let text = format!("{code}\n}};\nlog {{ source {{ python(class(\"A\")); }}; }};\n");
+            assert_eq!(end_of_code(&text, 0), None, "{code}");
+            assert_eq!(trouble(&text, 0), code.find(at), "{code}");
+        };
+        troubled("x = 1\nd = {\"a\": 1\ny = 2", "{");
+        troubled("d = {'b': [1]}\ne = {'a': {}", "{'a'");
+        troubled("D = {\n1,\n}\ne = {{1}", "{{");
+        troubled("x = \"\"\"{", "\"\"\"");
+        assert_eq!(trouble(" x = 1\n", 0), None);
     }
 
     #[test]

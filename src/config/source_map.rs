@@ -73,6 +73,16 @@ impl SourceMap {
         self.file(span.file).line_index(span.start as usize) as u32 + 1
     }
 
+    /// The part of `span` that is on the line with this number, from 1.
+    pub(super) fn part_on_line(&self, span: Span, line: u32) -> Option<Span> {
+        let file = self.file(span.file);
+        let (first, last) = (file.line_index(span.start as usize), file.line_index(span.end as usize));
+        let index = (line as usize).checked_sub(1).filter(|index| (first..=last).contains(index))?;
+        let range = file.line_range(index);
+        let (start, end) = (span.start.max(range.start as u32), span.end.min(range.end as u32));
+        Some(Span { start, end: end.max(start), ..span })
+    }
+
     /// The paths of all files, in the order in which they were opened.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|file| file.path.as_path())

@@ -1,12 +1,12 @@
 //! The top of a file: statements, and what they refer to.
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
 use super::Config;
 use super::destination::DestinationStatement;
-use super::diagnostic::{Diagnostic, Diagnostics, Level};
+use super::diagnostic::{Diagnostic, Level};
 use super::log_path::{DestinationRef, LogItem, LogPath, SourceRef};
 use super::option_table::{Ending, Key};
 use super::options::GlobalOptions;
@@ -34,6 +34,17 @@ pub struct PythonBlock {
 
 const STATEMENTS: [&str; 6] = ["options", "source", "destination", "log", "template", "python"];
 
+/// What was read, also of a configuration with errors.
+pub(super) struct Read {
+    pub(super) config: Config,
+    /// The errors and warnings.
+    pub(super) found: Vec<Diagnostic>,
+    /// Whether there is an error among them.
+    pub(super) failed: bool,
+    /// Whether all python blocks are in the configuration, each with its end.
+    pub(super) has_all_code: bool,
+}
+
 /// The statements as they are read.
 #[derive(Default)]
 struct Statements {
@@ -46,8 +57,8 @@ struct Statements {
 }
 
 impl Parser {
-    /// Reads all tokens.
-    pub(super) fn configuration(mut self) -> Result<Config, Diagnostics> {
+    /// Reads all tokens of a configuration in `directory`.
+    pub(super) fn configuration(mut self, directory: PathBuf) -> Read {
         let templates = self.template_statements();
         let mut read = Statements::default();
         loop {
@@ -70,14 +81,16 @@ impl Parser {
             }
         }
         self.check(&read);
+        for python_path in &read.options.python_path {
+            self.check_directory(&directory, python_path);
+        }
+        let has_all_code = self.count_python_blocks() == read.python_blocks.len();
         let Self { pragmas, report, templates, .. } = self;
         let failed = report.failed();
         let (sources_text, found) = report.into_parts();
-        if failed {
-            return Err(Diagnostics::from(found));
-        }
         let Statements { options, sources, destinations, logs, python_blocks, .. } = read;
-        Ok(Config {
+        let config = Config {
+            directory,
             version: pragmas.version.map_or(Version::CURRENT, |version| version.value),
             config_id: pragmas.config_id,
             use_virtualenv: pragmas.use_virtualenv,
@@ -88,8 +101,20 @@ impl Parser {
             logs,
             python_blocks,
             sources_text,
-            warnings: Diagnostics::from(found).iter().cloned().collect::<Vec<Diagnostic>>(),
-        })
+            warnings: Vec::new(),
+        };
+        let has_all_code = has_all_code && !pragmas.incomplete;
+        Read { config, found, failed, has_all_code }
+    }
+
+    /// Warns of a directory of `python-path()` that is not there; relative ones start from `base`.
+    fn check_directory(&mut self, base: &Path, python_path: &Spanned<String>) {
+        let path = base.join(&python_path.value);
+        if !path.is_dir() {
+            let what = if path.exists() { "is no directory" } else { "does not exist" };
+            let message = format!("`{}` {what}: no module will be found there", path.display());
+            self.report.warn(python_path.span, message, None);
+        }
     }
 
     /// Reads the `template` statements, which other statements may refer to before they come, and gives the positions

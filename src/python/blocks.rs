@@ -4,14 +4,16 @@
 //! compiled under the name of its file, with its own lines, so that a traceback shows what the user sees.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyModule, PyString, PyType};
+use pyo3::types::{PyModule, PyString, PyType, PyTypeMethods};
 
 use super::escape::escaped;
 use super::kind::Kind;
 use super::persist::Reading;
-use super::{callbacks, exception, fork};
-use crate::config::{Config, Diagnostic, PythonBlock, PythonDriver, PythonSourceOptions, Spanned};
-use crate::engine::Log;
+use super::{callbacks, exception, fork, places, search_path};
+use crate::config::{
+    Config, Diagnostic, PythonBlock, PythonDriver, PythonSourceOptions, SourceDriver, Spanned,
+};
+use crate::engine::{Log, settings};
 
 /// The module of the configuration's own code.
 pub struct Blocks {
@@ -35,10 +37,7 @@ impl Blocks {
         for block in &config.python_blocks {
             let ran = run_block(py, &module, block);
             fork::leave(py, &ran);
-            ran.map_err(|error| {
-                let text = exception::traceback(py, &error);
-                config.error(block.span, "this python block failed", None).with_note(text)
-            })?;
+            ran.map_err(|error| places::error_of_block(py, config, block, &error))?;
         }
         Ok(Self { module: module.unbind() })
     }
@@ -71,8 +70,10 @@ impl Blocks {
             let imported = py.import(loader.value.as_str());
             fork::leave(py, &imported);
             if let Err(error) = imported {
-                let text = exception::traceback(py, &error);
-                log.error(&format!("loaders(): cannot import {}\n{text}", loader.value));
+                let what = format!("loaders(): cannot import `{}`", loader.value);
+                let warning =
+                    search_path::explain(py, config.warning(loader.span, what, None), &loader.value, &error);
+                log.error(&format!("a module is missing\n{warning}"));
             }
         }
         let name = &options.class;
@@ -85,22 +86,26 @@ impl Blocks {
         Ok(class)
     }
 
+    /// What is wrong with the classes of all Python sources of `config`, and with how they parse.
+    pub(super) fn look_up(&self, py: Python<'_>, config: &Config, log: &Log) -> Vec<Diagnostic> {
+        let mut errors = Vec::new();
+        for driver in config.source_statements().into_iter().flat_map(|statement| &statement.drivers) {
+            let SourceDriver::Python(options) = &driver.driver else { continue };
+            errors.extend(self.class(py, config, options, log).err());
+            errors.extend(settings::parse_options(config, options).err());
+        }
+        errors
+    }
+
     fn find<'py>(
         &self,
         py: Python<'py>,
         config: &Config,
         name: &Spanned<String>,
     ) -> Result<Bound<'py, PyAny>, Diagnostic> {
-        let failed = |message: String, error: Option<&PyErr>| {
-            let diagnostic = config.error(name.span, message, None);
-            match error {
-                Some(error) => diagnostic.with_note(exception::traceback(py, error)),
-                None => diagnostic,
-            }
-        };
         let Some((module, class)) = name.value.rsplit_once('.') else {
             return self.module.bind(py).getattr(name.value.as_str()).map_err(|_| {
-                let names = self.classes(py);
+                let names = sources_of(self.module.bind(py));
                 let help = if names.is_empty() {
                     "no python block of this configuration defines a source".to_owned()
                 } else {
@@ -111,30 +116,32 @@ impl Blocks {
         };
         let imported = py.import(PyString::new(py, module));
         fork::leave(py, &imported);
-        let module = imported.map_err(|error| {
-            failed(format!("cannot import `{module}`, where class `{class}` should be"), Some(&error))
+        let imported = imported.map_err(|error| {
+            let message = format!("cannot import `{module}`, where class `{class}` should be");
+            search_path::explain(py, config.error(name.span, message, None), module, &error)
         })?;
-        module.getattr(class).map_err(|_| {
-            failed(
-                format!(
-                    "module `{}` has no class `{class}`",
-                    module.name().map_or_else(|_| String::new(), |name| escaped(&name))
-                ),
-                None,
-            )
+        imported.getattr(class).map_err(|_| {
+            let names = sources_of(&imported);
+            let help = (!names.is_empty()).then(|| format!("it defines {}", names.join(", ")));
+            let message = format!("module `{module}` has no class `{class}`");
+            let mut diagnostic = config.error(name.span, message, help);
+            if let Ok(file) = imported.filename() {
+                diagnostic = diagnostic.with_note(format!("the module is {}", escaped(&file)));
+            }
+            search_path::shadowed(&imported).into_iter().fold(diagnostic, Diagnostic::with_note)
         })
     }
+}
 
-    /// The names of the sources that the blocks define.
-    fn classes(&self, py: Python<'_>) -> Vec<String> {
-        let is_source = |value: &Bound<'_, PyAny>| {
-            value
-                .cast::<PyType>()
-                .is_ok_and(|class| Kind::of(class).is_some_and(|kind| !class.is(kind.base(py))))
-        };
-        let names = self.module.bind(py).dict();
-        names.iter().filter(|(_, value)| is_source(value)).map(|(name, _)| format!("`{name}`")).collect()
-    }
+/// The names of the sources in a module.
+fn sources_of(module: &Bound<'_, PyModule>) -> Vec<String> {
+    let is_source = |value: &Bound<'_, PyAny>| {
+        value
+            .cast::<PyType>()
+            .is_ok_and(|class| Kind::of(class).is_some_and(|kind| !class.is(kind.base(module.py()))))
+    };
+    let names = module.dict();
+    names.iter().filter(|(_, value)| is_source(value)).map(|(name, _)| format!("`{name}`")).collect()
 }
 
 /// Whether `class` can be what `options` say.
@@ -153,8 +160,18 @@ pub(super) fn check_class(
             PythonDriver::Source => "LogSource",
             PythonDriver::Fetcher => "LogFetcher",
         };
-        let help = format!("derive it from syslogng.{base} (another class may have taken that name)");
-        return Err(wrong(format!("class `{}` is not a {base}", name.value), Some(help)));
+        let is_taken =
+            |other: &Bound<'_, PyAny>| other.getattr("__name__").is_ok_and(|name| name.to_string() == base);
+        let taken = class.bases().iter().find(is_taken).and_then(|other| other.cast_into::<PyType>().ok());
+        let help = match taken {
+            Some(other) => format!(
+                "derive it from syslogng.{base}: its base is `{}`, which has taken that name",
+                full_name(&other)
+            ),
+            None => format!("derive it from syslogng.{base}"),
+        };
+        let message = format!("class `{}` does not derive from {base}", name.value);
+        return Err(not_derived(config, name, class, message, help));
     };
     // The other way round is accepted: a fetcher named in python() is run as one.
     if options.driver == PythonDriver::Fetcher && kind == Kind::Source {
@@ -163,6 +180,32 @@ pub(super) fn check_class(
     }
     callbacks::check(class.as_any(), kind, &name.value).map_err(|(what, help)| wrong(what, Some(help)))?;
     Ok(())
+}
+
+/// Says of `class`, which `class()` found, what and where it is: another one may have taken the name.
+fn not_derived(
+    config: &Config,
+    name: &Spanned<String>,
+    class: &Bound<'_, PyType>,
+    message: String,
+    help: String,
+) -> Diagnostic {
+    let place = places::of_class(class);
+    let in_blocks = place.as_ref().and_then(|place| places::in_blocks(config, place));
+    if let Some(at) = in_blocks.or_else(|| places::class_in_blocks(config, class)) {
+        return config.error_with(name.span, message, at, "the class", Some(help));
+    }
+    let found = match place {
+        Some((file, line)) => format!("it is `{}` at {file}:{line}", full_name(class)),
+        None => format!("it is `{}`", full_name(class)),
+    };
+    config.error(name.span, message, Some(help)).with_note(found)
+}
+
+/// The class with its module.
+fn full_name(class: &Bound<'_, PyType>) -> String {
+    let name = class.qualname().map_or_else(|_| "?".to_owned(), |name| escaped(&name));
+    class.module().map_or_else(|_| name.clone(), |module| format!("{}.{name}", escaped(&module)))
 }
 
 fn run_block(py: Python<'_>, module: &Bound<'_, PyModule>, block: &PythonBlock) -> PyResult<()> {

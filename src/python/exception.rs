@@ -14,13 +14,18 @@ pub(super) fn observe(py: Python<'_>, list: Option<Py<PyList>>) {
     drop(OBSERVER.with(py, |kept| std::mem::replace(kept, list)));
 }
 
-/// The traceback of `error`, as the interpreter prints it. Code of `python { }` blocks is compiled under
-/// the configuration's own name and lines, so that is what it shows.
-pub fn traceback(py: Python<'_>, error: &PyErr) -> String {
+/// Appends `error` to the list of [`observe`], if there is one.
+pub(super) fn tell(py: Python<'_>, error: &PyErr) {
     if let Some(list) = OBSERVER.with(py, |list| list.as_ref().map(|list| list.clone_ref(py))) {
         // Without memory for it nobody could be told either.
         let _ = list.bind(py).append(error.value(py));
     }
+}
+
+/// The traceback of `error`, as the interpreter prints it. Code of `python { }` blocks is compiled under
+/// the configuration's own name and lines, so that is what it shows.
+pub fn traceback(py: Python<'_>, error: &PyErr) -> String {
+    tell(py, error);
     let format = || -> PyResult<String> {
         let parts = (error.get_type(py), error.value(py), error.traceback(py));
         let lines = py.import("traceback")?.call_method1("format_exception", parts)?;

@@ -12,20 +12,23 @@
 //!         open() ◄──────────────┼─ NOT_CONNECTED ──────► wait time-reopen()
 //!                               └─ ERROR, exception ───► close(), wait time-reopen()
 //! ```
-//! Whatever is no result is logged and is an ERROR. A request to exit ends every wait, and after it `fetch()`
+//! A result without a tuple around it (`return self.NO_DATA`) is taken as if it had one. Whatever is no result is logged and is an
+//! ERROR. A request to exit ends every wait, and after it `fetch()`
 //! is not called again; `close()` is called once more when the thread ends.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString, PyTuple};
 
 use super::attachment::{Attachment, Wait};
 use super::escape::{self, escaped};
-use super::fork;
 use super::message::LogMessage;
+use super::truth::FalseResult;
 use super::type_name::type_name;
+use super::{exception, fork};
 use crate::engine::{Log, SourceStatus};
 use crate::flow::Producer;
 
@@ -123,14 +126,13 @@ impl Fetch {
         let Some(open) = &self.open else { return true };
         let opened = open.call0(py);
         fork::leave(py, &opened);
-        let opened = opened.and_then(|result| {
-            let result = result.bind(py);
-            result.is_truthy().map(|is_open| (is_open, type_name(result)))
-        });
+        let opened = opened.and_then(|result| FalseResult::of(open.bind(py), result.bind(py)));
         match opened {
-            Ok((true, _)) => true,
-            Ok((false, given)) => {
-                at.say_error(py, "open", &format!("returned a false value ({given})"));
+            Ok(None) => true,
+            Ok(Some(result)) => {
+                let what = result.described().unwrap_or_else(|| "returned False".to_owned());
+                let place = result.place.map_or_else(String::new, |(file, line)| format!(" ({file}:{line})"));
+                at.say_error(py, "open", &format!("{what}{place}"));
                 false
             }
             Err(error) => {
@@ -168,7 +170,7 @@ impl Fetch {
     }
 
     fn act_on(&self, py: Python<'_>, at: &Surroundings<'_>, result: &Bound<'_, PyAny>) -> Next {
-        let Some((code, second)) = read(result) else {
+        let Some((code, second)) = read(result).or_else(|| Some((bare(result)?, None))) else {
             return at.malformed(py, &describe(result));
         };
         match code {
@@ -230,6 +232,13 @@ fn read<'py>(result: &Bound<'py, PyAny>) -> Option<(i64, Option<Bound<'py, PyAny
     Some((code.extract().unwrap_or(i64::MAX), tuple.get_item(1).ok()))
 }
 
+/// The number of a result that is not in a tuple, such as `return self.NO_DATA`.
+fn bare(result: &Bound<'_, PyAny>) -> Option<i64> {
+    let results = result.py().import("inrush.results").ok()?.getattr("LogFetcherResult").ok()?;
+    // Any other number may be a count, and a bool the answer to another question.
+    if result.is_instance(&results).ok()? { result.extract().ok() } else { None }
+}
+
 /// A result that is none, in a few words.
 fn describe(result: &Bound<'_, PyAny>) -> String {
     match result.cast::<PyTuple>() {
@@ -249,11 +258,11 @@ impl Surroundings<'_> {
     }
 
     fn malformed(&self, py: Python<'_>, given: &str) -> Next {
-        self.say_error(
-            py,
-            "fetch",
-            &format!("must return a tuple (FetchResult, LogMessage), got {given}; treated as ERROR"),
+        let what = format!(
+            "must return a tuple, such as (self.SUCCESS, message) or (self.NO_DATA,), got {given}; treated as ERROR"
         );
+        self.say_error(py, "fetch", &what);
+        exception::tell(py, &PyTypeError::new_err(format!("fetch() {what}")));
         Next::Error
     }
 
@@ -316,6 +325,7 @@ impl Surroundings<'_> {
             "fetch",
             &format!("returned a message{which} that is not taken; treated as ERROR: {}", text(&error)),
         );
+        exception::tell(py, &error);
         Some(Next::Error)
     }
 

@@ -92,11 +92,11 @@ pub fn pipeline(log: &Log) -> Pipeline {
 ///
 /// # Errors
 /// Everything that a start would refuse before it calls `init()`.
-pub fn check(py: Python<'_>, config: Config, log: &Log) -> Result<(), Diagnostics> {
+pub fn check(py: Python<'_>, config: Arc<Config>, log: &Log) -> Result<(), Diagnostics> {
     let (events, _nobody) = unbounded();
     let modules = UserModules::new(py, log);
     let engine = Engine { log: log.clone(), pipeline: Arc::new(pipeline(log)), modules, events };
-    let mut prepared = Prepared::new(py, Arc::new(config), None, &engine)?;
+    let mut prepared = Prepared::new(py, config, None, &engine)?;
     abandon(py, &mut prepared.fresh);
     Ok(())
 }
@@ -155,7 +155,11 @@ impl Prepared {
                 && !taken.concerns(class)
                 && (same_delay || !source.has_global_delay())
         };
-        let next = engine.pipeline.plan(&config, &keep)?;
+        let next = engine.pipeline.plan(&config, &keep).map_err(|mut errors| {
+            // Everything that is wrong is told at once.
+            errors.extend(blocks.look_up(py, &config, &engine.log));
+            Diagnostics::from(errors)
+        })?;
         let (mut fresh, mut errors) = (Vec::new(), Vec::new());
         for (input, options) in python_inputs(&next).filter(|(input, _)| !next.keeps(&input.driver.id)) {
             match make(py, &config, &blocks, input, options, &engine.log) {

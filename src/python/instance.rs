@@ -28,9 +28,11 @@ use super::fork;
 use super::kind::{Kind, hosted};
 use super::options::{class_name, options_dict, persist_name};
 use super::parse::ParseOptions;
+use super::places;
 use super::source::LogSource;
 use super::supervise::{Body, Gate, Runner, open_gate};
 use super::threads;
+use super::truth::FalseResult;
 use super::type_name::type_name;
 use super::wakeup::Wakeups;
 use crate::config::{Config, Diagnostic, PythonSourceOptions, Restart};
@@ -243,27 +245,28 @@ impl PythonSource {
             }
         };
         let instance = self.instance.bind(py);
-        let call = || -> PyResult<bool> {
+        let call = || -> PyResult<Option<FalseResult>> {
             let flags = PyDict::new(py);
             for (name, value) in self.options.flags.iter() {
                 flags.set_item(name, value)?;
             }
             instance.setattr("flags", flags)?;
-            let Ok(init) = instance.getattr("init") else { return Ok(true) };
+            let Ok(init) = instance.getattr("init") else { return Ok(None) };
             let result = init.call1((options_dict(py, &self.options)?,))?;
             callbacks::refuse_unfinished(&result, "init")?;
-            result.is_truthy()
+            FalseResult::of(&init, &result)
         };
         let class = &self.class;
         let accepted = call();
         fork::leave(py, &accepted);
         match accepted {
-            Ok(true) => {}
-            Ok(false) => {
-                return Err(failed(
-                    format!("init() of class `{class}` returned false: it refuses these options"),
-                    None,
-                ));
+            Ok(None) => {}
+            Ok(Some(result)) => {
+                let what = match result.described() {
+                    Some(described) => format!("init() of class `{class}` {described}"),
+                    None => format!("init() of class `{class}` returned false: it refuses these options"),
+                };
+                return Err(places::error_of_method(config, span, result.place, what, None));
             }
             Err(error) => return Err(failed(format!("init() of class `{class}` failed"), Some(error))),
         }

@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 
-use super::exception;
+use super::{exception, search_path};
 use crate::config::Config;
 use crate::engine::Log;
 
@@ -37,15 +37,17 @@ impl UserModules {
         }
     }
 
-    /// Before the blocks of `config` run: takes out what they are to import anew, if it wants that.
+    /// Before the blocks of `config` run: searches its directories from now on, and takes out what they are to import anew, if it
+    /// wants that.
     pub fn take_out(&self, py: Python<'_>, config: &Config) -> Taken {
         let nothing = Taken { object: None, names: Vec::new(), concerns_blocks: false };
         let Some(modules) = &self.modules else { return nothing };
         let code: Vec<&str> = config.python_blocks.iter().map(|block| block.code.as_str()).collect();
+        let directories = search_path::directories(config);
         let take = || -> PyResult<Taken> {
             let keywords = pyo3::types::PyDict::new(py);
             keywords.set_item("stale", config.options.python_reload_modules)?;
-            let taken = modules.bind(py).call_method("take_out", (code,), Some(&keywords))?;
+            let taken = modules.bind(py).call_method("take_out", (code, directories), Some(&keywords))?;
             let names = taken.getattr("names")?.extract()?;
             let concerns_blocks = taken.getattr("concerns_blocks")?.extract()?;
             Ok(Taken { object: Some(taken.unbind()), names, concerns_blocks })

@@ -31,7 +31,7 @@ use super::instance::PythonSource;
 use super::kind::hosted;
 use super::message::LogMessage;
 use super::type_name::type_name;
-use super::{exception, logger, persist, release, supervise};
+use super::{exception, logger, persist, release, search_path, supervise};
 use crate::config::{self, Config, OptionValue};
 use crate::engine::{Log, LogLevel};
 use crate::flow::{Credit, Inbox, Lane, Parcel};
@@ -153,7 +153,7 @@ impl Rig {
                 persist::unset_engine(py);
                 exception::observe(py, None);
                 collector.end();
-                return Err(refused(&error));
+                return Err(refused(&error.in_words()));
             }
         };
         Ok(Self {
@@ -179,7 +179,8 @@ impl Rig {
 
     /// Calls `init()`.
     fn init(&self, py: Python<'_>) -> PyResult<()> {
-        self.with_source(py, |source| source.init(py, &self.config))?.map_err(|error| refused(&error))
+        self.with_source(py, |source| source.init(py, &self.config))?
+            .map_err(|error| refused(&error.in_words()))
     }
 
     /// Starts the thread.
@@ -349,6 +350,7 @@ fn _posted(py: Python<'_>, source: &Bound<'_, PyAny>, clear: bool) -> PyResult<(
 #[expect(clippy::needless_pass_by_value, reason = "pyo3 makes a PathBuf from the argument")]
 fn _blocks(py: Python<'_>, path: PathBuf) -> PyResult<Py<PyAny>> {
     let config = py.detach(|| config::load(&path)).map_err(|errors| refused(&errors))?;
+    search_path::add(py, &config)?;
     let blocks = Blocks::run(py, &config).map_err(|error| refused(&error))?;
     Ok(blocks.module(py))
 }

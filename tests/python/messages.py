@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Any
 
 from inrush import LogMessage, ParseOptions
+from inrush.typing import FlagWord
 
 UTC = timezone.utc
 
@@ -59,6 +60,6 @@ def address(view: Any) -> int:
     return pointer.value
 
 
-def parse(raw: str | bytes, *flags: str, **more: Any) -> LogMessage:
+def parse(raw: str | bytes, *flags: FlagWord, **more: Any) -> LogMessage:
     """Parses with these flags, in UTC."""
     return LogMessage.parse(raw, ParseOptions.make(flags=list(flags), time_zone="UTC", **more))

@@ -103,6 +103,11 @@ class TestResults:
             ("(self.ERROR, 'the reason')", "close and reopen", []),
             ("(0, None)", "close and reopen", []),
             ("(False,)", "close and reopen", []),
+            # Without the tuple.
+            ("self.NO_DATA", "fetch", []),
+            ("LogFetcher.FETCH_TRY_AGAIN", "fetch", []),
+            ("self.NOT_CONNECTED", "reopen", []),
+            ("self.ERROR", "close and reopen", []),
         ],
     )
     def test_result(
@@ -116,7 +121,9 @@ class TestResults:
         ("result", "said"),
         [
             ("return None", "got NoneType"),
-            ("return self.SUCCESS", "got LogFetcherResult"),
+            ("return self.SUCCESS", "got SUCCESS without a message"),
+            ("return 4", "got int"),
+            ("return False", "got bool"),
             ("return [self.SUCCESS, LogMessage('x')]", "got list"),
             ("return ()", "got a tuple of 0 elements"),
             ("return (self.ERROR, 'cannot read %s', 'x')", "got a tuple of 3 elements"),
@@ -141,8 +148,8 @@ class TestResults:
         running.stop()
         assert running.stdout.lines == CALLED["close and reopen"]
         assert running.stderr.find(
-            r"source s_test#0 \(class Fetcher\): fetch\(\) must return a tuple \(FetchResult, LogMessage\), "
-            + re.escape(said)
+            r"source s_test#0 \(class Fetcher\): fetch\(\) must return a tuple, such as "
+            r"\(self.SUCCESS, message\) or \(self.NO_DATA,\), " + re.escape(said)
         )
 
     @pytest.mark.parametrize(
@@ -313,7 +320,26 @@ class TestOpenAndClose:
         running.wait_print("done")
         running.stop()
         assert running.stdout.lines == ["open", "open", "open", "done", "close"]
-        assert running.stderr.find(r"open\(\) (returned a false value|raised an exception)")
+        assert running.stderr.find(r"open\(\) (returned (False|None|0)\b|raised an exception)")
+
+    @pytest.mark.parametrize(
+        ("result", "said"),
+        [
+            ("None", "returned None: end it with `return True` ("),
+            ("0", "returned 0, which is false: end it with `return True` ("),
+            ("False", "returned False ("),
+        ],
+    )
+    def test_open_that_does_not_return_true(self, engine: StartEngine, result: str, said: str) -> None:
+        """Without it: an open() without its `return True` looks like a server that is down."""
+        conf = fetcher(
+            f"def open(self):\n    print('done', flush=True)\n    return {result}\ndef fetch(self): pass"
+        )
+        running = engine(conf)
+        running.wait_print("done")
+        running.stop()
+        line = 1 + conf.splitlines().index("    def open(self):")
+        assert f"open() {said}{running.directory}/test.conf:{line})" in running.stderr.text
 
     def test_close_that_raises_is_reported_and_ends_nothing(self, engine: StartEngine) -> None:
         """Without it: an error while closing keeps the fetcher from opening again."""
@@ -717,10 +743,10 @@ class TestRefused:
         ("code", "said"),
         [
             ("class Fetcher(LogFetcher): pass", r"no method fetch\(\)"),
-            ("class Fetcher: pass", "is not a LogFetcher"),
+            ("class Fetcher: pass", "does not derive from LogFetcher"),
             (
                 "class LogFetcher: pass\nclass Fetcher(LogFetcher): pass",
-                "another class may have taken that name",
+                "its base is `_syslogng_main.LogFetcher`, which has taken that name",
             ),
             (
                 "from syslogng import LogSource\nclass Fetcher(LogSource):\n    def run(self): pass",
@@ -747,7 +773,7 @@ class TestRefused:
         body = f"def init(self, options):\n    return {result}\ndef fetch(self):\n    pass"
         running = engine(fetcher(body), started=False)
         assert running.wait_exit() == 1
-        assert running.stderr.find("init.*Fetcher.*false")
+        assert running.stderr.find("init.*Fetcher.*(false|None: end it with)")
 
     def test_two_of_one_class_need_names(self, engine: StartEngine) -> None:
         """Without it: two fetchers keep their positions under one name."""

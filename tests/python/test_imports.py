@@ -207,8 +207,8 @@ class TestOffline:
             def __init__(self, number: int = 5) -> None:
                 self.number = number
 
-        mine = Mine()
-        assert isinstance(mine, inrush.LogSource)
+        mine: Any = Mine()
+        assert isinstance(Mine(), inrush.LogSource)
         assert mine.number == 5
         assert Mine(number=7).number == 7
         assert mine.init({}) is True
@@ -352,5 +352,16 @@ def test_a_start_imports_no_more_than_it_needs(run_source: RunSource) -> None:
     bare = [sys.executable, "-c", "import sys, logging; print(*sys.modules)"]
     before = subprocess.run(bare, capture_output=True, text=True, check=True).stdout.split()
     printed = run_source(source_that("import sys; print(*sys.modules)"))
-    heavy = {"_hashlib", "_ssl", "ast", "asyncio", "hashlib", "inspect", "pathlib", "subprocess", "sysconfig", "typing"}
+    heavy = {
+        "_hashlib",
+        "_ssl",
+        "ast",
+        "asyncio",
+        "hashlib",
+        "inspect",
+        "pathlib",
+        "subprocess",
+        "sysconfig",
+        "typing",
+    }
     assert heavy & set(printed[0].split()) - set(before) == set()

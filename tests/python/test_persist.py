@@ -134,7 +134,7 @@ class TestMapping:
             def __init__(self) -> None:
                 pass
 
-        late = Late()
+        late: Any = Late()
         assert late.persist_name is None
         assert "Late" in repr(late)
         with pytest.raises(RuntimeError, match="__init__"):

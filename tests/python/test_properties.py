@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from inrush import ParseOptions
 from inrush.testing import SourceUnderTest, posted, run
+from inrush.typing import FlagWord
 from syslogng import LogFetcher, LogMessage, LogSource
 
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -102,7 +103,7 @@ def test_parse_never_raises_in_a_source(raw: bytes) -> None:
 @given(
     st.binary(), st.sampled_from(["syslog", "raw"]), st.sets(st.sampled_from(["no-parse", "check-hostname"]))
 )
-def test_parse_never_raises_by_itself(raw: bytes, form: str, flags: set[str]) -> None:
+def test_parse_never_raises_by_itself(raw: bytes, form: str, flags: set[FlagWord]) -> None:
     """Without it: some format or flag has an input on which it fails."""
     assert isinstance(LogMessage.parse(raw, ParseOptions.make(flags=sorted(flags), format=form)), LogMessage)
 
@@ -125,7 +126,7 @@ def test_whatever_fetch_returns_ends_nothing(results: list[Any]) -> None:
             self.left = list(results)
             return True
 
-        def fetch(self) -> object:
+        def fetch(self) -> Any:
             if not self.left:
                 return self.SUCCESS, LogMessage("last")
             result = self.left.pop(0)

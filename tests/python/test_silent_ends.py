@@ -31,7 +31,10 @@ def both(tmp_path: Path, conf: str) -> Result:
     (tmp_path / "c.conf").write_text(conf)
     checked, ran = (inrush(command, "-f", "c.conf", cwd=tmp_path) for command in ("check", "run"))
     assert (checked.code, ran.code) == (1, 1), (checked, ran)
-    assert checked.stderr.strip() in ran.stderr
+    # Behind them stands how many they are.
+    errors, _, count = checked.stderr.strip().rpartition("\n\n")
+    assert errors in ran.stderr
+    assert count.endswith(("error", "errors"))
     return checked
 
 
@@ -297,7 +300,7 @@ log {{ source(s); destination {{ file("out.log"); }}; }};
         (tmp_path / "c.conf").write_text(self.TWO.format(one='persist-name("x")', two="", methods=""))
         done = inrush("check", "-f", "c.conf", cwd=tmp_path)
         assert (done.code, done.stderr) == (0, "")
-        assert done.stdout.splitlines() == ["made", "made", "let go", "let go"]
+        assert done.stdout.splitlines()[:4] == ["made", "made", "let go", "let go"]
         assert not (tmp_path / "out.log").exists()
 
 

@@ -59,7 +59,11 @@ def test_diagnostics(engine: StartEngine, place: str) -> None:
     head = f"python {{\nimport os\n{raising}\n}};" if place == "block" else HEAD
     running = engine(source(methods, head=head), started=False)
     assert running.wait_exit() == 1
-    assert running.stderr.find(r"line \d+(?s:.*)ValueError: no such log: caf\\udce9\.log")
+    said = r"ValueError: no such log: caf\\udce9\.log"
+    # What a block raises is shown at its own line.
+    assert running.stderr.find(
+        rf"{said}\n --> \S*test\.conf:4:1" if place == "block" else rf"line \d+(?s:.*){said}"
+    )
 
 
 def test_the_log(engine: StartEngine) -> None:

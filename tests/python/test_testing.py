@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from harness import EXAMPLES, PATIENCE, ROOT, environment
 from inrush import testing
 from inrush.testing import LogLine, Refused, SourceUnderTest, run
+from inrush.typing import FetchResult
 from syslogng import (
     BatchedAckTracker,
     ConsecutiveAckTracker,
@@ -106,6 +107,63 @@ class TestRun:
         with pytest.raises(AssertionError, match="has not ended"):
             run(Waiting, timeout=0.01)
 
+    def test_a_failure_ends_with_the_log(self) -> None:
+        """Without it: a message that does not come is all that is known, while the log says why."""
+
+        class Fails(LogFetcher):
+            def fetch(self) -> FetchResult:
+                return self.ERROR, "no such server"
+
+        with pytest.raises(AssertionError) as caught:
+            run(Fails, messages=1, timeout=0.5, config="time-reopen(0.01)")
+        first, *log = str(caught.value).splitlines()
+        assert first == "0 of 1 messages have arrived in 0.5 s; the last of its log:"
+        assert 0 < len(log) <= 20
+        assert log[-1].startswith("error: source s_test#0 (class ")
+        assert log[-1].endswith("fetch() returned ERROR: no such server")
+
+    def test_a_failure_shows_the_lines_of_the_test(self, tmp_path: Path) -> None:
+        """Without it: the traceback of a failed test is about the inside of the engine's."""
+        (tmp_path / "test_it.py").write_text(
+            """
+from inrush.testing import run
+from inrush import LogSource
+
+class Nothing(LogSource):
+    def run(self):
+        pass
+
+class Refuses(Nothing):
+    def init(self, options):
+        pass
+
+def test_too_few():
+    run(Nothing, messages=1)
+
+def test_refused():
+    run(Refuses)
+
+def test_fixture(inrush_source):
+    inrush_source(Refuses)
+"""
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "test_it.py"],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert "3 failed" in done.stdout
+        assert "0 of 1 messages have arrived before the source ended" in done.stdout
+        assert "returned None: end it with `return True`" in done.stdout
+        assert f"it is defined at {tmp_path}/test_it.py:10" in done.stdout
+        # Nothing of the engine's own: neither its code nor the configuration that it makes.
+        for inside in ("_Rig", "inrush/testing.py", "test:2:", "s_test {"):
+            assert inside not in done.stdout
+
     def test_messages_are_those_that_destinations_see(self) -> None:
         """Without it: a test passes on values that the engine replaces."""
 
@@ -168,6 +226,10 @@ class TestRun:
             def init(self, options: dict[str, Any]) -> bool:
                 return False
 
+        class Forgets(Numbers):
+            def init(self, options: dict[str, Any]) -> bool:
+                return None  # type: ignore[return-value]
+
         class Raises(Numbers):
             def init(self, options: dict[str, Any]) -> bool:
                 raise KeyError("port")
@@ -181,6 +243,7 @@ class TestRun:
 
         for kind, said, cause in [
             (Refuses, "returned false", None),
+            (Forgets, r"returned None: end it with `return True`\n.*test_testing\.py:\d+", None),
             (Raises, "KeyError", KeyError),
             (RaisesEarly, "constructor", ValueError),
             (NoRun, "no method run", None),
@@ -209,7 +272,7 @@ class TestKinds:
                 self.left = ["a", "b"]
                 return True
 
-            def fetch(self) -> object:
+            def fetch(self) -> FetchResult:
                 if self.left:
                     return self.SUCCESS, LogMessage(self.left.pop(0))
                 return (self.NO_DATA,)
@@ -217,6 +280,45 @@ class TestKinds:
         source = run(Fetches, messages=2, config="fetch-no-data-delay(3600)")
         assert source.texts == [b"a", b"b"]
         assert source.persist_name.startswith("python-fetcher(")
+
+    @pytest.mark.parametrize(
+        ("result", "kind", "said"),
+        [
+            (None, TypeError, "got NoneType"),
+            (7, TypeError, "got int"),
+            ((LogFetcher.SUCCESS,), TypeError, "got SUCCESS without a message"),
+            (LogFetcher.SUCCESS, TypeError, "got SUCCESS without a message"),
+            ((LogFetcher.SUCCESS, ["a", 7]), TypeError, "int"),
+            ((LogFetcher.SUCCESS, LogMessage("a", bookmark=1)), RuntimeError, "Bookmarks"),
+        ],
+    )
+    def test_a_result_that_is_none_fails_the_test(
+        self, result: Any, kind: type[Exception], said: str
+    ) -> None:
+        """Without it: a test is green that runs a fetcher whose results are refused each second in production."""
+
+        class Wrong(LogFetcher):
+            def fetch(self) -> Any:
+                return result
+
+        with pytest.raises(kind, match=said):
+            run(Wrong, messages=2, config="time-reopen(0.01)", timeout=0.5)
+
+    def test_a_result_without_a_tuple_is_taken(self) -> None:
+        """Without it: a forgotten comma is an error each second."""
+
+        class Bare(LogFetcher):
+            results: ClassVar = [
+                LogFetcher.NO_DATA,
+                LogFetcher.TRY_AGAIN,
+                (LogFetcher.SUCCESS, LogMessage("x")),
+            ]
+
+            def fetch(self) -> Any:
+                return self.results.pop(0) if self.results else self.NO_DATA
+
+        source = run(Bare, messages=1, config="fetch-no-data-delay(0.01)")
+        assert (source.texts, source.errors) == ([b"x"], [])
 
     def test_coroutine(self) -> None:
         """Without it: asynchronous sources cannot be tested."""

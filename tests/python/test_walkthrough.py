@@ -329,7 +329,11 @@ class TestAdditions:
 
     @pytest.mark.parametrize(
         ("class_name", "said"),
-        [("Sauce", "Sauce"), ("nowhere.Source", "nowhere"), ("threading.Thread", "is not a LogSource")],
+        [
+            ("Sauce", "Sauce"),
+            ("nowhere.Source", "nowhere"),
+            ("threading.Thread", "does not derive from LogSource"),
+        ],
     )
     def test_check_shows_the_place_of_the_class(self, tmp_path: Path, class_name: str, said: str) -> None:
         """Without it: a slip in class("…") is found at the next start."""

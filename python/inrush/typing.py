@@ -1,0 +1,90 @@
+"""The types for annotations of sources and fetchers.
+
+```python
+from inrush import LogFetcher, LogMessage
+from inrush.typing import FetchResult
+
+class Pages(LogFetcher):
+    def fetch(self) -> FetchResult:
+        return self.SUCCESS, LogMessage("page")
+```
+
+`FetchResult` is everything that `fetch()` may return. `Fetched` is what may stand beside SUCCESS, and `Postable` what can be posted.
+`Flag` is a key of `self.flags`, and `FlagWord` a word of `flags()`.
+"""
+
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+from inrush._native import LogMessage
+from inrush.results import LogFetcherResult
+
+__all__ = ["FetchResult", "Fetched", "Flag", "FlagWord", "Postable"]
+
+Postable: TypeAlias = LogMessage | str | bytes
+
+# A str is iterable, and no list of messages.
+Fetched: TypeAlias = (
+    LogMessage
+    | list[LogMessage]
+    | list[str]
+    | list[bytes]
+    | list[Postable]
+    | tuple[Postable, ...]
+    | Iterator[LogMessage]
+    | Iterator[str]
+    | Iterator[bytes]
+    | Iterator[Postable]
+)
+
+_WithoutMessage: TypeAlias = Literal[
+    LogFetcherResult.ERROR,
+    LogFetcherResult.NOT_CONNECTED,
+    LogFetcherResult.TRY_AGAIN,
+    LogFetcherResult.NO_DATA,
+]
+
+FetchResult: TypeAlias = (
+    tuple[Literal[LogFetcherResult.SUCCESS], Fetched]
+    | tuple[_WithoutMessage]
+    | tuple[_WithoutMessage, object]
+    | tuple[int, LogMessage]
+    | _WithoutMessage
+)
+
+FlagWord: TypeAlias = Literal[
+    "no-parse",
+    "check-hostname",
+    "syslog-protocol",
+    "assume-utf8",
+    "validate-utf8",
+    "sanitize-utf8",
+    "no-multi-line",
+    "store-legacy-msghdr",
+    "dont-store-legacy-msghdr",
+    "store-raw-message",
+    "expect-hostname",
+    "no-hostname",
+    "guess-timezone",
+    "no-header",
+    "no-rfc3164-fallback",
+    "piggyback-errors",
+    "no-piggyback-errors",
+    "check-program",
+]
+
+Flag: TypeAlias = Literal[
+    "parse",
+    "check-hostname",
+    "syslog-protocol",
+    "assume-utf8",
+    "validate-utf8",
+    "sanitize-utf8",
+    "multi-line",
+    "store-legacy-msghdr",
+    "store-raw-message",
+    "expect-hostname",
+    "guess-timezone",
+    "header",
+    "rfc3164-fallback",
+]

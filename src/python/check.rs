@@ -1,0 +1,88 @@
+//! `inrush check`: everything that is wrong with a configuration, and what it consists of.
+//!
+//! Of a configuration with errors, what could be read is looked at all the same: its blocks run, and its classes are looked up, so
+//! that nobody has to mend one kind of mistake to be told of the next. Only where code may be missing (a file that cannot be included,
+//! a block without its end) there is nothing to look at.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+
+use super::blocks::Blocks;
+use super::{exception, generation, search_path};
+use crate::config::{self, Config, DestinationRef, Diagnostic, Diagnostics, Inspected, Level, LogItem};
+use crate::engine::Log;
+
+/// What `inrush check` says.
+pub(super) struct Checked {
+    /// For stdout: what the configuration consists of; empty when it cannot be used.
+    pub output: String,
+    /// For stderr: all errors and warnings, and how many they are.
+    pub said: String,
+    /// The exit code.
+    pub code: i32,
+}
+
+/// Checks the configuration at `path`.
+pub(super) fn check(py: Python<'_>, path: &Path, log: &Log) -> Checked {
+    let Inspected { config, mut found, is_whole } = py.detach(|| config::inspect(path));
+    let config = config.map(Arc::new);
+    match &config {
+        Some(config) if is_whole => {
+            found.extend(config.check_for_log_path().err());
+            let refused = generation::check(py, Arc::clone(config), log).err();
+            found.extend(refused.into_iter().flat_map(Vec::from));
+        }
+        Some(config) => found.extend(look_at(py, config, log)),
+        None => {}
+    }
+    let found = Diagnostics::from(found);
+    let mut said = String::new();
+    for diagnostic in &found {
+        let _ = writeln!(said, "{diagnostic}\n");
+    }
+    let errors = found.error_count();
+    let counts = [(errors, "error"), (found.count(Level::Warning), "warning")];
+    let counts: Vec<_> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, noun)| counted(*count, noun)).collect();
+    if !counts.is_empty() {
+        let _ = writeln!(said, "{}", counts.join(", "));
+    }
+    match config {
+        Some(config) if errors == 0 => Checked { output: summary(&config), said, code: 0 },
+        _ => Checked { output: String::new(), said, code: 1 },
+    }
+}
+
+/// Runs the blocks of a configuration that has errors, and looks its classes up.
+fn look_at(py: Python<'_>, config: &Config, log: &Log) -> Vec<Diagnostic> {
+    let placed = search_path::set(py, config);
+    let ran = placed
+        .map_err(|error| Diagnostic::without_place(exception::traceback(py, &error)))
+        .and_then(|()| Blocks::run(py, config));
+    match ran {
+        Ok(blocks) => blocks.look_up(py, config, log),
+        Err(error) => vec![error],
+    }
+}
+
+/// How much there is of what.
+fn summary(config: &Config) -> String {
+    let paths = config.all_paths();
+    let sources: usize = config.source_statements().iter().map(|statement| statement.drivers.len()).sum();
+    let inline = paths.iter().flat_map(|path| &path.items).map(|item| match item {
+        LogItem::Destination(DestinationRef::Inline(statement)) => statement.drivers.len(),
+        _ => 0,
+    });
+    let named = config.destinations.values().map(|statement| statement.drivers.len());
+    let destinations: usize = named.chain(inline).sum();
+    let parts =
+        [counted(sources, "source"), counted(destinations, "destination"), counted(paths.len(), "path")];
+    format!("ok: {}\n", parts.join(", "))
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
