@@ -205,13 +205,19 @@ class TestBlocked:
         conf = gone(source(body, driver="log-iw-size(10)", head=SOON))
         running = start(engine, conf)
         running.wait_until(lambda: of_source(running)["blocked_seconds"] > 0.05, "a suspension")
-        # Without the log path the source goes; what it posted stays with its destination.
-        (running.directory / "test.conf").write_text(conf[: conf.index("log {")])
+        # Without its log path the source goes; what it posted stays with its destination.
+        other = "log { source { internal(); }; flags(flow-control); };"
+        (running.directory / "test.conf").write_text(conf[: conf.index("log {")] + other)
         assert "stopped s_test#0" in ctl(running, "reload")
-        found = of_source(running)
+
+        def gone_source() -> Any:
+            [found] = [one for one in stats(running)["sources"] if one["id"] == "s_test#0"]
+            return found
+
+        found = gone_source()
         assert (found["state"], found["in_flight"]) == ("ended", 10)
         time.sleep(0.1)
-        assert of_source(running)["blocked_seconds"] == found["blocked_seconds"]
+        assert gone_source()["blocked_seconds"] == found["blocked_seconds"]
         (running.directory / "gone").mkdir()
 
 
