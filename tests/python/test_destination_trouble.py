@@ -184,7 +184,8 @@ source s_test"""
         if hard < 8192:
             pytest.skip("the hard limit of this machine is too low")
         running = engine(conf, prefix=("sh", "-c", 'ulimit -S -n 1024; exec "$@"', "sh"))
-        running.wait_print("one True")
+        # Not before it is written: the file is there before its descriptor has the number that it keeps.
+        running.wait_lines("one", 1)
         assert resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE) == (8192, hard)
         links = Path(f"/proc/{running.process.pid}/fd").iterdir()
         assert [int(path.name) >= 1024 for path in links if path.readlink().name == "one"] == [True]
