@@ -279,3 +279,24 @@ impl<'a> MessageRef<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Breaks without it: a message that is not in a selection is taken with it, or the last of it is lost, when more are asked
+    /// for than there are.
+    #[test]
+    fn a_selection_is_parted_where_asked_and_not_beyond() {
+        let rows = |rows: &Rows| (0..rows.len()).map(|index| rows.at(index)).collect::<Vec<_>>();
+        for all in [Rows::Range(3..7), Rows::List(Arc::from([3, 4, 5, 6]))] {
+            for count in 0..7 {
+                let (first, after) = (all.first(count), all.after(count));
+                let cut = 3 + count.min(4) as u32;
+                assert_eq!(rows(&first), (3..cut).collect::<Vec<_>>(), "the first {count} of {all:?}");
+                assert_eq!(rows(&after), (cut..7).collect::<Vec<_>>(), "all but {count} of {all:?}");
+                assert_eq!(after.is_empty(), count >= 4);
+            }
+        }
+    }
+}

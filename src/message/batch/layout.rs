@@ -195,3 +195,21 @@ fn rows_of_all_kinds_fill_a_slab() {
         check(&writer.finish(), &texts.iter().map(|text| &**text).collect::<Vec<_>>());
     }
 }
+
+/// Breaks without it: the bytes of a batch are counted in more bits than there are, and its credit comes out wrong.
+#[test]
+fn a_batch_with_all_the_bytes_that_it_can_count_takes_no_more() {
+    let (origin, pool) = (Arc::new(Origin::named("s")), Arc::new(Pool::new()));
+    let full = || {
+        let mut writer = Writer::open(&origin, &pool, Need { segments: 8, ..Need::default() });
+        let view = || Segment::heap(Box::from(&b"view"[..]));
+        let len = (crate::message::MESSAGE_MAX - 1024) as u32;
+        while writer.publish_view(&Head::EMPTY, |_| (), len, view) == Some(Published::Yes) {}
+        assert!((2..8).contains(&writer.rows()), "{} views", writer.rows());
+        writer
+    };
+    assert_eq!(full().publish_text(&Head::EMPTY, |_| (), b"text"), None);
+    assert_eq!(full().publish_unparsed(&Head::EMPTY, b"text"), None);
+    assert_eq!(full().publish_texts(&Head::EMPTY, 9, u64::MAX, [&b"text"[..]].into_iter()), (0, 0));
+    assert!(full().row(need(4, 0)).is_none());
+}
