@@ -1,5 +1,6 @@
 //! The command line of `inrush`.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::engine::LogLevel;
 
 pub mod ctl;
+pub mod output;
 pub mod persist;
 pub mod table;
 
@@ -23,7 +25,7 @@ pub struct CommandLine {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run a configuration in the foreground, until SIGINT or SIGTERM. SIGHUP reloads it.
+    /// Run a configuration in the foreground, until SIGINT or SIGTERM. SIGHUP reloads it, SIGUSR1 reopens the files.
     Run(RunOptions),
     /// Check a configuration: read it, run its python blocks, look its classes up. Starts nothing.
     ///
@@ -54,7 +56,7 @@ pub struct RunOptions {
     /// Answer HTTP GET /metrics here, for Prometheus. A port alone is one of 127.0.0.1.
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = crate::engine::metrics::address)]
     pub metrics: Option<SocketAddr>,
-    /// Write the number of the process to this file while it runs.
+    /// Write the number of the process to this file while it runs; no other engine can have it meanwhile.
     #[arg(long, value_name = "FILE")]
     pub pidfile: Option<PathBuf>,
     /// Write the statistics to this file at the end, as JSON.
@@ -182,7 +184,7 @@ pub struct Nothing {
 ///
 /// # Errors
 /// [`Nothing`]: `--help`, `--version` and wrong usage.
-pub fn parse(arguments: &[String]) -> Result<CommandLine, Nothing> {
+pub fn parse(arguments: &[OsString]) -> Result<CommandLine, Nothing> {
     CommandLine::try_parse_from(arguments).map_err(|error| Nothing {
         text: error.render().to_string(),
         is_output: !error.use_stderr(),
@@ -195,7 +197,7 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<CommandLine, Nothing> {
-        super::parse(&line.split(' ').map(str::to_owned).collect::<Vec<_>>())
+        super::parse(&line.split(' ').map(OsString::from).collect::<Vec<_>>())
     }
 
     #[test]

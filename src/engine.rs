@@ -14,7 +14,8 @@
 //!   [`queue`]: where flow control is applied; [`output`]: a destination's thread; [`succession`]: one
 //!   destination after another;
 //! * [`settings`]: options of the configuration, with their defaults, for those who run by them;
-//! * [`log`]: what the engine itself has to say; [`stats`]: what it counted;
+//! * [`log`]: what the engine itself has to say; [`stats`]: what it counted, [`stats_file`]: where that is written at the end;
+//!   [`pidfile`]: the number of the process;
 //! * [`source_status`]: how a source is; [`backoff`]: when one that failed is started again; [`board`]: all of that, for whoever looks while the engine runs;
 //!   [`control`]: the socket on which others ask; [`unshared`]: descriptors that no fork of the process may keep.
 //!
@@ -32,6 +33,7 @@ pub mod identity;
 pub mod log;
 pub mod metrics;
 pub mod output;
+pub mod pidfile;
 pub mod pipeline;
 pub mod plan;
 pub mod queue;
@@ -41,6 +43,7 @@ pub mod settings;
 pub mod signpost;
 pub mod source_status;
 pub mod stats;
+pub mod stats_file;
 pub mod succession;
 pub mod unshared;
 pub mod worker;
@@ -51,6 +54,7 @@ pub use changes::Changes;
 pub use control::Control;
 pub use log::{Log, LogLevel};
 pub use metrics::Metrics;
+pub use pidfile::PidFile;
 pub use pipeline::Pipeline;
 pub use plan::{Input, Next, Unheld};
 pub use source_status::{SourceState, SourceStatus};

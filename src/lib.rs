@@ -17,6 +17,7 @@
 //! Each knows only those above it; `engine`, `python` and `cli` may know all.
 //!
 //! * `fault`: what is done about a panic; `nearest`: the known word that a wrong one may mean;
+//! * [`printable`]: texts of others in lines that people read;
 //! * [`message`]: what flows: records in batches, the memory under them, views for readers;
 //! * [`flow`]: how it flows: lanes, inboxes, credit, acknowledgements;
 //! * [`syslog`]: RFC 5424, RFC 3164, framing, time stamps: bytes in, spans out;
@@ -41,6 +42,7 @@ mod fault;
 pub mod flow;
 pub mod message;
 mod nearest;
+pub mod printable;
 #[cfg(feature = "python")]
 pub mod python;
 pub mod source;

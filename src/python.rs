@@ -27,7 +27,8 @@
 //! * [`at_fork`] and [`mod@fork`]: what a fork of the process may not do, and where it ends;
 //! * [`release`]: where Python objects that the engine viewed are let go, under the GIL;
 //! * [`cell`]: state that the GIL guards; [`clock`]: the time; [`exception`]: tracebacks and stacks; [`escape`]: Python text in the log;
-//!   [`signals`]: the engine's signals; `type_name`: how errors name what they were given; `truth`: results that are false.
+//!   [`signals`]: the engine's signals; [`process`]: what is put back after callbacks; `type_name`: how errors name what they were given;
+//!   `truth`: results that are false.
 //!
 //! No two of these modules use each other, directly or in a circle.
 
@@ -65,6 +66,7 @@ pub mod pairs;
 pub mod parse;
 pub mod persist;
 mod places;
+pub mod process;
 pub mod release;
 pub mod run;
 mod search_path;
@@ -80,11 +82,14 @@ pub mod values;
 pub mod wakeup;
 pub mod watch;
 
+use std::ffi::OsString;
+
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::cli::{self, Command};
+use crate::cli::{self, Command, output};
 use crate::engine::{Log, LogLevel};
+use crate::printable;
 
 /// Batches, drafts and engine buffers come and go by the million; mimalloc is made for that.
 #[global_allocator]
@@ -93,56 +98,66 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Runs the command line `argv`; its first element is the program's name. Returns the exit code.
 #[pyfunction]
 #[pyo3(signature = (argv, /))]
-#[expect(clippy::needless_pass_by_value, reason = "pyo3 makes a list of str from the argument, not a slice")]
-fn main(py: Python<'_>, argv: Vec<String>) -> PyResult<i32> {
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "pyo3 makes a list of paths from the argument, not a slice"
+)]
+fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
     let line = match cli::parse(&argv) {
         Ok(line) => line,
         Err(nothing) => {
-            let stream = py.import("sys")?.getattr(if nothing.is_output { "stdout" } else { "stderr" })?;
-            stream.call_method1("write", (nothing.text,))?;
-            return Ok(nothing.code);
+            signals::unblock();
+            if nothing.is_output {
+                return output::print(&nothing.text, nothing.code);
+            }
+            output::complain(&nothing.text);
+            return nothing.code;
         }
     };
+    if let Command::Run(options) = line.command {
+        // It unblocks its signals when it handles them.
+        return run::run(py, &run::Settings::from(options));
+    }
+    signals::unblock();
     match line.command {
-        Command::Run(options) => Ok(run::run(py, &run::Settings::from(options))),
         Command::Check(options) => check(py, &options),
         Command::Ctl(options) => ctl(py, &options),
-        Command::Persist(options) => show_persist(py, &options.request),
+        Command::Persist(options) => {
+            print_result("persist", py.detach(|| cli::persist::run(&options.request)))
+        }
+        Command::Run(_) => unreachable!("it returned above"),
     }
 }
 
-fn ctl(py: Python<'_>, options: &cli::CtlOptions) -> PyResult<i32> {
+fn ctl(py: Python<'_>, options: &cli::CtlOptions) -> i32 {
     // Python would see to Ctrl-C only when the answer is there.
     signals::uninstall();
     let variable = std::env::var_os(cli::ctl::SOCKET_VARIABLE);
-    let (stream, text, code) = match py.detach(|| cli::ctl::run(options, variable)) {
-        Ok(text) => ("stdout", text, 0),
-        Err(error) => ("stderr", format!("inrush ctl: {error}\n"), 1),
-    };
-    py.import("sys")?.getattr(stream)?.call_method1("write", (text,))?;
-    Ok(code)
+    print_result("ctl", py.detach(|| cli::ctl::run(options, variable)))
 }
 
-fn show_persist(py: Python<'_>, request: &cli::PersistRequest) -> PyResult<i32> {
-    let (stream, text, code) = match py.detach(|| cli::persist::run(request)) {
-        Ok(text) => ("stdout", text, 0),
-        Err(error) => ("stderr", format!("inrush persist: {error}\n"), 1),
-    };
-    py.import("sys")?.getattr(stream)?.call_method1("write", (text,))?;
-    Ok(code)
+/// Prints what `command` came to; the exit code.
+fn print_result(command: &str, result: Result<String, String>) -> i32 {
+    match result {
+        Ok(text) => output::print(&text, 0),
+        Err(error) => {
+            output::complain(&format!("inrush {command}: {error}\n"));
+            1
+        }
+    }
 }
 
-fn check(py: Python<'_>, options: &cli::CheckOptions) -> PyResult<i32> {
+fn check(py: Python<'_>, options: &cli::CheckOptions) -> i32 {
     // A file may be slow, or never answer: Ctrl-C ends the process at once.
     signals::uninstall();
     let _hosting = hosting::Hosting::begin();
     let log = Log::new(LogLevel::Warning);
     logger::set_log(Some(log.clone()));
     let checked = check::check(py, &options.file, &log);
-    let sys = py.import("sys")?;
-    sys.getattr("stderr")?.call_method1("write", (checked.said,))?;
-    sys.getattr("stdout")?.call_method1("write", (checked.output,))?;
-    Ok(checked.code)
+    // What the blocks logged comes first.
+    py.detach(exit::flush_log);
+    output::complain(&printable::lines(&checked.said));
+    output::print(&checked.output, checked.code)
 }
 
 /// How this module was built: version, profile, target, compiler, pyo3, allocator.
@@ -161,6 +176,7 @@ fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 /// The extension module.
 #[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    exit::at_exit();
     ack_tracker::add_to(module)?;
     message::add_to(module)?;
     source::add_to(module)?;

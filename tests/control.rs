@@ -1,6 +1,7 @@
 //! The control socket: who may have it, what its clients cannot do to each other, what it answers.
 #![allow(clippy::unwrap_used, reason = "clippy knows tests, not the functions that they share")]
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
@@ -376,8 +377,8 @@ fn the_log_level_changes_while_it_runs() {
 }
 
 fn ctl(words: &str, path: &Path) -> Result<String, String> {
-    let mut arguments: Vec<String> = words.split(' ').map(str::to_owned).collect();
-    arguments.splice(0..0, ["inrush".to_owned(), "ctl".to_owned()]);
+    let arguments: Vec<OsString> =
+        ["inrush", "ctl"].into_iter().chain(words.split(' ')).map(Into::into).collect();
     let Command::Ctl(options) = cli::parse(&arguments).unwrap().command else { panic!("another command") };
     ctl::run(&options, Some(path.into()))
 }

@@ -5,6 +5,7 @@ carries messages is native (`inrush._native`); this package adds the enumeration
 that come in a later version.
 """
 
+from inrush import early as _early  # noqa: F401  # isort: skip  # before anything that takes time
 from inrush import event_loop as _event_loop
 from inrush._native import (
     AckTracker,

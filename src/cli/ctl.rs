@@ -13,8 +13,9 @@ use serde_json::Value;
 use super::{CtlOptions, Request};
 use crate::engine::control::line::{self, NoLine};
 use crate::engine::control::{RELOAD_WAIT, socket};
+use crate::printable;
 
-mod tables;
+pub mod tables;
 
 /// The environment variable that names the socket.
 pub const SOCKET_VARIABLE: &str = "INRUSH_CONTROL";
@@ -38,18 +39,35 @@ pub fn run(options: &CtlOptions, variable: Option<OsString>) -> Result<String, S
         format!("which engine? name its socket with --control SOCKET or in {SOCKET_VARIABLE}")
     })?;
     let answer = ask(&path, &options.request)?;
-    let value: Value = serde_json::from_str(&answer)
+    if matches!(options.request, Request::Stats { json: true } | Request::Sources { json: true })
+        && is_answer(&answer)
+    {
+        return Ok(format!("{answer}\n"));
+    }
+    // Names and texts in it are others'; a program that reads JSON gets them as they are.
+    match shown(&path, &answer, &options.request) {
+        Ok(text) => Ok(printable::lines(&text).into_owned()),
+        Err(error) => Err(printable::lines(&error).into_owned()),
+    }
+}
+
+fn is_answer(answer: &str) -> bool {
+    serde_json::from_str(answer).is_ok_and(|value: Value| value["error"].is_null())
+}
+
+/// What `answer` says, for people.
+fn shown(path: &Path, answer: &str, request: &Request) -> Result<String, String> {
+    let value: Value = serde_json::from_str(answer)
         .map_err(|error| format!("what listens at {} is no engine: {error}", path.display()))?;
     if let Some(error) = value["error"].as_str() {
         return Err(error.to_owned());
     }
-    match &options.request {
-        Request::Stats { json: true } | Request::Sources { json: true } => Ok(format!("{answer}\n")),
-        Request::Stats { json: false } => Ok(tables::stats(&value)),
-        Request::Sources { json: false } => Ok(tables::sources(&value)),
+    match request {
+        Request::Stats { .. } => Ok(tables::stats(&value)),
+        Request::Sources { .. } => Ok(tables::sources(&value)),
         Request::Reload => reloaded(&value),
         Request::Stop { wait: false } => Ok("stopping\n".to_owned()),
-        Request::Stop { wait: true } => await_end(&path, value["pid"].as_i64()),
+        Request::Stop { wait: true } => await_end(path, value["pid"].as_i64()),
         Request::LogLevel { .. } => Ok(format!("{}\n", text(&value["log_level"]))),
     }
 }

@@ -1,5 +1,7 @@
 //! Tables for people: aligned columns, grouped digits, sizes and times with their units.
 
+use crate::printable;
+
 /// How a column's cells are aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
@@ -29,7 +31,7 @@ impl Table {
 
     /// Adds a row: a cell for each column. What a terminal would obey is written out.
     pub fn push(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().map(|cell| plain(&cell)).collect());
+        self.rows.push(cells.into_iter().map(|cell| printable::line(&cell).into_owned()).collect());
     }
 
     /// Puts `lines` below the row that was pushed last, as they are.
@@ -83,19 +85,6 @@ impl Table {
     }
 }
 
-/// `text` with its control characters written out.
-pub fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            out.extend(character.escape_default());
-        } else {
-            out.push(character);
-        }
-    }
-    out
-}
-
 /// `1234567` as `1,234,567`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -107,6 +96,22 @@ pub fn grouped(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// A number to two or three digits: `999`, `8.6 k`, `11.4 M`, `114 M`.
+pub fn short(number: u64) -> String {
+    let (mut count, mut unit) = (number as f64, "");
+    for next in ["k", "M", "G", "T", "P", "E"] {
+        if count < if unit.is_empty() { 1000.0 } else { 999.5 } {
+            break;
+        }
+        (count, unit) = (count / 1000.0, next);
+    }
+    match unit {
+        "" => number.to_string(),
+        _ if count < 99.95 => format!("{count:.1} {unit}"),
+        _ => format!("{count:.0} {unit}"),
+    }
 }
 
 /// A time span in its two largest units.
@@ -159,6 +164,15 @@ mod tests {
     fn digits_are_grouped_by_three() {
         let grouped = [0, 12, 999, 1000, 1_234_567].map(grouped);
         assert_eq!(grouped, ["0", "12", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn short_numbers() {
+        let numbers =
+            [0, 999, 1000, 8_600, 99_949, 99_950, 999_499, 999_500, 11_400_000, 114_000_000, u64::MAX];
+        let expected =
+            ["0", "999", "1.0 k", "8.6 k", "99.9 k", "100 k", "999 k", "1.0 M", "11.4 M", "114 M", "18.4 E"];
+        assert_eq!(numbers.map(short), expected);
     }
 
     #[test]

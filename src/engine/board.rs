@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::log;
 use super::pipeline::Pipeline;
 use super::stats::Stats;
 
@@ -99,6 +100,7 @@ impl Board {
             "delivered": stats.delivered(),
             "dropped": stats.dropped(),
             "in_flight": stats.in_flight(),
+            "log_lines_dropped": log::lost(),
         });
         if let (Value::Object(all), Value::Object(drivers)) = (&mut all, stats.to_json()) {
             all.extend(drivers);

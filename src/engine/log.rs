@@ -1,17 +1,66 @@
 //! What the engine itself has to say: [`Log`].
 //!
 //! One line a message on stderr, and, where the configuration has an `internal()` source, a message of
-//! that source. Any thread may log; none waits for the pipeline. A message that the `internal()`
-//! source has no credit for is counted there as refused, and is still on stderr.
+//! that source. Any thread may log; none waits for the pipeline, and none for whoever reads stderr (`stderr`). A message that the
+//! `internal()` source has no credit for is counted there as refused, and is still on stderr.
+//!
+//! On stderr a message has at most [`MAX_MESSAGE`] bytes, and nothing in it is obeyed by a terminal or looks like another line
+//! of the log ([`printable`]). A message of `internal()` is what was logged.
 
-use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use jiff::Zoned;
 
+use crate::config::{Diagnostic, Level};
 use crate::flow::{Lane, Producer};
 use crate::message::{Need, Stamp};
+use crate::printable;
+
+mod stderr;
+
+use stderr::Stderr;
+
+/// The most bytes of a message that stderr gets; the rest is counted.
+pub const MAX_MESSAGE: usize = 64 * 1024;
+
+/// How long the last lines of a process may take to be written, where stderr takes them.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// A process has one stderr, whoever logs.
+static STDERR: OnceLock<Stderr> = OnceLock::new();
+
+fn stderr() -> &'static Stderr {
+    STDERR.get_or_init(|| Stderr::over(rustix::stdio::stderr()))
+}
+
+/// Waits until stderr has taken what was logged: `within` at most, and no longer than a second where it takes nothing. For the
+/// end of the process.
+pub fn flush(within: Duration) {
+    // Where nothing was logged, nothing is made.
+    if let Some(stderr) = STDERR.get() {
+        stderr.flush(within);
+    }
+}
+
+/// How many lines of the log stderr did not take.
+pub fn lost() -> u64 {
+    STDERR.get().map_or(0, Stderr::lost)
+}
+
+/// The line that stands where `count` lines are missing.
+fn lost_line(count: u64) -> String {
+    let lines = if count == 1 { "line of the log was" } else { "lines of the log were" };
+    written(LogLevel::Warning, &format!("{count} {lines} not written: stderr did not take them"))
+}
+
+/// `text` as it is on stderr.
+fn written(level: LogLevel, text: &str) -> String {
+    let now = Zoned::now();
+    let time = now.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z");
+    format!("{time} {}: {}\n", level.name(), printable::message(text, MAX_MESSAGE))
+}
 
 /// How grave a message is, in syslog's own terms (RFC 5424, section 6.2.1), and `trace` below them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,27 +114,28 @@ pub struct Log(Arc<Inner>);
 struct Inner {
     level: AtomicU8,
     to_stderr: AtomicBool,
-    /// The live line at the foot of a terminal, which every other line goes above.
-    screen: Mutex<String>,
     internal: Mutex<Vec<Producer>>,
 }
 
 impl Log {
     /// A log that shows what is at least as grave as `level`.
     pub fn new(level: LogLevel) -> Self {
+        // Now, while descriptor 2 is what it was at the start.
+        stderr();
+        Self::of(level, true)
+    }
+
+    fn of(level: LogLevel, to_stderr: bool) -> Self {
         Self(Arc::new(Inner {
             level: AtomicU8::new(level as u8),
-            to_stderr: AtomicBool::new(true),
-            screen: Mutex::default(),
+            to_stderr: AtomicBool::new(to_stderr),
             internal: Mutex::default(),
         }))
     }
 
     /// A log that writes nothing to stderr, for tests.
     pub fn silent() -> Self {
-        let log = Self::new(LogLevel::Trace);
-        log.0.to_stderr.store(false, Ordering::Relaxed);
-        log
+        Self::of(LogLevel::Trace, false)
     }
 
     /// Shows from now on what is at least as grave as `level`.
@@ -121,10 +171,10 @@ impl Log {
         if !self.shows(level) {
             return;
         }
-        if self.0.to_stderr.load(Ordering::Relaxed) {
-            let now = Zoned::now();
-            let time = now.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z");
-            self.write_line(&format!("{time} {}: {text}\n", level.name()));
+        self.say(level, text);
+        if STDERR.get().is_some_and(Stderr::is_fork) {
+            // Nobody reads a source there, and its lock may be held for ever.
+            return;
         }
         // A producer logs nothing itself, so this lock is not taken twice by one thread.
         for producer in self.internal().iter_mut() {
@@ -132,26 +182,33 @@ impl Log {
         }
     }
 
-    fn write_line(&self, line: &str) {
-        let foot = self.0.screen.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut out = String::new();
-        if !foot.is_empty() {
-            out.push_str("\r\x1b[K");
+    /// Writes `text` to stderr alone, whatever is shown; also in the middle of [`Log::log`].
+    pub fn say(&self, level: LogLevel, text: &str) {
+        if self.0.to_stderr.load(Ordering::Relaxed) {
+            stderr().push(written(level, text));
         }
-        out.push_str(line);
-        out.push_str(&foot);
-        // stderr may be closed, by the user's own code for one; there is nobody left to tell.
-        let _ = std::io::stderr().lock().write_all(out.as_bytes());
+    }
+
+    /// Logs an error that the process ends with, and waits until it is written, within a bound.
+    pub fn last_error(&self, text: &str) {
+        self.log(LogLevel::Error, text);
+        flush(LAST_WORDS);
     }
 
     /// Shows `line` at the foot of the terminal until the next call; an empty one takes it away.
     pub fn set_live_line(&self, line: &str) {
-        let mut foot = self.0.screen.lock().unwrap_or_else(PoisonError::into_inner);
-        if foot.is_empty() && line.is_empty() {
-            return;
-        }
-        line.clone_into(&mut foot);
-        let _ = std::io::stderr().lock().write_all(format!("\r\x1b[K{line}").as_bytes());
+        stderr().set_foot(line);
+    }
+
+    /// Logs a warning or an error about the configuration, at its own level; the word for that is said once.
+    pub fn diagnostic(&self, diagnostic: &Diagnostic) {
+        let level = match diagnostic.level() {
+            Level::Error => LogLevel::Error,
+            Level::Warning => LogLevel::Warning,
+        };
+        let text = diagnostic.to_string();
+        let word = format!("{}: ", level.name());
+        self.log(level, text.strip_prefix(&word).unwrap_or(&text));
     }
 
     /// Logs an error.

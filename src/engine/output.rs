@@ -66,7 +66,7 @@ fn start(
     };
     let run = move || {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(in_turn)) {
-            fault::fatal(&thread_name, &*panic, |text| log.error(text));
+            fault::fatal(&thread_name, &*panic, |text| log.last_error(text));
         }
     };
     thread::Builder::new().name(name).spawn(run).map(drop)

@@ -214,6 +214,13 @@ impl Pipeline {
         self.roster().sources.iter().map(|source| source.input.clone()).collect()
     }
 
+    /// The ids of the destinations that messages of the source `id` go to.
+    pub fn destinations_of(&self, id: &str) -> Vec<String> {
+        let roster = self.roster();
+        let source = roster.sources.iter().find(|source| source.input.driver.id == id);
+        source.map_or_else(Vec::new, |source| source.branches.iter().map(|(to, _)| to.clone()).collect())
+    }
+
     /// Opens the files of all destinations anew.
     pub fn reopen(&self) {
         for output in self.roster().all_outputs() {

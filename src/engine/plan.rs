@@ -5,8 +5,8 @@
 //! [`Pipeline::switch`](super::Pipeline::switch) carries it out; dropped, it leaves nothing behind.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::identity;
 use super::log::{Log, LogLevel};
 use super::queue::{FullQueue, Orders, Queue, Shared};
 use super::settings;
-use super::source_status::SourceStatus;
+use super::source_status::{MAX_ERROR, SourceStatus};
 use super::succession::{Claim, End, Predecessor};
 use crate::config::{Config, Diagnostic, IdentifiedSource, SourceDriver, Span};
 use crate::destination::{Counters, FileDestination, Report, Severity};
@@ -262,10 +262,10 @@ fn plan_outputs(
         let before = predecessor(id, settings.path.text(), &paths, running);
         let counters = before.map_or_else(Arc::default, |before| Arc::clone(&before.counters));
         let (inbox, shared) = (Inbox::new(), Arc::<Shared>::default());
-        let full = Arc::new(FullQueue::new(settings.fifo_size, reporter(log, id)));
+        let full = Arc::new(FullQueue::new(settings.fifo_size, reporter(log, id, &shared)));
         let queue = Queue::new(inbox.sender(), Arc::clone(&counters), Arc::clone(&shared), full);
         let (claim, path) = (Claim::new(&settings.path), settings.path.text().to_owned());
-        let driver = FileDestination::new(settings, Arc::clone(&counters), reporter(log, id));
+        let driver = FileDestination::new(settings, Arc::clone(&counters), reporter(log, id, &shared));
         let sender = inbox.sender();
         driver.on_ask(Arc::new(move || sender.wake()));
         let (id, orders, end) = (id.to_owned(), Orders::default(), Arc::default());
@@ -359,15 +359,19 @@ fn make_input(
     Input { driver: driver.clone(), lane, origin, policy, names, status: Arc::default() }
 }
 
-/// What a destination reports goes to the log under its name.
-fn reporter(log: &Log, id: &str) -> Arc<dyn Fn(Report) + Send + Sync> {
-    let (log, id) = (log.clone(), id.to_owned());
+/// What a destination reports goes to the log under its name; the last error is kept.
+fn reporter(log: &Log, id: &str, shared: &Arc<Shared>) -> Arc<dyn Fn(Report) + Send + Sync> {
+    let (log, id, shared) = (log.clone(), id.to_owned(), Arc::clone(shared));
     Arc::new(move |report: Report| {
         let level = match report.severity {
             Severity::Error => LogLevel::Error,
             Severity::Warning => LogLevel::Warning,
             Severity::Notice => LogLevel::Notice,
         };
+        if level == LogLevel::Error {
+            let kept = report.text.chars().take(MAX_ERROR).collect::<String>();
+            *shared.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept.into());
+        }
         log.log(level, &format!("destination {id}: {report}"));
     })
 }

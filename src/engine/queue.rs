@@ -9,8 +9,8 @@
 //!   cannot write has its credit then; the destination lets go of it, and drops the newest beyond the same bounds;
 //! * drops are told when they begin, while they go on and when they end ([`FullQueue`]).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::destination::drops::{Drops, News};
@@ -84,6 +84,8 @@ pub struct Shared {
     pub suspended: AtomicBool,
     /// About how many bytes wait, of a destination that retires and cannot write.
     pub waiting_bytes: AtomicU64,
+    /// What the destination last said that was wrong.
+    pub last_error: Mutex<Option<Arc<str>>>,
 }
 
 /// What the thread of a destination is asked by others; whoever sets one wakes it ([`Queue::wake`]).

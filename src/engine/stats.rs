@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -74,6 +74,8 @@ pub struct DestinationStats {
     pub errors: u64,
     /// Whether it cannot write at present.
     pub suspended: bool,
+    /// What it last said that was wrong.
+    pub last_error: Option<Arc<str>>,
 }
 
 /// All of them.
@@ -249,6 +251,7 @@ impl Output {
             retries: read(&counters.retries),
             errors: read(&counters.errors),
             suspended: self.shared.suspended.load(Ordering::Relaxed),
+            last_error: self.shared.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 }
@@ -291,6 +294,7 @@ mod tests {
             retries: 3,
             errors: 4,
             suspended: false,
+            last_error: None,
         };
         let before = Stats { sources: vec![source.clone()], destinations: vec![to.clone()] };
         let mut all = before.clone();

@@ -34,8 +34,8 @@ pub fn start(
     let (stopping, log) = (Arc::clone(stopping), log.clone());
     let start = thread::Builder::new().name(name.clone()).spawn(move || {
         let run = AssertUnwindSafe(|| run(inbox, guide, &stopping));
-        let inbox =
-            catch_unwind(run).unwrap_or_else(|panic| fault::fatal(&name, &*panic, |text| log.error(text)));
+        let inbox = catch_unwind(run)
+            .unwrap_or_else(|panic| fault::fatal(&name, &*panic, |text| log.last_error(text)));
         // The receiver is gone only when nobody waits any more.
         let _ = ended.send(inbox);
     });

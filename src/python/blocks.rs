@@ -9,7 +9,7 @@ use pyo3::types::{PyModule, PyString, PyType, PyTypeMethods};
 use super::escape::escaped;
 use super::kind::Kind;
 use super::persist::Reading;
-use super::{callbacks, exception, fork, places, search_path};
+use super::{callbacks, exception, fork, places, process, search_path};
 use crate::config::{
     Config, Diagnostic, PythonBlock, PythonDriver, PythonSourceOptions, SourceDriver, Spanned,
 };
@@ -213,6 +213,7 @@ fn run_block(py: Python<'_>, module: &Bound<'_, PyModule>, block: &PythonBlock) 
     let builtins = py.import("builtins")?;
     let file = block.file.to_string_lossy();
     let compiled = builtins.call_method1("compile", (code, file.as_ref(), "exec"))?;
-    builtins.call_method1("exec", (compiled, module.dict()))?;
-    Ok(())
+    let result = builtins.call_method1("exec", (compiled, module.dict()));
+    process::reserve_standard();
+    result.map(drop)
 }

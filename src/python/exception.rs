@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
 use super::cell::GilCell;
-use super::escape::{escaped, summary};
+use super::escape::{escaped, summary, text_of};
 
 /// Who wants to see every exception that is told of: a test.
 static OBSERVER: GilCell<Option<Py<PyList>>> = GilCell::new(None);
@@ -42,6 +42,22 @@ fn text_of_lines(lines: &Bound<'_, PyAny>) -> PyResult<String> {
     }
     text.truncate(text.trim_end().len());
     Ok(text)
+}
+
+/// Where every Python thread stands, each under its name.
+pub fn stacks(py: Python<'_>) -> String {
+    let find = || -> PyResult<Vec<String>> {
+        let threads = py.import("threading")?.call_method0("enumerate")?.cast_into::<PyList>()?;
+        let mut all = Vec::new();
+        for thread in threads.iter() {
+            let name = text_of(&thread.getattr("name")?)?;
+            // It is None where the thread has not begun.
+            let stack = thread.getattr("ident")?.extract().ok().and_then(|ident| stack(py, ident));
+            all.push(format!("thread {name}:\n{}", stack.unwrap_or_else(|| "  it does not run".to_owned())));
+        }
+        Ok(all)
+    };
+    find().unwrap_or_else(|error| vec![format!("the threads cannot be listed: {error}")]).join("\n")
 }
 
 /// Where the Python thread `ident` stands, innermost call last; `None` when it has ended.

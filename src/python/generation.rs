@@ -21,8 +21,8 @@ use super::blocks::Blocks;
 use super::event::Event;
 use super::instance::PythonSource;
 use super::modules::{Taken, UserModules, module_of};
+use super::process;
 use super::release::UnderGil;
-use super::signals;
 use crate::config::{Config, Diagnostic, Diagnostics, PythonSourceOptions, SourceDriver};
 use crate::engine::{Changes, Input, Log, Next, Pipeline};
 use crate::message::{Pool, Release};
@@ -75,7 +75,7 @@ pub struct Outcome {
 /// Writes the warnings about a configuration that was read to `log`.
 pub fn report_warnings(config: &Config, log: &Log) {
     for warning in &config.warnings {
-        log.warning(&format!("configuration\n{warning}"));
+        log.diagnostic(warning);
     }
 }
 
@@ -122,7 +122,7 @@ impl Prepared {
     ) -> Result<Self, Diagnostics> {
         let taken = engine.modules.take_out(py, &config);
         let prepared = Self::with_modules(py, config, before, engine, &taken);
-        signals::install();
+        process::restore();
         match prepared {
             Ok((config, blocks, next, fresh)) => Ok(Self { config, blocks, taken, next, fresh }),
             Err(errors) => {
@@ -303,7 +303,7 @@ fn make(
 ) -> Result<PythonSource, Diagnostic> {
     let class = blocks.class(py, config, options, log);
     let made = class.and_then(|class| PythonSource::create(py, config, input, options, &class, log));
-    signals::install();
+    process::restore();
     made
 }
 
@@ -311,7 +311,7 @@ fn make(
 fn initialise(py: Python<'_>, sources: &mut [PythonSource], config: &Config) -> Result<(), Diagnostic> {
     for source in sources {
         let init = source.init(py, config);
-        signals::install();
+        process::restore();
         init?;
     }
     Ok(())
@@ -346,7 +346,7 @@ fn start(py: Python<'_>, sources: &mut [PythonSource], engine: &Engine) -> Vec<D
 pub(super) fn stop_sources(py: Python<'_>, sources: &mut [PythonSource]) -> bool {
     for source in &*sources {
         source.request_exit(py);
-        signals::install();
+        process::restore();
     }
     let begun = Instant::now();
     for source in &*sources {
@@ -368,7 +368,7 @@ pub(super) fn stop_sources(py: Python<'_>, sources: &mut [PythonSource]) -> bool
     }
     for source in &mut *sources {
         source.deinit(py);
-        signals::install();
+        process::restore();
     }
     let all_ended = sources.iter().all(|source| !source.is_alive() && !source.is_in_wakeup());
     for source in &*sources {

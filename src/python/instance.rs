@@ -309,7 +309,7 @@ impl PythonSource {
                 "while `{destination}` cannot write, messages count as acknowledged as soon as they wait for it, also those \
                  that are dropped because its queue is full; add flags(flow-control) at the end of the path"
             );
-            self.log.warning(&config.warning(*path, what, Some(help)).to_string());
+            self.log.diagnostic(&config.warning(*path, what, Some(help)));
         }
     }
 

@@ -19,14 +19,17 @@ use super::generation::{self, Engine, Generation, Outcome, Prepared};
 use super::hosting::Hosting;
 use super::live_line::LiveLine;
 use super::modules::UserModules;
-use super::signals::{self, Signals};
+use super::process;
+use super::signals::Signals;
 use super::watch::{DRAIN, Requests, Watch, report_totals};
-use super::{acks, at_fork, escape, logger, persist, release};
+use super::{acks, at_fork, escape, exception, logger, persist, release};
 use crate::cli::RunOptions;
 use crate::config::{Diagnostic, Diagnostics};
 use crate::engine::control::Reloaded;
 use crate::engine::reading::{Read, Reader};
-use crate::engine::{Board, Changes, Control, Log, LogLevel, Metrics, Phase};
+use crate::engine::stats::{DestinationStats, Stats};
+use crate::engine::{Board, Changes, Control, Log, LogLevel, Metrics, Phase, PidFile, stats_file};
+use crate::fault::panic_text;
 use crate::state::State;
 
 /// How often the main thread looks after things.
@@ -84,6 +87,7 @@ pub fn run(py: Python<'_>, settings: &Settings) -> i32 {
             return 1;
         }
     };
+    tell_of_panics(&log);
     logger::set_log(Some(log.clone()));
     let (sender, receiver) = unbounded();
     let board = Arc::new(Board::default());
@@ -98,13 +102,12 @@ pub fn run(py: Python<'_>, settings: &Settings) -> i32 {
         current: None,
         state: State::in_memory(),
         metrics: None,
+        pidfile: None,
         has_stuck_thread: false,
         reader: Reader::default(),
         waiting: BTreeMap::new(),
     };
-    let opened = app.open_control(py, settings, &watch).and_then(|()| app.open_state(py, settings));
-    let opened = opened.and_then(|()| app.open_metrics(py, settings));
-    let code = match opened {
+    let code = match app.open(py, settings, &watch) {
         Ok(()) => app.run(py, settings, &receiver, &watch),
         Err(error) => {
             log.error(&error);
@@ -112,8 +115,8 @@ pub fn run(py: Python<'_>, settings: &Settings) -> i32 {
         }
     };
     app.close_state(py);
-    let metrics = app.metrics.take();
-    py.detach(|| drop(metrics));
+    let (metrics, pidfile) = (app.metrics.take(), app.pidfile.take());
+    py.detach(|| drop((metrics, pidfile)));
     persist::unset_engine(py);
     py.detach(|| {
         // The replies that nobody will send.
@@ -128,6 +131,22 @@ pub fn run(py: Python<'_>, settings: &Settings) -> i32 {
         exit_now(code);
     }
     code
+}
+
+/// Has the log tell of a panic, wherever it happens and whoever catches it.
+fn tell_of_panics(log: &Log) {
+    let log = log.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        let thread = std::thread::current();
+        let place = panic.location().map_or_else(|| "?".to_owned(), ToString::to_string);
+        let text = panic_text(panic.payload());
+        let thread = thread.name().unwrap_or("without a name");
+        // To stderr alone: it may have happened while a message of `internal()` was made.
+        log.say(
+            LogLevel::Error,
+            &format!("fault in the engine: panic in thread {thread} at {place}: {text}"),
+        );
+    }));
 }
 
 /// Whether threads of the user's are still there, after a while in which they may end.
@@ -164,6 +183,8 @@ struct App {
     state: Arc<State>,
     /// Who answers Prometheus.
     metrics: Option<Metrics>,
+    /// The number of the process, for others.
+    pidfile: Option<PidFile>,
     has_stuck_thread: bool,
     reader: Reader,
     /// Since when each suspended source waits, and whether that was said.
@@ -179,6 +200,17 @@ struct Waiting {
     said: bool,
 }
 
+/// What a source waits for whose messages go to `destinations`.
+fn waited_for(stats: &Stats, destinations: &[String]) -> String {
+    let waits = |to: &&DestinationStats| destinations.contains(&to.id) && (to.suspended || to.in_flight > 0);
+    let named = stats.destinations.iter().filter(waits).map(|to| {
+        let cannot_write = if to.suspended { ", cannot write" } else { "" };
+        format!("{} ({} messages{cannot_write})", to.id, to.in_flight)
+    });
+    let named = named.collect::<Vec<_>>();
+    if named.is_empty() { "what was posted before the last reload".to_owned() } else { named.join(", ") }
+}
+
 impl Waiting {
     fn new(done: u64) -> Self {
         Self { since: Instant::now(), done, said: false }
@@ -186,6 +218,20 @@ impl Waiting {
 }
 
 impl App {
+    /// Opens what the command line names.
+    fn open(&mut self, py: Python<'_>, settings: &Settings, watch: &Arc<Watch>) -> Result<(), String> {
+        self.open_files(settings)?;
+        self.open_control(py, settings, watch)?;
+        self.open_state(py, settings)?;
+        self.open_metrics(py, settings)
+    }
+
+    /// Takes the pid file, and looks whether the statistics can be written at the end.
+    fn open_files(&mut self, settings: &Settings) -> Result<(), String> {
+        self.pidfile = settings.pidfile.as_deref().map(PidFile::open).transpose()?;
+        settings.stats_file.as_deref().map_or(Ok(()), stats_file::check)
+    }
+
     fn open_control(&self, py: Python<'_>, settings: &Settings, watch: &Arc<Watch>) -> Result<(), String> {
         let Some(path) = &settings.control else { return Ok(()) };
         let requests = Requests { events: self.engine.events.clone(), watch: Arc::clone(watch) };
@@ -232,14 +278,6 @@ impl App {
             }
         }
         self.bound(watch);
-        let pidfile = settings.pidfile.as_deref();
-        if let Some(path) = pidfile
-            && let Err(error) = write_private(path, &format!("{}\n", std::process::id()))
-        {
-            self.log.error(&format!("cannot write the pid file {}: {error}", path.display()));
-            self.stop(py, watch);
-            return 1;
-        }
         self.log.notice(&format!(
             "inrush: started; version {}, configuration {}",
             env!("CARGO_PKG_VERSION"),
@@ -251,10 +289,6 @@ impl App {
         self.log.notice("inrush: stopping");
         self.stop(py, watch);
         self.report(settings);
-        if let Some(path) = pidfile {
-            // Somebody may have removed it; that is what was wanted.
-            let _ = std::fs::remove_file(path);
-        }
         0
     }
 
@@ -307,7 +341,8 @@ impl App {
                 }
                 Ok(Event::Ended) | Err(RecvTimeoutError::Timeout) => {}
             }
-            signals::install();
+            self.call_handlers(py);
+            process::restore();
             release::drain_all(py);
             for complaint in
                 self.current.iter_mut().flat_map(|current| current.retry_starts(py, &self.engine))
@@ -323,22 +358,17 @@ impl App {
         self.log.set_live_line("");
     }
 
+    /// Has Python call the handlers of signals that the engine leaves to the user's code.
+    fn call_handlers(&self, py: Python<'_>) {
+        if let Err(error) = py.check_signals() {
+            let text = exception::traceback(py, &error);
+            py.detach(|| self.log.error(&format!("the handler of a signal raised an exception\n{text}")));
+        }
+    }
+
     /// Says of a source that it waits for credit, when it has for a while; once, until it goes on.
     fn look_after_suspended(&mut self) {
         let stats = self.engine.pipeline.stats();
-        let stuck = || {
-            let to = stats.destinations.iter().filter(|to| to.suspended || to.in_flight > 0);
-            to.map(|to| {
-                format!(
-                    "{} ({} messages{})",
-                    to.id,
-                    to.in_flight,
-                    if to.suspended { ", cannot write" } else { "" }
-                )
-            })
-            .collect::<Vec<_>>()
-            .join(", ")
-        };
         for source in &stats.sources {
             if !source.is_waiting {
                 self.waiting.remove(&source.id);
@@ -357,7 +387,7 @@ impl App {
                     source.id,
                     source.totals.in_flight,
                     if source.free_bytes <= 0 { "max-inflight-bytes()" } else { "log-iw-size()" },
-                    stuck()
+                    waited_for(&stats, &self.engine.pipeline.destinations_of(&source.id))
                 ));
             }
         }
@@ -427,18 +457,9 @@ impl App {
     fn report(&self, settings: &Settings) {
         let stats = report_totals(&self.log, &self.board);
         if let Some(path) = &settings.stats_file
-            && let Err(error) = std::fs::write(path, format!("{}\n", stats.to_json()))
+            && let Err(error) = stats_file::write(path, &format!("{}\n", stats.to_json()))
         {
-            self.log.error(&format!("cannot write the statistics to {}: {error}", path.display()));
+            self.log.error(&error);
         }
     }
-}
-
-/// Writes a file that only its owner may read.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())
 }

@@ -1,8 +1,12 @@
-//! The signals of the engine: SIGINT and SIGTERM stop, SIGHUP reloads.
+//! The signals of the engine: SIGINT and SIGTERM stop, SIGHUP reloads, SIGUSR1 reopens the files, SIGUSR2 says what goes on.
 //!
 //! Python code may set handlers of its own with `signal.signal`, so the engine's are set again after every
-//! callback and at every tick ([`install`]). The handler does the one thing that is allowed in it: it
-//! writes the signal's number into a pipe, which [`Signals`] reads.
+//! callback and at every tick ([`install`]); one for SIGUSR1 or SIGUSR2 is left to who set it. The handler does the
+//! one thing that is allowed in it: it writes the signal's number into a pipe, which [`Signals`] reads.
+//!
+//! The command blocks what it does not want to die of until it has handlers (`inrush/early.py`), and whoever starts it may have
+//! blocked more: a mask is inherited. So all of them are unblocked ([`unblock`]) as soon as they are handled, before there
+//! is another thread.
 //!
 //! A process forked by a source inherits handler and pipe. There the handler puts the default back and
 //! raises the signal again, so that a child can be stopped without stopping the engine.
@@ -12,7 +16,7 @@ use std::io::Read;
 use std::os::fd::IntoRawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use libc::{SIGHUP, SIGINT, SIGTERM, c_int};
+use libc::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, c_int};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -22,7 +26,7 @@ static PIPE: AtomicI32 = AtomicI32::new(-1);
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
 /// What the engine listens to.
-const SIGNALS: [c_int; 3] = [SIGINT, SIGTERM, SIGHUP];
+const SIGNALS: [c_int; 5] = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2];
 
 extern "C" fn handle(signal: c_int) {
     // SAFETY: getpid is async-signal-safe.
@@ -45,24 +49,50 @@ extern "C" fn handle(signal: c_int) {
     unsafe { *errno_place = errno };
 }
 
-/// Sets the engine's handlers, whatever was set before.
+/// Sets the engine's handlers, whatever was set before; for SIGUSR1 and SIGUSR2 only where nobody else has one.
 pub fn install() {
+    let own = handle as extern "C" fn(c_int) as usize;
     for signal in SIGNALS {
+        if matches!(signal, SIGUSR1 | SIGUSR2) && !matches!(handler(signal), libc::SIG_DFL | libc::SIG_IGN) {
+            continue;
+        }
         // SAFETY: an all-zero sigaction is a valid one.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        action.sa_sigaction = handle as extern "C" fn(c_int) as usize;
+        action.sa_sigaction = own;
         action.sa_flags = libc::SA_RESTART;
         // SAFETY: `action` is valid, and the handler is async-signal-safe.
         unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
     }
 }
 
-/// Puts the default of each signal back: for a process that is done.
+fn handler(signal: c_int) -> usize {
+    // SAFETY: an all-zero sigaction is a valid one.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: `action` is valid and written to; nothing is set.
+    unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
+    action.sa_sigaction
+}
+
+/// Puts the default of each signal back.
 pub fn uninstall() {
     for signal in SIGNALS {
         // SAFETY: sets a default.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
+}
+
+/// Lets the calling thread, and those that it starts, have the signals that the engine listens to.
+pub fn unblock() {
+    // SAFETY: an all-zero set is a valid one.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` is valid and written to.
+    unsafe { libc::sigemptyset(&raw mut set) };
+    for signal in SIGNALS {
+        // SAFETY: `set` is valid, and the number is that of a signal.
+        unsafe { libc::sigaddset(&raw mut set, signal) };
+    }
+    // SAFETY: `set` is valid; the mask that was is not asked for.
+    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) };
 }
 
 /// The reading end.
@@ -74,7 +104,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Opens the pipe and sets the handlers. Once a process.
+    /// Opens the pipe, sets the handlers and unblocks the signals: one that came before is read from the pipe. Once a process.
     ///
     /// # Errors
     /// When there is no descriptor left.
@@ -87,6 +117,7 @@ impl Signals {
         let unshared = [Unshared::new(&reader), Unshared::new(&writer)];
         PIPE.store(writer.into_raw_fd(), Ordering::Relaxed);
         install();
+        unblock();
         Ok(Self { reader: File::from(reader), unshared })
     }
 

@@ -21,6 +21,7 @@ use super::exception;
 use super::exit::{exit_now, flush_stdout};
 use super::signals::Signals;
 use super::threads;
+use crate::cli::ctl::tables;
 use crate::engine::control::{Host, Reply};
 use crate::engine::stats::Stats;
 use crate::engine::{Board, Control, Log, Phase};
@@ -50,6 +51,8 @@ pub struct Watch {
     has_ended: AtomicBool,
     /// The main thread is past all callbacks, and writes what is left.
     is_draining: AtomicBool,
+    /// A thread waits for the interpreter to see where all of them stand.
+    looks_at_stacks: AtomicBool,
 }
 
 impl Watch {
@@ -66,6 +69,7 @@ impl Watch {
             is_watched: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
+            looks_at_stacks: AtomicBool::new(false),
         }
     }
 
@@ -106,22 +110,59 @@ impl Watch {
             let mut asked = 0;
             while let Some(signal) = signals.wait() {
                 // The main thread is at its end when it no longer receives.
-                if signal == libc::SIGHUP {
-                    let _ = events.send(Event::Reload(None));
-                    continue;
-                }
-                let _ = events.send(Event::Stop);
-                asked += 1;
-                match asked {
-                    1 => watch.stop_asked(),
-                    2 => watch.ask_for_patience(),
-                    _ => watch
-                        .give_up("ended by a third signal, before everything was delivered", THIRD_SIGNAL),
+                match signal {
+                    libc::SIGHUP => {
+                        let _ = events.send(Event::Reload(None));
+                    }
+                    libc::SIGUSR1 => watch.reopen(),
+                    libc::SIGUSR2 => watch.say_what_goes_on(),
+                    _ => {
+                        let _ = events.send(Event::Stop);
+                        asked += 1;
+                        match asked {
+                            1 => watch.stop_asked(),
+                            2 => watch.ask_for_patience(),
+                            _ => watch.give_up(
+                                "ended by a third signal, before everything was delivered",
+                                THIRD_SIGNAL,
+                            ),
+                        }
+                    }
                 }
             }
         });
         if let Err(error) = spawned {
             self.log.error(&format!("no thread for signals: {error}"));
+        }
+    }
+
+    /// Has the files of all destinations opened anew, whatever the main thread does.
+    fn reopen(&self) {
+        self.log.notice("inrush: reopening the files");
+        if let Some(pipeline) = self.board.pipeline() {
+            pipeline.reopen();
+        }
+    }
+
+    /// Writes the statistics to the log and, as soon as the interpreter lets it, where each thread of Python stands.
+    fn say_what_goes_on(self: &Arc<Self>) {
+        self.log
+            .notice(&format!("inrush: the statistics\n{}", tables::stats(&self.board.to_json()).trim_end()));
+        if self.looks_at_stacks.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let watch = Arc::clone(self);
+        let looks = move || {
+            // Not where the interpreter is past the point at which threads may enter.
+            let text = Python::try_attach(exception::stacks);
+            watch.looks_at_stacks.store(false, Ordering::Release);
+            if let Some(text) = text {
+                watch.log.notice(&format!("inrush: the threads of Python\n{text}"));
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("stacks".to_owned()).spawn(looks) {
+            self.looks_at_stacks.store(false, Ordering::Release);
+            self.log.error(&format!("no thread to look at the threads of Python: {error}"));
         }
     }
 

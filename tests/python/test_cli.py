@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -173,4 +174,150 @@ def test_stdout_destination(engine: StartEngine) -> None:
         conf = source_that("self.post_message('to stdout')").replace('file("out.log" template(', destination)
         running = engine(conf, name=f"{number}.conf")
         running.wait_print("to stdout")
+        running.stop()
+
+
+class TestPidFile:
+    """`--pidfile`, with others that want it."""
+
+    def test_a_second_engine_is_refused(self, engine: StartEngine) -> None:
+        """Without it: it overwrites the number of the first, and removes the file when it ends."""
+        running = engine(IDLE, "--pidfile", "test.pid")
+        path = running.directory / "test.pid"
+        done = command("run", "-f", "test.conf", "--pidfile", path, cwd=running.directory)
+        assert done.code == 1
+        assert f"another engine, process {running.process.pid}, has the pid file" in done.stderr
+        assert int(path.read_text()) == running.process.pid
+        running.stop()
+        assert not path.exists()
+
+    def test_what_a_killed_engine_left_is_taken_over(self, engine: StartEngine) -> None:
+        """Without it: after a crash somebody has to remove a file by hand."""
+        killed = engine(IDLE, "--pidfile", "test.pid")
+        killed.process.kill()
+        killed.wait_exit()
+        running = engine(IDLE, "--pidfile", "test.pid")
+        assert int((running.directory / "test.pid").read_text()) == running.process.pid
+
+    def test_forks_do_not_keep_it(self, engine: StartEngine) -> None:
+        """Without it: no engine starts while a program of a killed one lives."""
+        fork = "if (pid := os.fork()) == 0:\n    time.sleep(3600)\nprint('child', pid, flush=True)"
+        killed = engine(source_that(f"import os\n{fork}"), "--pidfile", "test.pid")
+        child = int(killed.wait_print(r"child (\d+)")[1])
+        try:
+            killed.process.kill()
+            killed.process.wait(PATIENCE)
+            killed.stopped = True
+            running = engine(IDLE, "--pidfile", "test.pid", name="second.conf")
+            running.stop()
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+    @pytest.mark.parametrize("option", ["--pidfile", "--stats-file"])
+    @pytest.mark.parametrize("kind", ["fifo", "directory", "device"])
+    def test_what_is_no_file_is_refused(self, tmp_path: Path, option: str, kind: str) -> None:
+        """Without it: the start or the end of the engine waits for ever for a pipe that nobody reads."""
+        (tmp_path / "test.conf").write_text(IDLE)
+        path = tmp_path / "there"
+        if kind == "fifo":
+            os.mkfifo(path)
+        elif kind == "directory":
+            path.mkdir()
+        else:
+            path = Path("/dev/full")
+        done = command("run", "-f", "test.conf", option, path, cwd=tmp_path)
+        assert done.code == 1
+        (line,) = done.stderr.splitlines()
+        what = "pid file" if option == "--pidfile" else "statistics to"
+        assert f"error: cannot write the {what} {path}" in line
+        assert "started" not in done.stderr
+
+
+def test_stats_into_a_stream(engine: StartEngine) -> None:
+    """Without it: `--stats-file /dev/stdout` is refused with the pipes that could hold up the end."""
+    running = engine(IDLE, "--stats-file", "/dev/stdout")
+    running.wait_print("done")
+    running.stop()
+    assert "sources" in json.loads(running.stdout.lines[-1])
+
+
+class TestOutput:
+    """Output that cannot be written, and paths that are no text."""
+
+    COMMANDS = (
+        ["--help"],
+        ["--version"],
+        ["run", "--help"],
+        ["nonsense"],
+        ["check", "-f", "none"],
+        ["ctl", "stats"],
+    )
+
+    @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+    @pytest.mark.parametrize("to", ["full", "closed"])
+    @pytest.mark.parametrize("stream", ["stdout", "stderr"])
+    def test_streams_that_take_nothing(
+        self, tmp_path: Path, arguments: list[str], to: str, stream: str
+    ) -> None:
+        """Without it: `| head` shows a traceback, or output that is lost looks like success."""
+        if to == "full":
+            nowhere = os.open("/dev/full", os.O_WRONLY)
+        else:
+            reader, nowhere = os.pipe()
+            os.close(reader)
+        other = "stderr" if stream == "stdout" else "stdout"
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "inrush", *arguments],
+                **{stream: nowhere, other: subprocess.PIPE},  # type: ignore[call-overload]
+                cwd=tmp_path,
+                env=environment(),
+                timeout=PATIENCE,
+                check=False,
+            )
+        finally:
+            os.close(nowhere)
+        said = (done.stderr if stream == "stdout" else done.stdout).decode()
+        assert "Traceback" not in said
+        is_output = "--help" in arguments or "--version" in arguments
+        if is_output and stream == "stdout":
+            assert done.returncode == 1
+            assert len(said.splitlines()) == (1 if to == "full" else 0), said
+        else:
+            assert done.returncode == (2 if arguments == ["nonsense"] else 0 if is_output else 1)
+
+    def test_prints_of_a_source_that_nobody_takes(self, engine: StartEngine, tmp_path: Path) -> None:
+        """Without it: what a source printed is lost, and the end of the engine looks like success, or shows a traceback."""
+        (tmp_path / "test.conf").write_text(IDLE.replace("class Source", "print('printed')\nclass Source"))
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "inrush", "check", "-f", "test.conf"],
+                cwd=tmp_path,
+                env=environment(),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+        assert done.returncode == 1
+        assert "inrush: cannot write what was printed: No space left on device\n" in done.stderr
+        assert all(line.startswith("inrush: cannot write ") for line in done.stderr.splitlines())
+
+    def test_a_path_that_is_no_text(self, tmp_path: Path) -> None:
+        """Without it: a name that another program made ends the command with a traceback."""
+        name = os.fsdecode(b"caf\xe9.conf")
+        (tmp_path / name).write_text(IDLE)
+        done = command("check", "-f", name, cwd=tmp_path)
+        assert (done.code, done.stderr) == (0, "")
+        done = command("check", "-f", os.fsdecode(b"none\xe9.conf"), cwd=tmp_path)
+        assert done.code == 1
+        assert "Traceback" not in done.stderr
+        assert "none" in done.stderr
+
+    def test_an_engine_on_a_path_that_is_no_text(self, engine: StartEngine) -> None:
+        """Without it: such a file can be checked, and not run."""
+        running = engine(IDLE, name=os.fsdecode(b"caf\xe9.conf"))
+        running.send_signal(signal.SIGHUP)
+        running.wait_log("inrush: reloaded")
         running.stop()

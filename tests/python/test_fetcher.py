@@ -161,7 +161,7 @@ class TestResults:
         running.wait_print("done")
         running.stop()
         assert running.stdout.lines == CALLED["close and reopen"]
-        assert running.stderr.find(r"fetch\(\) raised an exception\nTraceback")
+        assert running.stderr.find(r"fetch\(\) raised an exception\n    Traceback")
         assert running.stderr.find(r'test\.conf", line \d+, in step0')
         stats = (running.directory / "stats.json").read_text()
         assert '"exceptions":1' in stats.replace(" ", "")

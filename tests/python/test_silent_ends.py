@@ -31,9 +31,9 @@ def both(tmp_path: Path, conf: str) -> Result:
     (tmp_path / "c.conf").write_text(conf)
     checked, ran = (inrush(command, "-f", "c.conf", cwd=tmp_path) for command in ("check", "run"))
     assert (checked.code, ran.code) == (1, 1), (checked, ran)
-    # Behind them stands how many they are.
+    # Behind them stands how many they are; in the log the lines of a message are indented.
     errors, _, count = checked.stderr.strip().rpartition("\n\n")
-    assert errors in ran.stderr
+    assert errors in ran.stderr.replace("\n    ", "\n")
     assert count.endswith(("error", "errors"))
     return checked
 

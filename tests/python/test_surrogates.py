@@ -39,7 +39,7 @@ def test_exceptions(engine: StartEngine, methods: str, method: str) -> None:
         running.stop()
     running.wait_log(
         rf"error: source s_test#0 \(class Source\): {method}\(\) raised an exception\n"
-        r"Traceback(?s:.*)test\.conf\", line \d+, in \w+\n(?s:.*)ValueError: no such log: caf\\udce9\.log"
+        r"    Traceback(?s:.*)test\.conf\", line \d+, in \w+\n(?s:.*)ValueError: no such log: caf\\udce9\.log"
     )
     if method != "request_exit":
         asked = inrush("ctl", "sources", "--json", "--control", "ctl", cwd=running.directory)
@@ -62,7 +62,7 @@ def test_diagnostics(engine: StartEngine, place: str) -> None:
     said = r"ValueError: no such log: caf\\udce9\.log"
     # What a block raises is shown at its own line.
     assert running.stderr.find(
-        rf"{said}\n --> \S*test\.conf:4:1" if place == "block" else rf"line \d+(?s:.*){said}"
+        rf"{said}\n     --> \S*test\.conf:4:1" if place == "block" else rf"line \d+(?s:.*){said}"
     )
 
 

@@ -8,8 +8,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::super::table::{Align, Table, grouped, plain, size, span, time};
+use super::super::table::{Align, Table, grouped, size, span, time};
 use super::{list, text};
+use crate::printable;
 
 /// What the tables are made to fit into.
 const COLUMNS: usize = 100;
@@ -17,7 +18,7 @@ const COLUMNS: usize = 100;
 const INDENT: &str = "    ";
 
 /// `inrush ctl stats`
-pub(super) fn stats(value: &Value) -> String {
+pub fn stats(value: &Value) -> String {
     let mut out = format!(
         "inrush {}, process {}, {} for {}\n",
         text(&value["version"]),
@@ -33,6 +34,10 @@ pub(super) fn stats(value: &Value) -> String {
         number(&value["dropped"]),
         number(&value["in_flight"])
     );
+    if let Some(lost @ 1..) = value["log_lines_dropped"].as_u64() {
+        let _ =
+            writeln!(out, "{} lines of its log were not written: stderr did not take them", grouped(lost));
+    }
     let sources = list(&value["sources"]);
     for table in [messages(sources), credit(sources), trouble(sources), drops(sources)] {
         add(&mut out, &table);
@@ -65,7 +70,7 @@ pub(super) fn sources(value: &Value) -> String {
             number(&source["restarts"]),
         ]);
         if let Some(error) = source["last_error"].as_str() {
-            table.note(wrapped(&format!("last error: {}", plain(error))));
+            table.note(wrapped(&format!("last error: {}", printable::line(error))));
         }
     }
     table.text()

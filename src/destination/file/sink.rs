@@ -115,6 +115,8 @@ impl Sink {
     }
 
     fn new(fd: OwnedFd) -> Result<Self, Errno> {
+        // Where somebody has closed one of the standard descriptors, nothing that is printed may get here.
+        let fd = if fd.as_raw_fd() <= 2 { io::fcntl_dupfd_cloexec(&fd, 3)? } else { fd };
         let stat = fs::fstat(&fd)?;
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Kind::Regular,

@@ -11,7 +11,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use crate::engine::stats::{DestinationStats, SourceStats, Stats};
-use crate::engine::{Board, SourceState};
+use crate::engine::{Board, SourceState, log};
 use crate::flow::DropReason;
 
 /// The type of the text, for HTTP.
@@ -71,7 +71,11 @@ const DESTINATION: [Row<DestinationStats>; 8] = [
 pub fn of(board: &Board) -> String {
     let mut registry = Registry::default();
     let uptime = board.uptime().as_secs_f64();
-    registry.register_collector(Box::new(Snapshot { stats: board.stats(), uptime }));
+    registry.register_collector(Box::new(Snapshot {
+        stats: board.stats(),
+        uptime,
+        log_lines_dropped: log::lost(),
+    }));
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = text::encode(&mut out, &registry);
@@ -82,6 +86,7 @@ pub fn of(board: &Board) -> String {
 struct Snapshot {
     stats: Stats,
     uptime: f64,
+    log_lines_dropped: u64,
 }
 
 impl Collector for Snapshot {
@@ -98,6 +103,10 @@ impl Collector for Snapshot {
                 MetricType::Gauge,
             )?
             .encode_gauge(&self.uptime)?;
+        let help = "Lines of the engine's log that stderr did not take";
+        encoder
+            .encode_descriptor("inrush_log_lines_dropped", help, None, MetricType::Counter)?
+            .encode_counter::<NoLabelSet, _, f64>(&self.log_lines_dropped, None)?;
 
         let mut family =
             encoder.encode_descriptor("inrush_source", "What the source is", None, MetricType::Info)?;
@@ -183,7 +192,7 @@ mod tests {
         };
         let stats = Stats { sources: vec![source], destinations: vec![to] };
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Snapshot { stats, uptime: 1.5 }));
+        registry.register_collector(Box::new(Snapshot { stats, uptime: 1.5, log_lines_dropped: 4 }));
         let mut out = String::new();
         text::encode(&mut out, &registry).unwrap();
         for line in [
@@ -196,6 +205,7 @@ mod tests {
             "inrush_destination_errors_total{destination=\"d#0\"} 2.0\n",
             "inrush_destination_suspended{destination=\"d#0\"} 1.0\n",
             "inrush_uptime_seconds 1.5\n",
+            "inrush_log_lines_dropped_total 4\n",
         ] {
             assert!(out.contains(line), "{line} is missing in\n{out}");
         }

@@ -27,7 +27,7 @@ pub(super) fn make_input(
 ) -> PyResult<(Config, Input)> {
     let mut config = config::parse_str("test", text, &Environment::default()).map_err(|e| refused(&e))?;
     for warning in &config.warnings {
-        log.warning(&warning.to_string());
+        log.diagnostic(warning);
     }
     let Some((name, statement)) = config.sources.iter_mut().next() else {
         return Err(PyRuntimeError::new_err("the options of the source end its statement"));

@@ -1,0 +1,191 @@
+"""The signals of the engine, from its first moment on."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import PATIENCE, Engine, StartEngine, environment, gone, source, source_that
+
+IDLE = source_that("pass")
+ALL = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
+SCRIPT = str(Path(sys.executable).parent / "inrush")
+
+# Put on the path of the interpreter, which runs it before anything else: it raises a signal when the native half is looked for.
+EARLY = """
+import os, signal, sys
+
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "inrush._native":
+            os.kill(os.getpid(), signal.{name})
+
+sys.meta_path.insert(0, Finder)
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A directory with an idle configuration."""
+    (tmp_path / "test.conf").write_text(IDLE)
+    return tmp_path
+
+
+@pytest.fixture
+def early(directory: Path) -> dict[str, str]:
+    """The environment of an engine that gets SIGHUP, SIGUSR1 and SIGUSR2 before it has a handler."""
+    site = directory / "site"
+    site.mkdir()
+    names = ["SIGHUP", "SIGUSR1", "SIGUSR2"]
+    (site / "sitecustomize.py").write_text("".join(EARLY.format(name=name) for name in names))
+    return {"PYTHONPATH": str(site)}
+
+
+def test_signals_before_there_are_handlers(engine: StartEngine, early: dict[str, str]) -> None:
+    """Without it: whoever reloads a service that has just been started kills it."""
+    running = engine(IDLE, env=early)
+    running.wait_log("inrush: reloaded")
+    running.wait_log("inrush: reopening the files")
+    running.wait_log("inrush: the threads of Python")
+    running.stop()
+
+
+def test_the_installed_script_holds_them_back_too(directory: Path, early: dict[str, str]) -> None:
+    """Without it: `python -m inrush` lives, and the command of the service file dies."""
+    process = subprocess.Popen(
+        [SCRIPT, "run", "-f", "test.conf"],
+        cwd=directory,
+        env=environment(early),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "inrush: reloaded" in line:
+                break
+        process.terminate()
+        rest = process.stderr.read()
+        process.stderr.close()
+        assert process.wait(PATIENCE) == 0
+        assert "inrush: stopped" in rest
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("arguments", [["-c", "import other"], ["-m", "other"], ["other.py"]], ids=" ".join)
+def test_a_program_that_imports_the_package_keeps_its_signals(tmp_path: Path, arguments: list[str]) -> None:
+    """Without it: a test run that imports the package cannot be ended with SIGHUP."""
+    text = "import inrush, signal\nprint(signal.pthread_sigmask(signal.SIG_BLOCK, ()))\n"
+    (tmp_path / "other.py").write_text(text)
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_inherited_mask_is_lifted(tmp_path: Path, number: int) -> None:
+    """Without it: an engine that was started by a thread that blocks signals can be neither reloaded nor stopped."""
+    (tmp_path / "test.conf").write_text(IDLE)
+    blocking = (
+        "import os, signal, sys; "
+        f"signal.pthread_sigmask(signal.SIG_BLOCK, [signal.{', signal.'.join(ALL)}]); "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    running = Engine(tmp_path, tmp_path / "test.conf", prefix=(sys.executable, "-c", blocking))
+    try:
+        running.wait_started()
+        running.send_signal(signal.SIGHUP)
+        running.wait_log("inrush: reloaded")
+        running.stop(number)
+    finally:
+        running.close()
+
+
+def test_a_program_of_a_source_has_no_mask(engine: StartEngine) -> None:
+    """Without it: what a source starts cannot be stopped."""
+    text = "import signal; print(signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
+    running = engine(
+        source_that(
+            f"import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', {text!r}], capture_output=True, text=True).stdout)"
+        )
+    )
+    running.wait_print("(?m)^done$")
+    running.stop()
+    assert running.stdout.lines[0] == "set()"
+
+
+def test_reopen(engine: StartEngine) -> None:
+    """Without it: logrotate, which sends SIGUSR1, kills the engine."""
+    conf = gone(source_that("self.post_message('x')", head="options { time-reopen(3600); };"))
+    running = engine(conf)
+    running.wait_log("retrying every 3600 s")
+    (running.directory / "gone").mkdir()
+    running.send_signal(signal.SIGUSR1)
+    running.wait_lines("gone/out.log", 1)
+    running.stop()
+    assert "inrush: reopening the files" in running.stderr.text
+
+
+def test_what_goes_on(engine: StartEngine) -> None:
+    """Without it: where a source hangs can only be guessed."""
+    running = engine(
+        source(
+            """
+def run(self):
+    self.post_message(LogMessage("x"))
+    self.where_it_waits()
+
+def where_it_waits(self):
+    while not self.exit_requested:
+        self.sleep(3600)
+"""
+        )
+    )
+    running.wait_lines("out.log", 1)
+    running.send_signal(signal.SIGUSR2)
+    running.wait_log(r"inrush: the threads of Python\n.*(?s:.)*in where_it_waits")
+    running.stop()
+    text = running.stderr.text
+    assert re.search(r"inrush: the statistics\n    inrush \S+, process \d+, running", text)
+    assert re.search(r"1 posted = [01] delivered", text)
+    assert re.search(r"    thread MainThread:\n", text)
+
+
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2"])
+def test_a_handler_of_the_users_stays(engine: StartEngine, name: str) -> None:
+    """Without it: a library that uses these signals for itself does not work under the engine."""
+    head = f"import signal\nsignal.signal(signal.{name}, lambda *_: print('mine', flush=True))\n"
+    body = "for _ in range(3):\n    self.sleep(0.3)"
+    running = engine(source_that(body).replace("import threading", f"{head}import threading", 1))
+    running.wait_print("(?m)^done$")
+    running.send_signal(getattr(signal, name))
+    running.wait_print("mine")
+    running.stop()
+
+
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2"])
+def test_what_would_kill_does_not_stay(engine: StartEngine, name: str) -> None:
+    """Without it: a source that puts the default back makes the engine die of logrotate."""
+    head = f"import signal\nsignal.signal(signal.{name}, signal.SIG_DFL)\n"
+    running = engine(IDLE.replace("import threading", f"{head}import threading", 1))
+    running.wait_print("(?m)^done$")
+    running.send_signal(getattr(signal, name))
+    running.wait_log("inrush: (reopening the files|the statistics)")
+    running.stop()
