@@ -230,7 +230,7 @@ def test_a_repeated_parameter_has_its_last_value(engine: StartEngine, tmp_path: 
 
 def test_lists_are_one_line(engine: StartEngine, tmp_path: Path) -> None:
     """Without it: an element with a newline makes two lines of one, or is quoted as no other program reads it."""
-    elements = [
+    elements: list[str | bytes] = [
         "a\nb\\c\x01",
         "it's",
         'say "x"',
@@ -253,7 +253,9 @@ def test_lists_are_one_line(engine: StartEngine, tmp_path: Path) -> None:
     message["list"] = elements
     wanted = [element if isinstance(element, bytes) else element.encode() for element in elements]
     assert message["list"] == wanted
-    assert message.get_as_str("list", encoding="latin-1").encode("latin-1") == encoded + "é".encode()
+    text = message.get_as_str("list", encoding="latin-1")
+    assert text is not None
+    assert text.encode("latin-1") == encoded + "é".encode()
 
 
 def test_templates_of_any_bytes(engine: StartEngine, tmp_path: Path) -> None:
