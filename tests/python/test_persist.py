@@ -199,7 +199,7 @@ class TestEngine:
         blocks = ("import syslogng\nsyslogng.Persist('block')", "import own")
         for block in blocks:
             conf = f"@version: current\npython {{\n{block}\n}};\n"
-            (tmp_path / "test.conf").write_text(conf)
+            (tmp_path / "test.conf").write_text(conf + "log { source { internal(); }; };\n")
             env = {"PYTHONPATH": str(tmp_path)}
             for arguments in (("check", "-f", "test.conf"), ("run", "-f", "test.conf", *STATE)):
                 done = command(*arguments, cwd=tmp_path, env=env)
