@@ -14,8 +14,8 @@
 //! Where the process has no descriptor left all the same, whoever finds none *asks*: each of these destinations closes a
 //! part of its files.
 //!
-//! The soft limit is raised to [`WANTED`] where the hard limit allows it. Files of paths with macros get numbers from
-//! [`ABOVE`] on then: `select()`, which many a Python module calls, knows no others than those below.
+//! The soft limit is raised to `WANTED` where the hard limit allows it. Files of paths with macros get numbers from
+//! `ABOVE` on then: `select()`, which many a Python module calls, knows no others than those below.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};

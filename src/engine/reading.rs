@@ -2,7 +2,7 @@
 //!
 //! A file may lie on a network disk that no longer answers. Then the read never returns, and nothing can interrupt it. So
 //! the main thread hands it to a thread of its own and waits for that: until the configuration is there, until the engine
-//! is told to stop, or, at a reload, until [`READ_WITHIN`] has passed. A thread that is given up stays in its read; while
+//! is told to stop, or, at a reload, until `READ_WITHIN` has passed. A thread that is given up stays in its read; while
 //! it does, no other reload reads.
 
 use std::path::Path;

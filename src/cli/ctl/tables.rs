@@ -1,7 +1,7 @@
 //! What the engine counted, as tables for people.
 //!
 //! A source has more numbers than a line has room for, so each table asks one question: where its messages are,
-//! what holds it back, what went wrong. With names and numbers of a usual length each fits into [`COLUMNS`]
+//! what holds it back, what went wrong. With names and numbers of a usual length each fits into `COLUMNS`
 //! columns; exact bytes and times are in the JSON form.
 
 use std::fmt::Write as _;
