@@ -106,7 +106,7 @@ fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
     let line = match cli::parse(&argv) {
         Ok(line) => line,
         Err(nothing) => {
-            signals::unblock();
+            signals::leave_to_defaults();
             if nothing.is_output {
                 return output::print(&nothing.text, nothing.code);
             }
@@ -118,22 +118,19 @@ fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
         // It unblocks its signals when it handles them.
         return run::run(py, &run::Settings::from(options));
     }
-    signals::unblock();
+    // A file may be slow, a peer may never answer: Ctrl-C ends the process at once. Python would see to it later.
+    signals::leave_to_defaults();
     match line.command {
         Command::Check(options) => check(py, &options),
-        Command::Ctl(options) => ctl(py, &options),
+        Command::Ctl(options) => {
+            let variable = std::env::var_os(cli::ctl::SOCKET_VARIABLE);
+            print_result("ctl", py.detach(|| cli::ctl::run(&options, variable)))
+        }
         Command::Persist(options) => {
             print_result("persist", py.detach(|| cli::persist::run(&options.request)))
         }
         Command::Run(_) => unreachable!("it returned above"),
     }
-}
-
-fn ctl(py: Python<'_>, options: &cli::CtlOptions) -> i32 {
-    // Python would see to Ctrl-C only when the answer is there.
-    signals::uninstall();
-    let variable = std::env::var_os(cli::ctl::SOCKET_VARIABLE);
-    print_result("ctl", py.detach(|| cli::ctl::run(options, variable)))
 }
 
 /// Prints what `command` came to; the exit code.
@@ -148,8 +145,6 @@ fn print_result(command: &str, result: Result<String, String>) -> i32 {
 }
 
 fn check(py: Python<'_>, options: &cli::CheckOptions) -> i32 {
-    // A file may be slow, or never answer: Ctrl-C ends the process at once.
-    signals::uninstall();
     let _hosting = hosting::Hosting::begin();
     let log = Log::new(LogLevel::Warning);
     logger::set_log(Some(log.clone()));

@@ -1,10 +1,13 @@
-"""What the command does first: it blocks the signals that it is not to die of before it can handle them.
+"""What the command does first: it blocks the signals of the engine until it can handle them.
 
-The engine unblocks them when it has its handlers, and so gets those that came meanwhile; other commands do at their start.
-Whoever imports this package for something else keeps the signals as they are.
+The engine unblocks them when it has its handlers, and so gets those that came meanwhile; other commands do at their start,
+where the default action ends them without a traceback. Whoever imports this package for something else keeps the signals as
+they are.
+
+Nothing may be imported here that the interpreter does not have at its start anyway: `signal` takes longer than all else.
 """
 
-import signal
+import _signal  # type: ignore[import-not-found]  # the built-in part of `signal`, which the stubs do not have
 import sys
 
 
@@ -19,4 +22,7 @@ def is_command() -> bool:
 
 
 if is_command():
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
+    _signal.pthread_sigmask(
+        _signal.SIG_BLOCK,
+        {_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGUSR1, _signal.SIGUSR2},
+    )

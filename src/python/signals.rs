@@ -4,7 +4,7 @@
 //! callback and at every tick ([`install`]); one for SIGUSR1 or SIGUSR2 is left to who set it. The handler does the
 //! one thing that is allowed in it: it writes the signal's number into a pipe, which [`Signals`] reads.
 //!
-//! The command blocks what it does not want to die of until it has handlers (`inrush/early.py`), and whoever starts it may have
+//! The command blocks them until it has handlers (`inrush/early.py`), and whoever starts it may have
 //! blocked more: a mask is inherited. So all of them are unblocked ([`unblock`]) as soon as they are handled, before there
 //! is another thread.
 //!
@@ -73,16 +73,18 @@ fn handler(signal: c_int) -> usize {
     action.sa_sigaction
 }
 
-/// Puts the default of each signal back.
-pub fn uninstall() {
-    for signal in SIGNALS {
+/// Lets the signals come to a command that has nothing to stop, which then ends at once: also of SIGINT, for which Python has a handler
+/// that comes to its turn late and shows a traceback. What whoever started it has ignored stays so.
+pub fn leave_to_defaults() {
+    if handler(SIGINT) != libc::SIG_IGN {
         // SAFETY: sets a default.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        unsafe { libc::signal(SIGINT, libc::SIG_DFL) };
     }
+    unblock();
 }
 
 /// Lets the calling thread, and those that it starts, have the signals that the engine listens to.
-pub fn unblock() {
+fn unblock() {
     // SAFETY: an all-zero set is a valid one.
     let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
     // SAFETY: `set` is valid and written to.

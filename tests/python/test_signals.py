@@ -16,18 +16,35 @@ IDLE = source_that("pass")
 ALL = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
 SCRIPT = str(Path(sys.executable).parent / "inrush")
 
-# Put on the path of the interpreter, which runs it before anything else: it raises a signal when the native half is looked for.
+# Put on the path of the interpreter, which runs it before anything else: it raises signals when `{module}` is looked for, or
+# whatever is looked for after it.
 EARLY = """
-import os, signal, sys
+import os, sys
 
 class Finder:
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name == "inrush._native":
-            os.kill(os.getpid(), signal.{name})
+    was_seen = False
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name == "{module}" and not {after} or cls.was_seen:
+            sys.meta_path.remove(cls)
+            for number in {numbers}:
+                os.kill(os.getpid(), number)
+        cls.was_seen = name == "{module}"
 
 sys.meta_path.insert(0, Finder)
 """
+
+
+def early_signals(
+    directory: Path, *numbers: signal.Signals, module: str = "inrush._native", after: bool = False
+) -> dict[str, str]:
+    """The environment of a command that gets the signals before it has a handler."""
+    site = directory / "site"
+    site.mkdir()
+    text = EARLY.format(module=module, after=after, numbers=[int(number) for number in numbers])
+    (site / "sitecustomize.py").write_text(text)
+    return {"PYTHONPATH": str(site)}
 
 
 @pytest.fixture
@@ -40,11 +57,7 @@ def directory(tmp_path: Path) -> Path:
 @pytest.fixture
 def early(directory: Path) -> dict[str, str]:
     """The environment of an engine that gets SIGHUP, SIGUSR1 and SIGUSR2 before it has a handler."""
-    site = directory / "site"
-    site.mkdir()
-    names = ["SIGHUP", "SIGUSR1", "SIGUSR2"]
-    (site / "sitecustomize.py").write_text("".join(EARLY.format(name=name) for name in names))
-    return {"PYTHONPATH": str(site)}
+    return early_signals(directory, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def test_signals_before_there_are_handlers(engine: StartEngine, early: dict[str, str]) -> None:
@@ -80,6 +93,52 @@ def test_the_installed_script_holds_them_back_too(directory: Path, early: dict[s
     finally:
         process.kill()
         process.wait()
+
+
+WAYS = {"script": [SCRIPT], "module": [sys.executable, "-m", "inrush"]}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("module", "after"), [("inrush.early", True), ("inrush._native", False)], ids=["first", "native"]
+)
+def test_a_stop_before_there_are_handlers(
+    directory: Path, way: str, number: signal.Signals, module: str, after: bool
+) -> None:
+    """Without it: a service that is stopped while it starts dies with a traceback, or counts as failed."""
+    done = subprocess.run(
+        [*WAYS[way], "run", "-f", "test.conf"],
+        cwd=directory,
+        env=environment(early_signals(directory, number, module=module, after=after)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done
+    assert "inrush: stopped" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["check", "-f", "test.conf"], ["--version"], ["persist", "list", "x"]], ids=" ".join
+)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_other_commands_end_quietly(directory: Path, number: signal.Signals, arguments: list[str]) -> None:
+    """Without it: Ctrl-C at the start of a command shows a traceback of the interpreter's imports."""
+    done = subprocess.run(
+        [SCRIPT, *arguments],
+        cwd=directory,
+        env=environment(early_signals(directory, number)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-number, "", "")
 
 
 @pytest.mark.parametrize("arguments", [["-c", "import other"], ["-m", "other"], ["other.py"]], ids=" ".join)
