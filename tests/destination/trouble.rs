@@ -215,6 +215,59 @@ fn paths_that_cannot_be_opened_hold_a_share_of_the_window() {
     rig.check_sum();
 }
 
+/// Breaks without it: a path whose messages are dropped for want of room is told anew with each batch, once that it waits and once
+/// that too much waits.
+#[test]
+fn a_path_that_cannot_be_opened_is_told_once() {
+    let (dir, _) = dir();
+    let fifo = dir.path().join("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
+        .unwrap();
+    let mut rig = Rig::with_window(settings(&dir.path().join("$HOST")), 16);
+    for _ in 0..50 {
+        // More than an eighth of the window: none of it may wait.
+        rig.push(&[("fifo", b"1"), ("fifo", b"2"), ("fifo", b"3")]);
+        rig.destination.flush(Instant::now());
+        assert_eq!(rig.held(), 0);
+    }
+    let texts = |rig: &mut Rig| rig.reports().into_iter().map(|report| report.text).collect::<Vec<_>>();
+    let told = format!(
+        "cannot write to `{}`: No such device or address (os error 6); it is a FIFO that nobody reads, or a socket; its messages \
+         wait, retrying every 60 s; messages chose this path, and what is too much for it is dropped",
+        fifo.display()
+    );
+    assert_eq!(texts(&mut rig), [told.as_str()]);
+    rig.push(&[("fifo", b"1"), ("fifo", b"2"), ("fifo", b"3")]);
+    rig.destination.flush(later(61));
+    assert_eq!(
+        texts(&mut rig),
+        ["153 more messages for paths that cannot be written were dropped, 153 in all"],
+        "the number of a minute"
+    );
+    // Once it could be written, the next trouble is news.
+    rig.push(&[("fifo", b"x")]);
+    rig.destination.flush(later(62));
+    let reader = fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
+    rig.destination.flush(later(200));
+    assert_eq!((rig.held(), texts(&mut rig)), (0, vec![]), "what was not told has no end");
+    drop(reader);
+    rig.push(&[("fifo", b"1"), ("fifo", b"2"), ("fifo", b"3")]);
+    rig.destination.flush(later(300));
+    let [lost] = &texts(&mut rig)[..] else { panic!("the reader went away: one line") };
+    assert!(lost.contains("Broken pipe"), "{lost}");
+    rig.destination.flush(later(400));
+    let [dropped, number] = &texts(&mut rig)[..] else {
+        panic!("they are dropped: a line, and the minute's number")
+    };
+    assert!(dropped.contains("fifo`: too much waits for it; messages chose this path"), "{dropped}");
+    assert!(number.starts_with("3 more messages"), "{number}");
+    rig.push(&[("fifo", b"1"), ("fifo", b"2"), ("fifo", b"3")]);
+    rig.destination.flush(later(401));
+    assert_eq!(texts(&mut rig), Vec::<String>::new());
+    rig.destination.stop(Instant::now());
+    rig.check_sum();
+}
+
 /// Breaks without it: a directory that the configuration names and that is away for a moment, as it is while a disk is
 /// mounted, costs the messages, though their source waits.
 #[test]

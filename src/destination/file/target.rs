@@ -41,7 +41,7 @@ use rustix::io::Errno;
 use super::Room;
 use super::sink::Sink;
 use super::stage::{Chunk, Numbers, Torn};
-use super::unwritable::{self, Verdict};
+use super::unwritable::{self, Told, Verdict};
 use crate::destination::Severity;
 use crate::flow::{Delivery, DropReason};
 use crate::message::Rows;
@@ -62,6 +62,8 @@ struct Trouble {
     retry_at: Instant,
     /// Whether the path cannot be opened and its messages chose it: then they hold a share of the window at most.
     is_own: bool,
+    /// Whether the log was told.
+    is_told: bool,
 }
 
 /// A full pipe.
@@ -432,12 +434,9 @@ impl Target {
             self.close(room);
             self.trouble = None;
             let reason = unwritable::in_words(error, room.opening.create_dirs);
-            return self.tell_dropped(&reason, lost, now, room);
+            return self.tell_dropped(Told::Dropped, &reason, lost, now, room);
         }
-        self.fail(error, now, room);
-        if let Some(trouble) = &mut self.trouble {
-            trouble.is_own = verdict == Verdict::Own;
-        }
+        self.fail_for(error, verdict, now, room);
     }
 
     /// Drops the newest of what waits for a path that cannot be opened and that its messages chose, so that the rest takes no
@@ -458,7 +457,7 @@ impl Target {
         }
         if kept < self.pending.len() {
             let lost = self.drop_from(kept, room);
-            self.tell_dropped("too much waits for it", lost, now, room);
+            self.tell_dropped(Told::Waits, "too much waits for it", lost, now, room);
         }
         taken
     }
@@ -480,13 +479,12 @@ impl Target {
     }
 
     /// Tells once a path, and now and then by number, that messages are dropped.
-    fn tell_dropped(&self, why: &str, lost: u64, now: Instant, room: &mut Room) {
-        let (is_new, news) = room.unwritable.note(&self.path, lost, now);
-        if is_new {
+    fn tell_dropped(&self, what: Told, why: &str, lost: u64, now: Instant, room: &mut Room) {
+        if room.unwritable.is_news(&self.path, what, now) {
             let what = "messages chose this path, and what cannot be written to it is dropped";
             room.report(Severity::Error, format!("cannot write to {}: {why}; {what}", self.shown()));
         }
-        if let Some((lately, total)) = news {
+        if let Some((lately, total)) = room.unwritable.count(lost, now) {
             let text = format!(
                 "{lately} more messages for paths that cannot be written were dropped, {total} in all"
             );
@@ -496,6 +494,10 @@ impl Target {
 
     /// Notes a failure, and reports it unless it goes on from before.
     pub(super) fn fail(&mut self, error: Errno, now: Instant, room: &mut Room) {
+        self.fail_for(error, Verdict::Common, now, room);
+    }
+
+    fn fail_for(&mut self, error: Errno, verdict: Verdict, now: Instant, room: &mut Room) {
         room.count_error();
         self.blocked = None;
         if self.sink.as_ref().is_some_and(|sink| !sink.is_regular()) {
@@ -507,16 +509,23 @@ impl Target {
         let most = if is_crowded { DESCRIPTOR_RETRY } else { Duration::MAX };
         let time_reopen = room.time_reopen.min(most);
         let retry_at = now + time_reopen;
+        let is_own = verdict == Verdict::Own;
         if let Some(trouble) = &mut self.trouble {
-            trouble.retry_at = retry_at;
+            (trouble.retry_at, trouble.is_own) = (retry_at, is_own);
             return;
         }
-        self.trouble = Some(Trouble { since: now, retry_at, is_own: false });
+        // Where all that waited was dropped, the next message finds no trouble, and the path is told all the same.
+        let is_told = !is_own || room.unwritable.is_news(&self.path, Told::Waits, now);
+        self.trouble = Some(Trouble { since: now, retry_at, is_own, is_told });
+        if !is_told {
+            return;
+        }
         let text = format!(
-            "cannot write to {}: {}; its messages wait, retrying every {} s",
+            "cannot write to {}: {}; its messages wait, retrying every {} s{}",
             self.shown(),
             Self::in_words(error, room),
-            time_reopen.as_secs_f64()
+            time_reopen.as_secs_f64(),
+            if is_own { "; messages chose this path, and what is too much for it is dropped" } else { "" }
         );
         room.report(Severity::Error, text);
     }
@@ -533,8 +542,10 @@ impl Target {
     }
 
     /// Notes that writing works.
-    fn recover(&mut self, now: Instant, room: &Room) {
-        if let Some(trouble) = self.trouble.take() {
+    fn recover(&mut self, now: Instant, room: &mut Room) {
+        let Some(trouble) = self.trouble.take() else { return };
+        room.unwritable.forget(&self.path);
+        if trouble.is_told {
             let text = format!(
                 "writing to {} again after {:.1} s; {} messages waited",
                 self.shown(),

@@ -6,6 +6,7 @@
 //! * A path that can never be a file ([`is_never_a_file`]) has its messages dropped at once.
 //! * One that cannot be opened now (no permission, no directory, no reader) has its messages wait, but no more than
 //!   [`ONE`] of a window for one path, and [`ALL`] for all of them: the newest beyond are dropped.
+//!   The log is told so when they begin to wait, and not again when some are dropped.
 //! * Where the directory that the template fixes cannot be used, or the disk is full, it is no message's fault: all wait.
 
 use std::ffi::OsStr;
@@ -14,7 +15,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashSet;
+use hashbrown::HashMap;
 use rustix::fs::{self, Access, AtFlags, CWD, FileType};
 use rustix::io::Errno;
 
@@ -36,10 +37,19 @@ const FORGET: Duration = Duration::from_secs(3600);
 pub(super) struct Unwritable {
     /// The directory that the template fixes, with `/.` behind it: so a file there is an error.
     fixed: Option<Vec<u8>>,
-    told: HashSet<Box<[u8]>, RandomState>,
+    told: HashMap<Box<[u8]>, Told, RandomState>,
     /// When the first of them was told.
     since: Option<Instant>,
     drops: Drops,
+}
+
+/// What the log was told of a path; the later one says more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Told {
+    /// That its messages wait, and are dropped when they are too many.
+    Waits,
+    /// That its messages are dropped.
+    Dropped,
 }
 
 /// What an error of `open` says about a path.
@@ -61,7 +71,7 @@ impl Unwritable {
             let directory = text.rfind('/').map_or("./", |slash| &text[..=slash]);
             [directory.as_bytes(), b"."].concat()
         });
-        Self { fixed, told: HashSet::default(), since: None, drops: Drops::default() }
+        Self { fixed, told: HashMap::default(), since: None, drops: Drops::default() }
     }
 
     /// What `error`, which opening `path` gave, says about it.
@@ -76,22 +86,34 @@ impl Unwritable {
         if is_own && allows(Access::EXEC_OK | Access::WRITE_OK) { Verdict::Own } else { Verdict::Common }
     }
 
-    /// Notes that messages for `path` were dropped; what the log is to be told.
-    pub(super) fn note(&mut self, path: &[u8], messages: u64, now: Instant) -> (bool, Option<(u64, u64)>) {
-        let news = match self.drops.note(messages, now) {
-            Some(News::GoesOn { lately, total }) => Some((lately, total)),
-            Some(News::Began) | None => None,
-        };
+    /// Counts messages that were dropped; what the log is to be told of their number: how many lately, and in all.
+    pub(super) fn count(&self, messages: u64, now: Instant) -> Option<(u64, u64)> {
+        match self.drops.note(messages, now)? {
+            News::GoesOn { lately, total } => Some((lately, total)),
+            News::Began => None,
+        }
+    }
+
+    /// Notes that the log is to be told `what` of `path`; false where it was already, or of too many others.
+    pub(super) fn is_news(&mut self, path: &[u8], what: Told, now: Instant) -> bool {
         if self.since.is_some_and(|since| now.saturating_duration_since(since) >= FORGET) {
             self.told.clear();
             self.since = None;
         }
-        let is_new = self.told.len() < TOLD && !self.told.contains(path);
+        let is_new = match self.told.get(path) {
+            Some(told) => *told < what,
+            None => self.told.len() < TOLD,
+        };
         if is_new {
-            self.told.insert(path.into());
+            self.told.insert(path.into(), what);
             self.since.get_or_insert(now);
         }
-        (is_new, news)
+        is_new
+    }
+
+    /// Forgets what was told of `path`, which can be written again.
+    pub(super) fn forget(&mut self, path: &[u8]) {
+        self.told.remove(path);
     }
 
     /// How many messages were dropped from the first one on.
