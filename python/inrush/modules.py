@@ -12,14 +12,13 @@ OpenSSL, 3.4 MiB of it; `sysconfig`, `pathlib` and `ast` take as long as the res
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.machinery
 import os
 import sys
 import time
 from types import ModuleType
 
-from inrush.search_path import set_directories
+from inrush.search_path import forget_listings, set_directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -211,7 +210,7 @@ class Modules:
             with contextlib.suppress(OSError, NotImplementedError, ValueError):
                 os.unlink(importlib.util.cache_from_source(own[name]))
         if taken:
-            importlib.invalidate_caches()
+            forget_listings()
         # Without stale modules no block is read: the first start has none.
         concerns = bool(names) and any(_with_parents(_imports(code, "")) & names for code in blocks)
         return Taken(taken, before, concerns_blocks=concerns)
