@@ -15,7 +15,7 @@
 //!   destination after another;
 //! * [`settings`]: options of the configuration, with their defaults, for those who run by them;
 //! * [`log`]: what the engine itself has to say; [`stats`]: what it counted, [`stats_file`]: where that is written at the end;
-//!   [`pidfile`]: the number of the process;
+//!   [`pidfile`]: the number of the process; [`own_files`]: that each of these has a file of its own;
 //! * [`source_status`]: how a source is; [`backoff`]: when one that failed is started again; [`board`]: all of that, for whoever looks while the engine runs;
 //!   [`control`]: the socket on which others ask; [`unshared`]: descriptors that no fork of the process may keep.
 //!
@@ -33,6 +33,7 @@ pub mod identity;
 pub mod log;
 pub mod metrics;
 pub mod output;
+pub mod own_files;
 pub mod pidfile;
 pub mod pipeline;
 pub mod plan;

@@ -16,6 +16,9 @@ const TRIES: usize = 50;
 /// More than any number of a process has.
 const MAX_CONTENT: usize = 32;
 
+/// Read and written by its owner alone.
+const OWN: Mode = Mode::RUSR.union(Mode::WUSR);
+
 /// A file with the number of this process, which no other engine has.
 #[derive(Debug)]
 pub struct PidFile {
@@ -51,6 +54,7 @@ impl PidFile {
                 ));
             }
             let write = || -> io::Result<PathBuf> {
+                set_mode(&file)?;
                 file.set_len(0)?;
                 file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0)?;
                 path.canonicalize()
@@ -75,12 +79,25 @@ impl Drop for PidFile {
 fn open(path: &Path) -> io::Result<File> {
     // NONBLOCK: a pipe of that name must not make the start wait.
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = File::from(rustix::fs::openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)?);
+    let file = File::from(rustix::fs::openat(CWD, path, flags, OWN)?);
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
         Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"))
     }
+}
+
+/// Lets nobody else write or read it, whoever made it: a number in it is one that scripts send signals to.
+fn set_mode(file: &File) -> io::Result<()> {
+    if file.metadata()?.mode() & 0o7777 == OWN.as_raw_mode() {
+        return Ok(());
+    }
+    rustix::fs::fchmod(file, OWN).map_err(|error| {
+        let error = io::Error::from(error);
+        let what =
+            format!("its mode cannot be made {:04o}: {error}; it is another user's", OWN.as_raw_mode());
+        io::Error::new(error.kind(), what)
+    })
 }
 
 fn content(file: &File) -> io::Result<String> {
@@ -105,6 +122,9 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     /// Without it: a second engine takes the file of the first, or the end of one removes the file of another.
@@ -114,8 +134,11 @@ mod tests {
         let path = directory.path().join("pid");
         let own = format!("{}\n", std::process::id());
         std::fs::write(&path, "1\n").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
         let file = PidFile::open(&path).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), own, "a stale one is taken over");
+        let mode = path.metadata().unwrap().mode() & 0o7777;
+        assert_eq!(mode, 0o600, "with a mode of our own");
         drop(file);
         assert!(!path.exists());
 

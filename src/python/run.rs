@@ -28,7 +28,7 @@ use crate::config::{Diagnostic, Diagnostics};
 use crate::engine::control::Reloaded;
 use crate::engine::reading::{Read, Reader};
 use crate::engine::stats::{DestinationStats, Stats};
-use crate::engine::{Board, Changes, Control, Log, LogLevel, Metrics, Phase, PidFile, stats_file};
+use crate::engine::{Board, Changes, Control, Log, LogLevel, Metrics, Phase, PidFile, own_files, stats_file};
 use crate::fault::panic_text;
 use crate::state::State;
 
@@ -226,8 +226,15 @@ impl App {
         self.open_metrics(py, settings)
     }
 
-    /// Takes the pid file, and looks whether the statistics can be written at the end.
+    /// Takes the pid file, and looks whether the statistics can be written at the end; nothing if two files are one.
     fn open_files(&mut self, settings: &Settings) -> Result<(), String> {
+        own_files::check(&[
+            ("--pidfile", settings.pidfile.as_deref()),
+            ("--persist-file", settings.persist_file.as_deref()),
+            ("--control", settings.control.as_deref()),
+            ("--stats-file", settings.stats_file.as_deref()),
+            ("--file", Some(&settings.file)),
+        ])?;
         self.pidfile = settings.pidfile.as_deref().map(PidFile::open).transpose()?;
         settings.stats_file.as_deref().map_or(Ok(()), stats_file::check)
     }

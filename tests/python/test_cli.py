@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -231,6 +232,23 @@ class TestPidFile:
         what = "pid file" if option == "--pidfile" else "statistics to"
         assert f"error: cannot write the {what} {path}" in line
         assert "started" not in done.stderr
+
+
+OWN_FILES = ["--pidfile", "--persist-file", "--control", "--stats-file", "--file"]
+
+
+@pytest.mark.parametrize(("one", "other"), [*itertools.combinations(OWN_FILES, 2)])
+def test_two_uses_of_one_file_are_refused(tmp_path: Path, one: str, other: str) -> None:
+    """Without it: the statistics are written over the configuration, or a start takes the state for the number of a process."""
+    (tmp_path / "test.conf").write_text(IDLE)
+    name = "test.conf" if other == "--file" else "own"
+    options = [one, f"./{name}", other, name] + ([] if other == "--file" else ["--file", "test.conf"])
+    done = command("run", *options, cwd=tmp_path)
+    assert done.code == 1
+    (line,) = done.stderr.splitlines()
+    assert f"error: {one} and {other} name one file, ./{name}: each needs one of its own" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["test.conf"], "nothing was made"
+    assert (tmp_path / "test.conf").read_text() == IDLE
 
 
 def test_stats_into_a_stream(engine: StartEngine) -> None:
