@@ -521,6 +521,15 @@ impl FileDestination {
         self.next = Numbers { order: order.max(next.order), sequence: sequence.max(next.sequence) };
         if path == self.path.text() {
             for mut target in targets {
+                if let Some(id) = self.target_at(&target.path) {
+                    // It came from another one of this path before.
+                    target.take_back_torn(&self.room);
+                    for chunk in target.into_chunks() {
+                        let (delivery, first) = chunk.into_rest();
+                        self.push_to(id, delivery, first);
+                    }
+                    continue;
+                }
                 target.begin_again();
                 let id = self.targets.len();
                 self.by_path.insert(target.path.clone(), id);
@@ -543,14 +552,20 @@ impl FileDestination {
         }
     }
 
+    fn target_at(&self, path: &[u8]) -> Option<usize> {
+        let known = self.by_path.get(path).copied();
+        known.or_else(|| (!self.room.has_macros && !self.targets.is_empty()).then_some(0))
+    }
+
     /// Reports something that is well.
     pub fn notice(&self, text: String) {
         self.room.report(Severity::Notice, text);
     }
 
-    /// About how many bytes wait.
-    pub fn waiting_bytes(&self) -> u64 {
-        self.targets.iter().flatten().map(Target::waiting_bytes).sum()
+    /// How many messages wait, and about how many bytes.
+    pub fn waiting(&self) -> (u64, u64) {
+        let waiting = self.targets.iter().flatten().map(|target| (target.waiting(), target.waiting_bytes()));
+        waiting.fold((0, 0), |sum, each| (sum.0 + each.0, sum.1 + each.1))
     }
 
     /// Drops what waits for good: a reload removed the destination, and others wait in its place.

@@ -21,8 +21,8 @@ use crate::flow::{Delivery, Inbox};
 /// thread to give, those that were started end.
 pub(super) fn start_all(fresh: Vec<Fresh>, going: &[Arc<Output>], log: &Log) -> io::Result<()> {
     let mut started: Vec<Arc<Output>> = Vec::new();
-    for Fresh { output, driver, inbox, predecessor } in fresh {
-        let leaves = |one: &Arc<Output>| predecessor.as_ref().is_some_and(|before| Arc::ptr_eq(before, one));
+    for Fresh { output, driver, inbox, predecessors } in fresh {
+        let leaves = |one: &Arc<Output>| predecessors.iter().any(|before| Arc::ptr_eq(before, one));
         let before = going.iter().filter_map(|one| one.before(&output, leaves(one))).collect();
         let result = start(Arc::clone(&output), driver, inbox, before, log.clone());
         started.push(output);
@@ -58,7 +58,10 @@ fn start(
                 }
                 run(driver, inbox, &output)
             }
-            Turn::Pass(held) => hand(Handover::unsorted(held, counters), &output, |_| ()),
+            Turn::Pass(mut left, held) => {
+                left.push(Handover::unsorted(held, counters));
+                hand(left, &output, |_| ())
+            }
             Turn::Never(lost) => lost,
         };
         queue.full().end();
@@ -107,12 +110,13 @@ fn round(driver: &mut FileDestination, inbox: &mut Inbox<Delivery>, output: &Out
         }
         if output.end.has_heir() {
             let left = driver.hand_over();
-            return Some(hand(left, output, |text| driver.notice(text)));
+            return Some(hand(vec![left], output, |text| driver.notice(text)));
         }
         if orders.give_up.load(Ordering::Acquire) {
             return Some(driver.give_up());
         }
-        shared.waiting_bytes.store(driver.waiting_bytes(), Ordering::Relaxed);
+        let (messages, bytes) = driver.waiting();
+        shared.set_waiting(messages, bytes);
     }
     let suspended = driver.is_suspended();
     shared.suspended.store(suspended, Ordering::Relaxed);
@@ -130,14 +134,14 @@ fn round(driver: &mut FileDestination, inbox: &mut Inbox<Delivery>, output: &Out
 }
 
 /// Leaves what waits to the heir; returns how many messages are lost, as it has gone.
-fn hand(left: Handover, output: &Output, notice: impl FnOnce(String)) -> u64 {
-    let messages = left.messages();
+fn hand(left: Vec<Handover>, output: &Output, notice: impl FnOnce(String)) -> u64 {
+    let messages: u64 = left.iter().map(Handover::messages).sum();
     match output.end.hand(left) {
         Ok(()) => {
             notice(format!("{messages} messages that wait go to the destination that takes its place"));
             0
         }
-        Err(left) => left.give_up(),
+        Err(left) => left.into_iter().map(Handover::give_up).sum(),
     }
 }
 

@@ -10,7 +10,7 @@
 //!    waits for the end of that one (`succession`).
 //! 3. The workers take up the new routes, after what was posted before went by the old ones (`signpost`).
 //! 4. The destinations that go have all they will ever get. One that was replaced leaves what it cannot write at once to the
-//!    one of its name, which goes on counting where it ended. One that was removed writes what it has, however long it takes,
+//!    one of its name, which goes on counting where it ended (unless another one waits for the same file in between). One that was removed writes what it has, however long it takes,
 //!    and ends; all that were removed together keep one window of messages, and the oldest beyond is given up. Until
 //!    then they count, as do the sources that go while something of theirs is on its way.
 //!
@@ -134,7 +134,7 @@ impl Pipeline {
         let Next { sources, outputs, fresh_outputs, fresh_workers, naps, changes, .. } = next;
         self.start_workers(fresh_workers)?;
         let going = self.roster().going(&outputs);
-        let replaced: Vec<_> = fresh_outputs.iter().filter_map(|fresh| fresh.predecessor.clone()).collect();
+        let replaced: Vec<_> = fresh_outputs.iter().flat_map(|fresh| fresh.predecessors.clone()).collect();
         output::start_all(fresh_outputs, &going, &self.log)?;
         for output in replaced {
             output.end.expect_heir();

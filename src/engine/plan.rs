@@ -92,7 +92,11 @@ pub(super) struct Output {
 impl Output {
     /// What `later` has to wait for, if it may write a file of this one, or if this one `leaves` what it has to it.
     pub(super) fn before(&self, later: &Self, leaves: bool) -> Option<Predecessor> {
-        let waits = self.end.lost().is_none() && (leaves || self.claim.meets(&later.claim));
+        let meets = self.claim.meets(&later.claim);
+        let waits = self.end.lost().is_none() && (leaves || meets);
+        if waits && meets {
+            self.end.precedes(&later.end);
+        }
         waits.then(|| Predecessor { end: Arc::clone(&self.end), shared: Arc::clone(&self.shared), leaves })
     }
 
@@ -107,8 +111,8 @@ pub(super) struct Fresh {
     pub(super) output: Arc<Output>,
     pub(super) driver: FileDestination,
     pub(super) inbox: Inbox<Delivery>,
-    /// The destination whose messages it takes over.
-    pub(super) predecessor: Option<Arc<Output>>,
+    /// The destinations whose messages it takes over, the oldest first.
+    pub(super) predecessors: Vec<Arc<Output>>,
 }
 
 /// What runs, for a plan to take over.
@@ -259,38 +263,60 @@ fn plan_outputs(
             outputs.push(Arc::clone(same));
             continue;
         }
-        let before = predecessor(id, settings.path.text(), &paths, running);
-        let counters = before.map_or_else(Arc::default, |before| Arc::clone(&before.counters));
+        let (claim, path) = (Claim::new(&settings.path), settings.path.text().to_owned());
+        let (of_name, predecessors) = predecessors((id, &path, &claim), &paths, running);
+        let counters = of_name.last().map_or_else(Arc::default, |before| Arc::clone(&before.counters));
         let (inbox, shared) = (Inbox::new(), Arc::<Shared>::default());
         let full = Arc::new(FullQueue::new(settings.fifo_size, reporter(log, id, &shared)));
         let queue = Queue::new(inbox.sender(), Arc::clone(&counters), Arc::clone(&shared), full);
-        let (claim, path) = (Claim::new(&settings.path), settings.path.text().to_owned());
         let driver = FileDestination::new(settings, Arc::clone(&counters), reporter(log, id, &shared));
         let sender = inbox.sender();
         driver.on_ask(Arc::new(move || sender.wake()));
         let (id, orders, end) = (id.to_owned(), Orders::default(), Arc::default());
         let output = Arc::new(Output { id, key, path, claim, counters, shared, orders, queue, end });
         outputs.push(Arc::clone(&output));
-        fresh.push(Fresh { output, driver, inbox, predecessor: before.cloned() });
+        fresh.push(Fresh { output, driver, inbox, predecessors });
     }
     Ok((outputs, fresh))
 }
 
-/// The destination whose messages the new one with this id and path takes over: the one of its name. A name that was only
-/// counted out (a destination without one, or the second of a statement) may be another's now: where `paths` has the
-/// path of the one before under another id, that one is not replaced but moved, and nobody takes over from it.
-fn predecessor<'r>(
-    id: &str,
-    path: &str,
+/// The destinations of the name of the new one with this id, path and claim, the oldest first; and of them those whose messages
+/// it takes over.
+///
+/// A name that was only counted out (a destination without one, or the second of a statement) may be another's now: where
+/// `paths` has the path of the one before under another id, that one is not replaced but moved, and nobody takes over from it.
+/// Nor is what waits for a file taken over past another destination that waits for the same one.
+fn predecessors(
+    (id, path, claim): (&str, &str, &Claim),
     paths: &[(&str, String)],
-    running: &Running<'r>,
-) -> Option<&'r Arc<Output>> {
-    let leaving =
-        running.leaving.iter().rev().filter(|output| output.end.lost().is_none() && !output.end.has_heir());
-    let before = running.outputs.iter().chain(leaving).find(|output| output.id == id)?;
+    running: &Running<'_>,
+) -> (Vec<Arc<Output>>, Vec<Arc<Output>>) {
     let is_named = !id.starts_with('#');
-    let has_moved = paths.iter().any(|(other, path)| *other != id && *path == before.path);
-    ((is_named && !has_moved) || before.path == path).then_some(before)
+    let all = || running.leaving.iter().chain(running.outputs);
+    let is_current = |one: &Arc<Output>| running.outputs.iter().any(|output| Arc::ptr_eq(output, one));
+    let is_one = |before: &Arc<Output>| {
+        let has_moved = paths.iter().any(|(other, path)| *other != id && *path == before.path);
+        let is_here = is_current(before) || (before.end.lost().is_none() && !before.end.has_heir());
+        before.id == id && is_here && ((is_named && !has_moved) || before.path == path)
+    };
+    let mut of_name: Vec<_> = all().filter(|output| is_one(output)).cloned().collect();
+    if let Some(newest) = of_name.last().cloned() {
+        of_name.retain(|output| output.counts_with(&newest));
+    }
+    let mut taken_over = of_name.clone();
+    loop {
+        let is_taken = |one: &Arc<Output>| taken_over.iter().any(|taken| Arc::ptr_eq(taken, one));
+        let is_between = |before: &Output, other: &Arc<Output>| {
+            let waits = other.end.lost().is_none() && before.end.is_before(&other.end);
+            waits && !is_taken(other) && other.claim.meets(claim)
+        };
+        let leaves = |before: &&Arc<Output>| !all().any(|other| is_between(before, other));
+        let fewer: Vec<_> = taken_over.iter().filter(leaves).cloned().collect();
+        if fewer.len() == taken_over.len() {
+            return (of_name, taken_over);
+        }
+        taken_over = fewer;
+    }
 }
 
 /// Who works for which source.

@@ -82,10 +82,20 @@ impl FullQueue {
 pub struct Shared {
     /// Whether the destination cannot write at present.
     pub suspended: AtomicBool,
-    /// About how many bytes wait, of a destination that retires and cannot write.
+    /// How many messages wait, of a destination that retires and cannot write; its counters may be another's, too.
+    pub waiting: AtomicU64,
+    /// About how many bytes they have.
     pub waiting_bytes: AtomicU64,
     /// What the destination last said that was wrong.
     pub last_error: Mutex<Option<Arc<str>>>,
+}
+
+impl Shared {
+    /// Says how much waits.
+    pub fn set_waiting(&self, messages: u64, bytes: u64) {
+        self.waiting.store(messages, Ordering::Relaxed);
+        self.waiting_bytes.store(bytes, Ordering::Relaxed);
+    }
 }
 
 /// What the thread of a destination is asked by others; whoever sets one wakes it ([`Queue::wake`]).

@@ -155,13 +155,15 @@ impl Roster {
         });
         let mut is_newest = true;
         for output in self.leaving_outputs.iter().rev().map(|leaving| &leaving.output) {
-            let Output { counters, shared, orders, end, queue, .. } = &**output;
+            let Output { shared, orders, end, queue, .. } = &**output;
+            // One whose name has come back has not been removed.
+            let is_back = self.outputs.iter().any(|current| current.counts_with(output));
             let is_stuck = orders.retire.load(Ordering::Acquire) && shared.suspended.load(Ordering::Relaxed);
-            if !is_stuck || end.has_heir() || end.lost().is_some() {
+            if !is_stuck || is_back || end.has_heir() || end.lost().is_some() {
                 continue;
             }
             let waiting =
-                (counters.queued.load(Ordering::Relaxed), shared.waiting_bytes.load(Ordering::Relaxed));
+                (shared.waiting.load(Ordering::Relaxed), shared.waiting_bytes.load(Ordering::Relaxed));
             let fits = waiting.0 <= messages && waiting.1 <= bytes;
             if fits || std::mem::take(&mut is_newest) {
                 is_newest = false;

@@ -7,6 +7,8 @@
 //! whose claim meets that of a destination that has not ended waits for its [`End`] before it opens anything: lines stay in the
 //! order in which they were sent, and no line is written between the parts of another one. An heir waits for the end in any case.
 //!
+//! What waits for a file is not taken over past another destination that waits for the same one: that one's lines are newer.
+//!
 //! While it waits, it keeps what comes in, by the rules of the queue: if the one before it cannot write,
 //! neither can it, and paths without flow control let go of their credit.
 
@@ -83,7 +85,9 @@ struct Ending {
     followers: Vec<Sender<Delivery>>,
     heir: Heir,
     /// What it has left to its heir.
-    left: Option<Handover>,
+    left: Vec<Handover>,
+    /// The ends of those that wait for it as they may write the same file.
+    later: Vec<Arc<End>>,
 }
 
 /// Whether somebody takes over what a destination has.
@@ -123,31 +127,41 @@ impl End {
         self.state().heir == Heir::Waits
     }
 
-    /// Leaves `left` to the heir.
+    /// Notes that the destination with the end `later` waits for it, as it may write the same file.
+    pub fn precedes(&self, later: &Arc<Self>) {
+        self.state().later.push(Arc::clone(later));
+    }
+
+    /// Whether the destination with the end `later` waits for it.
+    pub fn is_before(&self, later: &Arc<Self>) -> bool {
+        self.state().later.iter().any(|known| Arc::ptr_eq(known, later))
+    }
+
+    /// Leaves `left` to the heir, the oldest first.
     ///
     /// # Errors
     /// Gives it back when there is none.
-    pub fn hand(&self, left: Handover) -> Result<(), Handover> {
+    pub fn hand(&self, left: Vec<Handover>) -> Result<(), Vec<Handover>> {
         let mut state = self.state();
         if state.heir != Heir::Waits {
             return Err(left);
         }
-        state.left = Some(left);
+        state.left = left;
         Ok(())
     }
 
     /// What was left, for the heir.
-    fn take(&self) -> Option<Handover> {
-        self.state().left.take()
+    fn take(&self) -> Vec<Handover> {
+        std::mem::take(&mut self.state().left)
     }
 
     /// The heir ends without it; returns how many messages were left, and are dropped.
     fn disown(&self) -> u64 {
         let mut state = self.state();
         state.heir = Heir::Gone;
-        let left = state.left.take();
+        let left = std::mem::take(&mut state.left);
         drop(state);
-        left.map_or(0, Handover::give_up)
+        left.into_iter().map(Handover::give_up).sum()
     }
 
     /// How many messages it could not write, once it has ended.
@@ -192,15 +206,82 @@ pub struct Predecessor {
 pub enum Turn {
     /// It may write: first what was left to it, then what came in while it waited.
     Come(Vec<Handover>, Vec<Delivery>),
-    /// It was replaced before, and leaves to its heir what came in.
-    Pass(Vec<Delivery>),
+    /// It was replaced before, and leaves to its heir what was left to it, and what came in.
+    Pass(Vec<Handover>, Vec<Delivery>),
     /// It was ordered to end before; so many messages of it are given up.
     Never(u64),
 }
 
+/// What a destination has while it waits.
+struct Waiting<'w> {
+    /// Those before it, the oldest first.
+    before: Vec<Predecessor>,
+    /// What each of them has left to it.
+    left: Vec<Vec<Handover>>,
+    held: VecDeque<Delivery>,
+    counters: &'w Counters,
+    shared: &'w Shared,
+}
+
+impl Waiting<'_> {
+    /// Takes what was left to it; whether somebody has yet to leave something.
+    fn inherit(&mut self) -> bool {
+        let mut is_to_come = false;
+        for (one, left) in self.before.iter().zip(&mut self.left).filter(|(one, _)| one.leaves) {
+            if one.end.lost().is_some() {
+                left.extend(one.end.take());
+            } else {
+                is_to_come |= one.end.has_heir();
+            }
+        }
+        is_to_come
+    }
+
+    /// All that was left, the oldest first, and what came in.
+    fn all(self) -> (Vec<Handover>, Vec<Delivery>) {
+        (self.left.into_iter().flatten().collect(), self.held.into())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.held.is_empty() && self.left.iter().all(Vec::is_empty)
+    }
+
+    /// Says how it is. While those before it cannot write, nobody waits for what it has.
+    fn tell(&mut self, is_retiring: bool) {
+        let stuck =
+            |one: &Predecessor| one.end.lost().is_none() && one.shared.suspended.load(Ordering::Relaxed);
+        let suspended = self.before.iter().any(stuck);
+        self.shared.suspended.store(suspended, Ordering::Relaxed);
+        if is_retiring {
+            let held = self.held.iter().map(|each| (each.view.len() as u64, each.view.bytes_each()));
+            let held = held.map(|(messages, bytes_each)| (messages, messages * bytes_each));
+            let (messages, bytes) = held
+                .chain(self.left.iter().flatten().map(|left| (left.messages(), left.bytes())))
+                .fold((0, 0), |sum, each| (sum.0 + each.0, sum.1 + each.1));
+            self.shared.set_waiting(messages, bytes);
+        }
+        if suspended {
+            let_go_of_credit(&mut self.held, is_retiring);
+            if is_retiring {
+                self.left.iter_mut().flatten().for_each(Handover::let_go_of_credit);
+            }
+        }
+    }
+
+    /// Drops what it has, and what it would have been left; returns how many messages that is.
+    fn give_up(self, reason: DropReason) -> u64 {
+        let to_come = self.before.iter().filter(|one| one.leaves).map(|one| one.end.disown());
+        let left = self.left.into_iter().flatten().map(Handover::give_up);
+        to_come.chain(left).sum::<u64>() + give_up(self.held, self.counters, reason)
+    }
+}
+
 /// Waits until all of `before` have ended, or until an order to end makes that useless. `end` is its own end.
+///
+/// It only waits for who is older than itself. One that was replaced waits for those alone that leave something to it, and they
+/// leave it without waiting for anybody else: so nobody waits for ever for one that could write.
 pub fn await_turn(
-    mut before: Vec<Predecessor>,
+    before: Vec<Predecessor>,
     inbox: &mut Inbox<Delivery>,
     counters: &Counters,
     (shared, orders, end): (&Shared, &Orders, &End),
@@ -208,7 +289,8 @@ pub fn await_turn(
     for predecessor in &before {
         predecessor.end.tell(inbox.sender());
     }
-    let (mut held, mut left) = (VecDeque::new(), Vec::new());
+    let left = before.iter().map(|_| Vec::new()).collect();
+    let mut waiting = Waiting { before, left, held: VecDeque::new(), counters, shared };
     let mut give_up_at = None;
     loop {
         let is_retiring = orders.retire.load(Ordering::Acquire);
@@ -216,43 +298,29 @@ pub fn await_turn(
             let within = Duration::from_millis(orders.stop_within_ms.load(Ordering::Relaxed));
             give_up_at = Some(Instant::now() + within);
         }
-        held.extend(std::iter::from_fn(|| inbox.try_recv()));
-        before.retain(|predecessor| {
-            let has_ended = predecessor.end.lost().is_some();
-            if has_ended && predecessor.leaves {
-                left.extend(predecessor.end.take());
-            }
-            !has_ended
-        });
-        if before.is_empty() {
+        waiting.held.extend(std::iter::from_fn(|| inbox.try_recv()));
+        let is_to_come = waiting.inherit();
+        if waiting.before.iter().all(|one| one.end.lost().is_some()) {
+            // Somebody may have ended, and left something, since that was looked at.
+            waiting.inherit();
             shared.suspended.store(false, Ordering::Relaxed);
-            return Turn::Come(left, held.into());
+            let (left, held) = waiting.all();
+            return Turn::Come(left, held);
         }
-        // What is left to it, or will be, it must take first.
-        let inherits = !left.is_empty() || before.iter().any(|one| one.leaves && one.end.has_heir());
-        if is_retiring && give_up_at.is_none() && !inherits && end.has_heir() {
-            return Turn::Pass(held.into());
+        if is_retiring && give_up_at.is_none() && !is_to_come && end.has_heir() {
+            let (left, held) = waiting.all();
+            return Turn::Pass(left, held);
         }
         let reason = if give_up_at.is_some_and(|at| Instant::now() >= at) {
             Some(DropReason::Stopped)
         } else {
             orders.give_up.load(Ordering::Acquire).then_some(DropReason::Removed)
         };
-        let is_useless = (is_retiring || give_up_at.is_some()) && held.is_empty() && !inherits;
+        let is_useless = (is_retiring || give_up_at.is_some()) && waiting.is_empty() && !is_to_come;
         if is_useless || reason.is_some() {
-            let inherited = before.iter().filter(|one| one.leaves).map(|one| one.end.disown());
-            let inherited: u64 = inherited.chain(left.into_iter().map(Handover::give_up)).sum();
-            return Turn::Never(inherited + give_up(held, counters, reason.unwrap_or(DropReason::Stopped)));
+            return Turn::Never(waiting.give_up(reason.unwrap_or(DropReason::Stopped)));
         }
-        let suspended = before.iter().any(|one| one.shared.suspended.load(Ordering::Relaxed));
-        shared.suspended.store(suspended, Ordering::Relaxed);
-        if is_retiring {
-            let bytes = held.iter().map(|each| each.view.len() as u64 * each.view.bytes_each());
-            shared.waiting_bytes.store(bytes.sum(), Ordering::Relaxed);
-        }
-        if suspended {
-            let_go_of_credit(&mut held, is_retiring);
-        }
+        waiting.tell(is_retiring);
         let look = Instant::now() + LOOK;
         inbox.wait(Some(give_up_at.map_or(look, |at| at.min(look))));
     }

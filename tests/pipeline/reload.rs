@@ -211,6 +211,119 @@ fn a_destination_that_comes_back_takes_over_what_it_had() {
     rig.finish_delivered(&[&poster]);
 }
 
+/// Breaks without it: a destination waits for ever, with what it took over, for one that cannot write the file that it has left.
+#[test]
+fn a_destination_that_moves_on_waits_for_nobody_on_the_path_it_left() {
+    for names in [&["b", "a"][..], &["b", "a", "b", "a"], &["b", "c", "a"], &["b", "c"]] {
+        let conf =
+            |name: &str, path: &str| named(name, path, "").replace("log-iw-size(50)", "log-iw-size(500)");
+        let mut rig = Rig::new(&conf("a", "gone/out"));
+        let mut poster = rig.poster(0);
+        post_all(&mut poster, 0..10);
+        poster.producer.before_wait();
+        let (mut next, mut of_a) = (10, numbers(0..10));
+        for name in names {
+            rig.reload(&conf(name, "gone/out"));
+            post_all(&mut poster, next..next + 10);
+            poster.producer.before_wait();
+            if *name == "a" {
+                of_a.extend(numbers(next..next + 10));
+            }
+            next += 10;
+        }
+        rig.reload(&conf("a", "out"));
+        post_all(&mut poster, next..next + 10);
+        poster.producer.before_wait();
+        of_a.extend(numbers(next..next + 10));
+        until("all of its messages are where it is now", || rig.lines("out").len() == of_a.len());
+        assert_eq!(rig.lines("out"), of_a, "{names:?}");
+        rig.mkdir("gone");
+        rig.wait_idle();
+        let of_others: Vec<_> =
+            numbers(0..next).into_iter().filter(|number| !of_a.contains(number)).collect();
+        assert_eq!(rig.lines("gone/out"), of_others, "{names:?}");
+        rig.finish_delivered(&[&poster]);
+    }
+}
+
+/// Breaks without it: a destination that comes back takes over what is older than what another one has for the same file.
+#[test]
+fn what_waits_for_one_file_under_many_names_is_written_in_order() {
+    for names in [&["b"][..], &["b", "a"], &["b", "a", "b"], &["b", "c", "a", "b", "c"]] {
+        let conf =
+            |name: &str, path: &str| named(name, path, "").replace("log-iw-size(50)", "log-iw-size(500)");
+        let mut rig = Rig::new(&conf("a", "gone/out"));
+        let mut poster = rig.poster(0);
+        post_all(&mut poster, 0..10);
+        poster.producer.before_wait();
+        let mut next = 10;
+        for name in names {
+            rig.reload(&conf(name, "gone/out"));
+            post_all(&mut poster, next..next + 10);
+            poster.producer.before_wait();
+            next += 10;
+        }
+        rig.wait_idle_but(next);
+        rig.mkdir("gone");
+        rig.wait_idle();
+        assert_eq!(rig.lines("gone/out"), numbers(0..next), "{names:?}");
+        rig.pipeline.tidy();
+        let stats = rig.pipeline.stats().destinations;
+        assert_eq!(stats.iter().map(|to| to.delivered).sum::<u64>(), next, "{stats:?}");
+        rig.finish_delivered(&[&poster]);
+    }
+}
+
+/// Breaks without it: what a destination had when it was removed is given up although it has come back.
+#[test]
+fn what_a_destination_had_that_came_back_is_not_given_up() {
+    let mut rig = Rig::new(&named("a", "gone/out", ""));
+    let mut poster = rig.poster(0);
+    let mut of_window = |rig: &mut Rig, next: Option<&str>| {
+        until("the credit is back", || {
+            poster.producer.before_wait();
+            rig.source(0).free == 50
+        });
+        assert_eq!(poster.fill_window(|_| b"m".to_vec()), 50);
+        poster.producer.before_wait();
+        let Some(name) = next else { return };
+        rig.reload(&named(name, "gone/out", ""));
+    };
+    of_window(&mut rig, Some("b"));
+    of_window(&mut rig, Some("a"));
+    of_window(&mut rig, None);
+    for _ in 0..3 {
+        rig.pipeline.tidy();
+    }
+    rig.reload(&named("a", "out", ""));
+    until("all of its messages are where it is now", || rig.lines("out").len() == 100);
+    rig.mkdir("gone");
+    rig.wait_idle();
+    assert_eq!(rig.lines("gone/out").len(), 50);
+    rig.finish_delivered(&[&poster]);
+}
+
+/// Breaks without it: a source stands still for what a removed destination took over and cannot write before another one ends.
+#[test]
+fn a_source_does_not_wait_for_what_a_removed_destination_took_over() {
+    let two = format!(
+        "{} destination x {{ file(\"DIR/gone/out\"); }}; log {{ source(s); destination(x); }};",
+        named("a", "lost/out", "")
+    );
+    let mut rig = Rig::new(&two);
+    let mut poster = rig.poster(0);
+    post_all(&mut poster, 0..25);
+    poster.producer.before_wait();
+    until("both are in trouble", || rig.to(0).suspended && rig.to(1).suspended);
+    rig.reload(&named("a", "gone/out", ""));
+    until("what it had is taken over", || rig.pipeline.leaving() == 1);
+    rig.reload(&named("e", "out", ""));
+    until("both let go of the credit", || rig.source(0).free == 50);
+    rig.mkdir("gone");
+    rig.wait_idle();
+    rig.finish_delivered(&[&poster]);
+}
+
 /// Breaks without it: a destination without a name takes over what another one had, because it stands in its place in the file.
 #[test]
 fn a_destination_without_a_name_takes_over_from_its_own_path_alone() {

@@ -44,11 +44,32 @@ impl Handover {
         sorted.chain(self.deliveries.iter().map(|delivery| delivery.view.len() as u64)).sum()
     }
 
+    /// About how many bytes they have.
+    pub fn bytes(&self) -> u64 {
+        let sorted = self.targets.iter().map(Target::waiting_bytes);
+        let unsorted = self.deliveries.iter().map(|delivery| &delivery.view);
+        sorted.chain(unsorted.map(|view| view.len() as u64 * view.bytes_each())).sum()
+    }
+
+    /// Lets go of the credit of all of them, but of those that nobody takes for acknowledged before they are written.
+    pub fn let_go_of_credit(&mut self) {
+        let sorted = self.targets.iter_mut().flat_map(Target::deliveries);
+        for delivery in sorted.chain(&mut self.deliveries) {
+            if !delivery.flow_control || !delivery.ack.is_tracked() {
+                delivery.ack.let_go_of_credit();
+            }
+        }
+    }
+
     /// Drops them, as there is nobody to take them; returns how many.
     pub fn give_up(self) -> u64 {
         let lost = self.messages();
-        let sorted = self.targets.into_iter().flat_map(Target::into_chunks).map(Chunk::into_delivery);
-        for delivery in sorted.chain(self.deliveries) {
+        let sorted = self.targets.into_iter().flat_map(|mut target| {
+            // Where that fails, the next to open the file ends the line.
+            let _ = target.take_back();
+            target.into_chunks()
+        });
+        for delivery in sorted.map(|chunk| chunk.into_rest().0).chain(self.deliveries) {
             delivery.ack.drop_rows(delivery.view.rows(), DropReason::Stopped);
         }
         self.counters.count_dropped(lost);
@@ -57,11 +78,11 @@ impl Handover {
 }
 
 impl Chunk {
-    /// What is not written of it.
-    fn into_delivery(self) -> Delivery {
+    /// What is not written of it, with the numbers of the first message.
+    pub(super) fn into_rest(self) -> (Delivery, Numbers) {
         let Delivery { view, ack, flow_control } = self.delivery;
         let view = if self.next == 0 { view } else { view.with_rows(view.rows().after(self.next)) };
-        Delivery { view, ack, flow_control }
+        (Delivery { view, ack, flow_control }, self.first.later(self.next))
     }
 }
 
@@ -72,8 +93,7 @@ pub(super) fn in_order(chunks: Vec<Chunk>) -> Vec<(Delivery, Numbers)> {
     chunks.sort_by_key(|chunk| chunk.first.order);
     let mut all: Vec<(Delivery, Numbers)> = Vec::new();
     for chunk in chunks {
-        let first = chunk.first.later(chunk.next);
-        let delivery = chunk.into_delivery();
+        let (delivery, first) = chunk.into_rest();
         let same = all.iter_mut().rev().take(LATELY).map(|(known, _)| known).find(|known| {
             Arc::ptr_eq(known.view.batch(), delivery.view.batch())
                 && known.flow_control == delivery.flow_control

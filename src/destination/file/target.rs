@@ -193,6 +193,11 @@ impl Target {
         self.pending.iter().map(|chunk| chunk.count() * chunk.bytes_each()).sum()
     }
 
+    /// What waits.
+    pub(super) fn deliveries(&mut self) -> impl Iterator<Item = &mut Delivery> {
+        self.pending.iter_mut().map(|chunk| &mut chunk.delivery)
+    }
+
     /// What waits, for another file or none.
     pub(super) fn into_chunks(self) -> VecDeque<Chunk> {
         self.pending
@@ -583,17 +588,19 @@ impl Target {
 
     /// Takes the part of a line that will not be finished off the end of the file.
     pub(super) fn take_back_torn(&mut self, room: &Room) {
-        let (Some(torn), Some(sink)) = (self.torn.take(), &self.sink) else { return };
-        let whole = torn.size.and_then(|size| u64::try_from(size).ok()?.checked_sub(torn.written as u64));
-        let Some(whole) = whole.filter(|_| torn.written > 0 && !self.standard) else { return };
-        if sink.is_regular()
-            && sink.size() == torn.size
-            && let Err(error) = sink.cut(whole)
-        {
+        if let Err(error) = self.take_back() {
             let text =
                 format!("a line is torn at the end of {}, and cannot be taken off: {error}", self.shown());
             room.report(Severity::Error, text);
         }
+    }
+
+    /// The same, for whoever tells of a failure itself.
+    pub(super) fn take_back(&mut self) -> Result<(), Errno> {
+        let (Some(torn), Some(sink)) = (self.torn.take(), &self.sink) else { return Ok(()) };
+        let whole = torn.size.and_then(|size| u64::try_from(size).ok()?.checked_sub(torn.written as u64));
+        let Some(whole) = whole.filter(|_| torn.written > 0 && !self.standard) else { return Ok(()) };
+        if sink.is_regular() && sink.size() == torn.size { sink.cut(whole) } else { Ok(()) }
     }
 
     fn shown(&self) -> String {
