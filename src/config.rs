@@ -187,10 +187,27 @@ impl Config {
         Some(Span { start: at.start + blank as u32, ..at })
     }
 
+    /// The first NUL in the code of `block`.
+    pub fn nul_in(&self, block: &PythonBlock) -> Option<Span> {
+        let at = self.sources_text.text(block.span).find('\0')?;
+        Some(one_byte(block, at))
+    }
+
+    /// The bracket or quote in the code of `block` that has no partner.
+    pub fn without_partner_in(&self, block: &PythonBlock) -> Option<Span> {
+        let at = python_code::without_partner(self.sources_text.text(block.span))?;
+        Some(one_byte(block, at))
+    }
+
     /// A warning at `span`, found by whoever uses the configuration.
     pub fn warning(&self, span: Span, message: impl Into<String>, help: Option<String>) -> Diagnostic {
         self.sources_text.warning(span, message, help)
     }
+}
+
+fn one_byte(block: &PythonBlock, at: usize) -> Span {
+    let start = block.span.start + at as u32;
+    Span { start, end: start + 1, ..block.span }
 }
 
 /// Reads the configuration at `path`, with this process's environment.

@@ -68,6 +68,13 @@ pub(super) fn likely_end(text: &str, start: usize) -> usize {
     at.map_or(text.len(), |(at, _)| start + at + 1)
 }
 
+/// The offset of the bracket or quote in `code`, a whole block's, that has no partner in it.
+pub(super) fn without_partner(code: &str) -> Option<usize> {
+    let mut python = Python::new(code, 0);
+    python.scan(false);
+    python.trouble
+}
+
 struct Python<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -276,6 +283,15 @@ mod tests {
         troubled("D = {\n1,\n}\ne = {{1}", "{{");
         troubled("x = \"\"\"{", "\"\"\"");
         assert_eq!(trouble(" x = 1\n", 0), None);
+    }
+
+    /// Breaks without it: of a bracket that is not closed in a block that has an end all the same nothing is told.
+    #[test]
+    fn a_bracket_without_partner_is_found_in_a_whole_block() {
+        assert_eq!(without_partner("x = (1,\nclass A: pass\n"), Some(4));
+        assert_eq!(without_partner("x = [1)\n"), Some(4));
+        assert_eq!(without_partner("x = 'a\n"), Some(4));
+        assert_eq!(without_partner("x = {'a': (1, [2])}  # (\n"), None);
     }
 
     #[test]

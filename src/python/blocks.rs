@@ -35,6 +35,11 @@ impl Blocks {
         };
         let module = made().map_err(|error| Diagnostic::without_place(exception::traceback(py, &error)))?;
         for block in &config.python_blocks {
+            if let Some(at) = config.nul_in(block) {
+                // Python does not say where it is, and each version says something else.
+                let help = "in a text it is written as \\0".to_owned();
+                return Err(config.error(at, "Python code cannot have a NUL in it", Some(help)));
+            }
             let ran = run_block(py, &module, block);
             fork::leave(py, &ran);
             ran.map_err(|error| places::error_of_block(py, config, block, &error))?;

@@ -87,7 +87,14 @@ pub(super) fn error_of_block(
     error: &PyErr,
 ) -> Diagnostic {
     if let Some(at) = place_of_syntax_error(py, config, block, error) {
-        return config.error(at, described(py, error), None);
+        // What is wrong with the indentation is found before any bracket that is not closed.
+        let open = config.without_partner_in(block).filter(|_| is_indentation(py, error));
+        return match open {
+            Some(open) if open != at => {
+                config.error_with(at, described(py, error), open, "this is not closed", None)
+            }
+            _ => config.error(at, described(py, error), None),
+        };
     }
     let frames = frames(py, error);
     let found = frames.iter().rev().find_map(|frame| Some((frame.span(config)?, frame)));
@@ -121,6 +128,11 @@ fn described(py: Python<'_>, error: &PyErr) -> String {
     }
 }
 
+fn is_indentation(py: Python<'_>, error: &PyErr) -> bool {
+    let class = py.import("builtins").and_then(|builtins| builtins.getattr("IndentationError"));
+    class.and_then(|class| error.value(py).is_instance(&class)).unwrap_or(false)
+}
+
 /// The place that a `SyntaxError` of the block's own code tells.
 fn place_of_syntax_error(
     py: Python<'_>,
@@ -144,6 +156,11 @@ fn place_of_syntax_error(
     };
     let Some(start) = number("offset").filter(|offset| *offset > 0) else { return Some(trimmed(config, at)) };
     let text = config.sources_text.text(at);
+    let is_missing = || described(py, error).contains("expected an indented block");
+    if is_indentation(py, error) && !is_missing() {
+        // Python tells the last blank, or the end of the line: what is in the wrong place is the text between them.
+        return Some(trimmed(config, at));
+    }
     let bytes =
         |offset: u32| text.char_indices().nth(offset as usize - 1).map_or(text.len(), |(byte, _)| byte);
     let end = number("end_offset").filter(|end| *end > start && number("end_lineno") == Some(line));

@@ -5,7 +5,7 @@
 //! one thing that is allowed in it: it writes the signal's number into a pipe, which [`Signals`] reads.
 //!
 //! The command blocks them until it has handlers (`inrush/early.py`), and whoever starts it may have
-//! blocked more: a mask is inherited. So all of them are unblocked ([`unblock`]) as soon as they are handled, before there
+//! blocked more: a mask is inherited. So all of them are unblocked (`unblock`) as soon as they are handled, before there
 //! is another thread.
 //!
 //! A process forked by a source inherits handler and pipe. There the handler puts the default back and

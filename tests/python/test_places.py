@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -32,8 +33,11 @@ class TestBlocks:
         [
             ("x = 1\ny = 1 +\n", "SyntaxError: invalid syntax", "4:8"),
             ("def f():\nx = 1\n", "IndentationError: expected an indented block", "4:1"),
-            ("x = 1\n    y = 2\n", "IndentationError: unexpected indent", "4:"),
-            ("if 1:\n\tx = 1\n        y = 2\n", "TabError: inconsistent use of tabs", "5:"),
+            ("x = 1\n    y = 2\n", "IndentationError: unexpected indent", "4:5"),
+            ("if 1:\n\tx = 1\n        y = 2\n", "TabError: inconsistent use of tabs", "5:9"),
+            ("if 1:\n    x = 1\n  y = 2  \n", "IndentationError: unindent does not match", "5:3"),
+            ("x = 1\n# é\ny = 'a\0' + 1\n", "Python code cannot have a NUL in it", "5:7"),
+            ("x = 1\n\0", "Python code cannot have a NUL in it", "4:1"),
             ("x = foo(1,\ny = 2\n", "SyntaxError: '(' was never closed", "3:8"),
             ("s = 'ä' + )\n", "SyntaxError: unmatched ')'", "3:11"),
             ("class A:\n", "IndentationError: expected an indented block", "3:9"),
@@ -54,6 +58,14 @@ class TestBlocks:
         # The interpreter's own drawing of the place would be the second one.
         assert "Traceback" not in shown
         assert "File " not in shown
+
+    def test_a_bracket_behind_a_wrong_indentation(self, tmp_path: Path) -> None:
+        """Without it: the bracket that is not closed is told once the indentation is mended."""
+        code = "from syslogng import LogSource\n\n   x = (1,\nclass S(LogSource): pass\n"
+        shown = check(tmp_path, f"python {{\n{code}}};\n{PATHS}")
+        assert "error: IndentationError: unexpected indent" in shown
+        assert "--> test.conf:4:4" in shown
+        assert re.search(r"4 \|    x = \(1,\n *\|    \^+-?\^*\n(.*\n)*.*this is not closed", shown), shown
 
     @pytest.mark.parametrize(
         ("code", "said", "place", "also"),
