@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use super::exit::{exit_now, flush_stdout};
 use super::{exception, signals};
+use crate::printable;
 
 /// Ends the process if it is a fork of the engine's; `result` is what the callback came to.
 ///
@@ -36,7 +37,8 @@ fn exit_code(py: Python<'_>, error: &PyErr) -> i32 {
             return code;
         }
     }
-    let text = exception::traceback(py, error);
+    // One text, with its end: the parent writes to the same place.
+    let text = format!("{}\n", printable::message(&exception::traceback(py, error), usize::MAX));
     // A stderr that the child closed takes nothing.
     let _ = py.import("sys").and_then(|sys| sys.getattr("stderr")?.call_method1("write", (text,)));
     1

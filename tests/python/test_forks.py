@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -263,6 +264,31 @@ class TestCallbacks:
         # Neither ran the block, nor started, twice.
         assert len([line for line in running.stdout.lines if line == "done"]) == 1
         assert len([line for line in running.stderr.lines if "started" in line]) == 1
+
+    def test_its_traceback_is_whole_lines(self, engine: StartEngine) -> None:
+        """Without it: the engine's next line goes on where the traceback ends, and the text of an exception forges lines."""
+        running = engine(
+            source_that(
+                r"""
+                import os
+                child = os.fork()
+                if child == 0:
+                    raise ValueError("one\n2026-01-01T00:00:00 error: forged \x1b[31m\u202e")
+                print("code", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+                import logging
+                logging.getLogger("lib").error("after")
+                """
+            )
+        )
+        running.wait_print(r"(?m)^code 1$")
+        running.wait_print("done")
+        running.stop()
+        lines = running.stderr.lines
+        at = next(number for number, line in enumerate(lines) if "ValueError: one" in line)
+        assert lines[at].startswith("    ValueError: one"), lines
+        # Whatever else the exception said is not at the start of a line, and not obeyed by a terminal.
+        assert re.fullmatch(r"    2026.* error: forged \\u\{1b\}\[31m\\u\{202e\}", lines[at + 1]), lines
+        assert re.match(r"\d{4}-\S+ ", lines[at + 2]), lines
 
 
 @pytest.mark.parametrize("way", ["thread", "asyncio"])
