@@ -16,12 +16,12 @@
 //!
 //! * `check`: `inrush check`;
 //! * [`mod@run`]: `inrush run`: start, reload, stop; [`event`]: what wakes its main thread; [`watch`]: who asks
-//!   for that, and sees to its end; [`exit`]: the end of the process; [`live_line`]: the line at the foot of a
+//!   for that, and sees to its end; [`exit`]: the end of the process; `end`: that of a command that ran the user's code; [`live_line`]: the line at the foot of a
 //!   terminal; [`generation`]: one configuration with all that runs for it; [`instance`]: one source and its
 //!   callbacks; [`options`]: what it gets of its configuration; [`supervise`]: its thread, one of [`threads`]; [`fetch`]: what it does
 //!   for a fetcher; [`event_loop`]: what it does for an asynchronous `run()`; [`wakeup`]: the thread of its
 //!   `wakeup()`; [`blocks`]: `python { }`; `places`: where in them something is; `search_path`: where modules are looked for;
-//!   [`callbacks`]: whether they do their work when they are called; [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the
+//!   [`callbacks`]: whether they do their work when they are called; [`returned`]: what a call came to; [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the
 //!   way from what was delivered to its callbacks;
 //! * [`testing`]: a source without an engine around it;
 //! * [`at_fork`] and [`mod@fork`]: what a fork of the process may not do, and where it ends;
@@ -43,6 +43,7 @@ pub mod cell;
 mod check;
 pub mod clock;
 pub mod datetime;
+mod end;
 pub mod escape;
 pub mod event;
 pub mod event_loop;
@@ -68,6 +69,7 @@ pub mod persist;
 mod places;
 pub mod process;
 pub mod release;
+pub mod returned;
 pub mod run;
 mod search_path;
 pub mod signals;
@@ -83,6 +85,7 @@ pub mod wakeup;
 pub mod watch;
 
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -149,10 +152,13 @@ fn check(py: Python<'_>, options: &cli::CheckOptions) -> i32 {
     let log = Log::new(LogLevel::Warning);
     logger::set_log(Some(log.clone()));
     let checked = check::check(py, &options.file, &log);
-    // What the blocks logged comes first.
+    // What the blocks printed and logged comes first, however slowly it is read: the bound is that of Python's end.
+    exit::flush_stdout(py);
     py.detach(exit::flush_log);
     output::complain(&printable::lines(&checked.said));
-    output::print(&checked.output, checked.code)
+    let code = output::print(&checked.output, checked.code);
+    let watch = Arc::new(watch::Watch::of_check(&log));
+    end::end(py, &log, &watch, false, code)
 }
 
 /// How this module was built: version, profile, target, compiler, pyo3, allocator.

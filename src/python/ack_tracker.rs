@@ -67,17 +67,18 @@ impl Plan {
     ///
     /// # Errors
     /// What the callback, or the store, raises.
-    pub fn tell(&self, py: Python<'_>, bookmark: Bound<'_, PyAny>) -> PyResult<()> {
+    pub fn tell<'py>(&self, py: Python<'py>, bookmark: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         match self {
-            Self::Instant(callback) | Self::Consecutive(callback) => {
-                callback.bind(py).call1((bookmark,)).map(drop)
+            Self::Instant(callback) | Self::Consecutive(callback) => callback.bind(py).call1((bookmark,)),
+            Self::Batched(Batched { callback, .. }) => callback.bind(py).call1(([bookmark],)),
+            Self::Persisted(stored) => {
+                match stored.store.bind(py).cast_exact::<Persist>() {
+                    // Told once: it has to be kept also while the disk refuses.
+                    Ok(persist) => persist.get().set_later(py, stored.key.bind(py), &bookmark)?,
+                    Err(_) => stored.store.bind(py).set_item(&stored.key, bookmark)?,
+                }
+                Ok(py.None().into_bound(py))
             }
-            Self::Batched(Batched { callback, .. }) => callback.bind(py).call1(([bookmark],)).map(drop),
-            Self::Persisted(stored) => match stored.store.bind(py).cast_exact::<Persist>() {
-                // Told once: it has to be kept also while the disk refuses.
-                Ok(persist) => persist.get().set_later(py, stored.key.bind(py), &bookmark),
-                Err(_) => stored.store.bind(py).set_item(&stored.key, bookmark),
-            },
         }
     }
 

@@ -23,8 +23,7 @@ use super::event_loop::EventLoop;
 use super::message::{Draft, LogMessage, Payload, recycle};
 use super::parse::{self, Late, ParsedRow};
 use super::type_name::type_name;
-use super::{at_fork, fork};
-use super::{clock, release};
+use super::{at_fork, clock, release, returned};
 use crate::engine::{Input, Log, SourceStatus};
 use crate::flow::credit::Waited;
 use crate::flow::{Lane, LateParser, Producer, Refused};
@@ -408,9 +407,8 @@ impl Attachment {
         let suspend = self.suspend.as_ref();
         let suspend = suspend.and_then(|cell| cell.with(py, |kept| kept.as_ref().map(|it| it.clone_ref(py))));
         if let Some(suspend) = suspend {
-            let suspended = suspend.call0(py);
-            fork::leave(py, &suspended);
-            if let Err(error) = suspended {
+            let suspended = suspend.bind(py).call0();
+            if let Err(error) = returned::take(py, "suspend", suspended) {
                 (self.report)(py, "suspend", error);
             }
         }

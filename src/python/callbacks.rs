@@ -1,17 +1,15 @@
-//! Whether a callback does its work when it is called: [`check`], [`refuse_unfinished`].
+//! Whether a callback does its work when it is called, by its definition: [`check`].
 //!
 //! Calling a generator function, or one that is `async`, does nothing of what it says: it gives an object that somebody has to ask or
 //! to await. Nobody does, but for the coroutine of a source's `run()` and `request_exit()`. Such a source would end, or go on, without
-//! a word; so it is refused, by its definition where that can be seen, otherwise by what a call gives.
+//! a word; so it is refused, by its definition where that can be seen, otherwise by what a call gives ([`returned`](super::returned)).
 
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyCFunction, PyFunction, PyString};
+use pyo3::types::{PyCFunction, PyFunction};
 
-use super::escape;
 use super::kind::Kind;
+use super::returned::place_of_code;
 use super::source::LogSource;
-use super::type_name::type_name;
 
 /// The callbacks of `kind`: whether one may be a coroutine function.
 fn all(kind: Kind) -> &'static [(&'static str, bool)] {
@@ -112,42 +110,4 @@ fn place(callback: &Bound<'_, PyAny>) -> Option<String> {
     // What `functools.partial` calls.
     let function = callback.getattr("func").unwrap_or(callback);
     place_of_code(&function.getattr("__code__").ok()?)
-}
-
-fn place_of_code(code: &Bound<'_, PyAny>) -> Option<String> {
-    let file = code.getattr("co_filename").ok()?;
-    let line: u32 = code.getattr("co_firstlineno").ok()?.extract().ok()?;
-    Some(format!("{}:{line}", escape::escaped(file.cast::<PyString>().ok()?)))
-}
-
-/// Refuses what a call of `method` gave if the work is not done: a coroutine, a generator, anything that has to be awaited.
-///
-/// # Errors
-/// `TypeError`, with the place of the function that gave it.
-pub fn refuse_unfinished(result: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
-    if result.is_none() || result.is_instance_of::<PyBool>() {
-        return Ok(());
-    }
-    let inspect = result.py().import("inspect")?;
-    let is = |question: &str| inspect.call_method1(question, (result,))?.is_truthy();
-    let (what, code) = if is("isgenerator")? {
-        ("a generator", "gi_code")
-    } else if is("isasyncgen")? {
-        ("an asynchronous generator", "ag_code")
-    } else if is("iscoroutine")? {
-        ("a coroutine", "cr_code")
-    } else if is("isawaitable")? {
-        ("an awaitable object", "")
-    } else {
-        return Ok(());
-    };
-    let place = result.getattr(code).ok().and_then(|code| place_of_code(&code));
-    let place = place.map_or_else(|| format!(" ({})", type_name(result)), |place| format!(" of {place}"));
-    if what != "an awaitable object" {
-        // A coroutine that was never awaited would warn of that.
-        let _ = result.call_method0("close");
-    }
-    Err(PyTypeError::new_err(format!(
-        "{method}() returned {what}{place}, so nothing of it was done: it must do its work before it returns"
-    )))
 }

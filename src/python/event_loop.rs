@@ -28,6 +28,8 @@ pub struct EventLoop {
     waker: OnceLock<Waker>,
     /// Posts since a coroutine last let others run.
     posts: GilCell<u32>,
+    /// `run()` has been called, and has not come back: it does its work itself, without a loop.
+    is_called: GilCell<bool>,
 }
 
 struct Main {
@@ -44,6 +46,16 @@ impl EventLoop {
         let Some(main) = self.main.with(py, Option::take) else { return Ok(()) };
         let cancel = main.task.getattr(py, "cancel")?;
         main.event_loop.call_method1(py, "call_soon_threadsafe", (cancel,)).map(drop)
+    }
+
+    /// Sets whether `run()` is being called.
+    pub fn set_called(&self, py: Python<'_>, is_called: bool) {
+        self.is_called.with(py, |kept| *kept = is_called);
+    }
+
+    /// Whether `run()` is in the middle of its call, so that it is no coroutine.
+    pub fn is_called(&self, py: Python<'_>) -> bool {
+        self.is_called.with(py, |kept| *kept)
     }
 
     /// Runs `coroutine` on the loop; where there is none, it is closed.

@@ -28,7 +28,7 @@ use super::escape::{self, escaped};
 use super::message::LogMessage;
 use super::truth::FalseResult;
 use super::type_name::type_name;
-use super::{exception, fork};
+use super::{exception, fork, returned};
 use crate::engine::{Log, SourceStatus};
 use crate::flow::Producer;
 
@@ -124,9 +124,8 @@ impl Fetch {
 
     fn call_open(&self, py: Python<'_>, at: &Surroundings<'_>) -> bool {
         let Some(open) = &self.open else { return true };
-        let opened = open.call0(py);
-        fork::leave(py, &opened);
-        let opened = opened.and_then(|result| FalseResult::of(open.bind(py), result.bind(py)));
+        let opened = returned::take(py, "open", open.bind(py).call0())
+            .and_then(|result| FalseResult::of(open.bind(py), &result));
         match opened {
             Ok(None) => true,
             Ok(Some(result)) => {
@@ -144,9 +143,7 @@ impl Fetch {
 
     fn call_close(&self, py: Python<'_>, at: &Surroundings<'_>) {
         let Some(close) = &self.close else { return };
-        let closed = close.call0(py);
-        fork::leave(py, &closed);
-        if let Err(error) = closed {
+        if let Err(error) = returned::take(py, "close", close.bind(py).call0()) {
             (at.attachment.report)(py, "close", error);
         }
     }

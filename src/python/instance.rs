@@ -21,7 +21,7 @@ use super::attachment::{Attachment, Reporter};
 use super::callbacks;
 use super::escape;
 use super::event::Event;
-use super::event_loop;
+use super::event_loop::is_coroutine;
 use super::exception;
 use super::fetch::Fetch;
 use super::fork;
@@ -29,6 +29,7 @@ use super::kind::{Kind, hosted};
 use super::options::{class_name, options_dict, persist_name};
 use super::parse::ParseOptions;
 use super::places;
+use super::returned;
 use super::source::LogSource;
 use super::supervise::{Body, Gate, Runner, open_gate};
 use super::threads;
@@ -252,8 +253,7 @@ impl PythonSource {
             }
             instance.setattr("flags", flags)?;
             let Ok(init) = instance.getattr("init") else { return Ok(None) };
-            let result = init.call1((options_dict(py, &self.options)?,))?;
-            callbacks::refuse_unfinished(&result, "init")?;
+            let result = returned::take(py, "init", init.call1((options_dict(py, &self.options)?,)))?;
             FalseResult::of(&init, &result)
         };
         let class = &self.class;
@@ -407,21 +407,25 @@ impl PythonSource {
         if !self.is_alive() {
             return;
         }
+        let event_loop = &self.attachment.event_loop;
         let asked = match (&self.request_exit, &self.body) {
-            (Some(request_exit), _) => request_exit.call0(py).and_then(|result| {
-                let result = result.bind(py);
-                if event_loop::is_coroutine(result) {
-                    return self.attachment.event_loop.run_soon(py, result);
+            (Some(request_exit), body) => match request_exit.bind(py).call0() {
+                Ok(result)
+                    if matches!(body, Body::Run { .. })
+                        && !event_loop.is_called(py)
+                        && is_coroutine(&result) =>
+                {
+                    event_loop.run_soon(py, &result)
                 }
-                Ok(())
-            }),
+                result => returned::take(py, "request_exit", result).map(drop),
+            },
             (None, Body::Fetch(_)) => Ok(()),
             (None, Body::Run { .. }) => {
                 self.log.debug(&format!(
                     "{} is not defined; run() should look at exit_requested",
                     self.called("request_exit")
                 ));
-                self.attachment.event_loop.cancel(py)
+                event_loop.cancel(py)
             }
         };
         fork::leave(py, &asked);
@@ -431,9 +435,8 @@ impl PythonSource {
         if self.attachment.suspend.is_some()
             && let Some(wakeup) = &self.wakeup
         {
-            let woken = wakeup.call0(py);
-            fork::leave(py, &woken);
-            if let Err(error) = woken {
+            let woken = wakeup.bind(py).call0();
+            if let Err(error) = returned::take(py, "wakeup", woken) {
                 (self.attachment.report)(py, "wakeup", error);
             }
         }
@@ -480,9 +483,7 @@ impl PythonSource {
 
     fn call_if_there(&self, py: Python<'_>, method: &str) {
         let Ok(callback) = self.instance.bind(py).getattr(method) else { return };
-        let called = callback.call0();
-        fork::leave(py, &called);
-        if let Err(error) = called {
+        if let Err(error) = returned::take(py, method, callback.call0()) {
             (self.attachment.report)(py, method, error);
         }
     }

@@ -5,8 +5,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 
 use super::escape::escaped;
+use super::returned::take;
 use super::type_name::type_name;
 use crate::config::{OptionValue, PythonSourceOptions};
+
+const METHOD: &str = "generate_persist_name";
 
 /// The class as the configuration names it: with its module, unless it is the configuration's own.
 pub(super) fn class_name(class: &Bound<'_, PyType>) -> String {
@@ -33,14 +36,15 @@ pub(super) fn persist_name(
     if let Some(name) = &options.persist_name {
         return format!("{prefix}.{}", name.value);
     }
-    let generated =
-        generate.and_then(|generate| match generate.call1((given,)).and_then(|name| text(&name)) {
+    let generated = generate.and_then(|generate| {
+        match take(given.py(), METHOD, generate.call1((given,))).and_then(|name| text(&name)) {
             Ok(name) => Some(name),
             Err(error) => {
                 report(error);
                 None
             }
-        });
+        }
+    });
     match generated {
         Some(name) => {
             said(&name);
@@ -59,7 +63,7 @@ fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
         return Ok(String::from_utf8_lossy(bytes.as_bytes()).into_owned());
     }
     let given = type_name(value);
-    Err(PyTypeError::new_err(format!("generate_persist_name(): expected str or bytes, got {given}")))
+    Err(PyTypeError::new_err(format!("{METHOD}(): expected str or bytes, got {given}")))
 }
 
 /// The options as the Python side gets them: a new dict each time.

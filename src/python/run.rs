@@ -11,10 +11,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, unbounded};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
 
+use super::end;
 use super::event::Event;
-use super::exit::{exit_now, flush_stdout};
 use super::generation::{self, Engine, Generation, Outcome, Prepared};
 use super::hosting::Hosting;
 use super::live_line::LiveLine;
@@ -22,7 +21,7 @@ use super::modules::UserModules;
 use super::process;
 use super::signals::Signals;
 use super::watch::{DRAIN, Requests, Watch, report_totals};
-use super::{acks, at_fork, escape, exception, logger, persist, release};
+use super::{acks, at_fork, exception, logger, persist, release};
 use crate::cli::RunOptions;
 use crate::config::{Diagnostic, Diagnostics};
 use crate::engine::control::Reloaded;
@@ -34,8 +33,6 @@ use crate::state::State;
 
 /// How often the main thread looks after things.
 const TICK: Duration = Duration::from_millis(250);
-/// How long threads that the user's code started may take to end after the engine.
-const LAST_THREADS: Duration = Duration::from_millis(500);
 /// How long callbacks of ack trackers may take after the last message, in a stop.
 const LAST_ACKS: Duration = Duration::from_secs(3);
 /// How long the last of the state may take to be on the disk.
@@ -118,19 +115,10 @@ pub fn run(py: Python<'_>, settings: &Settings) -> i32 {
     let (metrics, pidfile) = (app.metrics.take(), app.pidfile.take());
     py.detach(|| drop((metrics, pidfile)));
     persist::unset_engine(py);
-    py.detach(|| {
-        // The replies that nobody will send.
-        drop(receiver);
-        watch.begin_end();
-    });
+    // The replies that nobody will send.
+    py.detach(|| drop(receiver));
     // The log stays: something may have a word to say while the interpreter ends. So do the handlers of signals, and the watch.
-    if app.has_stuck_thread || has_other_threads(py, &log) {
-        // The interpreter's own end would wait for them, or end them in the middle of a call.
-        let _ = py.import("atexit").and_then(|atexit| atexit.call_method0("_run_exitfuncs"));
-        flush_stdout(py);
-        exit_now(code);
-    }
-    code
+    end::end(py, &log, &watch, app.has_stuck_thread, code)
 }
 
 /// Has the log tell of a panic, wherever it happens and whoever catches it.
@@ -147,30 +135,6 @@ fn tell_of_panics(log: &Log) {
             &format!("fault in the engine: panic in thread {thread} at {place}: {text}"),
         );
     }));
-}
-
-/// Whether threads of the user's are still there, after a while in which they may end.
-fn has_other_threads(py: Python<'_>, log: &Log) -> bool {
-    let name = |thread: Bound<'_, PyAny>| escape::text_of(&thread.getattr("name")?);
-    let others = || -> PyResult<Vec<String>> {
-        let threading = py.import("threading")?;
-        let main = threading.call_method0("main_thread")?;
-        let threads = threading.call_method0("enumerate")?.cast_into::<PyList>()?;
-        let others = threads.iter().filter(|thread| !thread.is(&main));
-        Ok(others.map(|thread| name(thread).unwrap_or_else(|_| "(without a name)".to_owned())).collect())
-    };
-    let deadline = Instant::now() + LAST_THREADS;
-    loop {
-        let names = others().unwrap_or_default();
-        if names.is_empty() {
-            return false;
-        }
-        if Instant::now() >= deadline {
-            log.info(&format!("threads that have not ended: {}", names.join(", ")));
-            return true;
-        }
-        py.detach(|| std::thread::sleep(Duration::from_millis(5)));
-    }
 }
 
 struct App {

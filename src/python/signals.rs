@@ -1,32 +1,43 @@
 //! The signals of the engine: SIGINT and SIGTERM stop, SIGHUP reloads, SIGUSR1 reopens the files, SIGUSR2 says what goes on.
 //!
 //! Python code may set handlers of its own with `signal.signal`, so the engine's are set again after every
-//! callback and at every tick ([`install`]); one for SIGUSR1 or SIGUSR2 is left to who set it. The handler does the
-//! one thing that is allowed in it: it writes the signal's number into a pipe, which [`Signals`] reads.
+//! callback and at every tick ([`install`]); one for SIGUSR1 or SIGUSR2 is left to who set it. The handler does what is
+//! allowed in it: it counts the signal, and posts a semaphore, on which [`Signals`] waits. A pipe would do as well until the
+//! user's code closes all descriptors, as daemons do (`os.closerange(3, …)`): then nothing would stop the engine any more.
 //!
 //! The command blocks them until it has handlers (`inrush/early.py`), and whoever starts it may have
 //! blocked more: a mask is inherited. So all of them are unblocked (`unblock`) as soon as they are handled, before there
 //! is another thread.
 //!
-//! A process forked by a source inherits handler and pipe. There the handler puts the default back and
+//! A process forked by a source inherits the handler. There the handler puts the default back and
 //! raises the signal again, so that a child can be stopped without stopping the engine.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::fd::IntoRawFd;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use libc::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, c_int};
-use rustix::fs::{OFlags, fcntl_setfl};
-use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::engine::unshared::Unshared;
-
-static PIPE: AtomicI32 = AtomicI32::new(-1);
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
-/// What the engine listens to.
-const SIGNALS: [c_int; 5] = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2];
+/// What the engine listens to. Of those that came at the same time, the ones that stop come last.
+const SIGNALS: [c_int; 5] = [SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGTERM];
+/// How often each of them came, and was not taken yet.
+static PENDING: [AtomicU32; 5] = [const { AtomicU32::new(0) }; 5];
+/// As many as there are in `PENDING`.
+static ARRIVED: Semaphore = Semaphore(UnsafeCell::new(MaybeUninit::zeroed()));
+
+/// A semaphore of this process. It has no descriptor that somebody could close.
+struct Semaphore(UnsafeCell<MaybeUninit<libc::sem_t>>);
+
+// SAFETY: the functions of semaphores may be called by any thread at any time.
+unsafe impl Sync for Semaphore {}
+
+impl Semaphore {
+    fn get(&self) -> *mut libc::sem_t {
+        self.0.get().cast()
+    }
+}
 
 extern "C" fn handle(signal: c_int) {
     // SAFETY: getpid is async-signal-safe.
@@ -38,13 +49,15 @@ extern "C" fn handle(signal: c_int) {
         unsafe { libc::raise(signal) };
         return;
     }
-    let number = signal as u8;
     // SAFETY: it gives the address of this thread's errno, and is async-signal-safe.
     let errno_place = unsafe { libc::__errno_location() };
     // SAFETY: errno lives as long as its thread, which is this one; a handler must leave it as it was.
     let errno = unsafe { *errno_place };
-    // SAFETY: write is async-signal-safe; the pipe stays open for good. A full pipe has signals enough.
-    unsafe { libc::write(PIPE.load(Ordering::Relaxed), (&raw const number).cast(), 1) };
+    if let Some(at) = SIGNALS.iter().position(|other| *other == signal) {
+        PENDING[at].fetch_add(1, Ordering::Release);
+        // SAFETY: sem_post is async-signal-safe, and the semaphore was made before this handler was set.
+        unsafe { libc::sem_post(ARRIVED.get()) };
+    }
     // SAFETY: as above.
     unsafe { *errno_place = errno };
 }
@@ -97,36 +110,39 @@ fn unblock() {
     unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) };
 }
 
-/// The reading end.
+/// Who receives them: one a process.
 #[derive(Debug)]
-pub struct Signals {
-    reader: File,
-    #[expect(dead_code, reason = "they are kept, and not looked at")]
-    unshared: [Unshared; 2],
-}
+pub struct Signals(());
 
 impl Signals {
-    /// Opens the pipe, sets the handlers and unblocks the signals: one that came before is read from the pipe. Once a process.
+    /// Sets the handlers and unblocks the signals: one that came before is received, too. Once a process.
     ///
     /// # Errors
-    /// When there is no descriptor left.
+    /// When the system has no semaphores.
     pub fn open() -> std::io::Result<Self> {
-        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
-        // A handler must never block.
-        fcntl_setfl(&writer, OFlags::NONBLOCK)?;
+        // SAFETY: nobody uses the semaphore before the handlers are set.
+        if unsafe { libc::sem_init(ARRIVED.get(), 0, 0) } != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
         // SAFETY: getpid cannot fail.
         OWNER.store(unsafe { libc::getpid() }, Ordering::Relaxed);
-        let unshared = [Unshared::new(&reader), Unshared::new(&writer)];
-        PIPE.store(writer.into_raw_fd(), Ordering::Relaxed);
         install();
         unblock();
-        Ok(Self { reader: File::from(reader), unshared })
+        Ok(Self(()))
     }
 
-    /// Waits for the next signal; `None` when there will be none any more.
-    pub fn wait(&mut self) -> Option<c_int> {
-        let mut number = [0];
-        self.reader.read_exact(&mut number).ok().map(|()| c_int::from(number[0]))
+    /// Waits for the next signal.
+    pub fn wait(&self) -> c_int {
+        loop {
+            // SAFETY: `open` made it. A wait that a signal interrupts is no signal: then there is none to take.
+            unsafe { libc::sem_wait(ARRIVED.get()) };
+            let taken = SIGNALS.iter().zip(&PENDING).find(|(_, count)| {
+                count.fetch_update(Ordering::Acquire, Ordering::Relaxed, |count| count.checked_sub(1)).is_ok()
+            });
+            if let Some((signal, _)) = taken {
+                return *signal;
+            }
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use super::attachment::Attachment;
 use super::event::Event;
 use super::event_loop;
 use super::fetch::{Fetch, Surroundings};
-use super::{callbacks, escape, exception, fork, release, threads};
+use super::{escape, exception, fork, release, returned, threads};
 use crate::config::{Backoff, Restart};
 use crate::engine::{Log, Pauses, SourceStatus};
 
@@ -93,11 +93,15 @@ impl Runner {
 impl Runner {
     /// Calls `run()`; a coroutine that it returns is run to its end.
     fn call(&self, py: Python<'_>, run: &Py<PyAny>, cancel_on_exit: bool) -> PyResult<()> {
-        let result = run.call0(py)?.into_bound(py);
+        let event_loop = &self.attachment.event_loop;
+        event_loop.set_called(py, true);
+        let result = run.bind(py).call0();
+        event_loop.set_called(py, false);
+        let result = result?;
         if event_loop::is_coroutine(&result) {
             return event_loop::host(py, &self.attachment, &result, cancel_on_exit);
         }
-        callbacks::refuse_unfinished(&result, "run")
+        returned::refuse_unfinished(&result, "run")
     }
 
     fn supervise(&self, py: Python<'_>, run: &Py<PyAny>, cancel_on_exit: bool) {

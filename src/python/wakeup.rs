@@ -13,7 +13,7 @@ use crossbeam::channel::{Receiver, Sender, unbounded};
 use pyo3::prelude::*;
 
 use super::attachment::Attachment;
-use super::fork;
+use super::returned;
 
 enum Order {
     Call,
@@ -60,9 +60,8 @@ fn serve(wakeup: Py<PyAny>, attachment: &Weak<Attachment>, orders: &Receiver<Ord
     while let Ok(Order::Call) = orders.recv() {
         let Some(attachment) = attachment.upgrade() else { break };
         Python::attach(|py| {
-            let woken = wakeup.call0(py);
-            fork::leave(py, &woken);
-            if let Err(error) = woken {
+            let woken = wakeup.bind(py).call0();
+            if let Err(error) = returned::take(py, "wakeup", woken) {
                 (attachment.report)(py, "wakeup", error);
             }
             drop(attachment);

@@ -33,6 +33,9 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Why the process is ended after the engine has stopped.
 const END_HANGS: &str = "the engine has stopped, and what Python does at its end (atexit, threads) takes too long and is given up";
+/// The same after a check.
+const END_OF_CHECK_HANGS: &str =
+    "the check is done, and what Python does at its end (atexit, __del__) takes too long and is given up";
 const THIRD_SIGNAL: &str =
     "the engine has stopped; ended by a third signal, in the middle of what Python does at its end";
 
@@ -53,6 +56,8 @@ pub struct Watch {
     is_draining: AtomicBool,
     /// A thread waits for the interpreter to see where all of them stand.
     looks_at_stacks: AtomicBool,
+    /// Why the process is ended when that takes too long.
+    end_hangs: &'static str,
 }
 
 impl Watch {
@@ -70,7 +75,14 @@ impl Watch {
             has_ended: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
             looks_at_stacks: AtomicBool::new(false),
+            end_hangs: END_HANGS,
         }
+    }
+
+    /// A watch over the end of `inrush check`, for which nothing runs that would need longer.
+    pub fn of_check(log: &Log) -> Self {
+        let bound_ms = AtomicU64::new(GRACE.as_millis() as u64);
+        Self { bound_ms, end_hangs: END_OF_CHECK_HANGS, ..Self::new(log, &Arc::default()) }
     }
 
     /// Sets how long the sources of the configuration may take to stop.
@@ -104,13 +116,13 @@ impl Watch {
     }
 
     /// Reads signals on a thread of its own, and passes them on to `events`.
-    pub fn start(self: &Arc<Self>, mut signals: Signals, events: Sender<Event>) {
+    pub fn start(self: &Arc<Self>, signals: Signals, events: Sender<Event>) {
         let watch = Arc::clone(self);
         let spawned = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             let mut asked = 0;
-            while let Some(signal) = signals.wait() {
+            loop {
                 // The main thread is at its end when it no longer receives.
-                match signal {
+                match signals.wait() {
                     libc::SIGHUP => {
                         let _ = events.send(Event::Reload(None));
                     }
@@ -198,7 +210,7 @@ impl Watch {
                 }
             }
         }
-        self.give_up("the stop takes too long and is given up", END_HANGS);
+        self.give_up("the stop takes too long and is given up", self.end_hangs);
     }
 
     fn ask_for_patience(&self) {

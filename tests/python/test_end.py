@@ -77,6 +77,83 @@ class TestAtexit:
         assert running.stdout.lines[-1] == "flushed"
 
 
+class TestCheck:
+    """`inrush check`, whose blocks have run as those of `run` have."""
+
+    def conf(self, head: str) -> str:
+        """A right configuration after a block."""
+        return source("def run(self): pass", head=head)
+
+    def test_atexit(self, tmp_path: Path) -> None:
+        """Without it: a check in a pipeline of deployment says "ok" and stays for ever."""
+        (tmp_path / "c.conf").write_text(self.conf(HANGS))
+        done = inrush("check", "-f", "c.conf", cwd=tmp_path)
+        assert done.code == 2
+        assert done.stdout.splitlines() == ["ok: 1 source, 1 destination, 1 path", "ending"]
+        assert "error: the check is done, and what Python does at its end" in done.stderr
+        assert re.search(r"the main thread stands here:\n(?s:.*)in hanging_at_exit\n", done.stderr), done
+
+    def test_an_object_that_is_let_go(self, tmp_path: Path) -> None:
+        """Without it: the same of what the interpreter does when nobody can look any more."""
+        head = (
+            "python {\nimport time\nclass Client:\n    def __del__(self, sleep=time.sleep): sleep(1000)\n"
+            "client = Client()\n};"
+        )
+        (tmp_path / "c.conf").write_text(self.conf(head))
+        done = inrush("check", "-f", "c.conf", cwd=tmp_path)
+        assert (done.code, done.stdout) == (2, "ok: 1 source, 1 destination, 1 path\n")
+        assert "error: the check is done, and what Python does at its end" in done.stderr
+
+    @pytest.mark.parametrize("daemon", [True, False])
+    def test_a_thread_that_does_not_end(self, tmp_path: Path, daemon: bool) -> None:
+        """Without it: a module that starts a thread of its own cannot be checked."""
+        head = (
+            "python {\nimport atexit, threading, time\natexit.register(print, 'flushed')\nprint('block')\n"
+            f"threading.Thread(target=time.sleep, args=(1000,), daemon={daemon}).start()\n}};"
+        )
+        (tmp_path / "c.conf").write_text(self.conf(head))
+        done = inrush("check", "-f", "c.conf", cwd=tmp_path)
+        assert (done.code, done.stderr) == (0, "")
+        assert done.stdout.splitlines() == ["block", "ok: 1 source, 1 destination, 1 path", "flushed"]
+
+    def test_a_thread_that_does_not_end_and_prints_that_nobody_takes(self, tmp_path: Path) -> None:
+        """Without it: the way out of those whose threads go on loses what was printed, with exit code 0."""
+        head = (
+            "python {\nimport threading, time\nprint('block')\n"
+            "threading.Thread(target=time.sleep, args=(1000,)).start()\n};"
+        )
+        (tmp_path / "c.conf").write_text(self.conf(head))
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "inrush", "check", "-f", "c.conf"],
+                cwd=tmp_path,
+                env=environment(),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        assert done.returncode == 1
+        assert "inrush: cannot write what was printed: No space left on device\n" in done.stderr
+
+    def test_one_that_comes_back_is_waited_for(self, tmp_path: Path) -> None:
+        """Without it: a flush at the end is cut off, or what was found is no longer the exit code."""
+        head = HANGS.replace("time.sleep(1000)", "time.sleep(1); print('flushed', flush=True)")
+        (tmp_path / "c.conf").write_text(f"@version: current\n{head}\n{REFUSED}")
+        done = inrush("check", "-f", "c.conf", cwd=tmp_path)
+        assert (done.code, done.stdout) == (1, "ending\nflushed\n")
+
+
+def test_a_source_that_closes_all_descriptors_can_be_stopped(engine: StartEngine) -> None:
+    """Without it: who turns itself into a daemon takes the engine's own pipe for signals along, and no SIGTERM ends it."""
+    running = engine(source_that("import os; os.closerange(3, 1000)", driver="stop-timeout(0.1)"))
+    running.wait_print("done")
+    running.send_signal(signal.SIGTERM)
+    running.wait_exit()
+    assert running.stderr.find("inrush: stopped; 0 posted = 0 delivered"), running.report()
+
+
 LOGS = """python {
 import atexit, logging
 from syslogng import Logger

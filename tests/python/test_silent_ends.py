@@ -165,6 +165,100 @@ class TestResults:
         assert running.stderr.find(r"init\(\) returned a (coroutine|generator) of \S+test\.conf:\d+")
         assert not running.stderr.find("never awaited")
 
+    @pytest.mark.parametrize(
+        ("helper", "what"),
+        [
+            ("def work(self):\n    yield", "a generator of"),
+            ("async def work(self):\n    pass", "a coroutine of"),
+            ("async def work(self):\n    yield", "an asynchronous generator of"),
+            ("def work(self):\n    return Later()", r"an awaitable object \(Later\)"),
+        ],
+    )
+    def test_the_other_callbacks_of_a_source(self, engine: StartEngine, helper: str, what: str) -> None:
+        """Without it: whoever returns what an asynchronous helper gives has done nothing, and nobody says so."""
+        callbacks = "\n".join(
+            f"def {name}(self):\n    return self.work()"
+            for name in ("suspend", "wakeup", "deinit", "finalize")
+        )
+        running = engine(
+            source(
+                f"""
+def init(self, options):
+    self.ack_tracker = ConsecutiveAckTracker(self.ack)
+    return True
+def ack(self, bookmark):
+    return self.work()
+def run(self):
+    for number in range(20):
+        self.post_message("m", bookmark=number)
+    print("done", flush=True)
+    while not self.exit_requested:
+        self.sleep(1)
+def request_exit(self):
+    return self.work()
+{callbacks}
+{helper}
+""",
+                head="python { from syslogng import ConsecutiveAckTracker\nclass Later:\n    def __await__(self): yield\n};",
+                driver="log-iw-size(5)",
+            )
+        )
+        running.wait_print("done")
+        running.stop()
+        for method in ("suspend", "wakeup", "Bookmark.ack_callback", "request_exit", "deinit", "finalize"):
+            told = rf"TypeError: {re.escape(method)}\(\) returned {what}.*, so nothing of it was done"
+            assert running.stderr.find(told), (method, running.report())
+        assert not running.stderr.find("never awaited")
+
+    @pytest.mark.parametrize(
+        ("helper", "what"),
+        [
+            ("def work(self):\n        yield", "generator"),
+            ("async def work(self):\n        pass", "coroutine"),
+        ],
+    )
+    def test_the_callbacks_of_a_fetcher(self, engine: StartEngine, helper: str, what: str) -> None:
+        """Without it: an open() that opened nothing counts as one that did."""
+        methods = f"""
+    opens = 0
+    def open(self):
+        self.opens += 1
+        return self.work() if self.opens == 1 else print("opened", flush=True) or True
+    def close(self):
+        return self.work()
+    def request_exit(self):
+        return self.work()
+    {helper}
+"""
+        conf = FETCHER.format(methods=methods).replace('class("Source")', 'class("Source") time-reopen(1)')
+        running = engine(conf)
+        running.wait_print("opened")
+        running.stop()
+        for method in ("open", "close", "request_exit"):
+            assert running.stderr.find(rf"TypeError: {method}\(\) returned a {what} of "), running.report()
+        assert not running.stderr.find("never awaited")
+
+    def test_a_request_exit_that_a_loop_runs(self, engine: StartEngine) -> None:
+        """Without it: what is right beside an asynchronous run() is refused there, too."""
+        running = engine(
+            source(
+                """
+                async def run(self):
+                    import asyncio
+                    self.exiting = asyncio.Event()
+                    print("done", flush=True)
+                    await self.exiting.wait()
+                    print("left", flush=True)
+                async def request_exit(self):
+                    self.exiting.set()
+                """
+            )
+        )
+        running.wait_print("done")
+        running.stop()
+        running.wait_print("left")
+        assert not running.stderr.find("TypeError")
+
     def test_in_a_test(self) -> None:
         """Without it: a test of such a source finds no message, and no reason."""
 

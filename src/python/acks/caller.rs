@@ -15,7 +15,7 @@ use crate::engine::Log;
 use crate::flow::tracker::News;
 use crate::python::ack_tracker::{Batched, Plan};
 use crate::python::attachment::Attachment;
-use crate::python::{exception, fork, persist, release, signals, threads};
+use crate::python::{exception, persist, release, returned, signals, threads};
 
 /// News that is worked on in one hold of the GIL.
 const NEWS_PER_HOLD: usize = 256;
@@ -192,8 +192,7 @@ impl Caller {
         work.callbacks += 1;
         let plan = self.plan();
         let told = plan.tell(py, bookmark.into_bound(py));
-        fork::leave(py, &told);
-        if let Err(error) = told {
+        if let Err(error) = returned::take(py, plan.callback_name(), told) {
             (self.attachment.report)(py, plan.callback_name(), error);
         }
     }
@@ -260,9 +259,9 @@ impl Caller {
         }
         work.callbacks += 1;
         let told = PyList::new(py, collected).and_then(|list| batched.callback.bind(py).call1((list,)));
-        fork::leave(py, &told);
-        if let Err(error) = told {
-            (self.attachment.report)(py, self.plan().callback_name(), error);
+        let name = self.plan().callback_name();
+        if let Err(error) = returned::take(py, name, told) {
+            (self.attachment.report)(py, name, error);
         }
     }
 }
