@@ -331,9 +331,12 @@ def test_a_stale_socket_is_replaced(engine: StartEngine) -> None:
 def test_another_file_is_left_alone(tmp_path: Path) -> None:
     """Without it: a slip in a service file removes something of value."""
     (tmp_path / "test.conf").write_text(IDLE)
-    done = command("run", "-f", "test.conf", "--control", "test.conf", cwd=tmp_path)
-    assert done.code == 1
-    assert "not a socket" in done.stderr
+    (tmp_path / "notes").write_text("of value")
+    for name, said in [("notes", "not a socket"), ("test.conf", "--control and --file name one file")]:
+        done = command("run", "-f", "test.conf", "--control", name, cwd=tmp_path)
+        assert done.code == 1
+        assert said in done.stderr
+    assert (tmp_path / "notes").read_text() == "of value"
     assert (tmp_path / "test.conf").read_text() == IDLE
 
 
