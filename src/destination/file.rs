@@ -29,6 +29,7 @@ use crate::flow::{Delivery, DropReason};
 use crate::message::Rows;
 use crate::template::{Context, Template, TimeZoneUse, Zone, ZoneClock};
 
+mod cut;
 mod format;
 mod handover;
 mod owner;

@@ -19,6 +19,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{self, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::{self, Errno};
 
+use super::cut;
+
 /// Most pieces of one `writev`: `IOV_MAX` of Linux.
 pub(super) const PIECES_MAX: usize = 1024;
 /// What a pipe that polls as writable takes without blocking: `PIPE_BUF` of Linux.
@@ -146,6 +148,34 @@ impl Sink {
     /// Whether `other` is the same file, open a second time.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
+    }
+
+    /// Notes that a line was cut in it, which the next to write to it ends ([`end_cut_line`](Self::end_cut_line)).
+    pub(super) fn note_cut_line(&self) {
+        cut::note((self.device, self.inode));
+    }
+
+    /// Notes that its reader has gone, with what it had of a line that was cut.
+    pub(super) fn forget_cut_line(&self) {
+        cut::forget((self.device, self.inode));
+    }
+
+    /// The same of what `path` names.
+    pub(super) fn forget_cut_line_at(path: &[u8]) {
+        if let Ok(stat) = fs::stat(path) {
+            cut::forget(identity(&stat));
+        }
+    }
+
+    /// Ends a line that was cut in it before; how many bytes that took.
+    pub(super) fn end_cut_line(&self) -> Result<usize, Errno> {
+        let own = (self.device, self.inode);
+        if self.is_regular() || !cut::is_noted(own) {
+            return Ok(0);
+        }
+        let written = self.write(&[IoSlice::new(b"\n")])?;
+        cut::forget(own);
+        Ok(written)
     }
 
     /// The file's size now.

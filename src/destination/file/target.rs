@@ -277,6 +277,10 @@ impl Target {
             self.fail_to_open(error, now, room);
             return Flushed::Done;
         }
+        if let Err(error) = self.end_cut_line(room) {
+            self.pause(error, now, room);
+            return Flushed::Done;
+        }
         self.used = now;
         let mut unsynced = Vec::new();
         let mut lines = 0;
@@ -376,6 +380,15 @@ impl Target {
         }
         self.looked = Some(now);
         self.set_sink(Some(sink), room);
+        Ok(())
+    }
+
+    /// Ends a line that another one has cut in the pipe, unless it is in a line of its own there.
+    fn end_cut_line(&self, room: &Room) -> Result<(), Errno> {
+        let goes_on = self.torn.as_ref().is_some_and(|torn| torn.written > 0);
+        if let (Some(sink), false) = (&self.sink, goes_on || !room.line.ends_lines()) {
+            room.count_bytes(sink.end_cut_line()? as u64);
+        }
         Ok(())
     }
 
@@ -505,8 +518,12 @@ impl Target {
     fn fail_for(&mut self, error: Errno, verdict: Verdict, now: Instant, room: &mut Room) {
         room.count_error();
         self.blocked = None;
-        if self.sink.as_ref().is_some_and(|sink| !sink.is_regular()) {
+        if error == Errno::NXIO {
+            Sink::forget_cut_line_at(&self.path);
+        }
+        if let Some(sink) = self.sink.as_ref().filter(|sink| !sink.is_regular()) {
             // What a pipe or a device took is gone with it.
+            sink.forget_cut_line();
             self.close(room);
             self.torn = None;
         }
@@ -598,9 +615,13 @@ impl Target {
     /// The same, for whoever tells of a failure itself.
     pub(super) fn take_back(&mut self) -> Result<(), Errno> {
         let (Some(torn), Some(sink)) = (self.torn.take(), &self.sink) else { return Ok(()) };
+        if torn.written > 0 && !sink.is_regular() {
+            sink.note_cut_line();
+            return Ok(());
+        }
         let whole = torn.size.and_then(|size| u64::try_from(size).ok()?.checked_sub(torn.written as u64));
         let Some(whole) = whole.filter(|_| torn.written > 0 && !self.standard) else { return Ok(()) };
-        if sink.is_regular() && sink.size() == torn.size { sink.cut(whole) } else { Ok(()) }
+        if sink.size() == torn.size { sink.cut(whole) } else { Ok(()) }
     }
 
     fn shown(&self) -> String {
