@@ -89,6 +89,13 @@ def committed(running: Engine) -> int:
     return numbers[-1] if numbers else 0
 
 
+def wait_first_commits(running: Engine) -> None:
+    """Waits until there are numbers of the source's and a bookmark in the file: they come in commits of their own."""
+    running.wait_print("committed 5")
+    state = running.directory / "inrush.state"
+    running.wait_until(lambda: b"marks" in state.read_bytes(), "a bookmark in the state file")
+
+
 def check_goes_on(running: Engine) -> None:
     """The engine delivers, says what is wrong, and has lost nothing that was committed."""
     running.wait_log(
@@ -121,7 +128,7 @@ class TestFull:
     def test_it_goes_on_when_there_is_room_again(self, engine: StartEngine) -> None:
         """Without it: a full disk stops the source, or tears the file that everything depends on."""
         running = engine(source(BODY), *STATE)
-        running.wait_print("committed 5")
+        wait_first_commits(running)
         state = running.directory / "inrush.state"
         # Room for a part of a commit.
         limit(running, state.stat().st_size + 700)
@@ -138,7 +145,7 @@ class TestFull:
     def test_a_stop_says_what_is_not_saved(self, engine: StartEngine) -> None:
         """Without it: after a stop with a full disk somebody believes that all is well."""
         running = engine(source(BODY), *STATE)
-        running.wait_print("committed 5")
+        wait_first_commits(running)
         limit(running, (running.directory / "inrush.state").stat().st_size + 700)
         running.wait_print("refused OSError")
         check_goes_on(running)
@@ -180,7 +187,7 @@ class TestBroken:
     ) -> None:
         """Without it: what a failed fsync() lost is believed to be on the disk when the next one succeeds."""
         running = engine(source(BODY), *STATE, env=self.environment(broken_disk, tmp_path))
-        running.wait_print("committed 5")
+        wait_first_commits(running)
         before = (tmp_path / "inrush.state").stat().st_ino
         (tmp_path / "broken").touch()
         found = running.wait_print(r"refused OSError (.*)")
@@ -201,7 +208,7 @@ class TestBroken:
         # Little, so that the file is not written anew for long, which waits for the disk in another way.
         body = BODY.replace('self.store["filler"] = str(number) * 500', "pass")
         running = engine(source(body), *STATE, env=self.environment(broken_disk, tmp_path))
-        running.wait_print("committed 5")
+        wait_first_commits(running)
         slow, held = tmp_path / "broken.slow", tmp_path / "broken.held"
         slow.touch()
         # Everything else of a commit can be done without the disk; this is the only way to see that it waits.
@@ -219,7 +226,7 @@ class TestBroken:
     def test_killed_while_it_is_broken(self, engine: StartEngine, broken_disk: Path, tmp_path: Path) -> None:
         """Without it: a crash on a failing disk costs what was committed before it failed."""
         running = engine(source(BODY), *STATE, env=self.environment(broken_disk, tmp_path))
-        running.wait_print("committed 5")
+        wait_first_commits(running)
         (tmp_path / "broken").touch()
         running.wait_print("refused OSError")
         check_goes_on(running)
