@@ -27,6 +27,6 @@ pub mod tracker;
 pub use ack::{Ack, Delivery, DropReason};
 pub use counters::SourceCounters;
 pub use credit::Credit;
-pub use inbox::{Inbox, Sender};
+pub use inbox::{Inbox, Sender, nap_precisely};
 pub use lane::{Lane, LateParser, Parcel, Producer, Refused};
 pub use tracker::Tracker;

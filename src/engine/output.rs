@@ -15,7 +15,7 @@ use super::succession::{Predecessor, Turn, await_turn};
 use crate::destination::FileDestination;
 use crate::destination::file::Handover;
 use crate::fault::{self, panic_text};
-use crate::flow::{Delivery, Inbox};
+use crate::flow::{Delivery, Inbox, nap_precisely};
 
 /// Starts the threads of `fresh`; one that may write a file of those in `going` waits for its end. Where the system has no
 /// thread to give, those that were started end.
@@ -68,6 +68,7 @@ fn start(
         end.set(lost);
     };
     let run = move || {
+        nap_precisely();
         if let Err(panic) = catch_unwind(AssertUnwindSafe(in_turn)) {
             fault::fatal(&thread_name, &*panic, |text| log.last_error(text));
         }

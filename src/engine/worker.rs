@@ -17,7 +17,7 @@ use std::time::Instant;
 use super::log::Log;
 use super::signpost::Guide;
 use crate::fault;
-use crate::flow::{DropReason, Inbox, Parcel};
+use crate::flow::{DropReason, Inbox, Parcel, nap_precisely};
 
 /// Starts the worker called `name`, which runs until `stopping` is set and gives its inbox to `ended`.
 ///
@@ -33,6 +33,7 @@ pub fn start(
 ) -> io::Result<()> {
     let (stopping, log) = (Arc::clone(stopping), log.clone());
     let start = thread::Builder::new().name(name.clone()).spawn(move || {
+        nap_precisely();
         let run = AssertUnwindSafe(|| run(inbox, guide, &stopping));
         let inbox = catch_unwind(run)
             .unwrap_or_else(|panic| fault::fatal(&name, &*panic, |text| log.last_error(text)));
