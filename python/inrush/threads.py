@@ -4,6 +4,7 @@ The engine does so where somebody has patched `threading`, as `monkey.patch_all(
 thread has a loop of its own there, as every thread that those libraries did not start.
 """
 
+import sys
 import threading
 from contextlib import suppress
 
@@ -18,3 +19,14 @@ def leave() -> None:
     with suppress(Exception):
         threads: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
         threads.pop(threading.get_ident(), None)
+
+
+def prepare() -> None:
+    """Has gevent read its settings now, on one thread, before several threads make their first hubs at the same time.
+
+    It imports modules for them, under locks of imports that it has patched, and these need a hub: two threads at once can wait for
+    each other for ever.
+    """
+    gevent = sys.modules.get("gevent")
+    if gevent is not None:
+        gevent.get_hub()

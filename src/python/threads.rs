@@ -26,6 +26,7 @@ pub fn ident() -> u64 {
 pub fn start(py: Python<'_>, name: &str, target: Py<PyAny>) -> PyResult<()> {
     let threading = py.import("threading")?;
     if is_patched(&threading) {
+        py.import("inrush.threads")?.call_method0("prepare")?;
         return start_native(name.to_owned(), target);
     }
     let keywords = PyDict::new(py);
