@@ -6,17 +6,21 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Device and inode of those that end inside a line.
-static CUT: Mutex<Vec<(u64, u64)>> = Mutex::new(Vec::new());
+/// One pipe: its device, its inode, and when it was made (in nanoseconds, 0 where the file system does not say). An inode's number
+/// alone is soon that of another pipe.
+pub(super) type Pipe = (u64, u64, i128);
+
+/// Those that end inside a line.
+static CUT: Mutex<Vec<Pipe>> = Mutex::new(Vec::new());
 /// How many they are: mostly none, which is all that a writer looks at.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-fn all() -> MutexGuard<'static, Vec<(u64, u64)>> {
+fn all() -> MutexGuard<'static, Vec<Pipe>> {
     CUT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Notes that the pipe ends inside a line.
-pub(super) fn note(pipe: (u64, u64)) {
+pub(super) fn note(pipe: Pipe) {
     let mut all = all();
     if !all.contains(&pipe) {
         all.push(pipe);
@@ -24,17 +28,19 @@ pub(super) fn note(pipe: (u64, u64)) {
     COUNT.store(all.len(), Ordering::Release);
 }
 
+/// Whether there is any.
+pub(super) fn is_any_noted() -> bool {
+    COUNT.load(Ordering::Acquire) > 0
+}
+
 /// Notes that the line has an end, or went with its reader.
-pub(super) fn forget(pipe: (u64, u64)) {
-    if COUNT.load(Ordering::Acquire) == 0 {
-        return;
-    }
+pub(super) fn forget(pipe: Pipe) {
     let mut all = all();
     all.retain(|known| *known != pipe);
     COUNT.store(all.len(), Ordering::Release);
 }
 
 /// Whether the pipe ends inside a line.
-pub(super) fn is_noted(pipe: (u64, u64)) -> bool {
-    COUNT.load(Ordering::Acquire) > 0 && all().contains(&pipe)
+pub(super) fn is_noted(pipe: Pipe) -> bool {
+    all().contains(&pipe)
 }

@@ -16,7 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{self, FileType, Gid, Mode, OFlags, Stat, Uid};
+use rustix::fs::{self, AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, StatxFlags, Uid};
 use rustix::io::{self, Errno};
 
 use super::cut;
@@ -152,25 +152,36 @@ impl Sink {
 
     /// Notes that a line was cut in it, which the next to write to it ends ([`end_cut_line`](Self::end_cut_line)).
     pub(super) fn note_cut_line(&self) {
-        cut::note((self.device, self.inode));
+        if let Ok(pipe) = pipe_at(&self.fd, c"", AtFlags::EMPTY_PATH) {
+            cut::note(pipe);
+        }
     }
 
     /// Notes that its reader has gone, with what it had of a line that was cut.
     pub(super) fn forget_cut_line(&self) {
-        cut::forget((self.device, self.inode));
+        if cut::is_any_noted()
+            && let Ok(pipe) = pipe_at(&self.fd, c"", AtFlags::EMPTY_PATH)
+        {
+            cut::forget(pipe);
+        }
     }
 
     /// The same of what `path` names.
     pub(super) fn forget_cut_line_at(path: &[u8]) {
-        if let Ok(stat) = fs::stat(path) {
-            cut::forget(identity(&stat));
+        if cut::is_any_noted()
+            && let Ok(pipe) = pipe_at(CWD, path, AtFlags::empty())
+        {
+            cut::forget(pipe);
         }
     }
 
     /// Ends a line that was cut in it before; how many bytes that took.
     pub(super) fn end_cut_line(&self) -> Result<usize, Errno> {
-        let own = (self.device, self.inode);
-        if self.is_regular() || !cut::is_noted(own) {
+        if self.is_regular() || !cut::is_any_noted() {
+            return Ok(0);
+        }
+        let own = pipe_at(&self.fd, c"", AtFlags::EMPTY_PATH)?;
+        if !cut::is_noted(own) {
             return Ok(0);
         }
         let written = self.write(&[IoSlice::new(b"\n")])?;
@@ -229,6 +240,18 @@ impl Sink {
 
 const FLAGS: OFlags =
     OFlags::WRONLY.union(OFlags::APPEND).union(OFlags::CLOEXEC).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
+
+/// What tells a pipe from all others.
+fn pipe_at(directory: impl AsFd, path: impl rustix::path::Arg, flags: AtFlags) -> Result<cut::Pipe, Errno> {
+    let stat = fs::statx(directory, path, flags, StatxFlags::INO | StatxFlags::BTIME)?;
+    let device = fs::makedev(stat.stx_dev_major, stat.stx_dev_minor);
+    let made = if stat.stx_mask & StatxFlags::BTIME.bits() == 0 {
+        0
+    } else {
+        i128::from(stat.stx_btime.tv_sec) * 1_000_000_000 + i128::from(stat.stx_btime.tv_nsec)
+    };
+    Ok((device, stat.stx_ino, made))
+}
 
 fn identity(stat: &Stat) -> (u64, u64) {
     (stat.st_dev, stat.st_ino)
