@@ -107,7 +107,7 @@ pub struct Inspected {
     pub config: Option<Config>,
     /// The errors and warnings.
     pub found: Vec<Diagnostic>,
-    /// Whether there is no error among them.
+    /// Tells whether there is no error among them.
     pub is_whole: bool,
 }
 

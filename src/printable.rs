@@ -11,7 +11,7 @@ use std::borrow::Cow;
 /// The mark of a line that goes on with the message of the line above it.
 const CONTINUED: &str = "    ";
 
-/// Whether a terminal obeys `character`, or shows others differently because of it.
+/// Tells whether a terminal obeys `character`, or shows others differently because of it.
 fn is_hostile(character: char) -> bool {
     character.is_control()
         || matches!(character,

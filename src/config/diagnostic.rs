@@ -101,7 +101,7 @@ impl Label {
     }
 }
 
-/// Whether `text` is short enough to be shown, and each of its lines is.
+/// Tells whether `text` is short enough to be shown, and each of its lines is.
 fn fits(text: &str) -> bool {
     let mut rest = text.as_bytes();
     if rest.len() > MAX_TOGETHER {

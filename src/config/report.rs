@@ -85,7 +85,7 @@ impl Report {
         if self.is_full(level) { None } else { did_you_mean(word, known) }
     }
 
-    /// Whether another diagnostic of this level would be counted only.
+    /// Tells whether another diagnostic of this level would be counted only.
     pub(super) fn is_full(&self, level: Level) -> bool {
         let count = if level == Level::Error { self.errors } else { self.warnings };
         count >= MAX_SHOWN

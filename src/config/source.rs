@@ -379,7 +379,7 @@ impl Parser {
         Ok(())
     }
 
-    /// Whether a word of `flags()` is one of old files that means nothing any more, which is then said.
+    /// Tells whether a word of `flags()` is one of old files that means nothing any more, which is then said.
     pub(super) fn is_old_flag(&mut self, word: &Spanned<String>) -> bool {
         let is_old = same_word(&word.value, "nobackref");
         if is_old {

@@ -39,9 +39,9 @@ pub(super) struct Read {
     pub(super) config: Config,
     /// The errors and warnings.
     pub(super) found: Vec<Diagnostic>,
-    /// Whether there is an error among them.
+    /// Tells whether there is an error among them.
     pub(super) failed: bool,
-    /// Whether all python blocks are in the configuration, each with its end.
+    /// Tells whether all python blocks are in the configuration, each with its end.
     pub(super) has_all_code: bool,
 }
 

@@ -152,7 +152,7 @@ impl Member {
         (self.descriptors.most / members).max(1)
     }
 
-    /// Whether somebody has asked since the last call.
+    /// Tells whether somebody has asked since the last call.
     pub(crate) fn is_asked(&mut self) -> bool {
         let asked = self.descriptors.asked.load(Ordering::Acquire);
         std::mem::replace(&mut self.seen, asked) != asked

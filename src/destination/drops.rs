@@ -13,7 +13,7 @@ const EVERY: Duration = Duration::from_secs(60);
 /// Drops of one kind.
 #[derive(Debug, Default)]
 pub struct Drops {
-    /// Whether there is a run, for those who look often.
+    /// Tells whether there is a run, for those who look often.
     on: AtomicBool,
     run: Mutex<Option<Run>>,
 }

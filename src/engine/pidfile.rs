@@ -112,7 +112,7 @@ fn in_use(path: &Path, content: &str) -> String {
     format!("another engine{who} has the pid file {}: stop that one, or name another file", path.display())
 }
 
-/// Whether `path` leads to `file`.
+/// Tells whether `path` leads to `file`.
 fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), std::fs::metadata(path)) {
         (Ok(own), Ok(there)) => (own.dev(), own.ino()) == (there.dev(), there.ino()),

@@ -100,7 +100,7 @@ impl Output {
         waits.then(|| Predecessor { end: Arc::clone(&self.end), shared: Arc::clone(&self.shared), leaves })
     }
 
-    /// Whether both count in one place: one took over what the other had.
+    /// Tells whether both count in one place: one took over what the other had.
     pub(super) fn counts_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.counters, &other.counters)
     }

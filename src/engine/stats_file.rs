@@ -17,7 +17,7 @@ const WITHIN: Duration = Duration::from_secs(3);
 /// How often to look whether that time is over.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// Whether the statistics can be written to `path`, as far as that is known at the start.
+/// Tells whether the statistics can be written to `path`, as far as that is known at the start.
 ///
 /// # Errors
 /// A sentence: it is of a kind that could hold up the end.

@@ -90,7 +90,7 @@ struct Ending {
     later: Vec<Arc<End>>,
 }
 
-/// Whether somebody takes over what a destination has.
+/// Tells whether somebody takes over what a destination has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Heir {
     /// Nobody does, as far as is known.
@@ -122,7 +122,7 @@ impl End {
         self.state().heir = Heir::Waits;
     }
 
-    /// Whether somebody takes over.
+    /// Tells whether somebody takes over.
     pub fn has_heir(&self) -> bool {
         self.state().heir == Heir::Waits
     }
@@ -132,7 +132,7 @@ impl End {
         self.state().later.push(Arc::clone(later));
     }
 
-    /// Whether the destination with the end `later` waits for it.
+    /// Tells whether the destination with the end `later` waits for it.
     pub fn is_before(&self, later: &Arc<Self>) -> bool {
         self.state().later.iter().any(|known| Arc::ptr_eq(known, later))
     }
@@ -197,7 +197,7 @@ pub struct Predecessor {
     pub end: Arc<End>,
     /// How it is.
     pub shared: Arc<Shared>,
-    /// Whether it leaves what it has to whoever waits.
+    /// Tells whether it leaves what it has to whoever waits.
     pub leaves: bool,
 }
 

@@ -139,7 +139,7 @@ impl Lane {
         self.credit.cancel_later_waits();
     }
 
-    /// Whether this process is a fork of the one that made it.
+    /// Tells whether this process is a fork of the one that made it.
     pub fn is_forked(&self) -> bool {
         self.forked.load(Ordering::Relaxed)
     }

@@ -15,9 +15,9 @@ pub struct Origin {
     pub source: Arc<str>,
     /// HOST of messages that have none of their own.
     pub host: Arc<str>,
-    /// Whether that HOST is chained: `chain-hostnames()`.
+    /// Tells whether that HOST is chained: `chain-hostnames()`.
     pub host_is_chained: bool,
-    /// Whether the messages come from this host itself, without a connection or a program of the user's between: they are
+    /// Tells whether the messages come from this host itself, without a connection or a program of the user's between: they are
     /// the ones that SEQNUM counts.
     pub is_local: bool,
     /// `HOST_FROM` of messages without a sender's address.

@@ -1,4 +1,4 @@
-//! Whether a callback does its work when it is called, by its definition: [`check`].
+//! Tells whether a callback does its work when it is called, by its definition: [`check`].
 //!
 //! Calling a generator function, or one that is `async`, does nothing of what it says: it gives an object that somebody has to ask or
 //! to await. Nobody does, but for the coroutine of a source's `run()` and `request_exit()`. Such a source would end, or go on, without
@@ -68,7 +68,7 @@ pub fn check(owner: &Bound<'_, PyAny>, kind: Kind, name: &str) -> Result<(), (St
     Ok(())
 }
 
-/// Whether `callback` is a function or method in C, or one in Python that says of itself that a call of it does its work.
+/// Tells whether `callback` is a function or method in C, or one in Python that says of itself that a call of it does its work.
 ///
 /// Nearly all are. For the others, and those with attributes, which may be marks, `inspect` is asked: to import it takes as long as a
 /// tenth of the start.

@@ -27,7 +27,7 @@ pub fn end(py: Python<'_>, log: &Log, watch: &Arc<Watch>, has_stuck_thread: bool
     code
 }
 
-/// Whether threads of the user's are still there, after a while in which they may end.
+/// Tells whether threads of the user's are still there, after a while in which they may end.
 fn has_other_threads(py: Python<'_>, log: &Log) -> bool {
     let name = |thread: Bound<'_, PyAny>| escape::text_of(&thread.getattr("name")?);
     let others = || -> PyResult<Vec<String>> {

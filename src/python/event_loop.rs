@@ -53,7 +53,7 @@ impl EventLoop {
         self.is_called.with(py, |kept| *kept = is_called);
     }
 
-    /// Whether `run()` is in the middle of its call, so that it is no coroutine.
+    /// Tells whether `run()` is in the middle of its call, so that it is no coroutine.
     pub fn is_called(&self, py: Python<'_>) -> bool {
         self.is_called.with(py, |kept| *kept)
     }

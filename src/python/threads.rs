@@ -36,7 +36,7 @@ pub fn start(py: Python<'_>, name: &str, target: Py<PyAny>) -> PyResult<()> {
     threading.call_method("Thread", (), Some(&keywords))?.call_method0("start").map(drop)
 }
 
-/// Whether somebody has put functions of his own in the place of those that start threads, or make locks.
+/// Tells whether somebody has put functions of his own in the place of those that start threads, or make locks.
 fn is_patched(threading: &Bound<'_, PyModule>) -> bool {
     let is_own = |function: &Bound<'_, PyAny>| {
         let module = function.getattr("__module__").and_then(|module| escape::text_of(&module));

@@ -50,7 +50,7 @@ pub struct SourcePolicy {
 pub struct Hosts<'a> {
     /// HOST
     pub host: Option<Cow<'a, [u8]>>,
-    /// Whether that HOST is chained.
+    /// Tells whether that HOST is chained.
     pub is_chained: bool,
     /// `HOST_FROM`
     pub host_from: Option<&'a [u8]>,

@@ -29,7 +29,7 @@ pub struct Flags(u32);
 pub struct UnknownFlag {
     /// The word as it was written.
     pub word: String,
-    /// Whether sources that read files and sockets have it.
+    /// Tells whether sources that read files and sockets have it.
     pub is_readers: bool,
 }
 

@@ -116,7 +116,7 @@ impl Marks {
         self.0 & mark.0 == mark.0
     }
 
-    /// Whether some mark of `marks` is set.
+    /// Tells whether some mark of `marks` is set.
     #[inline]
     pub const fn has_any(self, marks: Self) -> bool {
         self.0 & marks.0 != 0

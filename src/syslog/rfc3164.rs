@@ -266,7 +266,7 @@ fn read_tag(text: &[u8], flags: Flags) -> Option<Tag> {
     Some(Tag { program, pid, len: at })
 }
 
-/// Whether `text` starts with a word that a colon or a bracket makes a tag, not only the space after it.
+/// Tells whether `text` starts with a word that a colon or a bracket makes a tag, not only the space after it.
 #[cold]
 fn is_marked_tag(text: &[u8]) -> bool {
     scan::word_end(text, 0).is_some_and(|end| matches!(text[end], b':' | b'['))

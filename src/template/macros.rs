@@ -162,7 +162,7 @@ fn split(name: &str) -> (Clock, &str) {
     prefixed.unwrap_or((Clock::Stamp, name))
 }
 
-/// Whether `name` is computed from a message, so that nothing can be kept under it: a macro, or a part of a time. HOST,
+/// Tells whether `name` is computed from a message, so that nothing can be kept under it: a macro, or a part of a time. HOST,
 /// RAWMSG and the like are kept, and so is TRANSPORT.
 pub fn is_computed(name: &str) -> bool {
     match MACROS.binary_search_by_key(&name, |(text, _)| text) {

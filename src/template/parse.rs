@@ -259,7 +259,7 @@ impl Parser<'_> {
         Ok((name.unwrap_or_else(none), start..self.pos))
     }
 
-    /// Whether there is another argument, and not the end of the call.
+    /// Tells whether there is another argument, and not the end of the call.
     fn next_argument(&mut self, call: usize) -> Result<bool, TemplateError> {
         self.spaces();
         match self.peek() {

@@ -28,7 +28,7 @@ pub(super) fn note(pipe: Pipe) {
     COUNT.store(all.len(), Ordering::Release);
 }
 
-/// Whether there is any.
+/// Tells whether there is any.
 pub(super) fn is_any_noted() -> bool {
     COUNT.load(Ordering::Acquire) > 0
 }
@@ -40,7 +40,7 @@ pub(super) fn forget(pipe: Pipe) {
     COUNT.store(all.len(), Ordering::Release);
 }
 
-/// Whether the pipe ends inside a line.
+/// Tells whether the pipe ends inside a line.
 pub(super) fn is_noted(pipe: Pipe) -> bool {
     all().contains(&pipe)
 }

@@ -139,7 +139,7 @@ impl Sink {
         fs::stat(path).is_ok_and(|stat| identity(&stat) == (self.device, self.inode))
     }
 
-    /// Whether it is a file that has no name any more and is not what `path` names: what is written to it is gone when it is
+    /// Tells whether it is a file that has no name any more and is not what `path` names: what is written to it is gone when it is
     /// closed. (A file that has a path under `/proc` alone, or of a system that counts no names, is still at its path.)
     pub(super) fn is_removed(&self, path: &[u8]) -> bool {
         self.is_regular() && fs::fstat(&self.fd).is_ok_and(|stat| stat.st_nlink == 0) && !self.is_at(path)

@@ -60,9 +60,9 @@ const DESCRIPTOR_RETRY: Duration = Duration::from_secs(1);
 struct Trouble {
     since: Instant,
     retry_at: Instant,
-    /// Whether the path cannot be opened and its messages chose it: then they hold a share of the window at most.
+    /// Tells whether the path cannot be opened and its messages chose it: then they hold a share of the window at most.
     is_own: bool,
-    /// Whether the log was told.
+    /// Tells whether the log was told.
     is_told: bool,
 }
 

@@ -122,7 +122,7 @@ impl Unwritable {
     }
 }
 
-/// Whether `error` says that `path` cannot be a file, whoever asks and whenever.
+/// Tells whether `error` says that `path` cannot be a file, whoever asks and whenever.
 fn is_never_a_file(path: &[u8], error: Errno) -> bool {
     let path = Path::new(OsStr::from_bytes(path));
     match error {

@@ -65,7 +65,7 @@ struct Queue {
     in_hand: Option<Instant>,
     /// When the writer last came back from a write.
     progress: Option<Instant>,
-    /// Whether lines are dropped until there is room again.
+    /// Tells whether lines are dropped until there is room again.
     is_dropping: bool,
     /// Lines that had no room, and are not told of yet.
     without_room: u64,
@@ -115,7 +115,7 @@ impl Stderr {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether this process is a fork of the one that made it.
+    /// Tells whether this process is a fork of the one that made it.
     pub(super) fn is_fork(&self) -> bool {
         std::process::id() != self.process
     }

@@ -36,7 +36,7 @@ static OFFLINE: OnceLock<Arc<State>> = OnceLock::new();
 thread_local! {
     /// How many configurations this thread is about to read.
     static READING: Cell<u32> = const { Cell::new(0) };
-    /// Whether this thread has saved something since it was last asked.
+    /// Tells whether this thread has saved something since it was last asked.
     static HAS_SAVED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -62,7 +62,7 @@ pub(super) fn note_saved() {
     HAS_SAVED.set(true);
 }
 
-/// Whether the calling thread has saved something since [`take_saved`].
+/// Tells whether the calling thread has saved something since [`take_saved`].
 pub fn has_saved() -> bool {
     HAS_SAVED.get()
 }

@@ -71,7 +71,7 @@ fn hosts_by_option() {
     }
 }
 
-/// Whether a reader takes HOST for a chain: where the engine made it, and nowhere else.
+/// Tells whether a reader takes HOST for a chain: where the engine made it, and nowhere else.
 #[test]
 fn chains_are_known_as_chains() {
     let is_chained = |options: &str, own: Option<&[u8]>, sender: Option<&str>| {
