@@ -22,7 +22,7 @@
 //! # Why a format of our own
 //! redb 4.6 was tried first: with its check at open, of all bytes that were flipped in the file of a process that was
 //! killed, 222 gave the values of the commit before the last one, without a word; a small state took
-//! 44 KiB and two waits for the disk a commit where that must not happen. See `docs/decisions.md`.
+//! 44 KiB and two waits for the disk a commit where that must not happen. See `docs/decisions/state-has-a-format-of-its-own.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

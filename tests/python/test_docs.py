@@ -21,8 +21,12 @@ PAGES = [
     "README.md",
     "CONTRIBUTING.md",
     "examples/README.md",
-    *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
+    "perf/method.md",
+    *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")),
 ]
+DECISIONS = sorted(
+    path for path in (ROOT / "docs/decisions").glob("*.md") if path.stem not in ("README", "TEMPLATE")
+)
 STUBS = sorted(path for suffix in ("py", "pyi") for path in (ROOT / "python").rglob(f"*.{suffix}"))
 # Published elsewhere long ago, and shown as it is: its functions have no annotations.
 UNTYPED = "documentation_sample"
@@ -128,6 +132,25 @@ def test_links_lead_somewhere(page: str) -> None:
     """Without it: a file was moved and the pages still point to where it was."""
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text()):
         assert ((ROOT / page).parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
+def test_decisions_are_short_and_found(path: Path) -> None:
+    """Without it: a decision grows into a history, its number is anybody's, or nobody finds it."""
+    text = path.read_text()
+    parts = re.findall(r"^\*\*(\w+)\.\*\* ", text, re.MULTILINE)
+    assert parts == [part for part in ("Question", "Answer", "Number", "Rejected", "Status") if part in parts]
+    assert {"Question", "Answer", "Status"} <= set(parts)
+    assert sum(map(bool, text.splitlines())) <= 15
+    assert re.search(r"\*\*Status\.\*\* (Holds since|Replaced by) ", text)
+    if "Number" in parts:
+        number = text.partition("**Number.**")[2].partition("\n\n")[0]
+        machines = re.findall(
+            r"^- \*\*([^*]+)\*\*: ", (DECISIONS[0].parent / "README.md").read_text(), re.MULTILINE
+        )
+        measured = re.search(rf"(?:{'|'.join(map(re.escape, machines))}),\s[0-9a-f]{{7}}\b", number)
+        assert measured, "no machine and commit"
+    assert f"({path.name})" in (path.parent / "README.md").read_text()
 
 
 def test_make_help_knows_the_targets_of_the_readme() -> None:
