@@ -16,20 +16,22 @@
 //! * [`settings`]: options of the configuration, with their defaults, for those who run by them;
 //! * [`log`]: what the engine itself has to say; [`stats`]: what it counted, [`stats_file`]: where that is written at the end;
 //!   [`pidfile`]: the number of the process; [`own_files`]: that each of these has a file of its own;
-//! * [`source_status`]: how a source is; [`backoff`]: when one that failed is started again; [`board`]: all of that, for whoever looks while the engine runs;
+//! * [`event`]: what wakes the main thread; [`live_line`]: the line at the foot of a terminal;
+//! * [`backoff`]: when a source that failed is started again; [`board`]: how everything is, for whoever looks while the engine runs;
 //!   [`control`]: the socket on which others ask; [`unshared`]: descriptors that no fork of the process may keep.
 //!
 //! The engine knows nothing of Python: whoever hosts the sources (`python/`) gets a lane for each and
 //! stops them before the pipeline is drained.
 #![forbid(unsafe_code)]
 
-pub mod age;
 pub mod backoff;
 pub mod board;
 pub mod changes;
 pub mod control;
+pub mod event;
 pub mod graph;
 pub mod identity;
+pub mod live_line;
 pub mod log;
 pub mod metrics;
 pub mod output;
@@ -42,7 +44,6 @@ pub mod reading;
 mod roster;
 pub mod settings;
 pub mod signpost;
-pub mod source_status;
 pub mod stats;
 pub mod stats_file;
 pub mod succession;
@@ -53,9 +54,9 @@ pub use backoff::Pauses;
 pub use board::{Board, Phase};
 pub use changes::Changes;
 pub use control::Control;
+pub use event::Event;
 pub use log::{Log, LogLevel};
 pub use metrics::Metrics;
 pub use pidfile::PidFile;
 pub use pipeline::Pipeline;
 pub use plan::{Input, Next, Unheld};
-pub use source_status::{SourceState, SourceStatus};

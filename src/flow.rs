@@ -11,15 +11,20 @@
 //! * [`credit`]: how much a source may have in flight, in messages and in bytes;
 //! * [`ack`]: the receipt of a batch, which gives credit back and counts what became of each message;
 //! * [`lane`]: a source's way into the engine, with the [`lane::Producer`]s that fill its batches;
-//! * [`tracker`]: for a source that wants to know what was delivered, batch by batch.
+//! * [`tracker`]: for a source that wants to know what was delivered, batch by batch;
+//! * [`clock`]: the time that messages are stamped with; [`exit`]: the request that a source ends;
+//! * [`signals`]: those that the process is told by what to do.
 //!
 //! What goes forward is batches; what comes back is credit. Nothing else crosses threads.
 
 pub mod ack;
+pub mod clock;
 pub mod counters;
 pub mod credit;
+pub mod exit;
 pub mod inbox;
 pub mod lane;
+pub mod signals;
 pub mod stopwatch;
 mod sync;
 pub mod tracker;
@@ -27,6 +32,7 @@ pub mod tracker;
 pub use ack::{Ack, Delivery, DropReason};
 pub use counters::SourceCounters;
 pub use credit::Credit;
+pub use exit::Exit;
 pub use inbox::{Inbox, Sender, nap_precisely};
 pub use lane::{Lane, LateParser, Parcel, Producer, Refused};
 pub use tracker::Tracker;

@@ -15,9 +15,8 @@
 //! What runs it:
 //!
 //! * `check`: `inrush check`;
-//! * [`mod@run`]: `inrush run`: start, reload, stop; [`event`]: what wakes its main thread; [`watch`]: who asks
-//!   for that, and sees to its end; [`exit`]: the end of the process; `end`: that of a command that ran the user's code; [`live_line`]: the line at the foot of a
-//!   terminal; [`generation`]: one configuration with all that runs for it; [`instance`]: one source and its
+//! * [`mod@run`]: `inrush run`: start, reload, stop; [`watch`]: who asks
+//!   for that, and sees to its end; [`exit`]: the end of the process; `end`: that of a command that ran the user's code; [`generation`]: one configuration with all that runs for it; [`instance`]: one source and its
 //!   callbacks; [`options`]: what it gets of its configuration; [`supervise`]: its thread, one of [`threads`]; [`fetch`]: what it does
 //!   for a fetcher; [`event_loop`]: what it does for an asynchronous `run()`; [`wakeup`]: the thread of its
 //!   `wakeup()`; [`blocks`]: `python { }`; `places`: where in them something is; `search_path`: where modules are looked for;
@@ -26,8 +25,8 @@
 //! * [`testing`]: a source without an engine around it;
 //! * [`at_fork`] and [`mod@fork`]: what a fork of the process may not do, and where it ends;
 //! * [`release`]: where Python objects that the engine viewed are let go, under the GIL;
-//! * [`cell`]: state that the GIL guards; [`clock`]: the time; [`exception`]: tracebacks and stacks; [`escape`]: Python text in the log;
-//!   [`signals`]: the engine's signals; [`process`]: what is put back after callbacks; `type_name`: how errors name what they were given;
+//! * [`cell`]: state that the GIL guards; [`clock`]: the time that it guards; [`exception`]: tracebacks and stacks; [`escape`]: Python text in the log;
+//!   [`process`]: what is put back after callbacks; `type_name`: how errors name what they were given;
 //!   `truth`: results that are false.
 //!
 //! No two of these modules use each other, directly or in a circle.
@@ -45,7 +44,6 @@ pub mod clock;
 pub mod datetime;
 mod end;
 pub mod escape;
-pub mod event;
 pub mod event_loop;
 pub mod exception;
 pub mod exit;
@@ -58,7 +56,6 @@ pub mod hosted;
 pub mod hosting;
 pub mod instance;
 pub mod kind;
-pub mod live_line;
 pub mod logger;
 pub mod message;
 pub mod modules;
@@ -72,7 +69,6 @@ pub mod release;
 pub mod returned;
 pub mod run;
 mod search_path;
-pub mod signals;
 pub mod source;
 pub mod split;
 pub mod supervise;
@@ -92,6 +88,7 @@ use pyo3::types::PyDict;
 
 use crate::cli::{self, Command, output};
 use crate::engine::{Log, LogLevel};
+use crate::flow::signals;
 use crate::printable;
 
 /// Batches, drafts and engine buffers come and go by the million; mimalloc is made for that.

@@ -18,6 +18,7 @@
 //! * [`SourcePolicy`] has the rules for HOST, `HOST_FROM`, PROGRAM, PID, the tags and the time stamp. Nearly all messages
 //!   need nothing but the [`Origin`](crate::message::Origin) of their batch.
 //! * [`Outside`] is what both ask of the system, so that a test can answer instead.
+//! * [`SourceStatus`] is how a source is, for whoever looks; [`age`] has the age of its oldest message in flight.
 //!
 //! The order in which a post asks:
 //!
@@ -38,12 +39,15 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod age;
 mod cache;
 mod hosts_file;
 mod names;
 mod outside;
 mod policy;
+mod status;
 
 pub use names::{HostNames, NameOptions};
 pub use outside::{Outside, ThisSystem};
 pub use policy::{Hosts, SourcePolicy};
+pub use status::{MAX_ERROR, SourceState, SourceStatus};

@@ -16,14 +16,13 @@ use super::identity;
 use super::log::{Log, LogLevel};
 use super::queue::{FullQueue, Orders, Queue, Shared};
 use super::settings;
-use super::source_status::{MAX_ERROR, SourceStatus};
 use super::succession::{Claim, End, Predecessor};
 use crate::config::{Config, Diagnostic, IdentifiedSource, SourceDriver, Span};
 use crate::destination::{Counters, FileDestination, Report, Severity};
 use crate::flow::inbox::NAP;
 use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
 use crate::message::{Origin, Pool, Release};
-use crate::source::{HostNames, SourcePolicy};
+use crate::source::{HostNames, MAX_ERROR, SourcePolicy, SourceStatus};
 
 /// A source of the pipeline, for its host.
 #[derive(Debug, Clone)]

@@ -9,10 +9,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::plan::{Input, Output};
-use super::source_status::SourceState;
 use crate::config::SourceDriver;
 use crate::flow::DropReason;
 use crate::flow::counters::SourceTotals;
+use crate::source::SourceState;
 
 /// One source at one moment.
 #[derive(Debug, Clone, Default)]
@@ -37,7 +37,7 @@ pub struct SourceStats {
     pub suspensions: u64,
     /// For how long posts waited for credit, or the source had suspended itself.
     pub blocked: Duration,
-    /// How old the oldest message in flight is (see [`crate::engine::age`]).
+    /// How old the oldest message in flight is (see [`crate::source::age`]).
     pub oldest: Duration,
     /// Processor time of posts with the GIL, estimated from one in 4096.
     pub post_time: Duration,

@@ -5,7 +5,6 @@
 //! has to be looked up. What most posts need is in `at_once`; the rest, and every mistake, is here.
 
 mod at_once;
-mod exit;
 
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, OnceLock};
@@ -18,21 +17,20 @@ use smallvec::SmallVec;
 
 use super::acks::Tracking;
 use super::cell::GilCell;
-use super::clock::{thread_time, thread_time_since};
 use super::event_loop::EventLoop;
 use super::message::{Draft, LogMessage, Payload, recycle};
 use super::parse::{self, Late, ParsedRow};
 use super::type_name::type_name;
 use super::{at_fork, clock, release, returned};
-use crate::engine::{Input, Log, SourceStatus};
+use crate::engine::{Input, Log};
+use crate::flow::clock::{thread_time, thread_time_since};
 use crate::flow::credit::Waited;
-use crate::flow::{Lane, LateParser, Producer, Refused};
+use crate::flow::{Exit, Lane, LateParser, Producer, Refused};
 use crate::message::batch::Text;
 use crate::message::{FieldName, Need, Origin, Stamp, ValueType};
-use crate::source::{HostNames, SourcePolicy};
+use crate::source::{HostNames, SourcePolicy, SourceStatus};
 use crate::syslog::ParseOptions;
 use crate::syslog::fill::Filler;
-pub use exit::Exit;
 
 /// What the engine keeps of an attached source.
 pub struct Attachment {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use super::signals;
 use crate::engine::log;
+use crate::flow::signals;
 
 /// How long the last lines of the log may take, where stderr takes them, in an orderly end.
 const LAST_LINES: Duration = Duration::from_secs(3);

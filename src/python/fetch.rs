@@ -29,8 +29,9 @@ use super::message::LogMessage;
 use super::truth::FalseResult;
 use super::type_name::type_name;
 use super::{exception, fork, returned};
-use crate::engine::{Log, SourceStatus};
+use crate::engine::Log;
 use crate::flow::Producer;
+use crate::source::SourceStatus;
 
 /// The longest wait that a clock can hold; as good as for ever.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);

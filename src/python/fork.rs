@@ -7,8 +7,9 @@
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 
+use super::exception;
 use super::exit::{exit_now, flush_stdout};
-use super::{exception, signals};
+use crate::flow::signals;
 use crate::printable;
 
 /// Ends the process if it is a fork of the engine's; `result` is what the callback came to.

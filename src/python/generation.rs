@@ -18,12 +18,12 @@ use crossbeam::channel::{Sender, bounded, unbounded};
 use pyo3::prelude::*;
 
 use super::blocks::Blocks;
-use super::event::Event;
 use super::instance::PythonSource;
 use super::modules::{Taken, UserModules, module_of};
 use super::process;
 use super::release::UnderGil;
 use crate::config::{Config, Diagnostic, Diagnostics, PythonSourceOptions, SourceDriver};
+use crate::engine::Event;
 use crate::engine::{Changes, Input, Log, Next, Pipeline};
 use crate::message::{Pool, Release};
 

@@ -20,7 +20,6 @@ use super::acks::{self, Heard, Tracking};
 use super::attachment::{Attachment, Reporter};
 use super::callbacks;
 use super::escape;
-use super::event::Event;
 use super::event_loop::is_coroutine;
 use super::exception;
 use super::fetch::Fetch;
@@ -37,7 +36,8 @@ use super::truth::FalseResult;
 use super::type_name::type_name;
 use super::wakeup::Wakeups;
 use crate::config::{Config, Diagnostic, PythonSourceOptions, Restart};
-use crate::engine::{Input, Log, Next, Pauses, SourceStatus, Unheld, settings};
+use crate::engine::{Event, Input, Log, Next, Pauses, Unheld, settings};
+use crate::source::SourceStatus;
 
 /// A source between its configuration and its end.
 pub struct PythonSource {

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, IntoRawFd};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::signals;
+use crate::flow::signals;
 
 /// Puts back what is the engine's: after each callback, and at every tick.
 pub fn restore() {

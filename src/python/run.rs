@@ -13,22 +13,22 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, unbounded};
 use pyo3::prelude::*;
 
 use super::end;
-use super::event::Event;
 use super::generation::{self, Engine, Generation, Outcome, Prepared};
 use super::hosting::Hosting;
-use super::live_line::LiveLine;
 use super::modules::UserModules;
 use super::process;
-use super::signals::Signals;
 use super::watch::{DRAIN, Requests, Watch, report_totals};
 use super::{acks, at_fork, exception, logger, persist, release};
 use crate::cli::RunOptions;
 use crate::config::{Diagnostic, Diagnostics};
+use crate::engine::Event;
 use crate::engine::control::Reloaded;
+use crate::engine::live_line::LiveLine;
 use crate::engine::reading::{Read, Reader};
 use crate::engine::stats::{DestinationStats, Stats};
 use crate::engine::{Board, Changes, Control, Log, LogLevel, Metrics, Phase, PidFile, own_files, stats_file};
 use crate::fault::panic_text;
+use crate::flow::signals::Signals;
 use crate::state::State;
 
 /// How often the main thread looks after things.

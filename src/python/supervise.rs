@@ -15,12 +15,12 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use pyo3::prelude::*;
 
 use super::attachment::Attachment;
-use super::event::Event;
 use super::event_loop;
 use super::fetch::{Fetch, Surroundings};
 use super::{escape, exception, fork, release, returned, threads};
 use crate::config::{Backoff, Restart};
-use crate::engine::{Log, Pauses, SourceStatus};
+use crate::engine::{Event, Log, Pauses};
+use crate::source::SourceStatus;
 
 /// What the thread of a source does.
 pub(super) enum Body {

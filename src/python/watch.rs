@@ -16,15 +16,15 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::Sender;
 use pyo3::prelude::*;
 
-use super::event::Event;
 use super::exception;
 use super::exit::{exit_now, flush_stdout};
-use super::signals::Signals;
 use super::threads;
 use crate::cli::ctl::tables;
+use crate::engine::Event;
 use crate::engine::control::{Host, Reply};
 use crate::engine::stats::Stats;
 use crate::engine::{Board, Control, Log, Phase};
+use crate::flow::signals::Signals;
 
 /// How long the destinations may take to write what is left, when the engine stops.
 pub const DRAIN: Duration = Duration::from_secs(10);

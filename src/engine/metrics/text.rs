@@ -11,8 +11,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use crate::engine::stats::{DestinationStats, SourceStats, Stats};
-use crate::engine::{Board, SourceState, log};
+use crate::engine::{Board, log};
 use crate::flow::DropReason;
+use crate::source::SourceState;
 
 /// The type of the text, for HTTP.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -12,10 +12,11 @@ use pyo3::types::PyList;
 
 use super::{Heard, Order, Tracking, live};
 use crate::engine::Log;
+use crate::flow::signals;
 use crate::flow::tracker::News;
 use crate::python::ack_tracker::{Batched, Plan};
 use crate::python::attachment::Attachment;
-use crate::python::{exception, persist, release, returned, signals, threads};
+use crate::python::{exception, persist, release, returned, threads};
 
 /// News that is worked on in one hold of the GIL.
 const NEWS_PER_HOLD: usize = 256;

@@ -13,8 +13,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use super::Attachment;
+use crate::flow::clock::{thread_time, thread_time_since};
 use crate::message::Head;
-use crate::python::clock::{self, thread_time, thread_time_since};
+use crate::python::clock;
 use crate::python::message::{VIEW_FROM, exact_text, recycle, view_of};
 use crate::python::release;
 use crate::syslog::names::DEFAULT_PRI;

@@ -5,8 +5,8 @@
 use std::io::IsTerminal;
 use std::time::Instant;
 
+use super::stats::Stats;
 use crate::cli::table::short;
-use crate::engine::stats::Stats;
 use crate::printable;
 
 /// What stands between two parts.

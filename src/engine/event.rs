@@ -1,8 +1,8 @@
-//! What wakes the main thread of `inrush run`: [`Event`].
+//! What wakes the main thread of the engine: [`Event`].
 //!
 //! Signals, the control socket and the threads of sources put events on one list, from which `run` takes them.
 
-use crate::engine::control::Reply;
+use super::control::Reply;
 
 /// What wakes the main thread.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::age::Age;
 
 /// An error's text is kept up to this many characters: it is shown in tables. The log has all of it.
-pub(super) const MAX_ERROR: usize = 500;
+pub const MAX_ERROR: usize = 500;
 
 /// What a source does at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

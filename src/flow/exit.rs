@@ -1,15 +1,19 @@
 //! The request that a source ends: [`Exit`].
 
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Instant;
 
-use event_listener::{Event, Listener};
+use super::sync::{AtomicBool, Event, Listener, Ordering, fence};
 
 /// The request to end.
-#[derive(Debug, Default)]
 pub struct Exit {
     requested: AtomicBool,
     event: Event,
+}
+
+impl Default for Exit {
+    fn default() -> Self {
+        Self { requested: AtomicBool::new(false), event: Event::new() }
+    }
 }
 
 impl Exit {

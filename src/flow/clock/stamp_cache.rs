@@ -1,35 +1,26 @@
-//! One stamp for messages of one moment.
+//! One stamp for messages of one moment: [`StampCache`].
 //!
 //! In a loop of posts the counter was a third of what a message costs beside the interpreter. So up to `SHARED` messages in a
-//! row have one stamp ([`head_of_message`]), under conditions that bound how old it is:
+//! row have one stamp ([`StampCache::share`]), under conditions that bound how old it is:
 //!
 //! * those before came at less than a microsecond each, so that all of them together take 64 µs at most, and in a tight loop
 //!   two;
-//! * the last one was posted into an open batch ([`posted`]), and no batch was taken by a worker since the counter was read. A worker
-//!   takes an open batch at its next look or the one after it, 50 µs later, in a flood 400 or 900 µs, where it has a core; so a loop that
-//!   pauses in the middle of them finds its batch taken, and reads the counter.
+//! * the last one was posted into an open batch ([`StampCache::posted`]), and no batch was taken by a worker since the counter
+//!   was read. A worker takes an open batch at its next look or the one after it, 50 µs later, in a flood 400 or 900 µs, where
+//!   it has a core; so a loop that pauses in the middle of them finds its batch taken, and reads the counter.
 //!
 //! Whoever makes messages without posting them, or posts slower, or waits, gets a stamp of its own for each.
 
-use std::any::Any;
 use std::cell::Cell;
-use std::panic::{catch_unwind, resume_unwind};
 
-use pyo3::prelude::*;
-
-use super::read;
-use crate::message::{Head, Stamp, batch};
-use crate::python::cell::GilGuarded;
+use crate::message::{Head, Stamp};
 use crate::syslog::names::DEFAULT_PRI;
 
 /// Most messages that have one stamp.
 const SHARED: u32 = 64;
 
-/// What a panic was raised with.
-pub type Panic = Box<dyn Any + Send>;
-
-/// The stamp that messages share.
-struct Shared {
+/// The stamp that messages share. It is made of cells, so that nobody borrows it.
+pub struct StampCache {
     /// What a message has that gets the stamp that was given out last.
     head: Cell<Head>,
     /// How many batches had been taken before it was read.
@@ -42,56 +33,9 @@ struct Shared {
     granted: Cell<u32>,
 }
 
-static SHARING: GilGuarded<Shared> = GilGuarded::new(Shared::new());
-
-/// What a message has that is made now: the time, or that of the message before it.
-#[inline]
-pub fn head_of_message(py: Python<'_>) -> Head {
-    try_head_of_message(py).unwrap_or_else(|panic| resume_unwind(panic))
-}
-
-/// The same where nothing may unwind.
-///
-/// # Errors
-/// The panic that it would have been.
-#[inline]
-pub fn try_head_of_message(py: Python<'_>) -> Result<Head, Panic> {
-    shared_head(py).map_or_else(|| begin_sharing(py), Ok)
-}
-
-/// What a message has that is made now, if it may have the stamp of the message before it; otherwise [`begin_sharing`] gives
-/// it its own.
-#[inline]
-pub fn shared_head(py: Python<'_>) -> Option<Head> {
-    SHARING.get(py).share(batch::taken())
-}
-
-/// Says that the message that was made last is in an open batch, which a worker will take.
-#[inline]
-pub fn posted(py: Python<'_>) {
-    SHARING.get(py).allow();
-}
-
-/// Reads the time, for a message that is being made and, perhaps, for those after it. `tools/guard` knows it by its name.
-///
-/// # Errors
-/// A panic, where nothing may unwind.
-#[inline(never)]
-pub fn begin_sharing(py: Python<'_>) -> Result<Head, Panic> {
-    catch_unwind(|| {
-        let taken = batch::taken();
-        SHARING.get(py).begin(read(py), taken)
-    })
-}
-
-/// Takes `stamp` as the last one, which nothing shares: a shared one after it would be before it.
-pub(super) fn restart(py: Python<'_>, stamp: Stamp) {
-    SHARING.get(py).restart(stamp);
-}
-
-impl Shared {
+impl StampCache {
     /// Before the first message.
-    const fn new() -> Self {
+    pub const fn new() -> Self {
         Self {
             head: Cell::new(Head::EMPTY),
             taken: Cell::new(0),
@@ -101,7 +45,8 @@ impl Shared {
         }
     }
 
-    fn restart(&self, stamp: Stamp) {
+    /// Takes `stamp` as the last one, which nothing shares: a shared one after it would be before it.
+    pub fn restart(&self, stamp: Stamp) {
         self.give(stamp, 0, 0);
     }
 
@@ -115,16 +60,17 @@ impl Shared {
         head
     }
 
-    /// The stamp for another message, when `taken` batches have been taken.
+    /// The stamp for another message, when `taken` batches have been taken, if it may have that of the message before it.
+    /// Otherwise [`StampCache::begin`] gives it its own.
     #[inline]
-    fn share(&self, taken: u32) -> Option<Head> {
+    pub fn share(&self, taken: u32) -> Option<Head> {
         self.left.set(self.left.get().checked_sub(1)?);
         (self.taken.get() == taken).then(|| self.head.get())
     }
 
-    /// Allows what was granted.
+    /// Says that the message that was made last is in an open batch, which a worker will take: others may have its stamp.
     #[inline]
-    fn allow(&self) {
+    pub fn posted(&self) {
         let granted = self.granted.get();
         if granted > 0 {
             self.left.set(granted);
@@ -135,11 +81,17 @@ impl Shared {
 
     /// Takes `stamp`, read when `taken` batches had been taken, and grants it to later messages if those before came
     /// quickly.
-    fn begin(&self, stamp: Stamp, taken: u32) -> Head {
+    pub fn begin(&self, stamp: Stamp, taken: u32) -> Head {
         let messages = 1 + self.allowed.get() - self.left.get();
         let micros = stamp.unix_micros.wrapping_sub(self.head.get().stamp_micros);
         let quickly = (0..=i64::from(messages)).contains(&micros);
         self.give(stamp, taken, if quickly { SHARED - 1 } else { 0 })
+    }
+}
+
+impl Default for StampCache {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -152,28 +104,28 @@ mod tests {
     #[test]
     fn a_stamp_is_shared_by_quick_posts_into_one_batch() {
         let stamp = |micros| Stamp { unix_micros: micros, offset_seconds: 0 };
-        let shared = Shared::new();
+        let shared = StampCache::new();
         let share = |taken| shared.share(taken).map(|head| head.stamp());
         shared.begin(stamp(1000), 7);
-        shared.allow();
+        shared.posted();
         assert_eq!(share(7), None, "the one before was a millisecond earlier");
         shared.begin(stamp(1001), 7);
         assert_eq!(share(7), None, "not posted");
-        shared.allow();
+        shared.posted();
         for _ in 1..SHARED {
             assert_eq!(share(7), Some(stamp(1001)));
         }
         assert_eq!(share(7), None, "enough");
         let later = 1001 + i64::from(SHARED);
         shared.begin(stamp(later), 7);
-        shared.allow();
+        shared.posted();
         assert_eq!(share(7), Some(stamp(later)));
         assert_eq!(share(8), None, "the batch was taken");
         shared.begin(stamp(later + 4), 8);
-        shared.allow();
+        shared.posted();
         assert_eq!(share(8), None, "two messages in four microseconds");
         shared.begin(stamp(later + 3), 8);
-        shared.allow();
+        shared.posted();
         assert_eq!(share(8), None, "the clock was set back");
     }
 }
