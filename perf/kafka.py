@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from perf.cases import Run
+from perf.kinds import Sourced
 from perf.processes import Process, RunError, free_port
 
 
@@ -38,7 +38,7 @@ class Broker:
             time.sleep(0.05)
         self.address = address
 
-    def fill(self, run: Run, count: int) -> str:
+    def fill(self, run: Sourced, count: int) -> str:
         """A topic with so many messages of a run."""
         from kafka import KafkaProducer
         from kafka.admin import KafkaAdminClient, NewTopic
@@ -70,6 +70,6 @@ class Broker:
 BROKER = Broker()
 
 
-def topic(run: Run, count: int) -> dict[str, object]:
+def topic(run: Sourced, count: int) -> dict[str, object]:
     """What a source needs to know of its topic, filled with so many messages."""
     return {"topic": BROKER.fill(run, count), "broker": BROKER.address}

@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from perf.cases import DEFAULT_FORMAT, Run
 from perf.environment import HERE, Toolbox
+from perf.kinds import DEFAULT_FORMAT, Sourced
 from perf.processes import Process, Reports, RunError
 
 ENGINES = ("inrush", "syslog-ng", "SYSLOG_NG")
@@ -59,9 +59,9 @@ def place(tools: Toolbox) -> Iterator[Place]:
         yield Place(Path(name), reports, tools, stack=stack)
 
 
-def configuration(run: Run, here: Path, spec: Path, port: int = 0) -> str:
+def configuration(run: Sourced, here: Path, spec: Path, port: int = 0) -> str:
     """The configuration of an engine; but for the version line it is the same for all engines."""
-    if "(" in run.source:
+    if run.native:
         sources = [run.source.format(port=port)]
     else:
         sources = [
@@ -71,7 +71,7 @@ def configuration(run: Run, here: Path, spec: Path, port: int = 0) -> str:
         ]
     template = "" if run.template == DEFAULT_FORMAT else f' template("{run.template}")'
     # A FIFO is a pipe() for syslog-ng, which does not take it as a file().
-    driver = "pipe" if run.how in ("stalled", "busy") and run.rival != "inrush" else "file"
+    driver = "pipe" if run.fifo and run.rival != "inrush" else "file"
     destination = "" if run.nothing else f'destination {{ {driver}("{here}/out.log"{template}); }};'
     return (
         "@version: current\n"
@@ -83,7 +83,7 @@ def configuration(run: Run, here: Path, spec: Path, port: int = 0) -> str:
     )
 
 
-def start(run: Run, here: Place, port: int = 0, **more: object) -> Process:
+def start(run: Sourced, here: Place, port: int = 0, **more: object) -> Process:
     """Starts the rival of a run."""
     directory, tools = here.directory, here.tools
     spec = directory / "spec.json"
@@ -119,20 +119,20 @@ def start(run: Run, here: Place, port: int = 0, **more: object) -> Process:
     return here.start("host", command, HERE / "standins" / "floor", tools.build)
 
 
-def write_block(run: Run, directory: Path) -> Path:
+def write_block(run: Sourced, directory: Path) -> Path:
     """A file with one cycle of lines."""
     block = directory / "block"
     block.write_text("".join(line + "\n" for line in run.cycles()[0]))
     return block
 
 
-def total_bytes(run: Run) -> int:
+def total_bytes(run: Sourced) -> int:
     """The bytes of all lines."""
     cycle = run.cycles()[0]
     return sum(len(line) + 1 for line in cycle) * (run.count // len(cycle))
 
 
-def counted(run: Run, here: Place) -> tuple[int, int]:
+def counted(run: Sourced, here: Place) -> tuple[int, int]:
     """What the engine itself counts as done, and as lost."""
     if run.rival == "inrush":
         answer = ask(here.directory / "control", "stats")
@@ -166,7 +166,7 @@ def _asked(control: Path, command: bytes, end: bytes = b"") -> bytes:
     return answer
 
 
-def wait_counted(run: Run, here: Place, count: int = 0, patience: float = 60) -> int:
+def wait_counted(run: Sourced, here: Place, count: int = 0, patience: float = 60) -> int:
     """Waits until the engine has done with every message, which is one run's or the given count; the time at which it had."""
     count = count or run.count
     if run.rival not in ENGINES:

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from perf import criterion, environment, figures, kafka
-from perf.cases import Case, Run
 from perf.environment import HERE, Toolbox
+from perf.kinds import Case, Run
 from perf.measure import measure
 from perf.processes import RunError
 from perf.rivals import ENGINES
@@ -90,7 +90,7 @@ class Plan:
             runs = []
         wanted = [run for run in runs if rival in ("", run.rival, run.key)]
         if scale != 1.0:
-            wanted = [run.scaled(scale) if run.how in ("throughput", "latency") else run for run in wanted]
+            wanted = [run.scaled(scale) if run.by_count else run for run in wanted]
         return replace(case, runs=tuple(wanted))
 
     def measure(self) -> None:

@@ -14,12 +14,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any, Generic, TypeVar
 
-from perf import kafka, rivals
-from perf.cases import Run
+from perf import kafka, kinds, rivals
+from perf.arrival import PATIENCE, Result, check, integer, send, wait_written
 from perf.environment import Toolbox
-from perf.measure import PATIENCE, Result, check, send, wait_written
+from perf.kinds import Run
 from perf.processes import Process, RunError
+
+R = TypeVar("R", bound=kinds.Sourced)
 
 
 def measure_slices(runs: Sequence[Run], tools: Toolbox, slices: int) -> dict[str, list[Result]]:
@@ -28,10 +31,9 @@ def measure_slices(runs: Sequence[Run], tools: Toolbox, slices: int) -> dict[str
     with ExitStack() as stack:
         slicers = []
         for run in runs:
-            kind = Waiting if run.how == "busy" else Serving if run.load else Posting
             with failing(run):
                 here = stack.enter_context(rivals.place(tools))
-                slicers.append(stack.enter_context(kind(run, here, slices)))
+                slicers.append(stack.enter_context(slicer_of(run, here, slices)))
         for number in range(slices):
             for slicer in slicers if number % 2 == 0 else reversed(slicers):
                 with failing(slicer.run):
@@ -40,6 +42,18 @@ def measure_slices(runs: Sequence[Run], tools: Toolbox, slices: int) -> dict[str
             with failing(slicer.run):
                 slicer.finish()
     return found
+
+
+def slicer_of(run: Run, here: rivals.Place, slices: int) -> Slicer[Any]:
+    """What cuts a run of its kind."""
+    match run:
+        case kinds.Busy():
+            return Waiting(run, here, slices)
+        case kinds.Serving():
+            return Serving(run, here, slices)
+        case kinds.Posting():
+            return Posting(run, here, slices)
+    raise TypeError(f"{type(run).__name__} is no kind of run that can be cut")
 
 
 class SliceError(Exception):
@@ -59,14 +73,14 @@ def failing(run: Run) -> Iterator[None]:
         raise SliceError(run, problem) from problem
 
 
-class Slicer:
+class Slicer(Generic[R]):
     """A process that does its count of messages whenever it is told to, and nothing between."""
 
-    def __init__(self, run: Run, here: rivals.Place, slices: int) -> None:
+    def __init__(self, run: R, here: rivals.Place, slices: int) -> None:
         self.run, self.here, self.slices = run, here, slices
         self.stack = ExitStack()
 
-    def __enter__(self) -> Slicer:
+    def __enter__(self) -> Slicer[R]:
         """Starts it, and waits until it is as it is to be measured."""
         self.begin()
         self.slice(0)
@@ -108,7 +122,7 @@ class Slicer:
         return {"orders": str(path)}
 
 
-class Waiting(Slicer):
+class Waiting(Slicer[kinds.Busy]):
     """A thread that computes, in a process whose source waits for credit, or has nothing to do."""
 
     def begin(self) -> None:
@@ -137,11 +151,11 @@ class Waiting(Slicer):
         done = self.here.wait("done", PATIENCE)
         if self.run.spec["beside"] and (self.waiting() != self.posted or done["posts"] != 0):
             raise RunError(f"the source did not wait for credit all the time: {done}")
-        elapsed = _int(done["end"]) - _int(done["begin"])
+        elapsed = integer(done["end"]) - integer(done["begin"])
         return {"seconds": elapsed / 1e9, "rate": self.run.count / elapsed * 1e9}
 
 
-class Posting(Slicer):
+class Posting(Slicer[kinds.Posting]):
     """A source that posts, or a program that writes: what it writes is compared after each slice, and cut off."""
 
     def begin(self) -> None:
@@ -156,7 +170,7 @@ class Posting(Slicer):
         cpu = self.process.cpu_ns()
         self.order(number)
         done = here.wait("done", PATIENCE)
-        begin, posted = _int(done["begin"]), _int(done["end"])
+        begin, posted = integer(done["begin"]), integer(done["end"])
         self.total += run.count
         if run.rival == "floor":
             end = posted
@@ -185,7 +199,7 @@ class Posting(Slicer):
             raise RunError(f"{file.stat().st_size:,} bytes more than were sent")
 
 
-class Serving(Slicer):
+class Serving(Slicer[kinds.Serving]):
     """A framework's server or consumer, which gets its messages from outside."""
 
     def begin(self) -> None:
@@ -199,7 +213,7 @@ class Serving(Slicer):
         if self.run.load == "kafka":
             self.here.wait("prepared", 30)
         else:
-            self.port = _int(self.here.wait("ready", 30)["port"])
+            self.port = integer(self.here.wait("ready", 30)["port"])
         if self.run.load == "flask":
             send(self.run, self.here, self.port, str(orders["orders"]))
         self.total = 0
@@ -214,9 +228,9 @@ class Serving(Slicer):
         else:
             self.order(number)
         done = here.wait("done", PATIENCE)
-        begin, end = _int(done["begin"]), _int(done["end"])
+        begin, end = integer(done["begin"]), integer(done["end"])
         if run.load == "stream":
-            begin = _int(here.wait("sent")["begin"])
+            begin = integer(here.wait("sent")["begin"])
         if done["messages"] != run.count:
             raise RunError(f"the source got {done['messages']} messages of {run.count}")
         self.total += run.count
@@ -233,7 +247,7 @@ class Serving(Slicer):
         self.process.stop()
 
 
-def result(run: Run, elapsed: int, size: int, cpu: int, process: Process) -> Result:
+def result(run: kinds.Posting, elapsed: int, size: int, cpu: int, process: Process) -> Result:
     """What a slice gives."""
     return {
         "count": run.count,
@@ -244,8 +258,3 @@ def result(run: Run, elapsed: int, size: int, cpu: int, process: Process) -> Res
         "cpu": cpu / run.count / 1e3,
         "peak_mib": process.memory_kib("VmHWM") / 1024,
     }
-
-
-def _int(value: object) -> int:
-    assert isinstance(value, int)
-    return value

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -23,6 +23,8 @@ from perf import (
     estimate,
     figures,
     kafka,
+    kinds,
+    loops,
     measure,
     processors,
     report,
@@ -33,6 +35,7 @@ from perf import (
 )
 from perf.processes import Process, RunError
 
+K = TypeVar("K", bound=kinds.Kind)
 ENVIRONMENT = {
     "date": "2026-11-22 10:00 UTC",
     "commit": "abc",
@@ -135,7 +138,7 @@ def test_order_is_checked_for_each_poster(tmp_path: Path) -> None:
             verify.interleaved(written(path, lines), cycles, 6)
 
 
-def short(name: str, *keys: str) -> cases.Case:
+def short(name: str, *keys: str) -> kinds.Case:
     """A case with few messages, and these of its runs."""
     case = next(case for case in cases.all_cases() if case.name == name)
     runs = [one.scaled(0.0) for one in case.runs if one.key in keys]
@@ -143,7 +146,18 @@ def short(name: str, *keys: str) -> cases.Case:
     return replace(case, runs=tuple(runs))
 
 
-def in_turn(name: str, *keys: str) -> cases.Case:
+def of_kind(kind: type[K], one: kinds.Run) -> K:
+    """The run, which is of this kind."""
+    assert isinstance(one, kind)
+    return one
+
+
+def one_run(kind: type[K], name: str, key: str) -> K:
+    """One run of a case, of a kind, with few messages."""
+    return of_kind(kind, short(name, key).runs[0])
+
+
+def in_turn(name: str, *keys: str) -> kinds.Case:
     """The same, one process after the other."""
     return replace(short(name, *keys), slices=0)
 
@@ -201,9 +215,10 @@ def test_a_case_is_measured_and_rendered(tools: environment.Toolbox, tmp_path: P
 )
 def test_what_inrush_delivers_passes(tools: environment.Toolbox, case: str, key: str) -> None:
     """Without it: a case is found broken only when all of them are measured."""
-    only = short(case, key).runs[0]
-    if only.how == "latency":
+    only = one_run(kinds.Sourced, case, key)
+    if isinstance(only, kinds.Latency):
         only = replace(only, count=50)
+    assert isinstance(only, kinds.Run)
     result = measure.measure(only, tools)
     assert all(value >= 0 for value in result.values()), result
     if only.nothing:
@@ -213,8 +228,8 @@ def test_what_inrush_delivers_passes(tools: environment.Toolbox, case: str, key:
 
 def test_a_run_that_loses_messages_fails(tools: environment.Toolbox) -> None:
     """Without it: the engine's word is taken for what stands in the file."""
-    one = short("loop_file_23", "inrush").runs[0]
-    other = replace(one, cycles=lambda: [list(reversed(cases.plain(23)[0]))])
+    one = one_run(kinds.Posting, "loop_file_23", "inrush")
+    other = replace(one, cycles=lambda: [list(reversed(loops.plain(23)[0]))])
     with pytest.raises(
         verify.WrongContentError, match=r"1,000 lines of 1,000; .*1,000 lines in the wrong place"
     ):
@@ -223,7 +238,7 @@ def test_a_run_that_loses_messages_fails(tools: environment.Toolbox) -> None:
 
 def test_a_source_that_raises_is_told(tools: environment.Toolbox) -> None:
     """Without it: a rival that cannot run at all holds up the measurement for minutes, and nobody knows why."""
-    one = replace(short("loop_file_23", "floor").runs[0], spec={})
+    one = replace(one_run(kinds.Posting, "loop_file_23", "floor"), spec={})
     with pytest.raises(RunError, match=r"(?s)ended with 1.*KeyError: 'size'"):
         measure.measure(one, tools)
     assert list(tools.work.iterdir()) == []
@@ -235,7 +250,7 @@ def test_no_process_is_left(tools: environment.Toolbox) -> None:
 
     def interrupted() -> None:
         with rivals.place(tools) as here:
-            started.append(rivals.start(short("memory_idle", "inrush").runs[0], here))
+            started.append(rivals.start(one_run(kinds.Idle, "memory_idle", "inrush"), here))
             started.append(here.start("sleep", ["sleep", "1000"]))
             here.wait("done", 30)
             raise KeyboardInterrupt
@@ -262,7 +277,7 @@ def test_noisy_rounds_are_repeated_and_all_kept(
     for number, (ours, floor, expected) in enumerate(series):
         times = {"inrush": iter([1.0, *ours]), "floor": iter([1.0, *[floor] * 40])}
 
-        def measured(one: cases.Run, *_: object, times: Any = times, **__: object) -> dict[str, float]:
+        def measured(one: kinds.Run, *_: object, times: Any = times, **__: object) -> dict[str, float]:
             return {"ns": next(times[one.rival])}
 
         monkeypatch.setattr(run, "measure", measured)
@@ -294,7 +309,7 @@ def test_every_other_turn_goes_backwards(
     """Without it: on a machine that gets slower from minute to minute, the first rival of a turn wins."""
     seen: list[str] = []
 
-    def measured(one: cases.Run, *_: object, **__: object) -> dict[str, float]:
+    def measured(one: kinds.Run, *_: object, **__: object) -> dict[str, float]:
         seen.append(one.key)
         return {"ns": 100.0 + len(seen)}
 
@@ -334,7 +349,7 @@ def test_slices_make_one_value_of_a_turn() -> None:
     one = figure.estimate(found)
     assert one is not None
     assert (one.value, one.count, one.smallest, one.largest) == (1.75, 2, 1.5, 2.0)
-    assert run.described(short("loop_nothing_23", "inrush"))["inrush"]["per_turn"] == cases.SLICES
+    assert run.described(short("loop_nothing_23", "inrush"))["inrush"]["per_turn"] == loops.SLICES
     # Where one is measured more often than the other, no slice has a neighbour.
     assert figures.ratios(ours, [[2.0], [1.0]]) == [2.0, 3.0]
 
@@ -415,7 +430,8 @@ def test_slices_are_interleaved(
         assert len(rounds) == 6
         assert all(one["rate"] > 0 for one in rounds)
     # A source that has room again was not waiting all the time.
-    with rivals.place(tools) as here, slices.Waiting(case.runs[1], here, 2) as slicer:
+    beside = of_kind(kinds.Busy, case.runs[1])
+    with rivals.place(tools) as here, slices.Waiting(beside, here, 2) as slicer:
         slicer.slice(0)
         monkeypatch.setattr(slices.Waiting, "waiting", lambda _: None)
         with pytest.raises(RunError, match="did not wait for credit all the time"):
@@ -425,7 +441,8 @@ def test_slices_are_interleaved(
 def test_each_slice_is_compared(tools: environment.Toolbox, tmp_path: Path) -> None:
     """Without it: what is lost or swapped in a slice gets a figure, and what is written twice is cut off unseen."""
     case = replace(short("loop_file_23", "write", "inrush"), slices=3)
-    bad = replace(case.runs[1], cycles=lambda: [list(reversed(cases.plain(23)[0]))])
+    good = of_kind(kinds.Posting, case.runs[1])
+    bad = replace(good, cycles=lambda: [list(reversed(loops.plain(23)[0]))])
     plan = run.Plan(tools, [replace(case, runs=(case.runs[0], bad))], rounds=2, results=tmp_path)
     kept: dict[str, list[dict[str, float]]] = {"write": [], "inrush": []}
     failures: dict[str, str] = {}
@@ -436,7 +453,7 @@ def test_each_slice_is_compared(tools: environment.Toolbox, tmp_path: Path) -> N
     assert len(kept["write"]) == 3
     assert kept["inrush"] == []
 
-    with rivals.place(tools) as here, slices.Posting(case.runs[1], here, 1) as slicer:
+    with rivals.place(tools) as here, slices.Posting(good, here, 1) as slicer:
         slicer.slice(0)
         with here.file.open("a") as file:
             file.write("more\n")
@@ -463,7 +480,7 @@ def test_frameworks_serve_slice_after_slice(
     monkeypatch.setattr(rivals, "counted", lambda *given: (counted(*given)[0] + 1, 0))
     try:
         with pytest.raises(RunError, match="counts"), rivals.place(tools) as here:
-            slices.Serving(case.runs[0], here, 2).__enter__()
+            slices.Serving(of_kind(kinds.Serving, case.runs[0]), here, 2).__enter__()
     finally:
         kafka.BROKER.stop()
 
@@ -499,7 +516,7 @@ def test_slices_of_different_turns_are_not_compared(
     case = replace(short("loop_file_23", "write", "inrush"), slices=2)
     turns = 0
 
-    def sliced(runs: list[cases.Run], *_: object) -> dict[str, list[dict[str, float]]]:
+    def sliced(runs: list[kinds.Run], *_: object) -> dict[str, list[dict[str, float]]]:
         nonlocal turns
         turns += 1
         if turns == 2 and len(runs) == 2:
@@ -675,7 +692,7 @@ def test_a_failure_of_any_kind_leaves_the_others(
 ) -> None:
     """Without it: one rival's surprise after twenty minutes throws twenty minutes away."""
 
-    def measured(one: cases.Run, *_: object, **__: object) -> dict[str, float]:
+    def measured(one: kinds.Run, *_: object, **__: object) -> dict[str, float]:
         if one.rival == "floor":
             raise OSError(28, "No space left on device")
         return {"ns": 100.0}
@@ -734,10 +751,10 @@ def test_cases_are_well_formed() -> None:
         keys = [one.key for one in case.runs]
         assert len(keys) == len(set(keys)), case.name
         for one in case.runs:
-            assert one.how in measure.WAYS
+            assert isinstance(one, kinds.Run)
             assert one.rival in report.LABELS, one.rival
             assert one.count % one.unit == 0, (case.name, one.key)
-            if one.how == "throughput":
+            if isinstance(one, kinds.Posting):
                 cycles = one.cycles()
                 assert one.count % sum(map(len, cycles)) == 0, (case.name, one.key)
                 assert len({len(line) for cycle in cycles for line in cycle}) == 1, (case.name, one.key)
