@@ -67,7 +67,7 @@ pub use source::{
 pub use source_map::SourceMap;
 pub use span::{FileId, Span, Spanned};
 pub use statement::PythonBlock;
-pub use template_text::{TemplateOptions, TemplateStatement, TemplateText};
+pub use template_text::{CompiledTemplate, TemplateOptions, TemplateStatement, TemplateText};
 
 use report::Report;
 

@@ -76,6 +76,20 @@ pub enum Piece<'a> {
     Value(&'a [u8]),
 }
 
+impl Default for Template {
+    /// The empty template.
+    fn default() -> Self {
+        let compiled = Compiled {
+            bytes: Box::default(),
+            text: String::new(),
+            items: Box::default(),
+            message_at: None,
+            notes: Notes::default(),
+        };
+        Self { compiled: Arc::new(compiled) }
+    }
+}
+
 impl Template {
     /// Compiles `text`.
     ///

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use super::option_table::{Kind, MAX_INT, Table, apply, names};
-use super::parser::{Parsed, Parser};
+use super::parser::{Opening, Parsed, Parser};
 use super::span::{Span, Spanned};
 use super::template_options::TEMPLATE;
 use super::template_text::{TemplateOptions, TemplateText};
@@ -251,7 +251,7 @@ impl Parser {
 
     /// The value of `sync()`, the old spelling of `flush-lines()`, with the warnings of both.
     pub(super) fn sync(&mut self) -> Parsed<u32> {
-        let span = self.span_at(self.position().saturating_sub(2));
+        let span = self.option;
         let text = "sync() is an old spelling of flush-lines(), which has no effect in Inrush: what is there is \
                     written, and lines never wait for others";
         self.report.warn(span, text, Some("leave it out".to_owned()));
@@ -291,7 +291,7 @@ impl Parser {
         Ok(IdentifiedDestination { id: format!("{name}#{index}"), span: key.span, driver })
     }
 
-    fn file_destination(&mut self, open: usize) -> Parsed<FileOptions> {
+    fn file_destination(&mut self, open: Opening) -> Parsed<FileOptions> {
         let text = self.text("the path of the file").inspect_err(|_| {
             self.close_parenthesis(open);
         })?;
@@ -329,7 +329,7 @@ impl Parser {
     /// The options of a destination driver that writes text: those of its own `table`, those of the structs inside it.
     fn destination_options<T>(
         &mut self,
-        open: usize,
+        open: Opening,
         table: Table<T>,
         options: &mut T,
         writer: fn(&mut T) -> &mut WriterOptions,

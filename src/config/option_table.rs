@@ -5,7 +5,7 @@
 //! [`WriterOptions`](super::WriterOptions)) have one table each; a driver asks its own table first, then theirs.
 use std::time::Duration;
 
-use super::parser::{Parsed, Parser};
+use super::parser::{Opening, Parsed, Parser};
 use super::report::Reported;
 use super::span::Spanned;
 use super::template_text::TemplateText;
@@ -140,23 +140,31 @@ impl Parser {
         }
     }
 
-    /// Reads options up to the `)` of the parenthesis that is opened at position `open`, and takes that.
+    /// Reads options up to the `)` of `open`, and takes that.
     ///
     /// `read` gets each name, with the parser at its value, and gives `None` for a name it does not know: `place` and
     /// `known` then make the error. False if the `)` is missing, which is reported.
     pub(super) fn options_in_parentheses(
         &mut self,
-        open: usize,
+        open: Opening,
+        place: Place,
+        known: &dyn Fn() -> Vec<&'static str>,
+        read: impl FnMut(&mut Parser, &Key) -> Option<Parsed<()>>,
+    ) -> bool {
+        self.options_up_to_parenthesis(open, place, known, read) && self.eat(&TokenKind::RParen)
+    }
+
+    /// Reads options up to the `)` of `open`, which is left to the caller.
+    pub(super) fn options_up_to_parenthesis(
+        &mut self,
+        open: Opening,
         place: Place,
         known: &dyn Fn() -> Vec<&'static str>,
         mut read: impl FnMut(&mut Parser, &Key) -> Option<Parsed<()>>,
     ) -> bool {
         loop {
             match &self.peek().kind {
-                TokenKind::RParen => {
-                    self.next();
-                    return true;
-                }
+                TokenKind::RParen => return true,
                 TokenKind::End | TokenKind::Semicolon | TokenKind::RBrace => break,
                 TokenKind::Word(_) if self.sees_at(1, &TokenKind::LParen) => {
                     match self.option(place, known, &mut read) {
@@ -168,23 +176,12 @@ impl Parser {
                 _ => {
                     self.unexpected("an option, as in name(value)");
                     // Whether there is a `)` or not: one error is enough.
-                    let closed = self.close_parenthesis(open);
-                    self.recovering = !closed;
-                    return closed;
+                    return self.find_closing(open);
                 }
             }
         }
         self.unclosed_parenthesis(open);
         false
-    }
-
-    /// Reports that the `)` for the `(` at position `open` is missing here.
-    pub(super) fn unclosed_parenthesis(&mut self, open: usize) {
-        let opened = self.span_at(open);
-        let found = self.peek().kind.describe();
-        let at = self.last_span().after();
-        self.report.error_with(at, format!("expected `)`, found {found}"), opened, "opened here", None);
-        self.recovering = true;
     }
 
     /// Reads `name(value)`, which is at the cursor.
@@ -197,8 +194,8 @@ impl Parser {
         let token = self.next();
         let TokenKind::Word(name) = token.kind else { return Ending::Missing };
         let key = Spanned::new(name, token.span);
-        let open = self.position();
-        self.next();
+        let Ok(open) = self.open_parenthesis() else { return Ending::Reported };
+        self.option = key.span;
         match read(self, &key) {
             Some(Ok(())) if self.eat(&TokenKind::RParen) => return Ending::Closed,
             Some(Ok(()))
@@ -217,11 +214,7 @@ impl Parser {
                 self.unknown_word(place, &key, &known());
             }
         }
-        if self.close_parenthesis(open) {
-            return Ending::Closed;
-        }
-        self.recovering = true;
-        Ending::Reported
+        if self.close_parenthesis(open) { Ending::Closed } else { Ending::Reported }
     }
 
     /// Reports a word that means nothing at `place`: as not supported if it is known, else with the nearest of `known`.

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use super::destination::{FilePermissions, Ownership, PERMISSIONS};
-use super::option_table::{Kind, MAX_INT, Table, apply, names};
+use super::option_table::{Key, Kind, MAX_INT, Table, apply, names};
 use super::parser::{Parsed, Parser};
 use super::report::Reported;
 use super::source::UseDns;
@@ -215,7 +215,7 @@ macro_rules! obsolete {
         (
             $old,
             Kind::Other(|parser, to| {
-                let span = parser.span_at(parser.position().saturating_sub(2));
+                let span = parser.option;
                 let help = Some(concat!("use ", $new).to_owned());
                 parser.report.warn(span, concat!($old, "() is an old spelling"), help);
                 let read: fn(&mut Parser, &mut GlobalOptions) -> Parsed<()> = $read;
@@ -309,16 +309,13 @@ impl Parser {
     }
 
     fn stats(&mut self, stats: &mut StatsOptions) -> Parsed<()> {
-        let open = self.position() - 1;
         let known = || names(STATS).collect();
-        if !self.options_in_parentheses(open, Place::Global, &known, |parser, key| {
-            apply(STATS, stats, parser, key)
-        }) {
-            return Err(Reported);
+        let read = |parser: &mut Parser, key: &Key| apply(STATS, stats, parser, key);
+        if self.options_up_to_parenthesis(self.innermost(), Place::Global, &known, read) {
+            Ok(())
+        } else {
+            Err(Reported)
         }
-        // The caller takes the `)`.
-        self.go_to(self.position() - 1);
-        Ok(())
     }
 
     /// The content of `options { }`, with its `}`.

@@ -9,6 +9,9 @@
 //! | `name( … )` | the matching `)`, but never beyond a `;` or the `}` around it: then a `)` is missing |
 //! | an item of `{ … }` | the next `;` at this level, or the `}` around it |
 //! | the file | the next `;` outside of all braces, or a line that starts a statement |
+//!
+//! No place in what is read is a number of a token: an opened parenthesis is an [`Opening`], all others are
+//! [`Span`]s.
 use std::collections::HashMap;
 use std::mem::discriminant;
 
@@ -20,11 +23,20 @@ use super::number::Number;
 use super::preamble::Pragmas;
 use super::report::{Report, Reported};
 use super::span::{Span, Spanned};
+use super::template_options::TemplateReference;
 use super::template_text::TemplateStatement;
 use super::token::{Text, Token, TokenKind, same_word};
 
 /// A value, or an error that was reported.
 pub(super) type Parsed<T> = Result<T, Reported>;
+
+/// A parenthesis that was opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opening {
+    span: Span,
+    /// The number of parentheses that are open behind it, with itself.
+    depth: usize,
+}
 
 /// Reads tokens into the syntax tree.
 pub(super) struct Parser {
@@ -32,8 +44,16 @@ pub(super) struct Parser {
     at: usize,
     pub(super) pragmas: Pragmas,
     pub(super) report: Report,
-    /// The `template` statements, which are read before everything else.
+    /// The `template` statements so far.
     pub(super) templates: IndexMap<String, TemplateStatement>,
+    /// The texts that may be names of templates: known only when all statements are read.
+    pub(super) template_references: Vec<TemplateReference>,
+    /// The place of the token before the current one.
+    last: Span,
+    /// The name of the option whose value is being read.
+    pub(super) option: Span,
+    /// The places of the parentheses that are open.
+    parentheses: Vec<Span>,
     /// How many anonymous statements of each kind there are so far.
     anonymous: HashMap<&'static str, usize>,
     /// A closing bracket was reported as missing and taken for read: that there is no semicolon after it goes without
@@ -44,12 +64,17 @@ pub(super) struct Parser {
 impl Parser {
     pub(super) fn new(lexed: Lexed) -> Self {
         let Lexed { tokens, pragmas, report } = lexed;
+        let start = Span { end: 0, start: 0, ..tokens[0].span };
         Self {
             tokens,
             at: 0,
             pragmas,
             report,
             templates: IndexMap::new(),
+            template_references: Vec::new(),
+            last: start,
+            option: start,
+            parentheses: Vec::new(),
             anonymous: HashMap::new(),
             recovering: false,
         }
@@ -89,30 +114,28 @@ impl Parser {
         self.sees_at(0, kind)
     }
 
-    /// The current token's index, to come back to.
-    pub(super) fn position(&self) -> usize {
-        self.at
-    }
-
-    pub(super) fn go_to(&mut self, position: usize) {
-        self.at = position;
-    }
-
-    pub(super) fn span_at(&self, position: usize) -> Span {
-        self.tokens[position.min(self.tokens.len() - 1)].span
-    }
-
     /// The place of the token before the current one.
     pub(super) fn last_span(&self) -> Span {
-        self.tokens[self.at.saturating_sub(1).min(self.tokens.len() - 1)].span
+        self.last
     }
 
     // Taking.
 
     pub(super) fn next(&mut self) -> Token {
+        match self.peek().kind {
+            TokenKind::LParen => self.parentheses.push(self.peek().span),
+            TokenKind::RParen => drop(self.parentheses.pop()),
+            _ => {}
+        }
+        self.advance()
+    }
+
+    /// Takes the current token, and counts no parentheses.
+    fn advance(&mut self) -> Token {
         let token = self.peek().clone();
         if !matches!(token.kind, TokenKind::End) {
             self.at += 1;
+            self.last = token.span;
         }
         token
     }
@@ -129,6 +152,18 @@ impl Parser {
     /// Takes a token of this kind, or reports what is there instead.
     pub(super) fn expect(&mut self, kind: &TokenKind) -> Parsed<Span> {
         if self.sees(kind) { Ok(self.next().span) } else { Err(self.unexpected(&kind.describe())) }
+    }
+
+    /// Takes a `(`, or reports what is there instead.
+    pub(super) fn open_parenthesis(&mut self) -> Parsed<Opening> {
+        let span = self.expect(&TokenKind::LParen)?;
+        Ok(Opening { span, depth: self.parentheses.len() })
+    }
+
+    /// The innermost parenthesis that is open.
+    pub(super) fn innermost(&self) -> Opening {
+        let span = self.parentheses.last().copied().unwrap_or(self.last);
+        Opening { span, depth: self.parentheses.len() }
     }
 
     /// Reports that the current token is not what was expected.
@@ -313,26 +348,47 @@ impl Parser {
         false
     }
 
-    /// Goes behind the `)` that belongs to the `(` at position `open`. False if there is none before the `;` or `}`
-    /// that ends the item around it; the parser then stands there.
-    pub(super) fn close_parenthesis(&mut self, open: usize) -> bool {
-        self.at = open + 1;
-        let (mut depth, mut braces) = (1_usize, 0_usize);
+    /// Goes to the `)` that belongs to `open`. False if there is none before the `;` or `}` that ends the item around
+    /// it; the parser then stands there, and `open` counts as closed.
+    pub(super) fn find_closing(&mut self, open: Opening) -> bool {
+        let mut braces = 0_usize;
         loop {
             match self.peek().kind {
-                TokenKind::End => return false,
+                TokenKind::RParen if braces == 0 && self.parentheses.len() <= open.depth => return true,
                 TokenKind::Semicolon if braces == 0 && self.closed_beyond() => {}
-                TokenKind::Semicolon | TokenKind::RBrace if braces == 0 => return false,
+                TokenKind::Semicolon | TokenKind::RBrace if braces == 0 => break,
+                TokenKind::End => break,
                 TokenKind::LBrace => braces += 1,
                 TokenKind::RBrace => braces -= 1,
-                TokenKind::LParen if braces == 0 => depth += 1,
-                TokenKind::RParen if braces == 0 => depth -= 1,
                 _ => {}
             }
-            self.next();
-            if depth == 0 {
-                return true;
-            }
+            // Parentheses within braces are no concern of those around them.
+            if braces == 0 {
+                self.next()
+            } else {
+                self.advance()
+            };
         }
+        self.give_up(open);
+        false
+    }
+
+    /// Goes behind the `)` that belongs to `open`, as [`find_closing`](Self::find_closing).
+    pub(super) fn close_parenthesis(&mut self, open: Opening) -> bool {
+        self.find_closing(open) && self.eat(&TokenKind::RParen)
+    }
+
+    /// Reports that the `)` for `open` is missing here.
+    pub(super) fn unclosed_parenthesis(&mut self, open: Opening) {
+        let found = self.peek().kind.describe();
+        let at = self.last_span().after();
+        self.report.error_with(at, format!("expected `)`, found {found}"), open.span, "opened here", None);
+        self.give_up(open);
+    }
+
+    /// Goes on as if `open`, and what was opened in it, were closed here.
+    fn give_up(&mut self, open: Opening) {
+        self.parentheses.truncate(open.depth.saturating_sub(1));
+        self.recovering = true;
     }
 }

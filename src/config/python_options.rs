@@ -36,8 +36,8 @@ impl Parser {
     pub(super) fn python_options(&mut self, to: &mut IndexMap<String, OptionValue>) -> Parsed<()> {
         while !self.sees(&TokenKind::RParen) {
             let key = self.string("the name of an option")?;
-            let open = self.position();
-            let value = if self.eat(&TokenKind::LParen) {
+            let value = if self.sees(&TokenKind::LParen) {
+                let open = self.open_parenthesis()?;
                 if let TokenKind::RParen = self.peek().kind {
                     return Err(self.without_value(&key));
                 }
@@ -66,6 +66,9 @@ impl Parser {
     }
 
     fn python_value(&mut self) -> Parsed<OptionValue> {
+        if !starts_value(&self.peek().kind) {
+            return Err(self.unexpected("a value"));
+        }
         let token = self.next();
         match token.kind {
             TokenKind::Text(text) => Ok(OptionValue::Str(self.utf8(text)?.value)),
@@ -82,8 +85,8 @@ impl Parser {
                 } else {
                     let text = self.text("the text of a template")?;
                     let text = self.utf8(text)?;
-                    let compiled = self.compile(text)?;
-                    Spanned::new(compiled.text, compiled.span)
+                    let span = text.span;
+                    Spanned::new(self.compiled(text)?.text, span)
                 };
                 self.expect(&TokenKind::RParen)?;
                 Ok(OptionValue::Template(text))
@@ -93,19 +96,18 @@ impl Parser {
                 "no" | "off" | "False" => OptionValue::Bool(false),
                 _ => OptionValue::Str(word),
             }),
-            TokenKind::LBracket => {
+            _ => {
                 let mut list = Vec::new();
                 while !self.eat(&TokenKind::RBracket) {
                     list.push(self.string("a text or `]`")?.value);
                 }
                 Ok(OptionValue::List(list))
             }
-            kind => {
-                let found = kind.describe();
-                // Not taken after all: it may be what ends the option.
-                self.go_to(self.position().saturating_sub(usize::from(!matches!(kind, TokenKind::End))));
-                Err(self.report.error(token.span, format!("expected a value, found {found}"), None))
-            }
         }
     }
+}
+
+/// Tells whether a value can start with a token of this kind: a text, a number, a word, or the `[` of a list.
+fn starts_value(kind: &TokenKind) -> bool {
+    matches!(kind, TokenKind::Text(_) | TokenKind::Number(..) | TokenKind::Word(_) | TokenKind::LBracket)
 }

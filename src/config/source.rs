@@ -4,7 +4,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::option_table::{Key, Kind, MAX_INT, Table, apply, names};
-use super::parser::{Parsed, Parser};
+use super::parser::{Opening, Parsed, Parser};
 use super::python_options::OptionValue;
 use super::report::Reported;
 use super::span::{Span, Spanned};
@@ -454,7 +454,12 @@ impl Parser {
         Ok(IdentifiedSource { id: format!("{name}#{index}"), span: key.span, driver })
     }
 
-    fn python_source(&mut self, driver: PythonDriver, key: &Key, open: usize) -> Parsed<PythonSourceOptions> {
+    fn python_source(
+        &mut self,
+        driver: PythonDriver,
+        key: &Key,
+        open: Opening,
+    ) -> Parsed<PythonSourceOptions> {
         let mut options = PythonSourceOptions::new(driver, key.span);
         let errors = self.report.errors();
         let tables: &[Table<PythonSourceOptions>] = match driver {
@@ -477,7 +482,7 @@ impl Parser {
     /// sources have.
     fn source_options<T>(
         &mut self,
-        open: usize,
+        open: Opening,
         tables: &[Table<T>],
         options: &mut T,
         log_source: fn(&mut T) -> &mut LogSourceOptions,

@@ -1,5 +1,4 @@
 //! The top of a file: statements, and what they refer to.
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
@@ -10,7 +9,7 @@ use super::diagnostic::{Diagnostic, Level};
 use super::log_path::{DestinationRef, LogItem, LogPath, SourceRef};
 use super::option_table::{Ending, Key};
 use super::options::GlobalOptions;
-use super::parser::{Parsed, Parser};
+use super::parser::{Opening, Parsed, Parser};
 use super::preamble::Version;
 use super::report::Reported;
 use super::source::SourceStatement;
@@ -59,14 +58,8 @@ struct Statements {
 impl Parser {
     /// Reads all tokens of a configuration in `directory`.
     pub(super) fn configuration(mut self, directory: PathBuf) -> Read {
-        let templates = self.template_statements();
         let mut read = Statements::default();
         loop {
-            let start = self.position();
-            if let Some(end) = templates.get(&start) {
-                self.go_to(*end);
-                continue;
-            }
             match self.peek().kind {
                 TokenKind::End => break,
                 TokenKind::Semicolon => drop(self.next()),
@@ -76,10 +69,11 @@ impl Parser {
                 }
                 _ => match self.statement(&mut read) {
                     Ok(()) => self.semicolons(),
-                    Err(Reported) => self.skip_statement(start),
+                    Err(Reported) => self.skip_item(),
                 },
             }
         }
+        self.resolve_templates();
         self.check(&read);
         for python_path in &read.options.python_path {
             self.check_directory(&directory, python_path);
@@ -115,29 +109,6 @@ impl Parser {
             let message = format!("`{}` {what}: no module will be found there", path.display());
             self.report.warn(python_path.span, message, None);
         }
-    }
-
-    /// Reads the `template` statements, which other statements may refer to before they come, and gives the positions
-    /// of the first and after the last token of each.
-    fn template_statements(&mut self) -> HashMap<usize, usize> {
-        let mut read = HashMap::new();
-        let mut first = true;
-        while !matches!(self.peek().kind, TokenKind::End) {
-            let start = self.position();
-            let token = self.next();
-            let named = matches!(self.peek().kind, TokenKind::Word(_) | TokenKind::Text(_));
-            if first && named && token.is("template") {
-                match self.template_statement(token.span) {
-                    Ok(()) => self.semicolons(),
-                    Err(Reported) => self.skip_statement(start),
-                }
-                read.insert(start, self.position());
-                continue;
-            }
-            first = matches!(token.kind, TokenKind::Semicolon | TokenKind::RBrace);
-        }
-        self.go_to(0);
-        read
     }
 
     fn statement(&mut self, read: &mut Statements) -> Parsed<()> {
@@ -186,8 +157,7 @@ impl Parser {
                     return Err(Reported);
                 }
             }
-            // Those with a name were read already.
-            Some("template") => return Err(self.unexpected("a name for the template")),
+            Some("template") => self.template_statement(start)?,
             _ => {
                 let key = Key::new(word.clone(), start);
                 return Err(self.unknown_word(Place::Statement, &key, &STATEMENTS));
@@ -259,10 +229,9 @@ impl Parser {
                 self.unexpected("`(`");
                 self.skip_item();
             } else {
-                let open = self.position() + 1;
                 match self.option(place, known, &mut read) {
                     Ending::Closed => {}
-                    Ending::Missing => self.unclosed_parenthesis(open),
+                    Ending::Missing => self.unclosed_parenthesis(self.innermost()),
                     Ending::Reported => self.skip_item(),
                 }
                 self.semicolons();
@@ -303,14 +272,6 @@ impl Parser {
             && (self.sees_at(2, &TokenKind::LBrace) || is_name(self.peek_at(2)))
     }
 
-    /// Skips the statement that could not be read and that starts at position `start`.
-    fn skip_statement(&mut self, start: usize) {
-        if self.position() == start {
-            self.next();
-        }
-        self.skip_item();
-    }
-
     /// Reports that a name is taken, if it is: there is a `first` thing with it.
     pub(super) fn duplicate(
         &mut self,
@@ -327,8 +288,8 @@ impl Parser {
         Err(self.report.error_with(name.span, message, first, "the first one", None))
     }
 
-    /// The name of a driver and the position of its `(`, which is taken; `drivers` are those of this version.
-    pub(super) fn driver_name(&mut self, place: Place, drivers: &[&'static str]) -> Parsed<(Key, usize)> {
+    /// The name of a driver and its `(`, which is taken; `drivers` are those of this version.
+    pub(super) fn driver_name(&mut self, place: Place, drivers: &[&'static str]) -> Parsed<(Key, Opening)> {
         let token = self.peek();
         let TokenKind::Word(word) = &token.kind else {
             return Err(self.unexpected(&format!("a {}, as in {}(…)", place.noun(), drivers[0])));
@@ -338,8 +299,7 @@ impl Parser {
             return Err(self.unknown_word(place, &key, drivers));
         }
         self.next();
-        let open = self.position();
-        self.expect(&TokenKind::LParen)?;
+        let open = self.open_parenthesis()?;
         Ok((key, open))
     }
 

@@ -2,7 +2,7 @@
 use super::option_table::{Kind, Table, apply, names};
 use super::parser::{Parsed, Parser};
 use super::span::{Span, Spanned};
-use super::template_text::{TemplateOptions, TemplateStatement, TemplateText};
+use super::template_text::{CompiledTemplate, TemplateOptions, TemplateStatement, TemplateText};
 use super::token::{Text, TokenKind};
 use super::unsupported::Place;
 use crate::template::{OnError, Template, TsFormat};
@@ -24,7 +24,7 @@ pub(super) const TEMPLATE: Table<TemplateOptions> = &[
 /// What a `template NAME { }` consists of.
 #[derive(Default)]
 struct TemplateBlock {
-    text: Option<TemplateText>,
+    text: Option<CompiledTemplate>,
     escape: Option<bool>,
 }
 
@@ -33,11 +33,20 @@ const TEMPLATE_BLOCK: Table<TemplateBlock> = &[
         "template",
         Kind::Other(|parser, to| {
             let text = parser.text_or_number("the text of the template")?;
-            parser.compile(text).map(|text| to.text = Some(text))
+            parser.compiled(text).map(|text| to.text = Some(text))
         }),
     ),
     ("template-escape", Kind::YesNo(|to, yes| to.escape = Some(yes))),
 ];
+
+/// A text that is a template or the name of one.
+pub(super) struct TemplateReference {
+    /// What stands for it in the tree.
+    used: TemplateText,
+    text: Text,
+    /// It was written as a word, without quotes.
+    is_word: bool,
+}
 
 impl Parser {
     pub(super) fn ts_format(&mut self) -> Parsed<TsFormat> {
@@ -59,6 +68,12 @@ impl Parser {
 
     /// Compiles a text, and reports what is wrong with it at its place inside the text.
     pub(super) fn compile(&mut self, text: Text) -> Parsed<TemplateText> {
+        let span = text.span;
+        self.compiled(text).map(|compiled| TemplateText::new(span, compiled))
+    }
+
+    /// Compiles a text, as [`compile`](Self::compile).
+    pub(super) fn compiled(&mut self, text: Text) -> Parsed<CompiledTemplate> {
         match Template::compile_bytes(text.bytes()) {
             Ok(template) => {
                 for (at, nearest) in template.suspicious_names() {
@@ -71,7 +86,7 @@ impl Parser {
                     let (message, help) = (warning.message.clone(), warning.help.clone());
                     self.report.warn(text.locate(warning.at.clone()), message, help);
                 }
-                Ok(TemplateText { name: None, text: text.value, template, escape: None, span: text.span })
+                Ok(CompiledTemplate { name: None, text: text.value, template, escape: None })
             }
             Err(error) => Err(self.report.error(text.locate(error.at), error.message, error.help)),
         }
@@ -79,19 +94,29 @@ impl Parser {
 
     /// The value of an option that is a template: its text, or the name of a `template` statement.
     pub(super) fn template_argument(&mut self) -> Parsed<TemplateText> {
-        let bare = matches!(self.peek().kind, TokenKind::Word(_));
+        let is_word = matches!(self.peek().kind, TokenKind::Word(_));
         let text = self.text_or_number("a template or its name")?;
-        if let Some(statement) = self.templates.get(&text.value) {
-            return Ok(TemplateText { span: text.span, ..statement.text.clone() });
+        let used = TemplateText::unset(text.span);
+        self.template_references.push(TemplateReference { used: used.clone(), text, is_word });
+        Ok(used)
+    }
+
+    /// Finds the statements that texts are the names of, and compiles the others, now that all statements are read.
+    pub(super) fn resolve_templates(&mut self) {
+        for TemplateReference { used, text, is_word } in std::mem::take(&mut self.template_references) {
+            if let Some(statement) = self.templates.get(&text.value) {
+                used.set((*statement.text).clone());
+            } else if is_word && !text.value.contains('$') {
+                let message = format!("no template is called `{}`", text.value);
+                let names = self.templates.keys().map(String::as_str);
+                let quotes =
+                    || Some(format!("put it in quotes if it is the text itself: \"{}\"", text.value));
+                let help = self.suggestion(&text.value, names).or_else(quotes);
+                self.report.error(text.span, message, help);
+            } else if let Ok(compiled) = self.compiled(text) {
+                used.set(compiled);
+            }
         }
-        if bare && !text.value.contains('$') {
-            let message = format!("no template is called `{}`", text.value);
-            let names = self.templates.keys().map(String::as_str);
-            let quotes = || Some(format!("put it in quotes if it is the text itself: \"{}\"", text.value));
-            let help = self.suggestion(&text.value, names).or_else(quotes);
-            return Err(self.report.error(text.span, message, help));
-        }
-        self.compile(text)
     }
 
     /// What comes after `template`, which was at `start`.
@@ -104,7 +129,7 @@ impl Parser {
                 apply(TEMPLATE_BLOCK, &mut block, parser, key)
             });
             match block.text {
-                Some(text) => TemplateText { escape: block.escape, ..text },
+                Some(text) => CompiledTemplate { escape: block.escape, ..text },
                 // An error in the text itself was reported already.
                 None if self.report.errors() > errors => return Err(super::report::Reported),
                 None => {
@@ -115,10 +140,10 @@ impl Parser {
             }
         } else {
             let text = self.text_or_number("the text of the template")?;
-            self.compile(text)?
+            self.compiled(text)?
         };
-        let text = TemplateText { name: Some(name.value.clone()), ..text };
         let span = start.to(name.span);
+        let text = TemplateText::new(span, CompiledTemplate { name: Some(name.value.clone()), ..text });
         let first = self.templates.get(&name.value).map(|first| first.name.span);
         self.duplicate("template", &name, first)?;
         self.templates

@@ -1,10 +1,23 @@
 //! Templates as they stand in a configuration, and the options of how they are formatted.
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock, OnceLock};
+
 use super::span::{Span, Spanned};
 use crate::template::{OnError, Template, TsFormat};
 
-/// A template's text, compiled.
+/// A template where one is used: a text, or the name of a `template` statement, which may come later.
+///
+/// Until the whole configuration is read, one that may be a name is empty.
 #[derive(Debug, Clone)]
 pub struct TemplateText {
+    /// Where the text, or the name that stands for it, was written.
+    pub span: Span,
+    compiled: Arc<OnceLock<CompiledTemplate>>,
+}
+
+/// A template's text, compiled.
+#[derive(Debug, Clone, Default)]
+pub struct CompiledTemplate {
     /// The `template` statement that it was taken from.
     pub name: Option<String>,
     /// The text.
@@ -13,8 +26,33 @@ pub struct TemplateText {
     pub template: Template,
     /// `template-escape()` of the `template` statement.
     pub escape: Option<bool>,
-    /// Where the text, or the name that stands for it, was written.
-    pub span: Span,
+}
+
+impl TemplateText {
+    /// A template that may be the name of a statement, to be [set](Self::set) later.
+    pub(super) fn unset(span: Span) -> Self {
+        Self { span, compiled: Arc::default() }
+    }
+
+    /// A template that is known.
+    pub(super) fn new(span: Span, compiled: CompiledTemplate) -> Self {
+        Self { span, compiled: Arc::new(compiled.into()) }
+    }
+
+    /// Sets what an [unset](Self::unset) one and its clones stand for.
+    pub(super) fn set(&self, compiled: CompiledTemplate) {
+        // The first one stays: nothing is set twice.
+        let _ = self.compiled.set(compiled);
+    }
+}
+
+impl Deref for TemplateText {
+    type Target = CompiledTemplate;
+
+    fn deref(&self) -> &CompiledTemplate {
+        static EMPTY: LazyLock<CompiledTemplate> = LazyLock::new(CompiledTemplate::default);
+        self.compiled.get().unwrap_or(&EMPTY)
+    }
 }
 
 /// `template NAME "text";` or `template NAME { template("text"); template-escape(no); };`
