@@ -1,7 +1,8 @@
 //! `destination { }` and the destination drivers.
 use std::time::Duration;
 
-use super::option_table::{Kind, MAX_INT, Table, apply, names};
+use super::option_table::{Kind, MAX_INT, NO_LEVELS, Table, apply, names};
+use super::options::NO_WAIT;
 use super::parser::{Opening, Parsed, Parser};
 use super::span::{Span, Spanned};
 use super::template_options::TEMPLATE;
@@ -80,13 +81,13 @@ pub struct DriverOptions {
 const DRIVER: Table<DriverOptions> = &[
     ("log-fifo-size", Kind::Int(1, MAX_INT, |to, size| to.log_fifo_size = Some(size as usize))),
     ("persist-name", Kind::Text(|to, name| to.persist_name = Some(name))),
-    ("internal", Kind::YesNo(|to, yes| to.internal = yes)),
+    ("internal", Kind::Unused(NO_LEVELS, &Kind::YesNo(|to, yes| to.internal = yes))),
 ];
 
 const WRITER: Table<WriterOptions> = &[
     ("template", Kind::Template(|to, template| to.template = Some(template))),
     ("flags", Kind::Other(|parser, to| parser.writer_flags(&mut to.flags))),
-    ("flush-lines", Kind::Int(0, MAX_INT, |to, lines| to.flush_lines = Some(lines as u32))),
+    ("flush-lines", Kind::Unused(NO_WAIT, &Kind::Int(0, MAX_INT, |to, lines| to.flush_lines = Some(lines as u32)))),
     ("time-reopen", Kind::Seconds(|to, time| to.time_reopen = Some(time))),
     ("sync", Kind::Other(|parser, to| parser.sync().map(|lines| to.flush_lines = Some(lines)))),
     ("flush-timeout", Kind::NoEffect("since lines never wait for others")),
@@ -194,11 +195,13 @@ pub struct FileOptions {
     pub writer: WriterOptions,
 }
 
+const TRIED_AGAIN: &str = "in Inrush: a file that cannot be opened is tried again, and stops nothing";
+
 const FILE: Table<FileOptions> = &[
     ("create-dirs", Kind::YesNo(|to, yes| to.create_dirs = Some(yes))),
     ("time-reap", Kind::Seconds(|to, time| to.time_reap = Some(time))),
     ("fsync", Kind::YesNo(|to, yes| to.fsync = yes)),
-    ("optional", Kind::YesNo(|to, yes| to.optional = yes)),
+    ("optional", Kind::Unused(TRIED_AGAIN, &Kind::YesNo(|to, yes| to.optional = yes))),
 ];
 
 /// `stdout(…)`

@@ -16,7 +16,7 @@ use super::unsupported::{Place, refusal, supported_later};
 pub(super) type Table<T> = &'static [(&'static str, Kind<T>)];
 
 /// What the value of an option is, and what to do with it.
-pub(super) enum Kind<T> {
+pub(super) enum Kind<T: 'static> {
     /// A quoted text or a word.
     Text(fn(&mut T, Spanned<String>)),
     /// Any number of quoted texts and words.
@@ -33,8 +33,12 @@ pub(super) enum Kind<T> {
     Template(fn(&mut T, TemplateText)),
     /// Something else.
     Other(fn(&mut Parser, &mut T) -> Parsed<()>),
-    /// Accepted, and without effect here: the reason follows "has no effect".
+    /// Accepted with any value, and without effect here: the reason follows "has no effect".
     NoEffect(&'static str),
+    /// Read and checked as the kind says, and without effect here: said, so that nobody relies on it.
+    Unused(&'static str, &'static Self),
+    /// An old name of the option that is given first.
+    Obsolete(&'static str, &'static Self),
 }
 
 /// How an option ended.
@@ -53,26 +57,8 @@ pub(super) type Key = Spanned<String>;
 
 /// The largest number that fields of 32 bits take.
 pub(super) const MAX_INT: i64 = i32::MAX as i64;
-
-const STATS: &str = "in this version: `inrush ctl stats` shows the statistics at any time";
-
-/// Options that are read and checked, and that nothing in this version acts on: said, so that nobody relies on them.
-const UNUSED: &[(&str, &str)] = &[
-    ("mark-freq", "in this version: no mark messages are written"),
-    ("mark-mode", "in this version: no mark messages are written"),
-    ("mark", "in this version: no mark messages are written"),
-    ("stats", STATS),
-    ("stats-freq", STATS),
-    ("stats-level", STATS),
-    ("stats-lifetime", STATS),
-    ("stats-max-dynamics", STATS),
-    ("internal", "in Inrush: its statistics have no levels"),
-    ("on-error", "in this version: the values of its templates have no types that could fail"),
-    ("log-msg-size", "on the sources of this version: a Python message may be of any size"),
-    ("flush-lines", "in Inrush: what is there is written, and lines never wait for others"),
-    ("optional", "in Inrush: a file that cannot be opened is tried again, and stops nothing"),
-    ("read-old-records", "on the sources of this version: they have none"),
-];
+/// Why `internal()` of a driver changes nothing.
+pub(super) const NO_LEVELS: &str = "in Inrush: its statistics have no levels";
 
 /// Reads the value of `key` if `table` has it.
 pub(super) fn apply<T>(
@@ -81,10 +67,7 @@ pub(super) fn apply<T>(
     parser: &mut Parser,
     key: &Key,
 ) -> Option<Parsed<()>> {
-    let (name, kind) = table.iter().find(|(name, _)| same_word(name, &key.value))?;
-    if let Some((_, why)) = UNUSED.iter().find(|(unused, _)| unused == name) {
-        parser.report.warn(key.span, format!("`{}` has no effect {why}", key.value), None);
-    }
+    let (_, kind) = table.iter().find(|(name, _)| same_word(name, &key.value))?;
     Some(kind.read(target, parser, key))
 }
 
@@ -108,6 +91,15 @@ impl<T> Kind<T> {
             Self::NoEffect(why) => {
                 parser.report.warn(key.span, format!("`{}` has no effect {why}", key.value), None);
                 parser.skip_value();
+            }
+            Self::Unused(why, kind) => {
+                parser.report.warn(key.span, format!("`{}` has no effect {why}", key.value), None);
+                return kind.read(target, parser, key);
+            }
+            Self::Obsolete(new, kind) => {
+                let help = Some(format!("use {new}"));
+                parser.report.warn(key.span, format!("{}() is an old spelling", key.value), help);
+                return kind.read(target, parser, key);
             }
         }
         Ok(())

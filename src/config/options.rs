@@ -208,22 +208,11 @@ impl Default for GlobalOptions {
 }
 
 const IN_INRUSH: &str = "in Inrush";
-
-/// An old name of an option: a warning, then `kind`.
-macro_rules! obsolete {
-    ($old:literal, $new:literal, $read:expr) => {
-        (
-            $old,
-            Kind::Other(|parser, to| {
-                let span = parser.option;
-                let help = Some(concat!("use ", $new).to_owned());
-                parser.report.warn(span, concat!($old, "() is an old spelling"), help);
-                let read: fn(&mut Parser, &mut GlobalOptions) -> Parsed<()> = $read;
-                read(parser, to)
-            }),
-        )
-    };
-}
+const NO_MARKS: &str = "in this version: no mark messages are written";
+const NO_STATS: &str = "in this version: `inrush ctl stats` shows the statistics at any time";
+const ANY_SIZE: &str = "on the sources of this version: a Python message may be of any size";
+/// Why `flush-lines()` changes nothing.
+pub(super) const NO_WAIT: &str = "in Inrush: what is there is written, and lines never wait for others";
 
 const GLOBAL: Table<GlobalOptions> = &[
     ("keep-hostname", Kind::YesNo(|to, yes| to.keep_hostname = yes)),
@@ -243,35 +232,39 @@ const GLOBAL: Table<GlobalOptions> = &[
     ("time-reopen", Kind::Seconds(|to, time| to.time_reopen = time)),
     ("time-reap", Kind::Seconds(|to, time| to.time_reap = time)),
     ("log-fifo-size", Kind::Int(1, MAX_INT, |to, size| to.log_fifo_size = size as usize)),
-    ("log-msg-size", Kind::Int(1, MAX_INT, |to, size| to.log_msg_size = size as usize)),
+    ("log-msg-size", Kind::Unused(ANY_SIZE, &Kind::Int(1, MAX_INT, |to, size| to.log_msg_size = size as usize))),
     ("log-flow-control", Kind::YesNo(|to, yes| to.log_flow_control = yes)),
-    ("flush-lines", Kind::Int(0, MAX_INT, |to, lines| to.flush_lines = lines as u32)),
+    ("flush-lines", Kind::Unused(NO_WAIT, &Kind::Int(0, MAX_INT, |to, lines| to.flush_lines = lines as u32))),
     ("create-dirs", Kind::YesNo(|to, yes| to.create_dirs = yes)),
     ("recv-time-zone", Kind::Text(|to, zone| to.recv_time_zone = Some(zone))),
     ("file-template", Kind::Template(|to, template| to.file_template = Some(template))),
     ("use-uniqid", Kind::YesNo(|to, yes| to.use_uniqid = yes)),
     ("python-reload-modules", Kind::YesNo(|to, yes| to.python_reload_modules = yes)),
     ("python-path", Kind::Texts(|to, directory| to.python_path.push(directory))),
-    ("mark-freq", Kind::Seconds(|to, time| to.mark_freq = time)),
-    ("mark-mode", Kind::Other(|parser, to| parser.mark_mode().map(|mode| to.mark_mode = mode))),
-    ("stats", Kind::Other(|parser, to| parser.stats(&mut to.stats))),
+    ("mark-freq", Kind::Unused(NO_MARKS, &Kind::Seconds(|to, time| to.mark_freq = time))),
+    ("mark-mode", Kind::Unused(NO_MARKS, &Kind::Other(|parser, to| parser.mark_mode().map(|mode| to.mark_mode = mode)))),
+    ("stats", Kind::Unused(NO_STATS, &Kind::Other(|parser, to| parser.stats(&mut to.stats)))),
     // Old names.
-    obsolete!("stats-freq", "stats(freq())", |parser, to| parser.seconds().map(|time| to.stats.freq = time)),
-    obsolete!("stats-level", "stats(level())", |parser, to| {
-        parser.integer(0, 255).map(|level| to.stats.level = level as u8)
-    }),
-    obsolete!("stats-lifetime", "stats(lifetime())", |parser, to| {
-        parser.seconds().map(|time| to.stats.lifetime = time)
-    }),
-    obsolete!("stats-max-dynamics", "stats(max-dynamics())", |parser, to| {
-        parser.integer(0, MAX_INT).map(|most| to.stats.max_dynamics = Some(most as u32))
-    }),
-    obsolete!("long-hostnames", "chain-hostnames()", |parser, to| {
-        parser.yes_no().map(|yes| to.chain_hostnames = yes)
-    }),
+    ("stats-freq", Kind::Unused(NO_STATS, &Kind::Obsolete("stats(freq())", &Kind::Seconds(|to, time| to.stats.freq = time)))),
+    (
+        "stats-level",
+        Kind::Unused(NO_STATS, &Kind::Obsolete("stats(level())", &Kind::Int(0, 255, |to, level| to.stats.level = level as u8))),
+    ),
+    (
+        "stats-lifetime",
+        Kind::Unused(NO_STATS, &Kind::Obsolete("stats(lifetime())", &Kind::Seconds(|to, time| to.stats.lifetime = time))),
+    ),
+    (
+        "stats-max-dynamics",
+        Kind::Unused(
+            NO_STATS,
+            &Kind::Obsolete("stats(max-dynamics())", &Kind::Int(0, MAX_INT, |to, most| to.stats.max_dynamics = Some(most as u32))),
+        ),
+    ),
+    ("long-hostnames", Kind::Obsolete("chain-hostnames()", &Kind::YesNo(|to, yes| to.chain_hostnames = yes))),
     ("sync", Kind::Other(|parser, to| parser.sync().map(|lines| to.flush_lines = lines))),
-    obsolete!("mark", "mark-freq()", |parser, to| parser.seconds().map(|time| to.mark_freq = time)),
-    obsolete!("use-rcptid", "use-uniqid()", |parser, to| parser.yes_no().map(|yes| to.use_uniqid = yes)),
+    ("mark", Kind::Unused(NO_MARKS, &Kind::Obsolete("mark-freq()", &Kind::Seconds(|to, time| to.mark_freq = time)))),
+    ("use-rcptid", Kind::Obsolete("use-uniqid()", &Kind::YesNo(|to, yes| to.use_uniqid = yes))),
     ("flush-timeout", Kind::NoEffect("since lines never wait for others")),
     ("time-sleep", Kind::NoEffect(IN_INRUSH)),
     ("gc-idle-threshold", Kind::NoEffect(IN_INRUSH)),

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::option_table::{Key, Kind, MAX_INT, Table, apply, names};
+use super::option_table::{Key, Kind, MAX_INT, NO_LEVELS, Table, apply, names};
 use super::parser::{Opening, Parsed, Parser};
 use super::python_options::OptionValue;
 use super::report::Reported;
@@ -133,6 +133,8 @@ impl Default for LogSourceOptions {
     }
 }
 
+const NO_OLD_RECORDS: &str = "on the sources of this version: they have none";
+
 const LOG_SOURCE: Table<LogSourceOptions> = &[
     ("log-iw-size", Kind::Int(1, MAX_INT, |to, size| to.log_iw_size = Some(size as usize))),
     ("keep-hostname", Kind::YesNo(|to, yes| to.keep_hostname = Some(yes))),
@@ -159,7 +161,7 @@ const LOG_SOURCE: Table<LogSourceOptions> = &[
     ("dns-cache", Kind::YesNo(|to, yes| to.dns_cache = Some(yes))),
     ("normalize-hostnames", Kind::YesNo(|to, yes| to.normalize_hostnames = Some(yes))),
     ("use-syslogng-pid", Kind::YesNo(|to, yes| to.use_syslogng_pid = yes)),
-    ("read-old-records", Kind::YesNo(|to, yes| to.read_old_records = yes)),
+    ("read-old-records", Kind::Unused(NO_OLD_RECORDS, &Kind::YesNo(|to, yes| to.read_old_records = yes))),
 ];
 
 /// Which of the two drivers of Python sources.
@@ -273,7 +275,7 @@ const PYTHON: Table<PythonSourceOptions> = &[
         }),
     ),
     ("persist-name", Kind::Text(|to, name| to.persist_name = Some(name))),
-    ("internal", Kind::YesNo(|to, yes| to.internal = yes)),
+    ("internal", Kind::Unused(NO_LEVELS, &Kind::YesNo(|to, yes| to.internal = yes))),
     ("flags", Kind::Other(|parser, to| parser.parse_flags(&mut to.flags))),
     ("format", Kind::Text(|to, format| to.format = Some(format))),
     ("time-zone", Kind::Text(|to, zone| to.time_zone = Some(zone))),

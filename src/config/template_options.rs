@@ -7,6 +7,8 @@ use super::token::{Text, TokenKind};
 use super::unsupported::Place;
 use crate::template::{OnError, Template, TsFormat};
 
+const NO_TYPES: &str = "in this version: the values of its templates have no types that could fail";
+
 /// The options of [`TemplateOptions`].
 pub(super) const TEMPLATE: Table<TemplateOptions> = &[
     ("ts-format", Kind::Other(|parser, to| parser.ts_format().map(|format| to.ts_format = Some(format)))),
@@ -18,7 +20,7 @@ pub(super) const TEMPLATE: Table<TemplateOptions> = &[
     ("send-time-zone", Kind::Text(|to, zone| to.send_time_zone = Some(zone))),
     ("local-time-zone", Kind::Text(|to, zone| to.local_time_zone = Some(zone))),
     ("template-escape", Kind::YesNo(|to, yes| to.template_escape = Some(yes))),
-    ("on-error", Kind::Other(|parser, to| parser.on_error().map(|action| to.on_error = Some(action)))),
+    ("on-error", Kind::Unused(NO_TYPES, &Kind::Other(|parser, to| parser.on_error().map(|action| to.on_error = Some(action))))),
 ];
 
 /// What a `template NAME { }` consists of.
