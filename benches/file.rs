@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use inrush::destination::{Counters, FileDestination, FileSettings, LineFormat};
+use inrush::destination::{Counters, Destination, LineFormat, Site, StreamDestination, StreamSettings};
 use inrush::flow::{Ack, Credit, Delivery, SourceCounters};
 use inrush::message::{Batch, Need, Origin, Pool, Segment, Stamp, View, Writer};
 use inrush::template::Template;
@@ -50,7 +50,7 @@ fn batch(size: usize) -> Arc<Batch> {
 
 /// A destination that writes one batch again and again, and counts.
 struct Bench {
-    destination: FileDestination,
+    destination: StreamDestination,
     batch: Arc<Batch>,
     source: Arc<SourceCounters>,
     counters: Arc<Counters>,
@@ -60,13 +60,16 @@ struct Bench {
 impl Bench {
     fn new(path: &str, template: &str, batch: &Arc<Batch>) -> Self {
         let counters = Arc::new(Counters::default());
-        let settings = FileSettings {
+        let settings = StreamSettings {
             line: LineFormat::Template(Template::compile(template).unwrap()),
-            ..FileSettings::new(Template::compile(path).unwrap())
+            ..StreamSettings::new(Template::compile(path).unwrap())
         };
         let log = Arc::new(|report| panic!("{report}"));
         Self {
-            destination: FileDestination::new(settings, Arc::clone(&counters), log),
+            destination: StreamDestination::new(
+                settings,
+                Site { counters: Arc::clone(&counters), report: log, wake: Arc::new(|| ()) },
+            ),
             batch: Arc::clone(batch),
             source: Arc::default(),
             counters,

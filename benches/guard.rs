@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use inrush::destination::{Counters, FileDestination, FileSettings, LineFormat};
+use inrush::destination::{Counters, Destination, LineFormat, Site, StreamDestination, StreamSettings};
 use inrush::flow::{Ack, Credit, Delivery, Inbox, Lane, SourceCounters};
 use inrush::message::{
     Batch, EngineBuffer, FieldName, Head, Lines, Need, Origin, Pool, Published, Stamp, View, Writer,
@@ -185,12 +185,16 @@ fn template_file_line(rounds: u32) {
 fn file(template: &str, rounds: u32) {
     let batch = Arc::new(batch(&Arc::new(Origin::named("s_guard")), &Arc::new(Pool::new())));
     let (source, counters) = (Arc::new(SourceCounters::default()), Arc::new(Counters::default()));
-    let settings = FileSettings {
+    let settings = StreamSettings {
         line: LineFormat::Template(Template::compile(template).unwrap()),
-        ..FileSettings::new(Template::compile("/dev/null").unwrap())
+        ..StreamSettings::new(Template::compile("/dev/null").unwrap())
     };
-    let mut destination =
-        FileDestination::new(settings, Arc::clone(&counters), Arc::new(|report| panic!("{report}")));
+    let site = Site {
+        counters: Arc::clone(&counters),
+        report: Arc::new(|report| panic!("{report}")),
+        wake: Arc::new(|| ()),
+    };
+    let mut destination = StreamDestination::new(settings, site);
     for _ in 0..rounds {
         let credit = Arc::new(Credit::new(ROWS, 1 << 40));
         assert_eq!(credit.try_take(ROWS, batch.charge()), ROWS);

@@ -22,6 +22,7 @@ mod backtick;
 mod bounds;
 mod destination;
 mod diagnostic;
+mod driver;
 mod environment;
 mod include;
 mod input;
@@ -31,6 +32,7 @@ mod number;
 mod option_table;
 mod options;
 mod parser;
+mod permissions;
 mod pragma;
 mod preamble;
 mod python_code;
@@ -45,31 +47,41 @@ mod template_options;
 mod template_text;
 mod token;
 mod unsupported;
+mod zone;
 
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
-pub use destination::{
-    DestinationDriver, DestinationStatement, DriverOptions, FileOptions, FilePermissions, Given,
-    IdentifiedDestination, Ownership, StdoutOptions, WriterFlags, WriterOptions,
-};
+pub use destination::DestinationStatement;
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
+pub use driver::{Driver, Options, Syntax, Vocabulary};
 pub use environment::{Environment, Progress};
 pub use log_path::{DestinationRef, LogItem, LogPath, PathFlags, SourceRef};
-pub use options::{GlobalOptions, MarkMode, StatsOptions};
+pub use options::{GlobalOptions, MarkMode, StatsOptions, UseDns};
+pub use permissions::{FilePermissions, Given, Ownership};
 pub use preamble::Version;
 pub use python_options::OptionValue;
-pub use source::{
-    Backoff, IdentifiedSource, InternalSourceOptions, LogSourceOptions, PythonDriver, PythonSourceOptions,
-    Restart, SourceDriver, SourceStatement, UseDns,
-};
+pub use source::SourceStatement;
 pub use source_map::SourceMap;
 pub use span::{FileId, Span, Spanned};
 pub use statement::PythonBlock;
 pub use template_text::{CompiledTemplate, TemplateOptions, TemplateStatement, TemplateText};
 
 use report::Report;
+
+/// The language, for those who read the options of a driver.
+pub(crate) mod grammar {
+    pub(crate) use super::driver::DriverHead;
+    pub(crate) use super::option_table::{Key, Kind, MAX_INT, NO_LEVELS, Table, apply, names};
+    pub(crate) use super::options::NO_WAIT;
+    pub(crate) use super::parser::{Opening, Parsed, Parser};
+    pub(crate) use super::permissions::PERMISSIONS;
+    pub(crate) use super::report::Reported;
+    pub(crate) use super::template_options::TEMPLATE;
+    pub(crate) use super::token::{Text, TokenKind};
+    pub(crate) use super::unsupported::Place;
+}
 
 /// A configuration that was read and checked.
 #[derive(Debug)]
@@ -214,8 +226,8 @@ fn one_byte(block: &PythonBlock, at: usize) -> Span {
 ///
 /// # Errors
 /// Everything that is wrong with it, each at its place, together with the warnings.
-pub fn load(path: &Path) -> Result<Config, Diagnostics> {
-    load_with(path, &Environment::of_process(path))
+pub fn load(path: &Path, vocabulary: &'static Vocabulary) -> Result<Config, Diagnostics> {
+    load_with(path, &Environment::of_process(path, vocabulary))
 }
 
 /// Reads the configuration at `path`, with another environment than this process's.
@@ -229,9 +241,9 @@ pub fn load_with(path: &Path, environment: &Environment) -> Result<Config, Diagn
 }
 
 /// Reads what can be read of the configuration at `path`, with this process's environment.
-pub fn inspect(path: &Path) -> Inspected {
+pub fn inspect(path: &Path, vocabulary: &'static Vocabulary) -> Inspected {
     match include::read_main(path) {
-        Ok(text) => parse(path.to_owned(), text, &Environment::of_process(path)),
+        Ok(text) => parse(path.to_owned(), text, &Environment::of_process(path, vocabulary)),
         Err(message) => Inspected::unreadable(vec![Diagnostic::without_place(message)]),
     }
 }
@@ -254,12 +266,14 @@ pub fn load_again(path: &Path, environment: &Environment) -> Result<Config, Diag
 /// # Examples
 /// ```
 /// use inrush::config::{Environment, parse_str};
+/// use inrush::drivers::VOCABULARY;
 ///
+/// let environment = Environment::new(&VOCABULARY);
 /// let text = r#"log { source { python(class("Door")); }; destination { file("/tmp/doors.log"); }; };"#;
-/// let config = parse_str("doors.conf", text, &Environment::default()).unwrap();
+/// let config = parse_str("doors.conf", text, &environment).unwrap();
 /// assert_eq!(config.logs.len(), 1);
 ///
-/// let error = parse_str("doors.conf", "sauce s { };", &Environment::default()).unwrap_err();
+/// let error = parse_str("doors.conf", "sauce s { };", &environment).unwrap_err();
 /// assert!(error.to_string().contains("did you mean `source`?"));
 /// ```
 pub fn parse_str(name: &str, text: &str, environment: &Environment) -> Result<Config, Diagnostics> {
@@ -291,7 +305,8 @@ fn parse(path: PathBuf, text: String, environment: &Environment) -> Inspected {
     if lexed.pragmas.unreadable {
         return Inspected::unreadable(lexed.report.into_parts().1);
     }
-    let read = parser::Parser::new(lexed).configuration(environment.config_dir.clone());
+    let read =
+        parser::Parser::new(lexed, environment.vocabulary).configuration(environment.config_dir.clone());
     let statement::Read { config, found, failed, has_all_code } = read;
     Inspected { config: (!failed || has_all_code).then_some(config), found, is_whole: !failed }
 }

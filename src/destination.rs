@@ -1,25 +1,182 @@
 //! Destinations: where messages go, and how a driver keeps what it cannot write.
 //!
 //! A driver lives on a thread of its own. The engine takes what is in the driver's inbox, gives it
-//! each [`Delivery`](crate::flow::Delivery) with `push`, and then calls `flush` once: so a driver that
-//! falls behind sees larger groups and makes fewer system calls. Between two rounds the thread sleeps
-//! until something comes in, or until the driver's `next_deadline`.
+//! each [`Delivery`] with [`push`](Destination::push), and then calls [`flush`](Destination::flush) once:
+//! so a driver that falls behind sees larger groups and makes fewer system calls. Between two rounds the thread sleeps
+//! until something comes in, or until the driver's [`next_deadline`](Destination::next_deadline).
 //!
 //! A delivery holds the credit of its batch, and a driver drops it when the last of its messages is
 //! written, not before. A driver that cannot write keeps its deliveries, and their source is held
 //! back by that alone.
+//!
+//! * [`stream`]: ordered bytes into files, pipes, devices;
+//! * [`Claim`]: the files that a driver may write; [`Handover`]: what it leaves to the one that takes its place;
+//!   [`Descriptors`]: what all of them together may have open; [`drops`]: what is told of messages that found no place.
 #![forbid(unsafe_code)]
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
+use crate::config::grammar::{DriverHead, Parsed, Parser};
+use crate::config::{Config, Diagnostic, Driver, Options, Syntax};
+use crate::flow::Delivery;
+
+mod claim;
 pub mod descriptors;
 pub mod drops;
 pub mod file;
+mod handover;
+mod options;
+pub mod stdout;
+pub mod stream;
 
-pub use descriptors::Descriptors;
-pub use file::{FileDestination, FileSettings, LineFormat};
+pub use claim::Claim;
+pub use descriptors::{Descriptors, Wake};
+pub use handover::{Handover, Leftover, Numbers};
+pub use options::DriverOptions;
+pub use stream::{LineFormat, StreamDestination, StreamSettings};
+
+/// The destination drivers.
+pub const DRIVERS: &[Entry] =
+    &[Entry::of::<file::FileOptions>("file"), Entry::of::<stdout::StdoutOptions>("stdout")];
+
+/// The options of a destination driver.
+pub(crate) trait DestinationOptions: Options + Sized {
+    /// Reads them, up to the `)` of the driver.
+    fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self>;
+
+    /// Plans a destination with these options.
+    fn plan(&self, config: &Config) -> Result<Planned, Diagnostic>;
+}
+
+/// A destination that is to be.
+pub struct Planned {
+    /// All that it runs by, as text: a destination of the same name and text goes on at a reload.
+    pub identity: String,
+    /// Its end of the way, as users name it: the template of its paths.
+    pub address: String,
+    /// The files that it may write.
+    pub claim: Option<Claim>,
+    /// Messages that may wait for it without the credit of their source.
+    pub fifo_size: u64,
+    /// Whether its sources wait for it on paths without flow control, too, while it can write (soft flow control).
+    pub is_soft: bool,
+    /// Makes the driver, which touches nothing before its first flush.
+    pub make: Box<dyn FnOnce(Site) -> Box<dyn Destination> + Send>,
+}
+
+impl fmt::Debug for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Planned").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+/// A destination driver: its word, how its options are read, and what is planned of them.
+#[derive(Debug)]
+pub struct Entry {
+    syntax: Syntax,
+    plan: fn(&Config, &Driver) -> Result<Planned, Diagnostic>,
+}
+
+impl Entry {
+    /// The driver called `word`, which has the options `O`.
+    const fn of<O: DestinationOptions>(word: &'static str) -> Self {
+        Self {
+            syntax: Syntax { word, read: |parser, head| Ok(Arc::new(O::read(parser, head)?)) },
+            plan: |config, driver| {
+                let Some(options) = driver.options::<O>() else {
+                    unreachable!("the entry of a driver has read its options")
+                };
+                options.plan(config)
+            },
+        }
+    }
+
+    /// The driver in the language.
+    pub fn syntax(&self) -> Syntax {
+        self.syntax
+    }
+}
+
+/// Plans the destination `driver`.
+///
+/// # Errors
+/// Options that can only be checked when everything is read: unknown time zones, users and groups.
+pub fn plan(config: &Config, driver: &Driver) -> Result<Planned, Diagnostic> {
+    let found = DRIVERS.iter().find(|entry| entry.syntax.word() == driver.word);
+    let Some(entry) = found else { unreachable!("the words of the language are those of the entries") };
+    (entry.plan)(config, driver)
+}
+
+/// A driver that writes messages somewhere. All of its methods are called on one thread, its own, and none of them waits for
+/// a peer but [`stop`](Self::stop).
+pub trait Destination: Send {
+    /// Takes messages. Nothing is written before the next flush.
+    fn push(&mut self, delivery: Delivery);
+
+    /// Writes all it can. Messages that are written are counted as delivered and let go of.
+    fn flush(&mut self, now: Instant);
+
+    /// The time at which [`flush`](Self::flush) has something to do although nothing was pushed.
+    fn next_deadline(&self) -> Option<Instant>;
+
+    /// Tries at the next flush what has failed before, and looks for files that were replaced: at a SIGHUP, and when a reload
+    /// keeps it.
+    fn reopen(&mut self);
+
+    /// Tells that everything that was pushed is written.
+    fn is_idle(&self) -> bool;
+
+    /// Tells that it cannot write at present.
+    fn is_suspended(&self) -> bool;
+
+    /// How many messages wait, and about how many bytes.
+    fn waiting(&self) -> (u64, u64);
+
+    /// Lets go of the credit of what waits and cannot be written: its sources go on. On paths with flow control
+    /// only if `all`. On the others no more may wait than `log-fifo-size()` and [`UNHELD_BYTES`] say:
+    /// the newest beyond are dropped. Returns how many, and the name of their source.
+    fn let_go_of_credit(&mut self, all: bool) -> Option<(Arc<str>, u64)>;
+
+    /// Takes what the destination before it has left, before anything is pushed.
+    fn take_over(&mut self, left: Handover);
+
+    /// Leaves what waits to the destination that comes after it, and closes everything.
+    fn hand_over(&mut self) -> Handover;
+
+    /// Drops what it is in the middle of, after a panic, and begins anew; `panic` is what it said.
+    fn start_anew(&mut self, panic: &str);
+
+    /// Drops what waits for good, as a reload removed the destination and others wait in its place; returns how many
+    /// messages that is.
+    fn give_up(&mut self) -> u64;
+
+    /// Reports something that is well.
+    fn notice(&self, text: String);
+
+    /// Writes what it can until `deadline`, closes everything, and returns the number of messages that
+    /// it could not write. What has failed before is tried once more, and not waited for.
+    fn stop(&mut self, deadline: Instant) -> u64;
+}
+
+/// The engine's side of a destination, for its driver.
+#[derive(Clone)]
+pub struct Site {
+    /// What is counted of it.
+    pub counters: Arc<Counters>,
+    /// Takes its reports.
+    pub report: ReportFn,
+    /// Brings its thread to call [`flush`](Destination::flush). May be called by any thread.
+    pub wake: Wake,
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site").field("counters", &self.counters).finish_non_exhaustive()
+    }
+}
 
 /// Most bytes that wait for one destination without the credit of a source: what the byte half of the
 /// credit is for the others.

@@ -13,7 +13,6 @@
 //! * [`worker`]: what a worker does with a batch; [`signpost`]: the ways it sends them;
 //!   [`queue`]: where flow control is applied; [`output`]: a destination's thread; [`succession`]: one
 //!   destination after another;
-//! * [`settings`]: options of the configuration, with their defaults, for those who run by them;
 //! * [`log`]: what the engine itself has to say; [`stats`]: what it counted, [`stats_file`]: where that is written at the end;
 //!   [`pidfile`]: the number of the process; [`own_files`]: that each of these has a file of its own;
 //! * [`event`]: what wakes the main thread; [`live_line`]: the line at the foot of a terminal;
@@ -42,7 +41,6 @@ pub mod plan;
 pub mod queue;
 pub mod reading;
 mod roster;
-pub mod settings;
 pub mod signpost;
 pub mod stats;
 pub mod stats_file;

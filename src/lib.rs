@@ -25,6 +25,7 @@
 //! * [`config`]: from the user's files to a checked tree, or diagnostics with carets;
 //! * [`source`]: what the source layer does to a message;
 //! * [`destination`]: files and standard output;
+//! * [`drivers`]: the drivers that a configuration may name;
 //! * [`state`]: what outlives the process: values by name, in one crash-safe file;
 //! * [`engine`]: from a configuration to threads: start, reload, stop, statistics, the log;
 //! * `python`: the only room that knows pyo3: `LogSource`, `LogMessage`, buffers, supervision;
@@ -37,6 +38,7 @@
 pub mod cli;
 pub mod config;
 pub mod destination;
+pub mod drivers;
 pub mod engine;
 mod fault;
 pub mod flow;

@@ -23,8 +23,8 @@
 //! The order in which a post asks:
 //!
 //! ```
-//! # use inrush::source::{HostNames, NameOptions, SourcePolicy, ThisSystem};
-//! # use inrush::config::{GlobalOptions, LogSourceOptions, UseDns};
+//! # use inrush::source::{HostNames, LogSourceOptions, NameOptions, SourcePolicy, ThisSystem};
+//! # use inrush::config::{GlobalOptions, UseDns};
 //! # use std::sync::Arc;
 //! # let global = GlobalOptions { use_dns: UseDns::No, ..GlobalOptions::default() };
 //! # let own = LogSourceOptions::default();
@@ -39,15 +39,113 @@
 //! ```
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::grammar::{DriverHead, Parsed, Parser};
+use crate::config::{Config, Diagnostic, Driver, Options, Syntax};
+
 pub mod age;
 mod cache;
 mod hosts_file;
+pub mod internal;
 mod names;
+mod options;
 mod outside;
+mod parsing;
 mod policy;
+pub mod python;
 mod status;
 
+pub use internal::InternalSourceOptions;
 pub use names::{HostNames, NameOptions};
+pub use options::LogSourceOptions;
 pub use outside::{Outside, ThisSystem};
+pub use parsing::ParsingOptions;
 pub use policy::{Hosts, SourcePolicy};
+pub use python::{Backoff, DEFAULT_WINDOW, PythonDriver, PythonSourceOptions, Restart};
 pub use status::{MAX_ERROR, SourceState, SourceStatus};
+
+/// The source drivers.
+pub const DRIVERS: &[Entry] = &[
+    Entry::of::<PythonSourceOptions>("python"),
+    Entry::of::<PythonSourceOptions>("python-fetcher"),
+    Entry::of::<InternalSourceOptions>("internal"),
+];
+
+/// The options of a source driver.
+pub(crate) trait SourceOptions: Options + Sized {
+    /// Reads them, up to the `)` of the driver.
+    fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self>;
+
+    /// Those of them that all sources have.
+    fn common(&self) -> &LogSourceOptions;
+
+    /// Plans a source with these options in the statement called `statement`.
+    fn plan(&self, config: &Config, statement: &str) -> Result<Planned, Diagnostic>;
+}
+
+/// A source that is to be: what the engine makes of it.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// `class()`, where the driver has it.
+    pub class: Option<String>,
+    /// Messages that it may have in flight.
+    pub window: u32,
+    /// Bytes that it may have in flight.
+    pub max_bytes: u64,
+    /// `batch-size()`: the most messages of a batch.
+    pub batch_size: Option<u32>,
+    /// `batch-timeout()`: how long at least the worker of a busy source looks away, so that a batch fills.
+    pub nap: Duration,
+    /// Whether its messages are this host's own.
+    pub is_local: bool,
+}
+
+/// A source driver: its word, how its options are read, and what is planned of them.
+#[derive(Debug)]
+pub struct Entry {
+    syntax: Syntax,
+    common: fn(&Driver) -> &LogSourceOptions,
+    plan: fn(&Config, &str, &Driver) -> Result<Planned, Diagnostic>,
+}
+
+impl Entry {
+    /// The driver called `word`, which has the options `O`.
+    const fn of<O: SourceOptions>(word: &'static str) -> Self {
+        Self {
+            syntax: Syntax { word, read: |parser, head| Ok(Arc::new(O::read(parser, head)?)) },
+            common: |driver| own::<O>(driver).common(),
+            plan: |config, statement, driver| own::<O>(driver).plan(config, statement),
+        }
+    }
+
+    /// The driver in the language.
+    pub fn syntax(&self) -> Syntax {
+        self.syntax
+    }
+}
+
+fn own<O: Options>(driver: &Driver) -> &O {
+    let Some(options) = driver.options() else { unreachable!("the entry of a driver has read its options") };
+    options
+}
+
+fn entry(driver: &Driver) -> &'static Entry {
+    let found = DRIVERS.iter().find(|entry| entry.syntax.word() == driver.word);
+    let Some(entry) = found else { unreachable!("the words of the language are those of the entries") };
+    entry
+}
+
+/// Plans the source `driver` of the statement called `statement`.
+///
+/// # Errors
+/// Options that can only be checked when everything is read.
+pub fn plan(config: &Config, statement: &str, driver: &Driver) -> Result<Planned, Diagnostic> {
+    (entry(driver).plan)(config, statement, driver)
+}
+
+/// The options of `driver` that all sources have.
+pub fn common_options(driver: &Driver) -> &LogSourceOptions {
+    (entry(driver).common)(driver)
+}

@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use inrush::config::{
-    Config, DestinationDriver, DestinationRef, Diagnostic, Diagnostics, Environment, FileOptions, Level,
-    LogItem, OptionValue, Ownership, PythonDriver, PythonSourceOptions, Restart, SourceDriver, SourceRef,
-    UseDns, Version, inspect, load, parse_str,
+    Config, DestinationRef, Diagnostic, Diagnostics, Environment, Level, LogItem, OptionValue, Ownership,
+    SourceRef, UseDns, Version, inspect, load, parse_str,
 };
+use inrush::destination::file::FileOptions;
+use inrush::destination::stdout::StdoutOptions;
+use inrush::drivers::VOCABULARY;
+use inrush::source::{InternalSourceOptions, PythonDriver, PythonSourceOptions, Restart};
 use inrush::syslog::Flags;
 use inrush::template::{OnError, TsFormat};
 
@@ -19,11 +22,11 @@ fn data(name: &str) -> PathBuf {
 }
 
 fn good(name: &str) -> Config {
-    load(&data(name)).unwrap_or_else(|errors| panic!("{name}:\n{errors}"))
+    load(&data(name), &VOCABULARY).unwrap_or_else(|errors| panic!("{name}:\n{errors}"))
 }
 
 fn parse(text: &str) -> Result<Config, Diagnostics> {
-    parse_str("test.conf", text, &Environment::default())
+    parse_str("test.conf", text, &Environment::new(&VOCABULARY))
 }
 
 /// Parses a text that must be right, without warnings.
@@ -40,17 +43,11 @@ fn wrong(text: &str) -> Vec<String> {
 }
 
 fn python(config: &Config, source: &str) -> PythonSourceOptions {
-    match &config.sources[source].drivers[0].driver {
-        SourceDriver::Python(options) => (**options).clone(),
-        SourceDriver::Internal(_) => panic!("{source} is not python()"),
-    }
+    config.sources[source].drivers[0].options::<PythonSourceOptions>().expect("python()").clone()
 }
 
 fn file(config: &Config, destination: &str, index: usize) -> FileOptions {
-    match &config.destinations[destination].drivers[index].driver {
-        DestinationDriver::File(options) => (**options).clone(),
-        DestinationDriver::Stdout(_) => panic!("{destination} is not file()"),
-    }
+    config.destinations[destination].drivers[index].options::<FileOptions>().expect("file()").clone()
 }
 
 /// The options of the one source of `source s { python(class(A) OPTIONS); };`.
@@ -77,12 +74,12 @@ fn the_sample_of_the_documentation() {
     };
     assert_eq!(source.name, "#anon-source0");
     assert_eq!(source.drivers[0].id, "#anon-source0#0");
-    let SourceDriver::Python(python) = &source.drivers[0].driver else { panic!("python()") };
+    let python = source.drivers[0].options::<PythonSourceOptions>().expect("python()");
     assert_eq!(python.class.value, "Gen");
     assert_eq!(config.sources_text.text(python.class.span), "\"Gen\"");
     assert_eq!(python.options["count"], OptionValue::Int(10));
     assert_eq!(python.source.tags, ["t1"]);
-    let DestinationDriver::File(file) = &destination.drivers[0].driver else { panic!("file()") };
+    let file = destination.drivers[0].options::<FileOptions>().expect("file()");
     assert_eq!(file.path.text, "out.log");
     assert_eq!(file.writer.template.as_ref().unwrap().text, "$MSG\n");
 }
@@ -91,7 +88,7 @@ fn the_sample_of_the_documentation() {
 #[test]
 fn an_option_without_effect_is_said() {
     let text = "options { mark-freq(10); log-msg-size(1000); }; log { source { internal(); }; };";
-    let config = parse_str("test.conf", text, &Environment::default()).unwrap();
+    let config = parse_str("test.conf", text, &Environment::new(&VOCABULARY)).unwrap();
     let warnings: Vec<_> = config.warnings.iter().map(Diagnostic::message).collect();
     assert_eq!(warnings.len(), 2);
     assert!(warnings[0].starts_with("`mark-freq` has no effect"), "{warnings:?}");
@@ -128,7 +125,7 @@ fn what_a_fetcher_does_not_take_is_refused() {
     assert_eq!(wrong("source s { python-fetcher(); };"), ["python-fetcher() needs the name of a class"]);
     assert_eq!(wrong("source s { python-fetcher(class(A) fetch-no-data-delay(-1)); };").len(), 1);
     let text = "source s { python-fetcher(class(A) restart(never)); }; log { source(s); };";
-    let config = parse_str("test.conf", text, &Environment::default()).unwrap();
+    let config = parse_str("test.conf", text, &Environment::new(&VOCABULARY)).unwrap();
     assert!(config.warnings[0].message().starts_with("`restart` has no effect on a fetcher"));
 }
 
@@ -169,8 +166,8 @@ fn every_option_of_python() {
     assert_eq!(all.loaders.iter().map(|module| module.value.as_str()).collect::<Vec<_>>(), ["hy", "json"]);
     assert_eq!(all.persist_name.unwrap().value, "box");
     assert!(!all.internal);
-    assert!(!all.flags.has(Flags::PARSE) && all.flags.has(Flags::ASSUME_UTF8));
-    assert_eq!((all.default_facility, all.default_severity), (Some(19), Some(4)));
+    assert!(!all.parsing.flags.has(Flags::PARSE) && all.parsing.flags.has(Flags::ASSUME_UTF8));
+    assert_eq!((all.parsing.default_facility, all.parsing.default_severity), (Some(19), Some(4)));
     assert_eq!(all.source.log_iw_size, Some(2000));
     assert_eq!((all.source.keep_hostname, all.source.chain_hostnames), (Some(true), Some(false)));
     assert_eq!(all.source.tags, ["a", "b", "c"]);
@@ -294,7 +291,7 @@ fn includes() {
 
 #[test]
 fn a_missing_file_is_an_error() {
-    let errors = load(Path::new("/nonexistent/inrush.conf")).unwrap_err();
+    let errors = load(Path::new("/nonexistent/inrush.conf"), &VOCABULARY).unwrap_err();
     assert!(errors.to_string().starts_with("error: cannot read `/nonexistent/inrush.conf`"));
 }
 
@@ -311,7 +308,7 @@ fn bad_configurations_are_told_what_is_wrong() {
             variables: HashMap::from([("HOME".to_owned(), "/home/user".to_owned())]),
             include_path: vec![directory.clone()],
             config_dir: directory.clone(),
-            ..Environment::default()
+            ..Environment::new(&VOCABULARY)
         };
         let name = path.file_name().unwrap().to_str().unwrap();
         let errors = parse_str(name, &std::fs::read_to_string(&path).unwrap(), &environment).expect_err(name);
@@ -325,7 +322,7 @@ fn bad_configurations_are_told_what_is_wrong() {
 
 #[test]
 fn directories_of_modules_start_from_that_of_the_file() {
-    let environment = Environment { config_dir: data(""), ..Environment::default() };
+    let environment = Environment { config_dir: data(""), ..Environment::new(&VOCABULARY) };
     let text = "options { python-path(\"bad\" include.d); python-path(\"/\"); python-path(nowhere); };";
     let config = parse_str("test.conf", text, &environment).unwrap();
     let paths: Vec<_> = config.python_directories().into_iter().map(|(path, _)| path).collect();
@@ -337,14 +334,14 @@ fn directories_of_modules_start_from_that_of_the_file() {
 
 #[test]
 fn what_can_be_read_of_a_bad_configuration_is_there() {
-    let inspected = inspect(&data("bad/references.conf"));
+    let inspected = inspect(&data("bad/references.conf"), &VOCABULARY);
     assert!(!inspected.is_whole && !inspected.found.is_empty());
     assert!(!inspected.config.unwrap().all_paths().is_empty());
     // Code that others refer to may be missing.
     for name in ["bad/python_unclosed.conf", "bad/include.conf", "nowhere.conf"] {
-        assert!(inspect(&data(name)).config.is_none(), "{name}");
+        assert!(inspect(&data(name), &VOCABULARY).config.is_none(), "{name}");
     }
-    let inspected = inspect(&data("sample.conf"));
+    let inspected = inspect(&data("sample.conf"), &VOCABULARY);
     assert!(inspected.is_whole && inspected.config.is_some());
 }
 
@@ -400,7 +397,7 @@ fn what_is_not_written_has_the_default_of_the_language() {
         ("header", true),
         ("rfc3164-fallback", true),
     ];
-    assert_eq!(defaults.flags.iter().collect::<Vec<_>>(), expected);
+    assert_eq!(defaults.parsing.flags.iter().collect::<Vec<_>>(), expected);
 }
 
 #[test]
@@ -422,7 +419,7 @@ fn old_spellings_are_warned_about_and_obeyed() {
 fn templates_may_come_after_their_use() {
     let config = right("destination d { file(x template(t)); stdout(template(\"t\")); }; template t '$MSG';");
     assert_eq!(file(&config, "d", 0).writer.template.unwrap().text, "$MSG");
-    let DestinationDriver::Stdout(stdout) = &config.destinations["d"].drivers[1].driver else { panic!() };
+    let stdout = config.destinations["d"].drivers[1].options::<StdoutOptions>().expect("stdout()");
     assert_eq!(stdout.writer.template.as_ref().unwrap().name.as_deref(), Some("t"));
     assert_eq!(wrong("template t { template-escape(no); };"), ["the template `t` has no text"]);
 }
@@ -495,11 +492,11 @@ fn the_environment_is_looked_up_after_the_defines() {
             ("kind".to_owned(), "env".to_owned()),
             ("ONLY_ENV".to_owned(), "1k".to_owned()),
         ]),
-        ..Environment::default()
+        ..Environment::new(&VOCABULARY)
     };
     let text = "@define kind \"def\"\nsource s { internal(tags(\"`kind`\") log-fifo-size(`ONLY_ENV`)); };";
     let config = parse_str("test.conf", text, &environment).unwrap();
-    let SourceDriver::Internal(internal) = &config.sources["s"].drivers[0].driver else { panic!() };
+    let internal = config.sources["s"].drivers[0].options::<InternalSourceOptions>().expect("internal()");
     assert_eq!(
         (internal.source.tags.as_slice(), internal.log_fifo_size),
         (&["def".to_owned()][..], Some(1000))
@@ -516,7 +513,7 @@ mod any_input {
 
     /// Parses `text`, draws what is said about it, and checks what holds for every input.
     fn survive(text: &str) {
-        match parse_str("any.conf", text, &Environment::default()) {
+        match parse_str("any.conf", text, &Environment::new(&inrush::drivers::VOCABULARY)) {
             Ok(config) => {
                 assert!(config.warnings.iter().all(|warning| warning.level() == Level::Warning));
                 for warning in &config.warnings {
@@ -659,7 +656,7 @@ mod any_input {
         #[test]
         fn balanced_code_is_taken_whole(code in code()) {
             let text = format!("python {{\n{code}\n}};\nsource s {{ internal(); }};\n");
-            let config = parse_str("any.conf", &text, &Environment::default()).unwrap();
+            let config = parse_str("any.conf", &text, &Environment::new(&inrush::drivers::VOCABULARY)).unwrap();
             prop_assert_eq!(&config.python_blocks[0].code, &format!("\n{code}\n"));
             prop_assert_eq!(config.sources.len(), 1);
         }

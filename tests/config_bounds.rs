@@ -5,12 +5,13 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use inrush::config::{Diagnostic, Diagnostics, Environment, Level, load, load_again, load_with, parse_str};
+use inrush::drivers::VOCABULARY;
 use rustix::fs::{CWD, FileType, Mode};
 use tempfile::TempDir;
 
 /// The errors for a text, which must not be accepted.
 fn wrong(text: &str) -> Diagnostics {
-    match parse_str("test.conf", text, &Environment::default()) {
+    match parse_str("test.conf", text, &Environment::new(&VOCABULARY)) {
         Ok(_) => panic!("accepted: {}", &text[..text.len().min(100)]),
         Err(errors) => errors,
     }
@@ -26,7 +27,7 @@ fn first(errors: &Diagnostics) -> (Option<(u32, u32)>, String) {
 fn wrong_in(directory: &Path, text: &str) -> Diagnostics {
     fs::write(directory.join("main.conf"), text).expect("a directory of our own");
     let path = directory.join("main.conf");
-    load_with(&path, &Environment::of_process(&path)).expect_err("this must be refused")
+    load_with(&path, &Environment::of_process(&path, &VOCABULARY)).expect_err("this must be refused")
 }
 
 fn fifo(path: &Path) {
@@ -63,7 +64,7 @@ fn names_between_backticks_are_bounded() {
 /// Breaks without it: as many texts as an environment variable is long times its uses.
 #[test]
 fn environment_variables_count_as_text() {
-    let mut environment = Environment::default();
+    let mut environment = Environment::new(&VOCABULARY);
     environment.variables.insert("LONG".to_owned(), "x".repeat(1 << 20));
     let text = "@define d \"`LONG`\"\n".repeat(40);
     let errors = parse_str("test.conf", &text, &environment).unwrap_err();
@@ -91,12 +92,12 @@ fn large_files_are_refused() {
     let directory = TempDir::new().unwrap();
     let large = directory.path().join("large.conf");
     fs::File::create(&large).unwrap().set_len((32 << 20) + 1).unwrap();
-    let errors = load(&large).unwrap_err().to_string();
+    let errors = load(&large, &VOCABULARY).unwrap_err().to_string();
     assert!(errors.contains("large.conf` is too large: a configuration has at most 32 MiB"), "{errors}");
     let errors = wrong_in(directory.path(), "log { };\n@include \"large.conf\"\n");
     assert_eq!(first(&errors).0, Some((2, 10)));
     assert!(first(&errors).1.contains("large.conf` is too large"));
-    let errors = load(Path::new("/dev/zero")).unwrap_err().to_string();
+    let errors = load(Path::new("/dev/zero"), &VOCABULARY).unwrap_err().to_string();
     assert!(errors.contains("`/dev/zero` is too large"), "{errors}");
     let long = "#".repeat((32 << 20) + 1);
     assert!(wrong(&long).to_string().contains("`test.conf` is too large"));
@@ -120,12 +121,12 @@ fn only_regular_files_are_included() {
         );
     }
     let pipe = directory.path().join("pipe.conf");
-    let again = load_again(&pipe, &Environment::default()).unwrap_err().to_string();
+    let again = load_again(&pipe, &Environment::new(&VOCABULARY)).unwrap_err().to_string();
     assert!(
         again.contains("is a named pipe: a configuration is read again from regular files only"),
         "{again}"
     );
-    assert!(load(directory.path()).unwrap_err().to_string().contains("is a directory"));
+    assert!(load(directory.path(), &VOCABULARY).unwrap_err().to_string().contains("is a directory"));
 }
 
 /// Breaks without it: the main file can no longer be a pipe, as in `inrush check -f <(generate)`.
@@ -138,7 +139,7 @@ fn the_main_file_may_be_a_pipe() {
         let path = path.clone();
         move || fs::write(path, "log { source { internal(); }; destination { stdout(); }; };\n").unwrap()
     });
-    assert_eq!(load(&path).unwrap().logs.len(), 1);
+    assert_eq!(load(&path, &VOCABULARY).unwrap().logs.len(), 1);
     writer.join().unwrap();
 }
 
@@ -216,11 +217,11 @@ fn a_carriage_return_ends_a_line() {
     assert!(shown.contains("2 | source s { nonsense(); };\n"), "{shown}");
     let good = "@version: current\r@define x 7\rpython {\rdef f():\r    # } it's\r    return 'a\\\rb'\r};\r\
         log {\r source { internal(tags(\"`x`\" \"a\\\rb\")); }; destination { stdout(); }; };\r";
-    let config = parse_str("test.conf", good, &Environment::default()).unwrap();
+    let config = parse_str("test.conf", good, &Environment::new(&VOCABULARY)).unwrap();
     assert_eq!((config.logs.len(), config.python_blocks[0].line), (1, 3));
     assert_eq!(config.python_blocks[0].code, "\rdef f():\r    # } it's\r    return 'a\\\rb'\r");
     let mixed = good.replacen('\r', "\r\n", 3).replacen('\r', "\n", 1);
-    assert_eq!(parse_str("test.conf", &mixed, &Environment::default()).unwrap().logs.len(), 1);
+    assert_eq!(parse_str("test.conf", &mixed, &Environment::new(&VOCABULARY)).unwrap().logs.len(), 1);
     let two = "log { source(a);\r };\r\r\rlog { source(b); };";
     let places: Vec<_> = wrong(two).iter().filter_map(|one| one.place().map(|(_, line, _)| line)).collect();
     assert_eq!(places, [1, 5]);
@@ -231,7 +232,8 @@ fn a_carriage_return_ends_a_line() {
 fn a_version_may_be_quoted_and_stands_alone() {
     for written in ["3.38", "\"3.38\"", "'3.38'", "\"3.38.1\""] {
         let config =
-            parse_str("test.conf", &format!("@version: {written}\n"), &Environment::default()).unwrap();
+            parse_str("test.conf", &format!("@version: {written}\n"), &Environment::new(&VOCABULARY))
+                .unwrap();
         assert_eq!((config.version.major, config.version.minor), (3, 38), "{written}");
     }
     for wrong_version in ["3.38 log { };", "current current", "\"\"", "\"x\"", ""] {
@@ -282,7 +284,7 @@ fn a_file_like_that_of_a_distribution_is_refused_for_its_statements_only() {
     }
     assert!(errors.to_string().contains("also at lines 14, 15"), "{errors}");
     let console = "log { source { internal(); }; destination { file(`tty10`); }; };";
-    let config = parse_str("test.conf", console, &Environment::default()).unwrap();
+    let config = parse_str("test.conf", console, &Environment::new(&VOCABULARY)).unwrap();
     assert!(config.warnings.is_empty());
     assert!(format!("{:?}", config.logs).contains("/dev/tty10"));
 }
@@ -292,7 +294,7 @@ fn a_file_like_that_of_a_distribution_is_refused_for_its_statements_only() {
 fn nobackref_is_accepted_with_a_warning() {
     let text = "source s { python(class(A) flags(nobackref, no-parse)); };
         log { source(s); destination { file(\"/x\" flags(nobackref)); }; flags(nobackref, flow-control); };";
-    let config = parse_str("test.conf", text, &Environment::default()).unwrap();
+    let config = parse_str("test.conf", text, &Environment::new(&VOCABULARY)).unwrap();
     let said: Vec<_> = config.warnings.iter().map(Diagnostic::message).collect();
     assert_eq!(said.len(), 3);
     assert!(said.iter().all(|said| said.starts_with("`nobackref` has no effect")), "{said:?}");

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use inrush::cli::ctl;
 use inrush::cli::{self, Command};
 use inrush::config::{Environment, parse_str};
+use inrush::drivers::VOCABULARY;
 use inrush::engine::control::{Host, MAX_REQUEST, Reloaded, Reply};
 use inrush::engine::{Board, Changes, Control, Log, LogLevel, Phase, Pipeline};
 use inrush::message::{Pool, Release, ReleaseNow};
@@ -427,7 +428,7 @@ fn the_board_adds_up_over_configurations() {
         "@version: current\nsource s {{ internal(); }};\nlog {{ source(s); destination {{ file(\"{}/out.log\"); }}; }};\n",
         rig.directory.path().display()
     );
-    let parse = |conf: &str| parse_str("test.conf", conf, &Environment::default()).unwrap();
+    let parse = |conf: &str| parse_str("test.conf", conf, &Environment::new(&VOCABULARY)).unwrap();
     let (config, nothing) = (parse(&conf), parse(""));
     let release: Arc<dyn Release> = Arc::new(ReleaseNow);
     let pipeline = Arc::new(Pipeline::new(&rig.log, &Arc::new(Pool::new()), &release));

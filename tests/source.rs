@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use inrush::config::{Environment, SourceDriver, parse_str};
+use inrush::config::{Environment, parse_str};
+use inrush::drivers::VOCABULARY;
 use inrush::message::batch::Text;
 use inrush::message::{FieldName, Need, Pool, ReleaseNow, Stamp, ValueType, Writer};
-use inrush::source::{HostNames, NameOptions, Outside, SourcePolicy};
+use inrush::source::{HostNames, NameOptions, Outside, PythonSourceOptions, SourcePolicy};
 
 /// A network of two hosts, and the local one, whose name is `Collector.Example.org`.
 #[derive(Debug)]
@@ -47,8 +48,8 @@ impl Source {
     /// `options { GLOBAL }; source s_net { python(class(A) OWN); };`
     fn new(global: &str, own: &str) -> Self {
         let text = format!("options {{ {global} }}; source s_net {{ python(class(A) {own}); }};");
-        let config = parse_str("test.conf", &text, &Environment::default()).unwrap();
-        let SourceDriver::Python(python) = &config.sources["s_net"].drivers[0].driver else { panic!() };
+        let config = parse_str("test.conf", &text, &Environment::new(&VOCABULARY)).unwrap();
+        let python = config.sources["s_net"].drivers[0].options::<PythonSourceOptions>().expect("python()");
         let names = HostNames::new(NameOptions::new(&config.options, &python.source), network());
         let policy = SourcePolicy::new("s_net", names.local(), &config.options, &python.source);
         Self { names, policy }

@@ -10,6 +10,7 @@
 //! Texts that include other files are left out where the name could be any file of the machine.
 
 use inrush::config::{Config, DestinationRef, Diagnostic, Environment, Level, LogItem, SourceRef, parse_str};
+use inrush::drivers::VOCABULARY;
 
 const NAME: &str = "fuzz.conf";
 
@@ -19,7 +20,7 @@ pub fn run(data: &[u8]) {
     if text.contains("include") && text.contains('/') {
         return;
     }
-    let environment = Environment::default();
+    let environment = Environment::new(&VOCABULARY);
     let again = || parse_str(NAME, text, &environment);
     match again() {
         Ok(config) => {

@@ -3,9 +3,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::driver::Vocabulary;
+
 /// What a configuration can refer to besides its own text.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Environment {
+    /// The drivers that it may name.
+    pub vocabulary: &'static Vocabulary,
     /// The environment variables, for backticks.
     pub variables: HashMap<String, String>,
     /// The directories in which `@include` looks for relative names, the first one first.
@@ -33,9 +37,20 @@ impl Progress {
 }
 
 impl Environment {
+    /// An environment with the drivers of `vocabulary`, and nothing else.
+    pub fn new(vocabulary: &'static Vocabulary) -> Self {
+        Self {
+            vocabulary,
+            variables: HashMap::new(),
+            include_path: Vec::new(),
+            config_dir: PathBuf::new(),
+            progress: Arc::default(),
+        }
+    }
+
     /// The environment of this process, for a configuration at `path`: its variables, and the directory of `path` to
     /// look for included files.
-    pub fn of_process(path: &Path) -> Self {
+    pub fn of_process(path: &Path, vocabulary: &'static Vocabulary) -> Self {
         let text = |value: std::ffi::OsString| value.into_string().ok();
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
@@ -43,6 +58,7 @@ impl Environment {
         let directory = parent.unwrap_or(Path::new(".")).to_owned();
         let config_dir = std::path::absolute(&directory).unwrap_or(directory);
         Self {
+            vocabulary,
             variables,
             include_path: vec![config_dir.clone(), config_dir.join("scl")],
             config_dir,

@@ -408,7 +408,7 @@ mod tests {
     fn tokens(text: &str) -> Lexed {
         let mut report = Report::default();
         let main = report.map.add("test.conf".into(), text.to_owned(), None);
-        lex(report, main, &Environment::default())
+        lex(report, main, &Environment::new(&crate::drivers::VOCABULARY))
     }
 
     /// What the tokens of `text` are called, without the end.

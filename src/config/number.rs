@@ -12,7 +12,7 @@
 
 /// What a bare word is worth as a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Number {
+pub(crate) enum Number {
     /// A whole number.
     Int(i64),
     /// A number with a decimal point.

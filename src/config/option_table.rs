@@ -1,8 +1,8 @@
 //! Tables of options: `name(value)` in the parentheses of a driver, or in `options { }`.
 //!
 //! A block of options is a struct and a table that says, for each name, of what kind its value is and which field it
-//! sets. Structs that occur in several drivers ([`LogSourceOptions`](super::LogSourceOptions),
-//! [`WriterOptions`](super::WriterOptions)) have one table each; a driver asks its own table first, then theirs.
+//! sets. Structs that occur in several drivers (the options that all sources have, those of all that write text) have one
+//! table each; a driver asks its own table first, then theirs.
 use std::time::Duration;
 
 use super::parser::{Opening, Parsed, Parser};
@@ -10,13 +10,13 @@ use super::report::Reported;
 use super::span::Spanned;
 use super::template_text::TemplateText;
 use super::token::{TokenKind, same_word};
-use super::unsupported::{Place, refusal, supported_later};
+use super::unsupported::{Place, refusal, refused_words};
 
 /// A table of options of the struct `T`.
-pub(super) type Table<T> = &'static [(&'static str, Kind<T>)];
+pub(crate) type Table<T> = &'static [(&'static str, Kind<T>)];
 
 /// What the value of an option is, and what to do with it.
-pub(super) enum Kind<T: 'static> {
+pub(crate) enum Kind<T: 'static> {
     /// A quoted text or a word.
     Text(fn(&mut T, Spanned<String>)),
     /// Any number of quoted texts and words.
@@ -37,7 +37,7 @@ pub(super) enum Kind<T: 'static> {
     NoEffect(&'static str),
     /// Read and checked as the kind says, and without effect here: said, so that nobody relies on it.
     Unused(&'static str, &'static Self),
-    /// An old name of the option that is given first.
+    /// An old spelling of the option `new()`, which comes first; its value is read as the kind says.
     Obsolete(&'static str, &'static Self),
 }
 
@@ -53,15 +53,15 @@ pub(super) enum Ending {
 }
 
 /// The name of an option and its place.
-pub(super) type Key = Spanned<String>;
+pub(crate) type Key = Spanned<String>;
 
 /// The largest number that fields of 32 bits take.
-pub(super) const MAX_INT: i64 = i32::MAX as i64;
+pub(crate) const MAX_INT: i64 = i32::MAX as i64;
 /// Why `internal()` of a driver changes nothing.
-pub(super) const NO_LEVELS: &str = "in Inrush: its statistics have no levels";
+pub(crate) const NO_LEVELS: &str = "in Inrush: its statistics have no levels";
 
 /// Reads the value of `key` if `table` has it.
-pub(super) fn apply<T>(
+pub(crate) fn apply<T>(
     table: Table<T>,
     target: &mut T,
     parser: &mut Parser,
@@ -107,13 +107,13 @@ impl<T> Kind<T> {
 }
 
 /// The names of a table.
-pub(super) fn names<T>(table: Table<T>) -> impl Iterator<Item = &'static str> {
+pub(crate) fn names<T>(table: Table<T>) -> impl Iterator<Item = &'static str> {
     table.iter().map(|(name, _)| *name)
 }
 
 impl Parser {
     /// A number of seconds, perhaps with a fraction.
-    pub(super) fn seconds(&mut self) -> Parsed<Duration> {
+    pub(crate) fn seconds(&mut self) -> Parsed<Duration> {
         self.float().map(Duration::from_secs_f64)
     }
 
@@ -136,7 +136,7 @@ impl Parser {
     ///
     /// `read` gets each name, with the parser at its value, and gives `None` for a name it does not know: `place` and
     /// `known` then make the error. False if the `)` is missing, which is reported.
-    pub(super) fn options_in_parentheses(
+    pub(crate) fn options_in_parentheses(
         &mut self,
         open: Opening,
         place: Place,
@@ -211,12 +211,14 @@ impl Parser {
 
     /// Reports a word that means nothing at `place`: as not supported if it is known, else with the nearest of `known`.
     pub(super) fn unknown_word(&mut self, place: Place, key: &Key, known: &[&'static str]) -> Reported {
-        if let Some(message) = refusal(place, &key.value) {
+        let refused = self.vocabulary.refused(place);
+        if let Some(message) = refusal(place, refused, &key.value) {
             let include = place == Place::Statement && key.value == "include";
             let help = include.then(|| "write @include \"path\", from the first column on".to_owned());
             return self.report.refuse(key.span, &message, help);
         }
-        let help = self.suggestion(&key.value, known.iter().copied().chain(supported_later(place)));
+        let help =
+            self.suggestion(&key.value, known.iter().chain(refused).chain(refused_words(place)).copied());
         self.report.error(key.span, format!("unknown {} `{}`", place.noun(), key.value), help)
     }
 }

@@ -1,16 +1,27 @@
 //! `options { }`: what holds wherever nothing else is written.
 use std::time::Duration;
 
-use super::destination::{FilePermissions, Ownership, PERMISSIONS};
 use super::option_table::{Key, Kind, MAX_INT, Table, apply, names};
 use super::parser::{Parsed, Parser};
+use super::permissions::{FilePermissions, Ownership, PERMISSIONS};
 use super::report::Reported;
-use super::source::UseDns;
 use super::span::Spanned;
 use super::template_options::TEMPLATE;
 use super::template_text::{TemplateOptions, TemplateText};
+use super::token::same_word;
 use super::unsupported::Place;
 use crate::template::{OnError, TsFormat};
+
+/// `use-dns()`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UseDns {
+    /// Addresses stay addresses.
+    No,
+    /// Addresses become names.
+    Yes,
+    /// Only the names of the hosts file are used.
+    PersistOnly,
+}
 
 /// `mark-mode()`: when a mark is written into a quiet log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,7 +223,7 @@ const NO_MARKS: &str = "in this version: no mark messages are written";
 const NO_STATS: &str = "in this version: `inrush ctl stats` shows the statistics at any time";
 const ANY_SIZE: &str = "on the sources of this version: a Python message may be of any size";
 /// Why `flush-lines()` changes nothing.
-pub(super) const NO_WAIT: &str = "in Inrush: what is there is written, and lines never wait for others";
+pub(crate) const NO_WAIT: &str = "in Inrush: what is there is written, and lines never wait for others";
 
 const GLOBAL: Table<GlobalOptions> = &[
     ("keep-hostname", Kind::YesNo(|to, yes| to.keep_hostname = yes)),
@@ -232,7 +243,10 @@ const GLOBAL: Table<GlobalOptions> = &[
     ("time-reopen", Kind::Seconds(|to, time| to.time_reopen = time)),
     ("time-reap", Kind::Seconds(|to, time| to.time_reap = time)),
     ("log-fifo-size", Kind::Int(1, MAX_INT, |to, size| to.log_fifo_size = size as usize)),
-    ("log-msg-size", Kind::Unused(ANY_SIZE, &Kind::Int(1, MAX_INT, |to, size| to.log_msg_size = size as usize))),
+    (
+        "log-msg-size",
+        Kind::Unused(ANY_SIZE, &Kind::Int(1, MAX_INT, |to, size| to.log_msg_size = size as usize)),
+    ),
     ("log-flow-control", Kind::YesNo(|to, yes| to.log_flow_control = yes)),
     ("flush-lines", Kind::Unused(NO_WAIT, &Kind::Int(0, MAX_INT, |to, lines| to.flush_lines = lines as u32))),
     ("create-dirs", Kind::YesNo(|to, yes| to.create_dirs = yes)),
@@ -242,28 +256,52 @@ const GLOBAL: Table<GlobalOptions> = &[
     ("python-reload-modules", Kind::YesNo(|to, yes| to.python_reload_modules = yes)),
     ("python-path", Kind::Texts(|to, directory| to.python_path.push(directory))),
     ("mark-freq", Kind::Unused(NO_MARKS, &Kind::Seconds(|to, time| to.mark_freq = time))),
-    ("mark-mode", Kind::Unused(NO_MARKS, &Kind::Other(|parser, to| parser.mark_mode().map(|mode| to.mark_mode = mode)))),
+    (
+        "mark-mode",
+        Kind::Unused(NO_MARKS, &Kind::Other(|parser, to| parser.mark_mode().map(|mode| to.mark_mode = mode))),
+    ),
     ("stats", Kind::Unused(NO_STATS, &Kind::Other(|parser, to| parser.stats(&mut to.stats)))),
     // Old names.
-    ("stats-freq", Kind::Unused(NO_STATS, &Kind::Obsolete("stats(freq())", &Kind::Seconds(|to, time| to.stats.freq = time)))),
+    (
+        "stats-freq",
+        Kind::Unused(
+            NO_STATS,
+            &Kind::Obsolete("stats(freq())", &Kind::Seconds(|to, time| to.stats.freq = time)),
+        ),
+    ),
     (
         "stats-level",
-        Kind::Unused(NO_STATS, &Kind::Obsolete("stats(level())", &Kind::Int(0, 255, |to, level| to.stats.level = level as u8))),
+        Kind::Unused(
+            NO_STATS,
+            &Kind::Obsolete("stats(level())", &Kind::Int(0, 255, |to, level| to.stats.level = level as u8)),
+        ),
     ),
     (
         "stats-lifetime",
-        Kind::Unused(NO_STATS, &Kind::Obsolete("stats(lifetime())", &Kind::Seconds(|to, time| to.stats.lifetime = time))),
+        Kind::Unused(
+            NO_STATS,
+            &Kind::Obsolete("stats(lifetime())", &Kind::Seconds(|to, time| to.stats.lifetime = time)),
+        ),
     ),
     (
         "stats-max-dynamics",
         Kind::Unused(
             NO_STATS,
-            &Kind::Obsolete("stats(max-dynamics())", &Kind::Int(0, MAX_INT, |to, most| to.stats.max_dynamics = Some(most as u32))),
+            &Kind::Obsolete(
+                "stats(max-dynamics())",
+                &Kind::Int(0, MAX_INT, |to, most| to.stats.max_dynamics = Some(most as u32)),
+            ),
         ),
     ),
     ("long-hostnames", Kind::Obsolete("chain-hostnames()", &Kind::YesNo(|to, yes| to.chain_hostnames = yes))),
     ("sync", Kind::Other(|parser, to| parser.sync().map(|lines| to.flush_lines = lines))),
-    ("mark", Kind::Unused(NO_MARKS, &Kind::Obsolete("mark-freq()", &Kind::Seconds(|to, time| to.mark_freq = time)))),
+    (
+        "mark",
+        Kind::Unused(
+            NO_MARKS,
+            &Kind::Obsolete("mark-freq()", &Kind::Seconds(|to, time| to.mark_freq = time)),
+        ),
+    ),
     ("use-rcptid", Kind::Obsolete("use-uniqid()", &Kind::YesNo(|to, yes| to.use_uniqid = yes))),
     ("flush-timeout", Kind::NoEffect("since lines never wait for others")),
     ("time-sleep", Kind::NoEffect(IN_INRUSH)),
@@ -290,6 +328,38 @@ const GLOBAL: Table<GlobalOptions> = &[
 ];
 
 impl Parser {
+    pub(crate) fn use_dns(&mut self) -> Parsed<UseDns> {
+        self.choice(&[
+            ("yes", UseDns::Yes),
+            ("no", UseDns::No),
+            ("on", UseDns::Yes),
+            ("off", UseDns::No),
+            ("1", UseDns::Yes),
+            ("0", UseDns::No),
+            ("persist-only", UseDns::PersistOnly),
+        ])
+    }
+
+    /// The value of `sync()`, the old spelling of `flush-lines()`, with the warnings of both.
+    pub(crate) fn sync(&mut self) -> Parsed<u32> {
+        let span = self.option;
+        let text = "sync() is an old spelling of flush-lines(), which has no effect in Inrush: what is there is \
+                    written, and lines never wait for others";
+        self.report.warn(span, text, Some("leave it out".to_owned()));
+        self.integer(0, MAX_INT).map(|lines| lines as u32)
+    }
+
+    /// Tells whether a word of `flags()` is one of old files that means nothing any more, which is then said.
+    pub(crate) fn is_old_flag(&mut self, word: &Spanned<String>) -> bool {
+        let is_old = same_word(&word.value, "nobackref");
+        if is_old {
+            let message =
+                "`nobackref` has no effect: what a match finds is kept only where store-matches is set";
+            self.report.warn(word.span, message, None);
+        }
+        is_old
+    }
+
     fn mark_mode(&mut self) -> Parsed<MarkMode> {
         self.choice(&[
             ("internal", MarkMode::Internal),

@@ -18,6 +18,7 @@ use std::mem::discriminant;
 use indexmap::IndexMap;
 
 use super::diagnostic::Level;
+use super::driver::Vocabulary;
 use super::lexer::Lexed;
 use super::number::Number;
 use super::preamble::Pragmas;
@@ -28,7 +29,7 @@ use super::template_text::TemplateStatement;
 use super::token::{Text, Token, TokenKind, same_word};
 
 /// A value, or an error that was reported.
-pub(super) type Parsed<T> = Result<T, Reported>;
+pub(crate) type Parsed<T> = Result<T, Reported>;
 
 /// A parenthesis that was opened.
 #[derive(Debug, Clone, Copy)]
@@ -39,11 +40,12 @@ pub(crate) struct Opening {
 }
 
 /// Reads tokens into the syntax tree.
-pub(super) struct Parser {
+pub(crate) struct Parser {
+    pub(super) vocabulary: &'static Vocabulary,
     tokens: Vec<Token>,
     at: usize,
     pub(super) pragmas: Pragmas,
-    pub(super) report: Report,
+    pub(crate) report: Report,
     /// The `template` statements so far.
     pub(super) templates: IndexMap<String, TemplateStatement>,
     /// The texts that may be names of templates: known only when all statements are read.
@@ -62,10 +64,11 @@ pub(super) struct Parser {
 }
 
 impl Parser {
-    pub(super) fn new(lexed: Lexed) -> Self {
+    pub(super) fn new(lexed: Lexed, vocabulary: &'static Vocabulary) -> Self {
         let Lexed { tokens, pragmas, report } = lexed;
         let start = Span { end: 0, start: 0, ..tokens[0].span };
         Self {
+            vocabulary,
             tokens,
             at: 0,
             pragmas,
@@ -101,7 +104,7 @@ impl Parser {
         &self.tokens[(self.at + ahead).min(self.tokens.len() - 1)]
     }
 
-    pub(super) fn peek(&self) -> &Token {
+    pub(crate) fn peek(&self) -> &Token {
         self.peek_at(0)
     }
 
@@ -110,18 +113,18 @@ impl Parser {
         discriminant(&self.peek_at(ahead).kind) == discriminant(kind)
     }
 
-    pub(super) fn sees(&self, kind: &TokenKind) -> bool {
+    pub(crate) fn sees(&self, kind: &TokenKind) -> bool {
         self.sees_at(0, kind)
     }
 
     /// The place of the token before the current one.
-    pub(super) fn last_span(&self) -> Span {
+    pub(crate) fn last_span(&self) -> Span {
         self.last
     }
 
     // Taking.
 
-    pub(super) fn next(&mut self) -> Token {
+    pub(crate) fn next(&mut self) -> Token {
         match self.peek().kind {
             TokenKind::LParen => self.parentheses.push(self.peek().span),
             TokenKind::RParen => drop(self.parentheses.pop()),
@@ -141,7 +144,7 @@ impl Parser {
     }
 
     /// Takes the current token if it is of this kind.
-    pub(super) fn eat(&mut self, kind: &TokenKind) -> bool {
+    pub(crate) fn eat(&mut self, kind: &TokenKind) -> bool {
         let found = self.sees(kind);
         if found {
             self.next();
@@ -150,7 +153,7 @@ impl Parser {
     }
 
     /// Takes a token of this kind, or reports what is there instead.
-    pub(super) fn expect(&mut self, kind: &TokenKind) -> Parsed<Span> {
+    pub(crate) fn expect(&mut self, kind: &TokenKind) -> Parsed<Span> {
         if self.sees(kind) { Ok(self.next().span) } else { Err(self.unexpected(&kind.describe())) }
     }
 
@@ -167,14 +170,14 @@ impl Parser {
     }
 
     /// Reports that the current token is not what was expected.
-    pub(super) fn unexpected(&mut self, expected: &str) -> Reported {
+    pub(crate) fn unexpected(&mut self, expected: &str) -> Reported {
         let token = self.peek();
         let (span, found) = (token.span, token.kind.describe());
         self.report.error(span, format!("expected {expected}, found {found}"), None)
     }
 
     /// A bare word or a quoted text.
-    pub(super) fn text(&mut self, expected: &str) -> Parsed<Text> {
+    pub(crate) fn text(&mut self, expected: &str) -> Parsed<Text> {
         match &self.peek().kind {
             TokenKind::Word(_) | TokenKind::Text(_) => {}
             TokenKind::Number(_, written) => {
@@ -188,7 +191,7 @@ impl Parser {
     }
 
     /// A bare word, a quoted text or a number, which is taken as it was written. The text need not be UTF-8.
-    pub(super) fn text_or_number(&mut self, expected: &str) -> Parsed<Text> {
+    pub(crate) fn text_or_number(&mut self, expected: &str) -> Parsed<Text> {
         let text = match &self.peek().kind {
             TokenKind::Text(text) => text.clone(),
             TokenKind::Word(word) | TokenKind::Number(_, word) => {
@@ -201,13 +204,13 @@ impl Parser {
     }
 
     /// A bare word or a quoted text, without the map of its offsets.
-    pub(super) fn string(&mut self, expected: &str) -> Parsed<Spanned<String>> {
+    pub(crate) fn string(&mut self, expected: &str) -> Parsed<Spanned<String>> {
         let text = self.text(expected)?;
         self.utf8(text).map(|text| Spanned::new(text.value, text.span))
     }
 
     /// `text` for an option whose value has to be UTF-8.
-    pub(super) fn utf8(&mut self, text: Text) -> Parsed<Text> {
+    pub(crate) fn utf8(&mut self, text: Text) -> Parsed<Text> {
         if text.not_utf8.is_none() {
             return Ok(text);
         }
@@ -217,7 +220,7 @@ impl Parser {
     }
 
     /// A whole number from `least` to `most`.
-    pub(super) fn integer(&mut self, least: i64, most: i64) -> Parsed<i64> {
+    pub(crate) fn integer(&mut self, least: i64, most: i64) -> Parsed<i64> {
         let span = self.peek().span;
         let bounds = || match (least, most) {
             (i64::MIN, i64::MAX) => "a whole number".to_owned(),
@@ -257,7 +260,7 @@ impl Parser {
     }
 
     /// One of `words`.
-    pub(super) fn choice<T: Copy>(&mut self, words: &[(&'static str, T)]) -> Parsed<T> {
+    pub(crate) fn choice<T: Copy>(&mut self, words: &[(&'static str, T)]) -> Parsed<T> {
         let token = self.peek();
         let (span, written) = match &token.kind {
             TokenKind::Word(word) => (token.span, word.clone()),
@@ -279,7 +282,7 @@ impl Parser {
     }
 
     /// `yes` or `no`, by whatever name.
-    pub(super) fn yes_no(&mut self) -> Parsed<bool> {
+    pub(crate) fn yes_no(&mut self) -> Parsed<bool> {
         match self.peek().kind {
             TokenKind::Number(Number::Int(value), _) => {
                 self.next();
@@ -291,7 +294,7 @@ impl Parser {
     }
 
     /// The line that proposes the nearest of `known` for a wrong `word`.
-    pub(super) fn suggestion<'a>(
+    pub(crate) fn suggestion<'a>(
         &self,
         word: &str,
         known: impl IntoIterator<Item = &'a str>,
@@ -374,7 +377,7 @@ impl Parser {
     }
 
     /// Goes behind the `)` that belongs to `open`, as [`find_closing`](Self::find_closing).
-    pub(super) fn close_parenthesis(&mut self, open: Opening) -> bool {
+    pub(crate) fn close_parenthesis(&mut self, open: Opening) -> bool {
         self.find_closing(open) && self.eat(&TokenKind::RParen)
     }
 

@@ -33,7 +33,7 @@ pub enum OptionValue {
 
 impl Parser {
     /// The pairs of `options()`, up to its `)`.
-    pub(super) fn python_options(&mut self, to: &mut IndexMap<String, OptionValue>) -> Parsed<()> {
+    pub(crate) fn python_options(&mut self, to: &mut IndexMap<String, OptionValue>) -> Parsed<()> {
         while !self.sees(&TokenKind::RParen) {
             let key = self.string("the name of an option")?;
             let value = if self.sees(&TokenKind::LParen) {

@@ -136,7 +136,7 @@ mod tests {
     fn only_text(text: &str) -> Text {
         let mut report = Report::default();
         let main = report.map.add("test.conf".into(), text.to_owned(), None);
-        match lex(report, main, &Environment::default()).tokens.remove(0).kind {
+        match lex(report, main, &Environment::new(&crate::drivers::VOCABULARY)).tokens.remove(0).kind {
             TokenKind::Text(text) => text,
             other => panic!("{other:?}"),
         }

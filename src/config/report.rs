@@ -11,11 +11,11 @@ const MAX_PLACES: usize = 30;
 
 /// An error was reported; what was being read has no value.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reported;
+pub(crate) struct Reported;
 
 /// The files, and what was found to be wrong in them.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(crate) struct Report {
     pub(super) map: SourceMap,
     /// The first of each level.
     kept: Vec<Diagnostic>,
@@ -27,7 +27,7 @@ pub(super) struct Report {
 
 impl Report {
     /// Reports an error at `span`.
-    pub(super) fn error(&mut self, span: Span, message: impl Into<String>, help: Option<String>) -> Reported {
+    pub(crate) fn error(&mut self, span: Span, message: impl Into<String>, help: Option<String>) -> Reported {
         // Looked at first, here and below: a file of noise would make a million of them.
         if self.is_full(Level::Error) {
             self.errors += 1;
@@ -38,7 +38,7 @@ impl Report {
     }
 
     /// Reports a warning at `span`.
-    pub(super) fn warn(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
+    pub(crate) fn warn(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
         if self.is_full(Level::Warning) {
             self.warnings += 1;
             return;
@@ -110,7 +110,7 @@ impl Report {
     }
 
     /// How many errors were reported.
-    pub(super) fn errors(&self) -> usize {
+    pub(crate) fn errors(&self) -> usize {
         self.errors + self.listed
     }
 
@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_counted() {
-        let errors = parse_str("x", &"| x;\n".repeat(150), &Environment::default()).unwrap_err();
+        let errors = parse_str("x", &"| x;\n".repeat(150), &Environment::new(&crate::drivers::VOCABULARY))
+            .unwrap_err();
         assert_eq!(errors.iter().count(), 42);
         assert_eq!(errors.error_count(), 150);
         let shown = errors.to_string();
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn a_word_that_is_refused_often_is_said_once() {
         let text = "filter f { level(err); };\n".repeat(40);
-        let errors = parse_str("x", &text, &Environment::default()).unwrap_err();
+        let errors = parse_str("x", &text, &Environment::new(&crate::drivers::VOCABULARY)).unwrap_err();
         assert_eq!(errors.iter().count(), 1);
         let shown = errors.to_string();
         assert!(shown.contains("x:1:1"), "{shown}");

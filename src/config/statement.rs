@@ -182,14 +182,14 @@ impl Parser {
     /// `{ drivers }` of a source called `name`, whose statement is at `span`.
     pub(super) fn source_body(&mut self, name: String, span: Span) -> Parsed<SourceStatement> {
         let open = self.expect(&TokenKind::LBrace)?;
-        let drivers = self.body(open, |parser, index| parser.source_driver(&name, index));
+        let drivers = self.body(open, |parser, index| parser.driver(Place::Source, &name, index));
         Ok(SourceStatement { name, span, drivers })
     }
 
     /// `{ drivers }` of a destination called `name`, whose statement is at `span`.
     pub(super) fn destination_body(&mut self, name: String, span: Span) -> Parsed<DestinationStatement> {
         let open = self.expect(&TokenKind::LBrace)?;
-        let drivers = self.body(open, |parser, index| parser.destination_driver(&name, index));
+        let drivers = self.body(open, |parser, index| parser.driver(Place::Destination, &name, index));
         Ok(DestinationStatement { name, span, drivers })
     }
 

@@ -10,7 +10,7 @@ use crate::template::{OnError, Template, TsFormat};
 const NO_TYPES: &str = "in this version: the values of its templates have no types that could fail";
 
 /// The options of [`TemplateOptions`].
-pub(super) const TEMPLATE: Table<TemplateOptions> = &[
+pub(crate) const TEMPLATE: Table<TemplateOptions> = &[
     ("ts-format", Kind::Other(|parser, to| parser.ts_format().map(|format| to.ts_format = Some(format)))),
     (
         "frac-digits",
@@ -20,7 +20,13 @@ pub(super) const TEMPLATE: Table<TemplateOptions> = &[
     ("send-time-zone", Kind::Text(|to, zone| to.send_time_zone = Some(zone))),
     ("local-time-zone", Kind::Text(|to, zone| to.local_time_zone = Some(zone))),
     ("template-escape", Kind::YesNo(|to, yes| to.template_escape = Some(yes))),
-    ("on-error", Kind::Unused(NO_TYPES, &Kind::Other(|parser, to| parser.on_error().map(|action| to.on_error = Some(action))))),
+    (
+        "on-error",
+        Kind::Unused(
+            NO_TYPES,
+            &Kind::Other(|parser, to| parser.on_error().map(|action| to.on_error = Some(action))),
+        ),
+    ),
 ];
 
 /// What a `template NAME { }` consists of.
@@ -69,7 +75,7 @@ impl Parser {
     }
 
     /// Compiles a text, and reports what is wrong with it at its place inside the text.
-    pub(super) fn compile(&mut self, text: Text) -> Parsed<TemplateText> {
+    pub(crate) fn compile(&mut self, text: Text) -> Parsed<TemplateText> {
         let span = text.span;
         self.compiled(text).map(|compiled| TemplateText::new(span, compiled))
     }

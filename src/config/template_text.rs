@@ -3,7 +3,8 @@ use std::ops::Deref;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::span::{Span, Spanned};
-use crate::template::{OnError, Template, TsFormat};
+use super::{Config, Diagnostic};
+use crate::template::{OnError, Options, Template, TsFormat};
 
 /// A template where one is used: a text, or the name of a `template` statement, which may come later.
 ///
@@ -79,4 +80,26 @@ pub struct TemplateOptions {
     pub template_escape: Option<bool>,
     /// `on-error()`
     pub on_error: Option<OnError>,
+}
+
+impl TemplateOptions {
+    /// These options, with those of `config` for what is not written here. `escape` is `template-escape()` of the `template`
+    /// statement.
+    ///
+    /// # Errors
+    /// Time zones that nobody knows, at their places.
+    pub fn resolve(&self, config: &Config, escape: Option<bool>) -> Result<Options, Diagnostic> {
+        let global = &config.options;
+        let zone = |own: &Option<Spanned<String>>, global: &Option<Spanned<String>>| {
+            own.as_ref().or(global.as_ref()).map(|zone| config.zone(zone)).transpose()
+        };
+        Ok(Options {
+            ts_format: self.ts_format.unwrap_or(global.ts_format),
+            frac_digits: self.frac_digits.unwrap_or(global.frac_digits),
+            send_time_zone: zone(&self.send_time_zone, &global.send_time_zone)?,
+            local_time_zone: zone(&self.local_time_zone, &global.local_time_zone)?,
+            on_error: self.on_error.unwrap_or(global.on_error),
+            template_escape: self.template_escape.or(escape).unwrap_or(global.template_escape),
+        })
+    }
 }

@@ -10,9 +10,9 @@ use super::span::Span;
 
 /// One token and its place.
 #[derive(Debug, Clone)]
-pub(super) struct Token {
-    pub(super) kind: TokenKind,
-    pub(super) span: Span,
+pub(crate) struct Token {
+    pub(crate) kind: TokenKind,
+    pub(crate) span: Span,
 }
 
 impl Token {
@@ -30,7 +30,7 @@ pub(super) fn same_word(a: &str, b: &str) -> bool {
 
 /// What a token is.
 #[derive(Debug, Clone)]
-pub(super) enum TokenKind {
+pub(crate) enum TokenKind {
     /// A bare word.
     Word(String),
     /// A quoted text.
@@ -92,13 +92,13 @@ impl TokenKind {
 /// Escapes and backtick expressions make the value's offsets differ from the file's. A template is compiled from the
 /// value, and an error in it must be shown in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Text {
+pub(crate) struct Text {
     /// The text without its quotes and escapes. What is not UTF-8 in it is written as `\xHH`.
-    pub(super) value: String,
+    pub(crate) value: String,
     /// The bytes of a text that is not UTF-8. Only templates may be that.
     pub(super) not_utf8: Option<Vec<u8>>,
     /// The whole literal, quotes included.
-    pub(super) span: Span,
+    pub(crate) span: Span,
     pub(super) runs: Vec<Run>,
 }
 
@@ -114,7 +114,7 @@ pub(super) struct Run {
 
 impl Text {
     /// A text that stands in the file as it is, such as a bare word.
-    pub(super) fn verbatim(value: String, span: Span) -> Self {
+    pub(crate) fn verbatim(value: String, span: Span) -> Self {
         let source = span.start as usize..span.end as usize;
         let verbatim = source.len() == value.len();
         Self { value, not_utf8: None, span, runs: vec![Run { at: 0, source, verbatim }] }

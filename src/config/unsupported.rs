@@ -1,4 +1,4 @@
-//! What belongs to the language but not to this version of Inrush.
+//! Words that belong to the language but not to this version of Inrush. (Drivers are in [`Vocabulary`](super::Vocabulary).)
 //!
 //! It is refused where it is written, by its name: a configuration that seems to work and drops a filter is worse than
 //! one that is not accepted.
@@ -6,7 +6,7 @@ use super::token::same_word;
 
 /// Where a word stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// At the top of a file.
     Statement,
     /// In `options { }`.
@@ -67,143 +67,6 @@ const UNSUPPORTED: &[(Place, &[&str])] = &[
             "parallelize",
         ],
     ),
-    (
-        Place::Source,
-        &[
-            "channel",
-            "log",
-            "file",
-            "wildcard-file",
-            "pipe",
-            "stdin",
-            "network",
-            "syslog",
-            "tcp",
-            "tcp6",
-            "udp",
-            "udp6",
-            "unix-stream",
-            "unix-dgram",
-            "systemd-syslog",
-            "systemd-journal",
-            "system",
-            "program",
-            "pseudofile",
-            "sun-streams",
-            "openbsd",
-            "default-network-drivers",
-            "example-msg-generator",
-            "example-diskq-source",
-            "snmptrap",
-            "nodejs",
-            "osquery",
-            "mbox",
-            "kubernetes",
-            "linux-audit",
-            "opentelemetry",
-            "axosyslog-otlp",
-            "syslog-ng-otlp",
-            "s3",
-            "mqtt",
-            "hypr-app-audit-trail",
-            "kafka",
-            "darwinoslog",
-            "ebpf",
-            "webhook",
-            "webhook-json",
-            "http",
-            "tail",
-            "jellyfin",
-            "pihole-ftl",
-            "qbittorrent",
-            "arr",
-            "sonarr",
-            "radarr",
-            "lidarr",
-            "prowlarr",
-            "whisparr",
-            "readarr",
-            "proxmox",
-            "windows-eventlog",
-            "google-pubsub",
-            "macos",
-            "loggen",
-            "amqp",
-            "java",
-            "nanomsg",
-            "zmq",
-        ],
-    ),
-    (
-        Place::Destination,
-        &[
-            "channel",
-            "log",
-            "pipe",
-            "network",
-            "syslog",
-            "tcp",
-            "tcp6",
-            "udp",
-            "udp6",
-            "unix-stream",
-            "unix-dgram",
-            "program",
-            "usertty",
-            "getvirtconsole",
-            "pseudofile",
-            "python",
-            "http",
-            "kafka",
-            "kafka-c",
-            "amqp",
-            "mongodb",
-            "redis",
-            "riemann",
-            "smtp",
-            "snmp",
-            "sql",
-            "stomp",
-            "mqtt",
-            "elasticsearch-http",
-            "elasticsearch-datastream",
-            "opensearch",
-            "graphite",
-            "graylog2",
-            "hdfs",
-            "java",
-            "loggly",
-            "logmatic",
-            "loki",
-            "opentelemetry",
-            "axosyslog-otlp",
-            "syslog-ng-otlp",
-            "bigquery",
-            "google-pubsub",
-            "google-pubsub-grpc",
-            "s3",
-            "slack",
-            "splunk-hec",
-            "splunk-hec-raw",
-            "splunk-hec-event",
-            "sumologic-http",
-            "sumologic-syslog",
-            "telegram",
-            "discord",
-            "collectd",
-            "cef",
-            "clickhouse",
-            "logscale",
-            "falcon-logscale",
-            "openobserve-log",
-            "azure-monitor",
-            "azure-logs",
-            "sentinel",
-            "example-destination",
-            "tee",
-            "null",
-        ],
-    ),
     (Place::SourceOption, &["hook-commands"]),
     (
         Place::DestinationOption,
@@ -222,15 +85,14 @@ const UNSUPPORTED: &[(Place, &[&str])] = &[
     ),
 ];
 
-/// The refused words of a place.
-pub(super) fn supported_later(place: Place) -> impl Iterator<Item = &'static str> {
-    let of_place = UNSUPPORTED.iter().filter(move |(at, _)| *at == place);
-    of_place.flat_map(|(_, words)| words.iter().copied())
+/// The refused words of a place, but for drivers.
+pub(super) fn refused_words(place: Place) -> &'static [&'static str] {
+    UNSUPPORTED.iter().find(|(at, _)| *at == place).map_or(&[], |(_, words)| words)
 }
 
-/// The error for `word` if it is known but refused at `place`.
-pub(super) fn refusal(place: Place, word: &str) -> Option<String> {
-    let known = supported_later(place).any(|known| same_word(known, word));
+/// The error for `word` if it is known but refused at `place`, as the `drivers` of it are.
+pub(super) fn refusal(place: Place, drivers: &[&str], word: &str) -> Option<String> {
+    let known = drivers.iter().chain(refused_words(place)).any(|known| same_word(known, word));
     let noun = match place {
         Place::SourceOption | Place::DestinationOption => "the option ",
         Place::Source => "the source ",

@@ -7,7 +7,7 @@
 use std::hash::BuildHasher;
 use std::time::{Duration, Instant};
 
-use crate::config::Backoff;
+use crate::source::Backoff;
 
 /// A run of this length was a good one.
 pub const HEALTHY: Duration = Duration::from_secs(60);

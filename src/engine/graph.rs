@@ -12,8 +12,7 @@
 use indexmap::IndexMap;
 
 use crate::config::{
-    Config, DestinationRef, DestinationStatement, IdentifiedDestination, IdentifiedSource, LogItem, LogPath,
-    SourceRef, SourceStatement, Span,
+    Config, DestinationRef, DestinationStatement, Driver, LogItem, LogPath, SourceRef, SourceStatement, Span,
 };
 
 /// One way out for the messages of a source.
@@ -31,9 +30,9 @@ pub struct Branch {
 #[derive(Debug)]
 pub struct Graph<'c> {
     /// The source drivers that a log path uses, each with the name of its statement.
-    pub sources: Vec<(&'c str, &'c IdentifiedSource)>,
+    pub sources: Vec<(&'c str, &'c Driver)>,
     /// The destination drivers that a log path uses.
-    pub destinations: Vec<&'c IdentifiedDestination>,
+    pub destinations: Vec<&'c Driver>,
     /// The branches of each source, in the order of `sources`.
     pub branches: Vec<Vec<Branch>>,
 }
@@ -181,6 +180,7 @@ fn dispatch<'p>(paths: &[&'p LogPath]) -> Vec<&'p LogPath> {
 mod tests {
     use super::*;
     use crate::config::{Environment, parse_str};
+    use crate::drivers::VOCABULARY;
 
     /// For each source, its destinations, with `!` where its source waits for them.
     fn ways(logs: &str) -> Vec<String> {
@@ -189,7 +189,7 @@ mod tests {
              destination x {{ file(\"x\"); }}; destination y {{ file(\"y\"); file(\"y2\"); }}; destination z {{ file(\"z\"); }};\n\
              {logs}"
         );
-        let config = parse_str("test.conf", &text, &Environment::default()).unwrap();
+        let config = parse_str("test.conf", &text, &Environment::new(&VOCABULARY)).unwrap();
         let graph = Graph::new(&config);
         let name = |branch: &Branch| {
             let held = if branch.flow_control { "!" } else { "" };

@@ -1,22 +1,16 @@
-//! What makes a driver the same one after a reload: its name, and everything that it runs by.
+//! The identity of a source: what makes it the same one after a reload.
 //!
 //! Two drivers are the same when their texts are. A text is the debug text of the options without their
 //! places in the file (`{:+?}`), so an option that is added to the language later is part of it without
 //! anything to be done here. Of the global options a source has all but those that are known to be for
-//! destinations alone (and `time-reopen()`, which matters to fetchers that say nothing else: their host looks at that);
-//! a destination has those that it ended up with.
+//! destinations alone (and `time-reopen()`, which matters to fetchers that say nothing else: their host looks at that).
+//! A destination has those that it ended up with ([`Planned::identity`](crate::destination::Planned::identity)).
 
-use crate::config::{Config, GlobalOptions, IdentifiedSource};
-use crate::destination::FileSettings;
+use crate::config::{Config, Driver, GlobalOptions};
 
 /// The text of a source driver in the statement called `statement`.
-pub fn source(config: &Config, statement: &str, driver: &IdentifiedSource) -> String {
+pub fn source(config: &Config, statement: &str, driver: &Driver) -> String {
     format!("{:+?}", (statement, driver, for_sources(&config.options)))
-}
-
-/// The text of the destination driver called `id`.
-pub fn destination(id: &str, settings: &FileSettings) -> String {
-    format!("{:+?}", (id, settings))
 }
 
 /// The global options without those that no source looks at.
@@ -50,17 +44,17 @@ fn for_sources(global: &GlobalOptions) -> GlobalOptions {
 mod tests {
     use super::*;
     use crate::config::{Environment, parse_str};
-    use crate::engine::settings;
+    use crate::destination;
+    use crate::drivers::VOCABULARY;
 
     fn texts(options: &str, source_options: &str, file_options: &str) -> (String, String) {
         let text = format!(
             "options {{ {options} }}; source s {{ python(class(\"A\") {source_options}); }};
              destination d {{ file(\"/x\" {file_options}); }}; log {{ source(s); destination(d); }};"
         );
-        let config = parse_str("test.conf", &text, &Environment::default()).unwrap();
+        let config = parse_str("test.conf", &text, &Environment::new(&VOCABULARY)).unwrap();
         let (from, to) = (&config.sources["s"].drivers[0], &config.destinations["d"].drivers[0]);
-        let settings = settings::destination(&config, to).unwrap();
-        (source(&config, "s", from), destination(&to.id, &settings))
+        (source(&config, "s", from), destination::plan(&config, to).unwrap().identity)
     }
 
     #[test]

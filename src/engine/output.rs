@@ -12,8 +12,7 @@ use std::time::{Duration, Instant};
 use super::log::Log;
 use super::plan::{Fresh, Output};
 use super::succession::{Predecessor, Turn, await_turn};
-use crate::destination::FileDestination;
-use crate::destination::file::Handover;
+use crate::destination::{Destination, Handover};
 use crate::fault::{self, panic_text};
 use crate::flow::{Delivery, Inbox, nap_precisely};
 
@@ -39,7 +38,7 @@ pub(super) fn start_all(fresh: Vec<Fresh>, going: &[Arc<Output>], log: &Log) -> 
 
 fn start(
     output: Arc<Output>,
-    mut driver: FileDestination,
+    mut driver: Box<dyn Destination>,
     mut inbox: Inbox<Delivery>,
     before: Vec<Predecessor>,
     log: Log,
@@ -78,10 +77,10 @@ fn start(
 
 /// Runs `driver` on what comes into `inbox` until it is ordered to stop; returns how many messages it
 /// could not write by then.
-fn run(mut driver: FileDestination, mut inbox: Inbox<Delivery>, output: &Output) -> u64 {
+fn run(mut driver: Box<dyn Destination>, mut inbox: Inbox<Delivery>, output: &Output) -> u64 {
     loop {
         // A driver has what is its messages' in order again after a panic when it has begun anew.
-        let round = catch_unwind(AssertUnwindSafe(|| round(&mut driver, &mut inbox, output)));
+        let round = catch_unwind(AssertUnwindSafe(|| round(&mut *driver, &mut inbox, output)));
         match round {
             Ok(Some(lost)) => return lost,
             Ok(None) => {}
@@ -91,7 +90,7 @@ fn run(mut driver: FileDestination, mut inbox: Inbox<Delivery>, output: &Output)
 }
 
 /// Takes what there is, writes and waits once. When it is the end, it returns how many messages could not be written.
-fn round(driver: &mut FileDestination, inbox: &mut Inbox<Delivery>, output: &Output) -> Option<u64> {
+fn round(driver: &mut dyn Destination, inbox: &mut Inbox<Delivery>, output: &Output) -> Option<u64> {
     let Output { shared, orders, queue, .. } = output;
     let stopping = orders.stop.load(Ordering::Acquire);
     while let Some(delivery) = inbox.try_recv() {

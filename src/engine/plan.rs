@@ -5,30 +5,31 @@
 //! [`Pipeline::switch`](super::Pipeline::switch) carries it out; dropped, it leaves nothing behind.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::changes::Changes;
 use super::graph::Graph;
 use super::identity;
 use super::log::{Log, LogLevel};
 use super::queue::{FullQueue, Orders, Queue, Shared};
-use super::settings;
-use super::succession::{Claim, End, Predecessor};
-use crate::config::{Config, Diagnostic, IdentifiedSource, SourceDriver, Span};
-use crate::destination::{Counters, FileDestination, Report, Severity};
+use super::succession::{End, Predecessor};
+use crate::config::{Config, Diagnostic, Driver, Span};
+use crate::destination::{self, Claim, Counters, Destination, Report, Severity, Site};
 use crate::flow::inbox::NAP;
 use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
 use crate::message::{Origin, Pool, Release};
-use crate::source::{HostNames, MAX_ERROR, SourcePolicy, SourceStatus};
+use crate::source::{
+    self, HostNames, MAX_ERROR, NameOptions, Planned, SourcePolicy, SourceStatus, ThisSystem,
+};
 
 /// A source of the pipeline, for its host.
 #[derive(Debug, Clone)]
 pub struct Input {
     /// The driver, with its id and options.
-    pub driver: IdentifiedSource,
+    pub driver: Driver,
     /// Its way into the engine.
     pub lane: Arc<Lane>,
     /// What its messages have in common.
@@ -39,25 +40,30 @@ pub struct Input {
     pub names: Arc<HostNames>,
     /// How it is; its host says so.
     pub status: Arc<SourceStatus>,
+    /// What its driver has planned.
+    pub planned: Planned,
 }
 
 impl Input {
     /// The source `driver` of the statement called `statement`, by itself: its lane leads to `inbox`.
+    ///
+    /// # Errors
+    /// Options that can only be checked here.
     pub fn alone(
         config: &Config,
         statement: &str,
-        driver: &IdentifiedSource,
+        driver: &Driver,
         inbox: Sender<Parcel>,
         log: &Log,
         release: &Arc<dyn Release>,
-    ) -> Self {
+    ) -> Result<Self, Diagnostic> {
         let pool = Arc::new(Pool::new());
         make_input(config, statement, driver, 0, inbox, &Means { log, pool: &pool, release })
     }
 
     /// Whether the engine itself hosts it: `internal()`.
     pub fn is_own(&self) -> bool {
-        matches!(self.driver.driver, SourceDriver::Internal(_))
+        self.planned.is_local
     }
 }
 
@@ -78,9 +84,9 @@ pub(super) struct Source {
 pub(super) struct Output {
     pub(super) id: String,
     key: String,
-    /// The template of its paths.
-    path: String,
-    claim: Claim,
+    /// Its end of the way, as users name it.
+    address: String,
+    claim: Option<Claim>,
     pub(super) counters: Arc<Counters>,
     pub(super) shared: Arc<Shared>,
     pub(super) orders: Orders,
@@ -91,7 +97,7 @@ pub(super) struct Output {
 impl Output {
     /// What `later` has to wait for, if it may write a file of this one, or if this one `leaves` what it has to it.
     pub(super) fn before(&self, later: &Self, leaves: bool) -> Option<Predecessor> {
-        let meets = self.claim.meets(&later.claim);
+        let meets = may_meet(self.claim.as_ref(), later.claim.as_ref());
         let waits = self.end.lost().is_none() && (leaves || meets);
         if waits && meets {
             self.end.precedes(&later.end);
@@ -105,10 +111,15 @@ impl Output {
     }
 }
 
+/// Tells whether two destinations may write the same file.
+fn may_meet(one: Option<&Claim>, other: Option<&Claim>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one.meets(other))
+}
+
 /// A destination whose thread is not started.
 pub(super) struct Fresh {
     pub(super) output: Arc<Output>,
-    pub(super) driver: FileDestination,
+    pub(super) driver: Box<dyn Destination>,
     pub(super) inbox: Inbox<Delivery>,
     /// The destinations whose messages it takes over, the oldest first.
     pub(super) predecessors: Vec<Arc<Output>>,
@@ -169,7 +180,7 @@ impl Next {
     ) -> Result<Self, Vec<Diagnostic>> {
         let graph = Graph::new(config);
         let (outputs, fresh_outputs) = plan_outputs(config, &graph, running, means.log)?;
-        let kept = |statement: &str, driver: &IdentifiedSource| {
+        let kept = |statement: &str, driver: &Driver| {
             let same = running.sources.iter().find(|source| source.input.driver.id == driver.id)?;
             let is_kept = same.key == identity::source(config, statement, driver)
                 && !same.input.lane.is_closed()
@@ -178,7 +189,7 @@ impl Next {
         };
         let kept: Vec<_> = graph.sources.iter().map(|(statement, driver)| kept(statement, driver)).collect();
         let mut crew = Crew::new(running, &kept, graph.sources.len());
-        let mut sources = Vec::new();
+        let (mut sources, mut errors) = (Vec::new(), Vec::new());
         let mut unheld = BTreeMap::new();
         for (index, (statement, driver)) in graph.sources.iter().enumerate() {
             let ways = graph.branches[index].iter().filter(|branch| !branch.flow_control);
@@ -199,10 +210,18 @@ impl Next {
                 let worker = crew.worker_for(&driver.id);
                 let inbox = crew.workers[worker].clone();
                 let number = running.next_lane.fetch_add(1, Ordering::Relaxed);
-                let input = make_input(config, statement, driver, number, inbox, means);
-                Source { input, key, worker, branches }
+                match make_input(config, statement, driver, number, inbox, means) {
+                    Ok(input) => Source { input, key, worker, branches },
+                    Err(error) => {
+                        errors.push(error);
+                        continue;
+                    }
+                }
             };
             sources.push(source);
+        }
+        if !errors.is_empty() {
+            return Err(errors);
         }
         let naps = crew.naps(&sources);
         let ids = |sources: &[Source]| {
@@ -246,57 +265,57 @@ fn plan_outputs(
 ) -> Result<Outputs, Vec<Diagnostic>> {
     let (mut planned, mut errors) = (Vec::new(), Vec::new());
     for to in &graph.destinations {
-        match settings::destination(config, to) {
-            Ok(settings) => planned.push((to.id.as_str(), settings)),
+        match destination::plan(config, to) {
+            Ok(plan) => planned.push((to.id.as_str(), plan)),
             Err(error) => errors.push(error),
         }
     }
     if !errors.is_empty() {
         return Err(errors);
     }
-    let paths: Vec<_> = planned.iter().map(|(id, settings)| (*id, settings.path.text().to_owned())).collect();
+    let addresses: Vec<_> = planned.iter().map(|(id, plan)| (*id, plan.address.clone())).collect();
     let (mut outputs, mut fresh) = (Vec::new(), Vec::new());
-    for (id, settings) in planned {
-        let key = identity::destination(id, &settings);
+    for (id, plan) in planned {
+        let destination::Planned { identity, address, claim, fifo_size, is_soft, make } = plan;
+        let key = format!("{:?}", (id, identity));
         if let Some(same) = running.outputs.iter().find(|output| output.key == key) {
             outputs.push(Arc::clone(same));
             continue;
         }
-        let (claim, path) = (Claim::new(&settings.path), settings.path.text().to_owned());
-        let (of_name, predecessors) = predecessors((id, &path, &claim), &paths, running);
+        let (of_name, predecessors) = predecessors((id, &address, claim.as_ref()), &addresses, running);
         let counters = of_name.last().map_or_else(Arc::default, |before| Arc::clone(&before.counters));
         let (inbox, shared) = (Inbox::new(), Arc::<Shared>::default());
-        let full = Arc::new(FullQueue::new(settings.fifo_size, reporter(log, id, &shared)));
-        let queue = Queue::new(inbox.sender(), Arc::clone(&counters), Arc::clone(&shared), full);
-        let driver = FileDestination::new(settings, Arc::clone(&counters), reporter(log, id, &shared));
+        let full = Arc::new(FullQueue::new(fifo_size, reporter(log, id, &shared)));
+        let queue = Queue::new(inbox.sender(), Arc::clone(&counters), Arc::clone(&shared), full, is_soft);
         let sender = inbox.sender();
-        driver.on_ask(Arc::new(move || sender.wake()));
+        let (report, wake) = (reporter(log, id, &shared), Arc::new(move || sender.wake()));
+        let driver = make(Site { counters: Arc::clone(&counters), report, wake });
         let (id, orders, end) = (id.to_owned(), Orders::default(), Arc::default());
-        let output = Arc::new(Output { id, key, path, claim, counters, shared, orders, queue, end });
+        let output = Arc::new(Output { id, key, address, claim, counters, shared, orders, queue, end });
         outputs.push(Arc::clone(&output));
         fresh.push(Fresh { output, driver, inbox, predecessors });
     }
     Ok((outputs, fresh))
 }
 
-/// The destinations of the name of the new one with this id, path and claim, the oldest first; and of them those whose messages
+/// The destinations of the name of the new one with this id, address and claim, the oldest first; and of them those whose messages
 /// it takes over.
 ///
 /// A name that was only counted out (a destination without one, or the second of a statement) may be another's now: where
-/// `paths` has the path of the one before under another id, that one is not replaced but moved, and nobody takes over from it.
+/// `addresses` has the address of the one before under another id, that one is not replaced but moved, and nobody takes over from it.
 /// Nor is what waits for a file taken over past another destination that waits for the same one.
 fn predecessors(
-    (id, path, claim): (&str, &str, &Claim),
-    paths: &[(&str, String)],
+    (id, address, claim): (&str, &str, Option<&Claim>),
+    addresses: &[(&str, String)],
     running: &Running<'_>,
 ) -> (Vec<Arc<Output>>, Vec<Arc<Output>>) {
     let is_named = !id.starts_with('#');
     let all = || running.leaving.iter().chain(running.outputs);
     let is_current = |one: &Arc<Output>| running.outputs.iter().any(|output| Arc::ptr_eq(output, one));
     let is_one = |before: &Arc<Output>| {
-        let has_moved = paths.iter().any(|(other, path)| *other != id && *path == before.path);
+        let has_moved = addresses.iter().any(|(other, address)| *other != id && *address == before.address);
         let is_here = is_current(before) || (before.end.lost().is_none() && !before.end.has_heir());
-        before.id == id && is_here && ((is_named && !has_moved) || before.path == path)
+        before.id == id && is_here && ((is_named && !has_moved) || before.address == address)
     };
     let mut of_name: Vec<_> = all().filter(|output| is_one(output)).cloned().collect();
     if let Some(newest) = of_name.last().cloned() {
@@ -307,7 +326,7 @@ fn predecessors(
         let is_taken = |one: &Arc<Output>| taken_over.iter().any(|taken| Arc::ptr_eq(taken, one));
         let is_between = |before: &Output, other: &Arc<Output>| {
             let waits = other.end.lost().is_none() && before.end.is_before(&other.end);
-            waits && !is_taken(other) && other.claim.meets(claim)
+            waits && !is_taken(other) && may_meet(other.claim.as_ref(), claim)
         };
         let leaves = |before: &&Arc<Output>| !all().any(|other| is_between(before, other));
         let fewer: Vec<_> = taken_over.iter().filter(leaves).cloned().collect();
@@ -355,7 +374,7 @@ impl<'r> Crew<'r> {
     fn naps(&self, sources: &[Source]) -> Vec<Duration> {
         let nap = |worker| {
             let own = sources.iter().filter(|source| source.worker == worker);
-            own.map(|source| settings::nap(&source.input.driver)).min().unwrap_or(NAP)
+            own.map(|source| source.input.planned.nap).min().unwrap_or(NAP)
         };
         (0..self.workers.len()).map(nap).collect()
     }
@@ -364,24 +383,41 @@ impl<'r> Crew<'r> {
 fn make_input(
     config: &Config,
     statement: &str,
-    driver: &IdentifiedSource,
+    driver: &Driver,
     number: usize,
     inbox: Sender<Parcel>,
     means: &Means<'_>,
-) -> Input {
-    let names = settings::names(config, driver);
+) -> Result<Input, Diagnostic> {
+    let planned = source::plan(config, statement, driver)?;
+    let own = source::common_options(driver);
+    // May ask the system's resolver for the local host's name.
+    let names = HostNames::new(NameOptions::new(&config.options, own), Arc::new(ThisSystem::new()));
     if let Some(complaint) = names.take_complaint() {
         means.log.warning(&format!("source {}: {complaint}", driver.id));
     }
-    let policy = settings::policy(config, statement, driver, names.local());
-    let mut origin = policy.origin(settings::local_offset(), Arc::clone(means.release));
-    origin.ids = config.options.use_uniqid.then(settings::unique_ids);
-    let (window, bytes) = settings::credit(driver);
-    let credit = Arc::new(Credit::new(window, bytes));
-    let batch_size = settings::batch_size(driver);
-    let lane = Lane::new(number, inbox, credit, Arc::default(), Arc::clone(means.pool), batch_size);
+    let policy = SourcePolicy::new(statement, names.local(), &config.options, own);
+    let policy = if planned.is_local { policy.for_local_messages() } else { policy };
+    let mut origin = policy.origin(local_offset(), Arc::clone(means.release));
+    origin.ids = config.options.use_uniqid.then(unique_ids);
+    let credit = Arc::new(Credit::new(planned.window, planned.max_bytes));
+    let lane = Lane::new(number, inbox, credit, Arc::default(), Arc::clone(means.pool), planned.batch_size);
     let (policy, names, origin) = (Arc::new(policy), Arc::new(names), Arc::new(origin));
-    Input { driver: driver.clone(), lane, origin, policy, names, status: Arc::default() }
+    Ok(Input { driver: driver.clone(), lane, origin, policy, names, status: Arc::default(), planned })
+}
+
+/// The local clock's offset from UTC at this moment, in seconds east.
+fn local_offset() -> i32 {
+    jiff::Zoned::now().offset().seconds()
+}
+
+/// The numbers of messages, for RCPTID and UNIQID (`use-uniqid()`): they rise, across restarts too, as
+/// long as fewer than a million messages a second come and the clock does not go back.
+fn unique_ids() -> Arc<AtomicU64> {
+    static IDS: LazyLock<Arc<AtomicU64>> = LazyLock::new(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Arc::new(AtomicU64::new(now.as_micros() as u64))
+    });
+    Arc::clone(&IDS)
 }
 
 /// What a destination reports goes to the log under its name; the last error is kept.
@@ -405,11 +441,12 @@ fn reporter(log: &Log, id: &str, shared: &Arc<Shared>) -> Arc<dyn Fn(Report) + S
 mod tests {
     use super::*;
     use crate::config::{Environment, parse_str};
+    use crate::drivers::VOCABULARY;
     use crate::engine::signpost::{Guide, Routes, Signpost};
     use crate::message::ReleaseNow;
 
     fn plan(text: &str) -> Next {
-        let config = parse_str("test.conf", text, &Environment::default()).unwrap();
+        let config = parse_str("test.conf", text, &Environment::new(&VOCABULARY)).unwrap();
         let (log, pool, next_lane) = (Log::silent(), Arc::default(), AtomicUsize::new(0));
         let release: Arc<dyn Release> = Arc::new(ReleaseNow);
         let means = Means { log: &log, pool: &pool, release: &release };

@@ -5,8 +5,9 @@
 //! * on a path with flow control a delivery keeps its credit until it is written, and is never dropped;
 //! * on a path without, it keeps none. At most `log-fifo-size()` such messages wait, and no more than
 //!   about [`UNHELD_BYTES`] of them: the newest beyond are dropped, and counted;
-//! * file destinations are softly flow controlled: while they write, every path to them is. What came before one said that it
-//!   cannot write has its credit then; the destination lets go of it, and drops the newest beyond the same bounds;
+//! * some destinations, as those that write files, are softly flow controlled: while they can write, every path to them is. What
+//!   came before one said that it cannot write has its credit then; the destination lets go of it, and drops the newest beyond
+//!   the same bounds;
 //! * drops are told when they begin, while they go on and when they end ([`FullQueue`]).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,6 +26,7 @@ pub struct Queue {
     counters: Arc<Counters>,
     shared: Arc<Shared>,
     full: Arc<FullQueue>,
+    is_soft: bool,
 }
 
 /// What a queue of at most `log-fifo-size()` messages drops, as the log is told.
@@ -114,14 +116,16 @@ pub struct Orders {
 }
 
 impl Queue {
-    /// A queue into `inbox`, of at most so many messages without credit as `full` says.
+    /// A queue into `inbox`, of at most so many messages without credit as `full` says. With `is_soft` its sources wait for it on
+    /// every path while it can write.
     pub fn new(
         inbox: Sender<Delivery>,
         counters: Arc<Counters>,
         shared: Arc<Shared>,
         full: Arc<FullQueue>,
+        is_soft: bool,
     ) -> Self {
-        Self { inbox, counters, shared, full }
+        Self { inbox, counters, shared, full, is_soft }
     }
 
     /// What tells of its drops.
@@ -131,7 +135,7 @@ impl Queue {
 
     /// Sends `view` on, as its path's flow control has it.
     pub fn push(&self, view: View, ack: &Ack, flow_control: bool) {
-        let held = flow_control || !self.shared.suspended.load(Ordering::Relaxed);
+        let held = flow_control || (self.is_soft && !self.shared.suspended.load(Ordering::Relaxed));
         if held {
             let (messages, ack) = (view.len() as u64, ack.clone());
             self.counters.queued.fetch_add(messages, Ordering::Relaxed);
@@ -169,6 +173,39 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::flow::{Credit, Inbox};
+    use crate::message::{Need, Origin, Pool, Writer};
+
+    /// Breaks without it: a source waits for a destination that drops what it cannot send, on a path without flow control, or
+    /// does not wait for a file that can be written.
+    #[test]
+    fn a_path_without_flow_control_holds_credit_where_the_destination_is_soft() {
+        for (is_soft, is_suspended, flow_control, is_held) in [
+            (true, false, false, true),
+            (true, true, false, false),
+            (false, false, false, false),
+            (false, false, true, true),
+            (false, true, true, true),
+        ] {
+            let (mut inbox, shared) = (Inbox::new(), Arc::<Shared>::default());
+            shared.suspended.store(is_suspended, Ordering::Relaxed);
+            let full = Arc::new(FullQueue::new(7, Arc::new(|report| panic!("{report}"))));
+            let queue = Queue::new(inbox.sender(), Arc::default(), shared, full, is_soft);
+            let need = Need { bytes: 64, ..Need::default() };
+            let mut writer = Writer::open(&Arc::new(Origin::named("s_door")), &Arc::new(Pool::new()), need);
+            let mut row = writer.row(need).unwrap();
+            row.payload_copy(b"open");
+            row.publish();
+            let credit = Arc::new(Credit::new(10, 1000));
+            assert_eq!(credit.try_take(1, 0), 1);
+            let ack = Ack::new(&credit, &Arc::default(), 1, 0);
+            queue.push(View::all(Arc::new(writer.finish())), &ack, flow_control);
+            drop(ack);
+            let delivery = inbox.try_recv().unwrap();
+            assert_eq!(delivery.ack.holds_credit(), is_held, "{is_soft} {is_suspended} {flow_control}");
+            assert_eq!(credit.free_messages() == 9, is_held);
+        }
+    }
 
     /// Breaks without it: messages are dropped and nobody is told, or a line is written for each batch of them.
     #[test]

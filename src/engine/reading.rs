@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{RecvTimeoutError, bounded};
 
 use crate::config::{self, Config, Diagnostic, Diagnostics, Environment, Progress};
+use crate::drivers::VOCABULARY;
 
 /// How long a reload waits for the configuration to be read and parsed.
 const READ_WITHIN: Duration = Duration::from_secs(20);
@@ -38,7 +39,7 @@ pub struct Reader {
 impl Reader {
     /// Reads the configuration at `path` for the first time, unless `is_stopping`.
     pub fn read(&mut self, path: &Path, is_stopping: &dyn Fn() -> bool) -> Read {
-        let (path, environment) = (path.to_owned(), Environment::of_process(path));
+        let (path, environment) = (path.to_owned(), Environment::of_process(path, &VOCABULARY));
         let progress = Arc::clone(&environment.progress);
         // Somebody may be typing it: there is no hurry.
         self.wait(progress, None, is_stopping, move || config::load_with(&path, &environment))
@@ -46,7 +47,7 @@ impl Reader {
 
     /// Reads the configuration at `path` again, within a bound, unless `is_stopping`.
     pub fn read_again(&mut self, path: &Path, is_stopping: &dyn Fn() -> bool) -> Read {
-        let (path, environment) = (path.to_owned(), Environment::of_process(path));
+        let (path, environment) = (path.to_owned(), Environment::of_process(path, &VOCABULARY));
         let progress = Arc::clone(&environment.progress);
         self.wait(progress, Some(READ_WITHIN), is_stopping, move || config::load_again(&path, &environment))
     }
@@ -120,7 +121,7 @@ mod tests {
         let (sender, receiver) = unbounded();
         let load = move || {
             let text: &str = receiver.recv().unwrap_or_default();
-            config::parse_str("slow.conf", text, &Environment::default())
+            config::parse_str("slow.conf", text, &Environment::new(&VOCABULARY))
         };
         (sender, load)
     }
@@ -166,7 +167,7 @@ mod tests {
     fn a_configuration_without_a_log_path_is_refused() {
         for text in ["", "# nothing\n", "@version: current\n", "options { };", "destination d { stdout(); };"]
         {
-            let load = || config::parse_str("empty.conf", text, &Environment::default());
+            let load = || config::parse_str("empty.conf", text, &Environment::new(&VOCABULARY));
             let said = error(Reader::default().wait(Arc::default(), None, &|| false, load));
             assert!(said.contains("`empty.conf`: there is no log path"), "{text:?}: {said}");
         }

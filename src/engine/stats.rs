@@ -9,7 +9,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::plan::{Input, Output};
-use crate::config::SourceDriver;
 use crate::flow::DropReason;
 use crate::flow::counters::SourceTotals;
 use crate::source::SourceState;
@@ -208,10 +207,7 @@ impl Input {
         let is_waiting = credit.is_waited_for();
         let totals = self.lane.counters().totals();
         let oldest = status.oldest(totals.posted, totals.posted - totals.in_flight);
-        let (driver, class) = match &self.driver.driver {
-            SourceDriver::Python(options) => (options.driver.word(), Some(options.class.value.clone())),
-            SourceDriver::Internal(_) => ("internal", None),
-        };
+        let (driver, class) = (self.driver.word, self.planned.class.clone());
         SourceStats {
             id: self.driver.id.clone(),
             driver,

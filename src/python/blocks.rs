@@ -10,10 +10,9 @@ use super::escape::escaped;
 use super::kind::Kind;
 use super::persist::Reading;
 use super::{callbacks, exception, fork, places, process, search_path};
-use crate::config::{
-    Config, Diagnostic, PythonBlock, PythonDriver, PythonSourceOptions, SourceDriver, Spanned,
-};
-use crate::engine::{Log, settings};
+use crate::config::{Config, Diagnostic, PythonBlock, Spanned};
+use crate::engine::Log;
+use crate::source::{PythonDriver, PythonSourceOptions};
 
 /// The module of the configuration's own code.
 pub struct Blocks {
@@ -95,9 +94,9 @@ impl Blocks {
     pub(super) fn look_up(&self, py: Python<'_>, config: &Config, log: &Log) -> Vec<Diagnostic> {
         let mut errors = Vec::new();
         for driver in config.source_statements().into_iter().flat_map(|statement| &statement.drivers) {
-            let SourceDriver::Python(options) = &driver.driver else { continue };
+            let Some(options) = driver.options::<PythonSourceOptions>() else { continue };
             errors.extend(self.class(py, config, options, log).err());
-            errors.extend(settings::parse_options(config, options).err());
+            errors.extend(options.parsing.parse_options(config).err());
         }
         errors
     }

@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use super::blocks::Blocks;
 use super::{exception, generation, search_path};
 use crate::config::{self, Config, DestinationRef, Diagnostic, Diagnostics, Inspected, Level, LogItem};
+use crate::drivers::VOCABULARY;
 use crate::engine::Log;
 
 /// What `inrush check` says.
@@ -27,7 +28,7 @@ pub(super) struct Checked {
 
 /// Checks the configuration at `path`.
 pub(super) fn check(py: Python<'_>, path: &Path, log: &Log) -> Checked {
-    let Inspected { config, mut found, is_whole } = py.detach(|| config::inspect(path));
+    let Inspected { config, mut found, is_whole } = py.detach(|| config::inspect(path, &VOCABULARY));
     let config = config.map(Arc::new);
     match &config {
         Some(config) if is_whole => {

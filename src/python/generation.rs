@@ -22,10 +22,11 @@ use super::instance::PythonSource;
 use super::modules::{Taken, UserModules, module_of};
 use super::process;
 use super::release::UnderGil;
-use crate::config::{Config, Diagnostic, Diagnostics, PythonSourceOptions, SourceDriver};
+use crate::config::{Config, Diagnostic, Diagnostics};
 use crate::engine::Event;
 use crate::engine::{Changes, Input, Log, Next, Pipeline};
 use crate::message::{Pool, Release};
+use crate::source::PythonSourceOptions;
 
 /// How long a stuck source gets to notice that its posts are refused.
 const AFTER_CLOSE: Duration = Duration::from_millis(500);
@@ -102,10 +103,7 @@ pub fn check(py: Python<'_>, config: Arc<Config>, log: &Log) -> Result<(), Diagn
 }
 
 fn python_inputs(next: &Next) -> impl Iterator<Item = (&Input, &PythonSourceOptions)> {
-    next.inputs().filter_map(|input| match &input.driver.driver {
-        SourceDriver::Python(options) => Some((input, &**options)),
-        SourceDriver::Internal(_) => None,
-    })
+    next.inputs().filter_map(|input| Some((input, input.driver.options()?)))
 }
 
 impl Prepared {
@@ -145,7 +143,7 @@ impl Prepared {
         let blocks = Blocks::run(py, &config)?;
         let same_blocks = before.is_some_and(|before| before.has_blocks_of(&config));
         let keep = |input: &Input| {
-            let SourceDriver::Python(options) = &input.driver.driver else { return true };
+            let Some(options) = input.driver.options::<PythonSourceOptions>() else { return true };
             let class = &options.class.value;
             let Some(before) = before else { return false };
             let Some(source) = before.source(&input.driver.id) else { return false };

@@ -35,9 +35,9 @@ use super::threads;
 use super::truth::FalseResult;
 use super::type_name::type_name;
 use super::wakeup::Wakeups;
-use crate::config::{Config, Diagnostic, PythonSourceOptions, Restart};
-use crate::engine::{Event, Input, Log, Next, Pauses, Unheld, settings};
-use crate::source::SourceStatus;
+use crate::config::{Config, Diagnostic};
+use crate::engine::{Event, Input, Log, Next, Pauses, Unheld};
+use crate::source::{PythonSourceOptions, Restart, SourceStatus};
 
 /// A source between its configuration and its end.
 pub struct PythonSource {
@@ -95,7 +95,7 @@ impl PythonSource {
                 None => diagnostic,
             }
         };
-        let parse_options = settings::parse_options(config, options)?;
+        let parse_options = options.parsing.parse_options(config)?;
         let made = class.call0();
         fork::leave(py, &made);
         let instance =
@@ -148,7 +148,7 @@ impl PythonSource {
         );
         hosted.set_persist_name(py, &persist_name);
         let parse_options = Arc::new(parse_options);
-        let (pri, suspend) = (settings::forced_pri(options), suspend.map(Bound::unbind));
+        let (pri, suspend) = (options.parsing.forced_pri(), suspend.map(Bound::unbind));
         let attachment = Attachment::new(input, Arc::clone(&parse_options), pri, log, suspend, report);
         let attachment = Arc::new(attachment);
         hosted.attach(py, Arc::clone(&attachment));
@@ -248,7 +248,7 @@ impl PythonSource {
         let instance = self.instance.bind(py);
         let call = || -> PyResult<Option<FalseResult>> {
             let flags = PyDict::new(py);
-            for (name, value) in self.options.flags.iter() {
+            for (name, value) in self.options.parsing.flags.iter() {
                 flags.set_item(name, value)?;
             }
             instance.setattr("flags", flags)?;

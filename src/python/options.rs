@@ -7,7 +7,8 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 use super::escape::escaped;
 use super::returned::take;
 use super::type_name::type_name;
-use crate::config::{OptionValue, PythonSourceOptions};
+use crate::config::OptionValue;
+use crate::source::PythonSourceOptions;
 
 const METHOD: &str = "generate_persist_name";
 

@@ -18,9 +18,8 @@ use super::attachment::Attachment;
 use super::event_loop;
 use super::fetch::{Fetch, Surroundings};
 use super::{escape, exception, fork, release, returned, threads};
-use crate::config::{Backoff, Restart};
 use crate::engine::{Event, Log, Pauses};
-use crate::source::SourceStatus;
+use crate::source::{Backoff, Restart, SourceStatus};
 
 /// What the thread of a source does.
 pub(super) enum Body {

@@ -32,6 +32,7 @@ use super::message::LogMessage;
 use super::type_name::type_name;
 use super::{exception, logger, persist, release, search_path, supervise};
 use crate::config::{self, Config, OptionValue};
+use crate::drivers::VOCABULARY;
 use crate::engine::{Event, Log, LogLevel};
 use crate::flow::{Credit, Inbox, Lane, Parcel};
 use crate::message::{Origin, Pool};
@@ -348,7 +349,7 @@ fn _posted(py: Python<'_>, source: &Bound<'_, PyAny>, clear: bool) -> PyResult<(
 #[pyfunction]
 #[expect(clippy::needless_pass_by_value, reason = "pyo3 makes a PathBuf from the argument")]
 fn _blocks(py: Python<'_>, path: PathBuf) -> PyResult<Py<PyAny>> {
-    let config = py.detach(|| config::load(&path)).map_err(|errors| refused(&errors))?;
+    let config = py.detach(|| config::load(&path, &VOCABULARY)).map_err(|errors| refused(&errors))?;
     search_path::add(py, &config)?;
     let blocks = Blocks::run(py, &config).map_err(|error| refused(&error))?;
     Ok(blocks.module(py))

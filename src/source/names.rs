@@ -37,10 +37,11 @@ use std::time::Duration;
 use crossbeam::sync::ShardedLock;
 use hashbrown::HashMap;
 
+use super::LogSourceOptions;
 use super::Outside;
 use super::cache::Cache;
 use super::hosts_file::{HostsFile, Table, is_host_name};
-use crate::config::{GlobalOptions, LogSourceOptions, UseDns};
+use crate::config::{GlobalOptions, UseDns};
 
 /// The hosts file of `use-dns(persist-only)` without `dns-cache-hosts()`.
 const SYSTEM_HOSTS: &str = "/etc/hosts";

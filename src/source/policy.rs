@@ -23,7 +23,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::config::{GlobalOptions, LogSourceOptions};
+use super::LogSourceOptions;
+use crate::config::GlobalOptions;
 use crate::message::{FieldName, Origin, Release, Stamp};
 
 /// What a source does to all its messages.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use inrush::destination::file::Access;
-use inrush::destination::{Descriptors, FileSettings, LineFormat, Severity};
+use inrush::destination::stream::Access;
+use inrush::destination::{Descriptors, Destination, LineFormat, Severity, StreamSettings};
 use inrush::flow::{Ack, Delivery, DropReason};
 use inrush::message::batch::Text;
 use inrush::message::{
@@ -28,7 +28,7 @@ use rig::{Rig, batch, dir, later, local_batch, mode, settings};
 #[test]
 fn small_and_large_messages_are_written_in_order_and_let_go_of() {
     let (_dir, path) = dir();
-    let mut rig = Rig::new(FileSettings {
+    let mut rig = Rig::new(StreamSettings {
         line: LineFormat::Template(Template::compile("<$HOST> $MSG|$SEQNUM\n").unwrap()),
         ..settings(&path)
     });
@@ -204,7 +204,7 @@ fn messages_of_this_host_are_counted_and_no_others() {
         rig.destination.flush(Instant::now());
     };
     let template = || LineFormat::Template(Template::compile("$SEQNUM|$SDATA|$MSG\n").unwrap());
-    let mut rig = Rig::new(FileSettings { line: template(), ..settings(&path) });
+    let mut rig = Rig::new(StreamSettings { line: template(), ..settings(&path) });
     push(&mut rig);
     rig.finish();
     let counted = |number: u32, text: &str| format!("{number}|[meta sequenceId=\"{number}\"]|{text}\n");
@@ -213,14 +213,14 @@ fn messages_of_this_host_are_counted_and_no_others() {
 
     // Lines that differ in the text alone are copied from the one before, but for these.
     let sdata = LineFormat::Template(Template::compile("$SDATA $MSG\n").unwrap());
-    let mut rig = Rig::new(FileSettings { line: sdata, ..settings(&dir.path().join("sdata")) });
+    let mut rig = Rig::new(StreamSettings { line: sdata, ..settings(&dir.path().join("sdata")) });
     rig.push_batch(local_batch(&[("", b"one"), ("", b"two")]));
     rig.destination.flush(Instant::now());
     rig.finish();
     assert_eq!(text("sdata"), "[meta sequenceId=\"1\"] one\n[meta sequenceId=\"2\"] two\n");
 
     let named = Template::compile(&format!("{}/n-$SEQNUM", dir.path().display())).unwrap();
-    let mut rig = Rig::new(FileSettings { path: named, line: template(), ..settings(&path) });
+    let mut rig = Rig::new(StreamSettings { path: named, line: template(), ..settings(&path) });
     push(&mut rig);
     rig.finish();
     assert_eq!((text("n-"), text("n-2")), ("||other\n||other\n".into(), counted(2, "two")));
@@ -230,7 +230,7 @@ fn messages_of_this_host_are_counted_and_no_others() {
 fn a_full_pipe_is_written_on_exactly_where_it_stopped() {
     let (_dir, path) = dir();
     let reader = fifo(&path);
-    let mut rig = Rig::new(FileSettings {
+    let mut rig = Rig::new(StreamSettings {
         line: LineFormat::Template(Template::compile("$SEQNUM:$MSG\n").unwrap()),
         ..settings(&path)
     });
@@ -444,8 +444,8 @@ fn a_failing_file_holds_up_no_other() {
 #[test]
 fn values_in_paths_do_not_climb() {
     let (dir, _) = dir();
-    let mut rig = Rig::new(FileSettings {
-        opening: inrush::destination::file::Opening { create_dirs: true, ..Default::default() },
+    let mut rig = Rig::new(StreamSettings {
+        opening: inrush::destination::stream::Opening { create_dirs: true, ..Default::default() },
         ..settings(&dir.path().join("logs/$HOST/x.log"))
     });
     rig.push(&[("../..", b"a"), ("..", b"b"), ("/etc", b"c"), (".", b"d")]);
@@ -484,7 +484,7 @@ fn unused_files_are_closed_and_found_again() {
 #[test]
 fn five_thousand_files_take_a_bounded_number_of_descriptors() {
     let (dir, _) = dir();
-    let mut rig = Rig::new(FileSettings {
+    let mut rig = Rig::new(StreamSettings {
         descriptors: Arc::new(Descriptors::new(100)),
         ..settings(&dir.path().join("$HOST"))
     });
@@ -508,7 +508,7 @@ fn five_thousand_files_take_a_bounded_number_of_descriptors() {
 #[test]
 fn lines_follow_their_flags() {
     let (dir, _) = dir();
-    let multi = FileSettings { no_multi_line: true, ..settings(&dir.path().join("flat")) };
+    let multi = StreamSettings { no_multi_line: true, ..settings(&dir.path().join("flat")) };
     let mut rig = Rig::new(multi);
     rig.push(&[("h", b"a\nb\r\nc"), ("h", &[b'\n'; 10_000])]);
     rig.destination.flush(Instant::now());
@@ -522,7 +522,7 @@ fn lines_follow_their_flags() {
         let path = dir.path().join(name);
         let template = template.map(|text| Template::compile(text).unwrap());
         let line = LineFormat::SyslogProtocol(template);
-        let mut rig = Rig::new(FileSettings { line, fsync: true, ..settings(&path) });
+        let mut rig = Rig::new(StreamSettings { line, fsync: true, ..settings(&path) });
         rig.push(&[("h", long.as_bytes())]);
         rig.destination.flush(Instant::now());
         let header = "<13>1 2003-10-11T22:14:15+02:00 h - - - - ";
@@ -530,7 +530,7 @@ fn lines_follow_their_flags() {
         rig.finish();
     }
     let mut rig =
-        Rig::new(FileSettings::new(Template::compile(dir.path().join("d").to_str().unwrap()).unwrap()));
+        Rig::new(StreamSettings::new(Template::compile(dir.path().join("d").to_str().unwrap()).unwrap()));
     rig.send("hello");
     assert_eq!(fs::read_to_string(dir.path().join("d")).unwrap(), "Oct 11 22:14:15 h hello\n");
     rig.finish();
@@ -573,7 +573,7 @@ fn a_line_is_what_its_template_says_whatever_stood_before_it() {
         let (_dir, path) = dir();
         let template = Template::compile(template).unwrap();
         let line = LineFormat::Template(template.clone());
-        let settings = FileSettings { line, ..settings(&path) };
+        let settings = StreamSettings { line, ..settings(&path) };
         let mut context = Context::new(&settings.options, Arc::clone(&settings.identity), TimeZoneUse::Send);
         let mut rig = Rig::new(settings);
         rig.push_batch(Arc::clone(&batch));
@@ -592,7 +592,7 @@ fn a_line_is_what_its_template_says_whatever_stood_before_it() {
 fn lines_without_bytes_count_as_written() {
     let (_dir, path) = dir();
     let line = LineFormat::Template(Template::compile("$none").unwrap());
-    let mut rig = Rig::new(FileSettings { line, ..settings(&path) });
+    let mut rig = Rig::new(StreamSettings { line, ..settings(&path) });
     rig.send("x");
     assert_eq!((rig.held(), fs::read(&path).unwrap().len()), (0, 0));
     rig.finish();
@@ -630,7 +630,7 @@ fn stopping_waits_for_a_slow_reader_and_no_longer_than_told() {
 fn standard_output_is_written_without_being_closed() {
     const LINE: &str = "a line on standard output";
     if std::env::var_os("INRUSH_TEST_STDOUT").is_some() {
-        let mut stdout = FileSettings::stdout();
+        let mut stdout = StreamSettings::stdout();
         stdout.line = LineFormat::Template(Template::compile("$MSG\n").unwrap());
         let mut rig = Rig::new(stdout);
         rig.send(LINE);

@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use inrush::destination::{Counters, FileDestination, FileSettings, LineFormat, Report};
+use inrush::destination::{
+    Counters, Destination, LineFormat, Report, Site, StreamDestination, StreamSettings,
+};
 use inrush::flow::{Ack, Credit, Delivery, SourceCounters};
 use inrush::message::batch::Text;
 use inrush::message::{Batch, FieldName, Need, Origin, Pool, Segment, Stamp, ValueType, View, Writer};
@@ -53,7 +55,7 @@ fn batch_of(origin: Origin, messages: &[(&str, &[u8])]) -> Arc<Batch> {
 
 /// A destination with everything around it that a test looks at.
 pub struct Rig {
-    pub destination: FileDestination,
+    pub destination: StreamDestination,
     pub counters: Arc<Counters>,
     pub source: Arc<SourceCounters>,
     pub credit: Arc<Credit>,
@@ -64,19 +66,22 @@ pub struct Rig {
 pub const CREDIT: u32 = 1_000_000;
 
 impl Rig {
-    pub fn new(settings: FileSettings) -> Self {
+    pub fn new(settings: StreamSettings) -> Self {
         Self::with_window(settings, CREDIT)
     }
 
     /// A rig whose source has a window of so many messages.
-    pub fn with_window(settings: FileSettings, window: u32) -> Self {
+    pub fn with_window(settings: StreamSettings, window: u32) -> Self {
         let counters = Arc::new(Counters::default());
         let reports: Arc<Mutex<Vec<Report>>> = Arc::default();
         let log = Arc::clone(&reports);
-        let destination = FileDestination::new(
+        let destination = StreamDestination::new(
             settings,
-            Arc::clone(&counters),
-            Arc::new(move |report| log.lock().unwrap().push(report)),
+            Site {
+                counters: Arc::clone(&counters),
+                report: Arc::new(move |report| log.lock().unwrap().push(report)),
+                wake: Arc::new(|| ()),
+            },
         );
         let credit = Arc::new(Credit::new(window, 1 << 40));
         Self { destination, counters, source: Arc::default(), credit, reports, given: 0 }
@@ -125,11 +130,11 @@ impl Rig {
     }
 }
 
-pub fn settings(path: &Path) -> FileSettings {
+pub fn settings(path: &Path) -> StreamSettings {
     let template = |text: &str| Template::compile(text).unwrap();
-    FileSettings {
+    StreamSettings {
         line: LineFormat::Template(template("$MSG\n")),
-        ..FileSettings::new(template(path.to_str().unwrap()))
+        ..StreamSettings::new(template(path.to_str().unwrap()))
     }
 }
 

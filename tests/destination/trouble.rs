@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use inrush::destination::FileSettings;
+use inrush::destination::{Destination, StreamSettings};
 use inrush::flow::{Ack, Delivery, DropReason};
 use inrush::message::View;
 use rustix::fs::OFlags;
@@ -345,7 +345,7 @@ fn files_are_opened_to_append_and_for_this_process_alone() {
 fn a_path_without_macros_is_waited_for_whatever_it_is() {
     let (_dir, path) = dir();
     fs::create_dir(&path).unwrap();
-    let mut rig = Rig::with_window(FileSettings { fifo_size: 10, ..settings(&path) }, 100);
+    let mut rig = Rig::with_window(StreamSettings { fifo_size: 10, ..settings(&path) }, 100);
     for _ in 0..100 {
         rig.push(&[("h", b"x")]);
         rig.destination.flush(Instant::now());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use inrush::config::{Environment, parse_str};
+use inrush::drivers::VOCABULARY;
 use inrush::engine::stats::{DestinationStats, SourceStats, Stats};
 use inrush::engine::{Changes, Input, Log, Pipeline};
 use inrush::flow::counters::SourceTotals;
@@ -92,7 +93,7 @@ impl Rig {
     /// The same; `stop` is called with each source that goes, before its lane is closed.
     pub fn reload_with(&mut self, configuration: &str, mut stop: impl FnMut(&Input)) -> Changes {
         let text = configuration.replace("DIR", self.dir.path().to_str().unwrap());
-        let config = parse_str("test.conf", &text, &Environment::default())
+        let config = parse_str("test.conf", &text, &Environment::new(&VOCABULARY))
             .unwrap_or_else(|errors| panic!("{text}:\n{errors}"));
         let next = self.pipeline.plan(&config, &|_| true).unwrap();
         for input in self.pipeline.inputs().iter().filter(|input| !next.keeps(&input.driver.id)) {

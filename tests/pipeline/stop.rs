@@ -128,7 +128,9 @@ fn posts_that_race_with_the_stop_add_up() {
 fn a_plan_that_is_not_carried_out_leaves_nothing_behind() {
     let text =
         r#"source s { python(class("A")); }; log { source(s); destination { file("/nowhere/out"); }; };"#;
-    let config = inrush::config::parse_str("t", text, &inrush::config::Environment::default()).unwrap();
+    let config =
+        inrush::config::parse_str("t", text, &inrush::config::Environment::new(&inrush::drivers::VOCABULARY))
+            .unwrap();
     let release: std::sync::Arc<dyn inrush::message::Release> =
         std::sync::Arc::new(inrush::message::ReleaseNow);
     let log = inrush::engine::Log::silent();

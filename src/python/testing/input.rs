@@ -8,11 +8,13 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::collector::{Arrived, Collector};
-use crate::config::{self, Config, Environment, PythonSourceOptions, SourceDriver};
+use crate::config::{self, Config, Environment};
+use crate::drivers::VOCABULARY;
 use crate::engine::{Input, Log};
 use crate::message::{FieldName, Release, ValueType};
 use crate::python::message::{Draft, DraftField, LazyDraft, LogMessage, Payload, Place};
 use crate::python::release::UnderGil;
+use crate::source::PythonSourceOptions;
 
 pub(super) fn refused(error: &impl ToString) -> PyErr {
     PyRuntimeError::new_err(error.to_string())
@@ -25,7 +27,8 @@ pub(super) fn make_input(
     log: &Log,
     change: impl FnOnce(&mut PythonSourceOptions) -> PyResult<()>,
 ) -> PyResult<(Config, Input)> {
-    let mut config = config::parse_str("test", text, &Environment::default()).map_err(|e| refused(&e))?;
+    let mut config =
+        config::parse_str("test", text, &Environment::new(&VOCABULARY)).map_err(|e| refused(&e))?;
     for warning in &config.warnings {
         log.diagnostic(warning);
     }
@@ -36,20 +39,20 @@ pub(super) fn make_input(
     let Some(driver) = statement.drivers.first_mut() else {
         return Err(PyRuntimeError::new_err("the options of the source end its driver"));
     };
-    if let SourceDriver::Python(options) = &mut driver.driver {
-        change(options)?;
+    if let Some(options) = driver.options::<PythonSourceOptions>() {
+        let mut changed = options.clone();
+        change(&mut changed)?;
+        driver.options = Arc::new(changed);
     }
     let driver = driver.clone();
     let release: Arc<dyn Release> = Arc::new(UnderGil);
-    let input = Input::alone(&config, &name, &driver, collector.inbox(), log, &release);
+    let input =
+        Input::alone(&config, &name, &driver, collector.inbox(), log, &release).map_err(|e| refused(&e))?;
     Ok((config, input))
 }
 
 pub(super) fn python_options(input: &Input) -> PyResult<&PythonSourceOptions> {
-    match &input.driver.driver {
-        SourceDriver::Python(options) => Ok(options),
-        SourceDriver::Internal(_) => Err(PyRuntimeError::new_err("not a Python source")),
-    }
+    input.driver.options().ok_or_else(|| PyRuntimeError::new_err("not a Python source"))
 }
 
 /// A message that has arrived, as Python sees messages.

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 
 use super::collector::Collector;
 use super::input::{make_input, python_options, refused, to_python};
-use crate::engine::{Log, LogLevel, settings};
+use crate::engine::{Log, LogLevel};
 use crate::python::attachment::Attachment;
 use crate::python::message::LogMessage;
 
@@ -37,7 +37,7 @@ pub(in crate::python) fn attachment() -> PyResult<Arc<Attachment>> {
         "@version: current\nsource s_offline { python(class(\"Offline\")); }; log { source(s_offline); };\n";
     let (config, input) = make_input(text, &collector, &log, |_| Ok(()))?;
     let options = python_options(&input)?;
-    let parse_options = settings::parse_options(&config, options).map_err(|error| refused(&error))?;
+    let parse_options = options.parsing.parse_options(&config).map_err(|error| refused(&error))?;
     let report = Box::new(|py: Python<'_>, _: &str, error: PyErr| error.write_unraisable(py, None));
     let attachment = Attachment::new(&input, Arc::new(parse_options), None, &log, None, report);
     attachment.started.store(true, Ordering::Relaxed);

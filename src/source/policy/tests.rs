@@ -1,8 +1,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::Environment;
 use crate::config::{Spanned, parse_str};
+use crate::drivers::VOCABULARY;
 use crate::message::ReleaseNow;
+use crate::source::PythonSourceOptions;
 
 /// The policy of `source s_in { python(class(A) OPTIONS); };` on the host `node`.
 fn policy(options: &str) -> SourcePolicy {
@@ -10,10 +13,9 @@ fn policy(options: &str) -> SourcePolicy {
 }
 
 fn policy_with(global: &str, options: &str) -> SourcePolicy {
-    use crate::config::{Environment, SourceDriver};
     let text = format!("options {{ {global} }}; source s_in {{ python(class(A) {options}); }};");
-    let config = parse_str("test.conf", &text, &Environment::default()).unwrap();
-    let SourceDriver::Python(python) = &config.sources["s_in"].drivers[0].driver else { panic!() };
+    let config = parse_str("test.conf", &text, &Environment::new(&VOCABULARY)).unwrap();
+    let python = config.sources["s_in"].drivers[0].options::<PythonSourceOptions>().expect("python()");
     SourcePolicy::new("s_in", &Arc::from("node"), &config.options, &python.source)
 }
 
@@ -199,7 +201,7 @@ proptest! {
         own in prop::option::of("[a-z]{0,2}"),
         sender in prop::option::of(prop_oneof![Just("node".to_owned()), "[a-z]{1,2}"]),
     ) {
-        let span = parse_str("t", "source s { python(class(A)); };", &crate::config::Environment::default())
+        let span = parse_str("t", "source s { python(class(A)); };", &Environment::new(&VOCABULARY))
             .unwrap()
             .sources["s"]
             .span;

@@ -40,9 +40,9 @@ use rustix::io::Errno;
 
 use super::Room;
 use super::sink::Sink;
-use super::stage::{Chunk, Numbers, Torn};
+use super::stage::{Chunk, Torn};
 use super::unwritable::{self, Told, Verdict};
-use crate::destination::Severity;
+use crate::destination::{Numbers, Severity};
 use crate::flow::{Delivery, DropReason};
 use crate::message::Rows;
 
@@ -483,7 +483,7 @@ impl Target {
     /// Drops what waits, from the delivery at `index` on; how many messages that are.
     fn drop_from(&mut self, index: usize, room: &mut Room) -> u64 {
         if index == 0 {
-            self.take_back_torn(room);
+            self.take_back_torn(&room.error());
         }
         let mut lost = 0;
         for chunk in self.pending.drain(index..) {
@@ -589,7 +589,7 @@ impl Target {
 
     /// Gives up what waits, and says how many messages it was.
     pub(super) fn abandon(&mut self, reason: DropReason, room: &mut Room) -> u64 {
-        self.take_back_torn(room);
+        self.take_back_torn(&room.error());
         let lost = std::mem::take(&mut self.waiting);
         for chunk in self.pending.drain(..) {
             let rows = rest(chunk.delivery.view.rows(), chunk.next);
@@ -603,17 +603,17 @@ impl Target {
         lost
     }
 
-    /// Takes the part of a line that will not be finished off the end of the file.
-    pub(super) fn take_back_torn(&mut self, room: &Room) {
+    /// Takes the part of a line that will not be finished off the end of the file; calls `report` when it cannot.
+    pub(super) fn take_back_torn(&mut self, report: &dyn Fn(String)) {
         if let Err(error) = self.take_back() {
-            let text =
-                format!("a line is torn at the end of {}, and cannot be taken off: {error}", self.shown());
-            room.report(Severity::Error, text);
+            report(format!(
+                "a line is torn at the end of {}, and cannot be taken off: {error}",
+                self.shown()
+            ));
         }
     }
 
-    /// The same, for whoever tells of a failure itself.
-    pub(super) fn take_back(&mut self) -> Result<(), Errno> {
+    fn take_back(&mut self) -> Result<(), Errno> {
         let (Some(torn), Some(sink)) = (self.torn.take(), &self.sink) else { return Ok(()) };
         if torn.written > 0 && !sink.is_regular() {
             sink.note_cut_line();

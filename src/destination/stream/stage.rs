@@ -27,8 +27,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rustix::io::Errno;
 use smallvec::SmallVec;
 
-use super::format::Line;
+use super::line::Line;
 use super::sink::{PIECES_MAX, Sink};
+use crate::destination::Numbers;
 use crate::fault::panic_text;
 use crate::flow::Delivery;
 use crate::message::{MessageRef, Stamp};
@@ -51,25 +52,6 @@ pub(super) struct Chunk {
     pub(super) next: usize,
     /// The numbers of its first message.
     pub(super) first: Numbers,
-}
-
-/// The numbers that a message has in a destination; the one after it has the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Numbers {
-    /// Counts all messages: the order in which they came.
-    pub(super) order: u64,
-    /// Counts the messages of this host: SEQNUM.
-    pub(super) sequence: u64,
-}
-
-impl Numbers {
-    /// Those of the very first message.
-    pub(super) const FIRST: Self = Self { order: 1, sequence: 1 };
-
-    /// Those of the message `count` messages later in the same batch.
-    pub(super) fn later(self, count: usize) -> Self {
-        Self { order: self.order + count as u64, sequence: self.sequence + count as u64 }
-    }
 }
 
 impl Chunk {
@@ -426,7 +408,7 @@ fn text<'a>(pending: &'a VecDeque<Chunk>, cut: &Cut) -> MessageRef<'a> {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::format::LineFormat;
+    use super::super::line::LineFormat;
     use super::*;
     use crate::flow::{Ack, Credit};
     use crate::message::{Need, Origin, Pool, View, Writer};

@@ -1,15 +1,15 @@
-//! What a file destination is told: [`FileSettings`].
+//! What a file destination is told: [`StreamSettings`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{LineFormat, Opening};
-use crate::destination::Descriptors;
+use crate::destination::{Claim, Descriptors, Planned, StreamDestination};
 use crate::template::{Identity, Options, Template};
 
 /// What a file destination is to do.
 #[derive(Debug, Clone)]
-pub struct FileSettings {
+pub struct StreamSettings {
     /// The path. `/dev/stdout` and `/dev/stderr`, written without macros, are the process's own.
     pub path: Template,
     /// What a line looks like.
@@ -34,7 +34,7 @@ pub struct FileSettings {
     pub identity: Arc<Identity>,
 }
 
-impl FileSettings {
+impl StreamSettings {
     /// The settings of `file(path)` without an option.
     pub fn new(path: Template) -> Self {
         Self {
@@ -49,6 +49,18 @@ impl FileSettings {
             descriptors: Descriptors::of_process(),
             options: Options::default(),
             identity: Arc::default(),
+        }
+    }
+
+    /// The destination with these settings.
+    pub fn planned(self) -> Planned {
+        Planned {
+            identity: format!("{self:+?}"),
+            address: self.path.text().to_owned(),
+            claim: Some(Claim::new(&self.path)),
+            fifo_size: self.fifo_size,
+            is_soft: true,
+            make: Box::new(|site| Box::new(StreamDestination::new(self, site))),
         }
     }
 

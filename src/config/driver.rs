@@ -1,0 +1,117 @@
+//! Drivers as the language sees them: [`Driver`], and the [`Vocabulary`] that says which there are.
+//!
+//! The language knows `word(options)` and no driver. A driver's own file has a [`Syntax`], which reads its options; the tree
+//! carries what that made, and only the driver looks inside ([`Driver::options`]).
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use super::option_table::Key;
+use super::parser::{Opening, Parsed, Parser};
+use super::span::Span;
+use super::token::same_word;
+use super::unsupported::Place;
+
+/// The options of a driver, as its own file has read them.
+///
+/// The debug text without places (`{:+?}`) tells whether two drivers are the same at a reload: it has every option.
+pub trait Options: Any + fmt::Debug + Send + Sync {}
+
+impl<T: Any + fmt::Debug + Send + Sync> Options for T {}
+
+/// A driver of a source or destination, with its options.
+#[derive(Debug, Clone)]
+pub struct Driver {
+    /// `<name of the statement>#<index>`
+    pub id: String,
+    /// The word that names it, as `file`.
+    pub word: &'static str,
+    /// The place of the word.
+    pub span: Span,
+    /// Its options.
+    pub options: Arc<dyn Options>,
+}
+
+impl Driver {
+    /// Its options, if they are of this type.
+    pub fn options<T: Options>(&self) -> Option<&T> {
+        let options: &dyn Any = &*self.options;
+        options.downcast_ref()
+    }
+}
+
+/// The start of a driver, `word(`, for whoever reads the rest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DriverHead {
+    pub(crate) word: &'static str,
+    /// The place of the word.
+    pub(crate) span: Span,
+    pub(crate) open: Opening,
+}
+
+/// A word of the language, and what reads the options of the driver that it names.
+#[derive(Clone, Copy)]
+pub struct Syntax {
+    pub(crate) word: &'static str,
+    pub(crate) read: fn(&mut Parser, DriverHead) -> Parsed<Arc<dyn Options>>,
+}
+
+impl Syntax {
+    /// The word.
+    pub fn word(&self) -> &'static str {
+        self.word
+    }
+}
+
+impl fmt::Debug for Syntax {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word)
+    }
+}
+
+/// The drivers that a configuration may name.
+#[derive(Debug)]
+pub struct Vocabulary {
+    /// The drivers of `source { }`.
+    pub sources: Vec<Syntax>,
+    /// The drivers of `destination { }`.
+    pub destinations: Vec<Syntax>,
+    /// The words of the language for sources that there are not, and that are refused by name.
+    pub refused_sources: &'static [&'static str],
+    /// The same for destinations.
+    pub refused_destinations: &'static [&'static str],
+}
+
+impl Vocabulary {
+    fn syntaxes(&self, place: Place) -> &[Syntax] {
+        match place {
+            Place::Source => &self.sources,
+            Place::Destination => &self.destinations,
+            _ => &[],
+        }
+    }
+
+    /// The words of drivers that are refused at `place`.
+    pub(super) fn refused(&self, place: Place) -> &'static [&'static str] {
+        match place {
+            Place::Source => self.refused_sources,
+            Place::Destination => self.refused_destinations,
+            _ => &[],
+        }
+    }
+}
+
+impl Parser {
+    /// A driver at `place`; `index` is its number in the statement called `statement`.
+    pub(super) fn driver(&mut self, place: Place, statement: &str, index: usize) -> Parsed<Driver> {
+        let syntaxes = self.vocabulary.syntaxes(place);
+        let words: Vec<_> = syntaxes.iter().map(Syntax::word).collect();
+        let (Key { value: word, span }, open) = self.driver_name(place, &words)?;
+        let Some(syntax) = syntaxes.iter().find(|syntax| same_word(syntax.word, &word)) else {
+            unreachable!("the name is one of the words")
+        };
+        let options = (syntax.read)(self, DriverHead { word: syntax.word, span, open })?;
+        Ok(Driver { id: format!("{statement}#{index}"), word: syntax.word, span, options })
+    }
+}
