@@ -55,6 +55,7 @@ fn options(written: &str) -> PythonSourceOptions {
     python(&right(&format!("source s {{ python(class(A) {written}); }};")), "s")
 }
 
+/// Breaks without it: the first configuration that a newcomer copies is refused, or means something else.
 #[test]
 fn the_sample_of_the_documentation() {
     let config = good("sample.conf");
@@ -95,6 +96,7 @@ fn an_option_without_effect_is_said() {
     assert!(warnings[1].starts_with("`log-msg-size` has no effect"), "{warnings:?}");
 }
 
+/// Breaks without it: `python-fetcher()` refuses an option of every source, or its delays are not kept.
 #[test]
 fn a_fetcher_has_the_options_of_a_source_and_its_own_delays() {
     let config = good("every_option.conf");
@@ -129,6 +131,7 @@ fn what_a_fetcher_does_not_take_is_refused() {
     assert!(config.warnings[0].message().starts_with("`restart` has no effect on a fetcher"));
 }
 
+/// Breaks without it: an option of `python()` is accepted and reaches no field, or another one.
 #[test]
 fn every_option_of_python() {
     let config = good("every_option.conf");
@@ -184,6 +187,7 @@ fn every_option_of_python() {
     assert_eq!(config.config_id.as_deref(), Some("every-option"));
 }
 
+/// Breaks without it: an option of `file()` is accepted and reaches no field, or another one.
 #[test]
 fn every_option_of_file() {
     let config = good("every_option.conf");
@@ -208,7 +212,8 @@ fn every_option_of_file() {
     assert_eq!(file(&config, "d_file", 1).path.text, "/dev/null");
 }
 
-/// Breaks without it: a file that is in use for years is refused for `owner(-1)`, or gets an owner or bits that nobody asked for.
+/// Breaks without it: a file that is in use for years is refused for `owner(-1)`, or gets an owner or bits
+/// that nobody asked for.
 #[test]
 fn minus_one_leaves_owner_and_permission_as_they_are() {
     let whole = "options { owner(root); group(7); perm(0640); dir-owner(root); dir-group(7); dir-perm(0750); };
@@ -243,6 +248,7 @@ fn sync_of_a_file_is_flush_lines() {
     assert!(warnings[0].starts_with("sync() is an old spelling of flush-lines(), which has no effect"));
 }
 
+/// Breaks without it: an option of `options { }` or a flag of a path is accepted and reaches no field.
 #[test]
 fn global_options_and_paths() {
     let config = good("every_option.conf");
@@ -253,7 +259,9 @@ fn global_options_and_paths() {
     assert_eq!((options.ts_format, options.frac_digits), (TsFormat::Iso, 3));
     assert_eq!(options.stats.level, 1);
     assert_eq!(options.file_template.as_ref().unwrap().name.as_deref(), Some("plain"));
-    assert_eq!((options.log_fifo_size, options.log_msg_size), (10_000, 65_536));
+    assert_eq!((options.log_fifo_size, options.log_msg_size), (10_000, 65_536), "the defaults");
+    let written = parse("options { log-fifo-size(12); log_msg_size(2KiB); };").unwrap().options;
+    assert_eq!((written.log_fifo_size, written.log_msg_size), (12, 2048));
     let main = &config.logs[0];
     assert_eq!((main.name.as_str(), main.flags.flow_control), ("main", Some(true)));
     let [_, _, LogItem::Log(first), LogItem::Log(second)] = main.items.as_slice() else { panic!() };
@@ -262,6 +270,7 @@ fn global_options_and_paths() {
     assert!(config.logs[1].flags.catchall);
 }
 
+/// Breaks without it: a traceback names another line than the one in the configuration.
 #[test]
 fn python_blocks_keep_their_code_and_lines() {
     let config = good("python_blocks.conf");
@@ -278,6 +287,8 @@ fn python_blocks_keep_their_code_and_lines() {
     assert!(config.python_blocks[0].code.contains("`not`"));
 }
 
+/// Breaks without it: an included file is skipped, read in another order, or an error in it is shown in the
+/// file around it.
 #[test]
 fn includes() {
     let config = good("include.d/main.conf");
@@ -289,12 +300,14 @@ fn includes() {
     assert_eq!(warnings, ["the library of blocks (scl.conf) is not part of Inrush; the line has no effect"]);
 }
 
+/// Breaks without it: a service with a wrong path starts with nothing to do.
 #[test]
 fn a_missing_file_is_an_error() {
     let errors = load(Path::new("/nonexistent/inrush.conf"), &VOCABULARY).unwrap_err();
     assert!(errors.to_string().starts_with("error: cannot read `/nonexistent/inrush.conf`"));
 }
 
+/// Breaks without it: an error changes its words, its place or its carets, and nobody has read the new ones.
 #[test]
 fn bad_configurations_are_told_what_is_wrong() {
     let directory = data("bad");
@@ -320,6 +333,7 @@ fn bad_configurations_are_told_what_is_wrong() {
     }
 }
 
+/// Breaks without it: modules are looked for in the directory from which the service was started.
 #[test]
 fn directories_of_modules_start_from_that_of_the_file() {
     let environment = Environment { config_dir: data(""), ..Environment::new(&VOCABULARY) };
@@ -332,6 +346,7 @@ fn directories_of_modules_start_from_that_of_the_file() {
     assert!(right("").python_directories().is_empty());
 }
 
+/// Breaks without it: `inrush check` says nothing about the Python code of a file with one bracket missing.
 #[test]
 fn what_can_be_read_of_a_bad_configuration_is_there() {
     let inspected = inspect(&data("bad/references.conf"), &VOCABULARY);
@@ -345,6 +360,8 @@ fn what_can_be_read_of_a_bad_configuration_is_there() {
     assert!(inspected.is_whole && inspected.config.is_some());
 }
 
+/// Breaks without it: a file with doubled semicolons, CRLF, a byte order mark or quoted names is refused,
+/// which native accepts.
 #[test]
 fn words_and_separators() {
     let config = right(
@@ -359,6 +376,7 @@ fn words_and_separators() {
     right("# only a comment");
 }
 
+/// Breaks without it: a spelling of `options()` that native takes gives the source other values.
 #[test]
 fn options_of_python_in_other_forms() {
     assert_eq!(options("options(a b) options(a c)").options["a"], OptionValue::Str("c".to_owned()));
@@ -374,6 +392,7 @@ fn options_of_python_in_other_forms() {
     );
 }
 
+/// Breaks without it: a source without an option behaves otherwise than the documentation says.
 #[test]
 fn what_is_not_written_has_the_default_of_the_language() {
     let defaults = options("");
@@ -400,6 +419,7 @@ fn what_is_not_written_has_the_default_of_the_language() {
     assert_eq!(defaults.parsing.flags.iter().collect::<Vec<_>>(), expected);
 }
 
+/// Breaks without it: a file of an older version is refused, or runs with a value that is ignored.
 #[test]
 fn old_spellings_are_warned_about_and_obeyed() {
     let text = "@version: 3.17\noptions { stats-level(2); long-hostnames(yes); sync(5); threaded(yes); };
@@ -415,6 +435,7 @@ fn old_spellings_are_warned_about_and_obeyed() {
     assert!(config.warnings.iter().all(|warning| warning.level() == Level::Warning));
 }
 
+/// Breaks without it: a template that is defined at the end of the file is unknown at its beginning.
 #[test]
 fn templates_may_come_after_their_use() {
     let config = right("destination d { file(x template(t)); stdout(template(\"t\")); }; template t '$MSG';");
@@ -424,6 +445,7 @@ fn templates_may_come_after_their_use() {
     assert_eq!(wrong("template t { template-escape(no); };"), ["the template `t` has no text"]);
 }
 
+/// Breaks without it: one missing sign gives a page of errors, or words that name no sign.
 #[test]
 fn one_mistake_is_one_error() {
     for (text, message) in [
@@ -453,6 +475,7 @@ fn one_mistake_is_one_error() {
     }
 }
 
+/// Breaks without it: a class that is missing is told without the line that names it.
 #[test]
 fn later_problems_can_be_shown_at_their_place() {
     let config = right("source s {\n  python(class(\"Dor\"));\n};");
@@ -470,6 +493,7 @@ fn later_problems_can_be_shown_at_their_place() {
     assert!(shown.render(true).contains('\x1b') && !shown.render(false).contains('\x1b'));
 }
 
+/// Breaks without it: a file of brackets overflows the stack and ends the process.
 #[test]
 fn deep_nesting_is_an_error_and_no_overflow() {
     let deep = "log { ".repeat(100_000);
@@ -477,6 +501,7 @@ fn deep_nesting_is_an_error_and_no_overflow() {
     wrong(&format!("source s {{ python({}", "a(".repeat(100_000)));
 }
 
+/// Breaks without it: `@define allow-config-dups 1` is ignored, or the first of two definitions wins.
 #[test]
 fn duplicates_are_allowed_on_request() {
     let text = "@define allow-config-dups 1\nsource s { internal(); }; source s { python(class(A)); };";
@@ -485,6 +510,7 @@ fn duplicates_are_allowed_on_request() {
     assert_eq!(python(&config, "s").class.value, "A");
 }
 
+/// Breaks without it: a variable of the environment overrules a `@define` of the file.
 #[test]
 fn the_environment_is_looked_up_after_the_defines() {
     let environment = Environment {
@@ -626,16 +652,20 @@ mod any_input {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
+        /// Breaks without it: some text panics the reader of configurations.
         #[test]
         fn any_text(text in any::<String>()) {
             survive(&text);
         }
 
+        /// Breaks without it: words in an order that nobody thought of panic the reader.
         #[test]
         fn any_sequence_of_pieces(pieces in prop::collection::vec(select(PIECES.to_vec()), 0..120), glue in select(vec!["", " "])) {
             survive(&pieces.join(glue));
         }
 
+        /// Breaks without it: a right configuration with one part changed panics the reader, or is accepted
+        /// with a reference to nothing.
         #[test]
         fn samples_with_pieces_replaced(mut text in sample(), cuts in prop::collection::vec(cut(), 1..5)) {
             for (at, length, piece) in cuts {
@@ -652,7 +682,8 @@ mod any_input {
             survive(&text);
         }
 
-        /// A `python {}` block ends where its code ends, whatever brackets and strings the code has, as long as they are balanced.
+        /// A `python {}` block ends where its code ends, whatever brackets and strings the code has, as long
+        /// as they are balanced.
         #[test]
         fn balanced_code_is_taken_whole(code in code()) {
             let text = format!("python {{\n{code}\n}};\nsource s {{ internal(); }};\n");

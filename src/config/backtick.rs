@@ -182,9 +182,10 @@ mod tests {
 
     #[test]
     fn refuses_what_it_cannot_do() {
-        assert!(text("a ` b", None).is_err());
-        assert!(text("'`apostrophe`'", None).is_err());
-        assert!(text(r#""\`word`""#, None).is_err());
+        let refused = |line| text(line, None).unwrap_err();
+        assert_eq!(refused("a ` b"), "this backtick has no partner on its line");
+        assert_eq!(refused("'`apostrophe`'"), "a value with an apostrophe cannot stand inside single quotes");
+        assert_eq!(refused(r#""\`word`""#), "a backslash in front of a backtick");
     }
 
     #[test]

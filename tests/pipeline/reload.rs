@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use inrush::engine::Input;
 use inrush::flow::{DropReason, Refused};
@@ -103,7 +104,8 @@ fn a_kept_source_gets_another_path_and_other_flags() {
     assert_eq!((totals[0].delivered, totals[0].dropped_total(), lost), (110, 90, 0));
 }
 
-/// Breaks without it: two destinations write one file at the same time, and later messages stand before earlier ones.
+/// Breaks without it: two destinations write one file at the same time, and later messages stand before
+/// earlier ones.
 #[test]
 fn the_next_destination_of_a_path_waits_for_the_one_before_it() {
     let conf = |name: &str, path: &str| named(name, path, "").replace("log-iw-size(50)", "log-iw-size(500)");
@@ -137,8 +139,8 @@ fn the_next_destination_of_a_path_waits_for_the_one_before_it() {
     rig.finish_delivered(&[&poster]);
 }
 
-/// Breaks without it: each reload that changes a destination which cannot write leaves a window of messages behind, out of
-/// order with those that come, or counts begin anew.
+/// Breaks without it: each reload that changes a destination which cannot write leaves a window of messages
+/// behind, out of order with those that come, or counts begin anew.
 #[test]
 fn a_destination_takes_over_what_the_one_of_its_name_has() {
     let mut rig = Rig::new(&one("gone/out", ""));
@@ -190,8 +192,8 @@ fn what_was_sorted_to_many_files_goes_to_one_in_order() {
     rig.finish(&[6]);
 }
 
-/// Breaks without it: what one destination has waits for ever because its heir was replaced before it could take it, or
-/// a destination that comes back does not find what it had.
+/// Breaks without it: what one destination has waits for ever because its heir was replaced before it could
+/// take it, or a destination that comes back does not find what it had.
 #[test]
 fn a_destination_that_comes_back_takes_over_what_it_had() {
     let mut rig = Rig::new(&one("gone/out", ""));
@@ -211,7 +213,8 @@ fn a_destination_that_comes_back_takes_over_what_it_had() {
     rig.finish_delivered(&[&poster]);
 }
 
-/// Breaks without it: a destination waits for ever, with what it took over, for one that cannot write the file that it has left.
+/// Breaks without it: a destination waits for ever, with what it took over, for one that cannot write the
+/// file that it has left.
 #[test]
 fn a_destination_that_moves_on_waits_for_nobody_on_the_path_it_left() {
     for names in [&["b", "a"][..], &["b", "a", "b", "a"], &["b", "c", "a"], &["b", "c"]] {
@@ -246,7 +249,8 @@ fn a_destination_that_moves_on_waits_for_nobody_on_the_path_it_left() {
     }
 }
 
-/// Breaks without it: a destination that comes back takes over what is older than what another one has for the same file.
+/// Breaks without it: a destination that comes back takes over what is older than what another one has for
+/// the same file.
 #[test]
 fn what_waits_for_one_file_under_many_names_is_written_in_order() {
     for names in [&["b"][..], &["b", "a"], &["b", "a", "b"], &["b", "c", "a", "b", "c"]] {
@@ -303,7 +307,8 @@ fn what_a_destination_had_that_came_back_is_not_given_up() {
     rig.finish_delivered(&[&poster]);
 }
 
-/// Breaks without it: a source stands still for what a removed destination took over and cannot write before another one ends.
+/// Breaks without it: a source stands still for what a removed destination took over and cannot write before
+/// another one ends.
 #[test]
 fn a_source_does_not_wait_for_what_a_removed_destination_took_over() {
     let two = format!(
@@ -324,7 +329,8 @@ fn a_source_does_not_wait_for_what_a_removed_destination_took_over() {
     rig.finish_delivered(&[&poster]);
 }
 
-/// Breaks without it: a destination without a name takes over what another one had, because it stands in its place in the file.
+/// Breaks without it: a destination without a name takes over what another one had, because it stands in its
+/// place in the file.
 #[test]
 fn a_destination_without_a_name_takes_over_from_its_own_path_alone() {
     let conf = |paths: &[&str]| {
@@ -375,7 +381,8 @@ fn read_lines(reader: &mut std::fs::File, lines: usize) -> String {
     String::from_utf8(text).unwrap()
 }
 
-/// Breaks without it: the reader of a pipe gets a part of a line, and then another one, when a destination is changed.
+/// Breaks without it: the reader of a pipe gets a part of a line, and then another one, when a destination is
+/// changed.
 #[test]
 fn a_line_of_which_a_part_is_out_is_finished_by_the_next_destination() {
     let (mut rig, mut reader) = rig_with_pipe(&one("out", ""));
@@ -428,7 +435,8 @@ fn the_part_of_a_line_that_a_pipe_keeps_is_ended_before_the_next_line() {
     }
 }
 
-/// Breaks without it: reload after reload removes a destination that cannot write, and each leaves a window of messages.
+/// Breaks without it: reload after reload removes a destination that cannot write, and each leaves a window
+/// of messages.
 #[test]
 fn removed_destinations_keep_one_window_together() {
     let mut rig = Rig::new(&named("d0", "gone/out0", ""));
@@ -457,9 +465,10 @@ fn removed_destinations_keep_one_window_together() {
     assert_eq!(totals[0].dropped[DropReason::Removed as usize], 270);
 }
 
-/// Breaks without it: a chain of destinations that wait for each other outlives the stop, or loses in silence.
+/// Breaks without it: a chain of destinations that wait for each other outlives the stop, or loses in
+/// silence.
 #[test]
-fn destinations_that_wait_end_in_time_at_a_stop() {
+fn destinations_that_wait_for_each_other_are_not_waited_for_at_a_stop() {
     let mut rig = Rig::new(&one("gone/out", ""));
     let mut poster = rig.poster(0);
     for round in 0..3 {
@@ -467,7 +476,9 @@ fn destinations_that_wait_end_in_time_at_a_stop() {
         rig.reload(&named(&format!("d{round}"), "gone/out", ""));
     }
     drop(poster.producer);
-    assert_eq!(rig.pipeline.drain(PATIENCE), 30);
+    let begun = Instant::now();
+    assert_eq!(rig.pipeline.drain(Duration::from_secs(3600)), 30);
+    assert!(begun.elapsed() < PATIENCE, "each is tried once more, and none takes the time that there is");
     assert_eq!(rig.pipeline.leaving(), 0);
     let (totals, _) = rig.finish(&[30]);
     assert_eq!(totals[0].dropped_total(), 30);
@@ -526,7 +537,8 @@ fn what_a_replaced_source_posted_comes_first() {
     assert_eq!((totals[0].delivered, lost), (sum, 0));
 }
 
-/// Breaks without it: a batch that was on its way into the engine when its source was stopped is lost, or in no count.
+/// Breaks without it: a batch that was on its way into the engine when its source was stopped is lost, or in
+/// no count.
 #[test]
 fn a_batch_that_comes_late_goes_where_the_names_are_now_or_is_counted() {
     let other = |path: &str| one(path, "").replace("source s", "source t").replace("source(s)", "source(t)");
@@ -551,8 +563,8 @@ fn a_batch_that_comes_late_goes_where_the_names_are_now_or_is_counted() {
     }
 }
 
-/// One configuration of the model: for each of two sources its variant, for each of three files its variant, and
-/// the branches between them.
+/// One configuration of the model: for each of two sources its variant, for each of three files its variant,
+/// and the branches between them.
 #[derive(Debug, Clone)]
 struct Shape {
     sources: [u64; 2],
@@ -596,8 +608,8 @@ impl Shape {
     }
 }
 
-/// Posts numbers into a source until it is closed, again and again into the lane that is there. As with Python's
-/// lock, no lane is closed in the middle of a post.
+/// Posts numbers into a source until it is closed, again and again into the lane that is there. As with
+/// Python's lock, no lane is closed in the middle of a post.
 fn keep_posting(lanes: &Mutex<Vec<Input>>, gil: &Mutex<()>, source: usize, stop: &AtomicBool) -> u64 {
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {

@@ -170,13 +170,22 @@ fn tags_are_those_written_and_the_source() {
     assert_eq!(tags("tags(\".source.s_in\")"), [".source.s_in"], "once");
 }
 
+/// Breaks without it: `keep-timestamp()` of the source or of `options { }` is read and not followed.
 #[test]
 fn a_time_stamp_is_kept_or_not() {
     let own = Stamp { unix_micros: 1, offset_seconds: 2 };
     let recvd = Stamp { unix_micros: 3, offset_seconds: 4 };
-    assert!(policy("").keeps_timestamp());
-    assert_eq!(policy("").stamp(own, recvd), own);
-    assert_eq!(policy("keep-timestamp(no)").stamp(own, recvd), recvd);
+    for (global, source, seen) in [
+        ("", "", own),
+        ("", "keep-timestamp(no)", recvd),
+        ("keep-timestamp(no);", "", recvd),
+        ("keep-timestamp(no);", "keep-timestamp(yes)", own),
+        ("keep-timestamp(yes);", "keep-timestamp(no)", recvd),
+    ] {
+        let policy = policy_with(global, source);
+        assert_eq!(policy.stamp(own, recvd), seen, "{global} {source}");
+        assert_eq!(policy.keeps_timestamp(), seen == own, "a post takes the short way only where it may");
+    }
 }
 
 #[test]
