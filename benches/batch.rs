@@ -1,8 +1,8 @@
 //! A batch by itself: write a row, publish it, seal, read.
 //!
 //! Run with `cargo bench --no-default-features --bench batch`. `shared` is the life of every posted message;
-//! `private` has no consumer yet, so it publishes without an atomic operation. Before anything is timed, each row of both
-//! is compared with what went in; in each round, what is cheap to look at.
+//! `private` has no consumer yet, so it publishes without an atomic operation. Before anything is timed, each
+//! row of both is compared with what went in; in each round, what is cheap to look at.
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros, and a benchmark may fail loudly")]
 
 use std::hint::black_box;
@@ -64,7 +64,7 @@ fn fill(writer: &mut Writer, kind: Row, buffer: &Arc<EngineBuffer>) -> bool {
     })
 }
 
-/// Whether each row of `batch` is as [`fill`] made it.
+/// Checks that each row of `batch` is as [`fill`] made it.
 fn check(batch: &Batch, kind: Row, buffer: &Arc<EngineBuffer>) {
     assert_eq!(batch.rows(), ROWS);
     for number in 0..ROWS {

@@ -1,7 +1,7 @@
 //! Batches into a file: `/dev/null` for the driver's own cost, a file in memory for the whole.
 //!
-//! Run with `cargo bench --no-default-features --bench file`. Before a size is timed, it is written to a file, whose every byte is
-//! compared with what `format!` makes.
+//! Run with `cargo bench --no-default-features --bench file`. Before a size is timed, it is written to a
+//! file, whose every byte is compared with what `format!` makes.
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros, and a benchmark may fail loudly")]
 
 use std::sync::Arc;
@@ -95,7 +95,7 @@ impl Bench {
     }
 }
 
-/// What a template makes of a text.
+/// The line that a template makes of a text.
 type Line = fn(&str) -> String;
 
 const LINES: [(&str, &str, Line); 2] = [

@@ -1,8 +1,8 @@
 //! The hot paths without Python, for `tools/guard` to count their instructions under valgrind.
 //!
 //! `guard cases` names the cases, `guard CASE elements` says how many elements a round of one has, and
-//! `guard CASE ROUNDS` runs it. Everything goes in one thread, so that a count is the same each time; each case asserts
-//! its answer. Without arguments, or with those of a test run, every case runs once.
+//! `guard CASE ROUNDS` runs it. Everything goes in one thread, so that a count is the same each time; each
+//! case asserts its answer. Without arguments, or with those of a test run, every case runs once.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -147,7 +147,7 @@ fn parse_line(line: &[u8], rounds: u32) {
     }
 }
 
-/// Posted as a text, and parsed by whoever takes the batch: the way of `LogMessage.parse` and a post.
+/// Posted as a text, and parsed by the worker that takes the batch: the way of `LogMessage.parse` and a post.
 fn parse_late(line: &[u8], rounds: u32) {
     let (origin, pool) = (Arc::new(Origin::named("s_guard")), Arc::new(Pool::new()));
     let (options, mut clock) = (ParseOptions::default(), Clock::new(NOW, Zone::system()));

@@ -1,8 +1,9 @@
 //! A lane from end to end: a producer posts short messages, a thread like a worker takes their batches.
 //!
-//! Run with `cargo bench --no-default-features --bench lane`. Credit is taken and comes back, as it does behind a
-//! destination that keeps up. Before a lane is timed, numbered messages go through it, and each producer's have to arrive in their
-//! order; in each round the consumer counts messages and bytes, and the sums are compared.
+//! Run with `cargo bench --no-default-features --bench lane`. Credit is taken and comes back, as it does
+//! behind a destination that keeps up. Before a lane is timed, numbered messages go through it, and each
+//! producer's have to arrive in their order; in each round the consumer counts messages and bytes, and the
+//! sums are compared.
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros, and a benchmark may fail loudly")]
 
 use std::hint::black_box;
@@ -19,7 +20,7 @@ const MESSAGE: [u8; 24] = *b"a message of 24 bytes...";
 /// Messages of each producer whose content is looked at.
 const CHECKED: u64 = 5_000;
 
-/// What the consumer has seen.
+/// The messages that the consumer has seen.
 #[derive(Debug, Default)]
 struct Seen {
     messages: AtomicU64,

@@ -1,7 +1,8 @@
-//! What it costs to parse a message, and what it costs `syslog_loose`, which is the nearest crate to compare with.
+//! The cost of parsing a message, beside `syslog_loose`, which is the nearest crate to compare with.
 //!
-//! Run with `cargo bench --no-default-features --bench parse`. Before anything is timed, both parsers have to give
-//! the same fields for every line, and ours the ones that are written here: a fast wrong answer is no result.
+//! Run with `cargo bench --no-default-features --bench parse`. Before anything is timed, both parsers have to
+//! give the same fields for every line, and ours the ones that are written here: a fast wrong answer is no
+//! result.
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use inrush::syslog::timestamp::{Civil, parse_rfc3339, write_bsd, write_rfc3339};
 use inrush::syslog::{Clock, ParseOptions, Parsed, Span, Zone, parse};

@@ -1,8 +1,9 @@
 //! One buffer into many messages: what `post_buffer` does between memchr and the lane.
 //!
-//! Run with `cargo bench --no-default-features --bench split`. `search` is memchr alone, the floor; `batches` makes a view
-//! of each line in sealed batches. Before anything is timed, the lines of all batches are compared with those that the buffer was
-//! made of; in each round both add up the bytes of all lines, and have to come to the same sum.
+//! Run with `cargo bench --no-default-features --bench split`. `search` is memchr alone, the floor; `batches`
+//! makes a view of each line in sealed batches. Before anything is timed, the lines of all batches are
+//! compared with those that the buffer was made of; in each round both add up the bytes of all lines, and
+//! have to come to the same sum.
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros, and a benchmark may fail loudly")]
 
 use std::ptr::NonNull;

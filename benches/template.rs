@@ -1,7 +1,7 @@
-//! What formatting a message costs, for the templates that are used most.
+//! The cost of formatting a message, for the templates that are used most.
 //!
-//! Run with `cargo bench --no-default-features --bench template`. Before a template is timed, what it makes of all messages is
-//! compared with the same text made by `format!`.
+//! Run with `cargo bench --no-default-features --bench template`. Before a template is timed, what it makes
+//! of all messages is compared with the same text made by `format!`.
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros, and a benchmark may fail loudly")]
 
 use std::hint::black_box;

@@ -1,4 +1,5 @@
-"""`python -m perf`: measures, and renders what was measured. `make perf` makes its environment and calls it."""
+"""`python -m perf`: measures, and renders what was measured. `make perf` makes its environment and calls
+it."""
 
 from __future__ import annotations
 

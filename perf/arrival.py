@@ -1,4 +1,5 @@
-"""How messages get into a process, and what must have arrived: what measuring in turn and in slices have in common."""
+"""The arrival of messages: how they get into a process, and how it is found out that all of them came out as
+they were sent."""
 
 from __future__ import annotations
 

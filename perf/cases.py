@@ -1,9 +1,9 @@
 """The cases as data: tables of counts, and the runs of each case.
 
-The runs of a case are measured in turn; what a figure compares stand next to each other, because the machine is
-more alike within half a second than within five. The counts are chosen so that a run takes about a third of a
-second, a slice a tenth: many short runs say more than a few long ones. Where the figure is a rate, a slower rival
-gets fewer messages.
+The runs of a case are measured in turn; what a figure compares stand next to each other, because the machine
+is more alike within half a second than within five. The counts are chosen so that a run takes about a third
+of a second, a slice a tenth: many short runs say more than a few long ones. Where the figure is a rate, a
+slower rival gets fewer messages.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from perf.sources import texts
 
 # What benches/parse.rs measures.
 PARSER_LINES = ("rfc5424", "rfc5424_sdata", "rfc3164", "rfc3164_nopid", "rfc3164_isodate", "rfc3164_long")
-# The fewest turns of the frameworks. Two processes with the same code differ by a few per cent for as long as they
-# live, by where their memory lies: so many turns, each with new ones, rather than many slices of a few.
+# The fewest turns of the frameworks. Two processes with the same code differ by a few per cent for as long as
+# they live, by where their memory lies: so many turns, each with new ones, rather than many slices of a few.
 FRAMEWORK_TURNS = 12
 # Messages a second: messages.
 RATES = {1000: 2000, 100_000: 100_000}
@@ -61,7 +61,7 @@ def streams() -> Iterator[Case]:
 
 
 def messages() -> Iterator[Case]:
-    """What is done to a message before it is posted."""
+    """Parsing, values: the work on a message before it is posted."""
     for form in texts.SYSLOG:
         parse = Posting(
             rival="inrush",
@@ -170,8 +170,8 @@ def posters() -> Iterator[Case]:
 def frameworks() -> Iterator[Case]:
     """Frameworks through Inrush, and counting and discarding.
 
-    A slice of Flask is longer than others: its lists are counted by a worker that naps for a millisecond, and the harness looks each
-    half of one, which together would be 0.7 % of a slice of a tenth of a second.
+    A slice of Flask is longer than others: its lists are counted by a worker that naps for a millisecond, and
+    the harness looks each half of one, which together would be 0.7 % of a slice of a tenth of a second.
     """
     whole = partial(plain, 255)
     served = Serving(
@@ -267,7 +267,8 @@ def single() -> list[list[str]]:
 
 
 def flatness() -> Iterator[Case]:
-    """The cost per message over the number of messages and over the window, by the floor's in the same process."""
+    """The cost per message over the number of messages and over the window, by the floor's in the same
+    process."""
     probed = replace(
         loop("inrush", 23, 4_000_000, nothing=True), source="perf.sources.loops.Probed", unit=texts.PROBED
     )

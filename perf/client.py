@@ -1,4 +1,5 @@
-"""The load of the Flask case: POSTs of one body over and over: `python -m perf.client PORT BODY REQUESTS CLIENTS [ORDERS]`.
+"""The load of the Flask case: POSTs of one body over and over:
+`python -m perf.client PORT BODY REQUESTS CLIENTS [ORDERS]`.
 
 Without ORDERS it sends once; else once for each line that is written into that FIFO.
 """

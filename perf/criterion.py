@@ -1,4 +1,5 @@
-"""The parsers alone, in Rust: one benchmark of `benches/parse.rs` in a process of its own, and criterion's estimate of it."""
+"""The parsers alone, in Rust: one benchmark of `benches/parse.rs` in a process of its own, and criterion's
+estimate of it."""
 
 from __future__ import annotations
 
@@ -27,9 +28,10 @@ def program() -> Path:
 
 
 def nanoseconds(parser: str, line: str, home: Path) -> float:
-    """What a parser takes for a line: the median of criterion's samples."""
+    """The time that a parser takes for a line: the median of criterion's samples."""
     name = f"parse/{parser}/{line}"
-    # Short, because the two that are compared should be measured on the same machine, as it is within half a second.
+    # Short, because the two that are compared should be measured on the same machine, as it is within half a
+    # second.
     times = [
         "--warm-up-time",
         "0.05",

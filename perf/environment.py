@@ -1,4 +1,4 @@
-"""What a measurement was made with and on: the tools that it needs, and the header of every result."""
+"""The tools of a measurement, and the header of every result."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Toolbox:
     python: Path
     """The interpreter of the rivals in Python, with Inrush in its environment."""
     build: Path
-    """Where the programs in C are."""
+    """The programs in C."""
     work: Path
-    """Where the measured files go."""
+    """The directory of the measured files."""
     syslog_ngs: tuple[SyslogNg, ...] = ()
     absent: tuple[str, ...] = ()
-    """What is not there, with what to do about it."""
+    """The tools that are not there, with what to do about it."""
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -113,12 +113,13 @@ def find_syslog_ngs() -> tuple[tuple[SyslogNg, ...], tuple[str, ...]]:
 
 
 def installed(module: str) -> bool:
-    """Whether this interpreter has a module."""
+    """True when this interpreter has a module."""
     return find_spec(module) is not None
 
 
 def toolbox(work: str | None = None) -> Toolbox:
-    """The tools of `make perf`: this interpreter, its environment, what it compiles, and the rivals of this machine."""
+    """The tools of `make perf`: this interpreter, its environment, what it compiles, and the rivals of this
+    machine."""
     python = Path(sys.prefix, "bin", "python")
     compile_programs(python, BUILD / "native")
     ngs, absent = find_syslog_ngs()
@@ -136,7 +137,7 @@ def now() -> str:
 
 
 def header(tools: Toolbox) -> dict[str, str]:
-    """What stands over every result."""
+    """The header of every result."""
     packages = {name: _package(name) for name in ("flask", "werkzeug", "twisted", "kafka-python")}
     return {
         "date": now(),
@@ -228,5 +229,5 @@ def _filesystem(path: Path) -> str:
 
 
 def include_directory() -> str:
-    """Where this interpreter's headers are."""
+    """The directory of this interpreter's headers."""
     return sysconfig.get_paths()["include"]

@@ -1,7 +1,8 @@
 """The figures that Inrush is to reach, as data: which runs of which cases are compared, and with what bound.
 
-What is compared are runs of the same turn: a figure is the median of its ratios, one from each turn (`estimate`). Where a turn is
-measured in slices, its ratio is the median of theirs: slices share their processes and what is peculiar to them, turns do not.
+What is compared are runs of the same turn: a figure is the median of its ratios, one from each turn
+(`estimate`). Where a turn is measured in slices, its ratio is the median of theirs: slices share their
+processes and what is peculiar to them, turns do not.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from perf.cases import PARSER_LINES
 from perf.estimate import Estimate, estimate
 
 Results = Mapping[str, Mapping[str, Any]]
-# The values of a run in a turn: of its slices, one after the other, or of a run that is too short to be measured once.
+# The values of a run in a turn: of its slices, one after the other, or of a run that is too short to be
+# measured once.
 Turn = Sequence[float]
 NG = ("syslog-ng", "syslog-ng window 100,000")
 
@@ -34,7 +36,8 @@ class Value:
         return statistics.median(rounds) if rounds else None
 
     def turns(self, results: Results) -> list[Turn]:
-        """What each turn gave, in the order in which it was measured; nothing when a run has failed."""
+        """The values of each turn, in the order in which they were measured; nothing when a run has
+        failed."""
         found = results.get(self.case)
         if found is None or self.run in found["failures"]:
             return []
@@ -56,7 +59,8 @@ class Pair:
     best: Callable[[Sequence[float]], float] = max
 
     def rounds(self, results: Results) -> list[float]:
-        """Ours by theirs, or ours alone, turn by turn: each beside the run of its own turn, against the one that is best by its median."""
+        """Ours by theirs, or ours alone, turn by turn: each beside the run of its own turn, against the one
+        that is best by its median."""
         if not self.theirs:
             return self.ours.rounds(results)
         ours = self.ours.turns(results)
@@ -84,7 +88,8 @@ def ratios(ours: Sequence[Turn], theirs: Sequence[Turn]) -> list[float]:
 
 
 def ratio(ours: Turn, theirs: Turn) -> float:
-    """Of a turn: the median of the ratios of neighbours, or of the medians where one was measured more often than the other."""
+    """Of a turn: the median of the ratios of neighbours, or of the medians where one was measured more often
+    than the other."""
     if len(ours) != len(theirs):
         return statistics.median(ours) / statistics.median(theirs)
     return statistics.median(mine / its for mine, its in zip(ours, theirs, strict=True))
@@ -104,7 +109,7 @@ class Figure:
     """The figure is the largest of `ours` by the smallest."""
     note: str = ""
     precision: float = 0.1
-    """How wide the interval may be, as a part of the median, when it is near the bound."""
+    """The most width of the interval, as a part of the median, when it is near the bound."""
 
     costs: bool = False
     """The processor time of both stands beside it."""
@@ -141,12 +146,12 @@ class Figure:
         return 0 if value is None or self.met(results) else abs(value / self.bound - 1)
 
     def met(self, results: Results) -> bool | None:
-        """Whether the bound is kept."""
+        """True when the bound is kept."""
         value = self.measured(results)
         return None if value is None else self.holds(value)
 
     def holds(self, value: float) -> bool:
-        """Whether a value keeps the bound."""
+        """True when a value keeps the bound."""
         return value <= self.bound if self.at_most else value >= self.bound
 
     def shown(self, value: float) -> str:

@@ -1,4 +1,5 @@
-"""Runs a source outside of an engine, for the floor and for plain Python: `python -m perf.host CLASS SPEC`."""
+"""Runs a source outside of an engine, for the floor and for plain Python:
+`python -m perf.host CLASS SPEC`."""
 
 from __future__ import annotations
 
@@ -9,8 +10,10 @@ import threading
 
 
 def main(name: str, spec: str) -> None:
-    """Does what an engine does with a source: makes it, initialises it, runs it on a thread, and tells it to end."""
-    # Taken by the loop below: a handler that sets an event could interrupt the wait for it, which holds its lock.
+    """Does what an engine does with a source: makes it, initialises it, runs it on a thread, and tells it to
+    end."""
+    # Taken by the loop below: a handler that sets an event could interrupt the wait for it, which holds its
+    # lock.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     module, _, attribute = name.rpartition(".")
     source = getattr(importlib.import_module(module), attribute)()

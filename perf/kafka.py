@@ -1,4 +1,5 @@
-"""A Kafka broker for the cases that need one: Tansu with everything in memory, from the wheel that the tests use, too."""
+"""A Kafka broker for the cases that need one: Tansu with everything in memory, from the wheel that the tests
+use, too."""
 
 from __future__ import annotations
 
@@ -71,5 +72,5 @@ BROKER = Broker()
 
 
 def topic(run: Sourced, count: int) -> dict[str, object]:
-    """What a source needs to know of its topic, filled with so many messages."""
+    """The topic of a source and its broker, filled with so many messages."""
     return {"topic": BROKER.fill(run, count), "broker": BROKER.address}

@@ -1,4 +1,5 @@
-"""The kinds of runs that a case is made of: what each is told, and nothing of how it is measured (`measure`, `slices`).
+"""The kinds of runs that a case is made of: what each is told, and nothing of how it is measured (`measure`,
+`slices`).
 
 ```text
  Kind ─┬─ Parser                 a parser alone, without a process of its own
@@ -31,15 +32,16 @@ class Kind:
     rival: str
     """The key of `report.LABELS`: inrush, syslog-ng, floor, queue, logging, write, receive, framework, …"""
     count: int = 1
-    """How many messages, all posters together."""
+    """Messages, all posters together."""
     variant: str = ""
-    """What sets it apart from another run of the same rival in its case."""
+    """The difference to another run of the same rival in its case."""
     unit: int = 1
     """The count is a multiple of it."""
     alone: bool = False
     """Measured once in a turn, for itself, where the others are measured in slices."""
     per_turn: int = 1
-    """How often it is measured in a turn when its runs are much shorter than the others'; their median is the turn's."""
+    """Measurements in a turn, where its runs are much shorter than the others'; their median is the
+    turn's."""
 
     by_count: ClassVar[bool] = False
     """A trial with fewer messages is possible."""
@@ -68,7 +70,7 @@ class Sourced(Kind):
     source: str
     """A Python class by its full name, or a driver of syslog-ng's own, written out."""
     spec: dict[str, object] = field(default_factory=dict)
-    """What the class is told."""
+    """The orders of the class."""
     cycles: Cycles = list
     """The texts of each poster in order, as they must arrive."""
     template: str = MSG
@@ -88,7 +90,8 @@ class Sourced(Kind):
 
 @dataclass(frozen=True, kw_only=True)
 class Posting(Sourced):
-    """A source that posts as fast as it can. Its warm-up writes a file all the same, so that the content is checked."""
+    """A source that posts as fast as it can. Its warm-up writes a file all the same, so that the content is
+    checked."""
 
     line: int = 0
     """Bytes of a message that count for bytes a second: with its newline where one is written."""
@@ -103,7 +106,7 @@ class Serving(Posting):
     """A source that gets its messages from outside."""
 
     load: Literal["stream", "flask", "kafka"]
-    """What sends them."""
+    """The sender."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +157,7 @@ class Case:
     needs: tuple[str, ...] = ()
     """Modules that must be there."""
     slices: int = 0
-    """In a turn all processes live at the same time, and one after the other does its count of messages, so many times each;
-    0: one process after the other, and so are those that are `alone`."""
+    """In a turn all processes live at the same time, and one after the other does its count of messages, so
+    many times each; 0: one process after the other, and so are those that are `alone`."""
     turns: int = 0
     """The fewest turns, where more are needed than elsewhere."""

@@ -18,7 +18,8 @@ S = TypeVar("S", bound=Sourced)
 # The window that is called large: Inrush's own default, and what syslog-ng needs to run at its best.
 LARGE = 100_000
 LARGEST = {"inrush": 1_000_000, "syslog-ng": LARGE}
-# How often each process of most cases is measured in a turn: twice on each processor of two, once in each order.
+# How often each process of most cases is measured in a turn: twice on each processor of two, once in each
+# order.
 SLICES = 4
 # Messages of the floor: a multiple of both lengths of a cycle.
 FLOOR = 1_600_000

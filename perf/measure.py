@@ -1,8 +1,9 @@
 """One measurement: one process from its start to its end, what it did, and whether that was right.
 
-A source looks at the clock before its first post and after its last. The end of a run is later: when the last byte stands in the
-file (the harness looks at its size, but only once the source has posted everything), or, where there is no destination, when the
-engine has counted the last message. Processor time and peak memory are the kernel's, of the whole process.
+A source looks at the clock before its first post and after its last. The end of a run is later: when the last
+byte stands in the file (the harness looks at its size, but only once the source has posted everything), or,
+where there is no destination, when the engine has counted the last message. Processor time and peak memory
+are the kernel's, of the whole process.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from perf.processes import RunError, free_port
 from perf.slices import Waiting
 
 WARM_UP = 0.1
-# Looks at the memory behind a stalled destination, ten a second: so many at least, five times as many at most.
+# Looks at the memory behind a stalled destination, ten a second: so many at least, five times as many at
+# most.
 STALLED = 20
 
 
 def measure(run: Run, tools: Toolbox, warm_up: bool = False) -> Result:
-    """What a run gives. The warm-up is a tenth of it, and writes a file where the run itself does not."""
+    """The result of a run. The warm-up is a tenth of it, and writes a file where the run itself does not."""
     if warm_up:
         run = run.scaled(WARM_UP) if run.by_count else run
         if isinstance(run, Posting) and run.nothing and run.rival in rivals.ENGINES:
@@ -36,7 +38,7 @@ def measure(run: Run, tools: Toolbox, warm_up: bool = False) -> Result:
 
 
 def measured(run: Run, here: rivals.Place) -> Result:
-    """What a run of its kind gives, in a place of its own."""
+    """The result of a run of its kind, in a place of its own."""
     match run:
         case Parser():
             return parser(run, here)

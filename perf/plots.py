@@ -78,7 +78,7 @@ def draw(found: Results, directory: Path) -> list[tuple[str, str]]:
 
 
 def values(found: Results, case: str, key: str, field: str, scale: float = 1) -> Measured | None:
-    """What was measured of one run."""
+    """The values of one run."""
     rounds = found.get(case, {}).get("rounds", {}).get(key, [])
     known = [one[field] / scale for one in rounds if field in one]
     return Measured(known) if known else None

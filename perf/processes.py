@@ -33,7 +33,8 @@ class Process:
         output: BinaryIO
         with log.open("ab") as output:
             self.started = time.monotonic_ns()
-            # In a session of its own, a Ctrl-C of the terminal reaches the harness alone, which then ends this one.
+            # In a session of its own, a Ctrl-C of the terminal reaches the harness alone, which then ends
+            # this one.
             self.child = subprocess.Popen(
                 [*_WITH_PARENT, *(str(word) for word in command)],
                 stdin=subprocess.DEVNULL,

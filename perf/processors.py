@@ -1,8 +1,9 @@
-"""On which processors each figure was met: one JSON file for each kind, kept when a run on another one replaces the results.
+"""On which processors each figure was met: one JSON file for each kind, kept when a run on another one
+replaces the results.
 
-A result names the processor that it was measured on. `record` puts every figure whose cases were all measured on one processor into
-that processor's file in `perf/results/processors/`; figures that were not measured there again stay as they were. The page has a
-column a processor.
+A result names the processor that it was measured on. `record` puts every figure whose cases were all measured
+on one processor into that processor's file in `perf/results/processors/`; figures that were not measured
+there again stay as they were. The page has a column a processor.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ Records = dict[str, dict[str, Any]]
 
 
 def record(results: Results, directory: Path) -> Records:
-    """Adds the figures of `results` to the files in `directory`; all processors that it knows then, by name."""
+    """Adds the figures of `results` to the files in `directory`; all processors that it knows then, by
+    name."""
     known = load(directory)
     for figure in FIGURES:
         if (where := _place(figure, results)) is None or (found := figure.estimate(results)) is None:

@@ -1,7 +1,7 @@
 """From the results to the pages: everything on them but the findings is computed, so that it cannot drift.
 
-`perf/README.md` has the figures, what a rival wins, and the plots; a page for each theme has all the tables. The README of the project
-gets three rows and a plot between two markers.
+`perf/README.md` has the figures, what a rival wins, and the plots; a page for each theme has all the tables.
+The README of the project gets three rows and a plot between two markers.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ def _newest(cases: Sequence[dict[str, Any]]) -> dict[str, str]:
 
 
 def _differing(case: dict[str, Any], newest: dict[str, str]) -> str:
-    """What was otherwise when a case was measured; its time of day is no difference."""
+    """The differences of the environment in which a case was measured; its time of day is none."""
     own = case["environment"]
     return ", ".join(
         f"{key} {own.get(key, 'none')}" for key in newest if own.get(key) != newest[key] and key != "date"
@@ -282,7 +282,8 @@ def figures_table(found: Results) -> str:
 
 
 def costs(figure: Figure, found: Results) -> str:
-    """The processor time a message of both that a figure compares, in microseconds, which are seconds per million."""
+    """The processor time a message of both that a figure compares, in microseconds, which are seconds per
+    million."""
     (pair,) = figure.pairs
     both = [replace(value, field="cpu").of(found) for value in (pair.ours, *pair.theirs)]
     ours, theirs = (f"{value:,.3g}" for value in both if value is not None)
@@ -296,7 +297,7 @@ def bound(figure: Figure) -> str:
 
 
 def findings_part(findings: str, found: Results) -> str:
-    """What people have written, under the figures that it is about; what is missed without a word is told."""
+    """The findings, under the figures that they are about; a figure that is missed without a word is told."""
     general, sections = written_findings(findings)
     parts = ["## Findings", general]
     for figure in FIGURES:
@@ -311,7 +312,7 @@ def findings_part(findings: str, found: Results) -> str:
 
 
 def written_findings(text: str) -> tuple[str, dict[str, str]]:
-    """What findings.md says in general, and under each heading, which is the title of a figure."""
+    """The general part of findings.md, and the text under each heading, which is the title of a figure."""
     general, *sections = re.split(r"^## ", re.sub(r"\A# .*\n", "", text), flags=re.MULTILINE)
     named = (section.partition("\n") for section in sections)
     return general.strip(), {title.strip(): body.strip() for title, _, body in named}
@@ -324,7 +325,8 @@ def median(case: dict[str, Any], key: str, field: str) -> float | None:
 
 
 def rivals_win(cases: Sequence[dict[str, Any]]) -> str:
-    """Every contest that a rival wins against Inrush: time, latency and memory by cases, costs of the throughput cases in one line each."""
+    """Every contest that a rival wins against Inrush: time, latency and memory by cases, costs of the
+    throughput cases in one line each."""
     lines = []
     for case in cases:
         if case["metric"] not in CONTESTS:
@@ -370,7 +372,8 @@ def _won(case: dict[str, Any], field: str) -> list[tuple[str, float, float]]:
 
 
 def _opponent(case: dict[str, Any], key: str) -> str:
-    """The run of Inrush's that a rival's run is compared with: of the same variant where there is one, else the first."""
+    """The run of Inrush's that a rival's run is compared with: of the same variant where there is one, else
+    the first."""
     ours: list[str] = [name for name, run in case["runs"].items() if run["rival"] == "inrush"]
     variant = key.removeprefix(case["runs"][key]["rival"]).strip()
     same = f"inrush {variant}".strip()
@@ -382,7 +385,7 @@ def _number(value: float) -> str:
 
 
 def label(key: str, rival: str) -> str:
-    """How a run is called on the pages."""
+    """The name of a run on the pages."""
     variant = key.removeprefix(rival).strip()
     return LABELS.get(rival, rival) + (f", {variant}" if variant else "")
 

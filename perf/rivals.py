@@ -1,4 +1,4 @@
-"""How each rival is started, asked and stopped."""
+"""The rivals: how each is started, asked and stopped."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Place:
 
     @property
     def file(self) -> Path:
-        """Where the messages go."""
+        """The file of the messages."""
         return self.directory / "out.log"
 
     def start(self, name: str, command: Sequence[str | Path], *paths: Path) -> Process:
@@ -133,7 +133,7 @@ def total_bytes(run: Sourced) -> int:
 
 
 def counted(run: Sourced, here: Place) -> tuple[int, int]:
-    """What the engine itself counts as done, and as lost."""
+    """The engine's own counts of messages that are done, and lost."""
     if run.rival == "inrush":
         answer = ask(here.directory / "control", "stats")
         return int(answer["delivered"]), int(answer["dropped"])  # type: ignore[call-overload]
@@ -167,7 +167,8 @@ def _asked(control: Path, command: bytes, end: bytes = b"") -> bytes:
 
 
 def wait_counted(run: Sourced, here: Place, count: int = 0, patience: float = 60) -> int:
-    """Waits until the engine has done with every message, which is one run's or the given count; the time at which it had."""
+    """Waits until the engine has done with every message, which is one run's or the given count; the time at
+    which it had."""
     count = count or run.count
     if run.rival not in ENGINES:
         return 0

@@ -1,12 +1,13 @@
 """The order of things: which rival when, how often, what is kept, and what is told on the way.
 
-Within a case all rivals take turns. In most cases all of them live at the same time, and a turn is a number of slices of each (`slices`).
-Where a run cannot be cut, a turn is a process of each, one after the other, after a warm-up, every other one in the opposite order, so that
-a machine that gets slower or faster favours nobody. While a figure of the case is not certain, as
-`estimate.Estimate.certain` has it, all rivals get EXTRA turns more, up to MOST in all and as long as the case has taken less than BUDGET
-seconds. No round is thrown away: all of them are in the result and in its median. A run that fails for whatever reason, or whose content
-is wrong, is in the result with that reason; its rival is left out of the case from then on, everything else goes on, and the whole ends
-as failed.
+Within a case all rivals take turns. In most cases all of them live at the same time, and a turn is a number
+of slices of each (`slices`). Where a run cannot be cut, a turn is a process of each, one after the other,
+after a warm-up, every other one in the opposite order, so that a machine that gets slower or faster favours
+nobody. While a figure of the case is not certain, as `estimate.Estimate.certain` has it, all rivals get EXTRA
+turns more, up to MOST in all and as long as the case has taken less than BUDGET seconds. No round is thrown
+away: all of them are in the result and in its median. A run that fails for whatever reason, or whose content
+is wrong, is in the result with that reason; its rival is left out of the case from then on, everything else
+goes on, and the whole ends as failed.
 """
 
 from __future__ import annotations
@@ -194,7 +195,7 @@ class Plan:
                 kept[run.key].append(result)
 
     def _failed(self, case: Case, run: Run, problem: Exception, failures: dict[str, str]) -> None:
-        """Whatever it is, hours of the others' measurements are not thrown away for it."""
+        """Keeps the failure and goes on: hours of the others' measurements are not thrown away for it."""
         kind = "" if isinstance(problem, EXPLAINED) else f"{type(problem).__name__}: "
         failures[run.key] = f"{kind}{problem}"
         self.failures.append(f"{case.name}: {run.key}: {failures[run.key]}")
@@ -218,7 +219,7 @@ class Plan:
     def _content(
         self, case: Case, kept: dict[str, list[dict[str, float]]], failures: dict[str, str]
     ) -> dict[str, Any]:
-        """What is known of a case, as its file has it."""
+        """The content of a case's file."""
         return {
             "case": case.name,
             "theme": case.theme,
@@ -233,12 +234,12 @@ class Plan:
         }
 
     def _header(self) -> dict[str, str]:
-        """What stands over the result; a trial says that it is one."""
+        """The header of the result; a trial says that it is one."""
         header = {**self.environment, "date": environment.now()}
         return {"provisional": self.provisional, **header} if self.provisional else header
 
     def _read(self, path: Path, case: Case) -> dict[str, Any]:
-        """What was measured of the same case on the same commit, with the same rivals and counts."""
+        """The result of the same case on the same commit, with the same rivals and counts."""
         if not path.exists():
             return {}
         try:
@@ -271,7 +272,7 @@ class Plan:
         return {"rounds": found["rounds"]}
 
     def _tell(self, case: Case, number: int, cases: int, what: str) -> None:
-        """Where it is, and how long it may still take."""
+        """Tells how far it is, and how long it may still take."""
         elapsed = time.monotonic() - self.started
         rest = ""
         if number:
@@ -288,12 +289,12 @@ class Plan:
 
 
 def each(case: Case, run: Run) -> int:
-    """How many results of a run a turn gives."""
+    """The number of results that a turn has of a run."""
     return case.slices if case.slices and not run.alone else run.per_turn
 
 
 def described(case: Case) -> dict[str, dict[str, Any]]:
-    """What a result says of its runs."""
+    """The description of the runs in a result."""
     return {
         run.key: {"rival": run.rival, "count": run.count, "per_turn": each(case, run)} for run in case.runs
     }

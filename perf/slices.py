@@ -1,9 +1,11 @@
-"""Measuring in slices: all processes of a case live at the same time, and one after the other does its messages.
+"""Measuring in slices: all processes of a case live at the same time, and one after the other does its
+messages.
 
-What differs by a twentieth cannot be seen from one process after the other on a machine whose speed changes by itself. Here the runs that
-are compared are a fraction of a second apart, in the order A B B A. A thread that computes or consumes is on the same processor in both: on
-each for half of the slices. Servers are where the scheduler puts them, because their clients need a processor, too. Before the slices
-that count, each process does one that does not.
+What differs by a twentieth cannot be seen from one process after the other on a machine whose speed changes
+by itself. Here the runs that are compared are a fraction of a second apart, in the order A B B A. A thread
+that computes or consumes is on the same processor in both: on each for half of the slices. Servers are where
+the scheduler puts them, because their clients need a processor, too. Before the slices that count, each
+process does one that does not.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ def measure_slices(runs: Sequence[Run], tools: Toolbox, slices: int) -> dict[str
 
 
 def slicer_of(run: Run, here: rivals.Place, slices: int) -> Slicer[Any]:
-    """What cuts a run of its kind."""
+    """The slicer of a run of its kind."""
     match run:
         case kinds.Busy():
             return Waiting(run, here, slices)
@@ -116,7 +118,7 @@ class Slicer(Generic[R]):
         os.write(self.orders, f"{processors[number // 2 % len(processors)]}\n".encode())
 
     def open_orders(self) -> dict[str, object]:
-        """What the source must know to be told."""
+        """Opens the FIFO of orders; the part of the spec that names it."""
         path = self.here.directory / "orders"
         self.orders = self.fifo(path)
         return {"orders": str(path)}
@@ -140,7 +142,7 @@ class Waiting(Slicer[kinds.Busy]):
                 time.sleep(0.1)
 
     def waiting(self) -> int | None:
-        """What the source has posted, when it waits for credit."""
+        """The number of messages that the source has posted, when it waits for credit."""
         sources = rivals.ask(self.here.directory / "control", "stats")["sources"]
         assert isinstance(sources, list)
         return int(sources[0]["posted"]) if sources[0]["state"] == "waiting for credit" else None
@@ -156,7 +158,8 @@ class Waiting(Slicer[kinds.Busy]):
 
 
 class Posting(Slicer[kinds.Posting]):
-    """A source that posts, or a program that writes: what it writes is compared after each slice, and cut off."""
+    """A source that posts, or a program that writes: what it writes is compared after each slice, and cut
+    off."""
 
     def begin(self) -> None:
         """Waits until its messages are made."""
@@ -219,7 +222,8 @@ class Serving(Slicer[kinds.Serving]):
         self.total = 0
 
     def slice(self, number: int) -> Result:
-        """From the first byte, or the first look for messages, to the last message counted by the engine or by the framework."""
+        """From the first byte, or the first look for messages, to the last message counted by the engine or
+        by the framework."""
         run, here = self.run, self.here
         cpu = self.process.cpu_ns()
         sender = None
@@ -248,7 +252,7 @@ class Serving(Slicer[kinds.Serving]):
 
 
 def result(run: kinds.Posting, elapsed: int, size: int, cpu: int, process: Process) -> Result:
-    """What a slice gives."""
+    """The result of a slice."""
     return {
         "count": run.count,
         "seconds": elapsed / 1e9,

@@ -1,8 +1,8 @@
-"""Whether what arrived is what was sent: every byte of every line, their number and their order.
+"""Verification of what arrived: every byte of every line, their number and their order.
 
-The content of a file is compared with the cycle that the source went through, repeated. Where several threads or sources wrote,
-each line begins with the number of its poster, and the lines of each poster are compared in order. With the default template
-the text is what follows date and host.
+The content of a file is compared with the cycle that the source went through, repeated. Where several threads
+or sources wrote, each line begins with the number of its poster, and the lines of each poster are compared in
+order. With the default template the text is what follows date and host.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ DATE_AND_HOST = re.compile(rb"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ ")
 
 
 class WrongContentError(Exception):
-    """What arrived is not what was sent; the text says where and how."""
+    """A file that is not what was sent; the text says where and how."""
 
 
 def repeated(path: Path, lines: Sequence[str], count: int) -> None:
@@ -104,7 +104,7 @@ def stamped(path: Path, filler: str, count: int) -> None:
 
 
 def explain(path: Path, cycles: Sequence[Sequence[str]], count: int, width: int = 0) -> str:
-    """How a file differs from one cycle repeated `count` messages long."""
+    """The difference between a file and one cycle repeated `count` messages long."""
     cycle = [line.encode() for line in cycles[0]]
     known, number, first, kinds = set(cycle), 0, "", {"unknown": 0, "misplaced": 0}
     for start, lines in _pieces(path):
@@ -137,7 +137,8 @@ def explain(path: Path, cycles: Sequence[Sequence[str]], count: int, width: int 
 
 
 def _pieces(path: Path) -> Iterator[tuple[int, list[bytes]]]:
-    """The complete lines of a file in pieces, each with the number of lines before it; what follows the last newline is a line, too."""
+    """The complete lines of a file in pieces, each with the number of lines before it; what follows the last
+    newline is a line, too."""
     start, rest = 0, b""
     with path.open("rb") as file:
         while piece := file.read(CHUNK):

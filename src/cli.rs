@@ -17,7 +17,7 @@ pub mod table;
 #[derive(Debug, Parser)]
 #[command(name = "inrush", version, propagate_version = true, arg_required_else_help = true)]
 pub struct CommandLine {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -25,7 +25,8 @@ pub struct CommandLine {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run a configuration in the foreground, until SIGINT or SIGTERM. SIGHUP reloads it, SIGUSR1 reopens the files.
+    /// Run a configuration in the foreground, until SIGINT or SIGTERM. SIGHUP reloads it, SIGUSR1 reopens the
+    /// files.
     Run(RunOptions),
     /// Check a configuration: read it, run its python blocks, look its classes up. Starts nothing.
     ///
@@ -47,7 +48,8 @@ pub struct RunOptions {
     /// The configuration.
     #[arg(short, long, value_name = "FILE")]
     pub file: PathBuf,
-    /// Keep what sources save (`Persist`) in this file, across restarts. Without it: in memory, until the engine ends.
+    /// Keep what sources save (`Persist`) in this file, across restarts. Without it: in memory, until the
+    /// engine ends.
     #[arg(long, value_name = "FILE")]
     pub persist_file: Option<PathBuf>,
     /// Open a socket here, with mode 0600, on which `inrush ctl` asks the engine.
@@ -62,12 +64,12 @@ pub struct RunOptions {
     /// Write the statistics to this file at the end, as JSON.
     #[arg(long, value_name = "FILE")]
     pub stats_file: Option<PathBuf>,
-    /// How much the engine says of itself.
+    /// The verbosity of the engine.
     #[command(flatten)]
     pub verbosity: Verbosity,
 }
 
-/// How much the engine says of itself.
+/// The verbosity of the engine: `-v` and `-q`.
 #[derive(Debug, Clone, Copy, Args)]
 #[group(multiple = false)]
 pub struct Verbosity {
@@ -105,10 +107,11 @@ pub struct CheckOptions {
 /// The options of `inrush ctl`.
 #[derive(Debug, Args)]
 pub struct CtlOptions {
-    /// The socket of the engine, as its own `--control` has it. Without it: what `INRUSH_CONTROL` says in the environment.
+    /// The socket of the engine, as its own `--control` has it. Without it: what `INRUSH_CONTROL` says in the
+    /// environment.
     #[arg(long, value_name = "SOCKET", global = true)]
     pub control: Option<PathBuf>,
-    /// What to ask.
+    /// The request.
     #[command(subcommand)]
     pub request: Request,
 }
@@ -116,12 +119,12 @@ pub struct CtlOptions {
 /// The options of `inrush persist`.
 #[derive(Debug, Args)]
 pub struct PersistOptions {
-    /// What to show.
+    /// The request.
     #[command(subcommand)]
     pub request: PersistRequest,
 }
 
-/// What a state file can be asked.
+/// A request to a state file.
 #[derive(Debug, Subcommand)]
 pub enum PersistRequest {
     /// Print the names in it, each with the number of its values.
@@ -138,16 +141,16 @@ pub enum PersistRequest {
     },
 }
 
-/// What an engine can be asked.
+/// A request to an engine.
 #[derive(Debug, Subcommand)]
 pub enum Request {
-    /// What was posted, delivered and dropped, in all and by source and destination.
+    /// The numbers of messages posted, delivered and dropped, in all and by source and destination.
     Stats {
         /// Print the answer as it is: one line of JSON.
         #[arg(long)]
         json: bool,
     },
-    /// What each source does: its state, its window, its exceptions.
+    /// The state, the window and the exceptions of each source.
     Sources {
         /// Print the answer as it is: one line of JSON.
         #[arg(long)]
@@ -169,12 +172,12 @@ pub enum Request {
     },
 }
 
-/// Why there is nothing to run, and the exit code: `--help`, or wrong usage.
+/// A command line with nothing to run, and its exit code: `--help`, or wrong usage.
 #[derive(Debug)]
 pub struct Nothing {
-    /// What to print.
+    /// The text to print.
     pub text: String,
-    /// Whether it goes to stdout.
+    /// True for stdout.
     pub is_output: bool,
     /// The exit code.
     pub code: i32,
@@ -200,6 +203,7 @@ mod tests {
         super::parse(&line.split(' ').map(OsString::from).collect::<Vec<_>>())
     }
 
+    /// Breaks without it: an option is parsed and reaches another field.
     #[test]
     fn options_of_run() {
         let line = parse("inrush run -f a.conf --pidfile p -d").unwrap();
@@ -208,6 +212,7 @@ mod tests {
         assert_eq!(run.verbosity.level(), LogLevel::Debug);
     }
 
+    /// Breaks without it: a wrong command line looks like success to a script, or help goes to stderr.
     #[test]
     fn help_is_output_and_wrong_usage_is_not() {
         let help = parse("inrush check --help").unwrap_err();

@@ -1,8 +1,8 @@
-//! What a panic said: [`panic_text`].
+//! Panics: [`panic_text`] and [`fatal`].
 //!
-//! A panic is a fault of the engine, never the answer to bad input. It must not end a thread in silence, or what is
-//! posted would wait for that thread for ever: so the engine's threads catch it where the least is lost, say what happened,
-//! and go on. Where nothing is known of what is left, the process ends ([`fatal`]).
+//! A panic is a fault of the engine, never the answer to bad input. It must not end a thread in silence, or
+//! what is posted would wait for that thread for ever: so the engine's threads catch it where the least is
+//! lost, say what happened, and go on. Where nothing is known of what is left, the process ends ([`fatal`]).
 #![forbid(unsafe_code)]
 
 use std::any::Any;
@@ -14,8 +14,8 @@ pub fn panic_text(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "no reason is known".to_owned())
 }
 
-/// Ends the process after `report` said why: a thread is at its end that the others wait for. A supervisor starts the
-/// process again, and sources with bookmarks go on where the last message was written.
+/// Ends the process after `report` said why: a thread is at its end that the others wait for. A supervisor
+/// starts the process again, and sources with bookmarks go on where the last message was written.
 pub fn fatal(thread: &str, panic: &(dyn Any + Send), report: impl Fn(&str)) -> ! {
     report(&format!("fault in the engine: {thread} has failed: {}; the process ends", panic_text(panic)));
     std::process::abort();

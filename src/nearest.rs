@@ -1,8 +1,8 @@
 //! The nearest known word, for errors about unknown ones.
 //!
-//! Two words are near when the Damerau-Levenshtein distance between them is at most a third of the longer one's
-//! length (at least one, and less than that length); farther proposals are noise rather than help. `_` and `-` count as the same letter, and so do
-//! upper and lower case.
+//! Two words are near when the Damerau-Levenshtein distance between them is at most a third of the longer
+//! one's length (at least one, and less than that length); farther proposals are noise rather than help. `_`
+//! and `-` count as the same letter, and so do upper and lower case.
 
 /// A longer word has no near one: the comparison takes the product of the lengths.
 const MAX_LENGTH: usize = 80;
@@ -53,6 +53,7 @@ pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a s
 mod tests {
     use super::*;
 
+    /// Breaks without it: a misspelt option has no proposal, or any word gets one.
     #[test]
     fn proposes_near_words_only() {
         let known = ["flow-control", "final", "fallback", "log-iw-size"];

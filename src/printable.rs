@@ -1,9 +1,9 @@
 //! Texts of others, made fit for a line that people read: [`line`](line()), [`lines`] and [`message`].
 //!
-//! What a sender sent, an exception said or a file is called goes into the engine's log, into tables and onto the
-//! terminal. A control character in it would be obeyed there (colours, the title, a line taken back), a newline would
-//! begin a line that looks like the engine's own, and a mark of direction would show characters in another order than
-//! they have. All of them are written out: `\n`, `\t`, `\u{1b}`, `\u{202e}`.
+//! What a sender sent, an exception said or a file is called goes into the engine's log, into tables and onto
+//! the terminal. A control character in it would be obeyed there (colours, the title, a line taken back), a
+//! newline would begin a line that looks like the engine's own, and a mark of direction would show characters
+//! in another order than they have. All of them are written out: `\n`, `\t`, `\u{1b}`, `\u{202e}`.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
@@ -41,8 +41,8 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     joined(text, "")
 }
 
-/// `text` as one message of a log: of several lines all but the first are indented, so that none looks like a message of
-/// its own. Beyond `most` bytes it is cut, and says by how much.
+/// `text` as one message of a log: of several lines all but the first are indented, so that none looks like a
+/// message of its own. Beyond `most` bytes it is cut, and says by how much.
 pub fn message(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return joined(text, CONTINUED);

@@ -1,7 +1,7 @@
 //! The state that outlives the process: [`State`], values by name in one crash-safe file.
 //!
-//! A [`Store`] is the part of the state that belongs to one name. An assignment is seen at once by every reader
-//! of this process, and is on its way to the disk:
+//! A [`Store`] is the part of the state that belongs to one name. An assignment is seen at once by every
+//! reader of this process, and is on its way to the disk:
 //!
 //! ```text
 //!  put ──► content, in memory ──► changed keys ══ one thread ══► one record, one fsync ──► durable
@@ -12,17 +12,19 @@
 //! * **Natural batching.** A commit begins as soon as the one before it is done, with everything that was put
 //!   meanwhile. A source that puts for each message does not wait for the disk, and what it put is durable
 //!   after at most two commits.
-//! * **A prefix.** A commit holds all changes up to one moment; what a restart finds is the state of such a moment.
-//! * **When the disk refuses**, the commit is tried again with growing pauses, and meanwhile [`Store::put`] and
-//!   [`State::flush`] fail with the reason. Nothing that was accepted is forgotten.
+//! * **A prefix.** A commit holds all changes up to one moment; what a restart finds is the state of such a
+//!   moment.
+//! * **When the disk refuses**, the commit is tried again with growing pauses, and meanwhile [`Store::put`]
+//!   and [`State::flush`] fail with the reason. Nothing that was accepted is forgotten.
 //!
-//! The rooms: `format` is the file's format, `file` its life on a file system, `committer` the thread, `store` a name's
-//! part of the state, [`value`] what is kept.
+//! The rooms: `format` is the file's format, `file` its life on a file system, `committer` the thread,
+//! `store` a name's part of the state, [`value`] what is kept.
 //!
 //! # Why a format of our own
-//! redb 4.6 was tried first: with its check at open, of all bytes that were flipped in the file of a process that was
-//! killed, 222 gave the values of the commit before the last one, without a word; a small state took
-//! 44 KiB and two waits for the disk a commit where that must not happen. See `docs/decisions/state-has-a-format-of-its-own.md`.
+//! redb 4.6 was tried first: with its check at open, of all bytes that were flipped in the file of a process
+//! that was killed, 222 gave the values of the commit before the last one, without a word; a small state took
+//! 44 KiB and two waits for the disk a commit where that must not happen. See
+//! `docs/decisions/state-has-a-format-of-its-own.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -47,14 +49,14 @@ pub use format::Key;
 pub use store::Store;
 pub use value::Value;
 
-/// How many bytes a value may have.
+/// The most bytes of a value.
 pub const LARGEST_VALUE: usize = 64 << 20;
-/// How many bytes a key or the name of a store may have.
+/// The most bytes of a key and of the name of a store.
 pub const LARGEST_KEY: usize = 1 << 20;
-/// How long a state that is let go of may take to write what is left.
+/// The time that a state which is let go of has to write what is left.
 const LAST_COMMIT: Duration = Duration::from_secs(5);
 
-/// How grave something is that the state has to say.
+/// The severity of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     /// Something failed.
@@ -65,10 +67,10 @@ pub enum Severity {
     Notice,
 }
 
-/// Who is told what happens to the file; called from the state's own thread as well.
+/// The receiver of reports on what happens to the file; called from the state's own thread as well.
 pub type Report = Box<dyn Fn(Severity, &str) + Send + Sync>;
 
-/// Why the state cannot be opened or written.
+/// The reason why the state cannot be opened or written.
 #[derive(Debug, Clone)]
 pub struct Error {
     message: Arc<str>,
@@ -99,7 +101,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What a state counts.
+/// The counters of a state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Commits that are on the disk.
@@ -140,13 +142,13 @@ struct Inner {
     content: Content,
     /// The keys whose last change is not in the file, by store.
     changed: BTreeMap<Key, BTreeSet<Key>>,
-    /// How many changes there were.
+    /// The number of changes.
     assigned: u64,
-    /// How many of them are on the disk.
+    /// The number of changes that are on the disk.
     durable: u64,
-    /// How many attempts to commit have begun.
+    /// The number of attempts to commit that have begun.
     begun: u64,
-    /// Why the last attempt failed, and its number.
+    /// The last attempt that failed: its number, and the reason.
     failure: Option<(u64, Error)>,
     /// Somebody waits: no pause before the next attempt.
     is_urgent: bool,
@@ -198,7 +200,7 @@ impl State {
         Arc::new(Self { shared, path: None, thread: Mutex::default() })
     }
 
-    /// Where it is kept; `None` in memory.
+    /// The path of its file; `None` in memory.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
@@ -234,7 +236,8 @@ impl State {
         Ok(())
     }
 
-    /// Waits until everything that was put before is on the disk, and not for a disk that refuses; whether it is.
+    /// Waits until everything that was put before is on the disk, and not for a disk that refuses; whether it
+    /// is.
     pub fn settle(&self) -> bool {
         if self.path.is_none() {
             return true;
@@ -284,7 +287,7 @@ impl State {
         }
     }
 
-    /// What it counts.
+    /// Its counters.
     pub fn counters(&self) -> Counters {
         let inner = self.shared.inner();
         let pending = inner.changed.values().map(|keys| keys.len() as u64).sum();

@@ -1,7 +1,8 @@
 //! Syslog: bytes in, spans out.
 //!
-//! [`parse`] finds the fields of one message and says where they are; it copies nothing, allocates nothing, and never
-//! fails. What it finds is put into a [`Parsed`] that the caller keeps and hands in again for the next message.
+//! [`parse`] finds the fields of one message and says where they are; it copies nothing, allocates nothing,
+//! and never fails. What it finds is put into a [`Parsed`] that the caller keeps and hands in again for the
+//! next message.
 //!
 //! ```text
 //! <34>1 2003-10-11T22:14:15.003Z mymachine.example.com su - ID47 [id a="b"] text
@@ -13,17 +14,17 @@
 //!                               └───────┘ msghdr, with the space after it
 //! ```
 //!
-//! What decides between the two grammars is `<pri>1 ` at the beginning (RFC 5424 §6.2.2: the version; an RFC 3164
-//! date never starts that way). Input that claims to be RFC 5424 and is not gives an error and a message that is the
-//! whole input; everything else is some kind of RFC 3164, where every part may be missing.
+//! What decides between the two grammars is `<pri>1 ` at the beginning (RFC 5424 §6.2.2: the version; an RFC
+//! 3164 date never starts that way). Input that claims to be RFC 5424 and is not gives an error and a message
+//! that is the whole input; everything else is some kind of RFC 3164, where every part may be missing.
 //!
-//! Three things need a copy, which a span cannot be; the caller makes them when told to: `\n` in a message that must be
-//! one line ([`Marks::NEEDS_SINGLE_LINE`]), text that is not UTF-8 ([`Marks::NEEDS_SANITIZE`]), and escapes in
-//! structured data ([`SdataParam::escaped`]).
+//! Three things need a copy, which a span cannot be; the caller makes them when told to: `\n` in a message
+//! that must be one line ([`Marks::NEEDS_SINGLE_LINE`]), text that is not UTF-8 ([`Marks::NEEDS_SANITIZE`]),
+//! and escapes in structured data ([`SdataParam::escaped`]).
 //!
-//! The rooms inside: `flags` and `options` (what is asked for), `parsed` and `error` (what comes out), `rfc5424`,
-//! `sdata` and `rfc3164` (the grammars), `scan` (where words end), [`timestamp`], [`names`], [`framing`], `text` (the copies just named), and [`fill`] (from spans to the fields of a
-//! record).
+//! The rooms inside: `flags` and `options` (what is asked for), `parsed` and `error` (what comes out),
+//! `rfc5424`, `sdata` and `rfc3164` (the grammars), `scan` (where words end), [`timestamp`], [`names`],
+//! [`framing`], `text` (the copies just named), and [`fill`] (from spans to the fields of a record).
 #![forbid(unsafe_code)]
 
 mod error;
@@ -53,8 +54,8 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Finds the fields of one message.
 ///
-/// `input` is one frame; line ends and NULs at its end are not part of it. `clock` gives the year and the offset
-/// that a stamp lacks. `out` is overwritten as a whole.
+/// `input` is one frame; line ends and NULs at its end are not part of it. `clock` gives the year and the
+/// offset that a stamp lacks. `out` is overwritten as a whole.
 ///
 /// ```
 /// use inrush::syslog::{Clock, ParseOptions, Parsed, parse};
@@ -138,7 +139,8 @@ fn read_pri(text: &[u8]) -> Option<(u16, usize)> {
     }
 }
 
-/// A priority after the octet count that framing left in front of it (RFC 6587 §3.4.1): the number, and the length of both.
+/// A priority after the octet count that framing left in front of it (RFC 6587 §3.4.1): the number, and the
+/// length of both.
 #[cold]
 fn counted_pri(text: &[u8]) -> Option<(u16, usize)> {
     let digits = text.iter().take(11).position(|byte| !byte.is_ascii_digit()).filter(|digits| *digits > 0)?;

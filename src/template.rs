@@ -129,7 +129,8 @@ impl Template {
         }
     }
 
-    /// The text that the template was compiled from, to be shown: what is not UTF-8 in it is written as `\xHH`.
+    /// The text that the template was compiled from, to be shown: what is not UTF-8 in it is written as
+    /// `\xHH`.
     pub fn text(&self) -> &str {
         &self.compiled.text
     }
@@ -144,7 +145,7 @@ impl Template {
         literal(&self.compiled.items)
     }
 
-    /// What stands before and after MESSAGE, when that is the same for every message.
+    /// The texts before and after MESSAGE, when they are the same for every message.
     ///
     /// It holds for contexts that do not escape ([`Context::escapes`]).
     pub fn as_message_with_suffix(&self) -> Option<(&[u8], &[u8])> {
@@ -161,7 +162,7 @@ impl Template {
         names.filter_map(|(at, name)| Some((at.clone(), macros::nearest(name)?))).collect()
     }
 
-    /// What is legal and does something else than it looks like, each with its place.
+    /// Its warnings: what is legal and does something else than it looks like, each with its place.
     pub fn warnings(&self) -> &[TemplateError] {
         &self.compiled.notes.warnings
     }
@@ -172,13 +173,13 @@ impl Template {
         format_items(&self.compiled.items, message, context, context.escapes(), out);
     }
 
-    /// Whether [`Template::format_around`] can leave MESSAGE out.
+    /// True when [`Template::format_around`] can leave MESSAGE out.
     pub fn is_around_message(&self, context: &Context) -> bool {
         self.compiled.message_at.is_some() && !context.escapes()
     }
 
-    /// Whether nothing but MESSAGE differs between two messages of one batch that have no pairs of their own, one priority,
-    /// and stamps in the same second of the same offset, while `context` stays as it is.
+    /// True when nothing but MESSAGE differs between two messages of one batch that have no pairs of their
+    /// own, one priority, and stamps in the same second of the same offset, while `context` stays as it is.
     pub fn is_steady(&self, context: &Context) -> bool {
         self.is_around_message(context)
             && self.compiled.items.iter().all(|item| match item {

@@ -1,4 +1,4 @@
-//! What a configuration may grow to, and how much is said about a bad one.
+//! Bounds of a configuration: how far it may grow, and how much is said about a bad one.
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::net::UnixListener;
@@ -187,8 +187,8 @@ fn what_is_drawn_is_bounded_wherever_it_is_made() {
     }
 }
 
-/// Breaks without it: each of a million wrong words is compared with all known ones, and each brace that is never closed sends the
-/// reader over the whole file. Takes minutes then.
+/// Breaks without it: each of a million wrong words is compared with all known ones, and each brace that is
+/// never closed sends the reader over the whole file. Takes minutes then.
 #[test]
 fn noise_is_read_in_one_go() {
     for noise in [
@@ -227,7 +227,8 @@ fn a_carriage_return_ends_a_line() {
     assert_eq!(places, [1, 5]);
 }
 
-/// Breaks without it: a version in quotes, which syslog-ng reads, is refused; what follows a version is skipped in silence.
+/// Breaks without it: a version in quotes, which syslog-ng reads, is refused; what follows a version is
+/// skipped in silence.
 #[test]
 fn a_version_may_be_quoted_and_stands_alone() {
     for written in ["3.38", "\"3.38\"", "'3.38'", "\"3.38.1\""] {
@@ -242,7 +243,8 @@ fn a_version_may_be_quoted_and_stands_alone() {
     }
 }
 
-/// Breaks without it: the file of a distribution is refused for a name or a pattern, and not for what it has in it.
+/// Breaks without it: the file of a distribution is refused for a name or a pattern, and not for what it has
+/// in it.
 #[test]
 fn a_file_like_that_of_a_distribution_is_refused_for_its_statements_only() {
     let directory = TempDir::new().unwrap();

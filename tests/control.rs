@@ -80,7 +80,7 @@ impl Rig {
         stream
     }
 
-    /// What a client gets that sends `bytes`, and closes its sending side if it `ends`.
+    /// Sends `bytes`, closes the sending side if the client `ends`, and gives what it gets.
     fn exchange(&self, bytes: &[u8], ends: bool) -> String {
         let mut stream = self.connect();
         // One that sends too much is not listened to up to its end.

@@ -1,7 +1,7 @@
 //! The fuzz targets on a stable compiler: every input of `fuzz/corpus/`, and some changes of each.
 //!
-//! Breaks without it: what a fuzzer found once comes back, or a target is left behind by a change of the engine and
-//! nobody notices before the next long run. The search itself is `make fuzz`.
+//! Breaks without it: what a fuzzer found once comes back, or a target is left behind by a change of the
+//! engine and nobody notices before the next long run. The search itself is `make fuzz`.
 #![allow(clippy::unwrap_used, reason = "clippy knows tests, not the functions that they share")]
 #![allow(clippy::print_stdout, reason = "how much was tried is part of the answer")]
 
@@ -12,7 +12,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-/// How often each input is changed. `FUZZ_MUTATIONS` in the environment is another number.
+/// The number of changes of each input. `FUZZ_MUTATIONS` in the environment is another number.
 const MUTATIONS: u64 = 200;
 
 /// Random numbers that are the same each time (xorshift64*, S. Vigna 2016).
@@ -116,46 +116,57 @@ fn check(target: &str) {
     println!("{target}: {} inputs, {mutations} changes of each", inputs.len());
 }
 
+/// Breaks without it: a configuration that once crashed its reader does so again.
 #[test]
 fn config() {
     check("config");
 }
 
+/// Breaks without it: an RFC 5424 message that once crashed the parser, or parted it from its twin, does so
+/// again.
 #[test]
 fn rfc5424() {
     check("rfc5424");
 }
 
+/// Breaks without it: an RFC 3164 message that once broke the parser does so again.
 #[test]
 fn rfc3164() {
     check("rfc3164");
 }
 
+/// Breaks without it: a stream that was once cut at the wrong place is so again.
 #[test]
 fn framing() {
     check("framing");
 }
 
+/// Breaks without it: a buffer whose lines were once split wrongly, or whose owner was let go of twice, is so
+/// again.
 #[test]
 fn split() {
     check("split");
 }
 
+/// Breaks without it: a template that once crashed, or differed from way to way, does so again.
 #[test]
 fn template() {
     check("template");
 }
 
+/// Breaks without it: values that were once stored or read back wrongly are so again.
 #[test]
 fn values() {
     check("values");
 }
 
+/// Breaks without it: a run of posts and acknowledgements that once lost credit does so again.
 #[test]
 fn flow() {
     check("flow");
 }
 
+/// Breaks without it: a damaged state file that was once taken for a whole one is so again.
 #[test]
 fn state() {
     check("state");

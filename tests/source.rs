@@ -106,6 +106,7 @@ impl Source {
 
 const WEB: Option<&str> = Some("192.0.2.1");
 
+/// Breaks without it: HOST is what the message claims, or the whole name of the sender.
 #[test]
 fn by_default_a_host_is_the_short_name_of_the_sender() {
     let source = Source::new("", "");
@@ -116,6 +117,8 @@ fn by_default_a_host_is_the_short_name_of_the_sender() {
     assert_eq!(source.hosts(None, Some("192.0.2.99")), ["192.0.2.99", "192.0.2.99"]);
 }
 
+/// Breaks without it: `use-fqdn()`, `custom-domain()`, `use-dns()` or `normalize-hostnames()` is read and not
+/// followed.
 #[test]
 fn names_follow_the_options() {
     let full = Source::new("use-fqdn(yes); normalize-hostnames(yes);", "");
@@ -129,6 +132,7 @@ fn names_follow_the_options() {
     assert_eq!(addresses.hosts(None, WEB), ["192.0.2.1/192.0.2.1", "192.0.2.1"]);
 }
 
+/// Breaks without it: a message keeps what `program-override()` or `host-override()` is to replace.
 #[test]
 fn overrides_win_over_what_the_message_brings() {
     let all = "program-override(prog) host-override(fix) keep-hostname(yes) use-syslogng-pid(yes)";

@@ -18,7 +18,7 @@ fn number(state: &Arc<State>, key: &str) -> i64 {
     state.store("numbers").get(key.as_bytes()).unwrap().map_or(0, |value| value.as_i64().unwrap())
 }
 
-/// What the child does: counts in all keys, and says what is on the disk.
+/// The child: counts in all keys, and says what is on the disk.
 #[test]
 fn child_that_writes() {
     let Some(path) = std::env::var_os(CHILD) else { return };
@@ -48,8 +48,8 @@ fn kill_and_look(rounds: u64) -> (i64, i64) {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child_that_writes", "--nocapture"])
             .env(CHILD, &path)
-            // For a report, ThreadSanitizer starts a process that inherits the lock of the file, and outlives the child. Nobody sees
-            // the reports of a child that is killed; `state`'s own tests have theirs.
+            // For a report, ThreadSanitizer starts a process that inherits the lock of the file, and outlives
+            // the child. Nobody sees the reports of a child that is killed; `state`'s own tests have theirs.
             .env("TSAN_OPTIONS", "report_bugs=0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

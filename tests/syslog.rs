@@ -1,8 +1,9 @@
 //! Syslog against its documents: tables of messages, a second parser, and properties.
 //!
-//! The tables are in `tests/data/syslog/*.txt`. A case is a paragraph: a title after `#`, settings (`flags`, `now`,
-//! `time-zone`, `default-pri`), the `input`, and then exactly the lines that the parsed message is to be written as.
-//! `\xHH` is a byte. Without settings it is 2026-11-22 12:00 UTC in Berlin, and the flags are a Python source's.
+//! The tables are in `tests/data/syslog/*.txt`. A case is a paragraph: a title after `#`, settings (`flags`,
+//! `now`, `time-zone`, `default-pri`), the `input`, and then exactly the lines that the parsed message is to
+//! be written as. `\xHH` is a byte. Without settings it is 2026-11-22 12:00 UTC in Berlin, and the flags are
+//! a Python source's.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use inrush::syslog::framing::{Frame, Framing, Splitter};
@@ -269,8 +270,8 @@ fn stamps() -> impl Strategy<Value = (i64, i32)> {
     (0..4_102_444_800_000_000_i64, -1439..1440_i32).prop_map(|(micros, minutes)| (micros, minutes * 60))
 }
 
-/// The same message through `syslog_loose`, rendered from its fields and from ours. Known differences, which the
-/// generators below stay clear of, each with its reason:
+/// The same message through `syslog_loose`, rendered from its fields and from ours. Known differences, which
+/// the generators below stay clear of, each with its reason:
 ///
 /// | syslog_loose | here | why |
 /// |---|---|---|
@@ -325,8 +326,8 @@ fn assert_agrees(input: &str) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// No bytes with any flags lead to a panic, or to a span outside the input; and a message that does not parse
-    /// is there as a whole.
+    /// No bytes with any flags lead to a panic, or to a span outside the input; and a message that does not
+    /// parse is there as a whole.
     #[test]
     fn any_bytes(input in pieces(), options in options()) {
         let out = parsed(&input, &options);
@@ -349,8 +350,8 @@ proptest! {
         prop_assert_eq!(format!("{used:?}"), format!("{:?}", parsed(&second, &options)));
     }
 
-    /// Whatever a stream has, the splitter moves on, and its messages lie inside what it consumes; lines joined again
-    /// are the stream.
+    /// The splitter moves on whatever a stream has, and its messages lie inside what it consumes; lines
+    /// joined again are the stream.
     #[test]
     fn any_stream(stream in pieces(), max_len in 1..40_usize, framing in prop::sample::select(vec![
         Framing::Auto, Framing::Newline, Framing::OctetCounted,
@@ -397,7 +398,7 @@ proptest! {
         prop_assert_eq!(civil_from_days(days), (civil.year, civil.month, civil.day));
     }
 
-    /// What is written is read back, and jiff reads it as the same moment.
+    /// A time that was written is read back, and jiff reads it as the same moment.
     #[test]
     fn written_stamps_are_read((micros, offset) in stamps(), digits in 0..=6_u8) {
         let unit = 10_i64.pow(6 - u32::from(digits));

@@ -84,6 +84,7 @@ fn format(text: &str) -> String {
     format_with(text, &batch, &context(&Options::default()))
 }
 
+/// Breaks without it: a macro of the documentation has another value, or none.
 #[test]
 fn every_macro_has_the_value_of_the_table() {
     let table = [
@@ -172,6 +173,7 @@ fn every_macro_has_the_value_of_the_table() {
     }
 }
 
+/// Breaks without it: `R_`, `S_`, `C_` and `P_` all write the same time.
 #[test]
 fn prefixes_take_the_other_times() {
     assert_eq!(format("$S_ISODATE"), "2003-10-11T22:14:15+02:00");
@@ -180,6 +182,7 @@ fn prefixes_take_the_other_times() {
     assert_eq!(format("$R_HOUR:$S_HOUR:$R_HOUR"), "23:22:23");
 }
 
+/// Breaks without it: a sign or a brace is read as something else than the documentation has it.
 #[test]
 fn names_defaults_and_signs_are_read() {
     for (text, expected) in [
@@ -203,6 +206,7 @@ fn names_defaults_and_signs_are_read() {
     }
 }
 
+/// Breaks without it: an argument of a function is taken as it is, and not as a template.
 #[test]
 fn functions_take_templates() {
     for (text, expected) in [
@@ -236,7 +240,7 @@ fn check(pairs: &[(&str, &str)], table: &[(&str, &str)]) {
     }
 }
 
-/// What the template language of syslog-ng makes of these: names, defaults, references, quoting.
+/// Names, defaults, references and quoting mean what they mean in the template language of syslog-ng.
 #[test]
 fn the_language_is_that_of_syslog_ng() {
     let pairs = [
@@ -285,7 +289,7 @@ fn matches_as_a_list() {
     check(&[("255", "last"), ("255", "again")], &[("$(length $*)", "767")]);
 }
 
-/// What the functions of syslog-ng make of these.
+/// Functions give what those of syslog-ng give.
 #[test]
 fn functions_are_those_of_syslog_ng() {
     let pairs = [
@@ -347,7 +351,7 @@ fn templates_of_any_bytes() {
     assert_eq!(error.at, 2..4);
 }
 
-/// What is accepted and does something else than it looks like is told, at its place.
+/// A text that is accepted and does something else than it looks like is told, at its place.
 #[test]
 fn doubtful_texts_have_warnings() {
     for (text, at, message) in [
@@ -426,7 +430,7 @@ fn chained_hosts() {
     assert_eq!(format_with(FILE_LINE, &chained, &context), "Oct 11 22:14:15 a/b m\n");
 }
 
-/// The peer is the sender, unless the source says who it was.
+/// The peer is the sender, unless the source names another one.
 #[test]
 fn the_peer_of_a_message() {
     let of = |pairs: Pairs<'_>| {
@@ -512,7 +516,7 @@ fn dates_are_those_of_syslog_ng() {
     assert_eq!(of(unix, "$STAMP", 1_767_009_600_000_001, 0), "1767009600.000001");
 }
 
-/// What is escaped: each value, default and function, and not the text around it nor what goes into a function.
+/// Each value, default and function is escaped, and not the text around it nor what goes into a function.
 #[test]
 fn escapes_are_those_of_syslog_ng() {
     let pairs = [(FieldName::Text, "quo", "say \"hi\" it's"), (FieldName::Text, "tab", "a\tb\u{7f}")];
@@ -529,6 +533,7 @@ fn escapes_are_those_of_syslog_ng() {
     }
 }
 
+/// Breaks without it: an error in a template names no place, or a wrong one.
 #[test]
 fn errors_stand_at_their_place() {
     for (text, at, message) in [
@@ -556,6 +561,7 @@ fn errors_stand_at_their_place() {
     assert!(Template::compile(&"$(echo ".repeat(100_000)).is_err());
 }
 
+/// Breaks without it: a file with a misspelt macro is refused, or accepted without a word.
 #[test]
 fn misspelt_macros_are_legal_and_pointed_out() {
     let template = Template::compile("$HOSTT $(echo '${ISODAET}') $APP $message").unwrap();
@@ -565,6 +571,7 @@ fn misspelt_macros_are_legal_and_pointed_out() {
     assert_eq!(names, [("HOSTT", "HOST"), ("ISODAET", "ISODATE")]);
 }
 
+/// Breaks without it: `frac-digits()`, a zone or `template-escape()` is read and not followed.
 #[test]
 fn options_change_times_and_escapes() {
     let batch = batch_of(origin(), b"it's \"a\"\\\n", PAIRS, STAMP);
@@ -598,6 +605,7 @@ fn options_change_times_and_escapes() {
     assert_eq!(format_with("$HOUR$TZ", &batch, &local), "05+09:00");
 }
 
+/// Breaks without it: MSGHDR is empty for a message that was not parsed, or is made anew for one that was.
 #[test]
 fn a_header_is_the_received_one_or_made_of_program_and_pid() {
     let of = |pairs: Pairs<'_>| {
@@ -611,6 +619,7 @@ fn a_header_is_the_received_one_or_made_of_program_and_pid() {
     assert_eq!(of(&[(FieldName::Program, "", "cron"), legacy]), "cron[1] m");
 }
 
+/// Breaks without it: a macro without a value writes something else than native does, and columns shift.
 #[test]
 fn what_is_not_known_has_its_documented_stand_in() {
     let batch = batch_of(Origin::named("s"), b"", &[], STAMP);
@@ -620,6 +629,7 @@ fn what_is_not_known_has_its_documented_stand_in() {
     assert_eq!(format_with("$SEQNUM|$RCPTID|$UNIQID|$RUNID|$HOSTID", &batch, &context), "||||00000000");
 }
 
+/// Breaks without it: parameters of one element of structured data are written as several elements.
 #[test]
 fn loose_parameters_join_their_element() {
     let of = |pairs: Pairs<'_>| {
@@ -644,6 +654,7 @@ fn loose_parameters_join_their_element() {
     assert_eq!(format_with("${.SDATA.meta.sequenceId}", &batch, &Context::default()), "77");
 }
 
+/// Breaks without it: a file without a template has other lines than native writes.
 #[test]
 fn the_two_lines_without_a_template() {
     let batch = batch_of(origin(), b"An application event", PAIRS, STAMP);
@@ -666,6 +677,8 @@ fn the_two_lines_without_a_template() {
     assert_eq!(String::from_utf8(out).unwrap(), expected);
 }
 
+/// Breaks without it: a line that is MESSAGE and fixed text takes the slow way, or the text around it is cut
+/// wrongly.
 #[test]
 fn message_with_fixed_text_around_is_recognised() {
     let parts = |text: &str| {
@@ -682,6 +695,7 @@ fn message_with_fixed_text_around_is_recognised() {
     assert_eq!(Template::compile("$x").unwrap().as_literal(), None);
 }
 
+/// Breaks without it: the two halves around MESSAGE, written apart, differ from the line written whole.
 #[test]
 fn head_and_tail_make_the_whole() {
     let batch = batch_of(origin(), b"the text", PAIRS, STAMP);
@@ -696,6 +710,7 @@ fn head_and_tail_make_the_whole() {
     }
 }
 
+/// Breaks without it: the slashes of a path's own text are replaced, or those of a message's value are not.
 #[test]
 fn pieces_say_what_came_from_the_message() {
     let batch = batch_of(origin(), b"m", PAIRS, STAMP);
@@ -711,11 +726,13 @@ fn pieces_say_what_came_from_the_message() {
 }
 
 proptest! {
+    /// Breaks without it: some text panics the compiler, or has an error beyond its end.
     #[test]
     fn any_text_compiles_or_has_an_error_inside_it(text in any::<String>()) {
         check_compile(&text);
     }
 
+    /// Breaks without it: a combination of signs that nobody thought of panics the compiler.
     #[test]
     fn texts_of_template_signs_compile_or_have_an_error_inside(
         parts in prop::collection::vec(prop::sample::select(vec![
@@ -726,6 +743,7 @@ proptest! {
         check_compile(&parts.concat());
     }
 
+    /// Breaks without it: a time is written from a second that has passed.
     #[test]
     fn the_cache_of_seconds_never_shows(times in prop::collection::vec((0_i64..3_000_000, -2..2_i32), 1..30)) {
         let context = Context::default();

@@ -1,9 +1,9 @@
 //! Configuration: any text is read or refused, and what is said about it points into it.
 //!
-//! * Errors come with at least one [`Level::Error`]; all of them are drawn, in the order of their places, and each
-//!   place is a character of the text or its end.
-//! * A configuration that is accepted refers only to what it has, and stays accepted with an empty line or a comment
-//!   around it.
+//! * Errors come with at least one [`Level::Error`]; all of them are drawn, in the order of their places, and
+//!   each place is a character of the text or its end.
+//! * A configuration that is accepted refers only to what it has, and stays accepted with an empty line or a
+//!   comment around it.
 //! * Reading twice gives the same twice.
 //! * What is said is bounded, whatever is read.
 //!
@@ -82,7 +82,7 @@ fn lines(text: &str) -> Vec<&str> {
     lines
 }
 
-/// Whether what is said about `text` points into it, and can be drawn.
+/// Checks that what is said about `text` points into it, and can be drawn.
 fn check(list: &[Diagnostic], text: &str) {
     let lines = lines(text);
     assert!(list.len() <= 42, "more than is shown of errors and of warnings, and two that count the others");

@@ -1,7 +1,8 @@
 //! Batch, lane and credit: any sequence of calls, against a plain model of it.
 //!
-//! The input is taken for a program (`arbitrary`): producers post, close batches, give back leases and end; a worker opens
-//! parcels or drops them; branches copy acks, let go of credit, drop rows and end. After each step:
+//! The input is taken for a program (`arbitrary`): producers post, close batches, give back leases and end; a
+//! worker opens parcels or drops them; branches copy acks, let go of credit, drop rows and end. After each
+//! step:
 //!
 //! * messages come out in the order in which their producer posted them, whole, and each once;
 //! * a post is taken exactly when the model has credit for it, in messages and in bytes;
@@ -21,7 +22,8 @@ use inrush::message::{Need, Origin, Owner, Pool, Rows, Segment, Stamp, View};
 
 use super::split::owner;
 
-/// What the producers of a `Lane` take of a window together, if it is not too small, and each of its bytes, at a time; and at most.
+/// What the producers of a `Lane` take of a window together, if it is not too small, and each of its bytes,
+/// at a time; and at most.
 const LEASE_WINDOW: u32 = 128;
 const LEASE_SHARE: u32 = 16;
 const LEASE_BYTES_SHARE: i64 = 64;
@@ -37,7 +39,7 @@ thread_local! {
 
 #[derive(Debug, Clone)]
 struct Posted {
-    /// Which one it is; a record carries it as the size on the wire.
+    /// Its number; a record carries it as the size on the wire.
     id: u32,
     text: Vec<u8>,
     charge: u64,
@@ -68,9 +70,10 @@ struct World {
     inbox: Inbox<Parcel>,
     origin: Arc<Origin>,
     posters: Vec<Poster>,
-    /// What is left of producers that have ended: their messages that wait to be opened.
+    /// The rest of producers that have ended: their messages that wait to be opened.
     ended: Vec<VecDeque<Posted>>,
-    /// What came back of parcels that nobody opened, and what is missing in the queues: the same in the end.
+    /// The messages of parcels that nobody opened, and those that are missing in the queues: the same in the
+    /// end.
     unopened: Tally,
     missing: Tally,
     opened: Vec<Opened>,
@@ -220,7 +223,7 @@ impl World {
         Ok(())
     }
 
-    /// How many messages a producer takes ahead at the most.
+    /// The most messages that a producer takes ahead.
     fn lease_size(&self) -> u32 {
         let window = self.window as u32;
         if window < LEASE_WINDOW {
@@ -255,7 +258,7 @@ impl World {
         }
     }
 
-    /// Whether the model has credit for one message of `poster`; takes it.
+    /// Takes credit for one message of `poster` if the model has it; false otherwise.
     fn take(&mut self, who: usize, charge: u64) -> bool {
         let size = self.lease_size();
         let poster = &mut self.posters[who];
@@ -341,7 +344,8 @@ impl World {
         }
     }
 
-    /// The short way for a text, which may refuse for reasons of its own, and may not take what the lease has not.
+    /// The short way for a text, which may refuse for reasons of its own, and may not take what the lease has
+    /// not.
     fn post_at_once(&mut self, who: usize, text: &[u8], charge: u64) -> bool {
         let (id, poster) = (self.posted as u32, &mut self.posters[who]);
         let mut head = Head::at(Stamp::default(), 13);
@@ -360,8 +364,8 @@ impl World {
         true
     }
 
-    /// A list of texts, as `post_messages` posts it: as many as go into one batch, for credit ahead. How many go is the lane's to
-    /// say, and none may be beyond its lease.
+    /// A list of texts, as `post_messages` posts it: as many as go into one batch, for credit ahead. How many
+    /// go is the lane's to say, and none may be beyond its lease.
     fn post_list(&mut self, who: usize, count: usize, len: usize) {
         if who >= self.posters.len() {
             return;
@@ -479,7 +483,8 @@ impl World {
         self.opened.push(Opened { view: Some(view), acks: vec![ack], rows, dropped, holds_credit: true });
     }
 
-    /// Drops a parcel as an engine does that has stopped. Nobody sees whose messages they were: they are missing later.
+    /// Drops a parcel as an engine does that has stopped. Nobody sees whose messages they were: they are
+    /// missing later.
     fn drop_unopened(&mut self, parcel: Parcel) {
         const STOPPED: usize = DropReason::Stopped as usize;
         let credit = Arc::clone(self.lane.credit());

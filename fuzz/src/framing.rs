@@ -1,10 +1,11 @@
-//! Framing: a stream that arrives in pieces gives the messages that it would give in one piece, and those of a slow twin.
+//! Framing: a stream that arrives in pieces gives the messages that it would give in one piece, and those of
+//! a slow twin.
 //!
 //! Two bytes come first: the kind of framing with the bound on a message, and how large the pieces are.
 
 use inrush::syslog::framing::{BadFrame, Frame, Framing, Splitter};
 
-/// What a stream is made of.
+/// A part of a stream.
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
     Message(Vec<u8>, bool),

@@ -1,11 +1,12 @@
-//! What each fuzz target does with its input.
+//! The fuzz targets, each a function of its input.
 //!
-//! A target is one function from bytes to nothing that fails when the engine breaks a promise. It is used twice: by libFuzzer
-//! (`fuzz_targets/`, `make fuzz`), and, on the committed inputs of `corpus/`, by `tests/fuzz_corpus.rs` with a stable compiler.
-//! So it lives here, and knows neither libFuzzer nor the test.
+//! A target is one function from bytes to nothing that fails when the engine breaks a promise. It is used
+//! twice: by libFuzzer (`fuzz_targets/`, `make fuzz`), and, on the committed inputs of `corpus/`, by
+//! `tests/fuzz_corpus.rs` with a stable compiler. So it lives here, and knows neither libFuzzer nor the test.
 //!
-//! An input is a text as a user would write it wherever that can be, so that a seed can be read and written by hand; where
-//! choices have to come with it, they are bytes before the text, and a zero is the ordinary choice.
+//! An input is a text as a user would write it wherever that can be, so that a seed can be read and written
+//! by hand; where choices have to come with it, they are bytes before the text, and a zero is the ordinary
+//! choice.
 #![allow(clippy::unwrap_used, reason = "a target that cannot go on has found something")]
 
 pub mod config;

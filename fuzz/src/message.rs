@@ -1,4 +1,4 @@
-//! What the targets of the syslog parsers share: options from bytes, and a message on its way into a record.
+//! Common to the targets of the syslog parsers: options from bytes, and a message on its way into a record.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ pub fn parsed(input: &[u8], options: &ParseOptions) -> Parsed {
     fresh
 }
 
-/// What holds for every message, whatever its grammar.
+/// Checks what holds for every message, whatever its grammar.
 pub fn check_parsed(input: &[u8], options: &ParseOptions, out: &Parsed) {
     let text = trimmed(input);
     for span in spans(out) {
@@ -113,7 +113,7 @@ pub fn record(input: &[u8], options: &ParseOptions) -> Batch {
     writer.finish()
 }
 
-/// Whether the record of a message has what the parser found, with the copies that its flags ask for.
+/// Checks that the record of a message has what the parser found, with the copies that its flags ask for.
 pub fn check_record(input: &[u8], options: &ParseOptions, out: &Parsed, message: MessageRef<'_>) {
     let sanitize = out.marks.has(Marks::NEEDS_SANITIZE);
     let clean = |text: &[u8]| {

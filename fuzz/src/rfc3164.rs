@@ -1,8 +1,8 @@
 //! RFC 3164 and what goes by its name: where the parts are, relative to each other.
 //!
-//! Every part may be missing, so there is no simpler grammar to compare with. What holds all the same: the parts stand in
-//! the order of the documentation, do not overlap, have the characters that end them around them, and the message is
-//! the rest of the text.
+//! Every part may be missing, so there is no simpler grammar to compare with. What holds all the same: the
+//! parts stand in the order of the documentation, do not overlap, have the characters that end them around
+//! them, and the message is the rest of the text.
 
 use inrush::syslog::{Flags, Marks, Parsed, Protocol};
 

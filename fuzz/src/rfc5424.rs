@@ -1,6 +1,7 @@
 //! RFC 5424: the parser against a slow twin, and against its own writer.
 //!
-//! * It finds what [`twin`] finds, which goes through the message byte by byte and knows no words of eight bytes.
+//! * It finds what [`twin`] finds, which goes through the message byte by byte and knows no words of eight
+//!   bytes.
 //! * The record has what was found.
 //! * Written by `flags(syslog-protocol)` and read again, a message is the same.
 
@@ -24,7 +25,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// What the twin finds: the five fields after the version, structured data, and the message.
+/// The twin's findings: the five fields after the version, structured data, and the message.
 struct Found<'a> {
     pri: u16,
     fields: [&'a [u8]; 5],
@@ -146,7 +147,7 @@ fn name(text: &[u8]) -> Option<(&[u8], &[u8])> {
     (len > 0).then(|| text.split_at(len))
 }
 
-/// Whether a message survives being written and read again, as far as the header can carry it.
+/// Checks that a message survives being written and read again, as far as the header can carry it.
 fn check_written(input: &[u8], out: &Parsed) {
     let fields = [(out.host, 255), (out.program, 48), (out.pid, 128), (out.msgid, 32)];
     let fits = fields.into_iter().all(|(span, longest)| {

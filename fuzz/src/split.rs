@@ -1,8 +1,9 @@
 //! One buffer into many messages, without a copy: views of a shared segment in as many batches as they need.
 //!
-//! A byte that says how much the rows bring of their own, and the buffer. Rows that bring nothing are lines, and what a
-//! destination may write in one piece is what it would write line by line. The messages are those of `slice::split`, they lie
-//! in the buffer's own memory, and its owner is let go of exactly once, after the last batch.
+//! A byte that says how much the rows bring of their own, and the buffer. Rows that bring nothing are lines,
+//! and what a destination may write in one piece is what it would write line by line. The messages are those
+//! of `slice::split`, they lie in the buffer's own memory, and its owner is let go of exactly once, after the
+//! last batch.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -102,7 +103,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(released.load(Ordering::SeqCst), 1);
 }
 
-/// What is joined is each line with a line feed after it.
+/// Checks that what is joined is each line with a line feed after it.
 fn check_joined(batch: &Batch) {
     let mut written = Vec::new();
     for row in 0..batch.rows() {

@@ -1,7 +1,9 @@
-//! The state file: what is read is what was written, or the file is known to be damaged, kept aside and reported.
+//! The state file: what is read is what was written, or the file is known to be damaged, kept aside and
+//! reported.
 //!
-//! The input is taken for a program (`arbitrary`): assignments and removals in a few stores, with commits between them, then
-//! changes of single bytes of the file and a cut. Then the file is opened again, and once more.
+//! The input is taken for a program (`arbitrary`): assignments and removals in a few stores, with commits
+//! between them, then changes of single bytes of the file and a cut. Then the file is opened again, and once
+//! more.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,10 +1,12 @@
-//! Templates: any text compiles or has an error inside it, and what a template gives does not depend on how it is asked.
+//! Templates: any text compiles or has an error inside it, and what a template gives does not depend on how
+//! it is asked.
 //!
 //! * An error's place lies inside the text, at whole characters.
-//! * `format`, `format_pieces`, `format_around`, `as_literal` and `as_message_with_suffix` give the same bytes.
+//! * `format`, `format_pieces`, `format_around`, `as_literal` and `as_message_with_suffix` give the same
+//!   bytes.
 //! * What a context remembers of earlier messages changes nothing: a fresh one gives the same.
-//! * One after the other: two templates give what their texts, put together, give, where the second begins with a
-//!   letter that ends no name.
+//! * One after the other: two templates give what their texts, put together, give, where the second begins
+//!   with a letter that ends no name.
 
 use std::sync::Arc;
 

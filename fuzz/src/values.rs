@@ -1,7 +1,8 @@
 //! Name-value pairs: what is written to a record is what readers find, against a plain list.
 //!
-//! The input is taken for a program (`arbitrary`): messages with payloads and pairs, copied or parts of the payload. Each is
-//! read back as it is in a full batch, and as a batch of its own, which is copied when it is sealed.
+//! The input is taken for a program (`arbitrary`): messages with payloads and pairs, copied or parts of the
+//! payload. Each is read back as it is in a full batch, and as a batch of its own, which is copied when it is
+//! sealed.
 
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ struct Pair {
     name: Vec<u8>,
     value_type: ValueType,
     value: Vec<u8>,
-    /// Where in the payload the value is, when it is a part of it.
+    /// The place of the value in the payload, when it is a part of it.
     part: Option<(u32, u32)>,
 }
 
@@ -46,7 +47,7 @@ struct Pair {
 struct Message {
     payload: Vec<u8>,
     viewed: bool,
-    /// Which part of the payload is MESSAGE; all of it when nobody says.
+    /// The part of the payload that is MESSAGE; all of it when nobody says.
     text: Option<(u32, u32)>,
     pairs: Vec<Pair>,
     stamp: Stamp,

@@ -1,1 +1,1 @@
-"""What runs inside the engines: sources, written as a user writes them, for every rival the same."""
+"""Sources that run inside the engines, written as a user writes them, for every rival the same."""

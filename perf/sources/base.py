@@ -1,7 +1,7 @@
-"""What every measured source has: its orders, the clock around its work, and the wait for the end.
+"""The base of every measured source: its orders, the clock around its work, and the wait for the end.
 
-Its orders are a JSON file, named by the option `spec`, because an option of its own for each would be text in one engine and
-typed in another. What it has to tell goes as lines of JSON into a FIFO that the harness reads.
+Its orders are a JSON file, named by the option `spec`, because an option of its own for each would be text in
+one engine and typed in another. What it has to tell goes as lines of JSON into a FIFO that the harness reads.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from syslogng import LogSource
 
 
 class Measured(LogSource):
-    """A source that prepares, does its work between two looks at the clock, and stays until it is told to end."""
+    """A source that prepares, does its work between two looks at the clock, and stays until it is told to
+    end."""
 
     pinned = True
-    """Whether its thread, when it is told to go on, does so on a processor that the harness chooses."""
+    """The thread, when it is told to go on, does so on a processor that the harness chooses."""
 
     def init(self, options: dict[str, Any]) -> bool:
         """Reads the orders."""
@@ -35,7 +36,8 @@ class Measured(LogSource):
         work = self.prepare()
         for order in self.orders():
             if order and self.pinned:
-                # On the same processor as the run that this one is compared with: each has a speed of its own.
+                # On the same processor as the run that this one is compared with: each has a speed of its
+                # own.
                 os.sched_setaffinity(0, {int(order)})
             begin, cpu = time.monotonic_ns(), time.process_time_ns()
             more = work()
@@ -43,7 +45,8 @@ class Measured(LogSource):
         self.exiting.wait()
 
     def orders(self) -> Iterator[str]:
-        """One, or as many as the harness gives by lines in a FIFO, with the processor to be on, until it gives an empty one."""
+        """One, or as many as the harness gives by lines in a FIFO, with the processor to be on, until it
+        gives an empty one."""
         if "orders" not in self.spec:
             yield ""
             return
@@ -53,7 +56,7 @@ class Measured(LogSource):
                 yield order
 
     def prepare(self) -> Any:
-        """What must be there before the clock starts; returns the work itself."""
+        """Prepares what must be there before the clock starts; returns the work itself."""
         raise NotImplementedError
 
     def tell(self, event: str, **values: object) -> None:

@@ -1,7 +1,7 @@
 """The same server on each framework twice: with Inrush behind it, and counting and discarding.
 
-`spec["post"]` chooses. Everything else is the same code, so the difference is what Inrush adds. A server goes on when a count of
-messages is complete, so that the next slice can come.
+`spec["post"]` chooses. Everything else is the same code, so the difference is what Inrush adds. A server goes
+on when a count of messages is complete, so that the next slice can come.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The loops: one message after the other, as the documentation has it, and in the ways that only Inrush has."""
+"""The loops: one message after the other, as the documentation has it, and in the ways that only Inrush
+has."""
 
 from __future__ import annotations
 
@@ -43,11 +44,13 @@ class Threads(Loop):
     pinned = False  # Its threads would all be on the one processor.
 
     def prepare(self) -> Callable[[], dict[str, int]]:
-        """A thread and a cycle of messages for each, its number in front; they run, and wait for each other."""
+        """A thread and a cycle of messages for each, its number in front; they run, and wait for each
+        other."""
         count, size, threads = self.spec["count"], self.spec["size"], self.spec["threads"]
         cycles = [texts(size, f"{number} ") for number in range(threads)]
         rounds = count // threads // len(cycles[0])
-        # A thread that starts while others post waits for the GIL, some milliseconds for each of them: none of the posts' time.
+        # A thread that starts while others post waits for the GIL, some milliseconds for each of them: none
+        # of the posts' time.
         barrier, begins = threading.Barrier(threads), [0] * threads
 
         def post(number: int) -> None:
@@ -67,10 +70,12 @@ class Threads(Loop):
 
 
 class Probed(Loop):
-    """The same loop, measured by the floor: every few milliseconds a short loop over the type that does nothing, in the same thread.
+    """The same loop, measured by the floor: every few milliseconds a short loop over the type that does
+    nothing, in the same thread.
 
-    What a message costs by what the floor costs at the same time is the same on a slow machine and on a fast one, and so for runs
-    of milliseconds and of seconds. The looks take some 3 % of the time, too little for the engine to rest.
+    What a message costs by what the floor costs at the same time is the same on a slow machine and on a fast
+    one, and so for runs of milliseconds and of seconds. The looks take some 3 % of the time, too little for
+    the engine to rest.
     """
 
     def prepare(self) -> Callable[[], dict[str, float]]:
@@ -209,10 +214,11 @@ class Values(Measured):
 
 
 class Paced(Measured):
-    """Messages at an even rate, each with the time of its post in front; in groups where the rate is above 1,000 a second.
+    """Messages at an even rate, each with the time of its post in front; in groups where the rate is above
+    1,000 a second.
 
-    A thousand times a second it wakes up and posts what is due. Its sleep ends late by some dozens of microseconds, which does not
-    count: the time in the message is taken right before the message is made.
+    A thousand times a second it wakes up and posts what is due. Its sleep ends late by some dozens of
+    microseconds, which does not count: the time in the message is taken right before the message is made.
     """
 
     def prepare(self) -> Callable[[], None]:
@@ -275,7 +281,8 @@ class Busy(Measured):
     """A thread that only computes, alone or beside one that waits for credit."""
 
     def prepare(self) -> Callable[[], dict[str, float]]:
-        """Begins to fill the window of a destination that takes nothing: the harness looks when it is full."""
+        """Begins to fill the window of a destination that takes nothing: the harness looks when it is
+        full."""
         self.begun = 0
         if self.spec["beside"]:
             filler = texts(self.spec["size"])[0]

@@ -1,4 +1,4 @@
-"""What a Python programmer writes without an engine: a queue with a thread that writes, and `logging` with both."""
+"""Plain Python without an engine: a queue with a thread that writes, and `logging` with both."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The messages that are posted, made alike by the sources and by whoever checks what arrived.
 
-Messages are numbered, of exactly the size that a case wants, and made before the clock starts. A run goes through a cycle of
-them again and again, so that what arrived can be compared byte by byte with the cycle repeated.
+Messages are numbered, of exactly the size that a case wants, and made before the clock starts. A run goes
+through a cycle of them again and again, so that what arrived can be compared byte by byte with the cycle
+repeated.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ FILLER = "the quick brown fox jumps over the lazy dog; pack my box with five doz
 
 
 def cycle_length(size: int) -> int:
-    """How many different messages of a size there are: at most a mebibyte of them, so that they stay in the cache."""
+    """The number of different messages of a size: at most a mebibyte of them, so that they stay in the
+    cache."""
     return 1000 if size <= 1024 else 64
 
 
-# Messages between two looks at the floor, where a loop is measured by it: some milliseconds, in which a machine's speed stays what it is.
+# Messages between two looks at the floor, where a loop is measured by it: some milliseconds, in which a
+# machine's speed stays what it is.
 PROBED = 50_000
 
 
@@ -44,7 +47,7 @@ def syslog_lines(form: str) -> list[str]:
 
 
 def parsed_lines(form: str) -> list[str]:
-    """What PARSED_TEMPLATE writes for each of them."""
+    """The lines that PARSED_TEMPLATE writes for each of them."""
     return [PARSED[form].format(number=number) for number in range(1000, 2000)]
 
 
@@ -60,5 +63,5 @@ VALUES_TEMPLATE = " ".join(f"${{{name}}}" for name in VALUES) + " $MSG\\n"
 
 
 def value_lines(size: int) -> list[str]:
-    """What VALUES_TEMPLATE writes for a cycle of messages."""
+    """The lines that VALUES_TEMPLATE writes for a cycle of messages."""
     return [" ".join([*VALUES.values(), text]) for text in texts(size)]

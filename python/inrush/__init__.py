@@ -1,8 +1,8 @@
 """Inrush: the engine that runs Python log sources written for syslog-ng and AxoSyslog.
 
-A source imports its classes from `syslogng`, as it always did, or from here: they are the same objects. Everything that
-carries messages is native (`inrush._native`); this package adds the enumerations, the bridge from `logging`, and the names
-that come in a later version.
+A source imports its classes from `syslogng`, as it always did, or from here: they are the same objects.
+Everything that carries messages is native (`inrush._native`); this package adds the enumerations, the bridge
+from `logging`, and the names that come in a later version.
 """
 
 from inrush import early as _early  # noqa: F401  # isort: skip  # before anything that takes time

@@ -13,7 +13,8 @@ def main() -> int:
     from inrush.search_path import leave_start_directory
 
     leave_start_directory(is_module=__name__ == "__main__")
-    # Before any configuration is read: whatever a source's modules log while they are imported is internal() messages already.
+    # Before any configuration is read: whatever a source's modules log while they are imported is internal()
+    # messages already.
     setup_logging()
     # What a source's modules see is the program's name alone: the arguments are the engine's.
     argv, sys.argv = sys.argv, sys.argv[:1]
@@ -21,7 +22,8 @@ def main() -> int:
 
 
 def open_standard() -> None:
-    """Opens the null device on whatever of the descriptors 0 to 2 is closed, so that no file gets their numbers."""
+    """Opens the null device on whatever of the descriptors 0 to 2 is closed, so that no file gets their
+    numbers."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(number, True)
     os.close(number)
@@ -33,7 +35,8 @@ def open_standard() -> None:
 
 
 def flush_standard(code: int) -> int:
-    """Writes what the streams hold back. Where that is not taken, the exit code is not 0, and nothing else is written."""
+    """Writes what the streams hold back. Where that is not taken, the exit code is not 0, and nothing else is
+    written."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -41,11 +41,12 @@ def main(argv: Sequence[str], /) -> int:
     """Runs the command line `argv` (its first element is the program's name) and returns the exit code."""
 
 def build_info() -> dict[str, str]:
-    """How this engine was built: `version`, `profile`, `target`, `rustc`, `pyo3`, `allocator`."""
+    """The build of this engine: `version`, `profile`, `target`, `rustc`, `pyo3`, `allocator`."""
 
 @final
 class ParseOptions:
-    """How a source's messages are parsed: its flags(), format(), time-zone() and defaults. Opaque.
+    """The options by which a source's messages are parsed: its flags(), format(), time-zone() and defaults.
+    Opaque.
 
     A source finds its own in `self.parse_options`; outside the engine, `ParseOptions.make()` makes one.
     """
@@ -61,24 +62,27 @@ class ParseOptions:
     ) -> ParseOptions:
         """Makes options as a configuration would, for use outside the engine.
 
-        `flags` has the words of flags(), such as "no-parse". `format` is "syslog" or "raw". `time_zone` is the zone of stamps
-        without an offset: "Europe/Budapest", "+02:00", or a rule as in the variable TZ. `default_facility` and
-        `default_priority` are the names of those of a message without a priority. `sdata_prefix` is what the names of
-        structured data begin with, ".SDATA." when it is None. ValueError for a word that none of them knows.
+        `flags` has the words of flags(), such as "no-parse". `format` is "syslog" or "raw". `time_zone` is
+        the zone of stamps without an offset: "Europe/Budapest", "+02:00", or a rule as in the variable TZ.
+        `default_facility` and `default_priority` are the names of those of a message without a priority.
+        `sdata_prefix` is what the names of structured data begin with, ".SDATA." when it is None. ValueError
+        for a word that none of them knows.
         """
 
 @final
 class Buffer:
     """Writable memory of the engine's, from `LogSource.acquire_buffer()`.
 
-    Fill it through the buffer protocol (`socket.recv_into`, `file.readinto`, `memoryview`), then hand it over whole with
-    `LogSource.post_buffer(buffer, length=n)`: the messages are views of it, and it comes back to the engine when they were
-    delivered. Handing it over seals it: its bytes cannot be had any more (BufferError), nor posted again (ValueError).
+    Fill it through the buffer protocol (`socket.recv_into`, `file.readinto`, `memoryview`), then hand it over
+    whole with `LogSource.post_buffer(buffer, length=n)`: the messages are views of it, and it comes back to
+    the engine when they were delivered. Handing it over seals it: its bytes cannot be had any more
+    (BufferError), nor posted again (ValueError).
     """
 
     @property
     def tail(self) -> bytes:
-        """What the last `post_buffer(..., partial=True)` of this buffer did not consume; empty before it."""
+        """The bytes that the last `post_buffer(..., partial=True)` of this buffer did not consume; empty
+        before it."""
 
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
@@ -86,9 +90,10 @@ class Buffer:
 class Persist:
     """Values by name that outlive the process: a mapping from `str` to `str`, `int`, `bytes` and `bool`.
 
-    All that have the same name are the same store. An assignment is seen at once, and on the disk within moments (`--persist-file`);
-    `commit()` waits for that. Make it in `init()` or later: while the configuration is read, there is no state yet, and it is a
-    RuntimeError. An engine without `--persist-file`, and a program without an engine, keep it in memory.
+    All that have the same name are the same store. An assignment is seen at once, and on the disk within
+    moments (`--persist-file`); `commit()` waits for that. Make it in `init()` or later: while the
+    configuration is read, there is no state yet, and it is a RuntimeError. An engine without
+    `--persist-file`, and a program without an engine, keep it in memory.
 
     OSError: the disk refuses what was assigned before; the assignment was not made.
     """
@@ -122,7 +127,8 @@ class Persist:
         """Waits until everything that was assigned before is on the disk."""
 
 class Logger:
-    """Writes messages of the engine's own, which go to stderr and to internal() sources. Any object is taken, through `str()`."""
+    """Writes messages of the engine's own, which go to stderr and to internal() sources. Any object is taken,
+    through `str()`."""
 
     def __new__(cls) -> Self: ...
     def error(self, message: object, /) -> None:
@@ -143,42 +149,47 @@ class Logger:
 class LogMessage:
     """A log message: a text, a time, a priority, and values by name.
 
-    `message` is `str` (kept as UTF-8), `bytes` or another read-only buffer (kept as it is), or None for a message without
-    text. `bookmark` is any object that tells its source where the message came from; None means that there is none.
+    `message` is `str` (kept as UTF-8), `bytes` or another read-only buffer (kept as it is), or None for a
+    message without text. `bookmark` is any object that tells its source where the message came from; None
+    means that there is none.
 
-    Posting takes the message as it is at that moment: changing or posting it again afterwards is allowed, and does not touch
-    what was posted.
+    Posting takes the message as it is at that moment: changing or posting it again afterwards is allowed, and
+    does not touch what was posted.
     """
 
     def __new__(cls, *arguments: object, **keywords: object) -> Self: ...
     def __init__(self, message: str | _ReadableBuffer | None = None, bookmark: object = None) -> None: ...
     def __getitem__(self, key: _Name, /) -> _Read:
-        """The value of `key`, typed: text comes as bytes. KeyError when there is none, TypeError when `key` is neither str nor bytes."""
+        """The value of `key`, typed: text comes as bytes. KeyError when there is none, TypeError when `key`
+        is neither str nor bytes."""
 
     def __setitem__(self, key: _Name, value: _Written, /) -> None:
-        """Sets `key`. ValueError for a type that a message cannot hold, OverflowError for an int beyond 64 bits; both name the key."""
+        """Sets `key`. ValueError for a type that a message cannot hold, OverflowError for an int beyond 64
+        bits; both name the key."""
 
     def __delitem__(self, key: _Name, /) -> None:
         """Unsets `key`. KeyError when it is not set."""
 
     def __contains__(self, key: object, /) -> bool:
-        """Whether `msg[key]` has a value."""
+        """True when `msg[key]` has a value."""
 
     def __len__(self) -> int:
-        """How many values are set, the text among them; macros do not count."""
+        """The number of values that are set, the text among them; macros do not count."""
 
     def __bool__(self) -> bool:
         """True, also for a message in which nothing is set."""
 
     def __eq__(self, other: object, /) -> bool:
-        """Whether both have the same values with the same types, the same time and the same priority."""
+        """True when both have the same values with the same types, the same time and the same priority."""
 
     def __hash__(self) -> int:
-        """That of the object's identity: equal messages have different hashes, and one keeps its hash when it is changed."""
+        """That of the object's identity: equal messages have different hashes, and one keeps its hash when it
+        is changed."""
 
     def __ne__(self, other: object, /) -> bool: ...
     def __buffer__(self, flags: int, /) -> memoryview:
-        """A read-only view of the text, without a copy. It stays as it is when the message is changed later."""
+        """A read-only view of the text, without a copy. It stays as it is when the message is changed
+        later."""
 
     def __reduce__(self) -> tuple[Any, ...]: ...
     def keys(self) -> list[bytes]:
@@ -211,7 +222,8 @@ class LogMessage:
         errors: str = "strict",
         repr: str = "internal",
     ) -> str:
-        """The text of `key` whatever its type, decoded, or `default` (str or None). `repr` is accepted and has no effect."""
+        """The text of `key` whatever its type, decoded, or `default` (str or None). `repr` is accepted and
+        has no effect."""
 
     def set_pri(self, pri: int) -> None:
         """Sets the priority: facility * 8 + severity."""
@@ -229,43 +241,51 @@ class LogMessage:
         """Sets where the message came from; None unsets it."""
 
     def set_source_ipaddress(self, ip: str | bytes | None, port: int = 0) -> bool:
-        """Sets the sender's address (SOURCEIP, SOURCEPORT). False, and nothing changes, when `ip` is not an IPv4 or IPv6 address."""
+        """Sets the sender's address (SOURCEIP, SOURCEPORT). False, and nothing changes, when `ip` is not an
+        IPv4 or IPv6 address."""
 
     def set_recvd_rawmsg_size(self, rawmsg_size: int) -> None:
         """Sets the size that the message had on its way in (RAWMSG_SIZE)."""
 
     @staticmethod
     def parse(raw_msg: str | bytes, parse_options: ParseOptions) -> LogMessage:
-        """Parses a syslog message (RFC 5424 or RFC 3164) as the source's flags(), format() and time-zone() say.
+        """Parses a syslog message (RFC 5424 or RFC 3164) as the source's flags(), format() and time-zone()
+        say.
 
-        `parse_options` is the source's own `self.parse_options`. What cannot be parsed becomes the text of a message that
-        says so; it raises nothing.
+        `parse_options` is the source's own `self.parse_options`. What cannot be parsed becomes the text of a
+        message that says so; it raises nothing.
         """
 
 class AckTracker:
-    """The base of what a source may set as `self.ack_tracker`, in `__init__` or in `init()`, to be told what was delivered.
+    """The base of what a source may set as `self.ack_tracker`, in `__init__` or in `init()`, to be told what
+    was delivered.
 
-    Every callback runs on one thread of the source's own. What it raises is logged and counted, and changes nothing.
+    Every callback runs on one thread of the source's own. What it raises is logged and counted, and changes
+    nothing.
     """
 
 class InstantAckTracker(AckTracker):
-    """Calls `ack_callback(bookmark)` for each message as it is acknowledged, in any order, given up ones included."""
+    """Calls `ack_callback(bookmark)` for each message as it is acknowledged, in any order, given up ones
+    included."""
 
     def __new__(cls, *_arguments: object, **_keywords: object) -> Self: ...
     def __init__(self, ack_callback: Callable[[Any], object]) -> None: ...
 
 class ConsecutiveAckTracker(AckTracker):
-    """Calls `ack_callback(bookmark)` with the bookmark of the last message up to which everything was delivered.
+    """Calls `ack_callback(bookmark)` with the bookmark of the last message up to which everything was
+    delivered.
 
-    In the order of posting, and never past a message that was given up at a stop. Credit comes back in that order too.
+    In the order of posting, and never past a message that was given up at a stop. Credit comes back in that
+    order too.
     """
 
     def __new__(cls, *_arguments: object, **_keywords: object) -> Self: ...
     def __init__(self, ack_callback: Callable[[Any], object]) -> None: ...
 
 class BatchedAckTracker(AckTracker):
-    """Calls `batched_ack_callback(bookmarks)` with a list when `batch_size` messages were acknowledged, or `timeout` milliseconds
-    after the list before (0: never), and with the rest at the end. What was given up is in no list.
+    """Calls `batched_ack_callback(bookmarks)` with a list when `batch_size` messages were acknowledged, or
+    `timeout` milliseconds after the list before (0: never), and with the rest at the end. What was given up
+    is in no list.
     """
 
     def __new__(cls, *_arguments: object, **_keywords: object) -> Self: ...
@@ -276,9 +296,9 @@ class BatchedAckTracker(AckTracker):
 class PersistedBookmark(ConsecutiveAckTracker):
     """A `ConsecutiveAckTracker` that writes the bookmark into `store` under `key`.
 
-    `store` is a `Persist`, the name of one, or another mapping. Bookmarks are str, int, bytes or bool; another one is a
-    TypeError where it is posted. `value` is what was written last, by this process or one before it, or `default`: the
-    place to go on from.
+    `store` is a `Persist`, the name of one, or another mapping. Bookmarks are str, int, bytes or bool;
+    another one is a TypeError where it is posted. `value` is what was written last, by this process or one
+    before it, or `default`: the place to go on from.
     """
 
     def __new__(cls, *_arguments: object, **_keywords: object) -> Self: ...
@@ -292,39 +312,42 @@ class PersistedBookmark(ConsecutiveAckTracker):
 class LogSource:
     """The base of sources: derive from it, define `run()`, and name the class in `python(class(...))`.
 
-    The engine makes the object without arguments, calls `init(options)`, then `run()` on a thread of its own, `request_exit()`
-    from the main thread when it wants to stop, and `deinit()` after `run()` came back. A `run()` that looks at `exit_requested`, or
-    that sleeps with `sleep()`, needs no `request_exit()`.
+    The engine makes the object without arguments, calls `init(options)`, then `run()` on a thread of its own,
+    `request_exit()` from the main thread when it wants to stop, and `deinit()` after `run()` came back. A
+    `run()` that looks at `exit_requested`, or that sleeps with `sleep()`, needs no `request_exit()`.
 
-    Everything from `post_messages` to `sleep` is Inrush's own. A class may use these names for itself: the engine never calls
-    them through the object.
+    Everything from `post_messages` to `sleep` is Inrush's own. A class may use these names for itself: the
+    engine never calls them through the object.
     """
 
     def __new__(cls, *args: object, **kwargs: object) -> Self: ...
     def __init__(self, *args: object, **kwargs: object) -> None: ...
 
     auto_close_batches: bool
-    """Whether each post is handed over at once. True before `init()`; set it to False in `init()` and call `close_batch()`."""
+    """Each post is handed over at once. True before `init()`; set it to False in `init()` and call
+    `close_batch()`."""
 
     flags: dict[Flag, bool]
     """The words of flags() as a dict of bool; `{}` before `init()`."""
 
     parse_options: ParseOptions
-    """What `LogMessage.parse` wants; None before `run()`."""
+    """The second argument of `LogMessage.parse`; None before `run()`."""
 
     @property
     def persist_name(self) -> str:
         """The name under which the state of this source is kept; None before `init()`."""
 
     def init(self, options: dict[str, Any]) -> bool:
-        """Called once before `run()`, on the main thread; a false result refuses the configuration. This one returns True."""
+        """Called once before `run()`, on the main thread; a false result refuses the configuration. This one
+        returns True."""
 
     def run(self) -> Coroutine[Any, Any, object] | None:
-        """The source itself, on its own thread. Must be defined. With `async def` the engine hosts an asyncio event loop there;
-        exit cancels it, unless `request_exit()` is defined."""
+        """The source itself, on its own thread. Must be defined. With `async def` the engine hosts an asyncio
+        event loop there; exit cancels it, unless `request_exit()` is defined."""
 
     def request_exit(self) -> Coroutine[Any, Any, object] | None:
-        """Called from the main thread while `run()` runs; `run()` must return soon. A coroutine runs on the event loop of `run()`."""
+        """Called from the main thread while `run()` runs; `run()` must return soon. A coroutine runs on the
+        event loop of `run()`."""
 
     def deinit(self) -> None:
         """Called on the main thread after `run()` returned. This one does nothing."""
@@ -332,10 +355,11 @@ class LogSource:
     def post_message(self, msg: Postable, bookmark: object = None) -> None:
         """Posts one message. A `str` or `bytes` is short for `LogMessage` of it.
 
-        Without credit it waits, with the GIL released, until the destinations have taken enough; in a class that defines
-        `suspend()` and `wakeup()` it calls `suspend()` instead and returns. Any thread may post; what one thread posts stays in
-        order. `bookmark` is short for `set_bookmark()` before the post. RuntimeError where the engine cannot take messages: before
-        it started and after it stopped; and for a message with a bookmark in a source without an `ack_tracker`.
+        Without credit it waits, with the GIL released, until the destinations have taken enough; in a class
+        that defines `suspend()` and `wakeup()` it calls `suspend()` instead and returns. Any thread may post;
+        what one thread posts stays in order. `bookmark` is short for `set_bookmark()` before the post.
+        RuntimeError where the engine cannot take messages: before it started and after it stopped; and for a
+        message with a bookmark in a source without an `ack_tracker`.
         """
 
     def close_batch(self) -> None:
@@ -347,8 +371,8 @@ class LogSource:
     def post_messages(self, messages: Iterable[Postable]) -> int:
         """Posts all of `messages` in one call, in order, and returns how many.
 
-        Waits for credit part-way, with the GIL released. A wrong type is a TypeError that names its index: what came before it
-        is posted, nothing after it is.
+        Waits for credit part-way, with the GIL released. A wrong type is a TypeError that names its index:
+        what came before it is posted, nothing after it is.
         """
 
     def post_buffer(
@@ -362,48 +386,58 @@ class LogSource:
         partial: bool = False,
         bookmark: object = None,
     ) -> int:
-        """Posts each piece of `buffer` between delimiters as a message, and returns the number of bytes consumed.
+        """Posts each piece of `buffer` between delimiters as a message, and returns the number of bytes
+        consumed.
 
-        `length`: how many bytes of the buffer count (all). `parse`: parse each piece as syslog with the source's options.
-        `keep_empty`: empty pieces are messages too. `partial`: the piece after the last delimiter is not posted; it starts
-        where the result says, and for a `Buffer` it is its `tail`. Otherwise it is posted like the others. `bookmark`: stands for
-        all pieces together, and is told to the `ack_tracker` when the last of them was acknowledged.
+        `length`: how many bytes of the buffer count (all). `parse`: parse each piece as syslog with the
+        source's options. `keep_empty`: empty pieces are messages too. `partial`: the piece after the last
+        delimiter is not posted; it starts where the result says, and for a `Buffer` it is its `tail`.
+        Otherwise it is posted like the others. `bookmark`: stands for all pieces together, and is told to the
+        `ack_tracker` when the last of them was acknowledged.
         """
 
     def acquire_buffer(self, size: int) -> Buffer:
-        """A writable buffer of `size` bytes for `recv_into` and `readinto`, to be handed over with `post_buffer`."""
+        """A writable buffer of `size` bytes for `recv_into` and `readinto`, to be handed over with
+        `post_buffer`."""
 
     def try_post_message(self, msg: Postable) -> bool:
-        """Posts one message if there is credit for it; False, and nothing is taken, if not. Never waits, never calls `suspend()`."""
+        """Posts one message if there is credit for it; False, and nothing is taken, if not. Never waits,
+        never calls `suspend()`."""
 
     async def post(self, msg: Postable, bookmark: object = None) -> None:
-        """Posts one message from a coroutine: `await self.post(msg)` waits for credit without blocking the event loop.
+        """Posts one message from a coroutine: `await self.post(msg)` waits for credit without blocking the
+        event loop.
 
-        `bookmark` is short for `set_bookmark()` before the post. What one coroutine posts stays in order. The message is taken when
-        the call comes back; one that is cancelled has not posted it.
+        `bookmark` is short for `set_bookmark()` before the post. What one coroutine posts stays in order. The
+        message is taken when the call comes back; one that is cancelled has not posted it.
         """
 
     def is_suspended(self) -> bool:
-        """Whether the source is out of credit: a post would wait."""
+        """True when the source is out of credit: a post would wait."""
 
     def wait_until_writable(self, timeout: float | None = None) -> bool:
-        """Waits until there is credit, at most `timeout` seconds, with the GIL released; whether there is. Exit ends the wait."""
+        """Waits until there is credit, at most `timeout` seconds, with the GIL released; whether there is.
+        Exit ends the wait."""
 
     exit_requested: bool
-    """Whether the engine wants `run()` to return. Made by the engine; a class may have an attribute of its own of this name."""
+    """True when the engine wants `run()` to return. Made by the engine; a class may have an attribute of its
+    own of this name."""
 
     def sleep(self, seconds: float) -> bool:
-        """Sleeps, with the GIL released, and wakes up at once when exit is requested. True when it slept the whole time.
+        """Sleeps, with the GIL released, and wakes up at once when exit is requested. True when it slept the
+        whole time.
 
-        `sleep(0)` only looks whether exit is requested, and keeps the GIL: the interpreter gives it to waiting threads by itself.
+        `sleep(0)` only looks whether exit is requested, and keeps the GIL: the interpreter gives it to
+        waiting threads by itself.
         """
 
 class LogFetcher:
-    """The base of fetchers: derive from it, define `fetch()`, and name the class in `python-fetcher(class(...))`.
+    """The base of fetchers: derive from it, define `fetch()`, and name the class in
+    `python-fetcher(class(...))`.
 
-    The engine makes the object without arguments and calls `init(options)`; then, on a thread of its own, `open()`, and `fetch()`
-    again and again while there is credit; `request_exit()` from the main thread when it wants to stop, `close()` on the
-    fetcher's thread, and `deinit()`.
+    The engine makes the object without arguments and calls `init(options)`; then, on a thread of its own,
+    `open()`, and `fetch()` again and again while there is credit; `request_exit()` from the main thread when
+    it wants to stop, `close()` on the fetcher's thread, and `deinit()`.
 
     `sleep` and `exit_requested` are Inrush's own. A class may use these names for itself.
     """
@@ -426,23 +460,25 @@ class LogFetcher:
     """The words of flags() as a dict of bool; `{}` before `init()`."""
 
     parse_options: ParseOptions
-    """What `LogMessage.parse` wants; None before `open()`."""
+    """The second argument of `LogMessage.parse`; None before `open()`."""
 
     @property
     def persist_name(self) -> str:
         """The name under which the state of this fetcher is kept; None before `init()`."""
 
     def init(self, options: dict[str, Any]) -> bool:
-        """Called once, on the main thread; a false result refuses the configuration. This one returns True."""
+        """Called once, on the main thread; a false result refuses the configuration. This one returns
+        True."""
 
     def open(self) -> bool:
-        """Called before the first `fetch()`, and after ERROR and NOT_CONNECTED. A false result (None is one) or an exception: it is
-        called again after time-reopen(). This one returns True."""
+        """Called before the first `fetch()`, and after ERROR and NOT_CONNECTED. A false result (None is one)
+        or an exception: it is called again after time-reopen(). This one returns True."""
 
     def fetch(self) -> FetchResult:
-        """Must be defined. Returns a tuple: `(SUCCESS, message)`, or `(SUCCESS, messages)` with a list or an iterator of them;
-        `(NO_DATA,)` to be asked again after fetch-no-data-delay(), `(NO_DATA, seconds)` for a wait of its own; `(TRY_AGAIN,)` to be
-        asked again at once; `(NOT_CONNECTED,)` for `open()` after time-reopen(), `(ERROR,)` for `close()` before that.
+        """Must be defined. Returns a tuple: `(SUCCESS, message)`, or `(SUCCESS, messages)` with a list or an
+        iterator of them; `(NO_DATA,)` to be asked again after fetch-no-data-delay(), `(NO_DATA, seconds)` for
+        a wait of its own; `(TRY_AGAIN,)` to be asked again at once; `(NOT_CONNECTED,)` for `open()` after
+        time-reopen(), `(ERROR,)` for `close()` before that.
 
         What stands in the second place of the others is ignored; without it, the tuple may be left
         out: `return self.NO_DATA`. Anything else, and an exception, is logged and is an ERROR."""
@@ -451,7 +487,8 @@ class LogFetcher:
         """Called after an ERROR, and at the end. This one does nothing."""
 
     def request_exit(self) -> None:
-        """Called from the main thread when the fetcher is to end; a `fetch()` that waits must return soon. This one does nothing."""
+        """Called from the main thread when the fetcher is to end; a `fetch()` that waits must return soon.
+        This one does nothing."""
 
     def deinit(self) -> None:
         """Called on the main thread after the fetcher has ended. This one does nothing."""
@@ -460,12 +497,15 @@ class LogFetcher:
         """Sets TRANSPORT of every message fetched from now on."""
 
     exit_requested: bool
-    """Whether the fetcher is to end. Made by the engine; a class may have an attribute of its own of this name."""
+    """True when the fetcher is to end. Made by the engine; a class may have an attribute of its own of this
+    name."""
 
     def sleep(self, seconds: float) -> bool:
-        """Sleeps, with the GIL released, and wakes up at once when exit is requested. True when it slept the whole time.
+        """Sleeps, with the GIL released, and wakes up at once when exit is requested. True when it slept the
+        whole time.
 
-        `sleep(0)` only looks whether exit is requested, and keeps the GIL: the interpreter gives it to waiting threads by itself.
+        `sleep(0)` only looks whether exit is requested, and keeps the GIL: the interpreter gives it to
+        waiting threads by itself.
         """
 
 def _post_step(source: LogSource, message: Postable, may_pause: bool) -> int: ...

@@ -1,7 +1,7 @@
 """The event loop of a source whose `run()` is a coroutine function, and `await self.post(...)`.
 
-The loop is asyncio's, on the source's own thread. Coroutines wait for credit without holding it up: the engine wakes it when
-there is some.
+The loop is asyncio's, on the source's own thread. Coroutines wait for credit without holding it up: the
+engine wakes it when there is some.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from inrush import _native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    # Imported only where a loop runs: asyncio takes longer than all of Inrush, and typing as long as a tenth of its start.
+    # Imported only where a loop runs: asyncio takes longer than all of Inrush, and typing as long as a tenth
+    # of its start.
     import asyncio
     from collections.abc import Callable, Coroutine
     from typing import Any, Final
@@ -23,8 +24,8 @@ async def post(
 ) -> None:
     """Posts one message from a coroutine, and waits for credit without blocking the event loop.
 
-    `bookmark` is short for `set_bookmark()` before the post. What one coroutine posts stays in order. The message is taken when
-    the call comes back; one that is cancelled has not posted it.
+    `bookmark` is short for `set_bookmark()` before the post. What one coroutine posts stays in order. The
+    message is taken when the call comes back; one that is cancelled has not posted it.
     """
     if bookmark is not None:
         if not isinstance(msg, _native.LogMessage):
@@ -64,7 +65,8 @@ def _done(future: asyncio.Future[None]) -> None:
 
 
 def host(main: Coroutine[Any, Any, object], enter: Callable[[object, object], None]) -> None:
-    """Runs `main` to its end on a new loop; then cancels its other tasks, shuts its generators down, and closes it.
+    """Runs `main` to its end on a new loop; then cancels its other tasks, shuts its generators down, and
+    closes it.
 
     `enter` is called with the loop and the task of `main` before it starts.
     """

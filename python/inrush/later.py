@@ -1,7 +1,8 @@
 """Names of the Python API that are here to be imported and derived from, and work in a later version.
 
-A module that imports one of them, or a class that derives from one, loads as it does elsewhere, so that the sources beside it
-run. Making an object, or calling one of the functions, raises NotImplementedError and says so: nothing is accepted and then ignored.
+A module that imports one of them, or a class that derives from one, loads as it does elsewhere, so that the
+sources beside it run. Making an object, or calling one of the functions, raises NotImplementedError and says
+so: nothing is accepted and then ignored.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ class _Text:
 class SyslogNGInternalLogHandler(logging.Handler):
     """Hands every record to the engine as `python-<logger name>: <message>`.
 
-    ERROR and above become errors, then warnings, info and debug; anything below DEBUG becomes trace. In a process that has no
-    engine they go to stderr, from WARNING on, as they do where nothing is set up.
+    ERROR and above become errors, then warnings, info and debug; anything below DEBUG becomes trace. In a
+    process that has no engine they go to stderr, from WARNING on, as they do where nothing is set up.
     """
 
     def __init__(self, level: int = logging.NOTSET) -> None:

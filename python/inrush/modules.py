@@ -1,12 +1,15 @@
-"""Imports the user's own modules anew when their files have changed: what `python-reload-modules(yes)` does at a reload.
+"""Imports the user's own modules anew when their files have changed: what `python-reload-modules(yes)` does
+at a reload.
 
-A module is the user's own when its file is Python source outside of the standard library and of `site-packages`. One is *stale* when
-its file is not what it was when it was imported, when another file would be found now, or when it imports a stale one: a module
-that holds a function of an old helper would go on calling the old one. Stale modules are taken out of `sys.modules`, so that the
-next import reads the file again; when the new configuration is not accepted they are put back, and everything is as it was.
+A module is the user's own when its file is Python source outside of the standard library and of
+`site-packages`. One is *stale* when its file is not what it was when it was imported, when another file would
+be found now, or when it imports a stale one: a module that holds a function of an old helper would go on
+calling the old one. Stale modules are taken out of `sys.modules`, so that the next import reads the file
+again; when the new configuration is not accepted they are put back, and everything is as it was.
 
-Every engine imports this module at its start. It therefore does with what the interpreter has loaded by then: `hashlib` alone brings
-OpenSSL, 3.4 MiB of it; `sysconfig`, `pathlib` and `ast` take as long as the rest of the start in Python.
+Every engine imports this module at its start. It therefore does with what the interpreter has loaded by then:
+`hashlib` alone brings OpenSSL, 3.4 MiB of it; `sysconfig`, `pathlib` and `ast` take as long as the rest of
+the start in Python.
 """
 
 from __future__ import annotations
@@ -45,8 +48,8 @@ def _source_file(name: str, module: object) -> str | None:
     file = getattr(module, "__file__", None)
     if not isinstance(file, str) or file.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)):
         return None
-    # Asked once: each part of a path is a system call that lets go of the GIL, and beside busy sources it takes milliseconds
-    # to get it back.
+    # Asked once: each part of a path is a system call that lets go of the GIL, and beside busy sources it
+    # takes milliseconds to get it back.
     if file not in _is_of_library:
         # Most modules of a start are the library's, and say so without a look.
         real = file if file.startswith(_NAMED) else os.path.realpath(file)
@@ -61,7 +64,7 @@ def _own_modules() -> dict[str, str]:
 
 
 def _read(file: str) -> bytes:
-    """What is in a file; nothing when it is gone."""
+    """The content of a file; nothing when it is gone."""
     try:
         with open(file, "rb") as source:
             return source.read()
@@ -84,7 +87,8 @@ def _changed_since(file: str, moment: int) -> bool:
 
 
 def _imports(code: str | bytes, package: str) -> set[str]:
-    """The names of the modules that `code` imports, wherever in it; `package` is what relative names start from."""
+    """The names of the modules that `code` imports, wherever in it; `package` is what relative names start
+    from."""
     import ast
     import importlib.util
 
@@ -136,7 +140,7 @@ def _needs(name: str, module: ModuleType, text: bytes) -> set[str]:
 
 
 def _is_elsewhere(name: str, file: str) -> bool:
-    """Whether an import of a module would find another file now."""
+    """True when an import of a module would find another file now."""
     # A module of a package is where its package is, which is looked at by itself.
     if "." in name:
         return False
@@ -162,7 +166,8 @@ class Taken:
         self._before = frozenset(_own_modules()) | frozenset(modules)
 
     def put_back(self) -> None:
-        """Makes `sys.path` and `sys.modules` what they were before, for the user's own directories and modules."""
+        """Makes `sys.path` and `sys.modules` what they were before, for the user's own directories and
+        modules."""
         set_directories(self._directories)
         for name in _own_modules().keys() - self._before:
             del sys.modules[name]
@@ -175,7 +180,7 @@ class Taken:
 
 
 class Modules:
-    """What is known of the user's own modules, from one configuration to the next."""
+    """The user's own modules, from one configuration to the next."""
 
     def __init__(self) -> None:
         # Each module as it was imported, with the digest of its file then; an empty one is never right.
@@ -193,8 +198,8 @@ class Modules:
         self._known = known
 
     def take_out(self, blocks: list[str], directories: list[tuple[str, str]], *, stale: bool) -> Taken:
-        """Searches `directories` from now on, and takes the stale modules out of `sys.modules` if `stale`; `blocks` is the code
-        of the new configuration."""
+        """Searches `directories` from now on, and takes the stale modules out of `sys.modules` if `stale`;
+        `blocks` is the code of the new configuration."""
         before = set_directories(directories)
         own = _own_modules()
         for name in own.keys() - self._known.keys():
@@ -206,7 +211,8 @@ class Modules:
         if taken:
             import importlib.util
         for name in taken:
-            # Its time stamp may be that of the file although its content is not: it has no fractions of a second.
+            # Its time stamp may be that of the file although its content is not: it has no fractions of a
+            # second.
             with contextlib.suppress(OSError, NotImplementedError, ValueError):
                 os.unlink(importlib.util.cache_from_source(own[name]))
         if taken:

@@ -19,7 +19,8 @@ _SUFFIXES = (".py", *importlib.machinery.EXTENSION_SUFFIXES)
 
 
 def not_found(error: BaseException) -> list[str]:
-    """Where the module was looked for whose import ended with `error`, and what lies near; nothing for another error."""
+    """The directories in which the module was looked for whose import ended with `error`, and what lies near;
+    nothing for another error."""
     name = error.name if isinstance(error, ModuleNotFoundError) else None
     if not name:
         return []
@@ -33,7 +34,8 @@ def not_found(error: BaseException) -> list[str]:
 
 
 def shadowed(name: str, file: str | None) -> list[str]:
-    """The file of the user's that an already imported module `name`, which is `file`, stands in the way of."""
+    """The file of the user's that an already imported module `name`, which is `file`, stands in the way
+    of."""
     for directory, _ in own_directories():
         own = _module_file(Path(directory), name)
         if own is not None and (file is None or not _same_file(own, file)):
@@ -88,7 +90,8 @@ def _entries(directory: Path) -> list[Path]:
 
 
 def _modules(directory: Path) -> Iterator[tuple[str, Path]]:
-    """The modules and packages of a directory as they would be called, also those whose names cannot be imported."""
+    """The modules and packages of a directory as they would be called, also those whose names cannot be
+    imported."""
     for path in _entries(directory):
         if path.is_dir():
             # Anything else is a directory of data.
@@ -107,7 +110,7 @@ def _module_file(directory: Path, name: str) -> Path | None:
 
 
 def _near(name: str, directories: list[str]) -> list[str]:
-    """What lies where a module was looked for, or beside it, and is perhaps meant."""
+    """Modules where a name was looked for, or beside it, that are perhaps meant."""
     plain = _plain(name)
     similar: dict[str, Path] = {}
     for directory in map(Path, directories):

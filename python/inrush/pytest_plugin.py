@@ -13,9 +13,11 @@ from inrush.testing import SourceUnderTest
 
 @pytest.fixture
 def inrush_source() -> Iterator[Callable[..., SourceUnderTest]]:
-    """Starts a source: `inrush_source(MySource, {"port": 0})`, with the arguments of `inrush.testing.SourceUnderTest`.
+    """Starts a source: `inrush_source(MySource, {"port": 0})`, with the arguments of
+    `inrush.testing.SourceUnderTest`.
 
-    It is stopped when the test ends; an exception of its callbacks that the test has not taken with `expect()` fails the test.
+    It is stopped when the test ends; an exception of its callbacks that the test has not taken with
+    `expect()` fails the test.
     """
     with ExitStack() as stack:
 

@@ -1,10 +1,10 @@
-"""What the callbacks of fetchers and destinations return, by name."""
+"""Results of the callbacks of fetchers and destinations, by name."""
 
 from enum import IntEnum
 
 
 class LogFetcherResult(IntEnum):
-    """What `LogFetcher.fetch()` says about its call; each name also with the prefix `FETCH_`."""
+    """A result of `LogFetcher.fetch()`; each name also with the prefix `FETCH_`."""
 
     ERROR = 0
     NOT_CONNECTED = 1
@@ -20,7 +20,7 @@ class LogFetcherResult(IntEnum):
 
 
 class LogDestinationResult(IntEnum):
-    """What `LogDestination.send()` and `flush()` say about their call."""
+    """A result of `LogDestination.send()` and `flush()`."""
 
     DROP = 0
     ERROR = 1

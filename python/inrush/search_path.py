@@ -5,9 +5,10 @@ sys.path = the configuration's directory, python-path() in its order,       set_
            PYTHONPATH, the standard library, site-packages                  as the interpreter made it
 ```
 
-The interpreter itself puts a directory in front: that of the script `inrush`, or the current one for `python -m inrush`. Both are
-taken out (`leave_start_directory`), so that a configuration finds the same modules however the engine was started. Every engine
-imports this module at its start, so it does with what the interpreter has loaded by then.
+The interpreter itself puts a directory in front: that of the script `inrush`, or the current one for
+`python -m inrush`. Both are taken out (`leave_start_directory`), so that a configuration finds the same
+modules however the engine was started. Every engine imports this module at its start, so it does with what
+the interpreter has loaded by then.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _put: list[tuple[str, str]] = []
 
 
 def leave_start_directory(*, is_module: bool) -> None:
-    """Takes what the interpreter put in front of `sys.path` at its start out of it; `is_module` is for `python -m`."""
+    """Takes what the interpreter put in front of `sys.path` at its start out of it; `is_module` is for
+    `python -m`."""
     if sys.flags.isolated or getattr(sys.flags, "safe_path", False) or not sys.path:
         return
     with contextlib.suppress(OSError):
@@ -31,7 +33,8 @@ def leave_start_directory(*, is_module: bool) -> None:
 
 
 def set_directories(directories: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Puts `directories`, each with its reason, in front of `sys.path`, in the place of those before; returns these."""
+    """Puts `directories`, each with its reason, in front of `sys.path`, in the place of those before; returns
+    these."""
     global _put
     before, _put = _put, list(directories)
     for directory, _ in before:
@@ -43,10 +46,11 @@ def set_directories(directories: list[tuple[str, str]]) -> list[tuple[str, str]]
 
 
 def forget_listings() -> None:
-    """Makes the import system look again at the directories that it knows: what was written a moment ago is not in its listings.
+    """Makes the import system look again at the directories that it knows: what was written a moment ago is
+    not in its listings.
 
-    `importlib.invalidate_caches()` does so too, and from CPython 3.12 on imports `importlib.metadata` for it, which takes as long as
-    the rest of the start.
+    `importlib.invalidate_caches()` does so too, and from CPython 3.12 on imports `importlib.metadata` for it,
+    which takes as long as the rest of the start.
     """
     for finder in list(sys.path_importer_cache.values()):
         forget = getattr(finder, "invalidate_caches", None)

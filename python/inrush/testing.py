@@ -1,4 +1,5 @@
-"""Runs a source by itself, for tests: the real class on the real lane, without a configuration file and without an engine.
+"""Runs a source by itself, for tests: the real class on the real lane, without a configuration file and
+without an engine.
 
     from inrush.testing import run
 
@@ -44,13 +45,14 @@ class LogLine(NamedTuple):
 class SourceUnderTest:
     """One source: a LogSource, a LogFetcher, or one whose `run()` is a coroutine.
 
-    `options` is what `init()` gets. `flags` has the words of flags(), `persist_name` is persist-name(), and `config` any further
-    options of the driver as they stand in a configuration: `config="log-iw-size(10) stop-timeout(1)"`. `hold` keeps messages
-    unacknowledged until the test decides. `persist` is what the store has at first, by the names of its `Persist`s; `after` is an
-    earlier one whose store this one goes on with.
+    `options` is what `init()` gets. `flags` has the words of flags(), `persist_name` is persist-name(), and
+    `config` any further options of the driver as they stand in a configuration:
+    `config="log-iw-size(10) stop-timeout(1)"`. `hold` keeps messages unacknowledged until the test decides.
+    `persist` is what the store has at first, by the names of its `Persist`s; `after` is an earlier one whose
+    store this one goes on with.
 
-    It is a context manager: entering starts the source, leaving stops it, and raises the first exception of its callbacks that the
-    test has not taken with `expect()`.
+    It is a context manager: entering starts the source, leaving stops it, and raises the first exception of
+    its callbacks that the test has not taken with `expect()`.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class SourceUnderTest:
             parts.append(f"persist-name({_quoted(persist_name)})")
         statement = f"{driver}({' '.join(parts)} {config});"
         self.errors: list[BaseException] = []
-        """What its callbacks raised, first things first; `expect()` takes it off."""
+        """The exceptions of its callbacks, first things first; `expect()` takes them off."""
         self._log: list[LogLine] = []
         self._handler: SyslogNGInternalLogHandler | None = None
         self._level = logging.WARNING
@@ -99,7 +101,8 @@ class SourceUnderTest:
         raise Refused(str(error)) from cause
 
     def start(self) -> None:
-        """Calls `init()`, and starts the source's thread. Refused, from its exception if there was one, when it is not accepted."""
+        """Calls `init()`, and starts the source's thread. Refused, from its exception if there was one, when
+        it is not accepted."""
         __tracebackhide__ = True
         root = logging.getLogger()
         self._level = root.level
@@ -114,8 +117,8 @@ class SourceUnderTest:
         self._rig.start()
 
     def stop(self) -> None:
-        """Stops the source as the engine does: `request_exit()`, the wait for its thread, `deinit()`. AssertionError when the thread
-        has not ended after stop-timeout()."""
+        """Stops the source as the engine does: `request_exit()`, the wait for its thread, `deinit()`.
+        AssertionError when the thread has not ended after stop-timeout()."""
         __tracebackhide__ = True
         if self._stopped:
             return
@@ -133,7 +136,8 @@ class SourceUnderTest:
         self._rig.close()
 
     def _failure(self, what: str) -> AssertionError:
-        """What a failed assertion says: the last lines of the log stand below it, for they say why, more often than not."""
+        """A failed assertion: the last lines of the log stand below it, for they say why, more often than
+        not."""
         lines = [
             f"{level}: {_shortened(text)}" for level, text in self.log if level not in ("debug", "trace")
         ]
@@ -169,7 +173,8 @@ class SourceUnderTest:
             raise self.errors.pop(0)
 
     def expect(self, kind: type[_Error]) -> _Error:
-        """Takes off the first exception of this kind that a callback raised, and returns it. AssertionError when there is none."""
+        """Takes off the first exception of this kind that a callback raised, and returns it. AssertionError
+        when there is none."""
         __tracebackhide__ = True
         for index, error in enumerate(self.errors):
             if isinstance(error, kind):
@@ -181,7 +186,8 @@ class SourceUnderTest:
 
     @property
     def messages(self) -> list[_native.LogMessage]:
-        """What has arrived, in order, as the destinations see it: with what the source's options set."""
+        """The messages that have arrived, in order, as the destinations see them: with what the source's
+        options set."""
         return [self._rig.message(number) for number in range(len(self._rig))]
 
     @property
@@ -196,8 +202,9 @@ class SourceUnderTest:
         return True
 
     def wait_for(self, count: int, timeout: float = 10.0) -> list[_native.LogMessage]:
-        """Waits until `count` messages have arrived, and returns all. AssertionError when they do not come in `timeout` seconds, or
-        when the source ends before; an exception of the source that nobody expected is raised instead."""
+        """Waits until `count` messages have arrived, and returns all. AssertionError when they do not come in
+        `timeout` seconds, or when the source ends before; an exception of the source that nobody expected is
+        raised instead."""
         __tracebackhide__ = True
         if not self._rig.wait(count, timeout):
             self.raise_errors()
@@ -206,7 +213,8 @@ class SourceUnderTest:
         return self.messages
 
     def wait_end(self, timeout: float = 10.0) -> list[_native.LogMessage]:
-        """Waits until the source has ended by itself, and returns all messages. AssertionError when it does not."""
+        """Waits until the source has ended by itself, and returns all messages. AssertionError when it does
+        not."""
         __tracebackhide__ = True
         # More than there can be: only the end of the source ends it.
         self._rig.wait((1 << 63) - 1, timeout)
@@ -217,12 +225,12 @@ class SourceUnderTest:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the source's thread has not ended."""
+        """True as long as the source's thread has not ended."""
         return self._rig.is_alive()
 
     @property
     def totals(self) -> dict[str, int]:
-        """What the engine counts of a source: posted = delivered + dropped + in_flight, and refused."""
+        """The engine's counts of a source: posted = delivered + dropped + in_flight, and refused."""
         return self._rig.totals()
 
     # Acknowledgements.
@@ -241,7 +249,8 @@ class SourceUnderTest:
         self._decide(numbers, aborts=False)
 
     def abort(self, *numbers: int) -> None:
-        """Gives these messages up, as a stop does with what it cannot deliver. ValueError for one that is not held."""
+        """Gives these messages up, as a stop does with what it cannot deliver. ValueError for one that is not
+        held."""
         self._decide(numbers, aborts=True)
 
     def _decide(self, numbers: Sequence[int], *, aborts: bool) -> None:
@@ -252,7 +261,8 @@ class SourceUnderTest:
     # Flow control.
 
     def suspend(self) -> None:
-        """Takes away the source's credit but for one message: its next post is the last one before it has to wait, or to suspend."""
+        """Takes away the source's credit but for one message: its next post is the last one before it has to
+        wait, or to suspend."""
         self._rig.suspend()
 
     def wake_up(self) -> None:
@@ -261,14 +271,14 @@ class SourceUnderTest:
 
     @property
     def is_suspended(self) -> bool:
-        """Whether a post would have to wait."""
+        """True when a post would have to wait."""
         return self._rig.is_suspended()
 
     # The surroundings.
 
     @property
     def log(self) -> list[LogLine]:
-        """What was logged: by the engine, and by the source through `logging` or `Logger`."""
+        """The lines that were logged: by the engine, and by the source through `logging` or `Logger`."""
         self._log.extend(LogLine(level, text) for level, text in self._rig.take_log())
         return list(self._log)
 
@@ -281,7 +291,8 @@ class SourceUnderTest:
         return name
 
     def persist(self, persist_name: str, defaults: Mapping[str, str | int | bytes] | None = None) -> Any:
-        """The `Persist` of this name in the source's store: to be filled before the start, and read at any time."""
+        """The `Persist` of this name in the source's store: to be filled before the start, and read at any
+        time."""
         return self._rig.persist(persist_name, None if defaults is None else dict(defaults))
 
 
@@ -293,10 +304,11 @@ def run(
     timeout: float = 10.0,
     **more: Any,
 ) -> SourceUnderTest:
-    """Runs a source until `messages` have arrived, or, without a number, until it has ended by itself; then stops it.
+    """Runs a source until `messages` have arrived, or, without a number, until it has ended by itself; then
+    stops it.
 
-    AssertionError when that does not happen within `timeout` seconds. An exception in a callback is raised. `more` is what
-    `SourceUnderTest` takes.
+    AssertionError when that does not happen within `timeout` seconds. An exception in a callback is raised.
+    `more` is what `SourceUnderTest` takes.
     """
     __tracebackhide__ = True
     under_test = SourceUnderTest(source, options, **more)
@@ -309,14 +321,16 @@ def run(
 
 
 def load(path: str | Path) -> ModuleType:
-    """Runs the `python { }` blocks of a configuration, and returns the module that they make: its attributes are the classes."""
+    """Runs the `python { }` blocks of a configuration, and returns the module that they make: its attributes
+    are the classes."""
     __tracebackhide__ = True
     module: ModuleType = _native._blocks(Path(path))
     return module
 
 
 def posted(source: _native.LogSource, *, clear: bool = False) -> list[_native.LogMessage]:
-    """What a source that was made by hand, outside of an engine and of `SourceUnderTest`, has posted: the newest 100,000."""
+    """The messages that a source made by hand, outside of an engine and of `SourceUnderTest`, has posted: the
+    newest 100,000."""
     _, messages = _native._posted(source, clear)
     return messages
 

@@ -9,8 +9,8 @@ class Pages(LogFetcher):
         return self.SUCCESS, LogMessage("page")
 ```
 
-`FetchResult` is everything that `fetch()` may return. `Fetched` is what may stand beside SUCCESS, and `Postable` what can be posted.
-`Flag` is a key of `self.flags`, and `FlagWord` a word of `flags()`.
+`FetchResult` is everything that `fetch()` may return. `Fetched` is what may stand beside SUCCESS, and
+`Postable` what can be posted. `Flag` is a key of `self.flags`, and `FlagWord` a word of `flags()`.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
 """The package that sources written for syslog-ng and AxoSyslog import.
 
-The objects are Inrush's own, the same as in `inrush`; this package gives them the names and places that existing code knows.
+The objects are Inrush's own, the same as in `inrush`; this package gives them the names and places that
+existing code knows.
 """
 
 from syslogng.confgen import register_config_generator

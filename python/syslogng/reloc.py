@@ -1,4 +1,4 @@
-"""Where the installation keeps its files."""
+"""The directory of the installation's files."""
 
 from inrush import get_installation_path_for
 

@@ -1,6 +1,7 @@
 //! `inrush ctl`: asks the engine that listens on a control socket, and prints what it says.
 //!
-//! The protocol is in [`crate::engine::control`]. Numbers come as JSON and are printed as `tables`, or as they came.
+//! The protocol is in [`crate::engine::control`]. Numbers come as JSON and are printed as `tables`, or as
+//! they came.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -19,11 +20,11 @@ pub mod tables;
 
 /// The environment variable that names the socket.
 pub const SOCKET_VARIABLE: &str = "INRUSH_CONTROL";
-/// How long an answer may take.
+/// The time that an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// How long `stop --wait` waits.
+/// The time that `stop --wait` waits.
 const STOP_WITHIN: Duration = Duration::from_secs(300);
-/// How often it looks.
+/// The time between two looks.
 const LOOK: Duration = Duration::from_millis(20);
 /// The longest answer: some hundred bytes for each source and destination.
 const MAX_ANSWER: usize = 256 * 1024 * 1024;
@@ -55,7 +56,7 @@ fn is_answer(answer: &str) -> bool {
     serde_json::from_str(answer).is_ok_and(|value: Value| value["error"].is_null())
 }
 
-/// What `answer` says, for people.
+/// The text of `answer`, for people.
 fn shown(path: &Path, answer: &str, request: &Request) -> Result<String, String> {
     let value: Value = serde_json::from_str(answer)
         .map_err(|error| format!("what listens at {} is no engine: {error}", path.display()))?;
@@ -95,8 +96,8 @@ fn ask(path: &Path, request: &Request) -> Result<String, String> {
     }
 }
 
-/// Waits until the engine at `path`, which said that it stops, is gone: its process when its number is known, else its
-/// socket.
+/// Waits until the engine at `path`, which said that it stops, is gone: its process when its number is known,
+/// else its socket.
 fn await_end(path: &Path, process: Option<i64>) -> Result<String, String> {
     let deadline = Instant::now() + STOP_WITHIN;
     let is_there = || match process {
@@ -116,7 +117,7 @@ fn await_end(path: &Path, process: Option<i64>) -> Result<String, String> {
     Ok("stopped\n".to_owned())
 }
 
-/// Whether the process runs; one that has ended and that nobody has looked after yet does not.
+/// True when the process runs; one that has ended and that nobody has looked after yet does not.
 fn is_alive(process: i64) -> bool {
     let Ok(status) = std::fs::read_to_string(format!("/proc/{process}/stat")) else { return false };
     // Behind the name, which is in parentheses and may have any character in it.

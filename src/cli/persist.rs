@@ -39,7 +39,8 @@ fn list(stores: &Stores) -> String {
     out
 }
 
-/// All values as JSON. What JSON has no type for is an object that names it: `{"bytes": "00ff"}`, in hexadecimal.
+/// All values as JSON. What JSON has no type for is an object that names it: `{"bytes": "00ff"}`, in
+/// hexadecimal.
 fn dump(stores: &Stores) -> String {
     let text = |key: &Key| String::from_utf8_lossy(key).into_owned();
     let store = |values: &BTreeMap<Key, Value>| -> Map<String, Json> {

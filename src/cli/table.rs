@@ -2,7 +2,7 @@
 
 use crate::printable;
 
-/// How a column's cells are aligned.
+/// The alignment of a column's cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
     /// Text.
@@ -11,7 +11,7 @@ pub enum Align {
     Right,
 }
 
-/// What stands between two columns.
+/// The space between two columns.
 const GAP: &str = "  ";
 
 /// Rows of cells under their headings.
@@ -160,12 +160,14 @@ pub fn size(bytes: i64) -> String {
 mod tests {
     use super::*;
 
+    /// Breaks without it: a count of seven digits has to be counted with a finger.
     #[test]
     fn digits_are_grouped_by_three() {
         let grouped = [0, 12, 999, 1000, 1_234_567].map(grouped);
         assert_eq!(grouped, ["0", "12", "999", "1,000", "1,234,567"]);
     }
 
+    /// Breaks without it: a number is rounded to `1000 k`, or the largest one has no unit.
     #[test]
     fn short_numbers() {
         let numbers =
@@ -175,12 +177,14 @@ mod tests {
         assert_eq!(numbers.map(short), expected);
     }
 
+    /// Breaks without it: how long an engine has been up is shown in seconds, or with its smaller unit wrong.
     #[test]
     fn spans_have_two_units() {
         let spans = [59, 61, 3661, 90_000].map(span);
         assert_eq!(spans, ["59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
     }
 
+    /// Breaks without it: a time just below a unit is shown as 1000 of the smaller one, or as nothing.
     #[test]
     fn times_have_the_unit_that_suits_them() {
         let times = [0.0, 0.000_01, 0.0042, 0.25, 0.9999, 1.0, 59.94, 59.96, 75.4, 90_000.0].map(time);
@@ -199,12 +203,14 @@ mod tests {
         assert_eq!(times, expected);
     }
 
+    /// Breaks without it: a size has a digit too few to compare it, or an overdrawn credit loses its sign.
     #[test]
     fn sizes_have_three_digits() {
         let sizes = [0, 999, 1000, 1024, 98_765_360, -3_000_000, i64::MAX].map(size);
         assert_eq!(sizes, ["0 B", "999 B", "0.98 KiB", "1.00 KiB", "94.2 MiB", "-2.86 MiB", "8.00 EiB"]);
     }
 
+    /// Breaks without it: a line runs over the edge, or what was cut off is taken for the whole.
     #[test]
     fn the_last_column_is_cut_and_says_so() {
         let mut table = Table::new(&[("N", Align::Right), ("ERROR", Align::Left)]);
@@ -215,6 +221,8 @@ mod tests {
         assert_eq!(table.text(), "N  ERROR\n1  0123456…\n    below\n2  01234567\n");
     }
 
+    /// Breaks without it: an exception's text clears the screen, or numbers of different lengths stand below
+    /// each other's wrong digits.
     #[test]
     fn columns_are_aligned_and_nothing_can_talk_to_the_terminal() {
         let mut table = Table::new(&[("NAME", Align::Left), ("N", Align::Right), ("ERROR", Align::Left)]);

@@ -18,7 +18,7 @@ use super::{Error, Inner, Report, Severity, Shared};
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How often the same failure is logged, at most.
+/// The time between two lines of the log about the same failure.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 /// Attempts after the end was wanted.
 const LAST_ATTEMPTS: u32 = 3;
@@ -33,7 +33,7 @@ struct Committer {
     shared: Arc<Shared>,
     file: StateFile,
     report: Report,
-    /// How long to wait after the last failure.
+    /// The pause after the last failure.
     pause: Duration,
     /// The failure that was logged last, and when.
     logged: Option<(String, Instant)>,
@@ -41,7 +41,7 @@ struct Committer {
 
 type Changed = BTreeMap<Key, BTreeSet<Key>>;
 
-/// What a commit writes.
+/// The work of a commit.
 enum Written {
     Changes(Record),
     Whole(Content),

@@ -8,8 +8,8 @@
 //! rewrite   the same, over FILE: the lock of the old one is given up only when the new one is in its place
 //! ```
 //!
-//! The lock goes with the process, however it ends. After an `fsync` that failed nothing is known of what is on
-//! the disk, and the next one may succeed without having written it: then the file is rewritten, never
+//! The lock goes with the process, however it ends. After an `fsync` that failed nothing is known of what is
+//! on the disk, and the next one may succeed without having written it: then the file is rewritten, never
 //! appended to.
 
 use std::fs::{self, File, OpenOptions};
@@ -30,9 +30,9 @@ use super::{Error, Report, Severity};
 const REWRITE_FROM: u64 = 256 * 1024;
 /// A file is rewritten when it has so many times the size that its content needs.
 const REWRITE_TIMES: u64 = 4;
-/// How often to look again when the path leads somewhere else each time.
+/// The most looks at a path that leads somewhere else each time.
 const TRIES: usize = 50;
-/// How long to wait before that.
+/// The pause between them.
 const BETWEEN: Duration = Duration::from_millis(20);
 
 /// A state file that this process has, and no other.
@@ -43,7 +43,7 @@ pub(super) struct StateFile {
     tail: Tail,
     /// From this size on it is rewritten.
     rewrite_at: u64,
-    /// What is on the disk is not known.
+    /// The content on the disk is not known.
     must_rewrite: bool,
 }
 
@@ -156,7 +156,7 @@ impl StateFile {
         Ok((this, loaded.content))
     }
 
-    /// Where it is.
+    /// Its path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -166,7 +166,8 @@ impl StateFile {
         self.file.as_raw_fd()
     }
 
-    /// Whether the next commit has to be [`StateFile::rewrite`]; `Err` when the file at the path is another one.
+    /// True when the next commit has to be [`StateFile::rewrite`]; `Err` when the file at the path is another
+    /// one.
     pub(super) fn wants_rewrite(&self) -> io::Result<bool> {
         match is_at(&self.file, &self.path) {
             Ok(true) => Ok(self.must_rewrite || self.tail.end >= self.rewrite_at),
@@ -282,7 +283,7 @@ fn read_all(file: &File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Whether `path` leads to `file`.
+/// True when `path` leads to `file`.
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let (mine, there) = (file.metadata()?, fs::symlink_metadata(path)?);
     Ok((mine.dev(), mine.ino()) == (there.dev(), there.ino()))

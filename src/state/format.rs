@@ -10,10 +10,10 @@
 //! space, key := length (u32)  bytes                          value: see `value`
 //! ```
 //!
-//! Numbers are little-endian; `check` is XXH3 (64 bits) of what follows it in a record, and of what stands before it
-//! in the head and in a witness. A record is one commit: all of it holds, or nothing. Its check is seeded
-//! with the check of the record before it, the first one with that of the head, whose `id` is drawn at random: so
-//! a record is right only in its place in its own file.
+//! Numbers are little-endian; `check` is XXH3 (64 bits) of what follows it in a record, and of what stands
+//! before it in the head and in a witness. A record is one commit: all of it holds, or nothing. Its check is
+//! seeded with the check of the record before it, the first one with that of the head, whose `id` is drawn at
+//! random: so a record is right only in its place in its own file.
 //!
 //! # Commits
 //! A commit appends one record and waits until it is on the disk; only then a *witness* is written that
@@ -21,15 +21,15 @@
 //! turns, so that one is whole whatever happens; they need no wait of their own.
 //!
 //! # What reading can tell apart
-//! * A record that no witness speaks of, at the end of the file, and not whole: the commit that a crash interrupted.
-//!   It was never reported as done. It is left out.
+//! * A record that no witness speaks of, at the end of the file, and not whole: the commit that a crash
+//!   interrupted. It was never reported as done. It is left out.
 //! * Anything missing or wrong before the place that a witness names: damage. The file never gives a value of
 //!   before that commit for one of after it, which is what a log alone does when its end is cut off.
 //! * A record that is right and that no witness speaks of yet: it holds. The engine was killed between the
 //!   two steps.
-//! * One witness is not right, and the records go on behind the other one: it was torn by a crash, which comes after its
-//!   record was on the disk; the records hold, and it is said. If they end at the other one, the lost one may have
-//!   spoken of a record that is missing as well: damage. Neither is right: damage.
+//! * One witness is not right, and the records go on behind the other one: it was torn by a crash, which
+//!   comes after its record was on the disk; the records hold, and it is said. If they end at the other one,
+//!   the lost one may have spoken of a record that is missing as well: damage. Neither is right: damage.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -45,7 +45,7 @@ pub(super) type Content = BTreeMap<Key, BTreeMap<Key, Value>>;
 
 /// The size of a page: the head and each witness have one for themselves.
 pub(super) const PAGE: usize = 4096;
-/// Where the records begin.
+/// The offset of the first record.
 pub(super) const RECORDS: usize = 3 * PAGE;
 
 const MAGIC: &[u8; 12] = b"INRUSH STATE";
@@ -56,12 +56,12 @@ const RECORD: usize = 24;
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
 
-/// Where the next record goes, and what it follows.
+/// The place of the next record, and the checksum that it follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tail {
     /// The number of the last record.
     pub sequence: u64,
-    /// Where it ends.
+    /// The offset of its end.
     pub end: u64,
     /// Its check.
     pub chain: u64,
@@ -69,27 +69,27 @@ pub(super) struct Tail {
     head: u64,
 }
 
-/// What a whole file holds.
+/// The content of a whole file.
 #[derive(Debug)]
 pub(super) struct Loaded {
     /// The values.
     pub content: Content,
-    /// Where to go on.
+    /// The place of the next record.
     pub tail: Tail,
     /// Bytes of a commit that a crash interrupted.
     pub unfinished: u64,
-    /// Whether one of the witnesses is not right.
+    /// One of the witnesses is not right.
     pub lost_witness: bool,
 }
 
-/// Why a file cannot be used.
+/// The reason why a file cannot be used.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unusable {
     /// Something is wrong at this offset.
     Damaged {
-        /// Where.
+        /// The offset of the damage.
         offset: u64,
-        /// What.
+        /// The damage.
         what: &'static str,
     },
     /// It is whole, and of a later version of this format.

@@ -1,6 +1,7 @@
 //! A name's part of the state: [`Store`].
 //!
-//! Values are read and changed in memory, under the lock of the state; each change notes its key for the next commit.
+//! Values are read and changed in memory, under the lock of the state; each change notes its key for the next
+//! commit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,14 +32,15 @@ impl Store {
     /// Sets the value of `key`: seen at once, durable soon. Never waits for the disk.
     ///
     /// # Errors
-    /// It is too large, the disk refuses what was put before, or the state is closed. Then nothing has changed.
+    /// It is too large, the disk refuses what was put before, or the state is closed. Then nothing has
+    /// changed.
     pub fn put(&self, key: &[u8], value: Value) -> Result<(), Error> {
         self.check(key, &value)?;
         self.set(true, key, value)
     }
 
-    /// Like [`Store::put`], but also taken while the disk refuses, to be written when it does not any more: for
-    /// what is known once and would be lost, as what a destination has acknowledged.
+    /// Like [`Store::put`], but also taken while the disk refuses, to be written when it does not any more:
+    /// for what is known once and would be lost, as what a destination has acknowledged.
     ///
     /// # Errors
     /// It is too large, or the state is closed.
@@ -81,7 +83,7 @@ impl Store {
         self.read(|values| values.map(pairs).unwrap_or_default())
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     ///
     /// # Errors
     /// This process is a fork of the engine's.
@@ -89,7 +91,7 @@ impl Store {
         self.read(|values| values.map_or(0, BTreeMap::len))
     }
 
-    /// Whether there are no keys.
+    /// True without keys.
     ///
     /// # Errors
     /// This process is a fork of the engine's.

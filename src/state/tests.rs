@@ -212,8 +212,8 @@ proptest! {
         prop_assert!(format::read(&file).is_err());
     }
 
-    /// Two damages at once: the newer witness is gone, and so is the commit that it spoke of. What was there before
-    /// that commit must not be taken for the state.
+    /// Two damages at once: the newer witness is gone, and so is the commit that it spoke of. What was there
+    /// before that commit must not be taken for the state.
     #[test]
     fn a_lost_commit_is_found_without_its_witness(cut in 0..200usize, zeroed: bool) {
         let mut bytes = small_file().0;
@@ -229,8 +229,8 @@ proptest! {
         prop_assert!(is_found, "cut at {cut}, and it reads");
     }
 
-    /// A commit that power loss interrupts: whatever sectors of it are on the disk, the state is the one before
-    /// it or the one after it; and it is the one after it once the wait for the disk was over.
+    /// A commit that power loss interrupts: whatever sectors of it are on the disk, the state is the one
+    /// before it or the one after it; and it is the one after it once the wait for the disk was over.
     #[test]
     fn power_loss(written: Vec<bool>, is_synced: bool, witness: bool, is_torn: bool, size in 0..3000usize) {
         const SECTOR: usize = 512;
@@ -266,7 +266,7 @@ proptest! {
         }
     }
 
-    /// Whatever is put and removed, in whatever commits: a restart finds the same.
+    /// A restart finds what was put and not removed, in whatever commits.
     #[test]
     fn what_was_put_is_there_after_a_restart(
         steps in prop::collection::vec((0..3usize, 0..4u8, prop::option::of(any::<i64>()), any::<bool>()), 0..40)
@@ -392,8 +392,8 @@ fn a_stop_says_what_it_could_not_save() {
     assert!(error.contains("1 values are not saved"), "{error}");
 }
 
-/// Without it: somebody removes the file, and everything saved from then on is lost at the restart; or another
-/// file that was put there is overwritten.
+/// Without it: somebody removes the file, and everything saved from then on is lost at the restart; or
+/// another file that was put there is overwritten.
 #[test]
 fn a_file_that_is_removed_comes_back_and_a_foreign_one_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What the state holds: [`Value`], with its type, and how it looks as bytes.
+//! Values of the state: [`Value`], with its type, and how it looks as bytes.
 //!
 //! ```text
 //! value := type (u8)  length (u32)  content
@@ -54,7 +54,7 @@ impl Value {
         }
     }
 
-    /// How many bytes it holds.
+    /// Its size in bytes.
     pub fn size(&self) -> usize {
         self.content().len()
     }
@@ -193,7 +193,7 @@ mod tests {
             prop_assert_eq!(decimal(&number.to_le_bytes()), number.to_string());
         }
 
-        /// What was written is read back with its type, and nothing behind it is touched.
+        /// A value that was written is read back with its type, and nothing behind it is touched.
         #[test]
         fn values_come_back(content: Vec<u8>, kind in 0..4u8, flag: bool, after: Vec<u8>) {
             let value = match kind {

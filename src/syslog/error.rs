@@ -1,6 +1,7 @@
-//! Why a message did not parse, and the note about it that takes its place.
+//! The reason why a message did not parse, and the note about it that takes its place.
 //!
-//! A malformed message is not lost and is not an exception. It comes out as `syslog.err` with one line of text:
+//! A malformed message is not lost and is not an exception. It comes out as `syslog.err` with one line of
+//! text:
 //!
 //! ```text
 //! Malformed syslog message, bad structured data at byte 58: <34>1 2003-10-11T22:14:15Z host su - ID47 [oops
@@ -10,7 +11,7 @@
 use super::text::write_escaped;
 use std::fmt;
 
-/// What was expected where a message does not parse.
+/// The thing that was expected where a message does not parse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
@@ -38,12 +39,12 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Why and where a message does not parse.
+/// The reason and the place of a message that does not parse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ParseError {
-    /// What was expected.
+    /// The thing that was expected.
     pub reason: Reason,
-    /// Where it was expected, in bytes from the beginning of the input.
+    /// The place where it was expected, in bytes from the beginning of the input.
     pub at: u32,
 }
 
@@ -64,7 +65,8 @@ impl std::error::Error for ParseError {}
 
 /// One line that names the reason and the place, and contains the input.
 ///
-/// Line breaks and NULs of the input are written as `\x0a`, `\x0d` and `\x00`, and none of its bytes is left out.
+/// Line breaks and NULs of the input are written as `\x0a`, `\x0d` and `\x00`, and none of its bytes is left
+/// out.
 pub fn error_note(input: &[u8], error: &ParseError) -> Vec<u8> {
     let mut note = format!("Malformed syslog message, {error}: ").into_bytes();
     note.reserve(input.len());

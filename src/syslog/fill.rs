@@ -1,16 +1,17 @@
 //! From a parsed message to the fields of a record, for every kind of record.
 //!
-//! [`Filler::parse`] parses one input and plans what its record gets; [`Filler::need`] is the room that this takes, known
-//! before anything is written; [`Filler::fill`] writes it into a [`FieldSink`]: a row of a batch, or a draft of Python's.
+//! [`Filler::parse`] parses one input and plans what its record gets; [`Filler::need`] is the room that this
+//! takes, known before anything is written; [`Filler::fill`] writes it into a [`FieldSink`]: a row of a
+//! batch, or a draft of Python's.
 //!
 //! ```text
 //! input ──parse──► spans ──plan──► MESSAGE and fields, each of them Text::Payload   a part of the input, not copied
 //!                                                               or  Text::Copy      made here, in `copies`
 //! ```
 //!
-//! The sink's payload must be the input. Copies are made for what no part of the input can stand for, and for nothing
-//! else: unescaped structured data, text made one line or made UTF-8, the note about a message that does not parse, and
-//! the names that `sdata-prefix()` asks for.
+//! The sink's payload must be the input. Copies are made for what no part of the input can stand for, and for
+//! nothing else: unescaped structured data, text made one line or made UTF-8, the note about a message that
+//! does not parse, and the names that `sdata-prefix()` asks for.
 //!
 //! | parsed | becomes |
 //! |---|---|
@@ -20,8 +21,8 @@
 //! | what a router says about its clock | the parameter `isSynced` of `timeQuality`, 1 or 0 (RFC 5424 §7.1) |
 //! | the grammar | MSGFORMAT: `syslog:rfc5424`, `syslog:rfc3164`, `raw`, or `syslog:error` for what does not parse |
 //!
-//! A record has a bound on its bytes and on its fields. A message that would pass one of them becomes a record whose
-//! MESSAGE is the whole input, without fields but MSGFORMAT: nothing of it is lost.
+//! A record has a bound on its bytes and on its fields. A message that would pass one of them becomes a
+//! record whose MESSAGE is the whole input, without fields but MSGFORMAT: nothing of it is lost.
 
 use super::{
     Clock, Flags, Marks, ParseOptions, Parsed, Protocol, Span, error_note, parse, sanitize_utf8, single_line,
@@ -30,10 +31,10 @@ use super::{
 use crate::message::batch::{LateRow, Text};
 use crate::message::{FieldName, MESSAGE_MAX, Need, Row, Stamp};
 
-/// What structured data is called when the configuration does not say otherwise.
+/// The default name of structured data.
 const SDATA_PREFIX: &str = ".SDATA.";
 
-/// What can take the fields of a parsed message. Its payload must be the input that was parsed.
+/// A receiver of the fields of a parsed message, whose payload must be the input that was parsed.
 pub trait FieldSink {
     /// Sets STAMP, and when the message was received, in microseconds since the epoch.
     fn stamps(&mut self, stamp: Stamp, recvd_micros: i64);
@@ -92,7 +93,7 @@ impl FieldSink for LateRow<'_> {
     }
 }
 
-/// Where a text of the plan is.
+/// The place of a text of the plan.
 #[derive(Debug, Clone, Copy)]
 enum Piece {
     Input(Span),
@@ -133,7 +134,7 @@ struct Item {
 #[derive(Debug)]
 pub struct Filler {
     parsed: Parsed,
-    /// Whether there is no plan: each span that was found is a field as it is.
+    /// There is no plan: each span that was found is a field as it is.
     plain: bool,
     message: Piece,
     items: Vec<Item>,
@@ -174,7 +175,7 @@ impl Filler {
         }
     }
 
-    /// What the parser found.
+    /// The parser's findings.
     pub fn parsed(&self) -> &Parsed {
         &self.parsed
     }
@@ -190,7 +191,8 @@ impl Filler {
         Need { bytes, fields: self.items.len(), ..Need::default() }
     }
 
-    /// The value that the record of `input`, which was just parsed, will have under a name that the engine knows.
+    /// The value that the record of `input`, which was just parsed, will have under a name that the engine
+    /// knows.
     #[inline]
     pub fn value<'a>(&'a self, input: &'a [u8], id: FieldName) -> Option<&'a [u8]> {
         if self.plain {
@@ -208,7 +210,8 @@ impl Filler {
         })
     }
 
-    /// Writes the record into `sink`. `recvd` is when the message came, and its STAMP when it has none itself.
+    /// Writes the record into `sink`. `recvd` is when the message came, and its STAMP when it has none
+    /// itself.
     #[inline]
     pub fn fill(&self, recvd: Stamp, sink: &mut impl FieldSink) {
         sink.stamps(self.parsed.stamp.unwrap_or(recvd), recvd.unix_micros);
@@ -365,8 +368,8 @@ impl Filler {
     }
 }
 
-/// Whether each span that was found is a field as it is, and there are no others but MSGFORMAT: so it is with most
-/// messages.
+/// True when each span that was found is a field as it is, and there are no others but MSGFORMAT: so it is
+/// with most messages.
 #[inline]
 fn is_plain(parsed: &Parsed) -> bool {
     const CHANGED: Marks = Marks::NEEDS_SANITIZE
@@ -380,7 +383,7 @@ fn is_plain(parsed: &Parsed) -> bool {
         && !parsed.marks.has_any(CHANGED)
 }
 
-/// What a router says about its clock: the value of `isSynced` (RFC 5424 §7.1.2).
+/// The state of a router's clock as it says it: the value of `isSynced` (RFC 5424 §7.1.2).
 fn is_synced(parsed: &Parsed) -> Option<&'static str> {
     if parsed.marks.has(Marks::UNSYNCHRONIZED) {
         Some("0")
@@ -422,7 +425,8 @@ mod tests {
     use proptest::prelude::*;
     use std::sync::Arc;
 
-    /// The record as lines, `NAME=value`, MESSAGE first; with a check that `need` said neither too little nor too much.
+    /// The record as lines, `NAME=value`, MESSAGE first; with a check that `need` said neither too little nor
+    /// too much.
     fn record(input: &[u8], options: &ParseOptions) -> (u16, Vec<String>) {
         let clock = Clock::new(1_795_338_000_000_000, Zone::utc());
         let mut filler = Filler::default();
@@ -481,7 +485,8 @@ mod tests {
     }
 
     proptest! {
-        /// Breaks without it: a plain message gets another record by the short way, or one that is not plain takes it.
+        /// Breaks without it: a plain message gets another record by the short way, or one that is not plain
+        /// takes it.
         #[test]
         fn plain_messages(
             header in prop::sample::select(vec![
@@ -601,7 +606,7 @@ mod tests {
         assert_eq!(lines, ["", "sd.a.b=1", "sd.d=", "MSGFORMAT=syslog:rfc5424"]);
     }
 
-    /// What does not parse is a note with the input in it, or the input.
+    /// A message that does not parse is a note with the input in it, or the input.
     #[test]
     fn what_does_not_parse() {
         let (pri, lines) = record(b"<34>1 oops", &ParseOptions::default());

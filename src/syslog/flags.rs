@@ -1,13 +1,13 @@
 //! The words of `flags()`: what a source asks of the parser.
 //!
 //! A flag has one positive name, the one that a Python source sees as a key of `self.flags`, and one bit. A
-//! configuration may write it in either sense: `multi-line` sets the bit and `no-multi-line` clears it. `-` and `_`
-//! are the same, case counts for nothing. Two words are spelled in their own way: `no-hostname` is
+//! configuration may write it in either sense: `multi-line` sets the bit and `no-multi-line` clears it. `-`
+//! and `_` are the same, case counts for nothing. Two words are spelled in their own way: `no-hostname` is
 //! `no-expect-hostname`, and `dont-store-legacy-msghdr` is `no-store-legacy-msghdr`.
 //!
 //! Some flags are accepted but not shown to Python ([`Flags::iter`] leaves them out): `piggyback-errors`,
-//! `check-program`, and those that only readers of files and sockets have. [`Flags::apply_posted`] refuses the latter:
-//! a `python()` source has none of them.
+//! `check-program`, and those that only readers of files and sockets have. [`Flags::apply_posted`] refuses
+//! the latter: a `python()` source has none of them.
 //!
 //! This is the only table of these words: `flags()` in a configuration and `ParseOptions.make()` read it.
 use std::fmt;
@@ -96,7 +96,7 @@ impl Flags {
     pub const GUESS_TIMEZONE: Self = Self(1 << 10);
     /// Parse the header; without it only the priority is taken off.
     pub const HEADER: Self = Self(1 << 11);
-    /// What is not RFC 5424 is RFC 3164; without it, an error.
+    /// Reads as RFC 3164 what is not RFC 5424; without it, that is an error.
     pub const RFC3164_FALLBACK: Self = Self(1 << 12);
     /// A message that does not parse becomes a note about it.
     pub const PIGGYBACK_ERRORS: Self = Self(1 << 13);
@@ -122,7 +122,7 @@ impl Flags {
             | Self::EXIT_ON_EOF.0,
     );
 
-    /// What a `python()` source starts with.
+    /// The flags that a `python()` source starts with.
     pub const DEFAULT: Self = Self(
         Self::PARSE.0
             | Self::SYSLOG_PROTOCOL.0
@@ -134,13 +134,13 @@ impl Flags {
             | Self::PIGGYBACK_ERRORS.0,
     );
 
-    /// Whether every flag of `other` is set.
+    /// True when every flag of `other` is set.
     #[inline]
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Whether some flag of `other` is set.
+    /// True when some flag of `other` is set.
     #[inline]
     pub const fn has_any(self, other: Self) -> bool {
         self.0 & other.0 != 0
@@ -204,8 +204,8 @@ impl Flags {
         ROWS.iter().filter(|row| row.2).map(move |row| (row.1, self.has(row.0)))
     }
 
-    /// The words that the user of a source whose messages are posted is most likely to have meant: every flag in the
-    /// sense that changes its default.
+    /// The words that the user of a source whose messages are posted is most likely to have meant: every flag
+    /// in the sense that changes its default.
     pub fn words() -> impl Iterator<Item = String> {
         ROWS.iter().filter(|row| !Self::READERS.has(row.0)).map(|row| match row.1 {
             "expect-hostname" => "no-hostname".to_owned(),

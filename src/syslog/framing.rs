@@ -5,19 +5,19 @@
 //! trailer (§3.4.2)            <34>1 2003-…\n         up to a line feed
 //! ```
 //!
-//! Senders of both kinds meet on one port, so the kind is decided message by message: digits without a leading zero,
-//! a space, and then `<` are a count; anything else is text. That test never takes a message of the second kind for
-//! one of the first unless its text begins like `12 <`.
+//! Senders of both kinds meet on one port, so the kind is decided message by message: digits without a
+//! leading zero, a space, and then `<` are a count; anything else is text. That test never takes a message of
+//! the second kind for one of the first unless its text begins like `12 <`.
 //!
-//! A line that is longer than the bound is given in parts, marked `cut`, so that nothing is lost and no buffer grows
-//! without end; a count above the bound is refused with the number of bytes to skip.
+//! A line that is longer than the bound is given in parts, marked `cut`, so that nothing is lost and no
+//! buffer grows without end; a count above the bound is refused with the number of bytes to skip.
 //!
-//! A [`Splitter`] is asked again and again with the bytes that are not consumed yet, as the buffer grows. It keeps
-//! only how far it has looked for a line feed, so that a long line that comes in small pieces is not searched anew
-//! each time.
+//! A [`Splitter`] is asked again and again with the bytes that are not consumed yet, as the buffer grows. It
+//! keeps only how far it has looked for a line feed, so that a long line that comes in small pieces is not
+//! searched anew each time.
 use super::Span;
 
-/// What kinds of frames a stream has.
+/// The kinds of frames that a stream has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Framing {
     /// Either, decided message by message.
@@ -29,7 +29,7 @@ pub enum Framing {
     OctetCounted,
 }
 
-/// What a stream has next.
+/// The next part of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frame {
     /// A message.
@@ -38,7 +38,7 @@ pub enum Frame {
         span: Span,
         /// The bytes to drop from the buffer before the next question.
         consumed: usize,
-        /// Whether this is the first part of a line that is longer than the bound; the rest follows as a message.
+        /// True for the first part of a line that is longer than the bound; the rest follows as a message.
         cut: bool,
     },
     /// Not here yet.
@@ -48,14 +48,15 @@ pub enum Frame {
     },
     /// Not a frame.
     Bad {
-        /// Why.
+        /// The reason.
         reason: BadFrame,
-        /// So many bytes, perhaps more than the buffer has, lead past it; 0 when nobody can say where the next begins.
+        /// So many bytes, perhaps more than the buffer has, lead past it; 0 when nobody can say where the
+        /// next begins.
         skip: usize,
     },
 }
 
-/// What is wrong with a frame.
+/// The reason why a frame is not right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadFrame {
     /// A count was expected: digits without a leading zero, and a space.
@@ -83,7 +84,7 @@ pub struct Splitter {
     searched: usize,
 }
 
-/// What the first bytes of a frame say.
+/// The meaning of the first bytes of a frame.
 enum Head {
     Line,
     Count { len: usize, prefix: usize },
@@ -112,7 +113,8 @@ impl Splitter {
         }
     }
 
-    /// What is left when the stream has ended: a line without its line feed, or a counted message that was cut off.
+    /// The rest of a stream that has ended: a line without its line feed, or a counted message that was cut
+    /// off.
     pub fn last_frame(&mut self, buffer: &[u8]) -> Option<Span> {
         self.searched = 0;
         let start = match self.head(buffer) {

@@ -9,8 +9,8 @@
 //! severity  0 emerg   1 alert   2 crit    3 err     4 warning 5 notice  6 info  7 debug
 //! ```
 //!
-//! Reading is generous (any case, the aliases that syslog configurations have collected, plain numbers), writing
-//! knows one name for each number.
+//! Reading is generous (any case, the aliases that syslog configurations have collected, plain numbers),
+//! writing knows one name for each number.
 
 /// `user.notice`: the priority of a message that comes without one (RFC 3164 §4.3.3).
 pub const DEFAULT_PRI: u16 = 13;
@@ -128,7 +128,8 @@ pub fn severity_words() -> impl Iterator<Item = &'static str> {
     SEVERITIES.into_iter().chain(SEVERITY_ALIASES.into_iter().map(|(name, _)| name))
 }
 
-/// The set of severities between two, as a mask with bit `n` for severity `n`: what `level(info..emerg)` means.
+/// The set of severities between two, as a mask with bit `n` for severity `n`: what `level(info..emerg)`
+/// means.
 ///
 /// The order of the two ends does not matter.
 ///

@@ -1,11 +1,11 @@
-//! What a source asks of the parser, made once for a configuration.
+//! Options of the parser, made once for each source of a configuration.
 use super::names::{DEFAULT_PRI, KERNEL_PRI};
 use super::timestamp::Zone;
 use super::{Clock, Flags};
 use std::fmt;
 use std::sync::Arc;
 
-/// What `format()` names.
+/// The words of `format()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
     /// RFC 5424 and RFC 3164, told apart message by message; [`Flags`] narrow it.
@@ -40,7 +40,7 @@ impl BadHostname {
         Self(Arc::new(test))
     }
 
-    /// Whether `word` is no host.
+    /// True when `word` is no host.
     pub fn is_bad(&self, word: &[u8]) -> bool {
         (self.0)(word)
     }
@@ -52,18 +52,19 @@ impl fmt::Debug for BadHostname {
     }
 }
 
-/// How the messages of one source are parsed.
+/// The options by which the messages of one source are parsed.
 #[derive(Debug, Clone)]
 pub struct ParseOptions {
     /// The words of `flags()`.
     pub flags: Flags,
-    /// What `format()` names.
+    /// The format that `format()` names.
     pub format: Format,
     /// The priority of a message without one: `default-facility()` times 8 plus `default-severity()`.
     pub default_pri: u16,
     /// The zone of stamps without an offset, from `time-zone()`; `None` is the zone of the [`Clock`].
     pub time_zone: Option<Zone>,
-    /// What the names of structured data begin with; `None` is `.SDATA.`. For the caller, who makes the names.
+    /// The beginning of the names of structured data; `None` is `.SDATA.`. For the caller, who makes the
+    /// names.
     pub sdata_prefix: Option<String>,
     /// The test of `bad-hostname()`, asked only with [`Flags::CHECK_HOSTNAME`].
     pub bad_hostname: Option<BadHostname>,
@@ -83,8 +84,8 @@ impl Default for ParseOptions {
 }
 
 impl ParseOptions {
-    /// The priority of a message that has none: `default_pri`, or `kern.notice` for the kernel's own messages when the
-    /// configuration has not said otherwise.
+    /// The priority of a message that has none: `default_pri`, or `kern.notice` for the kernel's own messages
+    /// when the configuration has not said otherwise.
     #[inline]
     pub fn pri_without(&self) -> u16 {
         if self.flags.has(Flags::KERNEL) && self.default_pri == DEFAULT_PRI {

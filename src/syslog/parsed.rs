@@ -1,4 +1,4 @@
-//! What parsing gives: places in the input, and marks.
+//! The result of parsing: places in the input, and marks.
 use super::names::{DEFAULT_PRI, ERROR_PRI};
 use super::{ParseError, Stamp};
 use smallvec::SmallVec;
@@ -7,9 +7,9 @@ use std::fmt;
 /// A piece of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Span {
-    /// Where it begins, in bytes.
+    /// Its first byte.
     pub offset: u32,
-    /// How long it is, in bytes.
+    /// Its length in bytes.
     pub len: u32,
 }
 
@@ -41,7 +41,7 @@ impl Span {
         self.offset as usize..self.offset as usize + self.len as usize
     }
 
-    /// Whether it covers nothing.
+    /// True when it covers nothing.
     pub const fn is_empty(self) -> bool {
         self.len == 0
     }
@@ -49,7 +49,8 @@ impl Span {
 
 /// One parameter of structured data (RFC 5424 §6.3.3).
 ///
-/// An element without parameters is one of these with an empty `name` and an empty `value`, so that it is not lost.
+/// An element without parameters is one of these with an empty `name` and an empty `value`, so that it is not
+/// lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SdataParam {
     /// The element's SD-ID, the same span for all its parameters.
@@ -58,7 +59,7 @@ pub struct SdataParam {
     pub name: Span,
     /// The parameter's value as it stands between the quotes.
     pub value: Span,
-    /// Whether the value has backslashes in it, and needs [`unescape_param_value`](super::unescape_param_value).
+    /// The value has backslashes in it, and needs [`unescape_param_value`](super::unescape_param_value).
     pub escaped: bool,
 }
 
@@ -74,7 +75,7 @@ pub enum Protocol {
     Rfc5424,
 }
 
-/// What is known of a message's encoding.
+/// The knowledge of a message's encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Utf8 {
     /// Nobody looked.
@@ -95,7 +96,8 @@ pub struct Marks(u8);
 impl Marks {
     /// The priority was in the input.
     pub const PRI_GIVEN: Self = Self(1);
-    /// The message has line breaks or NULs that `no-multi-line` forbids: see [`single_line`](super::single_line).
+    /// The message has line breaks or NULs that `no-multi-line` forbids: see
+    /// [`single_line`](super::single_line).
     pub const NEEDS_SINGLE_LINE: Self = Self(1 << 1);
     /// The input is not UTF-8 and `sanitize-utf8` is set: see [`sanitize_utf8`](super::sanitize_utf8).
     pub const NEEDS_SANITIZE: Self = Self(1 << 2);
@@ -110,7 +112,7 @@ impl Marks {
     /// The sender says that its clock was set (`.` before a router's stamp).
     pub const SYNCHRONIZED: Self = Self(1 << 7);
 
-    /// Whether `mark` is set.
+    /// True when `mark` is set.
     #[inline]
     pub const fn has(self, mark: Self) -> bool {
         self.0 & mark.0 == mark.0
@@ -152,15 +154,15 @@ impl fmt::Debug for Marks {
 
 /// The fields of a message, as places in the input.
 ///
-/// A field that the message does not have, or has as NILVALUE, is `None`. One `Parsed` serves for message after
-/// message; when more than eight parameters of structured data made it grow, it stays grown.
+/// A field that the message does not have, or has as NILVALUE, is `None`. One `Parsed` serves for message
+/// after message; when more than eight parameters of structured data made it grow, it stays grown.
 #[derive(Debug, Clone)]
 pub struct Parsed {
     /// The grammar that was used.
     pub protocol: Protocol,
     /// Facility times 8 plus severity: the message's, or the default, or `syslog.err` for an error note.
     pub pri: u16,
-    /// When the message was sent, if it says so.
+    /// The time at which the message was sent, if it says so.
     pub stamp: Option<Stamp>,
     /// HOSTNAME.
     pub host: Option<Span>,
@@ -170,7 +172,8 @@ pub struct Parsed {
     pub pid: Option<Span>,
     /// MSGID.
     pub msgid: Option<Span>,
-    /// The tag with all that stands before the message: `program[pid]: `. With [`Flags::STORE_LEGACY_MSGHDR`].
+    /// The tag with all that stands before the message: `program[pid]: `. With
+    /// [`Flags::STORE_LEGACY_MSGHDR`].
     ///
     /// [`Flags::STORE_LEGACY_MSGHDR`]: super::Flags::STORE_LEGACY_MSGHDR
     pub msghdr: Option<Span>,
@@ -184,11 +187,11 @@ pub struct Parsed {
     pub sequence: Option<Span>,
     /// The structured data, parameter by parameter.
     pub sdata: SmallVec<[SdataParam; 8]>,
-    /// What is known of the encoding.
+    /// The knowledge of its encoding.
     pub utf8: Utf8,
-    /// What else is to be known.
+    /// The marks.
     pub marks: Marks,
-    /// Why the input did not parse. Then `message` is all of it.
+    /// The reason why the input did not parse. Then `message` is all of it.
     pub error: Option<ParseError>,
 }
 
@@ -236,8 +239,8 @@ impl Parsed {
         self.error = None;
     }
 
-    /// Turns what was found so far into a failure: nothing of it is left but the priority, and that only when the
-    /// message is not to become an error note.
+    /// Turns what was found so far into a failure: nothing of it is left but the priority, and that only when
+    /// the message is not to become an error note.
     #[cold]
     pub(crate) fn fail(&mut self, error: ParseError, text_len: usize, note: bool) {
         let (pri, marks, raw) = (self.pri, self.marks, self.raw);

@@ -12,13 +12,13 @@
 //! message
 //! ```
 //!
-//! The stamps are those of [`timestamp`](super::timestamp). A word after the stamp is the host when a space ends it
-//! and it could not be a tag: no `:` and no `[` in it, unless it is an IPv6 address. Without a stamp there is no host.
-//! The tag ends at a space, a colon or a bracket, so in `su failed` the program is `su`: that is what receivers have
-//! always made of it, and `flags(check-program)` is the remedy. What starts like JSON, XML or a quotation is no tag.
-//! A colon before it belongs to the header, and stands for all of the tag unless a router's facility follows: `host : text`,
-//! `host : %ASA-6-302013: text`. Spaces before a header are
-//! skipped; those before a text without one are its indentation.
+//! The stamps are those of [`timestamp`](super::timestamp). A word after the stamp is the host when a space
+//! ends it and it could not be a tag: no `:` and no `[` in it, unless it is an IPv6 address. Without a stamp
+//! there is no host. The tag ends at a space, a colon or a bracket, so in `su failed` the program is `su`:
+//! that is what receivers have always made of it, and `flags(check-program)` is the remedy. What starts like
+//! JSON, XML or a quotation is no tag. A colon before it belongs to the header, and stands for all of the tag
+//! unless a router's facility follows: `host : text`, `host : %ASA-6-302013: text`. Spaces before a header
+//! are skipped; those before a text without one are its indentation.
 //!
 //! A router says with a mark before its stamp whether its clock is set: `*` that it is not, `.` that it was.
 use super::timestamp::{read_bsd, read_iso, read_year_first};
@@ -57,7 +57,7 @@ pub(super) fn parse(text: &[u8], start: usize, options: &ParseOptions, clock: &C
     }
 }
 
-/// What stands before the tag when there is a stamp: the stamp, and where it ends.
+/// Reads the part before the tag when there is a stamp: gives the stamp and where it ends.
 #[inline]
 fn prelude(
     text: &[u8],
@@ -139,7 +139,7 @@ fn sequence(text: &[u8]) -> Option<usize> {
     (len > 0 && text[len..].starts_with(b": ")).then_some(len)
 }
 
-/// Where the message comes from; gives where what follows begins.
+/// Reads the sender's host and program; gives where what follows begins.
 #[inline]
 fn origin(text: &[u8], at: usize, options: &ParseOptions, out: &mut Parsed) -> usize {
     const FORWARDED: &[u8] = b"Message forwarded from ";
@@ -199,7 +199,7 @@ fn host(text: &[u8], options: &ParseOptions) -> Option<usize> {
     Some(word.len())
 }
 
-/// Whether a word with colons is an address (RFC 4291 §2.2), perhaps in brackets, perhaps with a zone.
+/// True for a word with colons that is an address (RFC 4291 §2.2), perhaps in brackets, perhaps with a zone.
 fn is_ipv6(word: &[u8]) -> bool {
     let inside = word.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")).unwrap_or(word);
     let address = inside.split(|b| *b == b'%').next().unwrap_or(inside);
@@ -266,13 +266,14 @@ fn read_tag(text: &[u8], flags: Flags) -> Option<Tag> {
     Some(Tag { program, pid, len: at })
 }
 
-/// Tells whether `text` starts with a word that a colon or a bracket makes a tag, not only the space after it.
+/// Tells whether `text` starts with a word that a colon or a bracket makes a tag, not only the space after
+/// it.
 #[cold]
 fn is_marked_tag(text: &[u8]) -> bool {
     scan::word_end(text, 0).is_some_and(|end| matches!(text[end], b':' | b'['))
 }
 
-/// Whether a word looks like a program's name: a letter somewhere, and nothing strange.
+/// True for a word that looks like a program's name: a letter somewhere, and nothing strange.
 fn is_program(word: &[u8]) -> bool {
     let allowed = |b: &u8| {
         b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'/' | b'.' | b'(' | b')' | b'+' | b'@')

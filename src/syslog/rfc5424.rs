@@ -4,9 +4,10 @@
 //! "<" PRI ">1" SP TIMESTAMP SP HOSTNAME SP APP-NAME SP PROCID SP MSGID SP STRUCTURED-DATA [SP [BOM] MSG]
 //! ```
 //!
-//! The limits on the length of fields (§6) are not enforced: no receiver does, and a long host name is no reason to
-//! lose a message. A stamp without an offset, which the RFC does not allow, is in the receiver's zone; fractions may
-//! have more than six digits, and second 60 is accepted. Each field may be the NILVALUE `-`.
+//! The limits on the length of fields (§6) are not enforced: no receiver does, and a long host name is no
+//! reason to lose a message. A stamp without an offset, which the RFC does not allow, is in the receiver's
+//! zone; fractions may have more than six digits, and second 60 is accepted. Each field may be the NILVALUE
+//! `-`.
 use super::sdata::parse_structured_data;
 use super::timestamp::{Reading, read_iso};
 use super::{BOM, Clock, Flags, ParseError, ParseOptions, Parsed, Protocol, Reason, Span, Utf8, scan};
@@ -47,7 +48,8 @@ pub(super) fn parse(
 /// The stamp at `at`, if it is not NILVALUE, and where the space after it is.
 #[inline]
 fn timestamp(text: &[u8], at: usize) -> Result<(Option<Reading>, usize), ParseError> {
-    // The reader finds the end of a stamp by itself; only it takes a space for the T, which would be the field's end.
+    // The reader finds the end of a stamp by itself; only it takes a space for the T, which would be the
+    // field's end.
     if let Some((reading, len)) = text.get(at..).and_then(read_iso)
         && text.get(at + len) == Some(&b' ')
         && text.get(at + 10) != Some(&b' ')
@@ -121,7 +123,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Breaks without it: a stamp that is read without a look for its end first takes more or less than its field.
+        /// Breaks without it: a stamp that is read without a look for its end first takes more or less than
+        /// its field.
         #[test]
         fn stamps_end_with_their_field(
             pieces in prop::collection::vec(

@@ -1,15 +1,16 @@
 //! Finding where a field ends, eight bytes at a time.
 //!
-//! Fields of a header are 2 to 20 bytes long: too short for a call of `memchr` to pay, long enough for a loop over
-//! bytes to be most of the cost of a message (replacing it took a third off). A word of eight bytes is compared in
-//! a few integer operations: with `x` the bytes exclusive-or'ed with the wanted one in each place, the high bit of
-//! `(x - 0x0101…) & !x` is set in every place that was zero, and perhaps, by the borrow, in places *above* one, so
-//! the lowest set bit is always right (A. Mycroft 1987; H. Warren, "Hacker's Delight", §6-1). A byte below `n` is
-//! found in the same way with `n` for 1.
+//! Fields of a header are 2 to 20 bytes long: too short for a call of `memchr` to pay, long enough for a loop
+//! over bytes to be most of the cost of a message (replacing it took a third off). A word of eight bytes is
+//! compared in a few integer operations: with `x` the bytes exclusive-or'ed with the wanted one in each
+//! place, the high bit of `(x - 0x0101…) & !x` is set in every place that was zero, and perhaps, by the
+//! borrow, in places *above* one, so the lowest set bit is always right (A. Mycroft 1987; H. Warren,
+//! "Hacker's Delight", §6-1). A byte below `n` is found in the same way with `n` for 1.
 //!
-//! The four fields of an RFC 5424 header that follow each other are found in one look at 64 bytes ([`four_words`]): a bit for each
-//! space, and no branch that depends on how long a field is, which a processor cannot foresee. With the stamp's digits
-//! taken eight at a time this made a plain message 1.6 times as fast.
+//! The four fields of an RFC 5424 header that follow each other are found in one look at 64 bytes
+//! ([`four_words`]): a bit for each space, and no branch that depends on how long a field is, which a
+//! processor cannot foresee. With the stamp's digits taken eight at a time this made a plain message 1.6
+//! times as fast.
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
@@ -26,8 +27,8 @@ const fn equal(word: u64, byte: u8) -> u64 {
     below(word ^ (ONES * byte as u64), 1)
 }
 
-/// The first place at or after `at` whose byte is marked by `marks`; what is right for a word is right for the end of
-/// the text too, where the missing bytes are zeros and do not count.
+/// The first place at or after `at` whose byte is marked by `marks`; what is right for a word is right for
+/// the end of the text too, where the missing bytes are zeros and do not count.
 #[inline]
 fn find(text: &[u8], at: usize, marks: impl Fn(u64) -> u64) -> Option<usize> {
     let mut at = at;
@@ -91,7 +92,7 @@ pub(super) fn value_end(text: &[u8], at: usize) -> Option<usize> {
     find_at_end(text, at, |word| equal(word, b'"') | equal(word, b'\\'))
 }
 
-/// Where four words from `at` on end, with a space each; `None` when that is not seen at one look.
+/// The ends of four words from `at` on, with a space each; `None` when that is not seen at one look.
 ///
 /// The spaces of 64 bytes are found at once, and a word then takes a few operations, however long it is.
 #[inline]
@@ -141,8 +142,9 @@ mod tests {
     ];
 
     proptest! {
-        /// The same as the loop over bytes, wherever the search starts and the text ends. Bytes that differ in the
-        /// lowest or the highest bit from those that are looked for are where the arithmetic would go wrong.
+        /// The same as the loop over bytes, wherever the search starts and the text ends. Bytes that differ
+        /// in the lowest or the highest bit from those that are looked for are where the arithmetic would go
+        /// wrong.
         #[test]
         fn same_as_a_loop(
             text in prop::collection::vec(

@@ -4,9 +4,9 @@
 //! STRUCTURED-DATA = "-" / 1*( "[" SD-ID *( SP PARAM-NAME "=" %d34 PARAM-VALUE %d34 ) "]" )
 //! ```
 //!
-//! Relaxed as receivers do: names of any length, more than one space between parameters, spaces before the closing
-//! bracket, and, in a value, a `]` or a line break that is not escaped (the quotes say where the value ends). A
-//! backslash before anything but `"`, `\` and `]` is a backslash (§6.3.3).
+//! Relaxed as receivers do: names of any length, more than one space between parameters, spaces before the
+//! closing bracket, and, in a value, a `]` or a line break that is not escaped (the quotes say where the
+//! value ends). A backslash before anything but `"`, `\` and `]` is a backslash (§6.3.3).
 use super::{ParseError, Reason, SdataParam, Span, scan};
 use smallvec::SmallVec;
 
@@ -82,8 +82,8 @@ fn parse_name(input: &[u8], at: usize) -> Result<Span, ParseError> {
     if end <= at { Err(bad(at)) } else { Ok(Span::between(at, end)) }
 }
 
-/// The value without quotes whose `=` is at `at`: all bytes up to a space or `]`, perhaps none. The RFC has no such values;
-/// senders do.
+/// The value without quotes whose `=` is at `at`: all bytes up to a space or `]`, perhaps none. The RFC has
+/// no such values; senders do.
 #[cold]
 fn parse_unquoted(input: &[u8], at: usize) -> Result<Span, ParseError> {
     let start = at + 1;
@@ -94,7 +94,7 @@ fn parse_unquoted(input: &[u8], at: usize) -> Result<Span, ParseError> {
     Ok(Span::new(start, len))
 }
 
-/// Where the quote is that ends a value, and whether there are backslashes before it.
+/// The place of the quote that ends a value, and whether there are backslashes before it.
 #[inline]
 fn parse_value(input: &[u8], start: usize) -> Result<(usize, bool), ParseError> {
     let mut at = start;
@@ -172,7 +172,8 @@ mod tests {
         assert_eq!(read(r#"[a x="\\" y="1"]"#).unwrap().0, [r"a.x=\\", "a.y=1"]);
     }
 
-    /// A value without quotes is what stands before a space or the bracket, quotes and backslashes as they are.
+    /// A value without quotes is what stands before a space or the bracket, quotes and backslashes as they
+    /// are.
     #[test]
     fn values_without_quotes() {
         assert_eq!(read(r#"[a x=1 y="2"]"#).unwrap(), (vec!["a.x=1".into(), "a.y=2".into()], 13));

@@ -1,6 +1,7 @@
 //! The copies that a span cannot stand for: text made UTF-8, text made one line.
 //!
-//! Both append to a buffer of the caller's, run by run, and are only called for the rare message that needs them.
+//! Both append to a buffer of the caller's, run by run, and are only called for the rare message that needs
+//! them.
 
 /// Appends `text` with every byte that is not part of valid UTF-8 written as `\xHH`.
 ///

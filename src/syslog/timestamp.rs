@@ -7,8 +7,8 @@
 //!                    ──Civil::from_unix──► fields ──write_…──► text
 //! ```
 //!
-//! The parts: `civil` has the calendar, `read` the grammar of what senders write, `zone` the [`Clock`] and the table
-//! of offsets that keeps the time zone database out of the hot path, and `format` the writers.
+//! The parts: `civil` has the calendar, `read` the grammar of what senders write, `zone` the [`Clock`] and
+//! the table of offsets that keeps the time zone database out of the hot path, and `format` the writers.
 
 mod civil;
 mod format;
@@ -26,7 +26,7 @@ pub(crate) use read::{Reading, read_bsd, read_iso, read_year_first};
 pub use zone::{Clock, Zone};
 
 impl Stamp {
-    /// What the sender's wall showed.
+    /// The date and the time of day in the sender's zone.
     pub const fn civil(self) -> Civil {
         Civil::from_unix(self.unix_micros, self.offset_seconds)
     }

@@ -38,7 +38,8 @@ pub(super) fn append(value: &Value, message: MessageRef<'_>, context: &Context, 
     }
 }
 
-/// The macro HOST. Of `source@own/from`, which was chained here, it is `own`; what a sender chained stays as it came.
+/// The macro HOST. Of `source@own/from`, which was chained here, it is `own`; what a sender chained stays as
+/// it came.
 #[inline]
 fn host(message: MessageRef<'_>) -> &[u8] {
     let (host, is_chained) = message.host();
@@ -132,7 +133,8 @@ fn computed(id: Macro, message: MessageRef<'_>, context: &Context, out: &mut Vec
     }
 }
 
-/// The matches of a filter, `1` to `255`, as a list up to the highest; those between that are not set are empty.
+/// The matches of a filter, `1` to `255`, as a list up to the highest; those between that are not set are
+/// empty.
 fn matches(message: MessageRef<'_>, out: &mut Vec<u8>) {
     let mut matches: Vec<&[u8]> = Vec::new();
     for pair in message.pairs().filter(|pair| pair.id == FieldName::Text && !pair.value_type.is_binary()) {

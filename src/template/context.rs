@@ -1,4 +1,4 @@
-//! What a template knows beside the message: [`Options`], [`Identity`], [`Context`].
+//! The knowledge of a template beside the message: [`Options`], [`Identity`], [`Context`].
 
 use std::cell::RefCell;
 use std::fmt;
@@ -8,7 +8,7 @@ use super::time::{Clock, Part, Seconds, Style, TsFormat};
 use super::zone::{Zone, ZoneClock};
 use crate::message::Stamp;
 
-/// What happens to a value whose type does not fit: the option `on-error()`.
+/// The treatment of a value whose type does not fit: the option `on-error()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnError {
     /// The message is dropped.
@@ -41,7 +41,7 @@ impl OnError {
 /// The options that templates share.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// How STAMP writes times: `ts-format()`.
+    /// The form of times that STAMP writes: `ts-format()`.
     pub ts_format: TsFormat,
     /// Digits of fractions of a second, 0 to 6: `frac-digits()`.
     pub frac_digits: u8,
@@ -49,13 +49,13 @@ pub struct Options {
     pub send_time_zone: Option<Zone>,
     /// The zone of times in names of files, or the message's own: `local-time-zone()`.
     pub local_time_zone: Option<Zone>,
-    /// What happens to a value whose type does not fit, and whether that is said.
+    /// The treatment of a value whose type does not fit, and whether it is reported.
     pub on_error: OnError,
-    /// Whether quotes, backslashes and control characters of values are escaped: `template-escape()`.
+    /// Quotes, backslashes and control characters of values are escaped: `template-escape()`.
     pub template_escape: bool,
 }
 
-/// Which of the two zones of [`Options`] a template uses.
+/// One of the two zones of [`Options`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeZoneUse {
     /// `send-time-zone()`: what is sent.
@@ -64,7 +64,7 @@ pub enum TimeZoneUse {
     Local,
 }
 
-/// Who formats: the same for the life of the process.
+/// The process and the host that format: the same for the life of the process.
 #[derive(Debug, Clone, Default)]
 pub struct Identity {
     /// LOGHOST: the name of this machine.
@@ -73,11 +73,11 @@ pub struct Identity {
     pub host_id: u32,
     /// RUNID: a number that is larger after each start.
     pub run_id: u32,
-    /// When the process started, in microseconds since the epoch; SYSUPTIME counts from here.
+    /// The start of the process in microseconds since the epoch; SYSUPTIME counts from here.
     pub started_micros: i64,
 }
 
-/// What a template knows beside the message, with the times it wrote last.
+/// The options and the identity of a template, with the times it wrote last.
 ///
 /// One thread uses it; each thread that formats has its own.
 #[derive(Clone)]
@@ -120,22 +120,22 @@ impl Context {
         }
     }
 
-    /// Who formats.
+    /// The identity of the process.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// Whether values are escaped.
+    /// True when values are escaped.
     pub fn escapes(&self) -> bool {
         self.escape
     }
 
-    /// What happens to a value whose type does not fit.
+    /// The treatment of a value whose type does not fit.
     pub fn on_error(&self) -> OnError {
         self.on_error
     }
 
-    /// Whether times have fractions of a second.
+    /// True when times have fractions of a second.
     pub(super) fn writes_fractions(&self) -> bool {
         self.style.frac_digits > 0
     }

@@ -1,15 +1,15 @@
-//! What is wrong with a template: [`TemplateError`].
+//! Errors of a template: [`TemplateError`].
 
 use std::ops::Range;
 
-/// What is wrong with a template's text, and where.
+/// An error or a warning in a template's text, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateError {
     /// The place, as byte offsets into the template's text.
     pub at: Range<usize>,
-    /// What is wrong, in one line.
+    /// The error, in one line.
     pub message: String,
-    /// What would be right, for example the nearest known macro.
+    /// A better text, for example the nearest known macro.
     pub help: Option<String>,
 }
 

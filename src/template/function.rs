@@ -1,4 +1,5 @@
-//! Template functions, `$(name argument …)`: which there are, and what each makes of the texts of its arguments.
+//! Template functions, `$(name argument …)`: which there are, and what each makes of the texts of its
+//! arguments.
 
 use super::number::push_decimal;
 use crate::nearest::did_you_mean;
@@ -64,13 +65,14 @@ impl Function {
         FUNCTIONS.iter().find(|row| row.1 == self).unwrap_or(&FUNCTIONS[0])
     }
 
-    /// How it is written.
+    /// Its usage, as error messages show it.
     pub(super) fn usage(self) -> &'static str {
         self.row().4
     }
 
-    /// Checks what can be checked before there is a message: how many `arguments` there are, and the texts of those that
-    /// no message changes. Gives what is doubtful: that the call writes nothing, or ignores a part of it.
+    /// Checks what can be checked before there is a message: how many `arguments` there are, and the texts of
+    /// those that no message changes. Gives what is doubtful: that the call writes nothing, or ignores a part
+    /// of it.
     ///
     /// # Errors
     /// What is missing.
@@ -97,7 +99,8 @@ impl Function {
         Ok(None)
     }
 
-    /// Appends the result; `value` gives each of the `count` arguments, and nothing for one that is not there.
+    /// Appends the result; `value` gives each of the `count` arguments, and nothing for one that is not
+    /// there.
     pub(super) fn append(self, count: usize, value: impl Fn(usize) -> Vec<u8>, out: &mut Vec<u8>) {
         match self {
             Function::Substr if !(2..=3).contains(&count) => {}
@@ -242,6 +245,7 @@ fn lowercase(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// Breaks without it: `$(substr)` beyond the end of a text panics, or gives other bytes than syslog-ng's.
     #[test]
     fn parts_of_a_text_are_cut_at_its_ends() {
         for (start, len, expected) in [
@@ -259,6 +263,8 @@ mod tests {
         }
     }
 
+    /// Breaks without it: `$(basename)` and `$(dirname)` differ from the commands for `/`, a double slash or
+    /// nothing.
     #[test]
     fn paths_are_split_as_the_commands_do() {
         for (path, base, dir) in [
@@ -274,6 +280,7 @@ mod tests {
         }
     }
 
+    /// Breaks without it: letters beyond ASCII keep their case, or bytes that are no text are lost.
     #[test]
     fn case_is_that_of_unicode_where_the_text_is() {
         assert_eq!(changed_case("Árvíz ß".as_bytes(), true), "ÁRVÍZ SS".as_bytes());

@@ -1,4 +1,4 @@
-//! What a template is compiled to: literal bytes, values, calls ([`Item`]), and how they are written.
+//! Items of a compiled template: literal bytes, values, calls ([`Item`]), and how they are written.
 
 use super::Context;
 use super::append::{append, escape};

@@ -8,7 +8,8 @@ use crate::message::{FieldName, MessageRef};
 /// The line that `file()` writes when no template is given: the BSD format, its time in `ts-format()`.
 pub const FILE_LINE: &str = "$STAMP $FULLHOST $MSGHDR$MSG\n";
 
-/// Appends the header and the structured data of RFC 5424, with the space before MSG; `flags(syslog-protocol)`.
+/// Appends the header and the structured data of RFC 5424, with the space before MSG;
+/// `flags(syslog-protocol)`.
 ///
 /// Header fields are cut to the lengths of section 6, an empty one is `-`, and a byte that is not
 /// printable ASCII becomes `_`, so that a field cannot be taken for two. There is no byte order mark

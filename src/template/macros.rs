@@ -4,7 +4,7 @@ use super::time::{Clock, PARTS, Part};
 use crate::message::FieldName;
 use crate::nearest::nearest_within;
 
-/// What a name in a template stands for.
+/// The meaning of a name in a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
     /// The message's text.
@@ -17,7 +17,7 @@ pub(super) enum Value {
     Named(Box<[u8]>),
     /// A part of a time.
     Time(Clock, Part),
-    /// What is computed.
+    /// A text that is computed.
     Macro(Macro),
     /// The values called `1`, `2` … up to the highest, as a list.
     Matches,
@@ -26,7 +26,8 @@ pub(super) enum Value {
 }
 
 impl Value {
-    /// Whether it is the same for what [`Template::is_steady`](super::Template::is_steady) names, or MESSAGE.
+    /// True when it is the same for what [`Template::is_steady`](super::Template::is_steady) names, or
+    /// MESSAGE.
     pub(super) fn is_steady(&self, fractions: bool) -> bool {
         match self {
             Self::Message | Self::Host | Self::Known(_) | Self::Named(_) | Self::Matches | Self::Nothing => {
@@ -133,7 +134,7 @@ const MACROS: &[(&str, Value)] = &[
 const PREFIXES: &[(&str, Clock)] =
     &[("S_", Clock::Stamp), ("R_", Clock::Received), ("C_", Clock::Current), ("P_", Clock::Current)];
 
-/// What `name` stands for.
+/// The meaning of `name`.
 pub(super) fn resolve(name: &str) -> Value {
     if let Some(value) = find(name) {
         return value;
@@ -162,8 +163,8 @@ fn split(name: &str) -> (Clock, &str) {
     prefixed.unwrap_or((Clock::Stamp, name))
 }
 
-/// Tells whether `name` is computed from a message, so that nothing can be kept under it: a macro, or a part of a time. HOST,
-/// RAWMSG and the like are kept, and so is TRANSPORT.
+/// Tells whether `name` is computed from a message, so that nothing can be kept under it: a macro, or a part
+/// of a time. HOST, RAWMSG and the like are kept, and so is TRANSPORT.
 pub fn is_computed(name: &str) -> bool {
     match MACROS.binary_search_by_key(&name, |(text, _)| text) {
         Ok(at) => matches!(MACROS[at].1, Value::Macro(id) if id != Macro::Transport),
@@ -201,6 +202,7 @@ pub(super) fn nearest(name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    /// Breaks without it: a new macro is put where the search by halves does not find it.
     #[test]
     fn every_name_is_found_and_none_is_written_twice() {
         // They are searched by halves.
@@ -212,6 +214,7 @@ mod tests {
         }
     }
 
+    /// Breaks without it: a source sets a value under the name of a macro, and no template ever writes it.
     #[test]
     fn what_is_computed_cannot_be_kept() {
         assert!(["PRI", "LEVEL", "SOURCEIP", "DATE", "S_DATE", "P_TZ", "TAGS"].into_iter().all(is_computed));
@@ -220,6 +223,7 @@ mod tests {
         assert_eq!(["R_HOUR", "HOUR", "X_HOUR"].map(without_clock), ["HOUR", "HOUR", "X_HOUR"]);
     }
 
+    /// Breaks without it: a time has the stamp's value under a prefix that asks for another one.
     #[test]
     fn prefixes_choose_a_time() {
         assert_eq!(resolve("R_HOUR"), Value::Time(Clock::Received, Part::Hour));
@@ -228,6 +232,7 @@ mod tests {
         assert_eq!(resolve("S_S_HOUR"), Value::Named((*b"S_S_HOUR").into()));
     }
 
+    /// Breaks without it: a number is read as a macro, and what a match set is not found.
     #[test]
     fn matches_are_values_like_others() {
         for name in ["0", "255", "256", "+1"] {
@@ -235,6 +240,8 @@ mod tests {
         }
     }
 
+    /// Breaks without it: a misspelt macro writes nothing for ever and nobody is told, or each value of a
+    /// source's own is.
     #[test]
     fn misspelt_macros_have_a_neighbour_and_ordinary_names_have_none() {
         assert_eq!(nearest("MESAGE").as_deref(), Some("MESSAGE"));

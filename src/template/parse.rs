@@ -9,10 +9,10 @@
 //!             next byte as it is, parentheses stay together, so does what stands between `${` and `}`
 //! ```
 //!
-//! NAME is letters, digits and `_`; between braces a name may have any character but `:` and `}`. A `$`
-//! that starts none of these is literal, so is an `@` that starts no reference. An argument is unquoted first and then
-//! compiled as a template of its own, so every byte carries the place that it came from. Quotes inside of inner parentheses
-//! are left for the inner call; backslashes are not, so each level takes one off.
+//! NAME is letters, digits and `_`; between braces a name may have any character but `:` and `}`. A `$` that
+//! starts none of these is literal, so is an `@` that starts no reference. An argument is unquoted first and
+//! then compiled as a template of its own, so every byte carries the place that it came from. Quotes inside
+//! of inner parentheses are left for the inner call; backslashes are not, so each level takes one off.
 //!
 //! Texts are bytes: they need not be UTF-8.
 
@@ -42,19 +42,19 @@ impl Text {
     }
 }
 
-/// What parsing gives.
+/// The result of parsing.
 #[derive(Default)]
 pub(super) struct Parsed {
     pub(super) items: Vec<Item>,
     pub(super) notes: Notes,
 }
 
-/// What the compiler saw that is legal and worth telling.
+/// The compiler's remarks: what is legal and worth telling.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     /// The names of values with their places, for `suspicious_names`.
     pub(super) names: Vec<(Range<usize>, String)>,
-    /// What does something else than it looks like.
+    /// Texts that do something else than they look like.
     pub(super) warnings: Vec<TemplateError>,
 }
 
@@ -187,8 +187,8 @@ impl Parser<'_> {
         Ok(Item::Value(value, default))
     }
 
-    /// Reads the `@` after `item`, which is left as it is unless the message that the number names is not there: `@0` is the
-    /// message itself, others belong to a correlation.
+    /// Reads the `@` after `item`, which is left as it is unless the message that the number names is not
+    /// there: `@0` is the message itself, others belong to a correlation.
     fn referred(&mut self, item: Item) -> Item {
         if self.peek() != Some(b'@') {
             return item;
@@ -274,7 +274,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Takes the quotes and backslashes off one argument. The quotes of a nested `$(…)` are its own, and stay.
+    /// Takes the quotes and backslashes off one argument. The quotes of a nested `$(…)` are its own, and
+    /// stay.
     fn argument(&mut self, call: usize) -> Result<Text, TemplateError> {
         let mut text = Text { bytes: Vec::new(), at: Vec::new() };
         let mut parens = 0_usize;

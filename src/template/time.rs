@@ -8,18 +8,18 @@ use super::civil::{Civil, MONTHS};
 use super::number::{push_decimal, push_padded};
 use crate::message::Stamp;
 
-/// Which of a message's times a macro writes: the prefixes `S_`, `R_`, `C_` and `P_`.
+/// One of a message's times, as the prefixes `S_`, `R_`, `C_` and `P_` of macros name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Clock {
-    /// When the message says it happened; also without a prefix.
+    /// The time at which the message says it happened; also without a prefix.
     Stamp,
-    /// When it was received.
+    /// The time of its receipt.
     Received,
-    /// When it is formatted.
+    /// The time at which it is formatted.
     Current,
 }
 
-/// What a macro writes of a time.
+/// The part of a time that a macro writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Date,
@@ -80,7 +80,7 @@ pub(super) const PARTS: &[(&str, Part)] = &[
     ("YEAR_DAY", Part::YearDay),
 ];
 
-/// How the STAMP macro and the default line format write a time: the option `ts-format()`.
+/// The form of times of the STAMP macro and of the default line format: the option `ts-format()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TsFormat {
     /// `Oct 11 22:14:15` (RFC 3164, section 4.1.2); `rfc3164` or `bsd`.
@@ -209,7 +209,7 @@ impl Default for Seconds {
     }
 }
 
-/// How times are written beyond the part asked for.
+/// The form of times beyond the part asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style {
     pub(super) format: TsFormat,
@@ -320,6 +320,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
+    /// Breaks without it: a stamp that a sender chose panics, or is written with a sign in its middle.
     #[test]
     fn times_before_the_epoch_and_of_the_far_future_have_a_text() {
         let stamp = |unix_micros| Stamp { unix_micros, offset_seconds: 0 };
@@ -331,6 +332,7 @@ mod tests {
     }
 
     proptest! {
+        /// Breaks without it: a part of a time differs from what every other program writes for it.
         #[test]
         fn every_part_is_what_strftime_says(
             micros in -62_135_596_800_000_000_i64..253_402_200_000_000_000,

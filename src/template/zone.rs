@@ -1,7 +1,7 @@
 //! Time zones: an offset from UTC for each second.
 //!
-//! A named zone keeps its offset with the interval between two transitions in which that offset holds, so jiff is
-//! asked twice a year.
+//! A named zone keeps its offset with the interval between two transitions in which that offset holds, so
+//! jiff is asked twice a year.
 
 use jiff::{
     Timestamp,
@@ -110,6 +110,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Breaks without it: `time-zone()` refuses what syslog-ng takes, or takes a typing error for UTC.
     #[test]
     fn zones_are_read_in_all_their_spellings() {
         assert_eq!(Zone::parse("+02:00"), Some(Zone::Fixed(7200)));
@@ -130,6 +131,7 @@ mod tests {
     }
 
     proptest! {
+        /// Breaks without it: the offset that is kept is used beyond its change to summer time.
         #[test]
         fn a_zone_has_the_offset_that_jiff_says(seconds in prop::collection::vec(-2_000_000_000_i64..4_000_000_000, 1..20)) {
             let rules = TimeZone::get("Europe/Budapest").unwrap();

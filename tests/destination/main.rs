@@ -25,6 +25,7 @@ mod trouble;
 
 use rig::{Rig, batch, dir, later, local_batch, mode, settings};
 
+/// Breaks without it: a large message overtakes the small ones before it, or its memory is kept.
 #[test]
 fn small_and_large_messages_are_written_in_order_and_let_go_of() {
     let (_dir, path) = dir();
@@ -60,6 +61,7 @@ fn small_and_large_messages_are_written_in_order_and_let_go_of() {
     rig.finish();
 }
 
+/// Breaks without it: after logrotate the engine goes on writing to the old file.
 #[test]
 fn renamed_and_deleted_files_are_made_anew() {
     let (dir, path) = dir();
@@ -78,6 +80,7 @@ fn renamed_and_deleted_files_are_made_anew() {
     rig.finish();
 }
 
+/// Breaks without it: a file that was truncated in place has a hole of zeros before the next line.
 #[test]
 fn a_file_truncated_in_place_is_written_on_from_its_start() {
     let (_dir, path) = dir();
@@ -89,6 +92,7 @@ fn a_file_truncated_in_place_is_written_on_from_its_start() {
     rig.finish();
 }
 
+/// Breaks without it: `perm()` and `dir-perm()` are not followed, or a log can be read by everybody.
 #[test]
 fn directories_and_files_have_the_asked_rights_and_closed_ones_otherwise() {
     let (dir, _) = dir();
@@ -116,6 +120,7 @@ fn directories_and_files_have_the_asked_rights_and_closed_ones_otherwise() {
     open.finish();
 }
 
+/// Breaks without it: a full disk fills the log with errors, or costs messages that there was time to keep.
 #[test]
 fn a_full_device_is_reported_once_and_written_after_it_is_replaced() {
     let (_dir, path) = dir();
@@ -150,6 +155,7 @@ fn a_full_device_is_reported_once_and_written_after_it_is_replaced() {
     rig.finish();
 }
 
+/// Breaks without it: a path that can be no file is tried for ever without a word.
 #[test]
 fn paths_that_cannot_be_files_are_errors() {
     let (dir, _) = dir();
@@ -226,6 +232,7 @@ fn messages_of_this_host_are_counted_and_no_others() {
     assert_eq!((text("n-"), text("n-2")), ("||other\n||other\n".into(), counted(2, "two")));
 }
 
+/// Breaks without it: a slow reader of a pipe gets a line twice, torn, or not at all.
 #[test]
 fn a_full_pipe_is_written_on_exactly_where_it_stopped() {
     let (_dir, path) = dir();
@@ -259,8 +266,8 @@ fn a_full_pipe_is_written_on_exactly_where_it_stopped() {
     rig.finish();
 }
 
-/// Breaks without it: lines that are written from where they stand, without a look at each, are counted wrong, torn, or
-/// written twice when the reader is slow.
+/// Breaks without it: lines that are written from where they stand, without a look at each, are counted
+/// wrong, torn, or written twice when the reader is slow.
 #[test]
 fn lines_of_a_buffer_are_written_on_exactly_where_they_stopped() {
     let (_dir, path) = dir();
@@ -304,6 +311,8 @@ fn lines_of_a_buffer_are_written_on_exactly_where_they_stopped() {
     rig.finish();
 }
 
+/// Breaks without it: the destination's thread hangs in `open`, or a new reader begins in the middle of a
+/// line.
 #[test]
 fn a_pipe_without_a_reader_does_not_hang_and_a_new_reader_gets_whole_lines() {
     let (_dir, path) = dir();
@@ -403,7 +412,8 @@ fn a_line_torn_in_a_file_is_written_on_there_or_begun_again_elsewhere() {
     }
 }
 
-/// Breaks without it: the first line after a crash is glued to the part of a line before it, and nobody can read either.
+/// Breaks without it: the first line after a crash is glued to the part of a line before it, and nobody can
+/// read either.
 #[test]
 fn a_line_that_a_killed_process_left_unfinished_is_ended() {
     let (_dir, path) = dir();
@@ -419,6 +429,7 @@ fn a_line_that_a_killed_process_left_unfinished_is_ended() {
     rig.finish();
 }
 
+/// Breaks without it: one file that cannot be written stops those of all other hosts.
 #[test]
 fn a_failing_file_holds_up_no_other() {
     let (dir, _) = dir();
@@ -441,6 +452,7 @@ fn a_failing_file_holds_up_no_other() {
     rig.finish();
 }
 
+/// Breaks without it: a sender who calls his host `../..` chooses any file of the system.
 #[test]
 fn values_in_paths_do_not_climb() {
     let (dir, _) = dir();
@@ -459,6 +471,7 @@ fn values_in_paths_do_not_climb() {
     rig.finish();
 }
 
+/// Breaks without it: files of hosts that went silent keep their descriptors, or lose what comes later.
 #[test]
 fn unused_files_are_closed_and_found_again() {
     let (dir, _) = dir();
@@ -481,6 +494,7 @@ fn unused_files_are_closed_and_found_again() {
     rig.finish();
 }
 
+/// Breaks without it: a flood of host names takes all descriptors of the process.
 #[test]
 fn five_thousand_files_take_a_bounded_number_of_descriptors() {
     let (dir, _) = dir();
@@ -505,6 +519,7 @@ fn five_thousand_files_take_a_bounded_number_of_descriptors() {
     rig.finish();
 }
 
+/// Breaks without it: `no-multi-line` or `syslog-protocol` is read and not followed, or a long line is cut.
 #[test]
 fn lines_follow_their_flags() {
     let (dir, _) = dir();
@@ -536,7 +551,8 @@ fn lines_follow_their_flags() {
     rig.finish();
 }
 
-/// Breaks without it: a line gets the time, the priority or the host of the line before it, from which its frame is copied.
+/// Breaks without it: a line gets the time, the priority or the host of the line before it, from which its
+/// frame is copied.
 #[test]
 fn a_line_is_what_its_template_says_whatever_stood_before_it() {
     const SECOND: i64 = 1_000_000;
@@ -588,6 +604,7 @@ fn a_line_is_what_its_template_says_whatever_stood_before_it() {
     }
 }
 
+/// Breaks without it: a message whose line is empty is in flight for ever.
 #[test]
 fn lines_without_bytes_count_as_written() {
     let (_dir, path) = dir();
@@ -598,6 +615,7 @@ fn lines_without_bytes_count_as_written() {
     rig.finish();
 }
 
+/// Breaks without it: a stop throws away what a slow reader would have taken, or waits for it without end.
 #[test]
 fn stopping_waits_for_a_slow_reader_and_no_longer_than_told() {
     let (_dir, path) = dir();
@@ -626,6 +644,7 @@ fn stopping_waits_for_a_slow_reader_and_no_longer_than_told() {
     rig.check_sum();
 }
 
+/// Breaks without it: a reload closes the process's standard output.
 #[test]
 fn standard_output_is_written_without_being_closed() {
     const LINE: &str = "a line on standard output";
@@ -655,7 +674,8 @@ fn standard_output_is_written_without_being_closed() {
     assert!(text.contains(LINE) && text.contains("test result: ok"), "a file, its offset shared: {text}");
 }
 
-/// Puts a message of `batch` to a destination that says to know one row more than there is: looking at it panics.
+/// Puts a message of `batch` to a destination that says to know one row more than there is: looking at it
+/// panics.
 fn push_with_a_hole(rig: &mut Rig, batch: Arc<Batch>) {
     let count = batch.rows() + 1;
     let ack = Ack::new(&rig.credit, &rig.source, count, batch.charge());
@@ -667,8 +687,8 @@ fn push_with_a_hole(rig: &mut Rig, batch: Arc<Batch>) {
     rig.destination.push(Delivery { view, ack, flow_control: true });
 }
 
-/// Breaks without it: a message that the path's template panics at takes the destination's thread with it, and every message
-/// that waits; or it is counted as delivered.
+/// Breaks without it: a message that the path's template panics at takes the destination's thread with it,
+/// and every message that waits; or it is counted as delivered.
 #[test]
 fn a_message_without_a_path_is_dropped_alone() {
     let (dir, path) = dir();
@@ -686,7 +706,8 @@ fn a_message_without_a_path_is_dropped_alone() {
     assert_eq!((totals.delivered, totals.dropped[DropReason::Fault as usize]), (3, 1));
 }
 
-/// Breaks without it: after a panic in the middle of a write, what waits is counted as delivered, or never let go of.
+/// Breaks without it: after a panic in the middle of a write, what waits is counted as delivered, or never
+/// let go of.
 #[test]
 fn a_destination_begins_anew_after_a_panic() {
     let (_dir, path) = dir();

@@ -1,4 +1,4 @@
-//! What becomes of messages whose file is removed, and of those that chose a path which cannot be written.
+//! Messages whose file is removed, and those that chose a path which cannot be written.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -54,7 +54,8 @@ fn what_was_written_to_a_removed_file_is_written_again() {
     }
 }
 
-/// Breaks without it: lines go to a renamed file for as long as there is one, or it is asked for with each of them.
+/// Breaks without it: lines go to a renamed file for as long as there is one, or it is asked for with each of
+/// them.
 #[test]
 fn a_renamed_file_is_noticed_a_moment_later() {
     let (_dir, path) = dir();
@@ -91,7 +92,8 @@ fn what_was_written_to_a_removed_file_waits_until_there_is_another_one() {
     rig.finish();
 }
 
-/// Breaks without it: a file that has a path under `/proc` alone, and never had another name, is written again and again.
+/// Breaks without it: a file that has a path under `/proc` alone, and never had another name, is written
+/// again and again.
 #[test]
 fn a_file_that_never_had_a_name_is_written_once() {
     let (_dir, path) = dir();
@@ -150,7 +152,8 @@ fn paths_that_can_never_be_files_cost_their_own_messages() {
     rig.check_sum();
 }
 
-/// Breaks without it: a path that is longer than the system allows stops its source, though each of its parts is short enough.
+/// Breaks without it: a path that is longer than the system allows stops its source, though each of its parts
+/// is short enough.
 #[test]
 fn a_path_that_is_too_long_costs_its_own_messages() {
     let (dir, _) = dir();
@@ -184,8 +187,8 @@ fn so_many_paths_are_told_and_no_more() {
     assert!(rig.reports()[0].text.contains("/d0`: Is a directory"));
 }
 
-/// Breaks without it: files that cannot be opened *now* take the whole window from those that can, or lose at once what
-/// could be written in a moment.
+/// Breaks without it: files that cannot be opened *now* take the whole window from those that can, or lose at
+/// once what could be written in a moment.
 #[test]
 fn paths_that_cannot_be_opened_hold_a_share_of_the_window() {
     let (dir, _) = dir();
@@ -215,8 +218,8 @@ fn paths_that_cannot_be_opened_hold_a_share_of_the_window() {
     rig.check_sum();
 }
 
-/// Breaks without it: a path whose messages are dropped for want of room is told anew with each batch, once that it waits and once
-/// that too much waits.
+/// Breaks without it: a path whose messages are dropped for want of room is told anew with each batch, once
+/// that it waits and once that too much waits.
 #[test]
 fn a_path_that_cannot_be_opened_is_told_once() {
     let (dir, _) = dir();
@@ -268,8 +271,8 @@ fn a_path_that_cannot_be_opened_is_told_once() {
     rig.check_sum();
 }
 
-/// Breaks without it: a directory that the configuration names and that is away for a moment, as it is while a disk is
-/// mounted, costs the messages, though their source waits.
+/// Breaks without it: a directory that the configuration names and that is away for a moment, as it is while
+/// a disk is mounted, costs the messages, though their source waits.
 #[test]
 fn what_has_nothing_to_do_with_the_message_is_waited_for() {
     let (dir, _) = dir();
@@ -291,7 +294,8 @@ fn what_has_nothing_to_do_with_the_message_is_waited_for() {
     rig.finish();
 }
 
-/// Breaks without it: what waits without credit when a destination fails is bounded in number alone, and takes the machine.
+/// Breaks without it: what waits without credit when a destination fails is bounded in number alone, and
+/// takes the machine.
 #[test]
 fn large_messages_that_wait_without_credit_are_bounded_in_bytes() {
     let (dir, _) = dir();
@@ -319,7 +323,8 @@ fn large_messages_that_wait_without_credit_are_bounded_in_bytes() {
     assert_eq!(rig.source.totals().dropped[DropReason::QueueFull as usize], 37);
 }
 
-/// Breaks without it: a program that a source starts has the files open as well, or two writers write over each other.
+/// Breaks without it: a program that a source starts has the files open as well, or two writers write over
+/// each other.
 #[test]
 fn files_are_opened_to_append_and_for_this_process_alone() {
     let (_dir, path) = dir();

@@ -1,4 +1,4 @@
-//! What a source is told of its batches, through a whole pipeline.
+//! News of a source's batches, through a whole pipeline.
 
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::OpenOptionsExt;
@@ -52,7 +52,7 @@ fn post_numbers(poster: &mut Poster, count: u64, each: u64) -> HashMap<(u64, u32
     places
 }
 
-/// How many messages the prefix of the last news has.
+/// The number of messages in the prefix of the last news.
 fn told(places: &HashMap<(u64, u32), u64>, news: &Receiver<News>) -> usize {
     let mut last = (0, 0);
     while let Ok(each) = news.try_recv() {
@@ -100,7 +100,8 @@ fn at_a_stop_the_prefix_is_what_was_written() {
     rig.finish(&[50]);
 }
 
-/// Breaks without it: a message is told of although a copy of it is still on its way, or although nobody has it.
+/// Breaks without it: a message is told of although a copy of it is still on its way, or although nobody has
+/// it.
 #[test]
 fn every_copy_counts() {
     let rig = Rig::new(&config(&(path("here", HELD) + &path("gone/out", HELD))));
@@ -134,8 +135,8 @@ fn a_copy_without_flow_control_is_done_when_it_is_queued_or_dropped() {
     rig.finish(&[200]);
 }
 
-/// Breaks without it: batches of several threads, or of one buffer, are told of twice or never, or a buffer before its
-/// last batch.
+/// Breaks without it: batches of several threads, or of one buffer, are told of twice or never, or a buffer
+/// before its last batch.
 #[test]
 fn many_posters_are_told_of_every_batch_once() {
     let rig = Rig::new(&config(&path("out", HELD)).replace("(50)", "(500)"));

@@ -24,7 +24,8 @@ impl LateParser for Faulty {
     }
 }
 
-/// Breaks without it: a parser that panics ends the worker: this source and all others of the worker stand still for ever.
+/// Breaks without it: a parser that panics ends the worker: this source and all others of the worker stand
+/// still for ever.
 #[test]
 fn a_parser_that_panics_costs_its_message_the_parse_alone() {
     let rig = Rig::new(

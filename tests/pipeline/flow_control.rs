@@ -1,4 +1,4 @@
-//! Who waits for a destination that stands still, and who loses what.
+//! Sources before a destination that stands still: which wait, and which lose what.
 
 use inrush::flow::DropReason;
 
@@ -43,8 +43,8 @@ fn a_stalled_destination_holds_the_window_and_then_loses_nothing() {
     rig.finish_delivered(&[&poster]);
 }
 
-/// Breaks without it: without flow control a source is held back after all, or more is dropped than must be, or the
-/// oldest, or a drop is not counted.
+/// Breaks without it: without flow control a source is held back after all, or more is dropped than must be,
+/// or the oldest, or a drop is not counted.
 #[test]
 fn without_flow_control_the_newest_beyond_log_fifo_size_are_dropped_and_counted() {
     let rig = Rig::new(
@@ -81,7 +81,8 @@ fn without_flow_control_the_newest_beyond_log_fifo_size_are_dropped_and_counted(
     assert_eq!(totals[0].dropped[DropReason::QueueFull as usize], 880);
 }
 
-/// Breaks without it: what was on its way when the destination failed waits beside what `log-fifo-size()` allows, a window of it.
+/// Breaks without it: what was on its way when the destination failed waits beside what `log-fifo-size()`
+/// allows, a window of it.
 #[test]
 fn without_flow_control_what_comes_before_the_first_failure_is_bounded_as_well() {
     let rig = Rig::new(
@@ -106,7 +107,8 @@ fn without_flow_control_what_comes_before_the_first_failure_is_bounded_as_well()
     assert_eq!((totals[0].delivered, totals[0].dropped[DropReason::QueueFull as usize], lost), (7, 1993, 0));
 }
 
-/// Breaks without it: large messages that wait without credit are bounded in number alone, and take the machine.
+/// Breaks without it: large messages that wait without credit are bounded in number alone, and take the
+/// machine.
 #[test]
 fn without_flow_control_large_messages_are_bounded_in_bytes() {
     const MIB: usize = 1 << 20;

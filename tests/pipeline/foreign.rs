@@ -9,7 +9,7 @@ use inrush::message::{Foreign, Need, Owner, Release, Segment, Segments};
 
 use crate::rig::{Poster, Rig, until};
 
-/// How many owners were made, and how many were let go of.
+/// The number of owners that were made, and of those that were let go of.
 #[derive(Debug, Default)]
 pub struct Owners {
     made: AtomicU64,
@@ -49,7 +49,7 @@ pub fn post(poster: &mut Poster, owners: &Arc<Owners>, text: &[u8]) -> Result<()
     poster.try_post_with(need, |row| row.payload_adopt(owned(owners, text)))
 }
 
-/// What engine threads hand back, kept until the test lets go of it.
+/// The segments that engine threads hand back, kept until the test lets go of them.
 #[derive(Debug, Default)]
 struct Kept(Mutex<Vec<Segments>>);
 
@@ -75,7 +75,8 @@ fn config(window: u32, flags: &str) -> String {
     )
 }
 
-/// Breaks without it: an engine thread touches a Python object without the GIL, or an object is kept for ever.
+/// Breaks without it: an engine thread touches a Python object without the GIL, or an object is kept for
+/// ever.
 #[test]
 fn owners_are_handed_back_after_delivery_and_released_nowhere_else() {
     let kept = Arc::new(Kept::default());

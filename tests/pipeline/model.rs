@@ -1,7 +1,7 @@
 //! Any sequence of what can happen to a pipeline, against a plain model of it.
 //!
-//! The invariant: what is in the file at the end is what the model says, in its order; what is not there was dropped
-//! as the model says; and at every step the counts of the engine are those of the model.
+//! The invariant: what is in the file at the end is what the model says, in its order; what is not there was
+//! dropped as the model says; and at every step the counts of the engine are those of the model.
 
 use proptest::prelude::*;
 
@@ -40,7 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Debug, Default)]
 struct Model {
     stalled: bool,
-    /// Whether the destination has noticed, which it does at the first message.
+    /// True when the destination has noticed, which it does at the first message.
     noticed: bool,
     posted: u64,
     queued: Vec<u64>,
@@ -49,7 +49,7 @@ struct Model {
 }
 
 impl Model {
-    /// What the window lets through of `count` posts, when what arrives is not waited for.
+    /// The messages that the window lets through of `count` posts, when what arrives is not waited for.
     fn room(&self, flow_control: bool) -> u64 {
         if flow_control { WINDOW - self.queued.len() as u64 } else { WINDOW }
     }

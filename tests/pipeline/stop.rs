@@ -1,4 +1,4 @@
-//! How a pipeline ends: whole, later, or with a number of what is lost.
+//! The end of a pipeline: whole, later, or with a number of what is lost.
 
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
-//! What the engine counted, as tables for people.
+//! The engine's counters, as tables for people.
 //!
-//! A source has more numbers than a line has room for, so each table asks one question: where its messages are,
-//! what holds it back, what went wrong. With names and numbers of a usual length each fits into `COLUMNS`
-//! columns; exact bytes and times are in the JSON form.
+//! A source has more numbers than a line has room for, so each table asks one question: where its messages
+//! are, what holds it back, what went wrong. With names and numbers of a usual length each fits into
+//! `COLUMNS` columns; exact bytes and times are in the JSON form.
 
 use std::fmt::Write as _;
 
@@ -12,9 +12,9 @@ use super::super::table::{Align, Table, grouped, size, span, time};
 use super::{list, text};
 use crate::printable;
 
-/// What the tables are made to fit into.
+/// The width that the tables are made to fit into.
 const COLUMNS: usize = 100;
-/// How a line goes on in the next.
+/// The beginning of a line that goes on in the next.
 const INDENT: &str = "    ";
 
 /// `inrush ctl stats`
@@ -76,7 +76,7 @@ pub(super) fn sources(value: &Value) -> String {
     table.text()
 }
 
-/// Where the messages of each source are.
+/// The table of messages: where those of each source are.
 fn messages(sources: &[Value]) -> Table {
     let mut table = Table::new(&[
         ("SOURCE", Align::Left),
@@ -101,7 +101,7 @@ fn messages(sources: &[Value]) -> Table {
     table
 }
 
-/// What holds each source back, and what its posts cost.
+/// The table of credit: what holds each source back, and what its posts cost.
 fn credit(sources: &[Value]) -> Table {
     let mut table = Table::new(&[
         ("SOURCE", Align::Left),
@@ -128,7 +128,7 @@ fn credit(sources: &[Value]) -> Table {
     table
 }
 
-/// What went wrong in each source.
+/// The table of trouble: what went wrong in each source.
 fn trouble(sources: &[Value]) -> Table {
     let mut table = Table::new(&[
         ("SOURCE", Align::Left),
@@ -144,7 +144,7 @@ fn trouble(sources: &[Value]) -> Table {
     table
 }
 
-/// Why messages were dropped; without rows where none was.
+/// The table of drops by reason; without rows where none was.
 fn drops(sources: &[Value]) -> Table {
     let mut table =
         Table::new(&[("SOURCE", Align::Left), ("DROPPED", Align::Right), ("REASON", Align::Left)]);
@@ -301,7 +301,8 @@ s#0     running         45     100  1 min 15 s   250 ms           1         1
         assert_eq!(sources(&answer()), expected);
     }
 
-    /// Without it: the tables of a busy engine do not fit into a terminal, or an error's text is nowhere whole.
+    /// Without it: the tables of a busy engine do not fit into a terminal, or an error's text is nowhere
+    /// whole.
     #[test]
     fn busy_engines_fit_into_a_hundred_columns() {
         let mut answer = answer();
@@ -333,6 +334,8 @@ s#0     running         45     100  1 min 15 s   250 ms           1         1
         assert!(words(&short).contains(&words(&error)), "{short}");
     }
 
+    /// Breaks without it: one long word of an exception makes a line that no terminal shows whole, or a cut
+    /// falls into a character.
     #[test]
     fn a_word_without_an_end_is_cut_into_lines() {
         let lines = wrapped(&"é".repeat(250));
@@ -340,6 +343,7 @@ s#0     running         45     100  1 min 15 s   250 ms           1         1
         assert_eq!(counts, [100, 100, 250 - 192 + INDENT.len()]);
     }
 
+    /// Breaks without it: an engine without sources gives a panic in place of a table.
     #[test]
     fn an_engine_without_sources_still_has_totals() {
         assert!(stats(&json!({})).ends_with("- posted = - delivered + - dropped + - in flight\n"));

@@ -1,12 +1,12 @@
 //! Days, dates and times of day in integers.
 //!
-//! The proleptic Gregorian calendar, without tables and without loops. A year is taken to begin in March, so that the
-//! leap day is its last day and the months before it have lengths that a linear formula gives; 400 of those years
-//! (an era, 146 097 days) repeat for ever.
+//! The proleptic Gregorian calendar, without tables and without loops. A year is taken to begin in March, so
+//! that the leap day is its last day and the months before it have lengths that a linear formula gives; 400
+//! of those years (an era, 146 097 days) repeat for ever.
 //!
-//! The method is that of H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", with the multiplications of C. Neri and
-//! L. Schneider, "Euclidean affine functions and their application to calendar algorithms" (2022), on the way to days. The
-//! oracle in the tests is jiff.
+//! The method is that of H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", with the multiplications
+//! of C. Neri and L. Schneider, "Euclidean affine functions and their application to calendar algorithms"
+//! (2022), on the way to days. The oracle in the tests is jiff.
 
 /// Seconds in a day.
 pub(crate) const DAY: i64 = 86_400;
@@ -55,7 +55,7 @@ pub const fn civil_from_days(days: i64) -> (i32, u8, u8) {
     (year as i32, month as u8, day as u8)
 }
 
-/// Whether February of `year` has 29 days.
+/// True when February of `year` has 29 days.
 #[inline]
 pub const fn is_leap(year: i32) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
@@ -96,7 +96,8 @@ pub struct Civil {
 }
 
 impl Civil {
-    /// What the wall shows `unix_micros` microseconds after 1970 began in UTC, `offset_seconds` east of it.
+    /// The date and the time of day `unix_micros` microseconds after 1970 began in UTC, `offset_seconds` east
+    /// of it.
     #[inline]
     pub const fn from_unix(unix_micros: i64, offset_seconds: i32) -> Self {
         let seconds = unix_micros.div_euclid(1_000_000) + offset_seconds as i64;

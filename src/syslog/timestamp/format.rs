@@ -7,8 +7,8 @@
 //! write_unix     1795341600.123
 //! ```
 //!
-//! Every writer takes the number of fraction digits, 0 to 6; digits are cut, not rounded, so that a second is never
-//! one that did not begin yet. Everything is appended to the caller's buffer.
+//! Every writer takes the number of fraction digits, 0 to 6; digits are cut, not rounded, so that a second is
+//! never one that did not begin yet. Everything is appended to the caller's buffer.
 use super::civil::Civil;
 
 /// Three letters a month.

@@ -1,4 +1,4 @@
-//! What senders write as the time, read with integer arithmetic.
+//! Times as senders write them, read with integer arithmetic.
 //!
 //! ```text
 //! ISO         2026-11-22T10:00:00[.fraction][zone]      RFC 5424 §6.2.3, RFC 3339 §5.6; a space for the T as well
@@ -8,9 +8,9 @@
 //! more        a zone (+0100, CET, Z) and a year, each after a space, in any order, at most one of each
 //! ```
 //!
-//! Fractions have any number of digits, of which six are kept; `,` is read as `.`. Second 60 is a leap second, and
-//! becomes the first of the next minute, as Unix time has it. Offsets reach to ±23:59. A day that its month does not
-//! have makes it no stamp at all.
+//! Fractions have any number of digits, of which six are kept; `,` is read as `.`. Second 60 is a leap
+//! second, and becomes the first of the next minute, as Unix time has it. Offsets reach to ±23:59. A day that
+//! its month does not have makes it no stamp at all.
 //!
 //! Each reader takes the text from where the stamp should begin, and gives the reading and its length.
 use super::civil::{days_in_month, is_leap};
@@ -140,13 +140,13 @@ fn finish_bsd(
     Some((Reading { year, month, day, second_of_day, micros, offset }, at))
 }
 
-/// Whether what follows a year lets it be one: in `2001:db8::7` it is part of an address.
+/// True when what follows a year lets it be one: in `2001:db8::7` it is part of an address.
 #[inline]
 fn ends_year(rest: &[u8]) -> bool {
     matches!(rest, [b' ', ..] | [b':', b' ', ..])
 }
 
-/// Whether a stamp can end here: the next byte is none that belongs to the same word.
+/// True when a stamp can end here: the next byte is none that belongs to the same word.
 #[inline]
 fn ends_word(rest: &[u8]) -> bool {
     !rest.first().is_some_and(u8::is_ascii_alphanumeric)
@@ -201,7 +201,8 @@ fn read_fraction(text: &[u8]) -> (u32, usize) {
     (micros, 1 + if others == 0 { 8 + count_digits(&digits[8..]) } else { len as usize })
 }
 
-/// The twin of [`read_fraction`], for the digits after a point that fewer than eight bytes follow: one by one.
+/// The twin of [`read_fraction`], for the digits after a point that fewer than eight bytes follow: one by
+/// one.
 #[cold]
 fn read_short_fraction(digits: &[u8]) -> (u32, usize) {
     let len = count_digits(digits);
@@ -210,7 +211,7 @@ fn read_short_fraction(digits: &[u8]) -> (u32, usize) {
     (micros, if len == 0 { 0 } else { len + 1 })
 }
 
-/// How many digits `text` begins with.
+/// The number of digits that `text` begins with.
 fn count_digits(text: &[u8]) -> usize {
     text.iter().take_while(|b| b.is_ascii_digit()).count()
 }
@@ -311,12 +312,12 @@ const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 const SIXES: u64 = u64::from_le_bytes([6; 8]);
 const UPPER: u64 = u64::from_le_bytes([0xf0; 8]);
 
-/// The numbers that pairs of digits make, each at the place of its first digit; `form` has `0` for each digit, and the
-/// other characters as they must be. What is at other places of the result means nothing.
+/// The numbers that pairs of digits make, each at the place of its first digit; `form` has `0` for each
+/// digit, and the other characters as they must be. What is at other places of the result means nothing.
 ///
-/// All eight at once (after D. Lemire, "Quickly parsing eight digits"): exclusive-or'ed with the form, a digit is its
-/// value and another character is 0; a byte above 9 shows in its upper half when 6 is added; and ten times a digit with
-/// the next one is below 256, so that nothing runs over into the next byte.
+/// All eight at once (after D. Lemire, "Quickly parsing eight digits"): exclusive-or'ed with the form, a
+/// digit is its value and another character is 0; a byte above 9 shows in its upper half when 6 is added; and
+/// ten times a digit with the next one is below 256, so that nothing runs over into the next byte.
 #[inline]
 fn pairs(text: [u8; 8], form: [u8; 8]) -> Option<[u8; 8]> {
     let form = u64::from_le_bytes(form);
@@ -329,8 +330,8 @@ fn pairs(text: [u8; 8], form: [u8; 8]) -> Option<[u8; 8]> {
     Some((digits.wrapping_mul(10).wrapping_add(digits >> 8)).to_le_bytes())
 }
 
-/// The number whose eight digits have the values in `values`, the first one lowest: pairs, then fours, then all (D. Lemire, as
-/// above).
+/// The number whose eight digits have the values in `values`, the first one lowest: pairs, then fours, then
+/// all (D. Lemire, as above).
 #[inline]
 const fn eight(values: u64) -> u32 {
     let pairs = values * 10 + (values >> 8);
@@ -339,7 +340,8 @@ const fn eight(values: u64) -> u32 {
     (low.wrapping_add(high) >> 32) as u32
 }
 
-/// The number that two digits make, or [`NO_NUMBER`], which no range that is checked later has: one branch a field.
+/// The number that two digits make, or [`NO_NUMBER`], which no range that is checked later has: one branch a
+/// field.
 #[inline]
 fn two(tens: u8, ones: u8) -> u8 {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
@@ -353,7 +355,7 @@ fn four([a, b, c, d]: [u8; 4]) -> Option<i32> {
     (century < 100 && rest < 100).then(|| i32::from(century) * 100 + i32::from(rest))
 }
 
-/// What [`two`] gives for what is no number.
+/// The result of [`two`] for what is no number.
 const NO_NUMBER: u8 = 255;
 
 #[cfg(test)]
@@ -373,7 +375,8 @@ mod tests {
     }
 
     proptest! {
-        /// Breaks without it: a byte that is nearly a digit is taken for one, or runs over into the number beside it.
+        /// Breaks without it: a byte that is nearly a digit is taken for one, or runs over into the number
+        /// beside it.
         #[test]
         fn eight_at_once_as_one_by_one(
             text in prop::array::uniform8(prop_oneof![
@@ -413,7 +416,7 @@ mod tests {
         }
     }
 
-    /// Where the fraction and the offset end decides where the host begins.
+    /// The end of the fraction and of the offset decides where the host begins.
     #[test]
     fn lengths() {
         let len = |text: &str| read_iso(text.as_bytes()).map(|(_, len)| len);
@@ -433,7 +436,7 @@ mod tests {
         assert_eq!(len("Nov 22 10:00:00 CETUS host"), Some(15));
     }
 
-    /// What is nearly a stamp is none: it would move a message by months, or panic later.
+    /// A text that is nearly a stamp is none: it would move a message by months, or panic later.
     #[test]
     fn near_misses() {
         let iso =

@@ -1,17 +1,17 @@
 //! The receiver's side of a stamp: what time it is, and what offset a wall clock had at a given time.
 //!
-//! A [`Zone`] asks the time zone database once, when it is made, for every change of offset from 1970 to 2100, and
-//! keeps them in a table ordered in time. A question then is a binary search over fewer than 300 rows; only stamps
-//! outside those years go to the database again.
+//! A [`Zone`] asks the time zone database once, when it is made, for every change of offset from 1970 to
+//! 2100, and keeps them in a table ordered in time. A question then is a binary search over fewer than 300
+//! rows; only stamps outside those years go to the database again.
 //!
 //! A wall time can be missing (clocks go forward) or happen twice (clocks go back). As RFC 5545 and jiff's
-//! "compatible" rule have it, the offset from before the change answers for both. So the new offset begins, on the
-//! wall, at `change + max(old offset, new offset)`: one number a row, and no case to tell apart.
+//! "compatible" rule have it, the offset from before the change answers for both. So the new offset begins,
+//! on the wall, at `change + max(old offset, new offset)`: one number a row, and no case to tell apart.
 //!
-//! RFC 3164 stamps have no year (§4.1.2). The year taken is the latest that does not put the stamp more than 31 days
-//! ahead of now: a message of 31 December that comes in January is last year's, one of 1 January that comes in
-//! December (a clock that is fast) is next year's, and a file of last November that is read in March is not in the
-//! future. The nearest year instead would put last March, read in November, into next year.
+//! RFC 3164 stamps have no year (§4.1.2). The year taken is the latest that does not put the stamp more than
+//! 31 days ahead of now: a message of 31 December that comes in January is last year's, one of 1 January that
+//! comes in December (a clock that is fast) is next year's, and a file of last November that is read in March
+//! is not in the future. The nearest year instead would put last March, read in November, into next year.
 use super::civil::{Civil, DAY, days_from_civil, is_leap};
 use super::{Reading, Stamp};
 use jiff::tz::{AmbiguousOffset, TimeZone};
@@ -22,16 +22,17 @@ const TABLE: std::ops::Range<i64> = 0..4_102_444_800;
 
 const DAY_MICROS: i64 = DAY * 1_000_000;
 
-/// How far ahead of now a stamp without a year may be, in seconds.
+/// The most seconds that a stamp without a year may be ahead of now.
 const AHEAD: i64 = 31 * DAY;
 
-/// How far a stamp may be from a whole quarter of an hour around now for its offset to be guessed from it.
+/// The most seconds between a stamp and a whole quarter of an hour around now for its offset to be guessed
+/// from it.
 const GUESS_SLACK: i64 = 30;
 
 /// A change of offset.
 #[derive(Debug, Clone, Copy)]
 struct Change {
-    /// When it happens, in Unix seconds.
+    /// Its time in Unix seconds.
     unix: i64,
     /// From which wall time the new offset answers, in seconds as if the wall were UTC.
     wall: i64,
@@ -201,8 +202,9 @@ impl Clock {
 
     /// Puts a reading on the time line: finds its year and its offset where it has none.
     ///
-    /// `zone` is the receiver's; with `guess` an offset is taken from the distance to now when that is close to whole
-    /// quarters of an hour. `None` for a 29 February without a year when no leap year was in the last eight.
+    /// `zone` is the receiver's; with `guess` an offset is taken from the distance to now when that is close
+    /// to whole quarters of an hour. `None` for a 29 February without a year when no leap year was in the
+    /// last eight.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs a message a fifth")]
     pub(crate) fn place(&self, reading: &Reading, zone: &Zone, guess: bool) -> Option<Stamp> {
