@@ -301,12 +301,8 @@ fn parse(path: PathBuf, text: String, environment: &Environment) -> Inspected {
     }
     let mut report = Report::default();
     let main = report.map.add(path, text, None);
-    let lexed = lexer::lex(report, main, environment);
-    if lexed.pragmas.unreadable {
-        return Inspected::unreadable(lexed.report.into_parts().1);
-    }
-    let read =
-        parser::Parser::new(lexed, environment.vocabulary).configuration(environment.config_dir.clone());
-    let statement::Read { config, found, failed, has_all_code } = read;
-    Inspected { config: (!failed || has_all_code).then_some(config), found, is_whole: !failed }
+    let parser = parser::Parser::new(report, main, environment.clone());
+    let statement::Read { config, found, failed, has_all_code } =
+        parser.configuration(environment.config_dir.clone());
+    Inspected { config: config.filter(|_| !failed || has_all_code), found, is_whole: !failed }
 }

@@ -12,13 +12,13 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::bounds::{Excess, MAX_ENTRIES, MAX_TEXT};
-use super::lexer::Lexer;
+use super::lexer::Lexing;
 use super::span::Span;
 
 /// How deep files may include files.
 const MAX_DEPTH: usize = 64;
 
-impl Lexer<'_> {
+impl Lexing<'_> {
     /// Opens what `@include` names, to be read next.
     pub(super) fn include(&mut self, name: &str, at: Span) {
         if name == "scl.conf" {
@@ -27,7 +27,7 @@ impl Lexer<'_> {
             self.report.warn(at, message, None);
             return;
         }
-        self.environment.progress.note(Path::new(name));
+        self.lexer.environment.progress.note(Path::new(name));
         let found = match self.find(Path::new(name)) {
             Ok(found) => found,
             Err(excess) => {
@@ -37,7 +37,7 @@ impl Lexer<'_> {
         };
         if found.is_empty() {
             if !is_pattern(name) {
-                self.pragmas.incomplete = true;
+                self.lexer.pragmas.incomplete = true;
                 self.report.error(at, format!("there is no file or directory `{name}`"), self.searched(name));
             }
             return;
@@ -57,10 +57,10 @@ impl Lexer<'_> {
                 self.report.error(at, message, None);
                 continue;
             }
-            self.environment.progress.note(&path);
-            let read = read_included(&path, self.budget.text());
+            self.lexer.environment.progress.note(&path);
+            let read = read_included(&path, self.lexer.budget.text());
             if let Ok(text) = &read
-                && let Err(excess) = self.budget.take_file(text.len())
+                && let Err(excess) = self.lexer.budget.take_file(text.len())
             {
                 self.too_much(at, excess);
                 return;
@@ -71,7 +71,7 @@ impl Lexer<'_> {
                     self.open(file);
                 }
                 Err(message) => {
-                    self.pragmas.incomplete = true;
+                    self.lexer.pragmas.incomplete = true;
                     self.report.error(at, message, None);
                 }
             }
@@ -80,13 +80,14 @@ impl Lexer<'_> {
 
     /// Leaves the innermost file.
     pub(super) fn skip_file(&mut self) {
-        if let Some(input) = self.inputs.last_mut() {
+        if let Some(input) = self.lexer.inputs.last_mut() {
             input.leave();
         }
     }
 
     fn find(&self, name: &Path) -> Result<Vec<PathBuf>, Excess> {
-        let bases = if name.is_absolute() { &[PathBuf::new()][..] } else { &self.environment.include_path };
+        let bases =
+            if name.is_absolute() { &[PathBuf::new()][..] } else { &self.lexer.environment.include_path };
         let mut search = Search { left: MAX_ENTRIES };
         for base in bases {
             let path = base.join(name);
@@ -108,11 +109,11 @@ impl Lexer<'_> {
     }
 
     fn searched(&self, name: &str) -> Option<String> {
-        if Path::new(name).is_absolute() || self.environment.include_path.is_empty() {
+        if Path::new(name).is_absolute() || self.lexer.environment.include_path.is_empty() {
             return None;
         }
         let path: Vec<_> =
-            self.environment.include_path.iter().map(|dir| dir.display().to_string()).collect();
+            self.lexer.environment.include_path.iter().map(|dir| dir.display().to_string()).collect();
         Some(format!("looked for it in {}", path.join(", ")))
     }
 }

@@ -96,6 +96,11 @@ impl Input {
         Span { file: self.file, start: source.start as u32, end: source.end as u32 }
     }
 
+    /// The part of the source that no line was read of.
+    pub(super) fn unread(&self) -> &str {
+        &self.source.text[self.read..]
+    }
+
     /// Goes to the end of the file.
     pub(super) fn leave(&mut self) {
         self.read = self.source.text.len();

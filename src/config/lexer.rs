@@ -1,14 +1,15 @@
 //! From text to tokens.
 //!
 //! ```text
-//! files ── one line at a time ──► backticks replaced ──► tokens
+//! files ── one line at a time ──► backticks replaced ──► tokens ──► parser
 //!            ▲                                             │
 //!            └────────── @include pushes a file ◄──────────┘
 //! ```
 //!
-//! Lines are read on demand, because what a backtick stands for depends on the `@define`s before it, and whether a line
-//! starts within a quoted text (where values are quoted differently) is known only when the lexer gets there. Each
-//! [`Input`] keeps a list of segments that lead from the replaced text back to the file.
+//! Tokens are read when the parser asks for them, and lines when the lexer needs them, because what a backtick stands
+//! for depends on the `@define`s before it, and whether a line starts within a quoted text (where values are quoted
+//! differently) is known only when the lexer gets there. Each [`Input`] keeps a list of segments that lead from the
+//! replaced text back to the file.
 //!
 //! The content of `python { }` and of `block … { }` is not replaced and not cut into tokens: it is one
 //! [`TokenKind::Code`].
@@ -24,154 +25,223 @@ use super::input::Input;
 use super::number;
 use super::preamble::Pragmas;
 use super::python_code;
+use super::quoted;
 use super::report::Report;
 use super::span::{FileId, Span};
 use super::token::{Token, TokenKind};
 
-/// All tokens of a configuration, and what its `@` lines said.
-pub(super) struct Lexed {
-    pub(super) tokens: Vec<Token>,
-    pub(super) pragmas: Pragmas,
-    pub(super) report: Report,
-}
-
-/// Cuts the file `main`, which is in `report`'s map already, and all that it includes, into tokens.
-pub(super) fn lex(report: Report, main: FileId, environment: &Environment) -> Lexed {
-    let mut lexer = Lexer {
-        report,
-        environment,
-        inputs: Vec::new(),
-        tokens: Vec::new(),
-        defines: environment.globals(),
-        pragmas: Pragmas::default(),
-        quote: None,
-        budget: Budget::default(),
-    };
-    // The main file alone is no larger than the bound, or it would not have been read.
-    let _ = lexer.budget.take_file(lexer.report.map.file(main).text.len());
-    lexer.open(main);
-    lexer.run();
-    lexer.pragmas.allow_duplicates = lexer.defines.get("allow-config-dups").is_some_and(|value| value != "0");
-    Lexed { tokens: lexer.tokens, pragmas: lexer.pragmas, report: lexer.report }
-}
-
-pub(super) struct Lexer<'e> {
-    pub(super) report: Report,
-    pub(super) environment: &'e Environment,
+/// The texts that tokens are still to be read from, and all that their meaning depends on.
+pub(super) struct Lexer {
+    pub(super) environment: Environment,
     /// The open files, the innermost last.
     pub(super) inputs: Vec<Input>,
-    tokens: Vec<Token>,
     /// The names for backticks, written with `-`.
     pub(super) defines: HashMap<String, String>,
     pub(super) pragmas: Pragmas,
     /// The quote of the text that is being read.
     pub(super) quote: Option<u8>,
     pub(super) budget: Budget,
+    /// The number of `python { }` blocks so far.
+    pub(super) python_blocks: usize,
+    /// The number of tokens so far.
+    tokens: usize,
+    /// The end of the main file.
+    end: Span,
+    before: Before,
+    /// The current statement is a `block`, whose brace is still to come.
+    in_block: bool,
+    /// The brace that opens a block of raw text, which is read next, and what finds its end.
+    raw: Option<(Span, EndOf)>,
 }
 
-impl Lexer<'_> {
-    /// Goes on with `file`, and comes back when it ends.
-    pub(super) fn open(&mut self, file: FileId) {
-        self.inputs.push(Input::new(file, Arc::clone(self.report.map.file(file))));
+/// The token before the next one, as far as that one's meaning depends on it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// None, or one that ends an item or a statement.
+    End,
+    /// `source`, `destination` or `log`, which a name may follow.
+    Statement,
+    /// `python`, not as somebody's name.
+    Python,
+    /// Another one.
+    Other,
+}
+
+impl Lexer {
+    /// Reads the file `main`, which is in `report`'s map already, and all that it includes.
+    pub(super) fn new(report: &Report, main: FileId, environment: Environment) -> Self {
+        let file = report.map.file(main);
+        let end = file.text.len() as u32;
+        let mut budget = Budget::default();
+        // The main file alone is no larger than the bound, or it would not have been read.
+        let _ = budget.take_file(file.text.len());
+        Self {
+            defines: environment.globals(),
+            environment,
+            inputs: vec![Input::new(main, Arc::clone(file))],
+            pragmas: Pragmas::default(),
+            quote: None,
+            budget,
+            python_blocks: 0,
+            tokens: 0,
+            end: Span { file: main, start: end, end },
+            before: Before::End,
+            in_block: false,
+            raw: None,
+        }
     }
 
-    fn run(&mut self) {
-        // What finds the end of the block that the next `{` opens, where that is a block of raw text.
-        let mut raw: Option<EndOf> = None;
-        while let Some(input) = self.inputs.last() {
-            let file = input.file;
-            if self.tokens.len() >= MAX_TOKENS && !self.pragmas.unreadable {
-                let last = self.tokens.last().map(|token| token.span);
-                self.too_much(last.unwrap_or(Span { file, start: 0, end: 0 }), Excess::tokens());
-            }
-            let Some(token) = self.token() else {
-                self.inputs.pop();
-                if self.inputs.is_empty() {
-                    let end = self.report.map.file(file).text.len() as u32;
-                    let span = Span { file, start: end, end };
-                    self.tokens.push(Token { kind: TokenKind::End, span });
+    /// `@define allow-config-dups 1`: of two things with one name, the later one counts.
+    pub(super) fn allows_duplicates(&self) -> bool {
+        self.defines.get("allow-config-dups").is_some_and(|value| value != "0")
+    }
+
+    /// Tells whether a `)` without its `(` comes before the next `;` or brace of the text ahead, as it is written.
+    pub(super) fn closes_ahead(&self) -> bool {
+        let Some(input) = self.inputs.last() else { return false };
+        let mut depth = 0_usize;
+        for text in [&input.text[input.at..], input.unread()] {
+            let (bytes, mut at) = (text.as_bytes(), 0);
+            while at < bytes.len() {
+                match bytes[at] {
+                    b'(' => depth += 1,
+                    b')' if depth == 0 => return true,
+                    b')' => depth -= 1,
+                    b';' | b'{' | b'}' => return false,
+                    b'#' => at += memchr::memchr2(b'\n', b'\r', &bytes[at..]).unwrap_or(bytes.len()),
+                    quote @ (b'"' | b'\'') => at += quoted::length(&bytes[at..], quote),
+                    _ => {}
                 }
-                continue;
-            };
-            match token.kind {
-                TokenKind::LBrace => {
-                    let open = token.span;
-                    let end_of =
-                        if self.at_python() { Some(python_code::end_of_code as EndOf) } else { raw.take() };
-                    self.tokens.push(token);
-                    if let Some(end_of) = end_of {
-                        self.code(open, end_of);
-                    }
-                    continue;
-                }
-                TokenKind::Semicolon | TokenKind::RBrace => raw = None,
-                _ if self.starts_statement() && token.is("block") => raw = Some(python_code::end_of_raw),
-                _ => {}
+                at += 1;
             }
-            self.tokens.push(token);
         }
+        false
+    }
+}
+
+/// A lexer at work: what is reported is about the text.
+pub(super) struct Lexing<'a> {
+    pub(super) lexer: &'a mut Lexer,
+    pub(super) report: &'a mut Report,
+}
+
+impl<'a> Lexing<'a> {
+    pub(super) fn new(lexer: &'a mut Lexer, report: &'a mut Report) -> Self {
+        report.in_text = true;
+        Self { lexer, report }
+    }
+}
+
+impl Drop for Lexing<'_> {
+    fn drop(&mut self) {
+        self.report.in_text = false;
+    }
+}
+
+impl Lexing<'_> {
+    /// Goes on with `file`, and comes back when it ends.
+    pub(super) fn open(&mut self, file: FileId) {
+        self.lexer.inputs.push(Input::new(file, Arc::clone(self.report.map.file(file))));
+    }
+
+    /// The next token: [`TokenKind::End`] at the end of the main file, and ever after.
+    pub(super) fn next(&mut self) -> Token {
+        if let Some((open, end_of)) = self.lexer.raw.take()
+            && let Some(code) = self.code(open, end_of)
+        {
+            return code;
+        }
+        while let Some(input) = self.lexer.inputs.last() {
+            let file = input.file;
+            if self.lexer.tokens >= MAX_TOKENS && !self.lexer.pragmas.unreadable {
+                let at = input.span(input.at..input.at);
+                self.too_much(Span { file, ..at }, Excess::tokens());
+            }
+            match self.token() {
+                Some(token) => return self.noted(token),
+                None => drop(self.lexer.inputs.pop()),
+            }
+        }
+        Token { kind: TokenKind::End, span: self.lexer.end }
+    }
+
+    /// Notes what `token` means for those after it.
+    fn noted(&mut self, token: Token) -> Token {
+        let before = self.lexer.before;
+        self.lexer.tokens += 1;
+        self.lexer.before = match &token.kind {
+            TokenKind::Semicolon | TokenKind::RBrace => Before::End,
+            _ if ["source", "destination", "log"].iter().any(|statement| token.is(statement)) => {
+                Before::Statement
+            }
+            _ if before != Before::Statement && token.is("python") => Before::Python,
+            _ => Before::Other,
+        };
+        if before == Before::End && token.is("block") {
+            self.lexer.in_block = true;
+        } else if self.lexer.before == Before::End {
+            self.lexer.in_block = false;
+        } else if let TokenKind::LBrace = token.kind {
+            if before == Before::Python {
+                self.lexer.python_blocks += 1;
+                self.lexer.raw = Some((token.span, python_code::end_of_code));
+            } else if std::mem::take(&mut self.lexer.in_block) {
+                self.lexer.raw = Some((token.span, python_code::end_of_raw));
+            }
+        }
+        token
     }
 
     /// Reports that the text goes over a bound at `at`, and reads no further.
     pub(super) fn too_much(&mut self, at: Span, excess: Excess) {
         self.report.error(at, excess.message, Some(excess.help));
-        self.pragmas.unreadable = true;
-        for input in &mut self.inputs {
+        self.lexer.pragmas.unreadable = true;
+        for input in &mut self.lexer.inputs {
             input.leave();
         }
     }
 
-    /// Whether the next token may be the first of a statement.
-    fn starts_statement(&self) -> bool {
-        let last = self.tokens.last();
-        last.is_none_or(|last| matches!(last.kind, TokenKind::Semicolon | TokenKind::RBrace))
-    }
-
-    /// Whether a brace that comes now opens a block of Python: not so if `python` is just the name of something.
-    fn at_python(&self) -> bool {
-        match self.tokens.as_slice() {
-            [.., kind, name] if name.is("python") => {
-                !["source", "destination", "log"].iter().any(|statement| kind.is(statement))
-            }
-            [name] => name.is("python"),
-            _ => false,
-        }
-    }
-
     /// Takes the raw text after an opening brace, which is at `open`, as one token.
-    fn code(&mut self, open: Span, end_of: EndOf) {
-        let Some(input) = self.inputs.last_mut() else { return };
+    fn code(&mut self, open: Span, end_of: EndOf) -> Option<Token> {
+        let input = self.lexer.inputs.last_mut()?;
         input.forget_ahead();
         let start = open.end as usize;
         let found = end_of(&input.source.text, start);
         let end = found.unwrap_or_else(|| python_code::likely_end(&input.source.text, start));
         input.skip_to(end);
         let span = Span { start: start as u32, end: end as u32, ..open };
-        self.tokens.push(Token { kind: TokenKind::Code, span });
+        let token = self.noted(Token { kind: TokenKind::Code, span });
         if found.is_none() {
-            self.pragmas.incomplete = true;
-            // Each such block makes the scanner go over the rest of the file.
-            if self.report.is_full(Level::Error) {
-                self.too_much(open, Excess::unclosed());
-                return;
-            }
-            let Some(at) = python_code::trouble(&input.source.text, start) else {
-                self.report.error(open, "the brace of this block is never closed", None);
-                return;
-            };
-            let place = Span { start: at as u32, end: at as u32 + 1, ..open };
-            let message = match &input.source.text[at..=at] {
-                opener @ ("(" | "[" | "{") => format!("`{opener}` was never closed"),
-                "\"" | "'" => "the end of this text is missing".to_owned(),
-                other => format!("`{other}` closes nothing"),
-            };
-            self.report.error_with(place, message, open, "so this block has no end", None);
+            self.unclosed(open);
         }
+        Some(token)
+    }
+
+    /// Reports that the block of raw text whose brace is at `open` has no end.
+    fn unclosed(&mut self, open: Span) {
+        self.lexer.pragmas.incomplete = true;
+        // Each such block makes the scanner go over the rest of the file.
+        if self.report.is_full(Level::Error) {
+            return self.too_much(open, Excess::unclosed());
+        }
+        let text = &self.report.map.file(open.file).text;
+        let Some(at) = python_code::trouble(text, open.end as usize) else {
+            self.report.error(open, "the brace of this block is never closed", None);
+            return;
+        };
+        let place = Span { start: at as u32, end: at as u32 + 1, ..open };
+        let message = match &text[at..=at] {
+            opener @ ("(" | "[" | "{") => format!("`{opener}` was never closed"),
+            "\"" | "'" => "the end of this text is missing".to_owned(),
+            other => format!("`{other}` closes nothing"),
+        };
+        self.report.error_with(place, message, open, "so this block has no end", None);
     }
 
     /// Reads one more line of the innermost file; false at its end.
     fn refill(&mut self) -> bool {
-        let Self { inputs, defines, environment, report, quote, budget, .. } = self;
+        let Lexer { inputs, defines, environment, quote, budget, .. } = &mut *self.lexer;
+        let report = &mut *self.report;
         let Some(input) = inputs.last_mut() else { return false };
         let source = Arc::clone(&input.source);
         let Some(range) = input.next_line() else { return false };
@@ -241,7 +311,7 @@ impl Lexer<'_> {
     /// The byte at the cursor; `None` at the end of the file.
     pub(super) fn peek(&mut self) -> Option<u8> {
         loop {
-            let input = self.inputs.last()?;
+            let input = self.lexer.inputs.last()?;
             if let Some(&byte) = input.text.as_bytes().get(input.at) {
                 return Some(byte);
             }
@@ -252,24 +322,24 @@ impl Lexer<'_> {
     }
 
     pub(super) fn advance(&mut self, bytes: usize) {
-        if let Some(input) = self.inputs.last_mut() {
+        if let Some(input) = self.lexer.inputs.last_mut() {
             input.at += bytes;
         }
     }
 
     /// The text from the cursor to the end of what was read so far: at least to the end of the line.
     pub(super) fn ahead(&self) -> &str {
-        self.inputs.last().map_or("", |input| &input.text[input.at..])
+        self.lexer.inputs.last().map_or("", |input| &input.text[input.at..])
     }
 
     pub(super) fn cursor(&self) -> usize {
-        self.inputs.last().map_or(0, |input| input.at)
+        self.lexer.inputs.last().map_or(0, |input| input.at)
     }
 
     /// The place of the text from `start` to the cursor.
     pub(super) fn span_from(&self, start: usize) -> Span {
         let nowhere = Span { file: FileId(0), start: 0, end: 0 };
-        self.inputs.last().map_or(nowhere, |input| input.span(start..input.at))
+        self.lexer.inputs.last().map_or(nowhere, |input| input.span(start..input.at))
     }
 
     /// The next token of the innermost file; `None` at its end. The `@` lines on the way are obeyed.
@@ -279,7 +349,7 @@ impl Lexer<'_> {
             let start = self.cursor();
             let before = start
                 .checked_sub(1)
-                .map(|before| self.inputs.last().map(|input| input.text.as_bytes()[before]));
+                .map(|before| self.lexer.inputs.last().map(|input| input.text.as_bytes()[before]));
             let line_start = matches!(before.flatten(), None | Some(b'\n' | b'\r'));
             match byte {
                 b'@' if line_start => {
@@ -332,7 +402,8 @@ impl Lexer<'_> {
                     continue;
                 }
                 let span = self.span_from(start);
-                let text = self.inputs.last().map_or("", |input| &input.text[start..input.at]).to_owned();
+                let text =
+                    self.lexer.inputs.last().map_or("", |input| &input.text[start..input.at]).to_owned();
                 tokens.push((Token { kind, span }, text));
             }
         }
@@ -401,22 +472,27 @@ fn word(text: &str) -> TokenKind {
     }
 }
 
+/// The tokens of `text` without the end, and what is said about it.
+#[cfg(test)]
+pub(super) fn tokens_of(text: &str) -> (Vec<Token>, Report) {
+    let mut report = Report::default();
+    let main = report.map.add("test.conf".into(), text.to_owned(), None);
+    let mut lexer = Lexer::new(&report, main, Environment::new(&crate::drivers::VOCABULARY));
+    let next = || Some(Lexing::new(&mut lexer, &mut report).next());
+    let tokens = std::iter::from_fn(next).take_while(|token| !matches!(token.kind, TokenKind::End)).collect();
+    (tokens, report)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tokens(text: &str) -> Lexed {
-        let mut report = Report::default();
-        let main = report.map.add("test.conf".into(), text.to_owned(), None);
-        lex(report, main, &Environment::new(&crate::drivers::VOCABULARY))
-    }
-
     /// What the tokens of `text` are called, without the end.
     fn described(text: &str) -> Vec<String> {
-        let lexed = tokens(text);
-        let (_, found) = lexed.report.into_parts();
+        let (tokens, report) = tokens_of(text);
+        let (_, found) = report.into_parts(true);
         assert!(found.is_empty(), "{text}: {}", found[0]);
-        lexed.tokens[..lexed.tokens.len() - 1].iter().map(|token| token.kind.describe()).collect()
+        tokens.iter().map(|token| token.kind.describe()).collect()
     }
 
     #[test]
@@ -435,10 +511,10 @@ mod tests {
 
     #[test]
     fn code_is_left_alone() {
-        let lexed = tokens("python { a = '`x`' }; block source b() { `c` '}' };\nsource python { d };");
+        let (tokens, report) =
+            tokens_of("python { a = '`x`' }; block source b() { `c` '}' };\nsource python { d };");
         let code = |token: &&Token| matches!(token.kind, TokenKind::Code);
-        let code: Vec<_> =
-            lexed.tokens.iter().filter(code).map(|token| lexed.report.map.text(token.span)).collect();
+        let code: Vec<_> = tokens.iter().filter(code).map(|token| report.map.text(token.span)).collect();
         assert_eq!(code, [" a = '`x`' ", " `c` '}' "]);
     }
 }

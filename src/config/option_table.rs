@@ -155,16 +155,16 @@ impl Parser {
         mut read: impl FnMut(&mut Parser, &Key) -> Option<Parsed<()>>,
     ) -> bool {
         loop {
+            let is_word = matches!(self.peek().kind, TokenKind::Word(_));
+            let is_option = is_word && self.sees_at(1, &TokenKind::LParen);
             match &self.peek().kind {
                 TokenKind::RParen => return true,
                 TokenKind::End | TokenKind::Semicolon | TokenKind::RBrace => break,
-                TokenKind::Word(_) if self.sees_at(1, &TokenKind::LParen) => {
-                    match self.option(place, known, &mut read) {
-                        Ending::Closed => {}
-                        Ending::Missing => break,
-                        Ending::Reported => return false,
-                    }
-                }
+                TokenKind::Word(_) if is_option => match self.option(place, known, &mut read) {
+                    Ending::Closed => {}
+                    Ending::Missing => break,
+                    Ending::Reported => return false,
+                },
                 _ => {
                     self.unexpected("an option, as in name(value)");
                     // Whether there is a `)` or not: one error is enough.

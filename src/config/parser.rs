@@ -12,18 +12,18 @@
 //!
 //! No place in what is read is a number of a token: an opened parenthesis is an [`Opening`], all others are
 //! [`Span`]s.
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::mem::discriminant;
 
 use indexmap::IndexMap;
 
 use super::diagnostic::Level;
 use super::driver::Vocabulary;
-use super::lexer::Lexed;
+use super::environment::Environment;
+use super::lexer::{Lexer, Lexing};
 use super::number::Number;
-use super::preamble::Pragmas;
 use super::report::{Report, Reported};
-use super::span::{Span, Spanned};
+use super::span::{FileId, Span, Spanned};
 use super::template_options::TemplateReference;
 use super::template_text::TemplateStatement;
 use super::token::{Text, Token, TokenKind, same_word};
@@ -42,9 +42,9 @@ pub(crate) struct Opening {
 /// Reads tokens into the syntax tree.
 pub(crate) struct Parser {
     pub(super) vocabulary: &'static Vocabulary,
-    tokens: Vec<Token>,
-    at: usize,
-    pub(super) pragmas: Pragmas,
+    pub(super) lexer: Lexer,
+    /// The tokens that were looked at and not taken: few, as what a text means may depend on those before it.
+    ahead: VecDeque<Token>,
     pub(crate) report: Report,
     /// The `template` statements so far.
     pub(super) templates: IndexMap<String, TemplateStatement>,
@@ -64,14 +64,13 @@ pub(crate) struct Parser {
 }
 
 impl Parser {
-    pub(super) fn new(lexed: Lexed, vocabulary: &'static Vocabulary) -> Self {
-        let Lexed { tokens, pragmas, report } = lexed;
-        let start = Span { end: 0, start: 0, ..tokens[0].span };
+    /// A parser of the file `main`, which is in `report`'s map already.
+    pub(super) fn new(report: Report, main: FileId, environment: Environment) -> Self {
+        let start = Span { file: main, start: 0, end: 0 };
         Self {
-            vocabulary,
-            tokens,
-            at: 0,
-            pragmas,
+            vocabulary: environment.vocabulary,
+            lexer: Lexer::new(&report, main, environment),
+            ahead: VecDeque::new(),
             report,
             templates: IndexMap::new(),
             template_references: Vec::new(),
@@ -92,28 +91,30 @@ impl Parser {
 
     // Looking.
 
-    /// How many python blocks there are, read or not.
-    pub(super) fn count_python_blocks(&self) -> usize {
-        let is_block = |three: &&[Token]| three[0].is("python") && matches!(three[2].kind, TokenKind::Code);
-        self.tokens.windows(3).filter(is_block).count()
+    /// The lexer at work.
+    fn lexing(&mut self) -> Lexing<'_> {
+        Lexing::new(&mut self.lexer, &mut self.report)
     }
 
     /// The token `ahead` places after the current one; beyond the end, the end.
-    pub(super) fn peek_at(&self, ahead: usize) -> &Token {
-        // The lexer ends every list of tokens with `End`, so there is a last one.
-        &self.tokens[(self.at + ahead).min(self.tokens.len() - 1)]
+    pub(super) fn peek_at(&mut self, ahead: usize) -> &Token {
+        while self.ahead.len() <= ahead {
+            let token = self.lexing().next();
+            self.ahead.push_back(token);
+        }
+        &self.ahead[ahead]
     }
 
-    pub(crate) fn peek(&self) -> &Token {
+    pub(crate) fn peek(&mut self) -> &Token {
         self.peek_at(0)
     }
 
     /// Whether the token `ahead` places after the current one is of the same kind as `kind`.
-    pub(super) fn sees_at(&self, ahead: usize, kind: &TokenKind) -> bool {
+    pub(super) fn sees_at(&mut self, ahead: usize, kind: &TokenKind) -> bool {
         discriminant(&self.peek_at(ahead).kind) == discriminant(kind)
     }
 
-    pub(crate) fn sees(&self, kind: &TokenKind) -> bool {
+    pub(crate) fn sees(&mut self, kind: &TokenKind) -> bool {
         self.sees_at(0, kind)
     }
 
@@ -125,19 +126,19 @@ impl Parser {
     // Taking.
 
     pub(crate) fn next(&mut self) -> Token {
-        match self.peek().kind {
-            TokenKind::LParen => self.parentheses.push(self.peek().span),
+        let token = self.advance();
+        match token.kind {
+            TokenKind::LParen => self.parentheses.push(token.span),
             TokenKind::RParen => drop(self.parentheses.pop()),
             _ => {}
         }
-        self.advance()
+        token
     }
 
     /// Takes the current token, and counts no parentheses.
     fn advance(&mut self) -> Token {
-        let token = self.peek().clone();
+        let token = self.ahead.pop_front().unwrap_or_else(|| self.lexing().next());
         if !matches!(token.kind, TokenKind::End) {
-            self.at += 1;
             self.last = token.span;
         }
         token
@@ -181,7 +182,8 @@ impl Parser {
         match &self.peek().kind {
             TokenKind::Word(_) | TokenKind::Text(_) => {}
             TokenKind::Number(_, written) => {
-                let (span, written) = (self.peek().span, written.clone());
+                let written = written.clone();
+                let span = self.peek().span;
                 let help = Some(format!("put it in quotes: \"{written}\""));
                 return Err(self.report.error(span, format!("expected {expected}, found a number"), help));
             }
@@ -338,17 +340,8 @@ impl Parser {
     /// Whether a `)` without its `(` comes between the `;` here and the next one: then the `;` is within parentheses,
     /// where it should not be, and ends nothing.
     fn closed_beyond(&self) -> bool {
-        let mut depth = 0_usize;
-        for token in &self.tokens[self.at + 1..] {
-            match token.kind {
-                TokenKind::LParen => depth += 1,
-                TokenKind::RParen if depth == 0 => return true,
-                TokenKind::RParen => depth -= 1,
-                TokenKind::Semicolon | TokenKind::LBrace | TokenKind::RBrace => return false,
-                _ => {}
-            }
-        }
-        false
+        // Nobody looks further than at a semicolon.
+        self.ahead.len() == 1 && self.lexer.closes_ahead()
     }
 
     /// Goes to the `)` that belongs to `open`. False if there is none before the `;` or `}` that ends the item around
@@ -356,10 +349,11 @@ impl Parser {
     pub(super) fn find_closing(&mut self, open: Opening) -> bool {
         let mut braces = 0_usize;
         loop {
+            let closes = braces == 0 && self.parentheses.len() <= open.depth;
+            let is_inside = braces > 0 || (self.sees(&TokenKind::Semicolon) && self.closed_beyond());
             match self.peek().kind {
-                TokenKind::RParen if braces == 0 && self.parentheses.len() <= open.depth => return true,
-                TokenKind::Semicolon if braces == 0 && self.closed_beyond() => {}
-                TokenKind::Semicolon | TokenKind::RBrace if braces == 0 => break,
+                TokenKind::RParen if closes => return true,
+                TokenKind::Semicolon | TokenKind::RBrace if !is_inside => break,
                 TokenKind::End => break,
                 TokenKind::LBrace => braces += 1,
                 TokenKind::RBrace => braces -= 1,

@@ -119,8 +119,9 @@ impl Parser {
             && written.bytes().all(|digit| (b'0'..=b'7').contains(&digit))
         {
             let help = Some(format!("an octal number starts with 0: did you mean 0{written}?"));
+            let message = format!("{written} is a decimal number here");
             let span = self.peek().span;
-            self.report.warn(span, format!("{written} is a decimal number here"), help);
+            self.report.warn(span, message, help);
         }
         self.integer(0, 0o7777).map(|bits| Given::Value(bits as u32))
     }

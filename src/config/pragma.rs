@@ -10,7 +10,7 @@
 //! @config-id: text
 //! ```
 use super::diagnostic::Level;
-use super::lexer::Lexer;
+use super::lexer::Lexing;
 use super::number::Number;
 use super::preamble::Version;
 use super::span::{Span, Spanned};
@@ -108,7 +108,7 @@ fn plain(token: &Token) -> Option<String> {
     }
 }
 
-impl Lexer<'_> {
+impl Lexing<'_> {
     /// Obeys an `@` line, whose tokens (with the `@`) and their texts are `line`.
     pub(super) fn pragma(&mut self, line: Vec<(Token, String)>) {
         let Some(at) = line.first().map(|(token, _)| token.span) else { return };
@@ -134,7 +134,9 @@ impl Lexer<'_> {
                 _ => self.misused(span, "@include \"path\""),
             },
             Some("define") => match words {
-                [(name, _), (value, _)] => drop(self.defines.insert(name.replace('_', "-"), value.clone())),
+                [(name, _), (value, _)] => {
+                    drop(self.lexer.defines.insert(name.replace('_', "-"), value.clone()));
+                }
                 _ => self.misused(span, "@define name \"value\""),
             },
             Some("module") => match values.first() {
@@ -153,7 +155,7 @@ impl Lexer<'_> {
                 }
                 _ => self.misused(span, "@line \"file\" line column"),
             },
-            Some("config-id") => self.pragmas.config_id = values.first().map(|(id, _)| id.clone()),
+            Some("config-id") => self.lexer.pragmas.config_id = values.first().map(|(id, _)| id.clone()),
             _ => {
                 let near = crate::nearest::nearest(&written.to_lowercase(), PRAGMAS);
                 let help = near.map(|near| format!("did you mean `@{near}`?"));
@@ -171,7 +173,7 @@ impl Lexer<'_> {
             return self.misused(line, VERSION_FORM);
         };
         let span = value.span;
-        if let Some(first) = self.pragmas.version {
+        if let Some(first) = self.lexer.pragmas.version {
             if self.report.is_full(Level::Warning) {
                 return;
             }
@@ -192,7 +194,7 @@ impl Lexer<'_> {
                 format!("version {version} is newer than what Inrush knows; it is read as {current}");
             self.report.warn(span, message, None);
         }
-        self.pragmas.version = Some(Spanned::new(version.min(current), span));
+        self.lexer.pragmas.version = Some(Spanned::new(version.min(current), span));
     }
 
     fn module(&mut self, name: &str, at: Span, line: &[(Token, String)]) {
@@ -214,8 +216,8 @@ impl Lexer<'_> {
                 && matches!(open.kind, TokenKind::LParen)
             {
                 match plain(value).as_deref() {
-                    Some("yes" | "on" | "1") => self.pragmas.use_virtualenv = Some(true),
-                    Some("no" | "off" | "0") => self.pragmas.use_virtualenv = Some(false),
+                    Some("yes" | "on" | "1") => self.lexer.pragmas.use_virtualenv = Some(true),
+                    Some("no" | "off" | "0") => self.lexer.pragmas.use_virtualenv = Some(false),
                     _ => {
                         self.report.error(value.span, "expected yes or no", None);
                     }
@@ -228,7 +230,7 @@ impl Lexer<'_> {
         if module(name) == Some(true) {
             return;
         }
-        let included = self.inputs.len() > 1;
+        let included = self.lexer.inputs.len() > 1;
         match message {
             Some(message) => {
                 let text = format!("`{name}` is required here, and is not part of Inrush: {message}");

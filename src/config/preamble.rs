@@ -42,8 +42,6 @@ pub(super) struct Pragmas {
     pub(super) config_id: Option<String>,
     /// `@module mod-python use-virtualenv(…)`
     pub(super) use_virtualenv: Option<bool>,
-    /// `@define allow-config-dups 1`: of two things with one name, the later one counts.
-    pub(super) allow_duplicates: bool,
     /// The text could not be read to its end, so what was read of it says little.
     pub(super) unreadable: bool,
     /// Files, or ends of python blocks, could not be found: code that others refer to may be missing.

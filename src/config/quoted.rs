@@ -11,17 +11,17 @@
 //! Both kinds may go over several lines. The bytes that escapes make need not be UTF-8 in a template, or the name of a file.
 use std::ops::Range;
 
-use super::lexer::Lexer;
+use super::lexer::Lexing;
 use super::span::Span;
 use super::token::{Run, Text};
 use crate::syslog::sanitize_utf8;
 
-impl Lexer<'_> {
+impl Lexing<'_> {
     /// The text whose opening quote is at the cursor.
     pub(super) fn text(&mut self, quote: u8) -> Text {
         let start = self.cursor();
         self.advance(1);
-        self.quote = Some(quote);
+        self.lexer.quote = Some(quote);
         let mut value = TextBuilder::default();
         let closed = loop {
             let Some(byte) = self.peek() else { break false };
@@ -41,15 +41,15 @@ impl Lexer<'_> {
             let length = end.unwrap_or(ahead.len());
             self.take(&mut value, length);
         };
-        self.quote = None;
+        self.lexer.quote = None;
         let span = self.span_from(start);
         // After an excess over a bound there is no rest.
-        if !closed && !self.pragmas.unreadable {
+        if !closed && !self.lexer.pragmas.unreadable {
             let open = Span { end: span.start + 1, ..span };
             let help = "a text goes on over the ends of lines: the missing quote may be that of a text before this one";
             let message = "the text that starts here has no closing quote";
             self.report.error(open, message, Some(help.to_owned()));
-            self.pragmas.unreadable = true;
+            self.lexer.pragmas.unreadable = true;
         }
         let (text, not_utf8) = match String::from_utf8(value.bytes) {
             Ok(text) => (text, None),
@@ -64,7 +64,7 @@ impl Lexer<'_> {
 
     /// Takes the next `length` bytes into `value` as they are.
     fn take(&mut self, value: &mut TextBuilder, length: usize) {
-        let Some(input) = self.inputs.last_mut() else { return };
+        let Some(input) = self.lexer.inputs.last_mut() else { return };
         let range = input.at..input.at + length;
         for (bytes, source, verbatim) in input.runs(range) {
             value.push(&input.text.as_bytes()[bytes], source, verbatim);
@@ -106,6 +106,15 @@ impl Lexer<'_> {
     }
 }
 
+/// The offset of the quote that closes the text at the start of `bytes`, or of their end.
+pub(super) fn length(bytes: &[u8], quote: u8) -> usize {
+    let mut at = 1;
+    while at < bytes.len() && bytes[at] != quote {
+        at += if bytes[at] == b'\\' && quote == b'"' { 2 } else { 1 };
+    }
+    at.min(bytes.len())
+}
+
 /// A text that is being read.
 #[derive(Default)]
 struct TextBuilder {
@@ -127,16 +136,12 @@ impl TextBuilder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Environment;
-    use super::super::lexer::lex;
-    use super::super::report::Report;
+    use super::super::lexer::tokens_of;
     use super::super::token::TokenKind;
     use super::*;
 
     fn only_text(text: &str) -> Text {
-        let mut report = Report::default();
-        let main = report.map.add("test.conf".into(), text.to_owned(), None);
-        match lex(report, main, &Environment::new(&crate::drivers::VOCABULARY)).tokens.remove(0).kind {
+        match tokens_of(text).0.remove(0).kind {
             TokenKind::Text(text) => text,
             other => panic!("{other:?}"),
         }

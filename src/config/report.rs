@@ -14,9 +14,21 @@ const MAX_PLACES: usize = 30;
 pub(crate) struct Reported;
 
 /// The files, and what was found to be wrong in them.
+///
+/// What is wrong with the text (quotes, backticks, `@` lines) is kept apart from what is wrong with its grammar: of a
+/// text that cannot be read to its end, the grammar says nothing that helps.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(super) map: SourceMap,
+    /// The lexer is at work: what is reported now is about the text.
+    pub(super) in_text: bool,
+    text: Found,
+    grammar: Found,
+}
+
+/// Errors and warnings.
+#[derive(Debug, Default)]
+struct Found {
     /// The first of each level.
     kept: Vec<Diagnostic>,
     errors: usize,
@@ -25,12 +37,30 @@ pub(crate) struct Report {
     listed: usize,
 }
 
+impl Found {
+    fn is_full(&self, level: Level) -> bool {
+        let count = if level == Level::Error { self.errors } else { self.warnings };
+        count >= MAX_SHOWN
+    }
+
+    fn count(&mut self, level: Level) {
+        match level {
+            Level::Error => self.errors += 1,
+            Level::Warning => self.warnings += 1,
+        }
+    }
+}
+
 impl Report {
+    fn found(&mut self) -> &mut Found {
+        if self.in_text { &mut self.text } else { &mut self.grammar }
+    }
+
     /// Reports an error at `span`.
     pub(crate) fn error(&mut self, span: Span, message: impl Into<String>, help: Option<String>) -> Reported {
         // Looked at first, here and below: a file of noise would make a million of them.
         if self.is_full(Level::Error) {
-            self.errors += 1;
+            self.found().count(Level::Error);
             return Reported;
         }
         let diagnostic = self.map.error(span, message, help);
@@ -40,7 +70,7 @@ impl Report {
     /// Reports a warning at `span`.
     pub(crate) fn warn(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
         if self.is_full(Level::Warning) {
-            self.warnings += 1;
+            self.found().count(Level::Warning);
             return;
         }
         let diagnostic = self.map.warning(span, message, help);
@@ -57,7 +87,7 @@ impl Report {
         help: Option<String>,
     ) -> Reported {
         if self.is_full(Level::Error) {
-            self.errors += 1;
+            self.found().count(Level::Error);
             return Reported;
         }
         let diagnostic = self.map.error(span, message, help).with_label(self.map.label(other, there));
@@ -68,10 +98,11 @@ impl Report {
     /// place is shown, and the others are listed with it.
     pub(super) fn refuse(&mut self, span: Span, message: &str, help: Option<String>) -> Reported {
         let same = |one: &&mut Diagnostic| one.level == Level::Error && one.message == message;
-        let Some(first) = self.kept.iter_mut().find(same) else { return self.error(span, message, help) };
         let place = self.map.place(span);
+        let found = self.found();
+        let Some(first) = found.kept.iter_mut().find(same) else { return self.error(span, message, help) };
         first.add_place(place, MAX_PLACES);
-        self.listed += 1;
+        found.listed += 1;
         Reported
     }
 
@@ -87,37 +118,45 @@ impl Report {
 
     /// Tells whether another diagnostic of this level would be counted only.
     pub(super) fn is_full(&self, level: Level) -> bool {
-        let count = if level == Level::Error { self.errors } else { self.warnings };
-        count >= MAX_SHOWN
+        if self.in_text { self.text.is_full(level) } else { self.grammar.is_full(level) }
     }
 
     /// Adds a finished diagnostic.
     pub(super) fn push(&mut self, diagnostic: Diagnostic) -> Reported {
-        let is_full = self.is_full(diagnostic.level());
-        match diagnostic.level() {
-            Level::Error => self.errors += 1,
-            Level::Warning => self.warnings += 1,
-        }
+        let found = self.found();
+        let is_full = found.is_full(diagnostic.level());
+        found.count(diagnostic.level());
         if !is_full {
-            self.kept.push(diagnostic);
+            found.kept.push(diagnostic);
         }
         Reported
     }
 
     /// Whether any error was reported.
     pub(super) fn failed(&self) -> bool {
-        self.errors > 0
+        self.text.errors + self.grammar.errors > 0
     }
 
     /// How many errors were reported.
     pub(crate) fn errors(&self) -> usize {
-        self.errors + self.listed
+        [&self.text, &self.grammar].iter().map(|found| found.errors + found.listed).sum()
     }
 
-    /// The files, and all that was reported.
-    pub(super) fn into_parts(self) -> (SourceMap, Vec<Diagnostic>) {
-        let Self { map, mut kept, errors, warnings, .. } = self;
-        for (level, count) in [(Level::Warning, warnings), (Level::Error, errors)] {
+    /// The files, and what was reported: about the text, and with the grammar if that `is_readable`.
+    pub(super) fn into_parts(self, is_readable: bool) -> (SourceMap, Vec<Diagnostic>) {
+        let Self { map, text, mut grammar, .. } = self;
+        if !is_readable {
+            grammar = Found::default();
+        }
+        let mut kept = text.kept;
+        kept.append(&mut grammar.kept);
+        let counts = [
+            (Level::Warning, text.warnings + grammar.warnings),
+            (Level::Error, text.errors + grammar.errors),
+        ];
+        for (level, count) in counts {
+            let mut left = MAX_SHOWN;
+            kept.retain(|one| one.level() != level || left.checked_sub(1).map(|less| left = less).is_some());
             if count > MAX_SHOWN {
                 kept.push(Diagnostic::further(level, count - MAX_SHOWN));
             }

@@ -35,7 +35,8 @@ const STATEMENTS: [&str; 6] = ["options", "source", "destination", "log", "templ
 
 /// What was read, also of a configuration with errors.
 pub(super) struct Read {
-    pub(super) config: Config,
+    /// None if the text could not be read to its end, so that what was read of it says little.
+    pub(super) config: Option<Config>,
     /// The errors and warnings.
     pub(super) found: Vec<Diagnostic>,
     /// Tells whether there is an error among them.
@@ -78,10 +79,11 @@ impl Parser {
         for python_path in &read.options.python_path {
             self.check_directory(&directory, python_path);
         }
-        let has_all_code = self.count_python_blocks() == read.python_blocks.len();
-        let Self { pragmas, report, templates, .. } = self;
+        let Self { lexer, report, templates, .. } = self;
+        let pragmas = lexer.pragmas;
+        let has_all_code = lexer.python_blocks == read.python_blocks.len() && !pragmas.incomplete;
         let failed = report.failed();
-        let (sources_text, found) = report.into_parts();
+        let (sources_text, found) = report.into_parts(!pragmas.unreadable);
         let Statements { options, sources, destinations, logs, python_blocks, .. } = read;
         let config = Config {
             directory,
@@ -97,8 +99,7 @@ impl Parser {
             sources_text,
             warnings: Vec::new(),
         };
-        let has_all_code = has_all_code && !pragmas.incomplete;
-        Read { config, found, failed, has_all_code }
+        Read { config: (!pragmas.unreadable).then_some(config), found, failed, has_all_code }
     }
 
     /// Warns of a directory of `python-path()` that is not there; relative ones start from `base`.
@@ -257,18 +258,17 @@ impl Parser {
     }
 
     /// Whether the tokens here can only be the start of a statement at the top of a file.
-    fn starts_statement(&self) -> bool {
-        let word_is = |words: &[&str]| words.iter().any(|word| self.peek().is(word));
+    fn starts_statement(&mut self) -> bool {
         let is_name = |token: &Token| matches!(token.kind, TokenKind::Word(_) | TokenKind::Text(_));
-        if word_is(&["options", "python"]) {
+        let word_is = |token: &Token, words: &[&str]| words.iter().any(|word| token.is(word));
+        if word_is(self.peek(), &["options", "python"]) {
             return self.sees_at(1, &TokenKind::LBrace);
         }
-        let named = is_name(self.peek_at(1));
-        if word_is(&["template"]) {
-            return named;
+        if word_is(self.peek(), &["template"]) {
+            return is_name(self.peek_at(1));
         }
-        word_is(&["source", "destination", "filter", "parser", "rewrite", "block"])
-            && named
+        word_is(self.peek(), &["source", "destination", "filter", "parser", "rewrite", "block"])
+            && is_name(self.peek_at(1))
             && (self.sees_at(2, &TokenKind::LBrace) || is_name(self.peek_at(2)))
     }
 
@@ -281,7 +281,7 @@ impl Parser {
     ) -> Parsed<()> {
         let Some(first) = first else { return Ok(()) };
         let message = format!("there is already a {kind} called `{}`", name.value);
-        if self.pragmas.allow_duplicates {
+        if self.lexer.allows_duplicates() {
             self.report.warn(name.span, message, Some("this one replaces the first one".to_owned()));
             return Ok(());
         }
