@@ -11,7 +11,7 @@ use std::time::Instant;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use inrush::destination::{Counters, Destination, LineFormat, Site, StreamDestination, StreamSettings};
 use inrush::flow::{Ack, Credit, Delivery, SourceCounters};
-use inrush::message::{Batch, Need, Origin, Pool, Segment, Stamp, View, Writer};
+use inrush::message::{Batch, Need, Origin, Pool, Segment, Selection, Stamp, Writer};
 use inrush::template::Template;
 
 const ROWS: u32 = 1000;
@@ -84,7 +84,7 @@ impl Bench {
         let ack = Ack::new(&credit, &self.source, ROWS, charge);
         self.counters.queued.fetch_add(u64::from(ROWS), Ordering::Relaxed);
         self.given += u64::from(ROWS);
-        let view = View::all(Arc::clone(&self.batch));
+        let view = Selection::all(Arc::clone(&self.batch));
         self.destination.push(Delivery { view, ack, flow_control: true });
         self.destination.flush(Instant::now());
     }

@@ -19,7 +19,7 @@ use std::time::Instant;
 use inrush::destination::{Counters, Destination, LineFormat, Site, StreamDestination, StreamSettings};
 use inrush::flow::{Ack, Credit, Delivery, Inbox, Lane, SourceCounters};
 use inrush::message::{
-    Batch, EngineBuffer, FieldName, Head, Lines, Need, Origin, Pool, Published, Stamp, View, Writer,
+    Batch, EngineBuffer, FieldName, Head, Lines, Need, Origin, Pool, Published, Selection, Stamp, Writer,
 };
 use inrush::syslog::fill::Filler;
 use inrush::syslog::{Clock, ParseOptions, Parsed, Zone, parse};
@@ -73,7 +73,7 @@ fn lane(rounds: u32, post: impl Fn(&mut inrush::flow::Producer)) {
             post(&mut producer);
         }
         while let Some(parcel) = inbox.try_recv() {
-            drop(parcel.open(|fault: &str| panic!("{fault}")));
+            drop(parcel.open());
         }
     }
     let totals = lane.counters().totals();
@@ -158,7 +158,7 @@ fn parse_late(line: &[u8], rounds: u32) {
         for _ in 0..500 {
             assert_eq!(writer.publish_unparsed(&head(), black_box(line)), Some(Published::Yes));
         }
-        let mut batch = pending.seal();
+        let mut batch = Selection::all(Arc::new(pending.seal()));
         let _ = batch.parse_late(|text, recvd, row| {
             clock.set_now(recvd.unix_micros);
             filler.parse(text, &options, &clock);
@@ -200,7 +200,7 @@ fn file(template: &str, rounds: u32) {
         assert_eq!(credit.try_take(ROWS, batch.charge()), ROWS);
         let ack = Ack::new(&credit, &source, ROWS, batch.charge());
         counters.queued.fetch_add(u64::from(ROWS), Ordering::Relaxed);
-        destination.push(Delivery { view: View::all(Arc::clone(&batch)), ack, flow_control: true });
+        destination.push(Delivery { view: Selection::all(Arc::clone(&batch)), ack, flow_control: true });
         destination.flush(Instant::now());
     }
     assert_eq!(counters.delivered.load(Ordering::Relaxed), u64::from(rounds * ROWS), "all of it is written");

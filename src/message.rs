@@ -17,6 +17,9 @@
 //!            segment 0           └────────────────────────────────┘
 //! ```
 //!
+//! A step that changes messages writes beside their batch, into a [`Revision`]; what flows from thread to
+//! thread are [`Selection`]s: rows of a batch, with the revision that they are read by.
+//!
 //! Spans hold a segment's number and an offset in it, never an address of the batch's own memory, so
 //! that a batch can be moved, compacted, or live in memory shared between processes.
 //!
@@ -32,22 +35,28 @@ pub mod lines;
 pub mod list;
 pub mod origin;
 pub mod pool;
+pub mod reading;
 pub mod record;
+pub mod revision;
+mod rows;
 pub mod segments;
+pub mod selection;
 mod shared;
 pub mod value;
-pub mod view;
 
-pub use batch::{Batch, LateFault, LateParsed, Need, Pending, Published, Row, Writer};
+pub use batch::{Batch, Need, Pending, Published, Row, Writer};
 pub use buffer::EngineBuffer;
 pub use foreign::{Foreign, Owner, Release, ReleaseNow, Segment};
 pub use lines::Lines;
 pub use origin::Origin;
 pub use pool::Pool;
+pub use reading::{MessageRef, Pair};
 pub use record::{Field, FieldName, Head, Record, Span, Stamp};
+pub use revision::{RevisedRow, Revision};
+pub use rows::Rows;
 pub use segments::Segments;
+pub use selection::{Fault, LateParsed, Selection};
 pub use value::ValueType;
-pub use view::{MessageRef, Rows, View};
 
 /// The longest message, in bytes, all its texts together: 256 MiB.
 ///

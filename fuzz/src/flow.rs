@@ -18,7 +18,7 @@ use arbitrary::{Result, Unstructured};
 use inrush::flow::credit::BATCH_CHARGE;
 use inrush::flow::{Ack, Credit, DropReason, Inbox, Lane, Parcel, Producer, Refused, SourceCounters};
 use inrush::message::Head;
-use inrush::message::{Need, Origin, Owner, Pool, Rows, Segment, Stamp, View};
+use inrush::message::{Need, Origin, Owner, Pool, Rows, Segment, Selection, Stamp};
 
 use super::split::owner;
 
@@ -58,7 +58,7 @@ struct Poster {
 
 /// A batch that was opened, with the acks that are left of it.
 struct Opened {
-    view: Option<View>,
+    view: Option<Selection>,
     acks: Vec<Ack>,
     rows: Vec<Posted>,
     dropped: Vec<Option<DropReason>>,
@@ -474,7 +474,7 @@ impl World {
             self.drop_unopened(parcel);
             return;
         }
-        let (view, ack) = parcel.open(|fault: &str| panic!("{fault}"));
+        let (view, ack) = parcel.open();
         assert!(!view.is_empty(), "a parcel without a message");
         let rows = self.claim(&view);
         let charge: u64 = rows.iter().map(|row| row.charge).sum();
@@ -502,7 +502,7 @@ impl World {
     }
 
     /// Takes the messages of a batch from the front of the queue of the producer whose they are.
-    fn claim(&mut self, view: &View) -> Vec<Posted> {
+    fn claim(&mut self, view: &Selection) -> Vec<Posted> {
         let first = view.message(0).raw_size();
         let live = self.posters.iter_mut().map(|poster| &mut poster.queue);
         let mut queues = live.chain(&mut self.ended);

@@ -17,7 +17,7 @@ use std::time::Instant;
 use crate::destination::drops::{Drops, News};
 use crate::destination::{Counters, Report, ReportFn, Severity, UNHELD_BYTES};
 use crate::flow::{Ack, Delivery, DropReason, Sender};
-use crate::message::View;
+use crate::message::Selection;
 
 /// The sending side of a destination.
 #[derive(Debug, Clone)]
@@ -134,7 +134,7 @@ impl Queue {
     }
 
     /// Sends `view` on, as its path's flow control has it.
-    pub fn push(&self, view: View, ack: &Ack, flow_control: bool) {
+    pub fn push(&self, view: Selection, ack: &Ack, flow_control: bool) {
         let held = flow_control || (self.is_soft && !self.shared.suspended.load(Ordering::Relaxed));
         if held {
             let (messages, ack) = (view.len() as u64, ack.clone());
@@ -153,7 +153,7 @@ impl Queue {
         }
     }
 
-    fn drop_newest(&self, view: &View, room: usize, ack: &Ack) -> View {
+    fn drop_newest(&self, view: &Selection, room: usize, ack: &Ack) -> Selection {
         let kept = view.rows().first(room);
         let lost = view.rows().after(room);
         ack.drop_rows(&lost, DropReason::QueueFull);
@@ -199,7 +199,7 @@ mod tests {
             let credit = Arc::new(Credit::new(10, 1000));
             assert_eq!(credit.try_take(1, 0), 1);
             let ack = Ack::new(&credit, &Arc::default(), 1, 0);
-            queue.push(View::all(Arc::new(writer.finish())), &ack, flow_control);
+            queue.push(Selection::all(Arc::new(writer.finish())), &ack, flow_control);
             drop(ack);
             let delivery = inbox.try_recv().unwrap();
             assert_eq!(delivery.ack.holds_credit(), is_held, "{is_soft} {is_suspended} {flow_control}");

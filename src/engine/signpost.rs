@@ -26,7 +26,7 @@ use super::log::Log;
 use super::queue::Queue;
 use crate::fault::panic_text;
 use crate::flow::{Ack, DropReason, Inbox, Parcel};
-use crate::message::View;
+use crate::message::Selection;
 
 /// One way out for the batches of a source.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ impl Routes {
     /// counted as delivered: it has nowhere to go.
     ///
     /// An urgent batch wakes its destinations from their naps: its source waits for nothing but them, or soon will.
-    fn send(&self, source: usize, view: &View, ack: &Ack, urgent: bool) -> bool {
+    fn send(&self, source: usize, view: &Selection, ack: &Ack, urgent: bool) -> bool {
         let Some(ways) = self.ways.get(&source) else { return false };
         for way in ways {
             way.queue.push(view.clone(), ack, way.flow_control);
@@ -149,8 +149,9 @@ impl Guide {
     #[inline]
     pub fn send(&self, parcel: Parcel) -> Sent {
         let (source, urgent) = (parcel.source(), parcel.is_urgent());
-        let lane = urgent.then(|| Arc::clone(parcel.lane()));
-        let (view, ack) = parcel.open(|fault: &str| self.log.error(fault));
+        let lane = Arc::clone(parcel.lane());
+        let (mut view, ack) = parcel.open();
+        lane.parse(&mut view, &ack, |fault: &str| self.log.error(fault));
         let messages = view.len();
         match catch_unwind(AssertUnwindSafe(|| self.routes.send(source, &view, &ack, urgent))) {
             Ok(true) => {}
@@ -168,12 +169,12 @@ impl Guide {
                 "fault in the engine: the memory of a batch could not be released: {reason}"
             ));
         }
-        Sent { messages, frees: lane.is_some_and(|lane| !lane.is_half_used()) }
+        Sent { messages, frees: urgent && !lane.is_half_used() }
     }
 
     /// Drops a batch that the routes panicked at. Some of its ways may have it.
     #[cold]
-    fn give_up(&self, view: &View, ack: &Ack, panic: &(dyn Any + Send)) {
+    fn give_up(&self, view: &Selection, ack: &Ack, panic: &(dyn Any + Send)) {
         ack.drop_rows(view.rows(), DropReason::Fault);
         let (messages, source, reason) = (view.len(), &view.batch().origin().source, panic_text(panic));
         let what = "fault in the engine: a batch could not be sent on";

@@ -133,7 +133,7 @@ impl Ended {
         let Self { inboxes, late, .. } = self;
         for inbox in inboxes {
             while let Some(parcel) = inbox.try_recv() {
-                let (view, ack) = parcel.open(|fault: &str| log.error(fault));
+                let (view, ack) = parcel.open();
                 ack.drop_rows(view.rows(), DropReason::Stopped);
                 *late += view.len() as u64;
             }

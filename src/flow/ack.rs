@@ -13,11 +13,11 @@
 //! ([`DropReason::Stopped`]), on any branch and up to that moment: nobody has those. A message dropped for any other reason is done
 //! with, as if it was delivered.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Credit, SourceCounters, Tracker};
-use crate::message::{Rows, View};
+use crate::message::{Rows, Selection};
 
 /// Why a message was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,7 +56,7 @@ struct Receipt {
     credit: Arc<Credit>,
     counters: Arc<SourceCounters>,
     messages: u32,
-    bytes: u64,
+    bytes: AtomicU64,
     holders: AtomicU32,
     /// The reason for each row of which a copy was dropped; empty while there is none.
     dropped: Mutex<Vec<Option<DropReason>>>,
@@ -73,11 +73,12 @@ struct Tracked {
 
 impl Receipt {
     fn end_credit(&self) {
+        let bytes = self.bytes.load(Ordering::Relaxed);
         let Some(tracked) = &self.tracked else {
-            return self.credit.give_back(self.messages, self.bytes);
+            return self.credit.give_back(self.messages, bytes);
         };
         let aborted = std::mem::take(&mut *lock(&tracked.aborted));
-        tracked.tracker.acked(tracked.ticket, self.messages, self.bytes, aborted);
+        tracked.tracker.acked(tracked.ticket, self.messages, bytes, aborted);
     }
 }
 
@@ -128,7 +129,7 @@ impl Ack {
             credit: Arc::clone(credit),
             counters: Arc::clone(counters),
             messages,
-            bytes,
+            bytes: AtomicU64::new(bytes),
             holders: AtomicU32::new(1),
             dropped: Mutex::new(Vec::new()),
             tracked,
@@ -140,6 +141,17 @@ impl Ack {
     #[must_use]
     pub fn without_credit(&self) -> Self {
         Self { receipt: Arc::clone(&self.receipt), holds_credit: false }
+    }
+
+    /// Takes `bytes` bytes of credit more for its batch, even beyond what is free: memory that a step took.
+    /// They come back with the others.
+    pub fn charge(&self, bytes: u64) {
+        debug_assert!(self.holds_credit, "of a batch whose credit is out");
+        if bytes > 0 {
+            self.receipt.credit.take_bytes(bytes);
+            // Whoever ends the credit has seen all that held it go.
+            self.receipt.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
     }
 
     /// Whether it still holds the credit of its batch.
@@ -157,8 +169,8 @@ impl Ack {
     pub fn window_share(&self, whole: u64) -> u64 {
         let Receipt { credit, messages, bytes, .. } = &*self.receipt;
         let share = |part: u64, of: u64| part.saturating_mul(whole) / of.max(1);
-        let taken =
-            share(u64::from(*messages), u64::from(credit.window())).max(share(*bytes, credit.max_bytes()));
+        let taken = share(u64::from(*messages), u64::from(credit.window()))
+            .max(share(bytes.load(Ordering::Relaxed), credit.max_bytes()));
         if self.holds_credit { taken } else { 0 }
     }
 
@@ -213,7 +225,7 @@ impl std::fmt::Debug for Ack {
 #[derive(Debug)]
 pub struct Delivery {
     /// The messages.
-    pub view: View,
+    pub view: Selection,
     /// The hold on their batch.
     pub ack: Ack,
     /// Whether their path has flow control: then they keep their credit whatever happens. Otherwise the

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::tracker::Group;
-use super::{Credit, Sender, SourceCounters, Tracker};
-use crate::message::{Batch, LateParsed, Origin, Pool};
+use super::{Ack, Credit, Sender, SourceCounters, Tracker};
+use crate::message::{Fault, LateParsed, Origin, Pool, Selection};
 pub use parcel::Parcel;
 pub use producer::Producer;
 
@@ -47,8 +47,9 @@ pub struct Lane {
 
 /// What parses the messages that were posted unparsed, on the worker's thread.
 pub trait LateParser: std::fmt::Debug + Send + Sync {
-    /// Parses the rows of `batch` that are not parsed, with [`Batch::parse_late`], and gives what that gives.
-    fn parse(&self, batch: &mut Batch) -> LateParsed;
+    /// Parses the messages of `selection` that are not parsed, with [`Selection::parse_late`], and gives what
+    /// that gives.
+    fn parse(&self, selection: &mut Selection) -> LateParsed;
 }
 
 /// Why a message was not taken.
@@ -125,6 +126,19 @@ impl Lane {
         Arc::ptr_eq(self.late_parser.get_or_init(|| Arc::clone(parser)), parser)
     }
 
+    /// Parses what was posted unparsed: the first step of every batch of this lane. `ack` is charged for what
+    /// that takes beyond what was charged at the post; `report` gets what is to be said of messages that the
+    /// parser has failed at.
+    pub fn parse(&self, selection: &mut Selection, ack: &Ack, report: impl Fn(&str)) {
+        if let Some(parser) = self.late_parser.get() {
+            let LateParsed { more, faults } = parser.parse(selection);
+            ack.charge(more);
+            if !faults.is_empty() {
+                report_faults(selection, &faults, &report);
+            }
+        }
+    }
+
     /// Refuses every post from now on. What was posted before is in the inbox.
     pub fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
@@ -173,6 +187,29 @@ impl Lane {
     /// The ticket of the next batch; without a tracker it means nothing.
     fn issue(&self, group: Option<Group>) -> u64 {
         self.tracker.get().map_or(0, |tracker| tracker.issue(group))
+    }
+}
+
+/// Says which messages the parser has failed at: the first ones each, as there may be many.
+#[cold]
+fn report_faults(selection: &Selection, faults: &[Fault], report: &impl Fn(&str)) {
+    const EACH: usize = 10;
+    const SHOWN: usize = 100;
+    let batch = selection.batch();
+    let source = &batch.origin().source;
+    let after = "it goes on as it came, unparsed";
+    for Fault { row, reason } in faults.iter().take(EACH) {
+        let text = batch.message(*row).text();
+        let (number, rows, shown) = (row + 1, batch.rows(), text[..text.len().min(SHOWN)].escape_ascii());
+        report(&format!(
+            "source {source}: fault in the engine: the parser failed at message {number} of {rows} in a batch, \
+             which begins with \"{shown}\": {reason}; {after}"
+        ));
+    }
+    if let Some(more @ 1..) = faults.len().checked_sub(EACH) {
+        report(&format!(
+            "source {source}: fault in the engine: the parser failed at {more} more messages of this batch"
+        ));
     }
 }
 

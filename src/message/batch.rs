@@ -12,7 +12,6 @@
 //! in the same slab ([`Rest`]). Otherwise a source that posts a few messages at a time into a stalled destination would
 //! hold a whole slab for each.
 
-mod late;
 mod room;
 mod seal;
 mod writer;
@@ -30,9 +29,10 @@ use super::pool::{Slab, Slot};
 use super::shared::{Recycle, Shared};
 use super::{Field, Origin, Record, Segments, Span};
 
-pub use late::{LateFault, LateParsed, LateRow};
 pub use room::Rest;
-pub use writer::{Need, Published, Row, SharedSegment, Text, Writer, unparsed_charge, view_charge};
+pub use writer::{
+    Need, Published, Row, SharedSegment, Text, USUAL_CHARGE, Writer, unparsed_charge, view_charge,
+};
 
 /// What a message costs beside its texts, charged to the byte half of the credit.
 pub const ROW_CHARGE: usize = 64;
@@ -158,8 +158,6 @@ pub(super) enum Body {
 pub struct Batch {
     body: Body,
     segments: Segments,
-    /// The fields of rows that were parsed after the seal. They are numbered after those of the body.
-    late_fields: Vec<Field>,
     origin: Arc<Origin>,
     rows: u32,
     bytes: u32,
@@ -183,7 +181,7 @@ impl Batch {
 
     pub(super) fn sealed(body: Body, segments: Segments, origin: Arc<Origin>, rows: u32, bytes: u32) -> Self {
         let first_id = origin.ids.as_ref().map_or(0, |ids| ids.fetch_add(u64::from(rows), Ordering::Relaxed));
-        Self { body, segments, late_fields: Vec::new(), origin, rows, bytes, first_id }
+        Self { body, segments, origin, rows, bytes, first_id }
     }
 
     /// The number of messages.
@@ -199,6 +197,18 @@ impl Batch {
     /// The number of its first message; 0 when messages are not numbered.
     pub(super) fn first_id(&self) -> u64 {
         self.first_id
+    }
+
+    /// How many segments it has beside its own block.
+    #[inline]
+    pub(super) fn segments_len(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Tells whether `row` was posted to be parsed later.
+    #[inline]
+    pub(super) fn is_unparsed(&self, row: u32) -> bool {
+        self.record(row).head.unparsed != 0
     }
 
     /// What is common to its messages.
@@ -238,9 +248,6 @@ impl Batch {
         let (start, len) = (record.fields_start as usize, usize::from(record.head.fields_len));
         match &self.body {
             Body::Slab { slab, .. } => {
-                if start >= slab.fields_end() {
-                    return self.late_fields(start, len);
-                }
                 let fields = slab.fields(start, len);
                 // SAFETY: fields of a published record are written and no longer change.
                 unsafe { std::slice::from_raw_parts(fields, len) }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::{Release, ReleaseNow};
+use super::{FieldName, Release, ReleaseNow};
 
 /// Where the messages of a batch come from, and what they have unless their record says otherwise.
 #[derive(Debug, Clone)]
@@ -55,6 +55,17 @@ impl Origin {
             recvd_offset: 0,
             ids: None,
             release: Arc::new(ReleaseNow),
+        }
+    }
+
+    /// Tells whether messages without a field `id` of their own may have one in common. Of tags they may.
+    pub(super) fn has(&self, id: FieldName) -> bool {
+        match id {
+            FieldName::Host | FieldName::HostFrom => true,
+            FieldName::Program => self.program.is_some(),
+            FieldName::Pid => self.pid.is_some(),
+            FieldName::Tag => !self.tags.is_empty(),
+            _ => false,
         }
     }
 }

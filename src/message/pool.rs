@@ -99,12 +99,6 @@ impl Slab {
         self.at(start * align_of::<Field>(), len * size_of::<Field>()).cast()
     }
 
-    /// The first number that no field of the slab has.
-    #[inline]
-    pub(super) fn fields_end(&self) -> usize {
-        self.len() / align_of::<Field>()
-    }
-
     /// The record that ends at `end`.
     ///
     /// # Panics

@@ -17,6 +17,15 @@ pub struct Span {
 }
 
 impl Span {
+    /// No place: the value of a name that is unset, although others of its batch have it.
+    pub(super) const UNSET: Self = Self { segment: u32::MAX, offset: 0, len: 0 };
+
+    /// Tells whether it is no place.
+    #[inline]
+    pub(super) fn is_unset(self) -> bool {
+        self.segment == u32::MAX
+    }
+
     /// The part of `self` that starts at `offset` and has `len` bytes; both must lie inside.
     #[must_use]
     pub fn part(self, offset: u32, len: u32) -> Self {
@@ -39,7 +48,7 @@ pub struct Stamp {
 /// The names that the engine itself knows are numbers; every other name is text in the batch.
 /// There is no table of all names ever seen: senders choose the names of structured data, and a
 /// table that they can grow is a leak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum FieldName {
     /// The name is the text at [`Field::name`].
@@ -73,9 +82,17 @@ pub enum FieldName {
     CiscoSequence,
     /// HOST as this engine chained it: `chain-hostnames()`. Of it and [`FieldName::Host`] the last one counts.
     ChainedHost,
+    /// A tag: its name is the tag, and it is no name-value pair itself.
+    Tag,
 }
 
 impl FieldName {
+    /// Tells whether a field with it has a text for its name.
+    #[inline]
+    pub fn has_text(self) -> bool {
+        matches!(self, Self::Text | Self::SdParam | Self::Tag)
+    }
+
     /// The names that are numbers, with their text.
     pub const KNOWN: &'static [(Self, &'static str)] = &[
         (Self::Host, "HOST"),
@@ -122,6 +139,14 @@ pub struct Field {
     pub value_type: super::ValueType,
 }
 
+impl Field {
+    /// Tells whether it unsets its name.
+    #[inline]
+    pub(super) fn is_unset(&self) -> bool {
+        self.value.is_unset()
+    }
+}
+
 /// What a message has beside texts, as a record has it: 32 bytes that are copied whole.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
@@ -138,8 +163,8 @@ pub struct Head {
     pub pri: u16,
     /// How many fields it has.
     pub(super) fields_len: u16,
-    /// Whether the text is still to be parsed: see [`Batch::parse_late`](super::Batch::parse_late). As wide as there is place, so
-    /// that every byte of a head has a value, and it is copied in two moves.
+    /// Whether the text is still to be parsed: see [`Selection::parse_late`](super::Selection::parse_late).
+    /// As wide as there is place, so that every byte of a head has a value, and it is copied in two moves.
     pub(super) unparsed: u32,
 }
 

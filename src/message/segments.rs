@@ -14,7 +14,7 @@ use super::shared::Shared;
 pub struct Segments {
     /// What the first ones are in; `None` when there are none of that kind.
     adopted: Option<Adopted>,
-    /// Those behind them.
+    /// Those that no writer adopted.
     own: Vec<Segment>,
 }
 
@@ -78,11 +78,6 @@ impl Segments {
     pub(super) fn get(&self, index: usize) -> &Segment {
         let Some(adopted) = &self.adopted else { return &self.own[index] };
         adopted.get(index).unwrap_or_else(|| &self.own[index - adopted.len as usize])
-    }
-
-    /// Puts one behind them.
-    pub(super) fn push(&mut self, segment: Segment) {
-        self.own.push(segment);
     }
 
     /// Whether dropping them must wait for [`Release`](super::Release).

@@ -293,7 +293,7 @@ impl Rig {
         let mut inbox = self.log_inbox.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lines = Vec::new();
         while let Some(parcel) = inbox.try_recv() {
-            let (view, _ack) = parcel.open(|_: &str| {});
+            let (view, _ack) = parcel.open();
             for message in view.messages() {
                 let severity = u8::try_from(message.pri() % 8).unwrap_or(7);
                 let level = LogLevel::ALL.into_iter().rfind(|level| (*level as u8) <= severity);

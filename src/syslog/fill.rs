@@ -28,8 +28,8 @@ use super::{
     Clock, Flags, Marks, ParseOptions, Parsed, Protocol, Span, error_note, parse, sanitize_utf8, single_line,
     unescape_param_value,
 };
-use crate::message::batch::{LateRow, Text};
-use crate::message::{FieldName, MESSAGE_MAX, Need, Row, Stamp};
+use crate::message::batch::Text;
+use crate::message::{FieldName, MESSAGE_MAX, Need, RevisedRow, Row, Stamp};
 
 /// The default name of structured data.
 const SDATA_PREFIX: &str = ".SDATA.";
@@ -71,25 +71,25 @@ impl FieldSink for Row<'_> {
     }
 }
 
-impl FieldSink for LateRow<'_> {
+impl FieldSink for RevisedRow<'_> {
     #[inline]
     fn stamps(&mut self, stamp: Stamp, recvd_micros: i64) {
-        LateRow::stamps(self, stamp, recvd_micros);
+        RevisedRow::stamps(self, stamp, recvd_micros);
     }
 
     #[inline]
     fn pri(&mut self, pri: u16) {
-        LateRow::pri(self, pri);
+        RevisedRow::pri(self, pri);
     }
 
     #[inline]
     fn message(&mut self, text: Text<'_>) {
-        LateRow::message(self, text);
+        RevisedRow::message(self, text);
     }
 
     #[inline]
     fn field(&mut self, id: FieldName, name: Text<'_>, value: Text<'_>) {
-        LateRow::field(self, id, name, crate::message::ValueType::String, value);
+        RevisedRow::field(self, id, name, crate::message::ValueType::String, value);
     }
 }
 
@@ -420,7 +420,7 @@ fn format_of(parsed: &Parsed) -> &'static str {
 mod tests {
     use super::*;
     use crate::message::Head;
-    use crate::message::{Batch, Origin, Pool, Published, Writer};
+    use crate::message::{MessageRef, Origin, Pool, Published, Selection, Writer};
     use crate::syslog::Zone;
     use proptest::prelude::*;
     use std::sync::Arc;
@@ -442,9 +442,9 @@ mod tests {
         filler.fill(Stamp { unix_micros: clock.now_micros(), offset_seconds: 0 }, &mut row);
         row.publish();
         let batch = writer.finish();
-        let mut lines = shown(&batch, 0);
+        let mut lines = shown(batch.message(0));
         assert_eq!(batch.message(0).pairs().count(), own.fields);
-        assert_eq!(shown(&late(input, options, &clock), 1), lines, "parsed after the seal");
+        assert_eq!(shown(late(input, options, &clock).row(1)), lines, "parsed after the seal");
         lines.pop();
         (batch.message(0).pri(), lines)
     }
@@ -506,7 +506,7 @@ mod tests {
     }
 
     /// A batch with `input` in row 1, between two others, all parsed after the seal.
-    fn late(input: &[u8], options: &ParseOptions, clock: &Clock) -> Batch {
+    fn late(input: &[u8], options: &ParseOptions, clock: &Clock) -> Selection {
         let (origin, pool) = (Arc::new(Origin::named("s")), Arc::new(Pool::new()));
         let room = Need { bytes: input.len() + 400, ..Need::default() };
         let mut writer = Writer::open(&origin, &pool, room);
@@ -517,20 +517,16 @@ mod tests {
             assert_eq!(writer.publish_unparsed(&head, text), Some(Published::Yes));
         }
         let mut filler = Filler::default();
-        let mut batch = writer.finish();
-        let charged = batch.charge();
+        let mut batch = Selection::all(Arc::new(writer.finish()));
         let parsed = batch.parse_late(|text, recvd, row| {
             filler.parse(text, options, clock);
             filler.fill(recvd, row);
         });
-        assert_eq!(batch.charge(), charged + parsed.more);
-        let again = batch.parse_late(|_, _, _| panic!("all are parsed"));
-        assert!(again.more == 0 && parsed.faults.is_empty() && again.faults.is_empty());
+        assert!(parsed.faults.is_empty());
         batch
     }
 
-    fn shown(batch: &Batch, row: u32) -> Vec<String> {
-        let message = batch.message(row);
+    fn shown(message: MessageRef<'_>) -> Vec<String> {
         let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
         let mut lines = vec![text(message.text())];
         for pair in message.pairs() {

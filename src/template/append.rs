@@ -84,8 +84,8 @@ fn computed(id: Macro, message: MessageRef<'_>, context: &Context, out: &mut Vec
             out.push(b'A' + (facility % 26) as u8);
         }
         Macro::Tags => {
-            for (index, tag) in message.batch().origin().tags.iter().enumerate() {
-                list::push(tag.as_bytes(), index == 0, out);
+            for (index, tag) in message.tags().enumerate() {
+                list::push(tag, index == 0, out);
             }
         }
         Macro::Source => out.extend_from_slice(message.batch().origin().source.as_bytes()),

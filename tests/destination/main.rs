@@ -15,7 +15,7 @@ use inrush::destination::{Descriptors, Destination, LineFormat, Severity, Stream
 use inrush::flow::{Ack, Delivery, DropReason};
 use inrush::message::batch::Text;
 use inrush::message::{
-    Batch, FieldName, Lines, Need, Origin, Pool, Rows, Segment, Stamp, ValueType, View, Writer,
+    Batch, FieldName, Lines, Need, Origin, Pool, Rows, Segment, Selection, Stamp, ValueType, Writer,
 };
 use inrush::template::{Context, Template, TimeZoneUse};
 use rustix::fs::{Mode, OFlags};
@@ -683,7 +683,7 @@ fn push_with_a_hole(rig: &mut Rig, batch: Arc<Batch>) {
     rig.counters.queued.fetch_add(u64::from(count), Relaxed);
     rig.given += u64::from(count);
     let rows = Rows::List([0, batch.rows()].into_iter().chain(1..batch.rows()).collect());
-    let view = View::all(batch).with_rows(rows);
+    let view = Selection::all(batch).with_rows(rows);
     rig.destination.push(Delivery { view, ack, flow_control: true });
 }
 

@@ -12,7 +12,7 @@ use inrush::destination::{
 };
 use inrush::flow::{Ack, Credit, Delivery, SourceCounters};
 use inrush::message::batch::Text;
-use inrush::message::{Batch, FieldName, Need, Origin, Pool, Segment, Stamp, ValueType, View, Writer};
+use inrush::message::{Batch, FieldName, Need, Origin, Pool, Segment, Selection, Stamp, ValueType, Writer};
 use inrush::template::Template;
 use tempfile::TempDir;
 
@@ -97,7 +97,7 @@ impl Rig {
         let ack = Ack::new(&self.credit, &self.source, count, batch.charge());
         self.counters.queued.fetch_add(u64::from(count), Relaxed);
         self.given += u64::from(count);
-        self.destination.push(Delivery { view: View::all(batch), ack, flow_control: true });
+        self.destination.push(Delivery { view: Selection::all(batch), ack, flow_control: true });
     }
 
     pub fn send(&mut self, text: &str) {

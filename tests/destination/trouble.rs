@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use inrush::destination::{Destination, StreamSettings};
 use inrush::flow::{Ack, Delivery, DropReason};
-use inrush::message::View;
+use inrush::message::Selection;
 use rustix::fs::OFlags;
 
 use crate::rig::{Rig, batch, dir, later, settings};
@@ -308,7 +308,7 @@ fn large_messages_that_wait_without_credit_are_bounded_in_bytes() {
         let ack = Ack::new(&rig.credit, &rig.source, count, charge);
         rig.counters.queued.fetch_add(u64::from(count), Relaxed);
         rig.given += u64::from(count);
-        let view = View::all(large);
+        let view = Selection::all(large);
         rig.destination.push(Delivery { view, ack, flow_control: false });
     }
     rig.destination.flush(Instant::now());

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use inrush::flow::{DropReason, LateParser};
 use inrush::message::Head;
 use inrush::message::batch::Text;
-use inrush::message::{Batch, FieldName, LateParsed, Release, Segments, ValueType};
+use inrush::message::{FieldName, LateParsed, Release, Segments, Selection, ValueType};
 
 use crate::foreign::{Owners, post};
 use crate::rig::{Rig, until};
@@ -16,8 +16,8 @@ use crate::rig::{Rig, until};
 struct Faulty;
 
 impl LateParser for Faulty {
-    fn parse(&self, batch: &mut Batch) -> LateParsed {
-        batch.parse_late(|text, _, row| {
+    fn parse(&self, selection: &mut Selection) -> LateParsed {
+        selection.parse_late(|text, _, row| {
             row.field(FieldName::Program, Text::Copy(b""), ValueType::String, Text::Copy(b"p"));
             assert!(!text.ends_with(b"00"), "it ends with noughts");
         })

@@ -411,7 +411,7 @@ mod tests {
     use super::super::line::LineFormat;
     use super::*;
     use crate::flow::{Ack, Credit};
-    use crate::message::{Need, Origin, Pool, View, Writer};
+    use crate::message::{Need, Origin, Pool, Selection, Writer};
 
     fn chunk(texts: &[&str], next: usize) -> Chunk {
         let (origin, pool) = (Arc::new(Origin::named("s_test")), Arc::new(Pool::new()));
@@ -425,7 +425,7 @@ mod tests {
         let (count, credit) = (texts.len() as u32, Arc::new(Credit::new(10, 1000)));
         assert_eq!(credit.try_take(count, 0), count);
         let ack = Ack::new(&credit, &Arc::default(), count, 0);
-        let view = View::all(Arc::new(writer.finish()));
+        let view = Selection::all(Arc::new(writer.finish()));
         Chunk { delivery: Delivery { view, ack, flow_control: true }, next, first: Numbers::FIRST }
     }
 

@@ -13,6 +13,7 @@ use super::room::{Rest, Room};
 use super::seal::Counts;
 use super::{Batch, Core, Half, Pending, ROW_CHARGE, slot};
 use crate::message::fence::Light;
+use crate::message::revision::REVISED_ROW;
 use crate::message::shared::Shared;
 use crate::message::{
     Field, FieldName, Head, MESSAGE_MAX, Origin, Pool, Record, Segment, Span, Stamp, ValueType,
@@ -21,6 +22,9 @@ use crate::message::{
 /// The fields that a parsed message is charged for before it is parsed: host, program, PID, message id or header, and
 /// MSGFORMAT, with some for structured data.
 const USUAL_FIELDS: usize = 7;
+/// What a message that is still to be parsed is charged for beside its text: what its revision will usually
+/// take.
+pub const USUAL_CHARGE: u64 = (USUAL_FIELDS * size_of::<Field>() + REVISED_ROW) as u64;
 
 /// The room that a row needs: known before it is written, so that writing cannot fail.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,7 +65,7 @@ impl Need {
 /// fields that an ordinary one has. What it has beside those is charged when they are known.
 #[inline]
 pub fn unparsed_charge(len: usize) -> u64 {
-    Need { bytes: len, fields: USUAL_FIELDS, ..Need::default() }.charge()
+    Need { bytes: len, ..Need::default() }.charge() + USUAL_CHARGE
 }
 
 /// The producer's end of an open batch.
@@ -252,7 +256,9 @@ impl Writer {
         Some(Published::Yes)
     }
 
-    /// As [`Writer::publish_text`], with a text that [`Batch::parse_late`] will parse, and that is charged for what it is likely to become.
+    /// As [`Writer::publish_text`], with a text that
+    /// [`Selection::parse_late`](crate::message::Selection::parse_late) will parse, and that is charged for
+    /// what it is likely to become.
     #[inline]
     pub fn publish_unparsed(&mut self, head: &Head, text: &[u8]) -> Option<Published> {
         let head = Head { unparsed: 1, ..*head };

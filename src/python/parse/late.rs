@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{ParsedRow, system_clock};
 use crate::flow::LateParser;
-use crate::message::{Batch, LateParsed};
+use crate::message::{LateParsed, Selection};
 use crate::source::SourcePolicy;
 use crate::syslog::fill::Filler;
 use crate::syslog::{Clock, ParseOptions};
@@ -71,9 +71,9 @@ impl Late {
 }
 
 impl LateParser for Late {
-    fn parse(&self, batch: &mut Batch) -> LateParsed {
+    fn parse(&self, selection: &mut Selection) -> LateParsed {
         let mut parser = self.parser.lock().unwrap_or_else(PoisonError::into_inner);
-        batch.parse_late(|text, recvd, row| {
+        selection.parse_late(|text, recvd, row| {
             if parser.busy {
                 // It panicked at the message before: nothing that it remembers is to be believed.
                 *parser = Parser::new();

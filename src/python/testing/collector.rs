@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::Log;
 use crate::flow::{Ack, DropReason, Inbox, Parcel, Sender};
-use crate::message::{MessageRef, Rows, View};
+use crate::message::{MessageRef, Rows, Selection};
 
 /// How often a wait looks whether the source has ended.
 const LOOK: Duration = Duration::from_millis(5);
@@ -47,7 +47,7 @@ struct Hold {
 /// A message that has arrived.
 #[derive(Clone)]
 pub struct Arrived {
-    view: View,
+    view: Selection,
     index: usize,
     hold: Arc<Mutex<Hold>>,
     outcome: Outcome,
@@ -225,7 +225,9 @@ impl Drop for Collector {
 
 impl Shared {
     fn take(&self, parcel: Parcel) {
-        let (view, ack) = parcel.open(|fault: &str| self.log.error(fault));
+        let lane = Arc::clone(parcel.lane());
+        let (mut view, ack) = parcel.open();
+        lane.parse(&mut view, &ack, |fault: &str| self.log.error(fault));
         let mut done = None;
         let mut state = lock(&self.state);
         let outcome = if state.holds { Outcome::Held } else { Outcome::Acked };

@@ -1,0 +1,215 @@
+//! Reading one message: [`MessageRef`].
+
+use super::{Batch, Field, FieldName, Record, Revision, Span, Stamp, ValueType};
+
+impl Batch {
+    /// The message in `row`.
+    ///
+    /// # Panics
+    /// When the batch has no such row.
+    #[inline]
+    pub fn message(&self, row: u32) -> MessageRef<'_> {
+        let record = self.record(row);
+        MessageRef { batch: self, revision: None, record, text: self.text(row, record), row }
+    }
+
+    /// The message in `row` as `revision`, which was made for this batch, has it.
+    ///
+    /// # Panics
+    /// When the batch has no such row.
+    #[inline]
+    pub(super) fn revised<'a>(&'a self, row: u32, revision: &'a Revision) -> MessageRef<'a> {
+        match revision.find(row) {
+            None => self.message(row),
+            Some((revision, record)) => {
+                MessageRef { batch: self, revision: Some(revision), record, text: record.text, row }
+            }
+        }
+    }
+}
+
+/// One message of a batch, for reading.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageRef<'a> {
+    batch: &'a Batch,
+    /// The revision that has its record, where it is not the batch's.
+    revision: Option<&'a Revision>,
+    record: &'a Record,
+    text: Span,
+    row: u32,
+}
+
+/// A name-value pair, for reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair<'a> {
+    /// Which name it is.
+    pub id: FieldName,
+    /// The SD-ID, for a parameter of structured data.
+    pub sd_id: &'a [u8],
+    /// The name's text: PARAM-NAME for structured data, empty for a name that the engine knows.
+    pub name: &'a [u8],
+    /// What the value means.
+    pub value_type: ValueType,
+    /// The value's text.
+    pub value: &'a [u8],
+}
+
+impl<'a> MessageRef<'a> {
+    /// Its row in the batch.
+    pub fn row(&self) -> u32 {
+        self.row
+    }
+
+    /// The batch that it is in.
+    pub fn batch(&self) -> &'a Batch {
+        self.batch
+    }
+
+    /// The revision that has its record, its record, and its text.
+    #[inline]
+    pub(super) fn parts(&self) -> (Option<&'a Revision>, &'a Record, Span) {
+        (self.revision, self.record, self.text)
+    }
+
+    /// The bytes of a span of its record.
+    #[inline]
+    pub(super) fn bytes(&self, span: Span) -> &'a [u8] {
+        match self.revision {
+            None => self.batch.bytes(span),
+            Some(revision) => revision.bytes(self.batch, span),
+        }
+    }
+
+    #[inline]
+    fn fields(&self) -> &'a [Field] {
+        match self.revision {
+            None => self.batch.fields(self.record),
+            Some(revision) => revision.fields(self.record),
+        }
+    }
+
+    /// Tells whether its text is still to be parsed.
+    #[inline]
+    pub(super) fn is_unparsed(&self) -> bool {
+        self.record.head.unparsed != 0
+    }
+
+    /// Its number, unique in this engine; `None` when messages are not numbered.
+    pub fn id(&self) -> Option<u64> {
+        let first = self.batch.first_id();
+        (first != 0).then(|| first + u64::from(self.row))
+    }
+
+    /// MESSAGE.
+    #[inline]
+    pub fn text(&self) -> &'a [u8] {
+        self.bytes(self.text)
+    }
+
+    /// When it happened.
+    pub fn stamp(&self) -> Stamp {
+        self.record.head.stamp()
+    }
+
+    /// When it was received.
+    pub fn recvd(&self) -> Stamp {
+        Stamp { unix_micros: self.record.head.recvd_micros, offset_seconds: self.batch.origin().recvd_offset }
+    }
+
+    /// Facility times 8 plus severity.
+    pub fn pri(&self) -> u16 {
+        self.record.head.pri
+    }
+
+    /// The size that it had on the wire; 0 when nobody said.
+    pub fn raw_size(&self) -> u32 {
+        self.record.head.raw_size
+    }
+
+    /// Whether it has name-value pairs of its own.
+    #[inline]
+    pub fn has_pairs(&self) -> bool {
+        self.record.head.fields_len > 0
+    }
+
+    /// The value of a name that the engine knows: the message's own, or its origin's.
+    #[inline]
+    pub fn known(&self, id: FieldName) -> Option<&'a [u8]> {
+        if id == FieldName::Host {
+            return Some(self.host().0);
+        }
+        if let Some(field) = self.fields().iter().rfind(|field| field.id == id) {
+            return (!field.is_unset()).then(|| self.bytes(field.value));
+        }
+        let origin = self.batch.origin();
+        let common = match id {
+            FieldName::HostFrom => Some(&origin.host_from),
+            FieldName::Program => origin.program.as_ref(),
+            FieldName::Pid => origin.pid.as_ref(),
+            _ => None,
+        };
+        common.map(|text| text.as_bytes())
+    }
+
+    /// HOST, and whether this engine chained it (`chain-hostnames()`).
+    #[inline]
+    pub fn host(&self) -> (&'a [u8], bool) {
+        let mut fields = self.fields().iter();
+        let own = fields.rfind(|field| matches!(field.id, FieldName::Host | FieldName::ChainedHost));
+        if let Some(field) = own {
+            let host = if field.is_unset() { b"" } else { self.bytes(field.value) };
+            return (host, field.id == FieldName::ChainedHost);
+        }
+        let origin = self.batch.origin();
+        (origin.host.as_bytes(), origin.host_is_chained)
+    }
+
+    /// The type and the text of the pair called `name`, which is none of the known ones.
+    /// `.SDATA.id.param` finds a parameter of structured data; of one that is repeated, the last.
+    pub fn named(&self, name: &[u8]) -> Option<(ValueType, &'a [u8])> {
+        if let Some(rest) = name.strip_prefix(b".SDATA.") {
+            let found = self.pairs().filter(|pair| pair.id == FieldName::SdParam).filter(|pair| {
+                rest.strip_prefix(pair.sd_id).and_then(|rest| rest.strip_prefix(b".")) == Some(pair.name)
+            });
+            if let Some(pair) = found.last() {
+                return Some((pair.value_type, pair.value));
+            }
+        }
+        let named = |field: &&Field| field.id == FieldName::Text && self.bytes(field.name) == name;
+        let field = self.fields().iter().rev().find(named)?;
+        (!field.is_unset()).then(|| (field.value_type, self.bytes(field.value)))
+    }
+
+    /// Its tags: those of its origin that it did not clear, and its own.
+    pub fn tags(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let this = *self;
+        let own = this.fields().iter().filter(|field| field.id == FieldName::Tag);
+        let has_own = self.fields().iter().any(|field| field.id == FieldName::Tag);
+        let common = this.batch.origin().tags.iter().map(|tag| tag.as_bytes());
+        let own_says = move |tag: &[u8]| {
+            has_own
+                && this
+                    .fields()
+                    .iter()
+                    .any(|field| field.id == FieldName::Tag && this.bytes(field.name) == tag)
+        };
+        let common = common.filter(move |tag| !own_says(tag));
+        common.chain(own.filter(|field| !field.is_unset()).map(move |field| this.bytes(field.name)))
+    }
+
+    /// All of its own pairs, in order. [`FieldName::SdId`] entries are given as they are: they open an
+    /// SD-ELEMENT, also one without parameters.
+    pub fn pairs(&self) -> impl Iterator<Item = Pair<'a>> + use<'a> {
+        let this = *self;
+        let mut sd_id: &[u8] = b"";
+        let pairs = this.fields().iter().filter(|field| field.id != FieldName::Tag && !field.is_unset());
+        pairs.map(move |field| {
+            let value = this.bytes(field.value);
+            if field.id == FieldName::SdId {
+                sd_id = value;
+            }
+            let name = this.bytes(field.name);
+            Pair { id: field.id, sd_id, name, value_type: field.value_type, value }
+        })
+    }
+}
