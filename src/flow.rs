@@ -29,7 +29,7 @@ pub mod stopwatch;
 mod sync;
 pub mod tracker;
 
-pub use ack::{Ack, Delivery, DropReason};
+pub use ack::{Ack, Delivery, DropReason, Kept};
 pub use counters::SourceCounters;
 pub use credit::Credit;
 pub use exit::Exit;

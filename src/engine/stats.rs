@@ -87,7 +87,7 @@ pub struct Stats {
 }
 
 impl SourceStats {
-    /// One line: `posted=… delivered=… dropped=… in_flight=…`, and the reasons of drops that happened.
+    /// One line: `posted=… delivered=… dropped=… in_flight=…`, and what else is not 0.
     pub fn line(&self) -> String {
         let totals = &self.totals;
         let mut line = format!(
@@ -97,6 +97,11 @@ impl SourceStats {
             totals.dropped_total(),
             totals.in_flight
         );
+        for (name, count) in [("generated", totals.generated), ("filtered", totals.filtered)] {
+            if count > 0 {
+                let _ = write!(line, " {name}={count}");
+            }
+        }
         for reason in DropReason::ALL.iter().filter(|reason| totals.dropped[**reason as usize] > 0) {
             let _ = write!(line, " dropped_{}={}", reason.name(), totals.dropped[*reason as usize]);
         }
@@ -173,14 +178,40 @@ impl Stats {
         self.sources.iter().map(|source| source.totals.dropped_total()).sum()
     }
 
+    /// All sources together.
+    pub fn generated(&self) -> u64 {
+        self.sources.iter().map(|source| source.totals.generated).sum()
+    }
+
+    /// All sources together.
+    pub fn filtered(&self) -> u64 {
+        self.sources.iter().map(|source| source.totals.filtered).sum()
+    }
+
+    /// The sum that always adds up, in words: `… posted = … delivered + … dropped + … in flight`.
+    pub fn sum(&self) -> String {
+        let part = |count: u64, word: &str| {
+            if count > 0 { format!(" + {count} {word}") } else { String::new() }
+        };
+        format!(
+            "{} posted{} = {} delivered + {} dropped{} + {} in flight",
+            self.posted(),
+            part(self.generated(), "generated"),
+            self.delivered(),
+            self.dropped(),
+            part(self.filtered(), "filtered"),
+            self.in_flight()
+        )
+    }
+
     /// The snapshot as a JSON document, with the names of the fields above.
     pub fn to_json(&self) -> Value {
         let source = |source: &SourceStats| {
             let totals = &source.totals;
             let dropped = DropReason::ALL.map(|reason| (reason.name(), totals.dropped[reason as usize]));
             json!({
-                "id": source.id, "driver": source.driver, "class": source.class, "instance": source.instance.as_deref(), "posted": totals.posted, "bytes": totals.bytes, "delivered": totals.delivered,
-                "dropped": BTreeMap::from(dropped), "in_flight": totals.in_flight, "refused": totals.refused,
+                "id": source.id, "driver": source.driver, "class": source.class, "instance": source.instance.as_deref(), "posted": totals.posted, "bytes": totals.bytes, "generated": totals.generated, "delivered": totals.delivered,
+                "dropped": BTreeMap::from(dropped), "filtered": totals.filtered, "in_flight": totals.in_flight, "refused": totals.refused,
                 "window": source.window, "free": source.free, "free_bytes": source.free_bytes, "suspensions": source.suspensions,
                 "state": source.state.name(), "exceptions": source.exceptions, "restarts": source.restarts,
                 "last_error": source.last_error.as_deref(), "blocked_seconds": source.blocked.as_secs_f64(),
@@ -263,8 +294,10 @@ mod tests {
         let totals = SourceTotals {
             posted: 9,
             bytes: 90,
-            delivered: 5,
+            generated: 1,
+            delivered: 4,
             dropped: [1, 0, 0, 0, 1],
+            filtered: 2,
             in_flight: 2,
             refused: 3,
         };
@@ -297,7 +330,13 @@ mod tests {
         all.sources[0].last_error = None;
         all.add(&before);
         let (twice, sum) = (&all.sources[0], &all.destinations[0]);
-        assert_eq!((twice.totals.posted, twice.totals.bytes, twice.totals.delivered), (18, 180, 10));
+        assert_eq!((twice.totals.posted, twice.totals.bytes, twice.totals.delivered), (18, 180, 8));
+        assert_eq!((twice.totals.generated, twice.totals.filtered), (2, 4));
+        let line = "18 posted + 2 generated = 8 delivered + 4 dropped + 4 filtered + 4 in flight";
+        assert_eq!(Stats { sources: vec![twice.clone()], ..Stats::default() }.sum(), line);
+        assert!(
+            twice.line().starts_with("posted=18 delivered=8 dropped=4 in_flight=4 generated=2 filtered=4 ")
+        );
         assert_eq!((twice.totals.dropped_total(), twice.totals.in_flight, twice.totals.refused), (4, 4, 6));
         assert_eq!((twice.suspensions, twice.exceptions, twice.restarts), (8, 10, 12));
         assert_eq!((twice.blocked, twice.oldest, twice.post_time), (2 * second, second, 2 * second));

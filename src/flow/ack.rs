@@ -3,21 +3,29 @@
 //! Every branch that a batch takes holds an [`Ack`] of it. An ack stands for two things that end at
 //! different times on a path without flow control:
 //!
-//! * the *credit* of the batch, given back when the last ack that holds credit lets it go: at delivery
-//!   under flow control, when it is queued otherwise;
-//! * the *outcome* of its messages, counted when the last ack of any kind is gone: a message of which
-//!   a copy was dropped counts as dropped, once; every other one as delivered.
+//! * the *credit* of the messages, given back when the last ack that holds it lets it go: at delivery under
+//!   flow control, when they are queued otherwise. That is the credit of the whole batch where all ways that
+//!   wait have the same rows, and a count for each row where they have not ([`Ack::spread`]). Bytes come back
+//!   with the last of the batch;
+//! * the *outcome* of the messages, counted when the last ack of any kind is gone: a message of which a copy
+//!   was dropped counts as dropped, once; one that went to no destination as filtered; every other one as
+//!   delivered.
 //!
-//! A message is *acknowledged* when the credit of its batch ends. Where the source has a [`Tracker`], the tracker is
-//! told then, and gives the credit back by its own rules; it learns which rows were given up at a stop
-//! ([`DropReason::Stopped`]), on any branch and up to that moment: nobody has those. A message dropped for any other reason is done
-//! with, as if it was delivered.
+//! A message is *acknowledged* when the credit of its batch ends. Where the source has a [`Tracker`], the
+//! tracker is told then, and gives the credit back by its own rules; it learns which rows were given up at a
+//! stop ([`DropReason::Stopped`]), on any branch and up to that moment: nobody has those. A message dropped
+//! for any other reason is done with, as if it was delivered.
+//!
+//! A step that holds messages back has them [`Kept`]: their credit is back at once, and their acknowledgement
+//! waits for that of what they become.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod receipt;
+
+use std::sync::Arc;
 
 use super::{Credit, SourceCounters, Tracker};
 use crate::message::{Rows, Selection};
+use receipt::Receipt;
 
 /// Why a message was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,59 +60,32 @@ impl DropReason {
     }
 }
 
-struct Receipt {
-    credit: Arc<Credit>,
-    counters: Arc<SourceCounters>,
-    messages: u32,
-    bytes: AtomicU64,
-    holders: AtomicU32,
-    /// The reason for each row of which a copy was dropped; empty while there is none.
-    dropped: Mutex<Vec<Option<DropReason>>>,
-    tracked: Option<Tracked>,
-}
-
-/// Where the ticket of a batch is handed in.
-struct Tracked {
-    tracker: Arc<Tracker>,
-    ticket: u64,
-    /// Rows that were given up at a stop, as far as they are known when the credit ends.
-    aborted: Mutex<Vec<u32>>,
-}
-
-impl Receipt {
-    fn end_credit(&self) {
-        let bytes = self.bytes.load(Ordering::Relaxed);
-        let Some(tracked) = &self.tracked else {
-            return self.credit.give_back(self.messages, bytes);
-        };
-        let aborted = std::mem::take(&mut *lock(&tracked.aborted));
-        tracked.tracker.acked(tracked.ticket, self.messages, bytes, aborted);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Drop for Receipt {
-    fn drop(&mut self) {
-        let dropped = self.dropped.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let mut lost = 0;
-        for reason in DropReason::ALL {
-            let count = dropped.iter().filter(|row| **row == Some(reason)).count() as u64;
-            if count > 0 {
-                self.counters.count_dropped(reason, count);
-            }
-            lost += count;
-        }
-        self.counters.count_delivered(u64::from(self.messages) - lost);
-    }
-}
-
 /// One branch's hold on a batch; see the module.
 pub struct Ack {
     receipt: Arc<Receipt>,
-    holds_credit: bool,
+    hold: Hold,
+}
+
+/// How an ack holds credit.
+#[derive(Clone)]
+enum Hold {
+    None,
+    /// That of the batch.
+    Whole,
+    /// That of some rows, with all clones of the ack together.
+    Rows(Arc<HeldRows>),
+}
+
+/// The hold of one way out on the credit of its rows.
+struct HeldRows {
+    receipt: Arc<Receipt>,
+    rows: Rows,
+}
+
+impl Drop for HeldRows {
+    fn drop(&mut self) {
+        self.receipt.let_go_of_rows(&self.rows);
+    }
 }
 
 impl Ack {
@@ -121,86 +102,111 @@ impl Ack {
         bytes: u64,
         ticket: Option<(&Arc<Tracker>, u64)>,
     ) -> Self {
-        let tracked = ticket.map(|(tracker, ticket)| {
-            let aborted = Mutex::new(Vec::new());
-            Tracked { tracker: Arc::clone(tracker), ticket, aborted }
-        });
-        let receipt = Receipt {
-            credit: Arc::clone(credit),
-            counters: Arc::clone(counters),
-            messages,
-            bytes: AtomicU64::new(bytes),
-            holders: AtomicU32::new(1),
-            dropped: Mutex::new(Vec::new()),
-            tracked,
-        };
-        Self { receipt: Arc::new(receipt), holds_credit: true }
+        let receipt = Receipt::new(credit, counters, messages, bytes, ticket, Vec::new());
+        Self { receipt: Arc::new(receipt), hold: Hold::Whole }
+    }
+
+    /// The first ack of a batch that a step made of what it kept: its credit is taken here, even beyond what
+    /// is free, and it is counted as generated.
+    pub fn made(
+        credit: &Arc<Credit>,
+        counters: &Arc<SourceCounters>,
+        messages: u32,
+        bytes: u64,
+        of: Vec<Kept>,
+    ) -> Self {
+        credit.take(messages, bytes);
+        counters.count_generated(u64::from(messages));
+        let receipt = Receipt::new(credit, counters, messages, bytes, None, of);
+        Self { receipt: Arc::new(receipt), hold: Hold::Whole }
     }
 
     /// Another ack of the same batch that holds no credit: for a branch without flow control.
     #[must_use]
     pub fn without_credit(&self) -> Self {
-        Self { receipt: Arc::clone(&self.receipt), holds_credit: false }
+        Self { receipt: Arc::clone(&self.receipt), hold: Hold::None }
+    }
+
+    /// An ack for each of the ways out that wait, which have `held` of the batch: a row's credit comes back
+    /// when the last of them that has it is done, and at once where none has it. To be called once, by the
+    /// only holder of the credit.
+    pub fn spread(&self, held: &[&Rows]) -> Vec<Self> {
+        debug_assert!(matches!(self.hold, Hold::Whole), "the first ack is spread");
+        if !self.receipt.spread(held) {
+            return held.iter().map(|_| self.clone()).collect();
+        }
+        let held = held.iter().map(|rows| {
+            self.receipt.hold();
+            let rows = HeldRows { receipt: Arc::clone(&self.receipt), rows: (*rows).clone() };
+            Self { receipt: Arc::clone(&self.receipt), hold: Hold::Rows(Arc::new(rows)) }
+        });
+        held.collect()
+    }
+
+    /// Keeps `rows` of the batch in flight, and their acknowledgement open, without their credit: for a step
+    /// that holds them back.
+    pub fn keep(&self, rows: Rows) -> Kept {
+        debug_assert!(self.holds_credit(), "a step has what holds credit");
+        self.receipt.keep_ticket();
+        Kept { receipt: Arc::clone(&self.receipt), rows }
     }
 
     /// Takes `bytes` bytes of credit more for its batch, even beyond what is free: memory that a step took.
     /// They come back with the others.
     pub fn charge(&self, bytes: u64) {
-        debug_assert!(self.holds_credit, "of a batch whose credit is out");
+        debug_assert!(self.holds_credit(), "of a batch whose credit is out");
         if bytes > 0 {
-            self.receipt.credit.take_bytes(bytes);
-            // Whoever ends the credit has seen all that held it go.
-            self.receipt.bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.receipt.charge(bytes);
         }
     }
 
-    /// Whether it still holds the credit of its batch.
+    /// Tells whether it still holds credit of its batch.
     pub fn holds_credit(&self) -> bool {
-        self.holds_credit
+        !matches!(self.hold, Hold::None)
     }
 
-    /// Whether a tracker takes the end of its credit for the arrival of its messages.
+    /// Tells whether a tracker takes the end of its credit for the arrival of its messages.
     pub fn is_tracked(&self) -> bool {
-        self.receipt.tracked.is_some()
+        self.receipt.is_tracked()
     }
 
-    /// How much of its source's window its batch takes, of messages or of bytes, in parts of `whole`: all of it for as long as
-    /// one of its messages waits. Nothing without credit.
+    /// How much of its source's window it holds, of messages or of bytes, in parts of `whole`: all of it for
+    /// as long as one of its messages waits. Nothing without credit.
     pub fn window_share(&self, whole: u64) -> u64 {
-        let Receipt { credit, messages, bytes, .. } = &*self.receipt;
+        let Receipt { credit, messages, .. } = &*self.receipt;
+        let messages = match &self.hold {
+            Hold::None => return 0,
+            Hold::Whole => u64::from(*messages),
+            Hold::Rows(held) => held.rows.len() as u64,
+        };
         let share = |part: u64, of: u64| part.saturating_mul(whole) / of.max(1);
-        let taken = share(u64::from(*messages), u64::from(credit.window()))
-            .max(share(bytes.load(Ordering::Relaxed), credit.max_bytes()));
-        if self.holds_credit { taken } else { 0 }
+        share(messages, u64::from(credit.window())).max(share(self.receipt.bytes(), credit.max_bytes()))
     }
 
     /// Lets go of the credit, and keeps the outcome open.
     pub fn let_go_of_credit(&mut self) {
-        if std::mem::take(&mut self.holds_credit) && self.receipt.holders.fetch_sub(1, Ordering::AcqRel) == 1
-        {
-            self.receipt.end_credit();
+        if let Hold::Whole = std::mem::replace(&mut self.hold, Hold::None) {
+            self.receipt.let_go();
         }
+    }
+
+    /// Counts `messages` of the batch as filtered: they went to no destination, and were not dropped.
+    pub fn count_filtered(&self, messages: u32) {
+        self.receipt.count_filtered(messages);
     }
 
     /// Counts `rows` of the batch as dropped.
     pub fn drop_rows(&self, rows: &Rows, reason: DropReason) {
-        if let (DropReason::Stopped, Some(tracked)) = (reason, &self.receipt.tracked) {
-            lock(&tracked.aborted).extend((0..rows.len()).map(|index| rows.at(index)));
-        }
-        let mut dropped = lock(&self.receipt.dropped);
-        dropped.resize(self.receipt.messages as usize, None);
-        for index in 0..rows.len() {
-            dropped[rows.at(index) as usize].get_or_insert(reason);
-        }
+        self.receipt.drop_rows(rows, reason);
     }
 }
 
 impl Clone for Ack {
     fn clone(&self) -> Self {
-        if self.holds_credit {
-            self.receipt.holders.fetch_add(1, Ordering::Relaxed);
+        if let Hold::Whole = self.hold {
+            self.receipt.hold();
         }
-        Self { receipt: Arc::clone(&self.receipt), holds_credit: self.holds_credit }
+        Self { receipt: Arc::clone(&self.receipt), hold: self.hold.clone() }
     }
 }
 
@@ -214,8 +220,39 @@ impl std::fmt::Debug for Ack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ack")
             .field("messages", &self.receipt.messages)
-            .field("holds_credit", &self.holds_credit)
+            .field("holds_credit", &self.holds_credit())
             .finish_non_exhaustive()
+    }
+}
+
+/// Messages that a step holds back: in flight, and not acknowledged, until this is dropped or what they
+/// became is acknowledged ([`Ack::made`]).
+pub struct Kept {
+    receipt: Arc<Receipt>,
+    rows: Rows,
+}
+
+impl Kept {
+    /// Counts them as dropped.
+    pub fn drop_rows(&self, reason: DropReason) {
+        self.receipt.drop_rows(&self.rows, reason);
+    }
+
+    /// Notes that nobody has them.
+    fn abort(&self) {
+        self.receipt.abort(&self.rows);
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.receipt.let_go_of_ticket();
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kept").field("rows", &self.rows).finish_non_exhaustive()
     }
 }
 
@@ -234,51 +271,4 @@ pub struct Delivery {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parts() -> (Arc<Credit>, Arc<SourceCounters>) {
-        let credit = Arc::new(Credit::new(100, 1000));
-        assert_eq!(credit.try_take(10, 50), 10);
-        let counters = Arc::new(SourceCounters::default());
-        counters.producer().add(10, 50);
-        (credit, counters)
-    }
-
-    #[test]
-    fn credit_returns_with_the_last_ack_that_holds_it_and_outcome_with_the_last_of_all() {
-        let (credit, counters) = parts();
-        let ack = Ack::new(&credit, &counters, 10, 50);
-        let (held, queued) = (ack.clone(), ack.without_credit());
-        drop(ack);
-        assert_eq!(credit.free_messages(), 90);
-        drop(held);
-        assert_eq!((credit.free_messages(), credit.free_bytes()), (100, 1000));
-        assert_eq!((counters.totals().delivered, counters.totals().in_flight), (0, 10));
-        drop(queued);
-        assert_eq!((counters.totals().delivered, counters.totals().in_flight), (10, 0));
-    }
-
-    /// Breaks without it: a few large messages, or a batch that is nearly written, pass for a small share of the window.
-    #[test]
-    fn a_batch_takes_its_share_of_messages_or_of_bytes() {
-        let (credit, counters) = parts();
-        let few = Ack::new(&credit, &counters, 10, 50);
-        assert_eq!((few.window_share(1000), few.without_credit().window_share(1000)), (100, 0));
-        assert_eq!(credit.try_take(10, 250), 10);
-        assert_eq!(Ack::new(&credit, &counters, 10, 250).window_share(1000), 250);
-    }
-
-    #[test]
-    fn a_message_dropped_on_two_branches_is_dropped_once() {
-        let (credit, counters) = parts();
-        let ack = Ack::new(&credit, &counters, 10, 50);
-        let other = ack.without_credit();
-        ack.drop_rows(&Rows::Range(7..10), DropReason::QueueFull);
-        other.drop_rows(&Rows::List(Arc::from([0, 9])), DropReason::Stopped);
-        drop((ack, other));
-        let totals = counters.totals();
-        assert_eq!((totals.delivered, totals.dropped), (6, [3, 1, 0, 0, 0]));
-        assert_eq!(totals.posted, totals.delivered + totals.dropped_total() + totals.in_flight);
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
 //! What is counted of each source, so that anyone can add up:
-//! **posted = delivered + dropped (by reason) + in flight**.
+//! **posted + generated = delivered + dropped (by reason) + filtered + in flight**.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,8 @@ pub struct SourceCounters {
     /// One counter for each producer that ever was: written by it alone, without a locked instruction.
     posted: Mutex<Vec<Arc<ProducerCounters>>>,
     delivered: CachePadded<AtomicU64>,
+    filtered: AtomicU64,
+    generated: AtomicU64,
     dropped: [AtomicU64; DropReason::ALL.len()],
     refused: AtomicU64,
 }
@@ -44,8 +46,13 @@ pub struct SourceTotals {
     pub posted: u64,
     /// The bytes of their texts and values, as they were posted.
     pub bytes: u64,
-    /// Messages of which every copy was delivered, was filtered out, or had nowhere to go.
+    /// Messages that steps made of others.
+    pub generated: u64,
+    /// Messages of which a copy was delivered, and none was dropped; or that became part of one that a step
+    /// made.
     pub delivered: u64,
+    /// Messages that went to no destination: filters let them go nowhere, or their paths have none.
+    pub filtered: u64,
     /// Messages of which a copy was dropped, by reason (the order of [`DropReason::ALL`]).
     pub dropped: [u64; DropReason::ALL.len()],
     /// Messages that are on their way: the rest.
@@ -59,7 +66,9 @@ impl SourceTotals {
     pub fn add(&mut self, other: &Self) {
         self.posted += other.posted;
         self.bytes += other.bytes;
+        self.generated += other.generated;
         self.delivered += other.delivered;
+        self.filtered += other.filtered;
         for (mine, theirs) in self.dropped.iter_mut().zip(other.dropped) {
             *mine += theirs;
         }
@@ -88,6 +97,14 @@ impl SourceCounters {
         self.delivered.fetch_add(messages, Ordering::Release);
     }
 
+    pub(super) fn count_filtered(&self, messages: u64) {
+        self.filtered.fetch_add(messages, Ordering::Release);
+    }
+
+    pub(super) fn count_generated(&self, messages: u64) {
+        self.generated.fetch_add(messages, Ordering::Relaxed);
+    }
+
     pub(super) fn count_dropped(&self, reason: DropReason, messages: u64) {
         self.dropped[reason as usize].fetch_add(messages, Ordering::Release);
     }
@@ -101,17 +118,22 @@ impl SourceCounters {
     pub fn totals(&self) -> SourceTotals {
         let delivered = self.delivered.load(Ordering::Acquire);
         let dropped = DropReason::ALL.map(|reason| self.dropped[reason as usize].load(Ordering::Acquire));
+        let filtered = self.filtered.load(Ordering::Acquire);
+        let done = delivered + filtered + dropped.iter().sum::<u64>();
+        let generated = self.generated.load(Ordering::Relaxed);
         let producers = self.posted.lock().unwrap_or_else(PoisonError::into_inner);
         let sum = |read: fn(&ProducerCounters) -> u64| producers.iter().map(|each| read(each)).sum();
         let posted: u64 = sum(|each| each.messages.load(Ordering::Relaxed));
         let bytes = sum(|each| each.bytes.load(Ordering::Relaxed));
         // A producer counts after it publishes: a batch may come back before its last row is counted.
-        let posted = posted.max(delivered + dropped.iter().sum::<u64>());
-        let in_flight = posted - delivered - dropped.iter().sum::<u64>();
+        let posted = posted.max(done.saturating_sub(generated));
+        let in_flight = posted + generated - done;
         SourceTotals {
             posted,
             bytes,
+            generated,
             delivered,
+            filtered,
             dropped,
             in_flight,
             refused: self.refused.load(Ordering::Relaxed),

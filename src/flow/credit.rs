@@ -157,6 +157,12 @@ impl Credit {
         self.bytes.fetch_sub(bytes as i64, Ordering::Relaxed);
     }
 
+    /// Takes `messages` messages and `bytes` bytes, even beyond what is free: for what a step makes.
+    pub fn take(&self, messages: u32, bytes: u64) {
+        self.messages.fetch_sub(i64::from(messages), Ordering::Relaxed);
+        self.take_bytes(bytes);
+    }
+
     /// Takes `bytes` bytes if so many are free; returns how many: all or none.
     pub fn try_take_bytes(&self, bytes: u64) -> u64 {
         let mut free = self.free_bytes();

@@ -124,12 +124,15 @@ struct Members {
 #[derive(Debug, Clone, Copy, Default)]
 struct Returned {
     messages: u32,
+    /// Those of them whose credit is back already.
+    early: u32,
     bytes: u64,
 }
 
 impl Returned {
     fn add(&mut self, more: Self) {
         self.messages += more.messages;
+        self.early += more.early;
         self.bytes += more.bytes;
     }
 }
@@ -164,10 +167,10 @@ impl Tracker {
         state.issue(Slot { since, group, done: None })
     }
 
-    /// Takes a ticket back: its batch had `messages` messages that took `bytes` of credit, and nobody has
-    /// its rows `aborted`. A ticket that is not out is ignored.
-    pub fn acked(&self, ticket: u64, messages: u32, bytes: u64, aborted: Vec<u32>) {
-        let returned = Returned { messages, bytes };
+    /// Takes a ticket back: its batch had `messages` messages, of whose credit so many messages and bytes are
+    /// still out, and nobody has its rows `aborted`. A ticket that is not out is ignored.
+    pub fn acked(&self, ticket: u64, messages: u32, (left, bytes): (u32, u64), aborted: Vec<u32>) {
+        let returned = Returned { messages, early: messages - left, bytes };
         let mut state = self.lock();
         let back = match self.order {
             Order::Completion => self.complete(&mut state, ticket, returned, aborted),
@@ -247,7 +250,7 @@ impl Tracker {
             // Its place in the order of posting says it all.
             state.groups.remove(&group);
             drop(state);
-            self.acked(marker, 0, 0, Vec::new());
+            self.acked(marker, 0, (0, 0), Vec::new());
             return marker;
         }
         let members = state.groups.entry(group).or_default();
@@ -311,7 +314,7 @@ impl Tracker {
 
     fn give_back(&self, back: Returned) {
         if back.messages > 0 || back.bytes > 0 {
-            self.credit.give_back(back.messages, back.bytes);
+            self.credit.give_back(back.messages - back.early, back.bytes);
         }
     }
 

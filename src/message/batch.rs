@@ -216,6 +216,11 @@ impl Batch {
         &self.origin
     }
 
+    /// The same, for messages that are made of these.
+    pub fn shared_origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
     /// The record of `row`; where its text is, [`Batch::text`] says.
     ///
     /// # Panics

@@ -262,13 +262,7 @@ pub fn report_totals(log: &Log, board: &Board) -> Stats {
     for destination in &stats.destinations {
         log.notice(&format!("destination {}: {}", destination.id, destination.line()));
     }
-    log.notice(&format!(
-        "inrush: stopped; {} posted = {} delivered + {} dropped + {} in flight",
-        stats.posted(),
-        stats.delivered(),
-        stats.dropped(),
-        stats.in_flight()
-    ));
+    log.notice(&format!("inrush: stopped; {}", stats.sum()));
     stats
 }
 

@@ -29,6 +29,7 @@ STARTED = re.compile(r"inrush: started")
 TOTALS = re.compile(
     r"source (?P<source>\S+): posted=(?P<posted>\d+) delivered=(?P<delivered>\d+)"
     r" dropped=(?P<dropped>\d+) in_flight=(?P<in_flight>\d+)"
+    r"(?: generated=(?P<generated>\d+))?(?: filtered=(?P<filtered>\d+))?"
 )
 
 
@@ -40,10 +41,13 @@ class Totals:
     delivered: int = 0
     dropped: int = 0
     in_flight: int = 0
+    generated: int = 0
+    filtered: int = 0
 
     def check(self) -> None:
         """The sum that must always add up."""
-        assert self.posted == self.delivered + self.dropped + self.in_flight, self
+        outcomes = self.delivered + self.dropped + self.filtered
+        assert self.posted + self.generated == outcomes + self.in_flight, self
 
 
 class Output:
@@ -182,6 +186,8 @@ class Engine:
         for row in rows:
             totals.posted += int(row["posted"])
             totals.delivered += int(row["delivered"])
+            totals.generated += int(row["generated"] or 0)
+            totals.filtered += int(row["filtered"] or 0)
             totals.dropped += int(row["dropped"])
             totals.in_flight += int(row["in_flight"])
         return totals

@@ -28,10 +28,12 @@ pub fn stats(value: &Value) -> String {
     );
     let _ = writeln!(
         out,
-        "{} posted = {} delivered + {} dropped + {} in flight",
+        "{} posted{} = {} delivered + {} dropped{} + {} in flight",
         number(&value["posted"]),
+        more(value, "generated"),
         number(&value["delivered"]),
         number(&value["dropped"]),
+        more(value, "filtered"),
         number(&value["in_flight"])
     );
     if let Some(lost @ 1..) = value["log_lines_dropped"].as_u64() {
@@ -44,6 +46,14 @@ pub fn stats(value: &Value) -> String {
     }
     add(&mut out, &destinations(list(&value["destinations"])));
     out
+}
+
+/// A part of the sum that is usually 0: then it is left out.
+fn more(value: &Value, name: &str) -> String {
+    match value[name].as_u64() {
+        None | Some(0) => String::new(),
+        Some(count) => format!(" + {} {name}", grouped(count)),
+    }
 }
 
 /// `inrush ctl sources`
@@ -84,6 +94,7 @@ fn messages(sources: &[Value]) -> Table {
         ("BYTES", Align::Right),
         ("DELIVERED", Align::Right),
         ("DROPPED", Align::Right),
+        ("FILTERED", Align::Right),
         ("IN FLIGHT", Align::Right),
         ("STATE", Align::Left),
     ]);
@@ -94,6 +105,7 @@ fn messages(sources: &[Value]) -> Table {
             bytes(&source["bytes"]),
             number(&source["delivered"]),
             grouped(reasons(source).map(|(_, count)| count).sum()),
+            number(&source["filtered"]),
             number(&source["in_flight"]),
             text(&source["state"]),
         ]);
@@ -255,10 +267,10 @@ mod tests {
     fn answer() -> Value {
         json!({
             "version": "1.0", "pid": 7, "phase": "running", "uptime_seconds": 61, "posted": 12_345,
-            "delivered": 12_000, "dropped": 300, "in_flight": 45,
+            "delivered": 11_000, "dropped": 300, "filtered": 1_010, "generated": 10, "in_flight": 45,
             "sources": [{
-                "id": "s#0", "posted": 12_345, "bytes": 1_000_000, "delivered": 12_000,
-                "dropped": {"queue_full": 300, "stopped": 0}, "in_flight": 45, "refused": 0, "window": 100,
+                "id": "s#0", "posted": 12_345, "bytes": 1_000_000, "delivered": 11_000,
+                "dropped": {"queue_full": 300, "stopped": 0}, "filtered": 1_010, "generated": 10, "in_flight": 45, "refused": 0, "window": 100,
                 "free": 55, "free_bytes": -5, "blocked_seconds": 0.25, "oldest_unacknowledged_seconds": 75.3,
                 "post_gil_seconds": 12.34,
                 "suspensions": 2, "state": "running", "exceptions": 1, "restarts": 1, "last_error": "E: \x1b[m",
@@ -275,10 +287,10 @@ mod tests {
     fn tables_of_an_answer() {
         let expected = "\
 inrush 1.0, process 7, running for 1 min 1 s
-12,345 posted = 12,000 delivered + 300 dropped + 45 in flight
+12,345 posted + 10 generated = 11,000 delivered + 300 dropped + 1,010 filtered + 45 in flight
 
-SOURCE  POSTED    BYTES  DELIVERED  DROPPED  IN FLIGHT  STATE
-s#0     12,345  977 KiB     12,000      300         45  running
+SOURCE  POSTED    BYTES  DELIVERED  DROPPED  FILTERED  IN FLIGHT  STATE
+s#0     12,345  977 KiB     11,000      300     1,010         45  running
 
 SOURCE     CREDIT  FREE BYTES  SUSPENSIONS  BLOCKED      OLDEST  GIL IN POSTS  REFUSED
 s#0     55 of 100        -5 B            2   250 ms  1 min 15 s        12.3 s        0

@@ -28,15 +28,15 @@ enum Kind {
 }
 use Kind::{Counter, Gauge};
 
-const SOURCE: [Row<SourceStats>; 14] = [
+const SOURCE: [Row<SourceStats>; 16] = [
     ("posted", "Messages that the source posted", Counter, |of| of.totals.posted as f64),
     ("posted_bytes", "Bytes of these messages", Counter, |of| of.totals.bytes as f64),
-    ("delivered", "Messages that were delivered or had nowhere to go", Counter, |of| {
+    ("generated", "Messages that steps of its paths made", Counter, |of| of.totals.generated as f64),
+    ("delivered", "Messages that were delivered, and of which no copy was dropped", Counter, |of| {
         of.totals.delivered as f64
     }),
-    ("in_flight", "Messages on their way: posted less delivered less dropped", Gauge, |of| {
-        of.totals.in_flight as f64
-    }),
+    ("filtered", "Messages that went to no destination", Counter, |of| of.totals.filtered as f64),
+    ("in_flight", "Messages on their way", Gauge, |of| of.totals.in_flight as f64),
     ("refused", "Posts that were refused with an error, and so never posted", Counter, |of| {
         of.totals.refused as f64
     }),

@@ -31,10 +31,10 @@ fn prefixes_of_two_threads_grow_and_end_at_the_last_ticket() {
         let tickets = [tracker.issue(None), tracker.issue(None)];
         let threads = tickets.map(|ticket| {
             let tracker = Arc::clone(&tracker);
-            thread::spawn(move || tracker.acked(ticket, 1, 1, Vec::new()))
+            thread::spawn(move || tracker.acked(ticket, 1, (1, 1), Vec::new()))
         });
         let late = tracker.issue(None);
-        tracker.acked(late, 1, 1, Vec::new());
+        tracker.acked(late, 1, (1, 1), Vec::new());
         for thread in threads {
             thread.join().unwrap();
         }
@@ -61,7 +61,7 @@ fn a_group_is_told_once_after_its_batches() {
         let tickets = [tracker.issue(Some(group)), tracker.issue(Some(group))];
         let threads = tickets.map(|ticket| {
             let tracker = Arc::clone(&tracker);
-            thread::spawn(move || tracker.acked(ticket, 1, 1, Vec::new()))
+            thread::spawn(move || tracker.acked(ticket, 1, (1, 1), Vec::new()))
         });
         let marker = tracker.close_group(group);
         for thread in threads {

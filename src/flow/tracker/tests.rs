@@ -55,7 +55,7 @@ proptest! {
         let mut told = (0, 0);
         for index in shuffled(&given) {
             let batch = &given[index].0;
-            tracker.acked(index as u64, batch.messages, u64::from(batch.messages), batch.aborted.clone());
+            tracker.acked(index as u64, batch.messages, (batch.messages, u64::from(batch.messages)), batch.aborted.clone());
             done[index] = true;
             // The plain model: message by message from the first one on.
             let mut expected = (0, 0);
@@ -115,7 +115,7 @@ proptest! {
             }
             let Some(index) = order.get(step) else { break };
             let batch = &given[*index].0;
-            tracker.acked(tickets[*index], batch.messages, u64::from(batch.messages), batch.aborted.clone());
+            tracker.acked(tickets[*index], batch.messages, (batch.messages, u64::from(batch.messages)), batch.aborted.clone());
             expected.push((tickets[*index], !batch.aborted.is_empty()));
             let before = left.len();
             left.retain(|other| other != index);
@@ -156,7 +156,7 @@ fn tickets_that_come_in_on_many_threads_are_told_in_order() {
                         if number / 10 % 2 == 0 { number } else { number / 10 * 10 + 9 - number % 10 };
                     let ticket = number * THREADS + thread;
                     in_count[ticket as usize].fetch_add(1, Ordering::SeqCst);
-                    tracker.acked(ticket, 0, 0, Vec::new());
+                    tracker.acked(ticket, 0, (0, 0), Vec::new());
                 }
             });
         }
@@ -180,7 +180,7 @@ fn credit_waits_for_callbacks_that_are_a_window_behind() {
     let ack = |messages: u32| {
         assert_eq!(credit.try_take(messages, 1), messages);
         let ticket = tracker.issue(None);
-        tracker.acked(ticket, messages, 1, Vec::new());
+        tracker.acked(ticket, messages, (messages, 1), Vec::new());
     };
     ack(600);
     ack(400);
@@ -208,9 +208,9 @@ fn the_oldest_ticket_is_known() {
     let between = Instant::now();
     let second = tracker.issue(None);
     assert!(tracker.oldest().is_some_and(|oldest| oldest >= before && oldest <= between));
-    tracker.acked(first, 0, 0, Vec::new());
+    tracker.acked(first, 0, (0, 0), Vec::new());
     assert!(tracker.oldest().is_some_and(|oldest| oldest >= between));
-    tracker.acked(second, 0, 0, Vec::new());
+    tracker.acked(second, 0, (0, 0), Vec::new());
     assert_eq!(tracker.oldest(), None);
 }
 
@@ -224,18 +224,18 @@ fn credit_comes_back_with_the_callbacks_alone_where_that_is_wanted() {
         assert_eq!(tracker.issue(None), ticket);
     }
     for ticket in [1, 0, 2] {
-        tracker.acked(ticket, 10, 100, Vec::new());
+        tracker.acked(ticket, 10, (10, 100), Vec::new());
     }
     assert_eq!(news.try_iter().count(), 2, "of 0 and 1 together, and of 2");
     assert_eq!(credit.free_messages(), i64::from(WINDOW) - 40, "delivered, and nobody was called back");
     tracker.called_back(20);
     assert_eq!(credit.free_messages(), i64::from(WINDOW) - 20);
-    tracker.acked(3, 10, 100, Vec::new());
+    tracker.acked(3, 10, (10, 100), Vec::new());
     tracker.called_back(20);
     assert!(is_whole(&credit));
     assert_eq!(credit.try_take(10, 100), 10);
     let last = tracker.issue(None);
-    tracker.acked(last, 10, 100, Vec::new());
+    tracker.acked(last, 10, (10, 100), Vec::new());
     tracker.stop_holding();
     assert!(is_whole(&credit), "a source at its end waits for no callback");
 }
@@ -246,7 +246,7 @@ fn callbacks_are_awaited_from_the_middle_on() {
     let (tracker, _news, credit) = tracked(super::Order::Posting);
     let ack = |messages: u32| {
         assert_eq!(credit.try_take(messages, 100), messages);
-        tracker.acked(tracker.issue(None), messages, 100, Vec::new());
+        tracker.acked(tracker.issue(None), messages, (messages, 100), Vec::new());
     };
     ack(100);
     assert!(is_whole(&credit));
@@ -276,7 +276,7 @@ proptest! {
                 0..3 => {
                     let taken = credit.try_take(messages, 7);
                     if taken > 0 {
-                        tracker.acked(tracker.issue(None), taken, 7, Vec::new());
+                        tracker.acked(tracker.issue(None), taken, (taken, 7), Vec::new());
                         news.push_back(taken);
                     }
                 }

@@ -188,6 +188,11 @@ impl Writer {
         index - self.core.segments + 1
     }
 
+    /// Tells whether it has room for a row of `need`.
+    pub fn fits(&self, need: Need) -> bool {
+        self.room.fits(need) && !self.counts.is_full()
+    }
+
     /// Room for a row, or `None` when this batch is too full for it.
     #[inline]
     pub fn row(&mut self, need: Need) -> Option<Row<'_>> {
