@@ -53,8 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def engine(tmp_path: Path) -> Iterator[StartEngine]:
     """Starts `inrush run` on a configuration in the test's own directory.
 
-    Every engine that the test leaves running is stopped when the test ends; it must then exit with 0 and report totals that
-    add up. No process outlives its test.
+    Every engine that the test leaves running is stopped when the test ends; it must then exit with 0 and
+    report totals that add up. No process outlives its test.
     """
     engines: list[Engine] = []
 

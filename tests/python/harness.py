@@ -1,6 +1,7 @@
 """Runs the real engine in a process of its own, and reads what it says.
 
-Whatever depends on the exact words of the engine's start and stop lines is in this file: STARTED, TOTALS and `Engine.totals`.
+Whatever depends on the exact words of the engine's start and stop lines is in this file: STARTED, TOTALS and
+`Engine.totals`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -35,7 +37,7 @@ TOTALS = re.compile(
 
 @dataclass
 class Totals:
-    """What the engine counted for its sources, all together."""
+    """The engine's counts for its sources, all together."""
 
     posted: int = 0
     delivered: int = 0
@@ -107,7 +109,7 @@ class Engine:
         self.stderr = Output(iter(self.process.stderr.readline, b""))
 
     def report(self) -> str:
-        """What to show when a test fails."""
+        """The exit code and the output, to be shown when a test fails."""
         code = self.process.poll()
         return f"exit code {code}\n--- stdout\n{self.stdout.text}\n--- stderr\n{self.stderr.text}"
 
@@ -154,6 +156,16 @@ class Engine:
         self.wait_until(lambda: len(read_lines(path)) >= count, f"{count} lines in {name}")
         return read_lines(path)
 
+    def make_gone(self) -> None:
+        """Makes the directory that `gone` took away: the destination can write."""
+        (self.directory / "gone").mkdir()
+
+    def deliver_numbers(self, count: int) -> None:
+        """Makes the directory; the source comes to its end, and its numbers stand in the file."""
+        self.make_gone()
+        self.wait_print("done")
+        assert self.wait_lines("gone/out.log", count) == numbered(count)
+
     def send_signal(self, number: int) -> None:
         """Sends a signal to this process, and to no other."""
         self.process.send_signal(number)
@@ -179,7 +191,7 @@ class Engine:
         return totals
 
     def totals(self) -> Totals:
-        """What the engine reported when it stopped, summed over its sources."""
+        """The totals that the engine reported when it stopped, summed over its sources."""
         totals = Totals()
         rows = list(TOTALS.finditer(self.stderr.text))
         assert rows, f"no totals: {self.report()}"
@@ -225,25 +237,43 @@ def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
 
 @dataclass
 class Result:
-    """How a command that ends by itself has ended."""
+    """The end of a command that ends by itself."""
 
     code: int
     stdout: str
     stderr: str
 
 
-def inrush(*arguments: str | Path, cwd: Path, env: dict[str, str] | None = None) -> Result:
-    """Runs the command `inrush` until it ends."""
+def ran(
+    *words: str | Path,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    stdout: IO[bytes] | int = subprocess.PIPE,
+    patience: float = PATIENCE,
+) -> Result:
+    """Runs a command until it ends; `env` is added to the environment."""
     done = subprocess.run(
-        [sys.executable, "-m", "inrush", *map(str, arguments)],
+        list(map(str, words)),
         cwd=cwd,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         env=environment(env),
-        timeout=PATIENCE,
+        timeout=patience,
         check=False,
     )
-    return Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+    said = (done.stdout or b"").decode(errors="replace")
+    return Result(done.returncode, said, done.stderr.decode(errors="replace"))
+
+
+def script(code: str, *options: str, cwd: Path | None = None) -> Result:
+    """Runs Python code in an interpreter of its own."""
+    return ran(sys.executable, *options, "-c", textwrap.dedent(code), cwd=cwd)
+
+
+def inrush(*arguments: str | Path, cwd: Path, **options: Any) -> Result:
+    """Runs the command `inrush` until it ends."""
+    return ran(sys.executable, "-m", "inrush", *arguments, cwd=cwd, **options)
 
 
 def read_lines(path: Path) -> list[bytes]:
@@ -278,20 +308,33 @@ def connected(address: tuple[str, int]) -> Iterator[socket.socket]:
         yield connection
 
 
-def source(body: str, *, driver: str = "", log: str = "", head: str = "") -> str:
-    """A configuration with one Python source `s_test` of class `Source`, whose methods are `body`, into `out.log`."""
-    methods = textwrap.indent(textwrap.dedent(body.strip("\n")), "    ")
+def indented(text: str, spaces: int = 4) -> str:
+    """Lines of Python as the body of a class or a function."""
+    return textwrap.indent(textwrap.dedent(text.strip("\n")), " " * spaces)
+
+
+def source(
+    body: str,
+    *,
+    driver: str = "",
+    log: str = "",
+    head: str = "",
+    kind: str = "python",
+    base: str = "LogSource",
+    name: str = "Source",
+) -> str:
+    """A configuration with one Python source `s_test` of a class whose methods are `body`, into `out.log`."""
     return f"""@version: current
 {head}
 python {{
 import threading
 import time
-from syslogng import LogMessage, LogSource
+from syslogng import LogMessage, {base}
 
-class Source(LogSource):
-{methods}
+class {name}({base}):
+{indented(body)}
 }};
-source s_test {{ python(class("Source") {driver}); }};
+source s_test {{ {kind}(class("{name}") {driver}); }};
 log {{ source(s_test); {log} destination {{ file("out.log" template("$MSG\\n")); }}; flags(flow-control); }};
 """
 
@@ -305,6 +348,11 @@ def request_exit(self):
 GONE = "options { time-reopen(1); };"
 
 
+def numbered(count: int) -> list[bytes]:
+    """The lines of a source that posts the numbers from 0."""
+    return [b"%d" % number for number in range(count)]
+
+
 def gone(conf: str) -> str:
     """The same configuration with a destination whose directory is missing."""
     assert '"out.log"' in conf
@@ -312,8 +360,8 @@ def gone(conf: str) -> str:
 
 
 def source_that(run: str, *others: str, **options: str) -> str:
-    """A source whose run() does something, prints `done` and waits for its end; `others` are further methods."""
-    body = textwrap.indent(textwrap.dedent(run.strip("\n")), "    ")
-    own = f"def run(self):\n{body}\n    print('done', flush=True)\n    self.exiting.wait()"
+    """A source whose run() does something, prints `done` and waits for its end; `others` are further
+    methods."""
+    own = f"def run(self):\n{indented(run)}\n    print('done', flush=True)\n    self.exiting.wait()"
     parts = ["exiting = threading.Event()", own, EXIT, *others]
     return source("\n\n".join(textwrap.dedent(part.strip("\n")) for part in parts), **options)

@@ -1,7 +1,9 @@
-"""Holds a system call of the engine's until a test lets it go on: with it, a test sees what was done before the call.
+"""Holds a system call of the engine's until a test lets it go on: with it, a test sees what was done before
+the call.
 
-The kernel tells whoever has the listener of a filter (seccomp, with notification) of each such call, and the caller waits. Run
-as a program, it sets the filter up for itself, sends the listener over a socket, and becomes the engine.
+The kernel tells whoever has the listener of a filter (seccomp, with notification) of each such call, and the
+caller waits. Run as a program, it sets the filter up for itself, sends the listener over a socket, and
+becomes the engine.
 """
 
 from __future__ import annotations

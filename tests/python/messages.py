@@ -1,4 +1,5 @@
-"""What the tests of LogMessage share: odd types to give it, where its bytes are, and parsing without a source."""
+"""Common to the tests of LogMessage: odd types to give it, where its bytes are, and parsing without a
+source."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ class Flag(int):
 
 
 class Zone(tzinfo):
-    """What a zone must have beside its offset."""
+    """The rest of a zone beside its offset."""
 
     def dst(self, moment: datetime | None) -> timedelta | None:
         return None
@@ -47,7 +48,7 @@ class Named(LogMessage):
 
 
 def address(view: Any) -> int:
-    """Where the first byte of a read-only buffer is."""
+    """The address of the first byte of a read-only buffer."""
     size = len(memoryview(view))
     pointer = ctypes.c_void_p()
     # PyObject_GetBuffer needs a Py_buffer; its first member is the address.

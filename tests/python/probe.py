@@ -1,4 +1,4 @@
-"""What a source needs to look at its own process: addresses, memory, and bytes changed behind Python's back."""
+"""A source's look at its own process: addresses, memory, and bytes changed behind Python's back."""
 
 from __future__ import annotations
 
@@ -63,5 +63,5 @@ def stalled(body: str, *others: str, window: int = 200_000) -> str:
 
 
 def printed(running_out: list[str]) -> Any:
-    """What the source printed as JSON."""
+    """The JSON that the source printed."""
     return json.loads(running_out[0])

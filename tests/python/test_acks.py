@@ -1,6 +1,7 @@
 """Ack trackers: what a source is told of its messages, when, and what it costs when it does not listen.
 
-The destinations are files that can be made to stall: one in a directory that is missing, and a FIFO that nobody reads.
+The destinations are files that can be made to stall: one in a directory that is missing, and a FIFO that
+nobody reads.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 
 import inrush
-from harness import GONE, Engine, StartEngine, example, gone, read_lines, source
+from harness import GONE, Engine, StartEngine, example, gone, indented, read_lines, source
 
 F_SETPIPE_SZ = 1031
 KINDS = ["instant", "consecutive", "batched"]
@@ -49,7 +50,8 @@ def many(self, bookmarks):
 def request_exit(self):
     self.exiting.set()
 """
-# A line in one write: the interpreter's own print() writes the words one by one, and those of two threads share a line.
+# A line in one write: the interpreter's own print() writes the words one by one, and those of two threads
+# share a line.
 PRINT = """
 def print(*words, flush=True):
     sys.stdout.write(" ".join(map(str, words)) + "\\n")
@@ -60,8 +62,7 @@ def print(*words, flush=True):
 
 def tracked(run: str, kind: str, *others: str, driver: str = "", **more: str) -> str:
     """A source with an ack tracker of this kind, whose callbacks print `told` and the bookmarks."""
-    body = textwrap.indent(textwrap.dedent(run.strip("\n")), "    ")
-    own = f"def run(self):\n{body}\n    print('done', flush=True)\n    self.exiting.wait()"
+    own = f"def run(self):\n{indented(run)}\n    print('done', flush=True)\n    self.exiting.wait()"
     methods = "\n\n".join(
         [CALLBACKS.strip("\n"), own, *(textwrap.dedent(other).strip("\n") for other in others)]
     )
@@ -71,7 +72,7 @@ def tracked(run: str, kind: str, *others: str, driver: str = "", **more: str) ->
 
 
 def told(engine: Engine) -> list[list[str]]:
-    """What each callback was given, in the order of the calls."""
+    """The bookmarks that each callback was given, in the order of the calls."""
     return [line.split()[1:] for line in engine.stdout.lines if line.startswith("told")]
 
 
@@ -89,7 +90,7 @@ for number in range(20):
 
 
 class TestDelivered:
-    """What is told when all goes well."""
+    """Delivery: the callbacks when all goes well."""
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_each_tracker(self, engine: StartEngine, kind: str) -> None:
@@ -206,7 +207,8 @@ for number in range(3):
         assert told(running) == [["0"], ["1"], ["2"]]
 
     def test_callbacks_run_on_one_thread_of_the_source(self, engine: StartEngine) -> None:
-        """Without it: a callback holds up a destination, and needs locks that nobody told its author about."""
+        """Without it: a callback holds up a destination, and needs locks that nobody told its author
+        about."""
         others = """
 def many(self, bookmarks):
     assert threading.current_thread() is not threading.main_thread()
@@ -281,7 +283,8 @@ class TestAborted:
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_stop_with_a_stalled_destination(self, engine: StartEngine, kind: str) -> None:
-        """Without it: what was given up at a stop is told as delivered, or an Instant tracker never hears of it."""
+        """Without it: what was given up at a stop is told as delivered, or an Instant tracker never hears of
+        it."""
         running = engine(gone(tracked(POST_20, kind, head=GONE)))
         running.wait_print("done")
         assert running.stop().dropped == 20
@@ -338,7 +341,7 @@ for number, program in enumerate(["here", "here", "gone", "here", "here", "here"
 
 
 class TestCredit:
-    """When a source may go on."""
+    """Credit: when a source may go on."""
 
     STUCK = """
 def post(number, program):
@@ -692,7 +695,8 @@ class TestClasses:
             getattr(inrush, name)(*arguments)
 
     def test_a_tracker_and_its_owner_are_collected(self) -> None:
-        """Without it: every source that was reloaded stays in memory, because its tracker points back to it."""
+        """Without it: every source that was reloaded stays in memory, because its tracker points back to
+        it."""
 
         class Owner:
             def __init__(self) -> None:
@@ -755,7 +759,8 @@ def run(self):
 """
 
     def test_it_is_written_and_checked_at_the_post(self, engine: StartEngine) -> None:
-        """Without it: a bookmark that cannot be kept fails when the message is delivered, and nobody can mend it any more."""
+        """Without it: a bookmark that cannot be kept fails when the message is delivered, and nobody can mend
+        it any more."""
         running = engine(
             source(self.CONF).replace("import threading\n", "import inrush\nimport threading\n", 1)
         )

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from harness import GONE, RunSource, StartEngine, gone, source, source_that
+from harness import GONE, RunSource, StartEngine, gone, numbered, source, source_that
 
 
 class TestFlowControl:
@@ -23,8 +23,8 @@ class TestFlowControl:
         running.wait_log("gone")
         running.wait_print("(?m)^8$")
         assert not running.stdout.find("(?m)^10$")
-        (running.directory / "gone").mkdir()
-        assert running.wait_lines("gone/out.log", 1000) == [b"%d" % n for n in range(1000)]
+        running.make_gone()
+        assert running.wait_lines("gone/out.log", 1000) == numbered(1000)
         assert running.stop().delivered == 1000
 
     def test_waiting_posts_let_other_threads_run(self, engine: StartEngine) -> None:
@@ -49,7 +49,7 @@ class TestFlowControl:
         )
         running = engine(gone(conf))
         running.wait_print("ticked")
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         running.wait_lines("gone/out.log", 100)
 
     def test_suspend_and_wakeup(self, engine: StartEngine) -> None:
@@ -92,9 +92,7 @@ class TestFlowControl:
         running = engine(gone(conf))
         running.wait_print("suspended True")
         assert not running.stdout.find("done")
-        (running.directory / "gone").mkdir()
-        running.wait_print("done")
-        assert running.wait_lines("gone/out.log", 1000) == [b"%d" % n for n in range(1000)]
+        running.deliver_numbers(1000)
 
     def test_posting_while_suspended_loses_nothing(self, engine: StartEngine) -> None:
         """Without it: a source that ignores suspend() loses messages and never knows."""
@@ -106,8 +104,8 @@ class TestFlowControl:
         )
         running = engine(gone(conf))
         running.wait_log("gone")
-        (running.directory / "gone").mkdir()
-        assert running.wait_lines("gone/out.log", 100) == [b"%d" % n for n in range(100)]
+        running.make_gone()
+        assert running.wait_lines("gone/out.log", 100) == numbered(100)
 
     def test_suspend_without_wakeup_is_refused(self, engine: StartEngine) -> None:
         """Without it: a source suspends itself and sleeps for ever."""
@@ -134,9 +132,7 @@ while taken < 100:
         )
         running = engine(gone(conf))
         running.wait_print("taken 10 True False")
-        (running.directory / "gone").mkdir()
-        running.wait_print("done")
-        assert running.wait_lines("gone/out.log", 100) == [b"%d" % n for n in range(100)]
+        running.deliver_numbers(100)
         assert not running.stdout.find(r"suspend\(\) was called")
 
     @pytest.mark.parametrize(
@@ -160,7 +156,7 @@ while taken < 100:
         running.wait_print("waiting False")
         running.send_signal(signal.SIGTERM)
         running.wait_print("woken False True")
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         running.wait_exit()
         running.totals().check()
 
@@ -188,7 +184,8 @@ while taken < 100:
         assert running.stdout.lines == ["run", "seen"]
 
     def test_stop_while_a_post_waits(self, engine: StartEngine) -> None:
-        """Without it: a source that waits for credit can never be stopped, or the message it waits with is lost uncounted."""
+        """Without it: a source that waits for credit can never be stopped, or the message it waits with is
+        lost uncounted."""
         conf = source(
             """
             stopping = False

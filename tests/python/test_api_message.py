@@ -8,7 +8,9 @@ import pickle
 import string
 import threading
 import time
+import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import IntEnum
@@ -41,7 +43,7 @@ class Text(str):
 
 
 class TestConstructor:
-    """What LogMessage() takes."""
+    """The arguments of LogMessage()."""
 
     @pytest.mark.parametrize(
         ("given", "stored"),
@@ -101,11 +103,32 @@ class TestConstructor:
         assert isinstance(message["MESSAGE"], bytes)
 
     def test_bookmark(self) -> None:
-        """Without it: a bookmark given by position or keyword is refused."""
-        LogMessage("x", 1)
-        LogMessage("x", bookmark={"offset": 1})
-        LogMessage("x").set_bookmark(object())
-        LogMessage("x").set_bookmark(None)
+        """Without it: a bookmark given by position, by keyword or later is refused, lost, or another object
+        than was given."""
+
+        class Bookmark:
+            """Something that a weak reference may be to."""
+
+        def later(bookmark: Bookmark) -> LogMessage:
+            message = LogMessage("x")
+            message.set_bookmark(bookmark)
+            return message
+
+        ways: list[Callable[[Bookmark], LogMessage]] = [
+            lambda bookmark: LogMessage("x", bookmark),
+            lambda bookmark: LogMessage("x", bookmark=bookmark),
+            later,
+        ]
+        for way in ways:
+            bookmark = Bookmark()
+            kept = weakref.ref(bookmark)
+            message = way(bookmark)
+            del bookmark
+            gc.collect()
+            assert kept() is not None
+            message.set_bookmark(None)
+            gc.collect()
+            assert kept() is None
 
     def test_subclass(self) -> None:
         """Without it: sources that derive a message class of their own break, or lose what they put on it."""
@@ -262,7 +285,8 @@ class TestValues:
         ids=lambda value: type(value).__name__,
     )
     def test_unsupported_type_names_key_and_type(self, wrong: Any) -> None:
-        """Without it: a value is stored as its repr, or nobody knows which of twenty assignments was wrong."""
+        """Without it: a value is stored as its repr, or nobody knows which of twenty assignments was
+        wrong."""
         message = LogMessage("x")
         with pytest.raises(ValueError, match=rf"(?s)(?=.*\.t\.key)(?=.*{type(wrong).__name__})"):
             message[".t.key"] = wrong
@@ -287,7 +311,7 @@ class TestValues:
 
 
 class TestKeys:
-    """How values are named."""
+    """The names of values."""
 
     @pytest.mark.parametrize("key", [1, None, 1.5, ("a",), Text("MESSAGE"), bytearray(b"MESSAGE")], ids=repr)
     def test_key_must_be_exactly_str_or_bytes(self, key: Any) -> None:
@@ -406,7 +430,7 @@ class TestTime:
         minutes=st.integers(-14 * 60, 14 * 60),
     )
     def test_any_time_exact_to_the_microsecond(self, moment: datetime, minutes: int) -> None:
-        """Whatever the offset, the microseconds are those that were given."""
+        """The microseconds are those that were given, whatever the offset."""
         message = LogMessage("x")
         message.set_timestamp(moment.replace(tzinfo=timezone(timedelta(minutes=minutes))))
         assert message.get_timestamp() == moment
@@ -470,8 +494,11 @@ class TestOtherMethods:
             getattr(LogMessage("x"), call)(wrong)
 
     def test_recvd_rawmsg_size(self) -> None:
-        """Without it: the method is missing where sources call it."""
-        LogMessage("x").set_recvd_rawmsg_size(100)
+        """Without it: the method is missing where sources call it, or RAWMSG_SIZE says something else than
+        was set."""
+        message = LogMessage("x")
+        message.set_recvd_rawmsg_size(100)
+        assert message.get_as_str("RAWMSG_SIZE") == "100"
 
     @pytest.mark.parametrize("wrong", [1, {}, "x"])
     def test_parse_wants_the_sources_parse_options(self, wrong: Any) -> None:
@@ -487,7 +514,7 @@ class TestOtherMethods:
 
 
 class TestExtras:
-    """What Inrush adds."""
+    """Additions of Inrush."""
 
     def test_in(self) -> None:
         """Without it: `"k" in msg` walks through numbers and fails."""
@@ -583,7 +610,7 @@ class TestExtras:
 class TestMemory:
     """Nothing is kept, nothing is torn."""
 
-    def test_array_as_message_is_refused_or_copied(self) -> None:
+    def test_array_as_message_is_refused(self) -> None:
         """Without it: a message changes when the array that it came from does."""
         numbers = array.array("B", b"text")
         with pytest.raises(TypeError):

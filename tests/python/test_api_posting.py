@@ -6,20 +6,20 @@ import signal
 
 import pytest
 
-from harness import Delivered, RunSource, StartEngine, read_lines, source, source_that
+from harness import Delivered, RunSource, StartEngine, numbered, read_lines, source, source_that
 
 
 class TestPosting:
-    """What may be posted, from where, and what becomes of it."""
+    """Posts: what may be posted, from where, and what becomes of it."""
 
     def test_order_of_one_thread(self, run_source: RunSource, delivered: Delivered) -> None:
         """Without it: batches could overtake each other."""
         run_source(source_that("for n in range(50000):\n    self.post_message(LogMessage(str(n)))"))
-        assert delivered() == [b"%d" % n for n in range(50000)]
+        assert delivered() == numbered(50000)
 
     def test_stamps_of_a_loop(self, run_source: RunSource, delivered: Delivered) -> None:
-        """Without it: a message that follows a pause has the time stamp of the one before the pause, with which it shares a
-        batch no more; or stamps go back."""
+        """Without it: a message that follows a pause has the time stamp of the one before the pause, with
+        which it shares a batch no more; or stamps go back."""
         run_source(
             source_that(
                 """
@@ -66,8 +66,8 @@ for _ in range(20):
     def test_bare_texts_in_a_loop(
         self, run_source: RunSource, delivered: Delivered, text: str | bytes
     ) -> None:
-        """Without it: a text that is posted without a message is lost, or out of order, where most of a loop goes another way
-        than its first message."""
+        """Without it: a text that is posted without a message is lost, or out of order, where most of a loop
+        goes another way than its first message."""
         texts = "text if n % 3 else LogMessage(text)"
         posts = f"for n in range(3000):\n    text = {text!r} + repr(n){'.encode()' if isinstance(text, bytes) else ''}"
         run_source(source_that(f"{posts}\n    self.post_message({texts})"))
@@ -81,8 +81,8 @@ for _ in range(20):
     def test_what_the_class_says_of_post_message_holds(
         self, run_source: RunSource, delivered: Delivered, name: str, prefix: str
     ) -> None:
-        """Without it: the engine's short way to its own method goes past a method that the user put in its place: in the class, in
-        a base, in the instance, before the start or while it runs."""
+        """Without it: the engine's short way to its own method goes past a method that the user put in its
+        place: in the class, in a base, in the instance, before the start or while it runs."""
         conf = """
 def run(self):
     for number in range(200):
@@ -138,7 +138,8 @@ class Guarded(Source, metaclass=Meta):
 
     @pytest.mark.parametrize("call", ["post_message({})", "try_post_message({})", "post_messages([{}])"])
     def test_wrong_type(self, run_source: RunSource, delivered: Delivered, call: str) -> None:
-        """Without it: a wrong argument ends the source without saying which type it was, or is posted as its repr."""
+        """Without it: a wrong argument ends the source without saying which type it was, or is posted as its
+        repr."""
         checks = "\n".join(
             f"try:\n    self.{call.format(wrong)}\nexcept TypeError as e:\n    assert {name!r} in str(e), e\nelse:\n    print('taken')"
             for wrong, name in [("1", "int"), ("None", "NoneType"), ("['x']", "list"), ("object()", "object")]
@@ -220,7 +221,8 @@ for thread in threads: thread.join()
     def test_posting_outside_of_run_is_a_runtime_error(
         self, engine: StartEngine, where: str, result: object
     ) -> None:
-        """Without it: a message posted before the start, or after the end, is lost in silence or crashes the engine."""
+        """Without it: a message posted before the start, or after the end, is lost in silence or crashes the
+        engine."""
         conf = source(
             f"""
             exiting = threading.Event()
@@ -267,7 +269,7 @@ for thread in threads: thread.join()
         running = engine(conf)
         running.wait_print("running")
         assert running.stop().delivered == 1000
-        assert read_lines(running.directory / "out.log") == [b"%d" % n for n in range(1000)]
+        assert read_lines(running.directory / "out.log") == numbered(1000)
 
     def test_bookmark_without_tracker_is_a_runtime_error(
         self, run_source: RunSource, delivered: Delivered
@@ -332,7 +334,8 @@ self.post_message(msg)
         assert delivered() != [b"mine"]
 
     def test_auto_close_batches_off(self, engine: StartEngine) -> None:
-        """Without it: messages wait for close_batch() for ever: no message may wait for another one to come."""
+        """Without it: messages wait for close_batch() for ever: no message may wait for another one to
+        come."""
         conf = source_that(
             'self.post_message(LogMessage("first"))\nself.close_batch()\nself.post_message(LogMessage("second"))',
             "def init(self, options):\n    self.auto_close_batches = False\n    return True",
@@ -402,8 +405,8 @@ print(self.post_messages([]))
     def test_post_messages_of_long_lists(
         self, engine: StartEngine, delivered: Delivered, window: int
     ) -> None:
-        """Without it: texts that are posted together come out of order, twice or not at all, where credit or a batch ends, or
-        where one among them is no short text."""
+        """Without it: texts that are posted together come out of order, twice or not at all, where credit or
+        a batch ends, or where one among them is no short text."""
         running = engine(
             source_that(
                 """

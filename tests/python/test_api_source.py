@@ -1,7 +1,7 @@
 """LogSource inside the engine: its life cycle, its attributes and its options.
 
-Each test is a configuration with a source that checks something and prints `done`. A failed assertion inside the source shows
-as a traceback on stderr, with the line of the configuration.
+Each test is a configuration with a source that checks something and prints `done`. A failed assertion inside
+the source shows as a traceback on stderr, with the line of the configuration.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from harness import GONE, Delivered, RunSource, StartEngine, gone, source, sourc
 
 
 class TestLifeCycle:
-    """Who calls what, when, on which thread."""
+    """The calls of a source: which, when, on which thread."""
 
     def test_order_and_threads(self, engine: StartEngine) -> None:
         """Without it: init() could run on a worker's thread, or deinit() while run() still runs."""
@@ -80,7 +80,8 @@ class TestLifeCycle:
         assert listed == "True"
 
     def test_thread_locals_live_as_long_as_run(self, run_source: RunSource) -> None:
-        """Without it: a library that keeps its connection in a thread local makes a new one for each message."""
+        """Without it: a library that keeps its connection in a thread local makes a new one for each
+        message."""
         out = run_source(
             source_that(
                 """
@@ -144,9 +145,11 @@ log { source { python(class("A")); }; source { python(class("B")); }; source { p
 
     @pytest.mark.parametrize("wait", ["self.sleep(0)", "self.sleep(-1)", "self.wait_until_writable(0)"])
     def test_a_wait_of_nothing_keeps_the_gil(self, engine: StartEngine, wait: str) -> None:
-        """Without it: a loop that waits for nothing now and then keeps other threads from running, and the engine from stopping.
+        """Without it: a loop that waits for nothing now and then keeps other threads from running, and the
+        engine from stopping.
 
-        Who lets go of the GIL and takes it again at once resets the clock by which the interpreter gives it to others.
+        Who lets go of the GIL and takes it again at once resets the clock by which the interpreter gives it
+        to others.
         """
         run = f"""
         while self.try_post_message("x"):
@@ -168,7 +171,7 @@ log { source { python(class("A")); }; source { python(class("B")); }; source { p
         conf = source_that(run, driver="log-iw-size(10)", head=GONE)
         running = engine(gone(conf.replace("import threading\n", "import sys\nimport threading\n")))
         running.wait_print("kept|let go")
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         running.wait_print("done")
         running.stop()
         assert running.stdout.lines == ["kept", "done"]
@@ -226,7 +229,8 @@ log { source { python(class("A")); }; source { python(class("B")); }; source { p
         assert running.stdout.lines == ["own init", "own deinit"]
 
     def test_attributes_before_in_and_after_init(self, run_source: RunSource) -> None:
-        """Without it: sources that read flags or parse_options in init() see something else than elsewhere."""
+        """Without it: sources that read flags or parse_options in init() see something else than
+        elsewhere."""
         conf = source_that(
             "print('run', self.flags['parse'], type(self.parse_options).__name__, self.persist_name)",
             """
@@ -325,7 +329,8 @@ def init(self, options):
         assert run_source(conf) == ["done"]
 
     def test_names_of_the_users_do_not_clash(self, run_source: RunSource, delivered: Delivered) -> None:
-        """Without it: a source that has a `sleep` or a `Buffer` of its own calls ours, or breaks the engine."""
+        """Without it: a source that has a `sleep` or a `Buffer` of its own calls ours, or breaks the
+        engine."""
         conf = source_that(
             """
             for name in ("exit", "logs", "keys", "close", "sleep", "exit_requested", "is_suspended", "post_messages"):
@@ -441,6 +446,6 @@ def init(self, options):
         )
         running.send_signal(signal.SIGHUP)
         running.wait_print(r"done[\s\S]*done")
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         lines = running.wait_lines("gone/out.log", 10)
         assert sorted(lines) == sorted([b"0", b"1", b"2", b"3", b"4"] * 2)

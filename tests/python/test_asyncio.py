@@ -8,7 +8,18 @@ import threading
 
 import pytest
 
-from harness import GONE, PATIENCE, Delivered, RunSource, StartEngine, connected, gone, source
+from harness import (
+    GONE,
+    PATIENCE,
+    Delivered,
+    RunSource,
+    StartEngine,
+    connected,
+    gone,
+    indented,
+    numbered,
+    source,
+)
 
 # What a coroutine does when it has nothing more to do: it waits for its cancellation.
 WAIT = "await asyncio.Event().wait()"
@@ -16,8 +27,7 @@ WAIT = "await asyncio.Event().wait()"
 
 def async_source(run: str, *others: str, driver: str = "", head: str = "") -> str:
     """A source whose coroutine `run()` does something, prints `done` and waits to be cancelled."""
-    body = textwrap.indent(textwrap.dedent(run.strip("\n")), "    ")
-    own = f"async def run(self):\n{body}\n    print('done', flush=True)\n    {WAIT}"
+    own = f"async def run(self):\n{indented(run)}\n    print('done', flush=True)\n    {WAIT}"
     parts = [own, *(textwrap.dedent(part.strip("\n")) for part in others)]
     conf = source("\n\n".join(parts), driver=driver, head=head)
     return conf.replace("import threading\n", "import asyncio\nimport threading\n")
@@ -65,7 +75,8 @@ class TestRun:
         assert running.stdout.lines == ["ready", "cleaned"]
 
     def test_other_tasks_generators_and_executor_are_shut_down(self, engine: StartEngine) -> None:
-        """Without it: tasks of a source that has ended go on, or end with a warning instead of their cleanup."""
+        """Without it: tasks of a source that has ended go on, or end with a warning instead of their
+        cleanup."""
         conf = async_source(
             """
             self.task = asyncio.create_task(self.other())
@@ -235,7 +246,7 @@ class TestPost:
             """
         )
         assert run_source(conf) == ["done"]
-        assert delivered() == [b"%d" % number for number in range(1000)]
+        assert delivered() == numbered(1000)
 
     def test_waits_for_credit_while_the_loop_goes_on(self, engine: StartEngine) -> None:
         """Without it: a coroutine without credit blocks all the others, or asks again and again."""
@@ -263,9 +274,7 @@ class TestPost:
         running = engine(gone(conf))
         running.wait_print("ticked")
         assert not running.stdout.find("done")
-        (running.directory / "gone").mkdir()
-        running.wait_print("done")
-        assert running.wait_lines("gone/out.log", 1000) == [b"%d" % number for number in range(1000)]
+        running.deliver_numbers(1000)
 
     def test_many_tasks_wait_for_credit(self, engine: StartEngine) -> None:
         """Without it: credit wakes one of the tasks that wait, and the others sleep for ever."""
@@ -281,7 +290,7 @@ class TestPost:
         )
         running = engine(gone(conf))
         running.wait_log("gone")
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         running.wait_print("done")
         lines = running.wait_lines("gone/out.log", 2000)
         seen: dict[bytes, int] = {}
@@ -379,8 +388,8 @@ class TestPost:
         )
         running = engine(gone(conf))
         running.wait_print("TimeoutError\ndone")
-        (running.directory / "gone").mkdir()
-        assert running.wait_lines("gone/out.log", 10) == [b"%d" % number for number in range(10)]
+        running.make_gone()
+        assert running.wait_lines("gone/out.log", 10) == numbered(10)
         assert running.stop().posted == 10
 
     def test_errors_are_those_of_post_message(self, run_source: RunSource) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import Delivered, StartEngine, inrush, read_lines, source, source_that
+from harness import Delivered, StartEngine, inrush, numbered, read_lines, source, source_that
 
 CALLBACKS = ["__init__(self)", "init(self, options)", "request_exit(self)", "deinit(self)"]
 RAISED = {
@@ -20,7 +20,7 @@ RAISED = {
 
 
 def refused(tmp_path: Path, conf: str) -> str:
-    """What `inrush check` and `inrush run` say about a file that neither accepts."""
+    """The words of `inrush check` and `inrush run` about a file that neither accepts."""
     (tmp_path / "test.conf").write_text(conf)
     check = inrush("check", "-f", "test.conf", cwd=tmp_path)
     assert check.code == 1, check
@@ -155,7 +155,8 @@ class TestPythonCode:
     def test_error_in_a_block_names_the_files_own_line(
         self, tmp_path: Path, code: str, line: int, words: str
     ) -> None:
-        """Without it: a traceback counts lines from the start of a block that nobody can find, or the process ends."""
+        """Without it: a traceback counts lines from the start of a block that nobody can find, or the process
+        ends."""
         log = "log { source { internal(); }; destination { stdout(); }; };"
         said = refused(tmp_path, f"@version: current\npython {{\n{code}\n}};\n{log}\n")
         assert re.search(words, said), said
@@ -209,8 +210,11 @@ log {{
         (tmp_path / "test.conf").write_text(conf)
         done = inrush("run", "-f", "test.conf", cwd=tmp_path)
         assert done.code == 1
-        assert "Source" in done.stderr
-        assert "init()" in done.stderr
+        said = "returned false: it refuses these options"
+        if result != "False":
+            said = f"returned {result}" + (": end it" if result == "None" else ", which is false: end it")
+        assert f"init() of class `Source` {said}" in done.stderr
+        assert re.search(r"test\.conf:\d+:\d+", done.stderr)
         assert done.stdout == ""
 
     def test_options_of_an_undefined_macro_name(self, tmp_path: Path) -> None:
@@ -298,7 +302,8 @@ if self.count < 3:
 
     @pytest.mark.parametrize("raised", RAISED)
     def test_in_suspend_and_wakeup(self, engine: StartEngine, delivered: Delivered, raised: str) -> None:
-        """Without it: an exception in suspend() comes out of post_message(), or one in wakeup() ends a worker."""
+        """Without it: an exception in suspend() comes out of post_message(), or one in wakeup() ends a
+        worker."""
         conf = source_that(
             "for n in range(100):\n    self.post_message(LogMessage(str(n)))",
             f"def suspend(self):\n    {RAISED[raised]}\n\ndef wakeup(self):\n    {RAISED[raised]}",
@@ -307,10 +312,11 @@ if self.count < 3:
         running = engine(conf)
         running.wait_print("done")
         running.stop()
-        assert delivered() == [b"%d" % n for n in range(100)]
+        assert delivered() == numbered(100)
 
     def test_run_that_returns_at_once(self, engine: StartEngine, delivered: Delivered) -> None:
-        """Without it: a source that has nothing to do is started again and again, or its messages are lost."""
+        """Without it: a source that has nothing to do is started again and again, or its messages are
+        lost."""
         conf = source(
             """
             def run(self):

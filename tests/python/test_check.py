@@ -1,4 +1,5 @@
-"""`inrush check`: it tells everything that is wrong with a configuration at once, and says what a right one consists of."""
+"""`inrush check`: it tells everything that is wrong with a configuration at once, and says what a right one
+consists of."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ class Source(LogSource):
 
 
 def check(tmp_path: Path, text: str) -> Result:
-    """What `check` says of a configuration."""
+    """The result of `check` for a configuration."""
     (tmp_path / "test.conf").write_text(text)
     done = command("check", "-f", "test.conf", cwd=tmp_path)
     assert "Traceback" not in done.stderr

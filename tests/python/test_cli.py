@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import inrush
-from harness import EXAMPLES, PATIENCE, StartEngine, environment, read_lines, source_that
+from harness import EXAMPLES, PATIENCE, StartEngine, environment, ran, read_lines, source_that
 from harness import inrush as command
 
 IDLE = source_that("pass")
@@ -49,15 +49,7 @@ def test_wrong_usage(tmp_path: Path, arguments: list[str]) -> None:
 
 def test_installed_script() -> None:
     """Without it: `python -m inrush` works and the command of the README does not."""
-    script = Path(sys.executable).parent / "inrush"
-    done = subprocess.run(
-        [script, "--version"],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        env=environment(),
-        check=False,
-    )
+    done = ran(Path(sys.executable).parent / "inrush", "--version")
     assert done.stdout.startswith("inrush ")
 
 
@@ -239,7 +231,8 @@ OWN_FILES = ["--pidfile", "--persist-file", "--control", "--stats-file", "--file
 
 @pytest.mark.parametrize(("one", "other"), [*itertools.combinations(OWN_FILES, 2)])
 def test_two_uses_of_one_file_are_refused(tmp_path: Path, one: str, other: str) -> None:
-    """Without it: the statistics are written over the configuration, or a start takes the state for the number of a process."""
+    """Without it: the statistics are written over the configuration, or a start takes the state for the
+    number of a process."""
     (tmp_path / "test.conf").write_text(IDLE)
     name = "test.conf" if other == "--file" else "own"
     options = [one, f"./{name}", other, name] + ([] if other == "--file" else ["--file", "test.conf"])
@@ -305,20 +298,12 @@ class TestOutput:
             assert done.returncode == (2 if arguments == ["nonsense"] else 0 if is_output else 1)
 
     def test_prints_of_a_source_that_nobody_takes(self, engine: StartEngine, tmp_path: Path) -> None:
-        """Without it: what a source printed is lost, and the end of the engine looks like success, or shows a traceback."""
+        """Without it: what a source printed is lost, and the end of the engine looks like success, or shows a
+        traceback."""
         (tmp_path / "test.conf").write_text(IDLE.replace("class Source", "print('printed')\nclass Source"))
         with Path("/dev/full").open("wb") as full:
-            done = subprocess.run(
-                [sys.executable, "-m", "inrush", "check", "-f", "test.conf"],
-                cwd=tmp_path,
-                env=environment(),
-                stdout=full,
-                stderr=subprocess.PIPE,
-                text=True,
-                timeout=PATIENCE,
-                check=False,
-            )
-        assert done.returncode == 1
+            done = command("check", "-f", "test.conf", cwd=tmp_path, stdout=full)
+        assert done.code == 1
         assert "inrush: cannot write what was printed: No space left on device\n" in done.stderr
         assert all(line.startswith("inrush: cannot write ") for line in done.stderr.splitlines())
 

@@ -25,7 +25,7 @@ def ctl(running: Engine, *words: str) -> Result:
 
 
 def asked(running: Engine, *words: str) -> str:
-    """What `inrush ctl` prints; it must succeed."""
+    """The output of `inrush ctl`, which must succeed."""
     done = ctl(running, *words)
     assert (done.code, done.stderr) == (0, ""), (done, running.report())
     return done.stdout
@@ -43,7 +43,7 @@ def stats(running: Engine) -> Any:
 
 
 def state(running: Engine) -> str:
-    """What the first source does."""
+    """The state of the first source."""
     found: str = stats(running)["sources"][0]["state"]
     return found
 
@@ -301,7 +301,7 @@ def test_source_that_waits_for_credit(engine: StartEngine) -> None:
     found = stats(running)
     assert (found["posted"], found["in_flight"], found["delivered"]) == (10, 10, 0)
     assert found["destinations"][0]["suspended"] is True
-    (running.directory / "gone").mkdir()
+    running.make_gone()
     running.wait_print("done")
     running.wait_until(lambda: stats(running)["delivered"] == 100, "everything delivered")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness import EXIT, PATIENCE, Engine, StartEngine, inrush, read_lines, source
+from harness import EXIT, PATIENCE, Engine, StartEngine, inrush, numbered, read_lines, source
 from held_calls import HeldCalls
 
 # Posts a thousand numbers, then more as it is told by files that appear.
@@ -76,7 +76,8 @@ class TestDescriptors:
     """The limit of file descriptors is the whole process's."""
 
     def test_two_destinations_leave_descriptors_for_everybody_else(self, engine: StartEngine) -> None:
-        """Without it: whoever chooses the paths takes all descriptors, and sources and rotated files find none."""
+        """Without it: whoever chooses the paths takes all descriptors, and sources and rotated files find
+        none."""
         run = """
 
         def run(self):
@@ -131,7 +132,8 @@ class TestDescriptors:
         assert "Too many open files" not in running.stderr.text
 
     def test_a_destination_without_files_asks_those_that_have_some(self, engine: StartEngine) -> None:
-        """Without it: a file that everything goes to waits for an hour while hundreds of idle ones are open."""
+        """Without it: a file that everything goes to waits for an hour while hundreds of idle ones are
+        open."""
         run = """
         def run(self):
             import os
@@ -172,7 +174,8 @@ source s_test"""
         assert "Too many open files" not in running.stderr.text
 
     def test_the_soft_limit_is_raised(self, engine: StartEngine) -> None:
-        """Without it: a system's soft limit of 1024 is the engine's; or select() fails as low numbers are taken by files."""
+        """Without it: a system's soft limit of 1024 is the engine's; or select() fails as low numbers are
+        taken by files."""
         run = """
         def run(self):
             self.post("one", "x")
@@ -193,7 +196,7 @@ source s_test"""
 
 
 class TestDrops:
-    """What a full queue drops."""
+    """Drops of a full queue."""
 
     def test_they_are_told_at_their_beginning_and_their_end(self, engine: StartEngine) -> None:
         """Without it: messages are lost by the thousand, and only the statistics know."""
@@ -206,7 +209,7 @@ class TestDrops:
             r"the queue is full \(log-fifo-size\(10\), 64 MiB\)"
         )
         running.wait_print("posted")
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         found = running.wait_log(
             r"notice: destination \S+: (\d+) messages were dropped in [\d.]+ s, as the queue was full"
         )
@@ -215,7 +218,7 @@ class TestDrops:
         assert totals.dropped == int(found[1]) > 900
         lines = read_lines(running.directory / "gone/out.log")
         assert len(lines) == totals.delivered
-        assert lines[:10] == [b"%d" % number for number in range(10)], "the newest are dropped"
+        assert lines[:10] == numbered(10), "the newest are dropped"
         assert running.stderr.text.count("dropping the newest") == 1
 
 

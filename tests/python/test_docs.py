@@ -1,9 +1,9 @@
-"""What the documentation shows is what the engine accepts, and what a type checker accepts at its strictest."""
+"""Documentation: what it shows is what the engine accepts, and what a type checker accepts at its
+strictest."""
 
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import EXAMPLES, PATIENCE, ROOT, environment, inrush
+from harness import EXAMPLES, PATIENCE, ROOT, inrush, ran
 
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 PYTHON = re.compile(r"^python \{\n(.*?)^\};?$", re.MULTILINE | re.DOTALL)
@@ -48,7 +48,8 @@ def configurations() -> Iterator[tuple[str, str]]:
 
 
 def python_samples() -> Iterator[tuple[str, str]]:
-    """Every sample of Python: of the pages, of docstrings, and of the python blocks of configurations; each with a name."""
+    """Every sample of Python: of the pages, of docstrings, and of the python blocks of configurations; each
+    with a name."""
     for path in [*(ROOT / page for page in PAGES), *STUBS]:
         for number, text in enumerate(blocks(path, "python")):
             yield f"{path.relative_to(ROOT)}_{number}", text
@@ -99,7 +100,8 @@ def test_there_are_samples() -> None:
 @pytest.mark.skipif(find_spec("mypy") is None, reason="mypy is not installed for this interpreter")
 @pytest.mark.timeout(600)
 def test_samples_are_typed(tmp_path: Path) -> None:
-    """Without it: what is copied from the guide is full of errors in an editor, and the stubs say no to what works."""
+    """Without it: what is copied from the guide is full of errors in an editor, and the stubs say no to what
+    works."""
     for name, text in SAMPLES.items():
         (tmp_path / f"{name}.py").write_text(text)
     (tmp_path / "mypy.ini").write_text(
@@ -115,16 +117,9 @@ disallow_untyped_calls = false
 disallow_untyped_calls = false
 """
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "."],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=10 * PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    checked = (sys.executable, "-m", "mypy", "--config-file", "mypy.ini", ".")
+    done = ran(*checked, cwd=tmp_path, patience=10 * PATIENCE)
+    assert done.code == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,17 +1,15 @@
-"""The end of the interpreter, after the engine's: nothing holds the process up beyond the bound, and the log has one line a record."""
+"""The end of the interpreter, after the engine's: nothing holds the process up beyond the bound, and the log
+has one line a record."""
 
 from __future__ import annotations
 
 import re
 import signal
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
 
-from harness import Engine, StartEngine, environment, inrush, source, source_that
+from harness import Engine, StartEngine, inrush, script, source, source_that
 
 HANGS = """python {
 import atexit, threading, time
@@ -24,7 +22,8 @@ REFUSED = 'source s { python(class("Missing")); }; log { source(s); destination 
 
 
 def check_given_up(running: Engine, why: str) -> None:
-    """The process has ended with the code of a stop that was given up, and with the place at which it hung."""
+    """The process has ended with the code of a stop that was given up, and with the place at which it
+    hung."""
     assert running.wait_exit() == 2, running.report()
     assert running.stderr.find(f"error: the engine has stopped.*{why}"), running.report()
     assert running.stderr.find(r"the main thread stands here:\n(?s:.*)in hanging_at_exit\n"), running.report()
@@ -42,7 +41,8 @@ class TestAtexit:
         running.totals().check()
 
     def test_a_third_signal_ends_it_at_once(self, engine: StartEngine) -> None:
-        """Without it: the first signal of somebody who is in a hurry kills the process without a word, or none does."""
+        """Without it: the first signal of somebody who is in a hurry kills the process without a word, or
+        none does."""
         running = engine(source_that("", head=HANGS, driver="stop-timeout(500)"))
         running.wait_print("done")
         running.send_signal(signal.SIGTERM)
@@ -124,17 +124,8 @@ class TestCheck:
         )
         (tmp_path / "c.conf").write_text(self.conf(head))
         with Path("/dev/full").open("wb") as full:
-            done = subprocess.run(
-                [sys.executable, "-m", "inrush", "check", "-f", "c.conf"],
-                cwd=tmp_path,
-                env=environment(),
-                stdout=full,
-                stderr=subprocess.PIPE,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-        assert done.returncode == 1
+            done = inrush("check", "-f", "c.conf", cwd=tmp_path, stdout=full)
+        assert done.code == 1
         assert "inrush: cannot write what was printed: No space left on device\n" in done.stderr
 
     def test_one_that_comes_back_is_waited_for(self, tmp_path: Path) -> None:
@@ -146,7 +137,8 @@ class TestCheck:
 
 
 def test_a_source_that_closes_all_descriptors_can_be_stopped(engine: StartEngine) -> None:
-    """Without it: who turns itself into a daemon takes the engine's own pipe for signals along, and no SIGTERM ends it."""
+    """Without it: who turns itself into a daemon takes the engine's own pipe for signals along, and no
+    SIGTERM ends it."""
     running = engine(source_that("import os; os.closerange(3, 1000)", driver="stop-timeout(0.1)"))
     running.wait_print("done")
     running.send_signal(signal.SIGTERM)
@@ -173,7 +165,7 @@ def check_once(text: str) -> None:
 
 
 class TestLogging:
-    """What is logged while the interpreter ends."""
+    """Logging while the interpreter ends."""
 
     def test_after_the_engine(self, engine: StartEngine) -> None:
         """Without it: each record at the end is 116 KB of the handler and the logger calling each other."""
@@ -199,7 +191,7 @@ class TestLogging:
 
     def test_without_an_engine(self) -> None:
         """Without it: a script that sets the engine's logging up recurses at its first record."""
-        script = """
+        code = """
         import logging
         from syslogng.logger import Logger, setup_logging
         setup_logging()
@@ -207,12 +199,6 @@ class TestLogging:
         logging.getLogger("lib").info("not shown")
         Logger().error("two")
         """
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(script)],
-            capture_output=True,
-            text=True,
-            env=environment(),
-            timeout=60,
-            check=True,
-        )
+        done = script(code)
+        assert done.code == 0, done.stderr
         assert done.stderr.splitlines() == ["python-lib: one", "python-root: two"]

@@ -1,6 +1,7 @@
-"""What only shows after many messages, with many threads, or at the end of a process.
+"""Endurance: what only shows after many messages, with many threads, or at the end of a process.
 
-`make test` runs a million messages of each kind; `make endurance` ten times as many. No clock decides; figures are printed (`-s`).
+`make test` runs a million messages of each kind; `make endurance` ten times as many. No clock decides;
+figures are printed (`-s`).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from probe import HEAD, PRELUDE, printed
 
 SCALE = int(os.environ.get("INRUSH_ENDURANCE", "1"))
 MILLION = 1_000_000 * SCALE
-# What may differ between two looks at the memory of a process that does the same all the time: what the pool may keep at most
-# (15 MiB of batches, 16 MiB of buffers).
+# What may differ between two looks at the memory of a process that does the same all the time: what the pool
+# may keep at most (15 MiB of batches, 16 MiB of buffers).
 RSS_BOUND = 32 << 20
 # The same for the blocks of Python's own allocator: far less than one for each message.
 BLOCKS_BOUND = 5_000
@@ -36,7 +37,8 @@ def wait_done(running: Engine) -> None:
 
 
 def check_numbers(path: Path, count: int) -> None:
-    """Whether a file has the numbers from 0 to `count`, each on a line of eight digits, all of them and in order."""
+    """Checks that a file has the numbers from 0 to `count`, each on a line of eight digits, all of them and
+    in order."""
     step = 100_000
     with path.open("rb") as file:
         for first in range(0, count, step):
@@ -109,7 +111,8 @@ def test_through_a_destination_that_stands_still_and_goes_on(engine: StartEngine
     ids=["messages", "lines", "buffers", "views", "values", "batches"],
 )
 def test_a_stalled_destination_takes_what_was_promised(engine: StartEngine, post: str) -> None:
-    """Without it: a destination that takes nothing fills the memory, although the bytes on their way are bounded."""
+    """Without it: a destination that takes nothing fills the memory, although the bytes on their way are
+    bounded."""
     indented = textwrap.indent(textwrap.dedent(post).strip("\n"), " " * 8)
     body = f"""
     n, before = 0, resident()
@@ -144,7 +147,7 @@ def test_ten_million_views_through_a_stalled_destination(engine: StartEngine) ->
     )
     running.wait_print("posting")
     running.wait_log("gone")
-    (running.directory / "gone").mkdir()
+    running.make_gone()
     running.wait_print("done")
     totals = running.stop()
     assert totals.posted == totals.delivered == 10_000_000
@@ -237,7 +240,8 @@ def test_one_message_into_an_idle_engine(engine: StartEngine) -> None:
 
 
 def test_sixteen_threads(engine: StartEngine) -> None:
-    """Without it: messages of framework threads are lost, doubled or reordered when many of them wait for credit."""
+    """Without it: messages of framework threads are lost, doubled or reordered when many of them wait for
+    credit."""
     threads, each = 16, 50_000 * SCALE
     running = engine(
         source_that(
@@ -267,7 +271,8 @@ for thread in threads: thread.join()
 @pytest.mark.parametrize("stands_still", [False, True])
 @pytest.mark.parametrize("daemon", [False, True])
 def test_exit_while_threads_post(engine: StartEngine, daemon: bool, stands_still: bool) -> None:
-    """Without it: a thread of a framework that posts while the engine stops crashes it, hangs it, or loses messages uncounted."""
+    """Without it: a thread of a framework that posts while the engine stops crashes it, hangs it, or loses
+    messages uncounted."""
     conf = source(
         f"""
         def post(self, who):
@@ -313,7 +318,8 @@ def test_exit_while_threads_post(engine: StartEngine, daemon: bool, stands_still
 
 
 def test_fork_in_a_source(engine: StartEngine) -> None:
-    """Without it: a child process that a source forks takes the engine with it when it ends, or writes its messages twice."""
+    """Without it: a child process that a source forks takes the engine with it when it ends, or writes its
+    messages twice."""
     body = """
     def ended(child):
         "How a child ended: -9 when it had to be killed."

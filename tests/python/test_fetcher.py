@@ -1,42 +1,31 @@
 """python-fetcher(): what each result of fetch() leads to, and the life of a fetcher.
 
-A delay is never measured against an upper bound: a wait that would be wrong is an hour long, and the test would never see its end.
+A delay is never measured against an upper bound: a wait that would be wrong is an hour long, and the test
+would never see its end.
 """
 
 from __future__ import annotations
 
 import re
 import signal
-import textwrap
 from pathlib import Path
 
 import pytest
 
-from harness import GONE, Delivered, Engine, RunSource, StartEngine, gone, inrush
+from harness import GONE, Delivered, Engine, RunSource, StartEngine, gone, inrush, source
 
 HOUR = "time-reopen(3600) fetch-no-data-delay(3600)"
 
 
 def fetcher(body: str, *, driver: str = "", head: str = "", name: str = "python-fetcher") -> str:
-    """A configuration with one fetcher `s_test` of class `Fetcher`, whose methods are `body`, into `out.log`."""
-    methods = textwrap.indent(textwrap.dedent(body.strip("\n")), "    ")
-    return f"""@version: current
-{head}
-python {{
-import threading
-import time
-from syslogng import LogFetcher, LogMessage
-
-class Fetcher(LogFetcher):
-{methods}
-}};
-source s_test {{ {name}(class("Fetcher") {driver}); }};
-log {{ source(s_test); destination {{ file("out.log" template("$MSG\\n")); }}; flags(flow-control); }};
-"""
+    """A configuration with one fetcher `s_test` of class `Fetcher`, whose methods are `body`, into
+    `out.log`."""
+    return source(body, driver=driver, head=head, kind=name, base="LogFetcher", name="Fetcher")
 
 
 def steps(*results: str, driver: str = "time-reopen(0.01) fetch-no-data-delay(0.01)", head: str = "") -> str:
-    """A fetcher that says what is called, whose fetch() does one of `results` after the other, and then is `done`."""
+    """A fetcher that says what is called, whose fetch() does one of `results` after the other, and then is
+    `done`."""
     body = "\n".join(f"def step{number}(self):\n    {result}" for number, result in enumerate(results))
     return fetcher(
         body
@@ -183,14 +172,28 @@ class TestResults:
         assert (totals.posted, delivered()) == (0, [])
 
 
+def waits(
+    result: str, seconds: float, then: str = "(self.TRY_AGAIN,)", *, driver: str, head: str = ""
+) -> str:
+    """A fetcher whose first fetch() gives `result`, and that prints whether the second one comes so much
+    later."""
+    return steps(
+        f"self.since = time.monotonic(); return {result}",
+        f"print(time.monotonic() - self.since >= {seconds}); return {then}",
+        driver=driver,
+        head=head,
+    )
+
+
 class TestDelays:
-    """Which wait is which: the others are an hour long."""
+    """Delays: which wait is which; the others are an hour long."""
 
     def test_no_data_waits_fetch_no_data_delay(self, run_source: RunSource) -> None:
         """Without it: a fetcher polls its server in a busy loop, or once a minute."""
-        conf = steps(
-            "self.since = time.monotonic(); return (self.NO_DATA,)",
-            "print(time.monotonic() - self.since >= 0.2); return (self.NO_DATA,)",
+        conf = waits(
+            "(self.NO_DATA,)",
+            0.2,
+            "(self.NO_DATA,)",
             driver="fetch-no-data-delay(0.2) time-reopen(3600)",
             head="options { time-reopen(3600); };",
         )
@@ -198,21 +201,13 @@ class TestDelays:
 
     def test_no_data_delay_is_the_global_time_reopen_by_default(self, run_source: RunSource) -> None:
         """Without it: a fetcher without the option waits another time than elsewhere."""
-        conf = steps(
-            "self.since = time.monotonic(); return (self.NO_DATA,)",
-            "print(time.monotonic() - self.since >= 1); return (self.TRY_AGAIN,)",
-            driver="time-reopen(3600)",
-            head="options { time-reopen(1); };",
-        )
+        head = "options { time-reopen(1); };"
+        conf = waits("(self.NO_DATA,)", 1, driver="time-reopen(3600)", head=head)
         assert run_source(conf) == ["open", "fetch", "fetch", "True", "done", "close"]
 
     def test_a_fetcher_may_name_its_own_wait(self, run_source: RunSource) -> None:
         """Without it: a server's Retry-After cannot be followed."""
-        conf = steps(
-            "self.since = time.monotonic(); return (self.NO_DATA, 0.2)",
-            "print(time.monotonic() - self.since >= 0.2); return (self.NO_DATA, 0)",
-            driver=HOUR,
-        )
+        conf = waits("(self.NO_DATA, 0.2)", 0.2, "(self.NO_DATA, 0)", driver=HOUR)
         assert run_source(conf) == ["open", "fetch", "fetch", "True", "done", "close"]
 
     @pytest.mark.parametrize("wish", ["-1", "float('nan')", "float('inf')", "1e400"])
@@ -226,9 +221,9 @@ class TestDelays:
     @pytest.mark.parametrize("result", ["ERROR", "NOT_CONNECTED"])
     def test_time_reopen_of_the_fetcher_is_honoured(self, run_source: RunSource, result: str) -> None:
         """Without it: the value that is written is ignored, as it is elsewhere."""
-        conf = steps(
-            f"self.since = time.monotonic(); return (self.{result},)",
-            "print(time.monotonic() - self.since >= 0.2); return (self.TRY_AGAIN,)",
+        conf = waits(
+            f"(self.{result},)",
+            0.2,
             driver="time-reopen(0.2) fetch-no-data-delay(3600)",
             head="options { time-reopen(3600); };",
         )
@@ -236,12 +231,8 @@ class TestDelays:
 
     def test_time_reopen_is_a_second_by_default(self, run_source: RunSource) -> None:
         """Without it: the global value, a minute, is waited after each error."""
-        conf = steps(
-            "self.since = time.monotonic(); return (self.ERROR,)",
-            "print(time.monotonic() - self.since >= 1); return (self.TRY_AGAIN,)",
-            driver="fetch-no-data-delay(3600)",
-            head="options { time-reopen(3600); };",
-        )
+        head = "options { time-reopen(3600); };"
+        conf = waits("(self.ERROR,)", 1, driver="fetch-no-data-delay(3600)", head=head)
         assert "True" in run_source(conf)
 
     def test_try_again_and_success_do_not_wait(self, engine: StartEngine) -> None:
@@ -430,9 +421,7 @@ class TestBatches:
         running.wait_log("gone")
         running.wait_print("made 9")
         assert not running.stdout.find("made 10")
-        (running.directory / "gone").mkdir()
-        running.wait_print("done")
-        assert running.wait_lines("gone/out.log", 1000) == [b"%d" % number for number in range(1000)]
+        running.deliver_numbers(1000)
 
     def test_endless_iterator_ends_with_exit_and_runs_its_finally(self, engine: StartEngine) -> None:
         """Without it: one generator that never ends keeps the engine from stopping."""
@@ -478,7 +467,7 @@ class TestFlowControl:
         running.wait_print("fetch 9")
         running.wait_log("gone")
         assert not running.stdout.find("fetch 10")
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         running.wait_print("fetch 500")
         totals = running.stop()
         assert totals.posted == totals.delivered == len(running.stdout.lines)
@@ -509,7 +498,7 @@ class TestFlowControl:
 
 
 class TestLifeCycle:
-    """Who calls what, when, on which thread."""
+    """The calls of a fetcher: which, when, on which thread."""
 
     def test_order_and_threads(self, engine: StartEngine) -> None:
         """Without it: open() runs on the main thread and holds up the start of all others."""

@@ -6,9 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness import StartEngine, environment, free_port, inrush, source, source_that
+from harness import StartEngine, free_port, inrush, script, source, source_that
 from inrush import testing
 from syslogng import LogSource
 
@@ -142,7 +139,7 @@ class TestSockets:
 
 
 class TestPosts:
-    """What a child posts."""
+    """Posts of a child."""
 
     def test_every_way_raises(self, engine: StartEngine) -> None:
         """Without it: a child's posts are taken, lost without a word, and at a full window wait for ever."""
@@ -221,7 +218,7 @@ class TestPosts:
 
     def test_a_source_made_by_hand_in_a_child(self) -> None:
         """Without it: tests that run in forked processes of their own cannot post."""
-        script = """
+        code = """
         import os
         from inrush import testing
         from syslogng import LogSource
@@ -239,14 +236,8 @@ class TestPosts:
             os._exit(0)
         os.waitpid(child, 0)
         """
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(script)],
-            capture_output=True,
-            text=True,
-            env=environment(),
-            timeout=60,
-            check=True,
-        )
+        done = script(code)
+        assert done.code == 0, done.stderr
         assert done.stdout.splitlines() == ["refused", "[b'child']"]
 
 
@@ -266,7 +257,8 @@ class TestCallbacks:
         assert len([line for line in running.stderr.lines if "started" in line]) == 1
 
     def test_its_traceback_is_whole_lines(self, engine: StartEngine) -> None:
-        """Without it: the engine's next line goes on where the traceback ends, and the text of an exception forges lines."""
+        """Without it: the engine's next line goes on where the traceback ends, and the text of an exception
+        forges lines."""
         running = engine(
             source_that(
                 r"""

@@ -18,7 +18,8 @@ LINE_SERVERS = ["twisted", "asyncio"]
 
 
 def held_back(name: str) -> str:
-    """An example with a window of ten messages and a destination whose directory is missing, until someone makes it."""
+    """An example with a window of ten messages and a destination whose directory is missing, until someone
+    makes it."""
     text = example(f"{name}_source", port=0)
     text, count = re.subn(r'file\("(\w+)\.log"', r'file("gone/\1.log"', text)
     assert count == 1
@@ -63,7 +64,8 @@ def test_flask_posts_a_message_a_line(engine: StartEngine) -> None:
 
 
 def test_flask_answers_503_while_the_destination_is_behind(engine: StartEngine) -> None:
-    """Without it: clients are told that their messages are safe, or wait for ever, while nothing can be written."""
+    """Without it: clients are told that their messages are safe, or wait for ever, while nothing can be
+    written."""
     running = engine(held_back("flask"))
     address = running.wait_listening()
     sent = 0
@@ -72,7 +74,7 @@ def test_flask_answers_503_while_the_destination_is_behind(engine: StartEngine) 
         assert sent <= 10, "more than the window was taken"
     assert answer[:2] == (503, "1")
 
-    (running.directory / "gone").mkdir()
+    running.make_gone()
     lines = running.wait_lines("gone/flask.log", sent)
     assert lines == [b"message %d" % number for number in range(sent)]
     running.wait_until(lambda: post(address, b"after\n")[0] == 200, "an answer of 200")
@@ -83,7 +85,8 @@ def test_flask_answers_503_while_the_destination_is_behind(engine: StartEngine) 
 
 @pytest.mark.parametrize("name", LINE_SERVERS)
 def test_line_server(engine: StartEngine, name: str) -> None:
-    """Without it: the reactor or the loop could fail to start, serve or stop on a thread that is not the main one."""
+    """Without it: the reactor or the loop could fail to start, serve or stop on a thread that is not the main
+    one."""
     running = engine(example(f"{name}_source", port=0))
     address = running.wait_listening()
     clients, each = 10, 200
@@ -116,7 +119,7 @@ def test_line_server_waits_for_its_destination(engine: StartEngine, name: str) -
         sender.start()
         second.sendall(b"".join(b"second %d\n" % number for number in range(100)))
         running.wait_log("gone")  # the engine says what it cannot open
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         lines = running.wait_lines(f"gone/{name}.log", count + 100)
         sender.join(PATIENCE)
     assert [line for line in lines if line.startswith(b"first")] == [
@@ -155,7 +158,8 @@ def test_stops_with_clients_connected(engine: StartEngine, name: str) -> None:
 
 
 class Events(http.server.ThreadingHTTPServer):
-    """Pages of events after the one that was asked for; and an answer of 503, or none, when that is wanted."""
+    """Pages of events after the one that was asked for; and an answer of 503, or none, when that is
+    wanted."""
 
     daemon_threads = True
 
@@ -225,7 +229,7 @@ class TestHttpFetcher:
         return text
 
     def lines(self, first: int, last: int) -> list[bytes]:
-        """What is written of these events."""
+        """The lines of these events."""
         return [b"%d events event %d" % (number, number) for number in range(first, last + 1)]
 
     def test_page_by_page_and_what_comes_later(self, engine: StartEngine, events: Events) -> None:

@@ -1,4 +1,4 @@
-"""What can be imported from where, inside and outside of the engine."""
+"""Imports: what can be imported from where, inside and outside of the engine."""
 
 from __future__ import annotations
 
@@ -303,7 +303,8 @@ sys.stderr.flush()
         ]
 
     def test_what_is_not_shown_is_not_formatted(self, run_source: RunSource) -> None:
-        """Without it: a library that logs at debug level for each of its messages pays for texts that nobody sees."""
+        """Without it: a library that logs at debug level for each of its messages pays for texts that nobody
+        sees."""
         conf = source_that(
             """
 import logging

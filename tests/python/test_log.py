@@ -1,4 +1,5 @@
-"""The engine's own log: a stderr that stands still, hostile and huge texts, closed descriptors, the line at the foot of a terminal."""
+"""The engine's own log: a stderr that stands still, hostile and huge texts, closed descriptors, the line at
+the foot of a terminal."""
 
 from __future__ import annotations
 
@@ -81,14 +82,14 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def ctl(directory: Path, *arguments: str) -> str:
-    """What `inrush ctl` prints."""
+    """The output of `inrush ctl`."""
     done = command("ctl", *arguments, "--control", "control", cwd=directory)
     assert done.code == 0, done
     return done.stdout
 
 
 def lost(directory: Path) -> int:
-    """How many lines of the log were dropped."""
+    """The number of lines of the log that were dropped."""
     count: int = json.loads(ctl(directory, "stats", "--json"))["log_lines_dropped"]
     return count
 
@@ -162,12 +163,13 @@ class TestNobodyReads:
 
 
 class TestTexts:
-    """What others say, in the engine's log and tables."""
+    """Texts of others in the engine's log and tables."""
 
     HOSTILE = "x\\n2026-11-28T00:00:00.000+00:00 notice: inrush: stopped\\r\\x1b[31m\\x9b1m\\u202e\\u2066\\x07\\u200b"
 
     def test_nothing_is_obeyed_and_nothing_forged(self, engine: StartEngine) -> None:
-        """Without it: whoever sends a message writes lines of the engine's log, or to the terminal of its reader."""
+        """Without it: whoever sends a message writes lines of the engine's log, or to the terminal of its
+        reader."""
         running = engine(
             source(
                 f"""

@@ -146,7 +146,7 @@ def test_slow_destination_does_not_lose_for_the_fast_one(engine: StartEngine) ->
         + 'log { source(a); source(b); destination(one); destination { file("gone/x.log" template(t)); }; flags(flow-control); };'
     )
     running.wait_log("gone")
-    (running.directory / "gone").mkdir()
+    running.make_gone()
     assert sorted(running.wait_lines("gone/x.log", 200)) == sorted(A + B)
     running.stop()
     assert contents(running, "one.log") == A + B
@@ -161,7 +161,7 @@ def test_without_flow_control_the_newest_are_dropped_and_counted(engine: StartEn
     )
     running.wait_print("done a")
     running.wait_print("done b")
-    (running.directory / "gone").mkdir()
+    running.make_gone()
     running.wait_lines("gone/x.log", 1)
     totals = running.stop()
     written = len(read_lines(running.directory / "gone" / "x.log"))

@@ -20,7 +20,7 @@ from messages import Named, address, parse
 
 
 class TestZeroCopy:
-    """Whose memory a message is."""
+    """The memory of a message, and its owner."""
 
     @pytest.mark.parametrize("size", [1, 10_000])
     def test_bytes_and_views_of_them_are_kept(self, size: int) -> None:

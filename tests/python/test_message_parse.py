@@ -209,7 +209,7 @@ class TestParse:
         | st.text(max_size=200).map(lambda text: f"<34>1 - - - - - [{text}] {text}".encode())
     )
     def test_anything_parses_to_a_message(self, raw: bytes) -> None:
-        """Whatever comes, there is a message, and reading all of it is no error."""
+        """There is a message whatever comes, and reading all of it is no error."""
         for flags in ((), ("sanitize-utf8", "no-multi-line", "store-raw-message")):
             message = parse(raw, *flags)
             assert dict(message.items()).keys() <= set(message.keys())

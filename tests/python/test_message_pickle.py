@@ -67,7 +67,8 @@ class TestWhole:
 
     @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
     def test_pickle_of_a_subclass(self, protocol: int) -> None:
-        """Without it: what a subclass adds, in a dict or a slot, is lost on the way, or __init__ runs again."""
+        """Without it: what a subclass adds, in a dict or a slot, is lost on the way, or __init__ runs
+        again."""
         message = Named("there", "text", extra=[1], bookmark=("offset", 5))
         message[".SDATA.a.b"] = 1
         message.set_source_ipaddress("127.0.0.1", 5)

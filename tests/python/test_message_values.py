@@ -34,13 +34,14 @@ ERRORS: list[tuple[Any, type[Exception], str]] = [
 
 
 class TestWriting:
-    """What is stored, and what is refused in which words."""
+    """Writing: what is stored, and what is refused in which words."""
 
     @pytest.mark.parametrize(("value", "error", "text"), ERRORS, ids=range(len(ERRORS)))
     def test_errors_name_key_type_and_expectation(
         self, value: Any, error: type[Exception], text: str
     ) -> None:
-        """Without it: nobody knows which of twenty assignments was wrong, or a refused value is half stored."""
+        """Without it: nobody knows which of twenty assignments was wrong, or a refused value is half
+        stored."""
         message = LogMessage("x")
         message["k"] = "before"
         with pytest.raises(error, match=text):
@@ -300,7 +301,8 @@ class TestReentrancy:
         def find(name: str) -> codecs.CodecInfo | None:
             return codecs.CodecInfo(codecs.utf_8_encode, decode) if name == "inrushodd" else None
 
-        # A name of letters alone: what becomes of a hyphen on the way to `find` differs between the versions of Python.
+        # A name of letters alone: what becomes of a hyphen on the way to `find` differs between the versions
+        # of Python.
         codecs.register(find)
         try:
             assert message.get_as_str("MESSAGE", encoding="inrushodd") == "x!"

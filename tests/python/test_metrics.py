@@ -58,7 +58,7 @@ def of(values: dict[tuple[str, str], float], name: str, **labels: str) -> float:
 
 
 class TestScrape:
-    """What is in the text."""
+    """The text of a scrape."""
 
     def test_numbers_add_up(self, engine: StartEngine) -> None:
         """Without it: a dashboard shows what is not so, or Prometheus cannot read the text."""
@@ -111,7 +111,7 @@ def run(self):
         )["sources"][0]
         assert found["blocked_seconds"] > 0.3
         assert found["oldest_unacknowledged_seconds"] > 0.3
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         running.wait_lines("gone/out.log", 100)
         running.wait_until(
             lambda: of(scrape(address), "source_oldest_unacknowledged_seconds", **source_of) == 0, "young"

@@ -1,4 +1,5 @@
-"""Each option that a configuration may have does what it says: from the configuration to the message or the line."""
+"""Each option that a configuration may have does what it says: from the configuration to the message or the
+line."""
 
 from __future__ import annotations
 
@@ -79,7 +80,7 @@ Seen = dict[str, dict[str, str | None]]
 
 
 def seen(options: str) -> tuple[Seen, dict[str, bool]]:
-    """What the options of a source make of the probes, and its `flags`."""
+    """The probes as the options of a source make them, and its `flags`."""
     source = run(Idle, config=f'time-zone("+00:00") {options}').source
     found: Seen = {}
     for name, text in PROBES.items():
@@ -97,7 +98,8 @@ def seen(options: str) -> tuple[Seen, dict[str, bool]]:
 
 @pytest.mark.parametrize(("words", "changed", "value"), WORDS, ids=[words for words, _, _ in WORDS])
 def test_every_word_of_flags(words: str, changed: set[str], value: tuple[str, str, str | None]) -> None:
-    """Without it: a flag is another flag, or none at all, and messages are parsed in another way than asked for."""
+    """Without it: a flag is another flag, or none at all, and messages are parsed in another way than asked
+    for."""
     plain, shown = seen("")
     found, now_shown = seen(f"flags({words})")
     for probe in PROBES:
@@ -143,7 +145,7 @@ def await_content(running: Engine, path: Path) -> None:
 def lines(
     engine: StartEngine, tmp_path: Path, options: str, sources: str, files: dict[str, str]
 ) -> dict[str, str]:
-    """What is written to each of the files by one run."""
+    """The content of each of the files that one run writes."""
     destinations = "".join(
         f'destination {{ file("{name}.out" {option}); }}; ' for name, option in files.items()
     )
@@ -269,7 +271,8 @@ def test_a_facility_is_the_same_everywhere(word: str, number: int) -> None:
     [("Z", True), ("UTC", True), ("-0330", True), ("+24:00", False), ("Middle/Earth", False)],
 )
 def test_a_time_zone_is_the_same_everywhere(zone: str, known: bool) -> None:
-    """Without it: a zone is known to a configuration and not to ParseOptions.make(), or the other way round."""
+    """Without it: a zone is known to a configuration and not to ParseOptions.make(), or the other way
+    round."""
     if known:
         run(Idle, config=f'time-zone("{zone}")')
         ParseOptions.make(time_zone=zone)

@@ -1,4 +1,4 @@
-"""What LogMessage.parse makes is the same whether it is parsed for a reader, at the post, or on the worker's thread."""
+"""Late parsing: LogMessage.parse makes the same for a reader, at the post, and on the worker's thread."""
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ class Both(LogSource):
 @pytest.mark.parametrize("config", CONFIGS)
 @pytest.mark.parametrize("flags", FLAGS)
 def test_same_as_for_a_reader(flags: tuple[str, ...], config: str) -> None:
-    """Without it: a message changes when the worker parses it: a field, its priority, its time, or its place."""
+    """Without it: a message changes when the worker parses it: a field, its priority, its time, or its
+    place."""
     source = run(Both, flags=flags, config=config)
     arrived = [content(message) for message in source.messages]
     expected = arrived[-len(TEXTS) :]
@@ -93,7 +94,8 @@ def test_same_as_for_a_reader(flags: tuple[str, ...], config: str) -> None:
 
 
 def test_changes_after_the_post_are_not_seen() -> None:
-    """Without it: a message that is posted and then read, changed or posted again touches what is on its way."""
+    """Without it: a message that is posted and then read, changed or posted again touches what is on its
+    way."""
 
     class Again(LogSource):
         def run(self) -> None:
@@ -145,7 +147,8 @@ def test_any_text(texts: list[str | bytes]) -> None:
 
 
 def test_call() -> None:
-    """Without it: the hand-made entry takes other arguments than the stub says, or is no function of the class."""
+    """Without it: the hand-made entry takes other arguments than the stub says, or is no function of the
+    class."""
     options: Any = None
     for message in (
         LogMessage.parse("<11>x", options),

@@ -1,4 +1,5 @@
-"""`threading` patched before the start, as gevent's and eventlet's documentation asks for: the engine's own threads are real ones."""
+"""`threading` patched before the start, as gevent's and eventlet's documentation asks for: the engine's own
+threads are real ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The harness of `make perf`: what it accepts as measured, what it refuses, and that its pages say what the results say."""
+"""The harness of `make perf`: what it accepts as measured, what it refuses, and that its pages say what the
+results say."""
 
 from __future__ import annotations
 
@@ -237,7 +238,8 @@ def test_a_run_that_loses_messages_fails(tools: environment.Toolbox) -> None:
 
 
 def test_a_source_that_raises_is_told(tools: environment.Toolbox) -> None:
-    """Without it: a rival that cannot run at all holds up the measurement for minutes, and nobody knows why."""
+    """Without it: a rival that cannot run at all holds up the measurement for minutes, and nobody knows
+    why."""
     one = replace(one_run(kinds.Posting, "loop_file_23", "floor"), spec={})
     with pytest.raises(RunError, match=r"(?s)ended with 1.*KeyError: 'size'"):
         measure.measure(one, tools)
@@ -336,7 +338,8 @@ def test_short_runs_make_one_round_together(
 
 
 def test_slices_make_one_value_of_a_turn() -> None:
-    """Without it: ten slices of one pair of processes are ten witnesses, and what is peculiar to the pair is taken for certain."""
+    """Without it: ten slices of one pair of processes are ten witnesses, and what is peculiar to the pair is
+    taken for certain."""
     ours = [[2.0, 4.0, 9.0], [3.0, 3.0, 3.0]]
     found = {"loop_nothing_23": result("loop_nothing_23", {"inrush": [], "floor": []})}
     case = found["loop_nothing_23"]
@@ -391,7 +394,8 @@ def test_pairs_see_through_a_machine_of_two_speeds() -> None:
     chance = random.Random(3)
 
     def turns(count: int) -> tuple[list[float], list[float]]:
-        """Two runs of 0.4 s each, 0.2 s between, on a machine that changes its speed about every 1.5 s; ours takes 1.4 times theirs."""
+        """Two runs of 0.4 s each, 0.2 s between, on a machine that changes its speed about every 1.5 s; ours
+        takes 1.4 times theirs."""
         state, left = 1.0, 0.0
         ours: list[float] = []
         theirs: list[float] = []
@@ -420,7 +424,8 @@ def test_pairs_see_through_a_machine_of_two_speeds() -> None:
 def test_slices_are_interleaved(
     tools: environment.Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without it: computing beside a source is compared with a machine of another second, or the source does not even wait."""
+    """Without it: computing beside a source is compared with a machine of another second, or the source does
+    not even wait."""
     case = next(case for case in cases.all_cases() if case.name == "busy_thread")
     case = replace(case, runs=tuple(replace(one, count=20_000) for one in case.runs), slices=3)
     run.Plan(tools, [case], rounds=2, results=tmp_path).measure()
@@ -439,7 +444,8 @@ def test_slices_are_interleaved(
 
 
 def test_each_slice_is_compared(tools: environment.Toolbox, tmp_path: Path) -> None:
-    """Without it: what is lost or swapped in a slice gets a figure, and what is written twice is cut off unseen."""
+    """Without it: what is lost or swapped in a slice gets a figure, and what is written twice is cut off
+    unseen."""
     case = replace(short("loop_file_23", "write", "inrush"), slices=3)
     good = of_kind(kinds.Posting, case.runs[1])
     bad = replace(good, cycles=lambda: [list(reversed(loops.plain(23)[0]))])
@@ -512,7 +518,8 @@ def test_interrupted_rounds_are_taken_up(
 def test_slices_of_different_turns_are_not_compared(
     tools: environment.Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without it: after a failure and Ctrl-C, the first slices of one run stand beside the last ones of another."""
+    """Without it: after a failure and Ctrl-C, the first slices of one run stand beside the last ones of
+    another."""
     case = replace(short("loop_file_23", "write", "inrush"), slices=2)
     turns = 0
 
@@ -620,7 +627,8 @@ def test_front_page_from_results(tmp_path: Path) -> None:
 
 
 def test_figures_are_kept_for_each_processor(tmp_path: Path) -> None:
-    """Without it: a run on another machine takes away what was known of this one, or stands under its name."""
+    """Without it: a run on another machine takes away what was known of this one, or stands under its
+    name."""
     figure = next(one for one in figures.FIGURES if one.pairs[0].ours.case == "loop_file_23")
     processors.record(loop_result(8e6, 1e6), tmp_path)
     other = loop_result(5e6, 1e6)
@@ -664,7 +672,8 @@ def test_findings_are_about_figures() -> None:
 
 
 def test_processor_time_stands_beside_the_frameworks() -> None:
-    """Without it: what Inrush adds on its own threads is not seen, as the framework's own thread does not wait for them."""
+    """Without it: what Inrush adds on its own threads is not seen, as the framework's own thread does not
+    wait for them."""
     rounds = {
         key: [{"ns": ns, "cpu": cpu}] * 6
         for key, ns, cpu in (("inrush", 104.0, 5.5), ("framework", 100.0, 5.0))
@@ -716,7 +725,8 @@ def test_a_failure_of_any_kind_leaves_the_others(
 
 
 def test_readme_section_is_replaced_between_its_marks() -> None:
-    """Without it: the README's figures drift from the measured ones, or rendering eats the rest of the file."""
+    """Without it: the README's figures drift from the measured ones, or rendering eats the rest of the
+    file."""
     text = report.section(loop_result(8e6, 1e6))
     assert "8.00 million messages/s | 1.00 million messages/s | 8.0 × |" in text
     readme = f"# A\n\n{report.BEGIN}\nold\n{report.END}\n\n## B\n"

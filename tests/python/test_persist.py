@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from hypothesis import strategies as st
 
 import inrush
 import syslogng
-from harness import StartEngine, environment, source, source_that
+from harness import StartEngine, indented, script, source, source_that
 from harness import inrush as command
 
 STATE = ("--persist-file", "inrush.state")
@@ -28,13 +26,12 @@ VALUES = st.one_of(TEXT, st.integers(), st.integers(-(1 << 3000), 1 << 3000), st
 
 def init_and_run(init: str, run: str = "pass", **options: str) -> str:
     """A source whose init() makes `self.p` and goes on as given; run() prints `done` at its end."""
-    body = textwrap.indent(textwrap.dedent(init.strip("\n")), "    ")
-    method = f"def init(self, options):\n    from syslogng import Persist\n    self.p = Persist('store')\n{body}\n    return True"
+    method = f"def init(self, options):\n    from syslogng import Persist\n    self.p = Persist('store')\n{indented(init)}\n    return True"
     return source_that(run, method, **options)
 
 
 def dump(directory: Path) -> Any:
-    """What `inrush persist dump` shows of the test's state file."""
+    """The output of `inrush persist dump` for the test's state file."""
     done = command("persist", "dump", "inrush.state", cwd=directory)
     assert done.code == 0, done.stderr
     return json.loads(done.stdout)
@@ -362,11 +359,5 @@ class TestCommand:
 def test_in_a_script() -> None:
     """Without it: the module of a source cannot be tried without an engine."""
     code = "import syslogng; p = syslogng.Persist('x', {'k': 1}); p['k'] += 1; p.commit(); print(p['k'])"
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True,
-        env=environment(),
-        check=False,
-        timeout=60,
-    )
-    assert (done.stdout, done.stderr) == (b"2\n", b"")
+    done = script(code, "-W", "error")
+    assert (done.stdout, done.stderr) == ("2\n", "")

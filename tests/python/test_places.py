@@ -17,7 +17,7 @@ PATHS = "source s { python(class(Source)); };\nlog { source(s); destination { fi
 
 
 def check(tmp_path: Path, text: str) -> str:
-    """What `check` says of a configuration that it does not accept."""
+    """The words of `check` about a configuration that it does not accept."""
     (tmp_path / "test.conf").write_text(text)
     done = command("check", "-f", "test.conf", cwd=tmp_path)
     assert done.code == 1, done

@@ -30,7 +30,7 @@ def octets(message: bytes) -> bytes:
 
 
 def texts(lines: list[bytes]) -> list[bytes]:
-    """What the messages say, without time, host and program."""
+    """The texts of the messages, without time, host and program."""
     return [line.split(b": ", 1)[-1] for line in lines]
 
 
@@ -116,7 +116,8 @@ def test_last_line_without_newline(engine: StartEngine, quickstart: str) -> None
 
 
 def test_many_clients_at_once(engine: StartEngine, quickstart: str) -> None:
-    """Without it: messages of one client could be lost, doubled, mixed up or reordered beside those of another."""
+    """Without it: messages of one client could be lost, doubled, mixed up or reordered beside those of
+    another."""
     clients, each = 20, 200
     running = engine(quickstart)
     address = running.wait_listening()

@@ -109,7 +109,8 @@ def start(engine: StartEngine, text: str, **options: Any) -> Engine:
 
 
 def messages(directory: Path, *names: str) -> dict[str, list[tuple[int, str, str]]]:
-    """What each source posted, in the order in which it stands in these files: number, object, thread."""
+    """The messages of each source, in the order in which they stand in these files: number, object,
+    thread."""
     found: dict[str, list[tuple[int, str, str]]] = {}
     for name in names:
         for line in read_lines(directory / name):
@@ -125,7 +126,7 @@ def more(running: Engine, name: str, count: int = 20) -> None:
 
 
 class TestKept:
-    """What did not change notices nothing."""
+    """Drivers that did not change, and notice nothing."""
 
     def test_an_unchanged_source_goes_on_while_another_is_replaced(self, engine: StartEngine) -> None:
         """Without it: every reload stops and starts every source, and its state and time are lost."""
@@ -187,7 +188,8 @@ class TestKept:
     def test_blocks_that_changed_replace_their_sources_and_no_others(
         self, engine: StartEngine, tmp_path: Path
     ) -> None:
-        """Without it: sources run code that the configuration does not have any more, or all are stopped for it."""
+        """Without it: sources run code that the configuration does not have any more, or all are stopped for
+        it."""
         (tmp_path / "mine.py").write_text(CLASS)
         imported = counting("imported").replace('"Counting"', '"mine.Counting"')
         text = conf(imported, counting("inline"), file())
@@ -276,7 +278,7 @@ class TestDestinations:
         said = reload(running, first.replace("time-reopen(1)", "time-reopen(2)"))
         assert said == "sources: kept s#0\ndestinations: replaced out#0\n"
         more(running, "s")
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         running.send_signal(signal.SIGHUP)
         running.wait_lines("gone/out.log", 60)
         totals = running.stop()
@@ -292,7 +294,7 @@ class TestDestinations:
         said = reload(running, conf(counting("s"), file()))
         assert said == "sources: kept s#0\ndestinations: started out#0; stopped away#0\n"
         running.wait_lines("out.log", 5)
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         running.send_signal(signal.SIGHUP)
         running.wait_lines("gone/away.log", 20)
         totals = running.stop()
@@ -349,7 +351,7 @@ class Suspending(Counting):
         running = start(engine, text)
         running.wait_until(lambda: source_stats(running, "s")["posted"] == 10, "a full window")
         assert "kept s#0" in reload(running, text)
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         running.send_signal(signal.SIGHUP)
         running.wait_lines("gone/out.log", 100)
         totals = running.stop()
@@ -393,7 +395,7 @@ class Bookmarked(Counting):
         assert "kept s#0" in reload(running, text)
         assert source_stats(running, "s")["in_flight"] == 8
         assert "acked" not in running.stdout.text
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         running.send_signal(signal.SIGHUP)
         running.wait_print("(?m)^acked 7$")
         assert len(read_lines(running.directory / "gone" / "out.log")) == 8
@@ -433,7 +435,8 @@ class TestBad:
         assert len({(instance, thread) for _, instance, thread in found}) == 1
 
     def test_the_module_of_the_blocks_is_the_old_one_after_a_refusal(self, engine: StartEngine) -> None:
-        """Without it: sources that import `_syslogng_main` get the names of a configuration that does not run."""
+        """Without it: sources that import `_syslogng_main` get the names of a configuration that does not
+        run."""
         block = CLASS.replace('print("posted"', 'import _syslogng_main as m; print("mark", m.mark, "posted"')
         text = conf(counting("s"), file(), blocks="mark = 1\n" + block)
         running = start(engine, text)

@@ -15,7 +15,8 @@ import pytest
 from harness import PATIENCE, Engine, StartEngine, environment, inrush
 from test_reload import conf, counting, file, more, refused, reload, start
 
-# Takes a lease on a file, so that whoever opens it waits, until a line comes or the system gives the lease up after 45 s.
+# Takes a lease on a file, so that whoever opens it waits, until a line comes or the system gives the lease up
+# after 45 s.
 HOLDER = """
 import fcntl, os, signal, sys
 signal.signal(signal.SIGIO, signal.SIG_IGN)
@@ -114,7 +115,8 @@ class TestPipe:
                 check.kill()
 
     def test_run_and_check_read_a_pipe(self, tmp_path: Path) -> None:
-        """Without it: a generated configuration has to be written to a file first. It cannot be reloaded, and that is said."""
+        """Without it: a generated configuration has to be written to a file first. It cannot be reloaded, and
+        that is said."""
         text = conf(file(), counting("s"))
         command = [sys.executable, "-m", "inrush", "check", "-f", "/dev/stdin"]
         done = subprocess.run(
@@ -151,7 +153,8 @@ class TestNothing:
         assert "there is no log path" in done.stderr
 
     def test_is_refused_at_a_reload(self, engine: StartEngine) -> None:
-        """Without it: an editor that met a full disk leaves an empty file, and the next reload stops everything."""
+        """Without it: an editor that met a full disk leaves an empty file, and the next reload stops
+        everything."""
         running = start(engine, conf(file(), counting("s")))
         for text in EMPTY:
             assert "there is no log path" in refused(running, text)

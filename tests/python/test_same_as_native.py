@@ -40,7 +40,7 @@ Case = tuple[str | bytes | None, dict[str, object], str | None]
 def lines(
     engine: StartEngine, tmp_path: Path, template: str, cases: list[Case], options: str = ""
 ) -> list[str]:
-    """What the template makes of each message."""
+    """The text that the template makes of each message."""
     running = engine(SOURCE.format(cases=cases, template=template, options=options))
     running.wait_print("done")
     running.stop()
@@ -229,7 +229,8 @@ def test_a_repeated_parameter_has_its_last_value(engine: StartEngine, tmp_path: 
 
 
 def test_lists_are_one_line(engine: StartEngine, tmp_path: Path) -> None:
-    """Without it: an element with a newline makes two lines of one, or is quoted as no other program reads it."""
+    """Without it: an element with a newline makes two lines of one, or is quoted as no other program reads
+    it."""
     elements: list[str | bytes] = [
         "a\nb\\c\x01",
         "it's",

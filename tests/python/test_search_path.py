@@ -1,15 +1,15 @@
-"""Where the modules of a configuration are looked for, and what is said when one is not there."""
+"""The search path: where the modules of a configuration are looked for, and what is said when one is not
+there."""
 
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from harness import PATIENCE, Engine, StartEngine, environment
+from harness import Engine, StartEngine, ran
 from harness import inrush as command
 from inrush.testing import load, run
 
@@ -52,7 +52,8 @@ class TestBeside:
 
     @pytest.mark.parametrize("as_module", [True, False], ids=["module", "script"])
     def test_check_finds_it(self, tmp_path: Path, etc: Path, as_module: bool) -> None:
-        """Without it: `inrush` does not find what `python -m inrush` finds, from one directory and not from another."""
+        """Without it: `inrush` does not find what `python -m inrush` finds, from one directory and not from
+        another."""
         module(etc / "own.py")
         # Neither the current directory nor that of the script is searched.
         module(tmp_path / "other.py")
@@ -60,16 +61,8 @@ class TestBeside:
         (etc / "other.conf").write_text(conf("other.Source"))
         started = [sys.executable, "-m", "inrush"] if as_module else [Path(sys.executable).parent / "inrush"]
         for name, code in [("test.conf", 0), ("other.conf", 1)]:
-            done = subprocess.run(
-                [*started, "check", "-f", etc / name],
-                cwd=tmp_path,
-                env=environment(),
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-                check=False,
-            )
-            assert done.returncode == code, done.stderr
+            done = ran(*started, "check", "-f", etc / name, cwd=tmp_path)
+            assert done.code == code, done.stderr
 
     def test_run_finds_it_before_all_others(self, engine: StartEngine, tmp_path: Path, etc: Path) -> None:
         """Without it: a module of the same name that is installed somewhere is run instead."""
@@ -172,7 +165,7 @@ class TestNotFound:
     """An import error says where it looked, and what lies near."""
 
     def said(self, tmp_path: Path, text: str) -> str:
-        """What `check` says of a configuration."""
+        """The words of `check` about a configuration."""
         (tmp_path / "etc" / "test.conf").write_text(text)
         done = command("check", "-f", "etc/test.conf", cwd=tmp_path)
         assert done.code == 1

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import PATIENCE, Engine, StartEngine, environment, gone, source, source_that
+from harness import PATIENCE, Engine, StartEngine, environment, gone, ran, source, source_that
 
 IDLE = source_that("pass")
 ALL = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
 SCRIPT = str(Path(sys.executable).parent / "inrush")
 
-# Put on the path of the interpreter, which runs it before anything else: it raises signals when `{module}` is looked for, or
-# whatever is looked for after it.
+# Put on the path of the interpreter, which runs it before anything else: it raises signals when `{module}` is
+# looked for, or whatever is looked for after it.
 EARLY = """
 import os, sys
 
@@ -107,17 +107,9 @@ def test_a_stop_before_there_are_handlers(
     directory: Path, way: str, number: signal.Signals, module: str, after: bool
 ) -> None:
     """Without it: a service that is stopped while it starts dies with a traceback, or counts as failed."""
-    done = subprocess.run(
-        [*WAYS[way], "run", "-f", "test.conf"],
-        cwd=directory,
-        env=environment(early_signals(directory, number, module=module, after=after)),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 0, done
+    early = early_signals(directory, number, module=module, after=after)
+    done = ran(*WAYS[way], "run", "-f", "test.conf", cwd=directory, env=early)
+    assert done.code == 0, done
     assert "inrush: stopped" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -128,17 +120,8 @@ def test_a_stop_before_there_are_handlers(
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_other_commands_end_quietly(directory: Path, number: signal.Signals, arguments: list[str]) -> None:
     """Without it: Ctrl-C at the start of a command shows a traceback of the interpreter's imports."""
-    done = subprocess.run(
-        [SCRIPT, *arguments],
-        cwd=directory,
-        env=environment(early_signals(directory, number)),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (-number, "", "")
+    done = ran(SCRIPT, *arguments, cwd=directory, env=early_signals(directory, number))
+    assert (done.code, done.stdout, done.stderr) == (-number, "", "")
 
 
 @pytest.mark.parametrize("arguments", [["-c", "import other"], ["-m", "other"], ["other.py"]], ids=" ".join)
@@ -146,21 +129,14 @@ def test_a_program_that_imports_the_package_keeps_its_signals(tmp_path: Path, ar
     """Without it: a test run that imports the package cannot be ended with SIGHUP."""
     text = "import inrush, signal\nprint(signal.pthread_sigmask(signal.SIG_BLOCK, ()))\n"
     (tmp_path / "other.py").write_text(text)
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=True,
-    )
-    assert done.stdout == "set()\n"
+    done = ran(sys.executable, *arguments, cwd=tmp_path)
+    assert (done.code, done.stdout) == (0, "set()\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_inherited_mask_is_lifted(tmp_path: Path, number: int) -> None:
-    """Without it: an engine that was started by a thread that blocks signals can be neither reloaded nor stopped."""
+    """Without it: an engine that was started by a thread that blocks signals can be neither reloaded nor
+    stopped."""
     (tmp_path / "test.conf").write_text(IDLE)
     blocking = (
         "import os, signal, sys; "
@@ -195,7 +171,7 @@ def test_reopen(engine: StartEngine) -> None:
     conf = gone(source_that("self.post_message('x')", head="options { time-reopen(3600); };"))
     running = engine(conf)
     running.wait_log("retrying every 3600 s")
-    (running.directory / "gone").mkdir()
+    running.make_gone()
     running.send_signal(signal.SIGUSR1)
     running.wait_lines("gone/out.log", 1)
     running.stop()

@@ -1,4 +1,5 @@
-"""Sources that would end, or never begin, without a word: what they do wrong is said, at the check where it can be seen."""
+"""Sources that would end, or never begin, without a word: what they do wrong is said, at the check where it
+can be seen."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ log {{ source(s_test); destination {{ file("out.log"); }}; }};
 
 
 def both(tmp_path: Path, conf: str) -> Result:
-    """What `check` and `run` say of a configuration that they refuse in the same words."""
+    """The words of `check` and `run` about a configuration that they refuse alike."""
     (tmp_path / "c.conf").write_text(conf)
     checked, ran = (inrush(command, "-f", "c.conf", cwd=tmp_path) for command in ("check", "run"))
     assert (checked.code, ran.code) == (1, 1), (checked, ran)
@@ -89,7 +90,8 @@ class TestDefinitions:
         ],
     )
     def test_of_a_source(self, tmp_path: Path, methods: str, what: str) -> None:
-        """Without it: the source ends at once, or its init() counts as true, and nobody says why nothing comes."""
+        """Without it: the source ends at once, or its init() counts as true, and nobody says why nothing
+        comes."""
         found = both(tmp_path, source(methods))
         # With the place of the function, and that of class().
         line = next(
@@ -175,7 +177,8 @@ class TestResults:
         ],
     )
     def test_the_other_callbacks_of_a_source(self, engine: StartEngine, helper: str, what: str) -> None:
-        """Without it: whoever returns what an asynchronous helper gives has done nothing, and nobody says so."""
+        """Without it: whoever returns what an asynchronous helper gives has done nothing, and nobody says
+        so."""
         callbacks = "\n".join(
             f"def {name}(self):\n    return self.work()"
             for name in ("suspend", "wakeup", "deinit", "finalize")
@@ -331,7 +334,7 @@ class TestRunOfTheObject:
 
 
 class TestCheck:
-    """What a start refuses before it calls init(), a check finds."""
+    """Checks: they find what a start refuses before it calls init()."""
 
     TWO = """@version: current
 python {{

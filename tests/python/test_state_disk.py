@@ -47,8 +47,8 @@ def run(self):
 def request_exit(self):
     pass
 """
-# Fails to wait for the disk while there is a file of the name that it is told; while there is one of that name and `.slow` it waits, and
-# says in one of that name and `.held` that it does.
+# Fails to wait for the disk while there is a file of the name that it is told; while there is one of that
+# name and `.slow` it waits, and says in one of that name and `.held` that it does.
 BROKEN_DISK = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -77,7 +77,7 @@ int fdatasync(int fd) { return sync_of("fdatasync", fd); }
 
 
 def dump(directory: Path, name: str = "inrush.state") -> Any:
-    """What is in a state file."""
+    """The content of a state file."""
     done = inrush("persist", "dump", name, cwd=directory)
     assert (done.code, done.stderr) == (0, ""), done
     return json.loads(done.stdout)
@@ -90,7 +90,8 @@ def committed(running: Engine) -> int:
 
 
 def wait_first_commits(running: Engine) -> None:
-    """Waits until there are numbers of the source's and a bookmark in the file: they come in commits of their own."""
+    """Waits until there are numbers of the source's and a bookmark in the file: they come in commits of their
+    own."""
     running.wait_print("committed 5")
     state = running.directory / "inrush.state"
     running.wait_until(lambda: b"marks" in state.read_bytes(), "a bookmark in the state file")
@@ -117,7 +118,7 @@ def check_all_there(running: Engine) -> None:
 
 
 def limit(running: Engine, size: int) -> None:
-    """How large a file of the engine's may become; what a full disk is, without the need to fill one."""
+    """Limits how large a file of the engine's may become: a full disk, without the need to fill one."""
     _, hard = resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (size, hard))
 
@@ -179,7 +180,7 @@ class TestBroken:
     """The disk takes what is written, and then says that it has not."""
 
     def environment(self, library: Path, tmp_path: Path) -> dict[str, str]:
-        """What makes an engine believe so."""
+        """The environment that makes an engine believe so."""
         return {"LD_PRELOAD": str(library), "BROKEN_DISK": str(tmp_path / "broken")}
 
     def test_it_goes_on_when_the_disk_does(

@@ -1,4 +1,4 @@
-"""What the engine counts of sources and destinations, as JSON, as tables and for Prometheus."""
+"""Statistics of sources and destinations, as JSON, as tables and for Prometheus."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def start(engine: StartEngine, conf: str, *arguments: str) -> Engine:
 
 
 def ctl(running: Engine, *words: str) -> str:
-    """What `inrush ctl` prints; it must succeed."""
+    """The output of `inrush ctl`, which must succeed."""
     done = command("ctl", "--control", "control", *words, cwd=running.directory)
     assert (done.code, done.stderr) == (0, ""), (done, running.report())
     return done.stdout
@@ -74,7 +74,7 @@ def metrics(running: Engine) -> dict[str, float]:
 
 
 class TestDestinations:
-    """What a destination could not do, and tried again."""
+    """Retries of a destination."""
 
     def test_retries_and_errors(self, engine: StartEngine) -> None:
         """Without it: nobody sees that a destination has been trying for hours, or that it has recovered."""
@@ -89,7 +89,7 @@ class TestDestinations:
         assert shown["inrush_destination_retries_total"] >= found["retries"]
         assert shown["inrush_destination_errors_total"] >= found["errors"]
         assert shown["inrush_destination_queued"] == 30
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         running.wait_lines("gone/out.log", 30)
         running.wait_until(lambda: of_destination(running)["delivered"] == 30, "the count")
         found = of_destination(running)
@@ -147,7 +147,7 @@ class TestTables:
             assert len(line) <= COLUMNS, line
         # All of it, in lines that fit.
         assert " ".join(("no luck " * 30).split()) in " ".join(short.split())
-        (running.directory / "gone").mkdir()
+        running.make_gone()
 
     def test_drops_by_reason(self, engine: StartEngine) -> None:
         """Without it: nobody sees why messages were dropped."""
@@ -155,7 +155,8 @@ class TestTables:
         conf = conf.replace("; flags(flow-control);", ";").replace(
             'template("$MSG\\n")', 'template("$MSG\\n") log-fifo-size(7)'
         )
-        # What comes before the destination finds out that it cannot write is not dropped: so one is sent ahead.
+        # What comes before the destination finds out that it cannot write is not dropped: so one is sent
+        # ahead.
         conf = conf.replace(
             "for n in range(100)",
             "self.post_message('first')\n"
@@ -168,7 +169,7 @@ class TestTables:
         (running.directory / "go").touch()
         running.wait_print("done")
         running.wait_until(lambda: of_destination(running)["dropped"] == 94, "all but a queue dropped")
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         running.wait_until(lambda: of_source(running)["in_flight"] == 0, "the outcome")
         reasons = ("stopped", "fault", "unwritable_path", "removed")
         assert of_source(running)["dropped"] == {"queue_full": 94, **dict.fromkeys(reasons, 0)}
@@ -218,7 +219,7 @@ class TestBlocked:
         assert (found["state"], found["in_flight"]) == ("ended", 10)
         time.sleep(0.1)
         assert gone_source()["blocked_seconds"] == found["blocked_seconds"]
-        (running.directory / "gone").mkdir()
+        running.make_gone()
 
 
 BOOKMARKS = """

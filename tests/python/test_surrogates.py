@@ -1,4 +1,5 @@
-"""Texts with a lone surrogate, as every file name has that is not UTF-8: nothing that the engine says loses its other characters."""
+"""Texts with a lone surrogate, as every file name has that is not UTF-8: nothing that the engine says loses
+its other characters."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import subprocess
 import sys
 import threading
 import time
@@ -14,7 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from harness import EXAMPLES, PATIENCE, ROOT, environment
+from harness import EXAMPLES, PATIENCE, ROOT, numbered, ran, script
 from inrush import testing
 from inrush.testing import LogLine, Refused, SourceUnderTest, run
 from inrush.typing import FetchResult
@@ -83,12 +82,12 @@ def eventually(condition: Callable[[], object]) -> None:
 
 
 class TestRun:
-    """What a test gets to see."""
+    """The view of a test."""
 
     def test_until_the_source_ends(self) -> None:
         """Without it: a test cannot say what a whole run posts."""
         source = run(Numbers, {"count": 1000})
-        assert source.texts == [b"%d" % number for number in range(1000)]
+        assert source.texts == numbered(1000)
         assert source.totals["posted"] == source.totals["delivered"] == 1000
 
     def test_until_so_many_messages(self, inrush_source: Start) -> None:
@@ -147,15 +146,8 @@ def test_fixture(inrush_source):
     inrush_source(Refuses)
 """
         )
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "test_it.py"],
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        plain = ("-p", "no:cacheprovider", "-p", "no:xdist")
+        done = ran(sys.executable, "-m", "pytest", *plain, "test_it.py", cwd=tmp_path)
         assert "3 failed" in done.stdout
         assert "0 of 1 messages have arrived before the source ended" in done.stdout
         assert "returned None: end it with `return True`" in done.stdout
@@ -220,7 +212,8 @@ def test_fixture(inrush_source):
         assert run(Numbers, {"count": 1}).texts == [b"0"]
 
     def test_refusals(self) -> None:
-        """Without it: the reason why a source is not accepted is lost, or the next test finds the old one in its way."""
+        """Without it: the reason why a source is not accepted is lost, or the next test finds the old one in
+        its way."""
 
         class Refuses(Numbers):
             def init(self, options: dict[str, Any]) -> bool:
@@ -295,7 +288,8 @@ class TestKinds:
     def test_a_result_that_is_none_fails_the_test(
         self, result: Any, kind: type[Exception], said: str
     ) -> None:
-        """Without it: a test is green that runs a fetcher whose results are refused each second in production."""
+        """Without it: a test is green that runs a fetcher whose results are refused each second in
+        production."""
 
         class Wrong(LogFetcher):
             def fetch(self) -> Any:
@@ -614,16 +608,8 @@ if __name__ == "__main__":
     print([message["MESSAGE"] for message in posted(src)])
 """
         )
-        done = subprocess.run(
-            [sys.executable, "mine.py"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            env=environment(),
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert (done.returncode, done.stdout, done.stderr) == (0, "[b'0', b'1', b'2']\n", "")
+        done = ran(sys.executable, "mine.py", cwd=tmp_path)
+        assert (done.code, done.stdout, done.stderr) == (0, "[b'0', b'1', b'2']\n", "")
 
     def test_source_of_a_test_has_its_messages_there(self, inrush_source: Start) -> None:
         """Without it: posted() is empty where somebody looks in the wrong place."""
@@ -635,23 +621,15 @@ if __name__ == "__main__":
 def test_the_module_does_not_need_pytest() -> None:
     """Without it: importing Inrush needs a package that only its tests have."""
     code = "import sys, inrush.testing; assert 'pytest' not in sys.modules and 'asyncio' not in sys.modules"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=PATIENCE, check=False)
-    assert done.returncode == 0, done.stderr
+    done = script(code)
+    assert done.code == 0, done.stderr
 
 
 def test_the_example_of_the_documentation(tmp_path: Path) -> None:
     """Without it: the test that people copy does not pass."""
     arguments = ["-q", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", str(tmp_path)]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments, str(EXAMPLES / "test_quickstart.py")],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env=environment(),
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = ran(sys.executable, "-m", "pytest", *arguments, EXAMPLES / "test_quickstart.py", cwd=tmp_path)
+    assert done.code == 0, done.stdout + done.stderr
     shown = (ROOT / "docs" / "testing.md").read_text()
     assert (EXAMPLES / "test_quickstart.py").read_text().split('"""\n', 1)[1].strip() in shown
 

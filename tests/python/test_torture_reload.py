@@ -1,7 +1,8 @@
 """Reloads and stops under full load, at random.
 
-`make test` runs a short form of each; `INRUSH_TORTURE=N` makes N rounds of each (1000 reloads, 500 stops are the long form), with
-a line of progress and the figures (`pytest -s`). `INRUSH_SEED` repeats a run: the seed of each is printed. No clock decides.
+`make test` runs a short form of each; `INRUSH_TORTURE=N` makes N rounds of each (1000 reloads, 500 stops are
+the long form), with a line of progress and the figures (`pytest -s`). `INRUSH_SEED` repeats a run: the seed
+of each is printed. No clock decides.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from harness import PATIENCE, Engine, StartEngine
 ROUNDS = int(os.environ.get("INRUSH_TORTURE", "0"))
 # A long form may take as long as it takes; the short one has the time of every other test.
 pytestmark = pytest.mark.timeout(120 + 2 * ROUNDS)
-# What may differ between two looks at a process that does the same all the time: what the pools may keep at most.
+# What may differ between two looks at a process that does the same all the time: what the pools may keep at
+# most.
 RSS_BOUND = 48 << 20
 
 # Each instance is a life: its messages are numbered, and when it ends it writes how many were taken.
@@ -107,7 +109,8 @@ def ask(running: Engine, request: str) -> Any:
 
 
 class Written:
-    """What is in the files: which messages of which life, and whether their order is that of the posts."""
+    """The content of the files: which messages of which life, and whether their order is that of the
+    posts."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -208,7 +211,7 @@ class Shape:
 
 
 def threads_and_files(pid: int) -> tuple[int, int]:
-    """How many threads and open files a process has."""
+    """The numbers of threads and open files of a process."""
     status = Path(f"/proc/{pid}/status").read_text()
     threads = re.search(r"Threads:\s+(\d+)", status)
     assert threads
@@ -221,7 +224,8 @@ def resident(pid: int) -> int:
 
 
 def test_reload_under_full_load(engine: StartEngine, tmp_path: Path) -> None:
-    """Without it: some order of reloads loses or doubles a message, or leaves a thread, a file or memory behind."""
+    """Without it: some order of reloads loses or doubles a message, or leaves a thread, a file or memory
+    behind."""
     count, chance = ROUNDS or 20, seeded()
     (tmp_path / "flood.py").write_text(FLOOD)
     shape, first = Shape(chance), Shape(chance)

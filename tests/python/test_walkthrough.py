@@ -96,7 +96,7 @@ class TestRestart:
 
 
 class TestCredit:
-    """What a source may have in flight."""
+    """Credit: what a source may have in flight."""
 
     def test_the_window_that_was_not_written_is_shown(self, engine: StartEngine) -> None:
         """Without it: nobody knows how far a source may be ahead."""
@@ -106,7 +106,8 @@ class TestCredit:
         assert (found["free"], found["free_bytes"]) == (found["window"], 64 * 1024 * 1024)
 
     def test_a_whole_window_is_posted_without_a_wait(self, engine: StartEngine) -> None:
-        """Without it: a source that posts as much as it may stands still before it can look at its acknowledgements."""
+        """Without it: a source that posts as much as it may stands still before it can look at its
+        acknowledgements."""
         body = """
         def init(self, options):
             import inrush
@@ -129,11 +130,12 @@ class TestCredit:
         )
         running.wait_print("True\ndone")
         assert stats_of(running)["sources"][0]["free"] == 0
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         running.wait_lines("gone/out.log", 40)
 
     def test_bytes_hold_a_source_back_and_a_larger_message_passes_alone(self, engine: StartEngine) -> None:
-        """Without it: a flood of large messages takes the memory, or one that is too large blocks its source."""
+        """Without it: a flood of large messages takes the memory, or one that is too large blocks its
+        source."""
         run = """
         for number in range(5):
             self.post_message("x" * 5000)
@@ -147,7 +149,7 @@ class TestCredit:
             lambda: stats_of(running)["sources"][0]["state"] == "waiting for credit", "a source that waits"
         )
         assert running.stdout.lines == ["posted 0"]
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         running.wait_print("done")
         assert [len(line) for line in running.wait_lines("gone/out.log", 5)] == [5000] * 5
 
@@ -165,7 +167,7 @@ class TestCredit:
             lambda: stats_of(running)["sources"][0]["state"] == "waiting for credit", "a source that waits"
         )
         assert "done" not in running.stdout.text
-        (running.directory / "gone").mkdir()
+        running.make_gone()
         running.wait_print("done")
         assert len(running.wait_lines("gone/other.log", 30)) == 30
 
@@ -306,7 +308,7 @@ class TestPersist:
 
 
 class TestAdditions:
-    """What Inrush adds, where no other file looks."""
+    """Additions of Inrush, where no other file looks."""
 
     def test_partial_buffers(self, run_source: RunSource, delivered: Delivered) -> None:
         """Without it: a line that a socket has cut in two becomes two messages."""

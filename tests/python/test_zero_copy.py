@@ -1,8 +1,9 @@
 """The zero-copy contract, row by row: what is viewed where it is, and what is copied once.
 
-Each row is proved by address and by what becomes of a change after the post. A source posts into a destination that stands
-still, and then writes one byte to the address of what it posted: behind Python's back where the object cannot change. If the
-engine views that address, the change is in the file; if it has copied, it is not. Reference counts say how long the object is kept.
+Each row is proved by address and by what becomes of a change after the post. A source posts into a
+destination that stands still, and then writes one byte to the address of what it posted: behind Python's back
+where the object cannot change. If the engine views that address, the change is in the file; if it has copied,
+it is not. Reference counts say how long the object is kept.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ def row(name, owner, post, given=None):
 
 
 def kept_and_changed(rows: str) -> str:
-    """A source that posts `rows`, pokes into every owner, lets the destination go on, and prints what the engine kept of each
-    row while it waited and after it was delivered. The order of the lines is the order of the rows."""
+    """A source that posts `rows`, pokes into every owner, lets the destination go on, and prints what the
+    engine kept of each row while it waited and after it was delivered. The order of the lines is the order of
+    the rows."""
     return stalled(
         KEEP
         + textwrap.dedent(rows)
@@ -59,7 +61,8 @@ class TestViewed:
     """Rows of the contract that keep the object and view it."""
 
     def test_immutable_objects(self, run_source: RunSource, engine: StartEngine) -> None:
-        """Without it: long texts are copied, kept for ever, or let go of while they are still to be written."""
+        """Without it: long texts are copied, kept for ever, or let go of while they are still to be
+        written."""
         running = engine(
             kept_and_changed(f"""
             size = {VIEW_FROM}
@@ -135,8 +138,8 @@ class TestViewed:
         assert lines == [b"!" + b"x" * 698, *[b"x" * 699] * 99_998, b"!" + b"x" * 698]
 
     def test_an_object_is_let_go_of_under_the_gil(self, engine: StartEngine) -> None:
-        """Without it: finalizers run on threads that Python does not know, before the delivery, or never; or one that posts
-        again dead-locks."""
+        """Without it: finalizers run on threads that Python does not know, before the delivery, or never; or
+        one that posts again dead-locks."""
         conf = stalled(
             """
             finalized = []
@@ -163,7 +166,8 @@ class TestCopied:
     """Rows of the contract that copy once."""
 
     def test_short_texts(self, engine: StartEngine) -> None:
-        """Without it: every short message costs a reference, a release under the GIL, and the memory of its object."""
+        """Without it: every short message costs a reference, a release under the GIL, and the memory of its
+        object."""
         running = engine(
             kept_and_changed(f"""
             # A text of one character may be an object that the interpreter shares.
@@ -267,7 +271,8 @@ class TestEngineBuffers:
     """The row from the kernel to the destination: `acquire_buffer`."""
 
     def test_sealed_viewed_recycled(self, engine: StartEngine) -> None:
-        """Without it: the engine's own buffers are copied, can be written to while they are written out, or are not used again."""
+        """Without it: the engine's own buffers are copied, can be written to while they are written out, or
+        are not used again."""
         conf = stalled("""
         size = 8192
         def used(buffer):

@@ -1,4 +1,5 @@
-"""`python -m torture [ATTACK …] [--time SECONDS] [--count ROUNDS] [--seed N]`: the long forms of the attacks."""
+"""`python -m torture [ATTACK …] [--time SECONDS] [--count ROUNDS] [--seed N]`: the long forms of the
+attacks."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""What an attack is, and how it is run: seeded chance, a budget, a progress line, and its figures in one line at the end.
+"""Attacks, and how they are run: seeded chance, a budget, a progress line, and the figures in one line at the
+end.
 
-An attack is a function that takes a `Run`, breaks things in each of `run.rounds()`, and asserts what must hold. It is run in two
-forms: a short one with a fixed seed by `make test` (`test_torture.py`), and a long one by `make torture`, where the seed is another
-one each time, is printed, and can be given again.
+An attack is a function that takes a `Run`, breaks things in each of `run.rounds()`, and asserts what must
+hold. It is run in two forms: a short one with a fixed seed by `make test` (`test_torture.py`), and a long one
+by `make torture`, where the seed is another one each time, is printed, and can be given again.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Budget:
-    """How long an attack goes on: so many rounds, or so many seconds, whatever ends first."""
+    """The length of an attack: so many rounds, or so many seconds, whatever ends first."""
 
     count: int | None = None
     seconds: float | None = None
@@ -56,7 +57,7 @@ def attack(
 
 
 class SkippedError(Exception):
-    """What an attack needs is not there; the text says what."""
+    """A thing that an attack needs is not there; the text says which."""
 
 
 @dataclass
@@ -94,7 +95,7 @@ class Run:
             print(file=sys.stderr)
 
     def is_over(self) -> bool:
-        """Whether the budget is used up."""
+        """True when the budget is used up."""
         count, seconds = self.budget.count, self.budget.seconds
         return (count is not None and self.done >= count) or (seconds is not None and self.elapsed >= seconds)
 
@@ -147,7 +148,8 @@ class Run:
                 (engine.stdout, engine.process.stdout),
                 (engine.stderr, engine.process.stderr),
             ):
-                # A process that it forked, and that goes on, keeps the stream open: then its reader has to be left.
+                # A process that it forked, and that goes on, keeps the stream open: then its reader has to be
+                # left.
                 output.thread.join(10)
                 if stream is not None and not output.thread.is_alive():
                     stream.close()

@@ -1,4 +1,5 @@
-"""Buffers that are changed, resized, let go of, sliced and kept after they were posted, also when the interpreter ends."""
+"""Buffers that are changed, resized, let go of, sliced and kept after they were posted, also when the
+interpreter ends."""
 
 from __future__ import annotations
 
@@ -235,7 +236,8 @@ def buffers(run: Run) -> None:
     run.done = pieces.lines
     assert totals.posted == totals.delivered == pieces.lines, (totals, pieces.lines)
     looks = [list(map(int, line.split()[1:])) for line in engine.stdout.lines if line.startswith("look")]
-    # The first looks see what is made once; the blocks of one look and another differ by what is kept at that moment.
+    # The first looks see what is made once; the blocks of one look and another differ by what is kept at that
+    # moment.
     blocks = [row[1] for row in looks[1:]]
     if len(blocks) >= 2:
         run.figures["blocks more at the end"] = blocks[-1] - blocks[0]

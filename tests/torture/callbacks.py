@@ -11,7 +11,8 @@ from pathlib import Path
 from harness import Engine, read_lines
 from torture.attack import Budget, Run, attack, until
 
-# What is done, the text that the log must have when it is said there, and whether it is an exception of this line.
+# What is done, the text that the log must have when it is said there, and whether it is an exception of this
+# line.
 RAISES = {
     "raises": "raise ValueError('on purpose')",
     "raises nothing known": "raise type('Odd', (BaseException,), {})('on purpose')",
@@ -91,7 +92,8 @@ log {{ source(s_bad); destination {{ file("{directory}/{to}" template("$MSG\\n")
 
 
 def bad_class(callback: str, what: str) -> str:
-    """A class whose one callback does it, marks that it was called first, and has the methods it needs to come there."""
+    """A class whose one callback does it, marks that it was called first, and has the methods it needs to
+    come there."""
     does = textwrap.indent(f"mark()\n{what} # here", "        ").lstrip()
     ordinary = {
         "run": "while not self.exit_requested:\n            self.post_message('bad')\n            self.sleep(0.01)",
@@ -164,7 +166,7 @@ def callbacks(run: Run) -> None:
 
 
 def stopping(engine: Engine, directory: Path) -> bool:
-    """Whether the engine has heard of the stop within a second."""
+    """True when the engine has heard of the stop within a second."""
     for _ in range(100):
         if engine.process.poll() is not None or "inrush: stopping" in engine.stderr.text:
             return True
@@ -173,7 +175,8 @@ def stopping(engine: Engine, directory: Path) -> bool:
 
 
 def before_it_runs(run: Run, callback: str, name: str, what: str) -> None:
-    """What goes wrong before a source runs is said, and ends the start or not; one that hangs can be stopped."""
+    """Attacks a callback before a source runs: what goes wrong is said, and ends the start or not; one that
+    hangs can be stopped."""
     directory = run.directory / f"case.{run.done}"
     directory.mkdir()
     bad = bad_class(callback, what)
@@ -244,8 +247,8 @@ def one(run: Run, callback: str, name: str, what: str) -> None:
             engine.send_signal(signal.SIGTERM)
     code = engine.wait_exit()
     run.most("slowest exit", time.monotonic() - begun, "s")
-    # A callback of the stop (wakeup() is one) that never ends is given up with the process, within the bound; that is an
-    # exit code of its own.
+    # A callback of the stop (wakeup() is one) that never ends is given up with the process, within the bound;
+    # that is an exit code of its own.
     given_up = (at_stop or callback == "wakeup") and name in BLOCKS
     assert code == (2 if given_up else 0), engine.report()
     assert mark.exists() or callback == "close", f"it was never called: {engine.report()}"

@@ -94,7 +94,7 @@ def destination(run: Run) -> None:
 
 
 def written(path: Path) -> tuple[int, int]:
-    """Which file it is, and its size."""
+    """The inode of a file, and its size."""
     try:
         stat = path.stat()
     except OSError:
@@ -103,7 +103,7 @@ def written(path: Path) -> tuple[int, int]:
 
 
 def differs(path: Path, before: tuple[int, int]) -> bool:
-    """Whether it was written to since."""
+    """True when it was written to since."""
     return written(path) != before
 
 

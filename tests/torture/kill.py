@@ -1,4 +1,5 @@
-"""SIGKILL at any moment: a source that resumes from its bookmark misses nothing, and repeats no more than its window."""
+"""SIGKILL at any moment: a source that resumes from its bookmark misses nothing, and repeats no more than its
+window."""
 
 from __future__ import annotations
 
@@ -115,7 +116,7 @@ def lives(run: Run, saving: str) -> None:
 
 
 class Reader:
-    """What is in the file, life by life."""
+    """The content of the file, life by life."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -127,7 +128,8 @@ class Reader:
         self.torn_before = b""
 
     def life(self, resumed: int, window: int) -> int:
-        """Checks what a life has written that began with number `resumed`, takes it off the file, and counts it."""
+        """Checks what a life has written that began with number `resumed`, takes it off the file, and counts
+        it."""
         repeated = self.following - resumed
         assert repeated >= 0, (
             f"{-repeated} messages missing: resumed at {resumed}, written up to {self.following}"
@@ -148,7 +150,8 @@ class Reader:
             if not (line.startswith(b"k ") and head == b"%d" % number and not pad.strip(b"x")):
                 raise AssertionError(f"{line[:200]!r} where {number} follows")
             number += 1
-        # A life that was too short to get past what was written before leaves the bound of the life that wrote it.
+        # A life that was too short to get past what was written before leaves the bound of the life that
+        # wrote it.
         self.window = window if number > self.following else max(self.window, window)
         self.following = max(self.following, number)
         self.torn += bool(rest) and rest != self.torn_before

@@ -1,7 +1,8 @@
 """A destination file whose path is rotated away under the engine, and whose pieces are checked and removed.
 
-Each line is `SOURCE NUMBER REST`. The lines of a source have its numbers from 0 on, each once and in order, through all pieces. A
-piece may end with a part of a line, which then begins the next piece anew: what was out when the file was replaced stays there.
+Each line is `SOURCE NUMBER REST`. The lines of a source have its numbers from 0 on, each once and in order,
+through all pieces. A piece may end with a part of a line, which then begins the next piece anew: what was out
+when the file was replaced stays there.
 """
 
 from __future__ import annotations
@@ -37,14 +38,15 @@ class Pieces:
         self.waiting.append(to)
 
     def is_written(self) -> bool:
-        """Whether there is a file again, with something in it."""
+        """True when there is a file again, with something in it."""
         try:
             return self.path.stat().st_size > 0
         except OSError:
             return False
 
     def collect(self, at_the_end: bool = False) -> None:
-        """Checks and removes the pieces that nobody writes to any more: those before the one that is written now."""
+        """Checks and removes the pieces that nobody writes to any more: those before the one that is written
+        now."""
         if not at_the_end and not self.is_written():
             return
         for piece in self.waiting:

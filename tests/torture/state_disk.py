@@ -1,4 +1,5 @@
-"""A state file whose disk refuses: no space left, a write or a wait for the disk that fails, and SIGKILL while it does."""
+"""A state file whose disk refuses: no space left, a write or a wait for the disk that fails, and SIGKILL
+while it does."""
 
 from __future__ import annotations
 
@@ -116,7 +117,8 @@ def one(run: Run, kind: str, ends: str, reader: Reader, prefix: tuple[str, ...])
         run.most("slowest recovery", time.monotonic() - recovered, "s")
         time.sleep(run.random.uniform(0, 0.2))
     end(run, engine, ends)
-    # What is delivered while the disk refuses comes again after a crash, however much it is; otherwise a window at most.
+    # What is delivered while the disk refuses comes again after a crash, however much it is; otherwise a
+    # window at most.
     lines = reader.life(resumed, WINDOW if ends == "it recovers" else 1 << 60)
     assert lines > 0
     if kind != "full" and ends != "it recovers":

@@ -40,7 +40,8 @@ BOUND = 2 + 5 + 15
     long=Budget(count=200),
 )
 def stop_full(run: Run) -> None:
-    """A source posts as fast as it can into a small disk, which is full sooner or later, and is stopped at some moment."""
+    """A source posts as fast as it can into a small disk, which is full sooner or later, and is stopped at
+    some moment."""
     disk = run.directory / "disk"
     with small_disk(disk, 2 << 10) as missing:
         if missing:

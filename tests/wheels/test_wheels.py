@@ -29,7 +29,7 @@ each_wheel = pytest.mark.parametrize("wheel", WHEELS, ids=[wheel.name.split("-")
 
 
 def output(*command: str | Path) -> str:
-    """What `command` prints."""
+    """The output of `command`."""
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
 
 
@@ -85,7 +85,8 @@ def test_stripped_with_its_symbols_beside_it(wheel: Path, tmp_path: Path) -> Non
 
 @each_wheel
 def test_installs_without_a_compiler_and_delivers(wheel: Path, tmp_path: Path) -> None:
-    """Without it: what README begins with fails on a server, which has no compiler, no index and no checkout."""
+    """Without it: what README begins with fails on a server, which has no compiler, no index and no
+    checkout."""
     environment = tmp_path / "environment"
     output(interpreter_of(wheel), "-m", "venv", environment)
     # Nothing but this environment: no cargo, no cc, no other Python.
