@@ -62,6 +62,7 @@ impl StateFile {
     pub(super) fn open(path: &Path, report: &Report) -> Result<(Self, Content), Error> {
         let path = &resolve(path).map_err(|error| Error::io(path, "cannot open", &error))?;
         for _ in 0..TRIES {
+            // The file at the path, or a new one where there is none.
             let file = match open_file(path, OFlags::empty()) {
                 Ok(file) => file,
                 Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -79,15 +80,18 @@ impl StateFile {
                 }
                 Err(error) => return Err(Error::io(path, "cannot open", &error)),
             };
+            // One process has it at a time.
             match lock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(in_use(path, &file)),
                 Err(error) => return Err(Error::io(path, "cannot lock", &error)),
             }
+            // Another process may have put another file there before the lock was taken.
             if !is_at(&file, path).map_err(|error| Error::io(path, "cannot open", &error))? {
                 std::thread::sleep(BETWEEN);
                 continue;
             }
+            // A whole file is gone on with, a damaged one is moved aside and the next round makes a new one.
             let bytes = read_all(&file).map_err(|error| Error::io(path, "cannot read", &error))?;
             match format::read(&bytes) {
                 Ok(loaded) => return Self::go_on(path, file, loaded, report),

@@ -222,6 +222,7 @@ fn apply(mut payload: &[u8], content: &mut Content) -> Option<()> {
 /// Why it cannot be used.
 pub(super) fn read(file: &[u8]) -> Result<Loaded, Unusable> {
     let damaged = |offset: usize, what| Unusable::Damaged { offset: offset as u64, what };
+    // The head: whose file it is, and in which version.
     if file.starts_with(b"SLP4") {
         return Err(Unusable::SyslogNg);
     }
@@ -240,11 +241,13 @@ pub(super) fn read(file: &[u8]) -> Result<Loaded, Unusable> {
     if file.len() < RECORDS {
         return Err(damaged(file.len(), "it is cut off before its first record"));
     }
+    // The witnesses: the last commit that is known to have been on the disk.
     let witnesses = [1, 2].map(|page| Tail::read_witness(head, &file[page * PAGE..]));
     let Some(witness) = witnesses.iter().flatten().max_by_key(|witness| witness.sequence) else {
         return Err(damaged(PAGE, "both of its witnesses are damaged"));
     };
 
+    // The records, each with the checksum that follows from the one before it.
     let mut content = Content::new();
     let mut tail = Tail { sequence: 0, end: RECORDS as u64, chain: head, head };
     while let Some((payload, next)) = read_record(file, &tail) {
@@ -259,6 +262,7 @@ pub(super) fn read(file: &[u8]) -> Result<Loaded, Unusable> {
         let what = if file.len() as u64 <= tail.end { "it is cut off" } else { "a record is damaged" };
         return Err(damaged(tail.end as usize, what));
     }
+    // A lost witness is forgiven when the records go on behind the other one.
     let lost = witnesses.iter().position(Option::is_none);
     if let Some(lost) = lost
         && tail.sequence == witness.sequence

@@ -92,15 +92,8 @@ fn computed(id: Macro, message: MessageRef<'_>, context: &Context, out: &mut Vec
         Macro::Transport => out.extend_from_slice(transport(message)),
         Macro::SourceIp => out.extend_from_slice(or(known(message, FieldName::SourceIp), NO_ADDRESS)),
         Macro::SourcePort => out.extend_from_slice(or(known(message, FieldName::SourcePort), b"0")),
-        // The source may have said who the peer was: a proxy is one and the sender another.
-        Macro::PeerIp => out.extend_from_slice(or(
-            named(message, b"PEERIP"),
-            or(known(message, FieldName::SourceIp), NO_ADDRESS),
-        )),
-        Macro::PeerPort => out.extend_from_slice(or(
-            named(message, b"PEERPORT"),
-            or(known(message, FieldName::SourcePort), b"0"),
-        )),
+        Macro::PeerIp => out.extend_from_slice(peer(message, b"PEERIP", FieldName::SourceIp, NO_ADDRESS)),
+        Macro::PeerPort => out.extend_from_slice(peer(message, b"PEERPORT", FieldName::SourcePort, b"0")),
         Macro::DestIp => out.extend_from_slice(NO_ADDRESS),
         Macro::DestPort => out.push(b'0'),
         Macro::IpProto => out.push(match known(message, FieldName::SourceIp) {
@@ -131,6 +124,12 @@ fn computed(id: Macro, message: MessageRef<'_>, context: &Context, out: &mut Vec
         }
         Macro::LogHost => out.extend_from_slice(context.identity().host.as_bytes()),
     }
+}
+
+/// A value of the peer: the one that the source has set, since a proxy is a peer and the sender another one; else
+/// that of the sender.
+fn peer<'m>(message: MessageRef<'m>, set: &[u8], sender: FieldName, none: &'m [u8]) -> &'m [u8] {
+    or(named(message, set), or(known(message, sender), none))
 }
 
 /// The matches of a filter, `1` to `255`, as a list up to the highest; those between that are not set are

@@ -109,6 +109,7 @@ impl Parser<'_> {
                 literal.push(byte);
                 continue;
             }
+            // The byte after the `$` tells what it begins; one that begins nothing is literal.
             let item = match self.peek() {
                 Some(b'$') => {
                     self.pos += 1;
@@ -133,6 +134,7 @@ impl Parser<'_> {
                     continue;
                 }
             };
+            // The text up to here is an item before it.
             if !literal.is_empty() {
                 items.push(Item::Literal(std::mem::take(&mut literal).into()));
             }
