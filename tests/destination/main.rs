@@ -232,6 +232,24 @@ fn messages_of_this_host_are_counted_and_no_others() {
     assert_eq!((text("n-"), text("n-2")), ("||other\n||other\n".into(), counted(2, "two")));
 }
 
+/// Flushes until nothing waits, and reads in between what is there. What counts as delivered is at every moment
+/// the lines that are out whole.
+fn read_slowly(rig: &mut Rig, reader: &OwnedFd) -> Vec<u8> {
+    let (mut got, mut now) = (Vec::new(), Instant::now());
+    for _ in 0..1000 {
+        rig.destination.flush(now);
+        assert!(!rig.destination.is_suspended(), "a pipe whose reader is slow is not in trouble");
+        let whole = rig.counters.delivered.load(Relaxed);
+        read_available(reader, &mut got);
+        assert_eq!(whole, memchr::memchr_iter(b'\n', &got).count() as u64);
+        match rig.destination.next_deadline() {
+            Some(at) => now = now.max(at),
+            None => break,
+        }
+    }
+    got
+}
+
 /// Breaks without it: a slow reader of a pipe gets a line twice, torn, or not at all.
 #[test]
 fn a_full_pipe_is_written_on_exactly_where_it_stopped() {
@@ -241,7 +259,7 @@ fn a_full_pipe_is_written_on_exactly_where_it_stopped() {
         line: LineFormat::Template(Template::compile("$SEQNUM:$MSG\n").unwrap()),
         ..settings(&path)
     });
-    let (mut expected, mut got) = (Vec::new(), Vec::new());
+    let mut expected = Vec::new();
     for n in 0..60_usize {
         let text = vec![b'a' + (n % 26) as u8; [10, 3000, 10_000][n % 3] + n];
         rig.push_batch(local_batch(&[("h", &text)]));
@@ -249,18 +267,7 @@ fn a_full_pipe_is_written_on_exactly_where_it_stopped() {
         expected.extend_from_slice(&text);
         expected.push(b'\n');
     }
-    let mut now = Instant::now();
-    for _ in 0..1000 {
-        rig.destination.flush(now);
-        assert!(!rig.destination.is_suspended(), "a pipe whose reader is slow is not in trouble");
-        let whole = rig.counters.delivered.load(Relaxed);
-        read_available(&reader, &mut got);
-        assert_eq!(whole, memchr::memchr_iter(b'\n', &got).count() as u64);
-        match rig.destination.next_deadline() {
-            Some(at) => now = now.max(at),
-            None => break,
-        }
-    }
+    let got = read_slowly(&mut rig, &reader);
     assert!(got == expected);
     assert_eq!(rig.reports(), []);
     rig.finish();
@@ -273,7 +280,7 @@ fn lines_of_a_buffer_are_written_on_exactly_where_they_stopped() {
     let (_dir, path) = dir();
     let reader = fifo(&path);
     let mut rig = Rig::new(settings(&path));
-    let (mut expected, mut got) = (Vec::new(), Vec::new());
+    let mut expected = Vec::new();
     for n in 0..40_usize {
         let mut text: Vec<u8> = Vec::new();
         for line in 0..[1, 30, 700][n % 3] {
@@ -294,17 +301,7 @@ fn lines_of_a_buffer_are_written_on_exactly_where_they_stopped() {
             expected.extend_from_slice(b"between\n");
         }
     }
-    let mut now = Instant::now();
-    for _ in 0..1000 {
-        rig.destination.flush(now);
-        let whole = rig.counters.delivered.load(Relaxed);
-        read_available(&reader, &mut got);
-        assert_eq!(whole, memchr::memchr_iter(b'\n', &got).count() as u64);
-        match rig.destination.next_deadline() {
-            Some(at) => now = now.max(at),
-            None => break,
-        }
-    }
+    let got = read_slowly(&mut rig, &reader);
     assert!(got == expected);
     assert_eq!(rig.counters.bytes.load(Relaxed), expected.len() as u64);
     assert_eq!(rig.reports(), []);

@@ -34,6 +34,15 @@ fn named(name: &str, path: &str, more: &str) -> String {
     )
 }
 
+/// A source whose whole window waits for a destination that cannot write.
+fn full() -> (Rig, Poster) {
+    let rig = Rig::new(&one("gone/out", ""));
+    let mut poster = rig.poster(0);
+    assert_eq!(poster.fill_window(|number| number.to_string().into_bytes()), 50);
+    rig.wait_seen(0, 50);
+    (rig, poster)
+}
+
 fn post_all(poster: &mut Poster, range: std::ops::Range<u64>) {
     for number in range {
         poster.post(number.to_string().as_bytes());
@@ -143,10 +152,7 @@ fn the_next_destination_of_a_path_waits_for_the_one_before_it() {
 /// behind, out of order with those that come, or counts begin anew.
 #[test]
 fn a_destination_takes_over_what_the_one_of_its_name_has() {
-    let mut rig = Rig::new(&one("gone/out", ""));
-    let mut poster = rig.poster(0);
-    assert_eq!(poster.fill_window(|number| number.to_string().into_bytes()), 50);
-    rig.wait_seen(0, 50);
+    let (mut rig, mut poster) = full();
     for round in 0..10 {
         // Now the same path with other options, now another one.
         let path = if round % 3 == 2 { "lost/out" } else { "gone/out" };
@@ -487,10 +493,7 @@ fn destinations_that_wait_for_each_other_are_not_waited_for_at_a_stop() {
 /// Breaks without it: a destination that was removed because it cannot write stops its source for good.
 #[test]
 fn a_source_does_not_wait_for_a_destination_that_was_removed() {
-    let mut rig = Rig::new(&one("gone/out", ""));
-    let mut poster = rig.poster(0);
-    assert_eq!(poster.fill_window(|number| number.to_string().into_bytes()), 50);
-    rig.wait_seen(0, 50);
+    let (mut rig, mut poster) = full();
     rig.reload(&named("e", "out", ""));
     post_all(&mut poster, 50..500);
     poster.producer.before_wait();
