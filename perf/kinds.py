@@ -30,7 +30,7 @@ class Kind:
     """Each kind of run has this: one rival in one case."""
 
     rival: str
-    """The key of `report.LABELS`: inrush, syslog-ng, floor, queue, logging, write, receive, framework, …"""
+    """The key of `tables.LABELS`: inrush, syslog-ng, floor, queue, logging, write, receive, framework, …"""
     count: int = 1
     """Messages, all posters together."""
     variant: str = ""

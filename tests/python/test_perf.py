@@ -32,6 +32,7 @@ from perf import (
     rivals,
     run,
     slices,
+    tables,
     verify,
 )
 from perf.processes import Process, RunError
@@ -585,10 +586,10 @@ def test_figures_are_computed(tmp_path: Path) -> None:
     assert figure.met({}) is None
     for found, word in ((loop_result(8e6, 1e6), "met"), (loop_result(5e6, 1e6), "**missed** by 37.5%")):
         (row,) = [
-            line for line in report.figures_table(found).splitlines() if line.startswith(f"| {figure.title} ")
+            line for line in tables.figures_table(found).splitlines() if line.startswith(f"| {figure.title} ")
         ]
         assert row.endswith(f"| {word}, not certain |")
-    assert "not measured" in report.figures_table(loop_result(1, 1))
+    assert "not measured" in tables.figures_table(loop_result(1, 1))
 
 
 def test_every_figure_names_a_run_that_exists() -> None:
@@ -603,7 +604,7 @@ def test_every_figure_names_a_run_that_exists() -> None:
 def test_pages_tell_where_a_rival_wins() -> None:
     """Without it: only what Inrush wins would be found easily."""
     case = loop_result(1e6, 2e6)["loop_file_23"]
-    text = report.rivals_win([case])
+    text = tables.rivals_win([case])
     assert "| syslog-ng | time a message, ns | 500 | 1,000 |" in text
     assert "| 1 of 1 throughput cases | syslog-ng | peak memory in MiB | 20 to 20 | 30 to 30 |" in text
     assert "window 100,000" not in text
@@ -678,7 +679,7 @@ def test_processor_time_stands_beside_the_frameworks() -> None:
         key: [{"ns": ns, "cpu": cpu}] * 6
         for key, ns, cpu in (("inrush", 104.0, 5.5), ("framework", 100.0, 5.0))
     }
-    text = report.figures_table({"framework_flask": result("framework_flask", rounds)})
+    text = tables.figures_table({"framework_flask": result("framework_flask", rounds)})
     assert "| at most 1.05 × | 1.04 ×; processor time 5.5 µs by 5 µs | 1.04 × to 1.04 × |" in text
 
 
@@ -691,7 +692,7 @@ def test_figures_have_their_rounds() -> None:
     one = figure.estimate(found)
     assert one is not None
     assert (one.value, one.smallest, one.largest, one.count) == (8.0, 8.0, 18.0, 3)
-    assert "| 8.00 × | too few turns | 3: 8.00 × to 18.00 × | met, not certain |" in report.figures_table(
+    assert "| 8.00 × | too few turns | 3: 8.00 × to 18.00 × | met, not certain |" in tables.figures_table(
         found
     )
 
@@ -745,7 +746,7 @@ def test_committed_pages_are_those_of_the_committed_results() -> None:
     readme = (environment.ROOT / "README.md").read_text()
     assert report.with_section(readme, report.section(found)) == readme
     page = (environment.HERE / "README.md").read_text()
-    assert report.figures_table(found) in page
+    assert tables.figures_table(found) in page
     assert processors.table(processors.load(environment.HERE / "results" / "processors")) in page
     assert json.dumps(found)
 
@@ -757,12 +758,12 @@ def test_cases_are_well_formed() -> None:
     for case in cases.all_cases():
         assert case.theme in report.THEMES
         assert case.metric in run.STEADY
-        assert case.metric in report.COLUMNS
+        assert case.metric in tables.COLUMNS
         keys = [one.key for one in case.runs]
         assert len(keys) == len(set(keys)), case.name
         for one in case.runs:
             assert isinstance(one, kinds.Run)
-            assert one.rival in report.LABELS, one.rival
+            assert one.rival in tables.LABELS, one.rival
             assert one.count % one.unit == 0, (case.name, one.key)
             if isinstance(one, kinds.Posting):
                 cycles = one.cycles()
