@@ -7,10 +7,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::engine::LogLevel;
+use crate::engine::run::Settings;
+use crate::flow::signals;
 
+pub mod check;
 pub mod ctl;
 pub mod output;
 pub mod persist;
+pub mod standalone;
 pub mod table;
 
 /// Runs Python log sources written for syslog-ng and AxoSyslog.
@@ -69,7 +73,20 @@ pub struct RunOptions {
     pub verbosity: Verbosity,
 }
 
-/// The verbosity of the engine: `-v` and `-q`.
+impl From<RunOptions> for Settings {
+    fn from(options: RunOptions) -> Self {
+        Self {
+            file: options.file,
+            persist_file: options.persist_file,
+            control: options.control,
+            metrics: options.metrics,
+            pidfile: options.pidfile,
+            stats_file: options.stats_file,
+        }
+    }
+}
+
+/// The verbosity of the engine: `-v`, `-d` or `-t`.
 #[derive(Debug, Clone, Copy, Args)]
 #[group(multiple = false)]
 pub struct Verbosity {
@@ -193,6 +210,58 @@ pub fn parse(arguments: &[OsString]) -> Result<CommandLine, Nothing> {
         is_output: !error.use_stderr(),
         code: error.exit_code(),
     })
+}
+
+/// A command line of which something is left to be done, in an engine with its host.
+#[derive(Debug)]
+pub enum Left {
+    /// `inrush run`.
+    Run(RunOptions),
+    /// `inrush check`.
+    Check(CheckOptions),
+    /// Nothing: this is the exit code.
+    Nothing(i32),
+}
+
+/// Does what `arguments` say, as far as that needs no engine: everything but `run` and `check`. The first one is the
+/// program's name.
+pub fn begin(arguments: &[OsString]) -> Left {
+    let parsed = parse(arguments);
+    if !matches!(&parsed, Ok(CommandLine { command: Command::Run(_) })) {
+        // A file may be slow, a peer may never answer: Ctrl-C ends the process at once. A host would see to it later. The
+        // engine unblocks its signals when it handles them.
+        signals::leave_to_defaults();
+    }
+    let line = match parsed {
+        Ok(line) => line,
+        Err(nothing) if nothing.is_output => {
+            return Left::Nothing(output::print(&nothing.text, nothing.code));
+        }
+        Err(nothing) => {
+            output::complain(&nothing.text);
+            return Left::Nothing(nothing.code);
+        }
+    };
+    match line.command {
+        Command::Run(options) => Left::Run(options),
+        Command::Check(options) => Left::Check(options),
+        Command::Ctl(options) => {
+            let variable = std::env::var_os(ctl::SOCKET_VARIABLE);
+            Left::Nothing(print_result("ctl", ctl::run(&options, variable)))
+        }
+        Command::Persist(options) => Left::Nothing(print_result("persist", persist::run(&options.request))),
+    }
+}
+
+/// Prints what `command` came to; the exit code.
+fn print_result(command: &str, result: Result<String, String>) -> i32 {
+    match result {
+        Ok(text) => output::print(&text, 0),
+        Err(error) => {
+            output::complain(&format!("inrush {command}: {error}\n"));
+            1
+        }
+    }
 }
 
 #[cfg(test)]

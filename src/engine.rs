@@ -4,23 +4,29 @@
 //!  sources ─► lanes ─► workers (route, batch by batch) ─► queues ─► destinations, a thread each
 //! ```
 //!
+//! * [`run`]: the main thread, from start to stop; [`event`]: what wakes it; `watch`: the bound of a stop;
+//!   `exit`: the log's last lines; [`host`]: what an embedding adds;
+//! * `generation`: one configuration with its sources, and the way to the next one; `supervised`: a source
+//!   that is started again where it failed, and the end of several; `suspended`: sources that wait for
+//!   credit;
 //! * [`reading`]: a configuration that is read on a thread of its own;
 //! * [`graph`]: which destinations a source's messages go to;
-//! * [`plan`]: what a configuration needs beside what runs, driver by driver ([`identity`]);
-//!   [`pipeline`]: what runs: lanes, workers and destinations, switched from one plan to the next, and drained;
-//!   `roster`: who is here, comes and goes, so that counts add up at any moment;
-//!   [`changes`]: what a switch does to each driver;
+//! * [`plan`]: what a configuration needs beside what runs, driver by driver ([`identity`]); [`pipeline`]:
+//!   what runs: lanes, workers and destinations, switched from one plan to the next, and drained; `roster`:
+//!   who is here, comes and goes, so that counts add up at any moment; [`changes`]: what a switch does to
+//!   each driver;
 //! * [`worker`]: what a worker does with a batch; [`signpost`]: the ways it sends them;
 //!   [`queue`]: where flow control is applied; [`output`]: a destination's thread; [`succession`]: one
 //!   destination after another;
-//! * [`log`]: what the engine itself has to say; [`stats`]: what it counted, [`stats_file`]: where that is written at the end;
-//!   [`pidfile`]: the number of the process; [`own_files`]: that each of these has a file of its own;
-//! * [`event`]: what wakes the main thread; [`live_line`]: the line at the foot of a terminal;
-//! * [`backoff`]: when a source that failed is started again; [`board`]: how everything is, for whoever looks while the engine runs;
-//!   [`control`]: the socket on which others ask; [`unshared`]: descriptors that no fork of the process may keep.
+//! * [`log`]: what the engine itself has to say; [`stats`]: what it counted, [`stats_file`]: where that is
+//!   written at the end; [`pidfile`]: the number of the process; [`own_files`]: that each of these has a file
+//!   of its own;
+//! * [`live_line`]: the line at the foot of a terminal;
+//! * [`backoff`]: when a source that failed is started again; [`board`]: how everything is, for whoever looks
+//!   while the engine runs; [`control`]: the socket on which others ask; [`unshared`]: descriptors that no
+//!   fork of the process may keep.
 //!
-//! The engine knows nothing of Python: whoever hosts the sources (`python/`) gets a lane for each and
-//! stops them before the pipeline is drained.
+//! The engine knows nothing of Python, which adds its classes as a [`Host`].
 #![forbid(unsafe_code)]
 
 pub mod backoff;
@@ -28,7 +34,10 @@ pub mod board;
 pub mod changes;
 pub mod control;
 pub mod event;
+pub(crate) mod exit;
+pub(crate) mod generation;
 pub mod graph;
+pub mod host;
 pub mod identity;
 pub mod live_line;
 pub mod log;
@@ -41,11 +50,15 @@ pub mod plan;
 pub mod queue;
 pub mod reading;
 mod roster;
+pub mod run;
 pub mod signpost;
 pub mod stats;
 pub mod stats_file;
 pub mod succession;
+pub(crate) mod supervised;
+mod suspended;
 pub mod unshared;
+pub(crate) mod watch;
 pub mod worker;
 
 pub use backoff::Pauses;
@@ -53,8 +66,9 @@ pub use board::{Board, Phase};
 pub use changes::Changes;
 pub use control::Control;
 pub use event::Event;
+pub use host::{Host, Standalone};
 pub use log::{Log, LogLevel};
 pub use metrics::Metrics;
 pub use pidfile::PidFile;
 pub use pipeline::Pipeline;
-pub use plan::{Input, Next, Unheld};
+pub use plan::{Next, Unheld};

@@ -13,7 +13,7 @@
 //! * [`lane`]: a source's way into the engine, with the [`lane::Producer`]s that fill its batches;
 //! * [`tracker`]: for a source that wants to know what was delivered, batch by batch;
 //! * [`clock`]: the time that messages are stamped with; [`exit`]: the request that a source ends;
-//! * [`signals`]: those that the process is told by what to do.
+//! * [`signals`]: those that the process is told by what to do; [`process`]: its end.
 //!
 //! What goes forward is batches; what comes back is credit. Nothing else crosses threads.
 
@@ -24,6 +24,7 @@ pub mod credit;
 pub mod exit;
 pub mod inbox;
 pub mod lane;
+pub mod process;
 pub mod signals;
 pub mod stopwatch;
 mod sync;

@@ -23,16 +23,17 @@
 //! * [`syslog`]: RFC 5424, RFC 3164, framing, time stamps: bytes in, spans out;
 //! * [`template`]: text with macros in it;
 //! * [`config`]: from the user's files to a checked tree, or diagnostics with carets;
-//! * [`source`]: what the source layer does to a message;
+//! * [`source`]: the life of a source, and what the source layer does to its messages; one file a driver;
 //! * [`destination`]: files and standard output;
 //! * [`drivers`]: the drivers that a configuration may name;
 //! * [`state`]: what outlives the process: values by name, in one crash-safe file;
-//! * [`engine`]: from a configuration to threads: start, reload, stop, statistics, the log;
-//! * `python`: the only room that knows pyo3: `LogSource`, `LogMessage`, buffers, supervision;
+//! * [`engine`]: from a configuration to threads: start, reload, stop, supervision, statistics, the log;
+//! * `python`: the only room that knows pyo3: `LogSource`, `LogMessage`, buffers, Python as the engine's host;
 //! * [`cli`]: the command line.
 //!
 //! Data goes one way, from source to destination; what goes back is credit and acknowledgements, through
-//! [`flow`] alone. Without the feature `python` the crate is the engine alone.
+//! [`flow`] alone. Without the feature `python` the crate is the engine alone, and its command `inrush` runs
+//! configurations whose sources are the engine's own.
 #![deny(missing_docs)]
 
 pub mod cli;

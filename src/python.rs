@@ -14,9 +14,8 @@
 //!
 //! What runs it:
 //!
-//! * `check`: `inrush check`;
-//! * [`mod@run`]: `inrush run`: start, reload, stop; [`watch`]: who asks
-//!   for that, and sees to its end; [`exit`]: the end of the process; `end`: that of a command that ran the user's code; [`generation`]: one configuration with all that runs for it; [`instance`]: one source and its
+//! * `host`: what Python adds to the engine, which starts, reloads and stops; [`exit`]: its streams, and `end`: its threads at
+//!   the end of a command that ran the user's code; [`instance`]: one source and its
 //!   callbacks; [`options`]: what it gets of its configuration; [`supervise`]: its thread, one of [`threads`]; [`fetch`]: what it does
 //!   for a fetcher; [`event_loop`]: what it does for an asynchronous `run()`; [`wakeup`]: the thread of its
 //!   `wakeup()`; [`blocks`]: `python { }`; `places`: where in them something is; `search_path`: where modules are looked for;
@@ -39,7 +38,6 @@ pub mod blocks;
 pub mod buffer;
 pub mod callbacks;
 pub mod cell;
-mod check;
 pub mod clock;
 pub mod datetime;
 mod end;
@@ -51,7 +49,7 @@ mod exit_requested;
 pub mod fetch;
 pub mod fetcher;
 pub mod fork;
-pub mod generation;
+mod host;
 pub mod hosted;
 pub mod hosting;
 pub mod instance;
@@ -67,7 +65,6 @@ mod places;
 pub mod process;
 pub mod release;
 pub mod returned;
-pub mod run;
 mod search_path;
 pub mod source;
 pub mod split;
@@ -78,7 +75,6 @@ mod truth;
 mod type_name;
 pub mod values;
 pub mod wakeup;
-pub mod watch;
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -86,9 +82,10 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::cli::{self, Command, output};
-use crate::engine::{Log, LogLevel};
-use crate::flow::signals;
+use crate::cli::{self, CheckOptions, Left, RunOptions, output};
+use crate::engine::run::Ended;
+use crate::engine::watch::Watch;
+use crate::engine::{self, Log, LogLevel};
 use crate::printable;
 
 /// Batches, drafts and engine buffers come and go by the million; mimalloc is made for that.
@@ -103,58 +100,34 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
     reason = "pyo3 makes a list of paths from the argument, not a slice"
 )]
 fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
-    let line = match cli::parse(&argv) {
-        Ok(line) => line,
-        Err(nothing) => {
-            signals::leave_to_defaults();
-            if nothing.is_output {
-                return output::print(&nothing.text, nothing.code);
-            }
-            output::complain(&nothing.text);
-            return nothing.code;
-        }
-    };
-    if let Command::Run(options) = line.command {
-        // It unblocks its signals when it handles them.
-        return run::run(py, &run::Settings::from(options));
-    }
-    // A file may be slow, a peer may never answer: Ctrl-C ends the process at once. Python would see to it later.
-    signals::leave_to_defaults();
-    match line.command {
-        Command::Check(options) => check(py, &options),
-        Command::Ctl(options) => {
-            let variable = std::env::var_os(cli::ctl::SOCKET_VARIABLE);
-            print_result("ctl", py.detach(|| cli::ctl::run(&options, variable)))
-        }
-        Command::Persist(options) => {
-            print_result("persist", py.detach(|| cli::persist::run(&options.request)))
-        }
-        Command::Run(_) => unreachable!("it returned above"),
+    match py.detach(|| cli::begin(&argv)) {
+        Left::Run(options) => run(py, options),
+        Left::Check(options) => check(py, &options),
+        Left::Nothing(code) => code,
     }
 }
 
-/// Prints what `command` came to; the exit code.
-fn print_result(command: &str, result: Result<String, String>) -> i32 {
-    match result {
-        Ok(text) => output::print(&text, 0),
-        Err(error) => {
-            output::complain(&format!("inrush {command}: {error}\n"));
-            1
-        }
-    }
+fn run(py: Python<'_>, options: RunOptions) -> i32 {
+    let _hosting = hosting::Hosting::begin();
+    let log = Log::new(options.verbosity.level());
+    logger::set_log(Some(log.clone()));
+    let mut host = host::PythonHost::new(py, &log);
+    let Ended { code, has_stuck_thread, watch } = engine::run::run(&options.into(), &log, &mut host);
+    persist::unset_engine(py);
+    end::end(py, &log, &watch, has_stuck_thread, code)
 }
 
-fn check(py: Python<'_>, options: &cli::CheckOptions) -> i32 {
+fn check(py: Python<'_>, options: &CheckOptions) -> i32 {
     let _hosting = hosting::Hosting::begin();
     let log = Log::new(LogLevel::Warning);
     logger::set_log(Some(log.clone()));
-    let checked = check::check(py, &options.file, &log);
+    let checked = cli::check::check(&options.file, &log, &mut host::PythonHost::new(py, &log));
     // What the blocks printed and logged comes first, however slowly it is read: the bound is that of Python's end.
     exit::flush_stdout(py);
-    py.detach(exit::flush_log);
+    py.detach(engine::exit::flush_log);
     output::complain(&printable::lines(&checked.said));
     let code = output::print(&checked.output, checked.code);
-    let watch = Arc::new(watch::Watch::of_check(&log));
+    let watch = Arc::new(Watch::of_check(&log, Arc::new(host::PythonView::of_check())));
     end::end(py, &log, &watch, false, code)
 }
 
@@ -174,7 +147,7 @@ fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 /// The extension module.
 #[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    exit::at_exit();
+    engine::exit::at_exit();
     ack_tracker::add_to(module)?;
     message::add_to(module)?;
     source::add_to(module)?;

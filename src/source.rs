@@ -1,8 +1,11 @@
-//! What a source does to a message between the post and the log paths.
+//! Sources: their drivers and their life, and what is done to a message between the post and the log paths.
 //!
-//! A program posts a message; the source it posts to decides where the message is said to come from, and stamps it
-//! with its own name, tags and overrides. This room holds these decisions as data, and knows nothing of Python, of
-//! batches being filled, or of threads:
+//! A driver is a file with its options, what it plans of them, and the [`Source`] that it makes
+//! ([`DRIVERS`]). The engine leads its life ([`lifecycle`]); it posts through its [`Input`].
+//!
+//! A program posts a message; the source it posts to decides where the message is said to come from, and
+//! stamps it with its own name, tags and overrides. This room holds these decisions as data, and knows
+//! nothing of Python, of batches being filled, or of threads:
 //!
 //! ```text
 //!  sender's address ──► HostNames ──► its name ─┐
@@ -12,13 +15,14 @@
 //!  options {}, the source's options ──► SourcePolicy::origin() ──► what all messages of a batch share
 //! ```
 //!
-//! * [`HostNames`] names hosts: the local one once, senders by their addresses, from a bounded cache, the hosts file and
-//!   the system's resolver. Asking what is known never blocks; what must be looked up is a call of its own, so that a
-//!   caller can let go of its locks before.
-//! * [`SourcePolicy`] has the rules for HOST, `HOST_FROM`, PROGRAM, PID, the tags and the time stamp. Nearly all messages
-//!   need nothing but the [`Origin`](crate::message::Origin) of their batch.
+//! * [`HostNames`] names hosts: the local one once, senders by their addresses, from a bounded cache, the
+//!   hosts file and the system's resolver. Asking what is known never blocks; what must be looked up is a
+//!   call of its own, so that a caller can let go of its locks before.
+//! * [`SourcePolicy`] has the rules for HOST, `HOST_FROM`, PROGRAM, PID, the tags and the time stamp. Nearly
+//!   all messages need nothing but the [`Origin`](crate::message::Origin) of their batch.
 //! * [`Outside`] is what both ask of the system, so that a test can answer instead.
-//! * [`SourceStatus`] is how a source is, for whoever looks; [`age`] has the age of its oldest message in flight.
+//! * [`SourceStatus`] is how a source is, for whoever looks; [`age`] has the age of its oldest message in
+//!   flight.
 //!
 //! The order in which a post asks:
 //!
@@ -48,7 +52,9 @@ use crate::config::{Config, Diagnostic, Driver, Options, Syntax};
 pub mod age;
 mod cache;
 mod hosts_file;
+mod input;
 pub mod internal;
+pub mod lifecycle;
 mod names;
 mod options;
 mod outside;
@@ -57,7 +63,9 @@ mod policy;
 pub mod python;
 mod status;
 
+pub use input::Input;
 pub use internal::InternalSourceOptions;
+pub use lifecycle::{EngineLog, Gate, NotStarted, Source, Start};
 pub use names::{HostNames, NameOptions};
 pub use options::LogSourceOptions;
 pub use outside::{Outside, ThisSystem};
@@ -83,7 +91,13 @@ pub(crate) trait SourceOptions: Options + Sized {
 
     /// Plans a source with these options in the statement called `statement`.
     fn plan(&self, config: &Config, statement: &str) -> Result<Planned, Diagnostic>;
+
+    /// Makes the source `input` with these options. It touches nothing before its `init`.
+    fn make(&self, input: &Input, log: &Arc<dyn EngineLog>) -> Made;
 }
+
+/// A source that its driver has made; `None`: the host of the engine has to make it.
+pub type Made = Option<Box<dyn Source>>;
 
 /// A source that is to be: what the engine makes of it.
 #[derive(Debug, Clone)]
@@ -108,6 +122,7 @@ pub struct Entry {
     syntax: Syntax,
     common: fn(&Driver) -> &LogSourceOptions,
     plan: fn(&Config, &str, &Driver) -> Result<Planned, Diagnostic>,
+    make: fn(&Input, &Arc<dyn EngineLog>) -> Made,
 }
 
 impl Entry {
@@ -117,6 +132,7 @@ impl Entry {
             syntax: Syntax { word, read: |parser, head| Ok(Arc::new(O::read(parser, head)?)) },
             common: |driver| own::<O>(driver).common(),
             plan: |config, statement, driver| own::<O>(driver).plan(config, statement),
+            make: |input, log| own::<O>(&input.driver).make(input, log),
         }
     }
 
@@ -143,6 +159,11 @@ fn entry(driver: &Driver) -> &'static Entry {
 /// Options that can only be checked when everything is read.
 pub fn plan(config: &Config, statement: &str, driver: &Driver) -> Result<Planned, Diagnostic> {
     (entry(driver).plan)(config, statement, driver)
+}
+
+/// Makes the source `input`, which tells `log` what it has to say.
+pub fn make(input: &Input, log: &Arc<dyn EngineLog>) -> Made {
+    (entry(&input.driver).make)(input, log)
 }
 
 /// The options of `driver` that all sources have.

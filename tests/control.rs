@@ -15,9 +15,10 @@ use inrush::cli::ctl;
 use inrush::cli::{self, Command};
 use inrush::config::{Environment, parse_str};
 use inrush::drivers::VOCABULARY;
-use inrush::engine::control::{Host, MAX_REQUEST, Reloaded, Reply};
+use inrush::engine::control::{MAX_REQUEST, Reloaded, Reply, Requests};
 use inrush::engine::{Board, Changes, Control, Log, LogLevel, Phase, Pipeline};
 use inrush::message::{Pool, Release, ReleaseNow};
+use inrush::source::{EngineLog, Input};
 use rustix::fs::Mode;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -32,7 +33,7 @@ struct Notes {
     replies: Arc<Mutex<Vec<Reply>>>,
 }
 
-impl Host for Notes {
+impl Requests for Notes {
     fn reload(&self, reply: Reply) {
         self.asked.lock().unwrap().push("reload");
         self.replies.lock().unwrap().push(reply);
@@ -437,12 +438,18 @@ fn the_board_adds_up_over_configurations() {
         let next = pipeline.plan(&config, &|_| true).unwrap();
         pipeline.announce(&next);
         assert_eq!(rig.ask("sources")["sources"][0]["state"], "starting");
-        pipeline.switch(next).unwrap();
+        let inputs: Vec<Input> = next.inputs().cloned().collect();
+        let start = |input: &Input| {
+            input.status.start();
+            rig.log.add_reader(input.producer());
+        };
+        pipeline.switch(next, &mut || inputs.iter().for_each(start)).unwrap();
         assert_eq!(rig.ask("sources")["sources"][0]["state"], "running");
         rig.log.notice("one");
         rig.log.notice("two");
         until("delivered", || rig.board.stats().delivered() == round * 2);
-        pipeline.switch(pipeline.plan(&nothing, &|_| true).unwrap()).unwrap();
+        let end = &mut || inputs.iter().for_each(|input| input.status.end());
+        pipeline.switch(pipeline.plan(&nothing, &|_| true).unwrap(), end).unwrap();
         until("finished", || {
             let stats = rig.ask("stats");
             assert_eq!(stats["posted"], round * 2, "counted once, wherever it is");

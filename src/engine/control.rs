@@ -22,7 +22,7 @@
 //! # When the engine is in trouble
 //! One thread accepts, each client has a thread of its own, and none of them touches the interpreter: what
 //! they say is on the [`Board`]. So they answer while a source, or the main thread, hangs in somebody's code. What
-//! has to be done by the main thread (`reload`, `stop`) is asked of the [`Host`], which must not wait.
+//! has to be done by the main thread (`reload`, `stop`) is asked of the [`Requests`], which must not wait.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -62,7 +62,7 @@ const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
 const REST: usize = 64 * 1024;
 
 /// Who does what the engine is asked to. Called on threads of the socket; must not wait.
-pub trait Host: Send + Sync {
+pub trait Requests: Send + Sync {
     /// Reads the configuration again, some time soon, and says in `reply` how it went.
     fn reload(&self, reply: Reply);
 
@@ -95,12 +95,17 @@ impl Control {
     ///
     /// # Errors
     /// A sentence: another engine listens there, the file there is no socket of ours, or the system says no.
-    pub fn open(path: &Path, board: Arc<Board>, log: &Log, host: Box<dyn Host>) -> Result<Self, String> {
+    pub fn open(
+        path: &Path,
+        board: Arc<Board>,
+        log: &Log,
+        requests: Box<dyn Requests>,
+    ) -> Result<Self, String> {
         let (listener, file) = socket::listen(path)?;
         let unshared = Unshared::new(&listener);
         let listener = Arc::new(listener);
         let (clients, is_closing) = (Arc::<Clients<UnixStream>>::default(), Arc::<AtomicBool>::default());
-        let desk = Arc::new(Desk { board, log: log.clone(), host, is_reloading: Arc::default() });
+        let desk = Arc::new(Desk { board, log: log.clone(), requests, is_reloading: Arc::default() });
         let acceptor = Acceptor {
             listener: Arc::clone(&listener),
             clients: Arc::clone(&clients),

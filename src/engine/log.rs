@@ -8,7 +8,7 @@
 //! of the log ([`printable`]). A message of `internal()` is what was logged.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Zoned;
@@ -17,6 +17,7 @@ use crate::config::{Diagnostic, Level};
 use crate::flow::{Lane, Producer};
 use crate::message::{Need, Stamp};
 use crate::printable;
+use crate::source::EngineLog;
 
 mod stderr;
 
@@ -114,7 +115,39 @@ pub struct Log(Arc<Inner>);
 struct Inner {
     level: AtomicU8,
     to_stderr: AtomicBool,
-    internal: Mutex<Vec<Producer>>,
+    internal: Mutex<Internal>,
+}
+
+/// The sources that get what is logged.
+#[derive(Debug, Default)]
+struct Internal {
+    producers: Vec<Producer>,
+    /// What was logged while they are exchanged.
+    held: Option<Vec<(LogLevel, String)>>,
+}
+
+/// While it lives, messages for `internal()` wait: see [`Log::hold_internal`].
+pub(super) struct Held<'l>(&'l Log);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let mut internal = self.0.internal();
+        for (level, text) in internal.held.take().into_iter().flatten() {
+            internal.post(level, &text);
+        }
+    }
+}
+
+impl Internal {
+    /// Posts to those that are there; one whose lane is closed is there no more.
+    fn post(&mut self, level: LogLevel, text: &str) {
+        self.producers.retain_mut(|producer| {
+            !producer.lane().is_closed() && {
+                post(producer, level, text);
+                true
+            }
+        });
+    }
 }
 
 impl Log {
@@ -154,15 +187,13 @@ impl Log {
         level as u8 <= self.0.level.load(Ordering::Relaxed)
     }
 
-    /// Sends later messages to the `internal()` sources of `new`, and nothing any more to those whose lanes are `gone`.
-    pub fn replace_internal(&self, gone: &[Arc<Lane>], new: impl IntoIterator<Item = Producer>) {
-        let is_gone = |producer: &Producer| gone.iter().any(|lane| Arc::ptr_eq(lane, producer.lane()));
-        let mut internal = self.internal();
-        internal.retain(|producer| !is_gone(producer));
-        internal.extend(new);
+    /// Has messages wait while one `internal()` source takes the place of another, so that each goes to one of them.
+    pub(super) fn hold_internal(&self) -> Held<'_> {
+        self.internal().held.get_or_insert_default();
+        Held(self)
     }
 
-    fn internal(&self) -> std::sync::MutexGuard<'_, Vec<Producer>> {
+    fn internal(&self) -> MutexGuard<'_, Internal> {
         self.0.internal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -177,8 +208,10 @@ impl Log {
             return;
         }
         // A producer logs nothing itself, so this lock is not taken twice by one thread.
-        for producer in self.internal().iter_mut() {
-            post(producer, level, text);
+        let mut internal = self.internal();
+        match &mut internal.held {
+            Some(held) => held.push((level, text.to_owned())),
+            None => internal.post(level, text),
         }
     }
 
@@ -234,6 +267,28 @@ impl Log {
     /// Logs what helps to find a fault.
     pub fn debug(&self, text: &str) {
         self.log(LogLevel::Debug, text);
+    }
+}
+
+impl EngineLog for Log {
+    fn error(&self, text: &str) {
+        self.log(LogLevel::Error, text);
+    }
+
+    fn warning(&self, text: &str) {
+        self.log(LogLevel::Warning, text);
+    }
+
+    fn info(&self, text: &str) {
+        self.log(LogLevel::Info, text);
+    }
+
+    fn add_reader(&self, producer: Producer) {
+        self.internal().producers.push(producer);
+    }
+
+    fn remove_reader(&self, lane: &Arc<Lane>) {
+        self.internal().producers.retain(|producer| !Arc::ptr_eq(lane, producer.lane()));
     }
 }
 

@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use super::changes::Changes;
 use super::log::Log;
 use super::output;
-use super::plan::{Input, Means, Next, Output, Running, Source};
+use super::plan::{Means, Next, Output, Running, Source};
 use super::roster::{Put, Roster, Worker};
 use super::signpost::{Guide, Signpost};
 use super::stats::Stats;
@@ -41,6 +41,7 @@ use crate::config::{Config, Diagnostic};
 use crate::destination::Descriptors;
 use crate::flow::{Inbox, Parcel};
 use crate::message::{Pool, Release};
+use crate::source::Input;
 
 /// How long workers may take to take up new routes: they never wait for a destination.
 const TAKE_UP: Duration = Duration::from_secs(5);
@@ -126,11 +127,12 @@ impl Pipeline {
         self.roster().coming.clear();
     }
 
-    /// Carries `next` out, as the module says. Where it started a thread for nothing, that ends.
+    /// Carries `next` out, as the module says; `hand_over` is called when the new routes hold, before the lanes of the sources that
+    /// go are closed. Where it started a thread for nothing, that ends.
     ///
     /// # Errors
-    /// When the system has no thread to give: everything is as before.
-    pub fn switch(&self, next: Next) -> io::Result<Changes> {
+    /// When the system has no thread to give: everything is as before, and `hand_over` was not called.
+    pub fn switch(&self, next: Next, hand_over: &mut dyn FnMut()) -> io::Result<Changes> {
         let Next { sources, outputs, fresh_outputs, fresh_workers, naps, changes, .. } = next;
         self.start_workers(fresh_workers)?;
         let going = self.roster().going(&outputs);
@@ -140,17 +142,11 @@ impl Pipeline {
             output.end.expect_heir();
             output.queue.wake();
         }
-        let (gone, new) = self.put(sources, outputs, naps, going);
-        let own = new.iter().filter(|input| input.is_own()).inspect(|input| input.status.start());
-        let own: Vec<_> = own.map(|input| input.lane.producer(Arc::clone(&input.origin))).collect();
-        let lanes: Vec<_> = gone.iter().map(|input| Arc::clone(&input.lane)).collect();
-        self.log.replace_internal(&lanes, own);
+        let gone = self.put(sources, outputs, naps, going);
+        hand_over();
         for input in &gone {
             input.status.ask_to_stop();
             input.lane.close();
-            if input.is_own() {
-                input.status.end();
-            }
         }
         self.tidy();
         Ok(changes)
@@ -170,15 +166,15 @@ impl Pipeline {
     }
 
     /// Puts what is new in the place of what goes, and waits until the workers go by it. Returns the
-    /// sources that have gone, and those that are new.
+    /// sources that have gone.
     fn put(
         &self,
         sources: Vec<Source>,
         outputs: Vec<Arc<Output>>,
         naps: Vec<Duration>,
         going: Vec<Arc<Output>>,
-    ) -> (Vec<Input>, Vec<Input>) {
-        let Put { version, gone, new } = self.roster().put(sources, outputs, naps, going, &self.signpost);
+    ) -> Vec<Input> {
+        let Put { version, gone } = self.roster().put(sources, outputs, naps, going, &self.signpost);
         let deadline = Instant::now() + TAKE_UP;
         while self.roster().taken_up() < version {
             if Instant::now() >= deadline {
@@ -187,7 +183,7 @@ impl Pipeline {
             }
             thread::sleep(Duration::from_micros(50));
         }
-        (gone, new)
+        gone
     }
 
     /// Lets go of what has come to its end. Called now and then.
@@ -261,15 +257,9 @@ impl Pipeline {
 
     /// Ends the workers when they have sent on what they had.
     fn end_workers(&self, deadline: Instant) {
-        let inputs = self.inputs();
-        self.log
-            .replace_internal(&inputs.iter().map(|input| Arc::clone(&input.lane)).collect::<Vec<_>>(), []);
-        for input in &inputs {
+        for input in self.inputs() {
             input.status.ask_to_stop();
             input.lane.close();
-            if input.is_own() {
-                input.status.end();
-            }
         }
         self.stopping.store(true, Ordering::Release);
         let workers = {

@@ -20,29 +20,8 @@ use crate::config::{Config, Diagnostic, Driver, Span};
 use crate::destination::{self, Claim, Counters, Destination, Report, Severity, Site};
 use crate::flow::inbox::NAP;
 use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
-use crate::message::{Origin, Pool, Release};
-use crate::source::{
-    self, HostNames, MAX_ERROR, NameOptions, Planned, SourcePolicy, SourceStatus, ThisSystem,
-};
-
-/// A source of the pipeline, for its host.
-#[derive(Debug, Clone)]
-pub struct Input {
-    /// The driver, with its id and options.
-    pub driver: Driver,
-    /// Its way into the engine.
-    pub lane: Arc<Lane>,
-    /// What its messages have in common.
-    pub origin: Arc<Origin>,
-    /// What the source layer does to them.
-    pub policy: Arc<SourcePolicy>,
-    /// How their hosts are named.
-    pub names: Arc<HostNames>,
-    /// How it is; its host says so.
-    pub status: Arc<SourceStatus>,
-    /// What its driver has planned.
-    pub planned: Planned,
-}
+use crate::message::{Pool, Release};
+use crate::source::{self, HostNames, Input, MAX_ERROR, NameOptions, SourcePolicy, ThisSystem};
 
 impl Input {
     /// The source `driver` of the statement called `statement`, by itself: its lane leads to `inbox`.
@@ -59,11 +38,6 @@ impl Input {
     ) -> Result<Self, Diagnostic> {
         let pool = Arc::new(Pool::new());
         make_input(config, statement, driver, 0, inbox, &Means { log, pool: &pool, release })
-    }
-
-    /// Whether the engine itself hosts it: `internal()`.
-    pub fn is_own(&self) -> bool {
-        self.planned.is_local
     }
 }
 

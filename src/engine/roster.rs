@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::plan::{Input, Output, Source};
+use super::plan::{Output, Source};
 use super::signpost::{Routes, Signpost, Way};
 use super::stats::Stats;
 use crate::flow::{Parcel, Sender};
+use crate::source::Input;
 
 /// How long a source that has gone, with nothing on its way, is still counted by itself although somebody keeps it.
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -54,8 +55,6 @@ pub(super) struct Put {
     pub(super) version: u64,
     /// The sources that have gone.
     pub(super) gone: Vec<Input>,
-    /// The sources that are new.
-    pub(super) new: Vec<Input>,
 }
 
 impl Roster {
@@ -90,8 +89,6 @@ impl Roster {
         let is_in = |sources: &[Source], source: &Source| {
             sources.iter().any(|other| Arc::ptr_eq(&other.input.lane, &source.input.lane))
         };
-        let new = self.sources.iter().filter(|source| !is_in(&before, source));
-        let new: Vec<_> = new.map(|source| source.input.clone()).collect();
         let gone: Vec<_> = before.into_iter().filter(|source| !is_in(&self.sources, source)).collect();
         let inputs = gone.iter().map(|source| source.input.clone()).collect();
         let since = Instant::now();
@@ -108,7 +105,7 @@ impl Roster {
         for output in were_here.iter().chain(self.leaving_outputs()) {
             output.reopen();
         }
-        Put { version, gone: inputs, new }
+        Put { version, gone: inputs }
     }
 
     /// The version of the routes that all workers go by, or newer ones.

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::plan::{Input, Output};
+use super::plan::Output;
 use crate::flow::DropReason;
 use crate::flow::counters::SourceTotals;
+use crate::source::Input;
 use crate::source::SourceState;
 
 /// One source at one moment.

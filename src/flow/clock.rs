@@ -1,18 +1,19 @@
 //! The time, and the local offset from UTC, as a message is stamped with them: [`WallClock`].
 //!
 //! # Between two looks at the system's clock
-//! Every message is stamped when it is made (those that come quickly share a stamp: [`StampCache`]), and a look at the clock
-//! costs twice what the counter of the processor does (`docs/decisions/time-stamps.md`). So where the kernel itself keeps time by that
-//! counter, a clock looks at the system's about once a millisecond (`SPAN` ticks), and adds the ticks since then. What a tick
-//! is worth is measured from look to look, and believed only when two measurements in a row agree to a thousandth. So a stamp
-//! is within about a microsecond of the clock, a clock that is set is noticed within about a millisecond, and where anything
-//! is in doubt (a look that was interrupted, a clock that was set, a counter that went back) the clock itself is read each
-//! time. Stamps do not go back unless the clock is set back.
+//! Every message is stamped when it is made (those that come quickly share a stamp: [`StampCache`]), and a
+//! look at the clock costs twice what the counter of the processor does (`docs/decisions/time-stamps.md`). So
+//! where the kernel itself keeps time by that counter, a clock looks at the system's about once a millisecond
+//! (`SPAN` ticks), and adds the ticks since then. What a tick is worth is measured from look to look, and
+//! believed only when two measurements in a row agree to a thousandth. So a stamp is within about a
+//! microsecond of the clock, a clock that is set is noticed within about a millisecond, and where anything is
+//! in doubt (a look that was interrupted, a clock that was set, a counter that went back) the clock itself is
+//! read each time. Stamps do not go back unless the clock is set back.
 //!
 //! The offset from UTC holds for the same span; near a change of it the clock is read each time.
 //!
-//! A clock is its owner's alone: a source that posts from one thread has one, and those that post under a lock share that of
-//! the lock.
+//! A clock is its owner's alone: a source that posts from one thread has one, and those that post under a
+//! lock share that of the lock.
 
 mod stamp_cache;
 
@@ -33,13 +34,15 @@ struct Zone {
     until_micros: i64,
 }
 
-/// Ticks after which the clock is read again, and the fewest that a measurement takes: about a millisecond at 2 GHz.
+/// Ticks after which the clock is read again, and the fewest that a measurement takes: about a millisecond at
+/// 2 GHz.
 const SPAN: u64 = 1 << 21;
 /// The most nanoseconds that [`SPAN`] may take: a slower counter is not used.
 const SPAN_NANOS: u64 = 10_000_000;
 /// A look that took more ticks than this was interrupted.
 const READING: u64 = 1 << 10;
-/// How far a look may be behind the stamps before it and still be inexact, rather than at a clock that was set.
+/// How far a look may be behind the stamps before it and still be inexact, rather than at a clock that was
+/// set.
 const JITTER_NANOS: i64 = 20_000;
 
 /// The last look at the clock that was good to measure from, and how time goes on from there.
@@ -78,7 +81,8 @@ fn ticks() -> u64 {
     0
 }
 
-/// Whether the kernel keeps time by the counter: then it is constant, never stops, and is the same on every core.
+/// Whether the kernel keeps time by the counter: then it is constant, never stops, and is the same on every
+/// core.
 fn is_trusted() -> bool {
     let source = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
     cfg!(target_arch = "x86_64") && std::fs::read_to_string(source).is_ok_and(|name| name.trim() == "tsc")
@@ -108,7 +112,8 @@ pub fn thread_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// The processor time of this thread since `begun`, without what the two looks at it cost, which is more than most posts.
+/// The processor time of this thread since `begun`, without what the two looks at it cost, which is more than
+/// most posts.
 pub fn thread_time_since(begun: Duration) -> Duration {
     static LOOK: LazyLock<Duration> = LazyLock::new(|| {
         let looks = (0..64).map(|_| {
@@ -248,8 +253,8 @@ mod tests {
         2 * (nanos - START + 1_000_000_000) as u64
     }
 
-    /// Breaks without it: stamps between two looks are wrong, or the counter is believed after one measurement, which
-    /// an interruption can have spoilt.
+    /// Breaks without it: stamps between two looks are wrong, or the counter is believed after one
+    /// measurement, which an interruption can have spoilt.
     #[test]
     fn two_measurements_that_agree_are_believed() {
         for looks in 1..3 {

@@ -48,8 +48,8 @@ pub fn try_head_of_message(py: Python<'_>) -> Result<Head, Panic> {
     shared_head(py).map_or_else(|| begin_sharing(py), Ok)
 }
 
-/// What a message has that is made now, if it may have the stamp of the message before it; otherwise [`begin_sharing`] gives
-/// it its own.
+/// What a message has that is made now, if it may have the stamp of the message before it; otherwise
+/// [`begin_sharing`] gives it its own.
 #[inline]
 pub fn shared_head(py: Python<'_>) -> Option<Head> {
     STAMPS.get(py).share(batch::taken())
@@ -61,7 +61,8 @@ pub fn posted(py: Python<'_>) {
     STAMPS.get(py).posted();
 }
 
-/// Reads the time, for a message that is being made and, perhaps, for those after it. `tools/guard` knows it by its name.
+/// Reads the time, for a message that is being made and, perhaps, for those after it. `tools/guard` knows it
+/// by its name.
 ///
 /// # Errors
 /// A panic, where nothing may unwind.

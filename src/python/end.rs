@@ -7,9 +7,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use super::escape;
-use super::exit::exit_now;
-use super::watch::Watch;
 use crate::engine::Log;
+use crate::engine::exit::exit_now;
+use crate::engine::watch::Watch;
 
 /// How long threads that the user's code started may take to end.
 const LAST_THREADS: Duration = Duration::from_millis(500);

@@ -8,7 +8,8 @@ use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 
 use super::exception;
-use super::exit::{exit_now, flush_stdout};
+use super::exit::flush_stdout;
+use crate::engine::exit::exit_now;
 use crate::flow::signals;
 use crate::printable;
 

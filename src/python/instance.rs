@@ -7,12 +7,11 @@
 //! `init()`; `init`, `deinit` and `finalize` are looked up when they are called. A fetcher has `fetch`, `open` and
 //! `close` in the place of `run`, `suspend` and `wakeup`, taken at the same time.
 
-use std::collections::BTreeSet;
+mod life;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
-use crossbeam::channel::Sender;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
@@ -30,14 +29,15 @@ use super::parse::ParseOptions;
 use super::places;
 use super::returned;
 use super::source::LogSource;
-use super::supervise::{Body, Gate, Runner, open_gate};
+use super::supervise::{Body, Runner};
 use super::threads;
 use super::truth::FalseResult;
 use super::type_name::type_name;
 use super::wakeup::Wakeups;
 use crate::config::{Config, Diagnostic};
-use crate::engine::{Event, Input, Log, Next, Pauses, Unheld};
-use crate::source::{PythonSourceOptions, Restart, SourceStatus};
+use crate::engine::Log;
+use crate::source::Input;
+use crate::source::{PythonSourceOptions, Source, SourceStatus, Start};
 
 /// A source between its configuration and its end.
 pub struct PythonSource {
@@ -61,12 +61,6 @@ pub struct PythonSource {
     heard: Option<Heard>,
     /// That thread's body, until it is started.
     caller: Option<Py<acks::Caller>>,
-    /// The pauses between attempts to start its threads, when one has failed.
-    start_pauses: Option<Pauses>,
-    /// When the next attempt is.
-    start_again: Option<Instant>,
-    /// The destinations of which it was said that its bookmarks mean less on the way there.
-    unheld_said: BTreeSet<String>,
 }
 
 /// Something went wrong with a source before it could run.
@@ -173,15 +167,7 @@ impl PythonSource {
             initialised: false,
             heard: None,
             caller: None,
-            start_pauses: None,
-            start_again: None,
-            unheld_said: BTreeSet::new(),
         })
-    }
-
-    /// The id of its driver.
-    pub fn id(&self) -> &str {
-        &self.id
     }
 
     /// The user's object.
@@ -199,29 +185,9 @@ impl PythonSource {
         &self.status
     }
 
-    /// The name that its state is kept under.
-    pub fn persist_name(&self) -> &str {
-        &self.persist_name
-    }
-
     /// Whether it waits as long as the global `time-reopen()` says when there is no data.
-    pub fn has_global_delay(&self) -> bool {
+    fn has_global_delay(&self) -> bool {
         self.kind == Kind::Fetcher && self.options.fetch_no_data_delay.is_none()
-    }
-
-    /// How long it may take to stop.
-    pub fn stop_timeout(&self) -> Duration {
-        self.options.stop_timeout
-    }
-
-    /// Whether a `wakeup()`, or the waking of an event loop, has not come to its end.
-    pub fn is_in_wakeup(&self) -> bool {
-        self.wakeups.as_ref().is_some_and(Wakeups::is_alive) || self.attachment.event_loop.is_alive()
-    }
-
-    /// Whether the thread of `run()` or `fetch()` has not come to its end.
-    pub fn is_alive(&self) -> bool {
-        self.status.is_alive()
     }
 
     fn who(&self) -> String {
@@ -236,7 +202,7 @@ impl PythonSource {
     ///
     /// # Errors
     /// A false result or an exception, at the source's place in the configuration.
-    pub fn init(&mut self, py: Python<'_>, config: &Config) -> Result<(), Failed> {
+    pub fn initialise(&mut self, py: Python<'_>, config: &Config) -> Result<(), Failed> {
         let span = self.options.class.span;
         let failed = |what: String, error: Option<PyErr>| {
             let diagnostic = config.error(span, what, None);
@@ -287,37 +253,11 @@ impl PythonSource {
             .map_err(|error| failed(format!("parse_options of class `{class}` cannot be set"), Some(error)))
     }
 
-    /// Says once of each destination that an acknowledgement does not mean delivered, where that is so and the
-    /// source has an ack tracker.
-    pub fn warn_of_unheld(&mut self, config: &Config, next: &Next) {
-        if self.attachment.tracking.get().is_none() {
-            return;
-        }
-        for Unheld { destination, path } in next.unheld(&self.id) {
-            if !self.unheld_said.insert(destination.clone()) {
-                continue;
-            }
-            let own = next.inputs().find(|input| input.driver.id == self.id);
-            let own = own.map_or(self.options.class.span, |input| input.driver.span);
-            let (file, line) = (config.sources_text.path(own).display(), config.sources_text.line(own));
-            let what = format!(
-                "{}, at {file}:{line}, has an ack tracker, and this log path no flags(flow-control): an acknowledgement does \
-                 not mean that `{destination}` has the message",
-                self.who()
-            );
-            let help = format!(
-                "while `{destination}` cannot write, messages count as acknowledged as soon as they wait for it, also those \
-                 that are dropped because its queue is full; add flags(flow-control) at the end of the path"
-            );
-            self.log.diagnostic(&config.warning(*path, what, Some(help)));
-        }
-    }
-
-    /// Starts the thread of `run()`, or of `fetch()`, which are called once the `gate` is open.
+    /// Starts the thread of `run()`, or of `fetch()`, which are called once the gate of `with` is open.
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub fn start(&mut self, py: Python<'_>, events: Sender<Event>, gate: &Gate) -> PyResult<()> {
+    pub fn start_running(&mut self, py: Python<'_>, with: &Start) -> PyResult<()> {
         if self.kind == Kind::Source {
             // After the user's modules and init(), which may have put something in the method's place. A class that cannot be
             // changed does without.
@@ -325,7 +265,7 @@ impl PythonSource {
         }
         self.attachment.started.store(true, Ordering::Relaxed);
         self.status.start();
-        let started = self.start_threads(py, events, gate);
+        let started = self.start_threads(py, with);
         if started.is_err() {
             self.status.end();
         }
@@ -333,7 +273,7 @@ impl PythonSource {
     }
 
     /// Starts the threads that are not there yet: after a failure it can be called again.
-    fn start_threads(&mut self, py: Python<'_>, events: Sender<Event>, gate: &Gate) -> PyResult<()> {
+    fn start_threads(&mut self, py: Python<'_>, with: &Start) -> PyResult<()> {
         self.start_wakeups(py)?;
         self.start_acks(py)?;
         let runner = Runner {
@@ -345,8 +285,7 @@ impl PythonSource {
             backoff: self.options.restart_backoff,
             who: self.who(),
             log: self.log.clone(),
-            events,
-            gate: gate.clone(),
+            start: with.clone(),
         };
         threads::start(py, &format!("source {}", self.id), Py::new(py, runner)?.into_any())
     }
@@ -371,37 +310,8 @@ impl PythonSource {
         Ok(())
     }
 
-    /// What follows when [`PythonSource::start`] has failed: another attempt after a while, as after an exception in `run()`, or the end
-    /// of the source with `restart(never)`. Gives what is to be said.
-    pub fn start_failed(&mut self, py: Python<'_>, error: &PyErr) -> String {
-        self.status.count_exception(&format!("start: {}", escape::summary(py, error)));
-        let what = format!("{}: its thread does not start", self.who());
-        let text = exception::traceback(py, error);
-        if self.options.restart == Restart::Never {
-            self.close(py);
-            self.deinit(py);
-            return format!("{what}, which is its end, because of restart(never)\n{text}");
-        }
-        let backoff = self.options.restart_backoff;
-        let pauses = self.start_pauses.get_or_insert_with(|| Pauses::new(backoff));
-        let pause = pauses.after(Duration::ZERO);
-        self.start_again = Some(Instant::now() + pause);
-        self.status.set_restarting(true);
-        format!("{what}; it is tried again in {:.1} s\n{text}", pause.as_secs_f64())
-    }
-
-    /// Tries to start it again, when [`PythonSource::start`] had failed and the pause after that is over; what is to be said when that
-    /// fails, too.
-    pub fn retry_start(&mut self, py: Python<'_>, events: &Sender<Event>) -> Option<String> {
-        self.start_again.take_if(|when| *when <= Instant::now())?;
-        self.status.set_restarting(false);
-        self.status.count_restart();
-        let error = self.start(py, events.clone(), &open_gate()).err()?;
-        Some(self.start_failed(py, &error))
-    }
-
     /// Asks `run()` to return.
-    pub fn request_exit(&self, py: Python<'_>) {
+    fn request_exit(&self, py: Python<'_>) {
         self.status.ask_to_stop();
         self.attachment.request_exit();
         if !self.is_alive() {
@@ -442,19 +352,19 @@ impl PythonSource {
         }
     }
 
-    /// Logs where the thread of `run()` stands.
-    pub fn report_stuck(&self, py: Python<'_>) {
+    /// The end of a sentence about a `run()` that does not end: where its thread stands.
+    fn stack(&self, py: Python<'_>) -> String {
         let stack = exception::stack(py, self.ident.load(Ordering::Relaxed));
         let stack = stack.unwrap_or_else(|| "(its stack is not known)".to_owned());
-        let seconds = self.stop_timeout().as_secs_f64();
-        self.log.error(&format!(
-            "{} has not returned {seconds} s after request_exit(); going on without it. It stands here:\n{stack}",
-            self.called(self.kind.main_method())
-        ));
+        let seconds = self.options.stop_timeout.as_secs_f64();
+        format!(
+            "{}() has not returned {seconds} s after request_exit(); going on without it. It stands here:\n{stack}",
+            self.kind.main_method()
+        )
     }
 
     /// Refuses every further post.
-    pub fn close(&self, py: Python<'_>) {
+    fn refuse_posts(&self, py: Python<'_>) {
         self.attachment.lane.close();
         self.attachment.producer.with(py, crate::flow::Producer::close_batch);
         if let Some(wakeups) = &self.wakeups {
@@ -467,14 +377,14 @@ impl PythonSource {
     }
 
     /// Calls `deinit()`, if `init()` was called and the thread has ended.
-    pub fn deinit(&mut self, py: Python<'_>) {
+    fn deinitialise(&mut self, py: Python<'_>) {
         if std::mem::take(&mut self.initialised) && !self.is_alive() {
             self.call_if_there(py, "deinit");
         }
     }
 
     /// Calls `finalize()`, where there is one.
-    pub fn finalize(&self, py: Python<'_>) {
+    fn let_go(&self, py: Python<'_>) {
         if !self.is_alive() {
             self.call_if_there(py, "finalize");
             self.attachment.let_go(py);

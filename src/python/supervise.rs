@@ -6,20 +6,18 @@
 //! An exception in `run()` is logged, and `run()` is called again after a while ([`Pauses`]).
 //! A normal return is the end of the source, unless `restart(always)`.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crossbeam::channel::{Receiver, Sender, bounded};
 use pyo3::prelude::*;
 
 use super::attachment::Attachment;
 use super::event_loop;
 use super::fetch::{Fetch, Surroundings};
 use super::{escape, exception, fork, release, returned, threads};
-use crate::engine::{Event, Log, Pauses};
-use crate::source::{Backoff, Restart, SourceStatus};
+use crate::engine::{Log, Pauses};
+use crate::source::{Backoff, Restart, SourceStatus, Start};
 
 /// What the thread of a source does.
 pub(super) enum Body {
@@ -57,22 +55,13 @@ pub(super) struct Runner {
     /// `source ID (class NAME)`
     pub(super) who: String,
     pub(super) log: Log,
-    pub(super) events: Sender<Event>,
-    pub(super) gate: Gate,
-}
-
-/// Nothing ever comes through it: it opens when whoever starts the sources drops the other end.
-pub(super) type Gate = Receiver<Infallible>;
-
-/// For a source that is started alone.
-pub(super) fn open_gate() -> Gate {
-    bounded(0).1
+    pub(super) start: Start,
 }
 
 #[pymethods]
 impl Runner {
     fn __call__(&self, py: Python<'_>) {
-        py.detach(|| self.gate.recv().is_err());
+        py.detach(|| self.start.gate.wait());
         self.ident.store(threads::ident(), Ordering::Relaxed);
         match &self.body {
             Body::Run { run, cancel_on_exit } => self.supervise(py, run, *cancel_on_exit),
@@ -84,8 +73,7 @@ impl Runner {
         }
         release::drain_all(py);
         self.status.end();
-        // The receiver is gone when nobody waits any more.
-        let _ = self.events.send(Event::Ended);
+        (self.start.ended)();
     }
 }
 

@@ -13,7 +13,6 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crossbeam::channel::{Receiver, unbounded};
 use pyo3::exceptions::{PyIndexError, PyOSError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyType};
@@ -23,19 +22,20 @@ use self::input::{make_input, python_options, refused, to_python};
 use super::attachment::Attachment;
 use super::blocks::{self, Blocks};
 use super::cell::GilCell;
-use super::generation;
 use super::hosted::deadline;
 use super::hosting::Hosting;
 use super::instance::PythonSource;
 use super::kind::hosted;
 use super::message::LogMessage;
 use super::type_name::type_name;
-use super::{exception, logger, persist, release, search_path, supervise};
+use super::{exception, logger, persist, release, search_path};
 use crate::config::{self, Config, OptionValue};
 use crate::drivers::VOCABULARY;
-use crate::engine::{Event, Log, LogLevel};
+use crate::engine::supervised;
+use crate::engine::{Log, LogLevel};
 use crate::flow::{Credit, Inbox, Lane, Parcel};
 use crate::message::{Origin, Pool};
+use crate::source::{EngineLog, Gate, Source, Start};
 use crate::state::State;
 
 /// How many messages of the log are kept.
@@ -74,7 +74,6 @@ pub struct Rig {
     log: Log,
     log_inbox: Mutex<Inbox<Parcel>>,
     state: Arc<State>,
-    events: (crossbeam::channel::Sender<Event>, Receiver<Event>),
     hosting: GilCell<Option<Hosting>>,
     /// Credit that the test has taken away.
     taken: GilCell<u32>,
@@ -127,7 +126,7 @@ impl Rig {
         let credit = Arc::new(Credit::new(LOG_WINDOW, LOG_BYTES));
         let pool = Arc::new(Pool::new());
         let lane = Lane::new(0, log_inbox.sender(), credit, Arc::default(), pool, None);
-        log.replace_internal(&[], [lane.producer(Arc::new(Origin::named("internal")))]);
+        log.add_reader(lane.producer(Arc::new(Origin::named("internal"))));
         let text =
             format!("@version: current\nsource s_test {{ {statement} }}; log {{ source(s_test); }};\n");
         let (config, input) = make_input(&text, &collector, &log, |to| {
@@ -165,7 +164,6 @@ impl Rig {
             log,
             log_inbox: Mutex::new(log_inbox),
             state,
-            events: unbounded(),
             hosting: GilCell::new(Some(hosting)),
             taken: GilCell::new(0),
         })
@@ -179,19 +177,20 @@ impl Rig {
 
     /// Calls `init()`.
     fn init(&self, py: Python<'_>) -> PyResult<()> {
-        self.with_source(py, |source| source.init(py, &self.config))?
+        self.with_source(py, |source| source.initialise(py, &self.config))?
             .map_err(|error| refused(&error.in_words()))
     }
 
     /// Starts the thread.
     fn start(&self, py: Python<'_>) -> PyResult<()> {
-        self.with_source(py, |source| source.start(py, self.events.0.clone(), &supervise::open_gate()))?
+        let alone = Start { gate: Gate::open(), ended: Arc::new(|| {}) };
+        self.with_source(py, |source| source.start_running(py, &alone))?
     }
 
     /// Stops the source as the engine does; whether its thread has ended.
     fn stop(&self, py: Python<'_>) -> PyResult<bool> {
-        let ended =
-            self.with_source(py, |source| generation::stop_sources(py, std::slice::from_mut(source)))?;
+        let sleep = |pause| py.detach(|| std::thread::sleep(pause));
+        let ended = self.with_source(py, |source| supervised::stop(&mut [source], &self.log, &sleep))?;
         py.detach(|| self.collector.end());
         release::drain_all(py);
         Ok(ended)
@@ -199,7 +198,7 @@ impl Rig {
 
     /// Whether the thread of the source has not ended.
     fn is_alive(&self, py: Python<'_>) -> bool {
-        self.source.with(py, |source| source.as_ref().is_some_and(PythonSource::is_alive))
+        self.source.with(py, |source| source.as_ref().is_some_and(Source::is_alive))
     }
 
     /// Waits for `count` messages; ends early when the source has ended and no more will come.
@@ -319,8 +318,8 @@ impl Rig {
     /// Lets go of everything; the messages that arrived stay readable.
     fn close(&self, py: Python<'_>) {
         if let Some(mut source) = self.source.with(py, Option::take) {
-            source.close(py);
-            source.deinit(py);
+            source.close();
+            source.deinit();
             drop(source);
         }
         self.wake_up(py);

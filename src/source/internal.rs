@@ -1,6 +1,9 @@
 //! `internal()`: Inrush's own messages.
 
-use super::{LogSourceOptions, Planned, SourceOptions};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{EngineLog, Input, LogSourceOptions, Made, NotStarted, Planned, Source, SourceOptions, Start};
 use crate::config::grammar::{DriverHead, Kind, MAX_INT, Parsed, Parser, Place, Table, apply, names};
 use crate::config::{Config, Diagnostic};
 use crate::flow::inbox::NAP;
@@ -46,5 +49,54 @@ impl SourceOptions for InternalSourceOptions {
             nap: NAP,
             is_local: true,
         })
+    }
+
+    fn make(&self, input: &Input, log: &Arc<dyn EngineLog>) -> Made {
+        Some(Box::new(Internal { input: input.clone(), log: Arc::clone(log) }))
+    }
+}
+
+/// A source of what the engine logs. It has no thread: whoever logs posts.
+struct Internal {
+    input: Input,
+    log: Arc<dyn EngineLog>,
+}
+
+impl Source for Internal {
+    fn name(&self) -> String {
+        format!("source {}", self.input.driver.id)
+    }
+
+    /// What is said of a stop or a switch is for it, too.
+    fn stops_last(&self) -> bool {
+        true
+    }
+
+    fn start(&mut self, _: &Start) -> Result<(), NotStarted> {
+        self.input.status.start();
+        self.log.add_reader(self.input.producer());
+        Ok(())
+    }
+
+    fn ask_to_stop(&mut self) {
+        self.log.remove_reader(&self.input.lane);
+        self.input.status.ask_to_stop();
+        self.input.status.end();
+    }
+
+    fn is_alive(&self) -> bool {
+        self.input.status.is_alive()
+    }
+
+    fn stop_timeout(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn where_it_stands(&self) -> String {
+        "it has not ended".to_owned()
+    }
+
+    fn close(&mut self) {
+        self.input.lane.close();
     }
 }

@@ -1,10 +1,11 @@
 //! The options of `python()` and `python-fetcher()`: [`PythonSourceOptions`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::{LogSourceOptions, ParsingOptions, Planned, SourceOptions};
+use super::{EngineLog, Input, LogSourceOptions, Made, ParsingOptions, Planned, SourceOptions};
 use crate::config::grammar::{
     DriverHead, Kind, MAX_INT, NO_LEVELS, Parsed, Parser, Place, Reported, Table, TokenKind, apply, names,
 };
@@ -217,6 +218,10 @@ impl SourceOptions for PythonSourceOptions {
             nap: self.batch_timeout.unwrap_or(NAP),
             is_local: false,
         })
+    }
+
+    fn make(&self, _: &Input, _: &Arc<dyn EngineLog>) -> Made {
+        None
     }
 }
 

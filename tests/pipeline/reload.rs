@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use inrush::engine::Input;
 use inrush::flow::{DropReason, Refused};
 use inrush::message::batch::Text;
 use inrush::message::{FieldName, Need, ValueType};
+use inrush::source::Input;
 use proptest::prelude::*;
 
 use crate::rig::{PATIENCE, Poster, Rig, until};

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use inrush::config::{Environment, parse_str};
 use inrush::drivers::VOCABULARY;
 use inrush::engine::stats::{DestinationStats, SourceStats, Stats};
-use inrush::engine::{Changes, Input, Log, Pipeline};
+use inrush::engine::{Changes, Log, Pipeline};
 use inrush::flow::counters::SourceTotals;
 use inrush::flow::{DropReason, Producer, Refused};
 use inrush::message::{Need, Pool, Release, ReleaseNow, Row};
+use inrush::source::{EngineLog, Input};
 use tempfile::TempDir;
 
 /// No test passes or fails by the clock: this is only how long to wait before giving up on what never comes.
@@ -29,6 +30,7 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
 /// A running pipeline. Its files are in the directory that the configuration names `DIR`.
 pub struct Rig {
     dir: TempDir,
+    log: Log,
     pub pipeline: Pipeline,
     /// Every source that there ever was.
     inputs: Vec<Input>,
@@ -79,8 +81,9 @@ impl Rig {
     /// Runs `configuration` with sources whose foreign memory goes to `release`.
     pub fn with_release(configuration: &str, release: &Arc<dyn Release>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let pipeline = Pipeline::new(&Log::silent(), &Arc::new(Pool::new()), release);
-        let mut rig = Self { dir, pipeline, inputs: Vec::new() };
+        let log = Log::silent();
+        let pipeline = Pipeline::new(&log, &Arc::new(Pool::new()), release);
+        let mut rig = Self { dir, log, pipeline, inputs: Vec::new() };
         rig.reload(configuration);
         rig
     }
@@ -100,8 +103,16 @@ impl Rig {
             stop(input);
             input.lane.close();
         }
-        self.inputs.extend(next.inputs().filter(|input| !next.keeps(&input.driver.id)).cloned());
-        self.pipeline.switch(next).unwrap()
+        let new: Vec<_> = next.inputs().filter(|input| !next.keeps(&input.driver.id)).cloned().collect();
+        self.inputs.extend(new.iter().cloned());
+        let is_internal = |input: &&Input| input.driver.word == "internal";
+        self.pipeline
+            .switch(next, &mut || {
+                for input in new.iter().filter(is_internal) {
+                    self.log.add_reader(input.producer());
+                }
+            })
+            .unwrap()
     }
 
     /// The source with this number.

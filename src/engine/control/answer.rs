@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam::channel::{RecvTimeoutError, Sender, bounded};
 use serde_json::{Value, json};
 
-use super::Host;
+use super::Requests;
 use crate::engine::{Board, Changes, Log, LogLevel, Phase};
 
 /// How long a reload may take before it is answered without its result.
@@ -56,7 +56,7 @@ pub struct Reloaded {
 pub(super) struct Desk {
     pub(super) board: Arc<Board>,
     pub(super) log: Log,
-    pub(super) host: Box<dyn Host>,
+    pub(super) requests: Box<dyn Requests>,
     /// Whether a [`Reply`] is on its way. At most one is: requests that wait must not take every place.
     pub(super) is_reloading: Arc<AtomicBool>,
 }
@@ -72,7 +72,7 @@ impl Desk {
             ["reload"] => self.reload(),
             ["stop"] => {
                 self.board.set_phase(Phase::Stopping);
-                self.host.stop();
+                self.requests.stop();
                 Ok(json!({ "stopping": true, "pid": std::process::id() }))
             }
             ["log-level"] => Ok(json!({ "log_level": self.log.level().name() })),
@@ -98,7 +98,7 @@ impl Desk {
         }
         let (sender, receiver) = bounded(1);
         let is_reloading = Arc::clone(&self.is_reloading);
-        self.host.reload(Reply { sender, is_reloading, reloaded: None });
+        self.requests.reload(Reply { sender, is_reloading, reloaded: None });
         match receiver.recv_timeout(RELOAD_WAIT) {
             Ok(Reloaded { accepted, diagnostics, changes }) => {
                 let changes = changes.map(|changes| changes.to_json());

@@ -1,13 +1,15 @@
 //! One stamp for messages of one moment: [`StampCache`].
 //!
-//! In a loop of posts the counter was a third of what a message costs beside the interpreter. So up to `SHARED` messages in a
-//! row have one stamp ([`StampCache::share`]), under conditions that bound how old it is:
+//! In a loop of posts the counter was a third of what a message costs beside the interpreter. So up to
+//! `SHARED` messages in a row have one stamp ([`StampCache::share`]), under conditions that bound how old it
+//! is:
 //!
-//! * those before came at less than a microsecond each, so that all of them together take 64 µs at most, and in a tight loop
-//!   two;
-//! * the last one was posted into an open batch ([`StampCache::posted`]), and no batch was taken by a worker since the counter
-//!   was read. A worker takes an open batch at its next look or the one after it, 50 µs later, in a flood 400 or 900 µs, where
-//!   it has a core; so a loop that pauses in the middle of them finds its batch taken, and reads the counter.
+//! * those before came at less than a microsecond each, so that all of them together take 64 µs at most, and
+//!   in a tight loop two;
+//! * the last one was posted into an open batch ([`StampCache::posted`]), and no batch was taken by a worker
+//!   since the counter was read. A worker takes an open batch at its next look or the one after it, 50 µs
+//!   later, in a flood 400 or 900 µs, where it has a core; so a loop that pauses in the middle of them finds
+//!   its batch taken, and reads the counter.
 //!
 //! Whoever makes messages without posting them, or posts slower, or waits, gets a stamp of its own for each.
 
@@ -60,15 +62,16 @@ impl StampCache {
         head
     }
 
-    /// The stamp for another message, when `taken` batches have been taken, if it may have that of the message before it.
-    /// Otherwise [`StampCache::begin`] gives it its own.
+    /// The stamp for another message, when `taken` batches have been taken, if it may have that of the
+    /// message before it. Otherwise [`StampCache::begin`] gives it its own.
     #[inline]
     pub fn share(&self, taken: u32) -> Option<Head> {
         self.left.set(self.left.get().checked_sub(1)?);
         (self.taken.get() == taken).then(|| self.head.get())
     }
 
-    /// Says that the message that was made last is in an open batch, which a worker will take: others may have its stamp.
+    /// Says that the message that was made last is in an open batch, which a worker will take: others may
+    /// have its stamp.
     #[inline]
     pub fn posted(&self) {
         let granted = self.granted.get();
@@ -79,8 +82,8 @@ impl StampCache {
         }
     }
 
-    /// Takes `stamp`, read when `taken` batches had been taken, and grants it to later messages if those before came
-    /// quickly.
+    /// Takes `stamp`, read when `taken` batches had been taken, and grants it to later messages if those
+    /// before came quickly.
     pub fn begin(&self, stamp: Stamp, taken: u32) -> Head {
         let messages = 1 + self.allowed.get() - self.left.get();
         let micros = stamp.unix_micros.wrapping_sub(self.head.get().stamp_micros);
@@ -99,8 +102,8 @@ impl Default for StampCache {
 mod tests {
     use super::*;
 
-    /// Breaks without it: messages share a stamp though they come slowly, are not posted, or after a worker took the batch
-    /// of the one before, so that nothing bounds how old it is.
+    /// Breaks without it: messages share a stamp though they come slowly, are not posted, or after a worker
+    /// took the batch of the one before, so that nothing bounds how old it is.
     #[test]
     fn a_stamp_is_shared_by_quick_posts_into_one_batch() {
         let stamp = |micros| Stamp { unix_micros: micros, offset_seconds: 0 };

@@ -10,10 +10,11 @@ use pyo3::types::PyBytes;
 use super::collector::{Arrived, Collector};
 use crate::config::{self, Config, Environment};
 use crate::drivers::VOCABULARY;
-use crate::engine::{Input, Log};
+use crate::engine::Log;
 use crate::message::{FieldName, Release, ValueType};
 use crate::python::message::{Draft, DraftField, LazyDraft, LogMessage, Payload, Place};
 use crate::python::release::UnderGil;
+use crate::source::Input;
 use crate::source::PythonSourceOptions;
 
 pub(super) fn refused(error: &impl ToString) -> PyErr {

@@ -1,12 +1,13 @@
-//! Who sees to it that a stop ends: [`Watch`].
+//! The bound of a stop: [`Watch`].
 //!
 //! The main thread does what is asked of the engine, and may hang in a callback while it is asked. So the
-//! requests come in on other threads, that of the signals and those of the control socket: they put an
-//! event on the main thread's list, and after a stop they watch it. When it takes longer than it may,
-//! they say where the main thread stands, write what is left to the destinations in its place, and end the process.
+//! requests come in on other threads, that of the signals and those of the control socket: they put an event
+//! on the main thread's list, and after a stop they watch it. When it takes longer than it may, they say
+//! where the main thread stands, write what is left to the destinations in its place, and end the process.
 //!
-//! The same bound holds for what Python does when the engine has stopped: functions of `atexit`, threads that it waits for. So
-//! the watch ends with the process, and a start that failed, for which nobody asked for a stop, has it from its end on.
+//! The same bound holds for what the host does when the engine has stopped, as Python with functions of
+//! `atexit` and threads that it waits for. So the watch ends with the process, and a start that failed, for
+//! which nobody asked for a stop, has it from its end on.
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -14,16 +15,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Sender;
-use pyo3::prelude::*;
 
-use super::exception;
-use super::exit::{exit_now, flush_stdout};
-use super::threads;
+use super::control::{Reply, Requests};
+use super::exit::exit_now;
+use super::host::HostView;
+use super::stats::Stats;
+use super::{Board, Control, Event, Log, Phase};
 use crate::cli::ctl::tables;
-use crate::engine::Event;
-use crate::engine::control::{Host, Reply};
-use crate::engine::stats::Stats;
-use crate::engine::{Board, Control, Log, Phase};
 use crate::flow::signals::Signals;
 
 /// How long the destinations may take to write what is left, when the engine stops.
@@ -31,58 +29,46 @@ pub const DRAIN: Duration = Duration::from_secs(10);
 /// What a stop may take beyond the time that its sources and destinations are given.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Why the process is ended after the engine has stopped.
-const END_HANGS: &str = "the engine has stopped, and what Python does at its end (atexit, threads) takes too long and is given up";
-/// The same after a check.
-const END_OF_CHECK_HANGS: &str =
-    "the check is done, and what Python does at its end (atexit, __del__) takes too long and is given up";
-const THIRD_SIGNAL: &str =
-    "the engine has stopped; ended by a third signal, in the middle of what Python does at its end";
-
 /// Sees to it that a stop ends.
 pub struct Watch {
     log: Log,
     board: Arc<Board>,
     /// Closed before the process ends, however it does.
     control: OnceLock<Control>,
-    main: u64,
+    host: Arc<dyn HostView>,
     /// How long the stop may take, in milliseconds, once one was asked for.
     bound_ms: AtomicU64,
     /// Somebody looks at the clock.
     is_watched: AtomicBool,
-    /// The engine has stopped, and what is left is the end of the interpreter.
+    /// The engine has stopped, and what is left is the end of the process.
     has_ended: AtomicBool,
     /// The main thread is past all callbacks, and writes what is left.
     is_draining: AtomicBool,
-    /// A thread waits for the interpreter to see where all of them stand.
-    looks_at_stacks: AtomicBool,
-    /// Why the process is ended when that takes too long.
-    end_hangs: &'static str,
+    /// A thread waits for the host to say where its threads stand.
+    looks_at_threads: AtomicBool,
 }
 
 impl Watch {
-    /// A watch over the calling thread.
-    pub fn new(log: &Log, board: &Arc<Board>) -> Self {
-        let main = threads::ident();
+    /// A watch over the main thread of `host`.
+    pub fn new(log: &Log, board: &Arc<Board>, host: Arc<dyn HostView>) -> Self {
         let bound_ms = AtomicU64::new((DRAIN + GRACE).as_millis() as u64);
         Self {
             log: log.clone(),
             board: Arc::clone(board),
             control: OnceLock::new(),
-            main,
+            host,
             bound_ms,
             is_watched: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
-            looks_at_stacks: AtomicBool::new(false),
-            end_hangs: END_HANGS,
+            looks_at_threads: AtomicBool::new(false),
         }
     }
 
     /// A watch over the end of `inrush check`, for which nothing runs that would need longer.
-    pub fn of_check(log: &Log) -> Self {
+    pub fn of_check(log: &Log, host: Arc<dyn HostView>) -> Self {
         let bound_ms = AtomicU64::new(GRACE.as_millis() as u64);
-        Self { bound_ms, end_hangs: END_OF_CHECK_HANGS, ..Self::new(log, &Arc::default()) }
+        Self { bound_ms, ..Self::new(log, &Arc::default(), host) }
     }
 
     /// Sets how long the sources of the configuration may take to stop.
@@ -101,7 +87,7 @@ impl Watch {
         self.is_draining.store(true, Ordering::Release);
     }
 
-    /// The engine has stopped: what the interpreter does at its end has the time that is left.
+    /// The engine has stopped: what the host does at the end has the time that is left.
     pub fn begin_end(self: &Arc<Self>) {
         self.note_draining();
         self.has_ended.store(true, Ordering::Release);
@@ -136,7 +122,7 @@ impl Watch {
                             2 => watch.ask_for_patience(),
                             _ => watch.give_up(
                                 "ended by a third signal, before everything was delivered",
-                                THIRD_SIGNAL,
+                                watch.host.end_is_cut_short(),
                             ),
                         }
                     }
@@ -156,25 +142,24 @@ impl Watch {
         }
     }
 
-    /// Writes the statistics to the log and, as soon as the interpreter lets it, where each thread of Python stands.
+    /// Writes the statistics to the log and, as soon as the host lets it, where each of its threads stands.
     fn say_what_goes_on(self: &Arc<Self>) {
         self.log
             .notice(&format!("inrush: the statistics\n{}", tables::stats(&self.board.to_json()).trim_end()));
-        if self.looks_at_stacks.swap(true, Ordering::AcqRel) {
+        if self.looks_at_threads.swap(true, Ordering::AcqRel) {
             return;
         }
         let watch = Arc::clone(self);
         let looks = move || {
-            // Not where the interpreter is past the point at which threads may enter.
-            let text = Python::try_attach(exception::stacks);
-            watch.looks_at_stacks.store(false, Ordering::Release);
+            let text = watch.host.threads();
+            watch.looks_at_threads.store(false, Ordering::Release);
             if let Some(text) = text {
-                watch.log.notice(&format!("inrush: the threads of Python\n{text}"));
+                watch.log.notice(&format!("inrush: {text}"));
             }
         };
         if let Err(error) = std::thread::Builder::new().name("stacks".to_owned()).spawn(looks) {
-            self.looks_at_stacks.store(false, Ordering::Release);
-            self.log.error(&format!("no thread to look at the threads of Python: {error}"));
+            self.looks_at_threads.store(false, Ordering::Release);
+            self.log.error(&format!("no thread to look at the other threads: {error}"));
         }
     }
 
@@ -197,7 +182,8 @@ impl Watch {
         let _ = std::thread::Builder::new().name("watch".to_owned()).spawn(move || watch.look(bound));
     }
 
-    /// Ends the process when `bound` is over. A callback that hangs is given up before, so that what is left can be written.
+    /// Ends the process when `bound` is over. A callback that hangs is given up before, so that what is left
+    /// can be written.
     fn look(&self, bound: Duration) {
         let begun = Instant::now();
         while begun.elapsed() < bound {
@@ -210,7 +196,7 @@ impl Watch {
                 }
             }
         }
-        self.give_up("the stop takes too long and is given up", self.end_hangs);
+        self.give_up("the stop takes too long and is given up", self.host.end_hangs());
     }
 
     fn ask_for_patience(&self) {
@@ -230,21 +216,18 @@ impl Watch {
     fn give_up(&self, why: &str, at_end: &str) {
         self.say_where_it_hangs(if self.has_ended.load(Ordering::Acquire) { at_end } else { why });
         self.close_control();
-        exit_now(2);
+        exit_now(2)
     }
 
-    /// Says where the main thread stands, if the interpreter lets it.
+    /// Says where the main thread stands, if the host lets it.
     fn say_where_it_hangs(&self, why: &str) {
         self.log.error(why);
-        let (log, main) = (self.log.clone(), self.main);
+        let (log, host) = (self.log.clone(), Arc::clone(&self.host));
         let looked = std::thread::spawn(move || {
-            // Not where the interpreter is past the point at which threads may enter.
-            Python::try_attach(|py| {
-                if let Some(stack) = exception::stack(py, main) {
-                    log.error(&format!("the main thread stands here:\n{stack}"));
-                }
-                flush_stdout(py);
-            });
+            if let Some(text) = host.main_thread() {
+                log.error(&text);
+            }
+            host.flush_output();
         });
         let deadline = Instant::now() + Duration::from_secs(1);
         while !looked.is_finished() && Instant::now() < deadline {
@@ -266,15 +249,15 @@ pub fn report_totals(log: &Log, board: &Board) -> Stats {
     stats
 }
 
-/// What others ask of the main thread, through the control socket.
-pub struct Requests {
-    /// The list of the main thread.
+/// The main thread, for those who ask it through the control socket.
+pub struct MainThread {
+    /// Its list.
     pub events: Sender<Event>,
-    /// Who watches it.
+    /// Bounds a stop of it.
     pub watch: Arc<Watch>,
 }
 
-impl Host for Requests {
+impl Requests for MainThread {
     fn reload(&self, reply: Reply) {
         // Where nobody receives any more, the reply is dropped, and says so.
         let _ = self.events.send(Event::Reload(Some(reply)));

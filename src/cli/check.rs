@@ -1,23 +1,22 @@
 //! `inrush check`: everything that is wrong with a configuration, and what it consists of.
 //!
-//! Of a configuration with errors, what could be read is looked at all the same: its blocks run, and its classes are looked up, so
-//! that nobody has to mend one kind of mistake to be told of the next. Only where code may be missing (a file that cannot be included,
-//! a block without its end) there is nothing to look at.
+//! Of a configuration with errors, what could be read is looked at all the same: its python blocks run, and
+//! its classes are looked up, so that nobody has to mend one kind of mistake to be told of the next. Only
+//! where code may be missing (a file that cannot be included, a block without its end) there is nothing to
+//! look at.
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use pyo3::prelude::*;
-
-use super::blocks::Blocks;
-use super::{exception, generation, search_path};
-use crate::config::{self, Config, DestinationRef, Diagnostic, Diagnostics, Inspected, Level, LogItem};
+use crate::config::{self, Config, DestinationRef, Diagnostics, Inspected, Level, LogItem};
 use crate::drivers::VOCABULARY;
-use crate::engine::Log;
+use crate::engine::generation;
+use crate::engine::host::unlocked;
+use crate::engine::{Host, Log};
 
 /// What `inrush check` says.
-pub(super) struct Checked {
+pub struct Checked {
     /// For stdout: what the configuration consists of; empty when it cannot be used.
     pub output: String,
     /// For stderr: all errors and warnings, and how many they are.
@@ -26,17 +25,17 @@ pub(super) struct Checked {
     pub code: i32,
 }
 
-/// Checks the configuration at `path`.
-pub(super) fn check(py: Python<'_>, path: &Path, log: &Log) -> Checked {
-    let Inspected { config, mut found, is_whole } = py.detach(|| config::inspect(path, &VOCABULARY));
+/// Checks the configuration at `path`, with what `host` adds to the engine.
+pub fn check(path: &Path, log: &Log, host: &mut dyn Host) -> Checked {
+    let Inspected { config, mut found, is_whole } = unlocked(host, || config::inspect(path, &VOCABULARY));
     let config = config.map(Arc::new);
     match &config {
         Some(config) if is_whole => {
             found.extend(config.check_for_log_path().err());
-            let refused = generation::check(py, Arc::clone(config), log).err();
+            let refused = generation::check(Arc::clone(config), log, host).err();
             found.extend(refused.into_iter().flat_map(Vec::from));
         }
-        Some(config) => found.extend(look_at(py, config, log)),
+        Some(config) => found.extend(host.inspect(config)),
         None => {}
     }
     let found = Diagnostics::from(found);
@@ -54,18 +53,6 @@ pub(super) fn check(py: Python<'_>, path: &Path, log: &Log) -> Checked {
     match config {
         Some(config) if errors == 0 => Checked { output: summary(&config), said, code: 0 },
         _ => Checked { output: String::new(), said, code: 1 },
-    }
-}
-
-/// Runs the blocks of a configuration that has errors, and looks its classes up.
-fn look_at(py: Python<'_>, config: &Config, log: &Log) -> Vec<Diagnostic> {
-    let placed = search_path::set(py, config);
-    let ran = placed
-        .map_err(|error| Diagnostic::without_place(exception::traceback(py, &error)))
-        .and_then(|()| Blocks::run(py, config));
-    match ran {
-        Ok(blocks) => blocks.look_up(py, config, log),
-        Err(error) => vec![error],
     }
 }
 

@@ -1,0 +1,169 @@
+//! The part of the engine that an embedding adds: [`Host`].
+//!
+//! The engine reads configurations, plans, starts, reloads and stops by itself. Whoever embeds it may bring
+//! sources that the engine cannot make (classes of Python), whatever a configuration has for them (blocks of
+//! code, modules), and a lock that the main thread holds while it calls them (the GIL). [`Standalone`] adds
+//! nothing.
+//!
+//! # A configuration, as the host sees it
+//! ```text
+//!  prepare ─► keeps, make … ─► install ─► accept           it runs
+//!     │            │              └─────► put_back, go_back  it does not start; the one before runs again
+//!     └────────────┴──► put_back                          it is refused; the one before has run on
+//! ```
+//! All of it is called on the main thread. [`HostView`] is for the other threads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Config, Diagnostic, Span};
+use crate::message::{Release, ReleaseNow};
+use crate::source::Input;
+use crate::source::Source;
+use crate::state::State;
+
+/// An embedding of the engine.
+pub trait Host {
+    /// Calls `work`, which may wait, without the lock that the main thread holds.
+    fn without_lock(&self, work: &mut (dyn FnMut() + Send)) {
+        work();
+    }
+
+    /// The part of the host that other threads use.
+    fn view(&self) -> Arc<dyn HostView> {
+        Arc::new(Standalone)
+    }
+
+    /// Takes the foreign memory that sources have posted.
+    fn release(&self) -> Arc<dyn Release> {
+        Arc::new(ReleaseNow)
+    }
+
+    /// Begins, before the first configuration is read. What sources save goes to `state`.
+    ///
+    /// # Errors
+    /// A sentence: the engine does not start.
+    fn open(&mut self, state: &Arc<State>) -> Result<(), String> {
+        let _ = state;
+        Ok(())
+    }
+
+    /// Gets ready to make the sources of `config`, beside what runs.
+    ///
+    /// # Errors
+    /// The configuration is refused; the host is as it was.
+    fn prepare(&mut self, config: &Config) -> Result<(), Diagnostic> {
+        let _ = config;
+        Ok(())
+    }
+
+    /// Everything that is wrong with the host's sources of `config`, which is prepared and will not run.
+    fn look_up(&mut self, config: &Config) -> Vec<Diagnostic> {
+        let _ = config;
+        Vec::new()
+    }
+
+    /// The same for a configuration with errors, which cannot be prepared.
+    fn inspect(&mut self, config: &Config) -> Vec<Diagnostic> {
+        let _ = config;
+        Vec::new()
+    }
+
+    /// Tells whether the running source `input` is the same with what was prepared for `config` as it was
+    /// with `before`.
+    fn keeps(&self, input: &Input, before: &Config, config: &Config) -> bool {
+        let _ = (input, before, config);
+        true
+    }
+
+    /// Makes the source `input`, which the engine cannot make.
+    ///
+    /// # Errors
+    /// It is refused, at its place in `config`.
+    fn make(&mut self, input: &Input, config: &Config) -> Result<Box<dyn Source>, Diagnostic>;
+
+    /// Lets go of what was prepared: it will not run.
+    fn put_back(&mut self) {}
+
+    /// Puts what was prepared in the place of what ran: its sources are initialised now.
+    fn install(&mut self) {}
+
+    /// What was prepared runs; its sources are started next.
+    fn accept(&mut self) {}
+
+    /// Gets ready to make sources of `config` anew, which ran before, and runs again.
+    fn go_back(&mut self, config: &Config) {
+        let _ = config;
+    }
+
+    /// Looks after things. Called several times a second, and after each event.
+    fn tick(&mut self) {}
+
+    /// Ends what is told of acknowledgements, `within` a bound, when everything is delivered; false if it has
+    /// not ended.
+    fn finish(&mut self, within: Duration) -> bool {
+        let _ = within;
+        true
+    }
+}
+
+/// The part of a host that threads other than the main one use, whatever that one does.
+pub trait HostView: Send + Sync {
+    /// Where each thread of the host stands, with a heading.
+    fn threads(&self) -> Option<String> {
+        None
+    }
+
+    /// Where the main thread stands, with a heading. It may wait for the host's lock for ever.
+    fn main_thread(&self) -> Option<String> {
+        None
+    }
+
+    /// Writes what the host's own output streams hold back.
+    fn flush_output(&self) {}
+
+    /// The reason why the process is ended when its end takes too long.
+    fn end_hangs(&self) -> &'static str {
+        "the engine has stopped, and the end of the process takes too long and is given up"
+    }
+
+    /// The reason why the process is ended when somebody does not want to wait for its end.
+    fn end_is_cut_short(&self) -> &'static str {
+        "the engine has stopped; ended by a third signal, before the process has come to its end"
+    }
+}
+
+/// The engine alone: without an embedding.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Standalone;
+
+impl HostView for Standalone {}
+
+impl Standalone {
+    /// Refuses what needs Python, at its place.
+    fn refused(config: &Config, span: Span) -> Diagnostic {
+        let help = "run the configuration with the command of the Python package `inrush`".to_owned();
+        config.error(span, "this build has no Python".to_owned(), Some(help))
+    }
+}
+
+impl Host for Standalone {
+    fn prepare(&mut self, config: &Config) -> Result<(), Diagnostic> {
+        let block = config.python_blocks.first();
+        block.map_or(Ok(()), |block| Err(Self::refused(config, block.span)))
+    }
+
+    fn make(&mut self, input: &Input, config: &Config) -> Result<Box<dyn Source>, Diagnostic> {
+        Err(Self::refused(config, input.driver.span))
+    }
+}
+
+/// The result of `work`, which may wait, and is called without the lock of `host`.
+pub fn unlocked<R: Send>(host: &dyn Host, work: impl FnOnce() -> R + Send) -> R {
+    let (mut work, mut result) = (Some(work), None);
+    host.without_lock(&mut || result = work.take().map(|work| work()));
+    match result {
+        Some(result) => result,
+        None => unreachable!("a host calls the work once"),
+    }
+}
