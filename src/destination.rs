@@ -39,8 +39,11 @@ pub use options::DriverOptions;
 pub use stream::{LineFormat, StreamDestination, StreamSettings};
 
 /// The destination drivers.
-pub const DRIVERS: &[Entry] =
-    &[Entry::of::<file::FileOptions>("file"), Entry::of::<stdout::StdoutOptions>("stdout")];
+#[rustfmt::skip] // One on a line.
+pub const DRIVERS: &[Entry] = &[
+    Entry::of::<file::FileOptions>("file"),
+    Entry::of::<stdout::StdoutOptions>("stdout"),
+];
 
 /// The options of a destination driver.
 pub(crate) trait DestinationOptions: Options + Sized {

@@ -6,18 +6,25 @@
 
 use std::sync::LazyLock;
 
-use crate::config::Vocabulary;
+use crate::config::{Syntax, Vocabulary};
 use crate::{destination, source};
 
 /// All drivers of this crate.
-pub static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary {
-    sources: source::DRIVERS.iter().map(source::Entry::syntax).collect(),
-    destinations: destination::DRIVERS.iter().map(destination::Entry::syntax).collect(),
-    refused_sources: SOURCES,
-    refused_destinations: DESTINATIONS,
+pub static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
+    let sources: Vec<_> = source::DRIVERS.iter().map(source::Entry::syntax).collect();
+    let destinations: Vec<_> = destination::DRIVERS.iter().map(destination::Entry::syntax).collect();
+    let refused_sources = without(SOURCES, &sources);
+    let refused_destinations = without(DESTINATIONS, &destinations);
+    Vocabulary { sources, destinations, refused_sources, refused_destinations }
 });
 
-/// Sources that there are not.
+/// Those of `words` that name no driver.
+fn without(words: &[&'static str], drivers: &[Syntax]) -> Vec<&'static str> {
+    let is_driver = |word: &str| drivers.iter().any(|driver| driver.word() == word);
+    words.iter().copied().filter(|word| !is_driver(word)).collect()
+}
+
+/// Source drivers of the language. Those of them that have an entry are not refused.
 const SOURCES: &[&str] = &[
     "channel",
     "log",
@@ -83,7 +90,7 @@ const SOURCES: &[&str] = &[
     "zmq",
 ];
 
-/// Destinations that there are not.
+/// Destination drivers of the language. Those of them that have an entry are not refused.
 const DESTINATIONS: &[&str] = &[
     "channel",
     "log",

@@ -78,9 +78,9 @@ pub struct Vocabulary {
     /// The drivers of `destination { }`.
     pub destinations: Vec<Syntax>,
     /// The words of the language for sources that there are not, and that are refused by name.
-    pub refused_sources: &'static [&'static str],
+    pub refused_sources: Vec<&'static str>,
     /// The same for destinations.
-    pub refused_destinations: &'static [&'static str],
+    pub refused_destinations: Vec<&'static str>,
 }
 
 impl Vocabulary {
@@ -93,10 +93,10 @@ impl Vocabulary {
     }
 
     /// The words of drivers that are refused at `place`.
-    pub(super) fn refused(&self, place: Place) -> &'static [&'static str] {
+    pub(super) fn refused(&self, place: Place) -> &[&'static str] {
         match place {
-            Place::Source => self.refused_sources,
-            Place::Destination => self.refused_destinations,
+            Place::Source => &self.refused_sources,
+            Place::Destination => &self.refused_destinations,
             _ => &[],
         }
     }

@@ -1,5 +1,6 @@
 //! `file()`: lines into files whose paths may have macros.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::stream::{Opening, StreamSettings, WriterOptions, access, read_path};
@@ -62,15 +63,20 @@ impl DestinationOptions for FileOptions {
 }
 
 impl FileOptions {
+    fn opening(&self, config: &Config) -> Result<Opening, Diagnostic> {
+        let global = &config.options;
+        Ok(Opening {
+            create_dirs: self.create_dirs.unwrap_or(global.create_dirs),
+            file: access(config, &self.permissions.file(&global.file))?,
+            dir: access(config, &self.permissions.dir(&global.dir))?,
+        })
+    }
+
     fn settings(&self, config: &Config) -> Result<StreamSettings, Diagnostic> {
         let global = &config.options;
         let path = self.path.template.clone();
         let mut settings = self.writer.settings(config, path, global.file_template.as_ref())?;
-        settings.opening = Opening {
-            create_dirs: self.create_dirs.unwrap_or(global.create_dirs),
-            file: access(config, &self.permissions.file(&global.file))?,
-            dir: access(config, &self.permissions.dir(&global.dir))?,
-        };
+        settings.opening = Arc::new(self.opening(config)?);
         settings.fsync = self.fsync;
         settings.time_reap = self.time_reap.unwrap_or(global.time_reap);
         Ok(settings)
@@ -92,26 +98,35 @@ mod tests {
         options.settings(&config).unwrap()
     }
 
+    /// How `file("/x" TO)` opens files.
+    fn opening(global: &str, to: &str) -> Opening {
+        let text = format!("options {{ {global} }}; destination d {{ file(\"/x\" {to}); }};");
+        let config = parse_str("test.conf", &text, &Environment::new(&VOCABULARY)).unwrap();
+        config.destinations["d"].drivers[0]
+            .options::<FileOptions>()
+            .expect("file()")
+            .opening(&config)
+            .unwrap()
+    }
+
     /// Breaks without it: an option of a file is accepted and changes nothing, or the global one wins.
     #[test]
     fn options_of_a_file_arrive() {
         let seconds = Duration::from_secs;
         let plain = of_file("", "");
         assert_eq!((plain.time_reopen, plain.time_reap, plain.fsync), (seconds(60), seconds(60), false));
-        assert!(!plain.no_multi_line && !plain.opening.create_dirs);
-        assert_eq!((plain.opening.file.perm, plain.opening.dir.perm), (Some(0o600), Some(0o700)));
+        assert!(!plain.no_multi_line);
+        let bits = |opening: Opening| (opening.create_dirs, opening.file.perm, opening.dir.perm);
+        assert_eq!(bits(opening("", "")), (false, Some(0o600), Some(0o700)));
         let all = "time-reopen(2); time-reap(3); create-dirs(yes); perm(0640); dir-perm(0750);";
         let global = of_file(all, "");
         assert_eq!((global.time_reopen, global.time_reap), (seconds(2), seconds(3)));
-        assert!(global.opening.create_dirs);
-        assert_eq!((global.opening.file.perm, global.opening.dir.perm), (Some(0o640), Some(0o750)));
-        let own = of_file(
-            all,
-            "time-reopen(0) time-reap(5) create-dirs(no) perm(0604) dir-perm(0705) fsync(yes) flags(no-multi-line)",
-        );
+        assert_eq!(bits(opening(all, "")), (true, Some(0o640), Some(0o750)));
+        let own = "time-reopen(0) time-reap(5) create-dirs(no) perm(0604) dir-perm(0705) fsync(yes) flags(no-multi-line)";
+        assert_eq!(bits(opening(all, own)), (false, Some(0o604), Some(0o705)));
+        let own = of_file(all, own);
         assert_eq!((own.time_reopen, own.time_reap), (Duration::from_millis(1), seconds(5)));
-        assert!(own.fsync && own.no_multi_line && !own.opening.create_dirs);
-        assert_eq!((own.opening.file.perm, own.opening.dir.perm), (Some(0o604), Some(0o705)));
+        assert!(own.fsync && own.no_multi_line);
         let fifo = |global, to| of_file(global, to).fifo_size;
         assert_eq!((fifo("", ""), fifo("log-fifo-size(7);", "")), (10_000, 7));
         assert_eq!(fifo("log-fifo-size(7);", "log-fifo-size(8)"), 8);

@@ -22,10 +22,11 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::descriptors::{Descriptors, Member};
-use super::{Counters, Destination, Handover, Leftover, Numbers, Report, ReportFn, Severity, Site};
+use super::{Counters, Destination, Handover, Leftover, Numbers, Report, ReportFn, Severity, Site, Wake};
 use crate::flow::{Delivery, DropReason};
 use crate::template::{Context, Template, TimeZoneUse, Zone, ZoneClock};
 
+mod connect;
 mod cut;
 mod leftover;
 mod line;
@@ -40,12 +41,13 @@ mod stage;
 mod target;
 mod unwritable;
 
+pub use connect::Connect;
 pub use line::LineFormat;
 pub use options::{WriterFlags, WriterOptions};
 pub(crate) use options::{access, read_path};
 pub use owner::{group_id, user_id};
 pub use settings::StreamSettings;
-pub use sink::{Access, Opening};
+pub use sink::{Access, Opening, Peer, Sink};
 
 use leftover::{Targets, as_targets};
 use line::Line;
@@ -62,7 +64,8 @@ struct Room {
     line: Line,
     context: Context,
     stage: Stage,
-    opening: Opening,
+    opening: Arc<dyn Connect>,
+    wake: Wake,
     fsync: bool,
     time_reopen: Duration,
     fifo_size: u64,
@@ -140,7 +143,7 @@ impl StreamDestination {
         let has_macros = path.as_literal().is_none();
         let member = has_macros.then(|| {
             let member = Member::new(&settings.descriptors);
-            member.on_ask(wake);
+            member.on_ask(Arc::clone(&wake));
             member
         });
         Self {
@@ -149,6 +152,7 @@ impl StreamDestination {
                 context,
                 stage: Stage::default(),
                 opening,
+                wake,
                 fsync: settings.fsync,
                 time_reopen: settings.time_reopen,
                 fifo_size: settings.fifo_size,
@@ -180,22 +184,48 @@ impl StreamDestination {
         if delivery.view.is_empty() {
             return;
         }
-        if let Some(path) = self.path.as_literal() {
-            if self.targets.is_empty() {
-                self.targets.push(Some(Target::new(path, true, Instant::now())));
-            }
-            self.push_to(0, delivery, first);
-        } else {
+        if self.room.has_macros {
             self.push_sorted(&delivery, first);
+        } else {
+            self.make_only_target();
+            self.push_to(0, delivery, first);
         }
     }
 
     fn push_to(&mut self, id: usize, delivery: Delivery, first: Numbers) {
         let Some(target) = &mut self.targets[id] else { return };
-        if target.is_idle() {
+        // One that has work without messages is among them, or will be before the next flush.
+        if !target.has_work() {
             self.active.push(id);
         }
         target.push(delivery, first);
+    }
+
+    /// The driver's kind and its path: files are handed over as they are to one with the same alone.
+    fn address(&self) -> (&'static str, String) {
+        (self.room.opening.kind(), self.path.text().to_owned())
+    }
+
+    /// Makes the target of a path without macros, if it is not there.
+    fn make_only_target(&mut self) {
+        if self.targets.is_empty()
+            && let Some(path) = self.path.as_literal()
+        {
+            let target = Target::new(path, true, Instant::now());
+            self.targets.push(Some(if self.room.opening.is_eager() { target.eager() } else { target }));
+        }
+    }
+
+    /// Opens the far end of a driver that has it open without messages, too, and again when it has gone.
+    fn look_after_eager(&mut self) {
+        if !self.room.opening.is_eager() {
+            return;
+        }
+        self.make_only_target();
+        let has_work = self.targets.first().is_some_and(|one| one.as_ref().is_some_and(Target::has_work));
+        if has_work && self.active.is_empty() {
+            self.active.push(0);
+        }
     }
 
     fn flush_until(&mut self, now: Instant, deadline: Option<Instant>) {
@@ -213,7 +243,7 @@ impl StreamDestination {
                 self.close_one(*id);
                 return false;
             }
-            !target.is_idle()
+            target.has_work()
         });
         active.append(&mut self.active);
         self.active = active;
@@ -311,6 +341,7 @@ impl Destination for StreamDestination {
 
     fn flush(&mut self, now: Instant) {
         self.give_up_descriptors();
+        self.look_after_eager();
         self.flush_until(now, None);
         self.shed(now);
         self.reap(now);
@@ -329,7 +360,7 @@ impl Destination for StreamDestination {
     }
 
     fn is_idle(&self) -> bool {
-        self.active.is_empty()
+        self.active.iter().all(|id| self.targets[*id].as_ref().is_none_or(Target::is_idle))
     }
 
     fn is_suspended(&self) -> bool {
@@ -360,7 +391,7 @@ impl Destination for StreamDestination {
         self.next = Numbers { order: order.max(left.next.order), sequence: sequence.max(left.next.sequence) };
         if let Some(leftover) = left.leftover {
             match as_targets(leftover) {
-                Ok(targets) if targets.address == self.path.text() => self.go_on_with(targets.all),
+                Ok(targets) if targets.address == self.address() => self.go_on_with(targets.all),
                 Ok(targets) => self.sort_again(targets),
                 Err(other) => self.sort_again(other),
             }
@@ -386,7 +417,7 @@ impl Destination for StreamDestination {
         });
         let waiting: Vec<_> = waiting.collect();
         self.room.count_open_files(0);
-        let left = Targets { address: self.path.text().to_owned(), all: waiting };
+        let left = Targets { address: self.address(), all: waiting };
         Handover::new(Box::new(left), self.next, &self.room.counters)
     }
 
@@ -415,7 +446,10 @@ impl Destination for StreamDestination {
         loop {
             let now = Instant::now();
             self.flush_until(now, Some(deadline));
-            let waits = |id: &usize| self.targets[*id].as_ref().is_some_and(|target| !target.is_in_trouble());
+            let waits = |id: &usize| {
+                let target = self.targets[*id].as_ref();
+                target.is_some_and(|target| !target.is_idle() && !target.is_in_trouble())
+            };
             if now >= deadline || !self.active.iter().any(waits) {
                 break;
             }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use inrush::destination::stream::Access;
+use inrush::destination::stream::{Access, Opening};
 use inrush::destination::{Descriptors, Destination, LineFormat, Severity, StreamSettings};
 use inrush::flow::{Ack, Delivery, DropReason};
 use inrush::message::batch::Text;
@@ -100,7 +100,7 @@ fn directories_and_files_have_the_asked_rights_and_closed_ones_otherwise() {
     plain.send("lost for now");
     assert_eq!(plain.reports().len(), 1, "create-dirs() is off");
     let mut closed = settings(&dir.path().join("a/b/x.log"));
-    closed.opening.create_dirs = true;
+    closed.opening = Arc::new(Opening { create_dirs: true, ..Opening::default() });
     let mut closed = Rig::new(closed);
     closed.send("x");
     assert_eq!((mode(&dir.path().join("a/b")), mode(&dir.path().join("a/b/x.log"))), (0o700, 0o600));
@@ -108,10 +108,12 @@ fn directories_and_files_have_the_asked_rights_and_closed_ones_otherwise() {
     plain.destination.flush(Instant::now());
     assert_eq!(fs::read_to_string(dir.path().join("a/b/x.log")).unwrap(), "x\nlost for now\n");
     let mut open = settings(&dir.path().join("c/x.log"));
-    open.opening.create_dirs = true;
-    open.opening.file.perm = Some(0o666);
     let ids = fs::metadata(dir.path()).unwrap();
-    open.opening.dir = Access { owner: Some(ids.uid()), group: Some(ids.gid()), perm: Some(0o777) };
+    open.opening = Arc::new(Opening {
+        create_dirs: true,
+        file: Access { perm: Some(0o666), ..Access::default() },
+        dir: Access { owner: Some(ids.uid()), group: Some(ids.gid()), perm: Some(0o777) },
+    });
     let mut open = Rig::new(open);
     open.send("x");
     assert_eq!((mode(&dir.path().join("c")), mode(&dir.path().join("c/x.log"))), (0o777, 0o666));
@@ -454,7 +456,7 @@ fn a_failing_file_holds_up_no_other() {
 fn values_in_paths_do_not_climb() {
     let (dir, _) = dir();
     let mut rig = Rig::new(StreamSettings {
-        opening: inrush::destination::stream::Opening { create_dirs: true, ..Default::default() },
+        opening: Arc::new(Opening { create_dirs: true, ..Opening::default() }),
         ..settings(&dir.path().join("logs/$HOST/x.log"))
     });
     rig.push(&[("../..", b"a"), ("..", b"b"), ("/etc", b"c"), (".", b"d")]);

@@ -16,8 +16,8 @@ use crate::message::Rows;
 /// Files for which something waits.
 #[derive(Debug)]
 pub(super) struct Targets {
-    /// The driver and its path, as a template.
-    pub(super) address: String,
+    /// The kind of the driver, and its path as a template.
+    pub(super) address: (&'static str, String),
     pub(super) all: Vec<Target>,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LineFormat, Opening};
+use super::{Connect, LineFormat, Opening};
 use crate::destination::{Claim, Descriptors, Planned, StreamDestination};
 use crate::template::{Identity, Options, Template};
 
@@ -16,8 +16,8 @@ pub struct StreamSettings {
     pub line: LineFormat,
     /// `flags(no-multi-line)`: line breaks inside a line become spaces.
     pub no_multi_line: bool,
-    /// How files and directories are made.
-    pub opening: Opening,
+    /// How the far end is opened.
+    pub opening: Arc<dyn Connect>,
     /// `fsync()`: whether lines are on the disk before their messages count as delivered.
     pub fsync: bool,
     /// `time-reap()`: how long an unused file stays open, when the path has macros. Zero is for ever.
@@ -41,7 +41,7 @@ impl StreamSettings {
             path,
             line: LineFormat::Template(Template::file_line()),
             no_multi_line: false,
-            opening: Opening::default(),
+            opening: Arc::new(Opening::default()),
             fsync: false,
             time_reap: Duration::from_secs(60),
             time_reopen: Duration::from_secs(60),

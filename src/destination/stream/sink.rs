@@ -10,6 +10,7 @@
 //! through `/proc`, because `O_NONBLOCK` would otherwise be set for everybody who shares it.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -49,6 +50,16 @@ pub struct Opening {
     pub dir: Access,
 }
 
+impl Opening {
+    /// Makes the directories in which `path` is to be, as far as they are missing.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn make_directories(&self, path: &Path) -> Result<(), Errno> {
+        path.parent().map_or(Ok(()), |parent| make_dirs(parent, &self.dir))
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Regular,
@@ -60,13 +71,21 @@ enum Kind {
 
 /// Something open for writing.
 #[derive(Debug)]
-pub(super) struct Sink {
+pub struct Sink {
     fd: OwnedFd,
     kind: Kind,
     device: u64,
     inode: u64,
     /// What could not be done about owner and permission.
     pub(super) warning: Option<String>,
+    /// Let go of after the descriptor is closed.
+    peer: Option<Box<dyn Peer>>,
+}
+
+/// Somebody at the far end of a [`Sink`], who is let go of when it is closed.
+pub trait Peer: fmt::Debug + Send {
+    /// Tells that it reads no more.
+    fn has_gone(&self) -> bool;
 }
 
 impl Sink {
@@ -75,16 +94,20 @@ impl Sink {
         let path = Path::new(OsStr::from_bytes(path));
         let fd = match open_or_create(path, how) {
             Err(Errno::NOENT) if how.create_dirs => {
-                path.parent().map_or(Ok(()), |parent| make_dirs(parent, &how.dir))?;
+                how.make_directories(path)?;
                 open_or_create(path, how)?
             }
             opened => opened?,
         };
-        let mut sink = Self::new(fd)?;
-        if sink.kind == Kind::Regular {
-            sink.warning = apply(sink.fd.as_fd(), &how.file).err();
-        }
-        Ok(sink)
+        let sink = Self::new(fd)?;
+        Ok(if sink.kind == Kind::Regular { sink.owned(&how.file) } else { sink })
+    }
+
+    /// Sets owner and permission bits; what cannot be set is told as a warning.
+    #[must_use]
+    pub fn owned(mut self, access: &Access) -> Self {
+        self.warning = apply(self.fd.as_fd(), access).err();
+        self
     }
 
     /// Gives it a descriptor with a number of at least `least`, if there is one.
@@ -116,7 +139,11 @@ impl Sink {
         Ok(sink)
     }
 
-    fn new(fd: OwnedFd) -> Result<Self, Errno> {
+    /// What `fd` has open for writing.
+    ///
+    /// # Errors
+    /// It is a directory, or those of the system.
+    pub fn new(fd: OwnedFd) -> Result<Self, Errno> {
         // Where somebody has closed one of the standard descriptors, nothing that is printed may get here.
         let fd = if fd.as_raw_fd() <= 2 { io::fcntl_dupfd_cloexec(&fd, 3)? } else { fd };
         let stat = fs::fstat(&fd)?;
@@ -126,7 +153,22 @@ impl Sink {
             _ => Kind::Stream,
         };
         let (device, inode) = identity(&stat);
-        Ok(Self { fd, kind, device, inode, warning: None })
+        Ok(Self { fd, kind, device, inode, warning: None, peer: None })
+    }
+
+    /// A pipe that `peer` reads, open for writing.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn to_peer(fd: OwnedFd, peer: Box<dyn Peer>) -> Result<Self, Errno> {
+        let flags = fs::fcntl_getfl(&fd)?;
+        fs::fcntl_setfl(&fd, flags | OFlags::NONBLOCK)?;
+        Ok(Self { peer: Some(peer), ..Self::new(fd)? })
+    }
+
+    /// Tells that nobody reads any more what is written.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.has_gone())
     }
 
     /// Whether it is a file on a disk: one that can be rotated, synced, and written on where it ended.

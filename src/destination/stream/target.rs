@@ -114,6 +114,8 @@ pub(super) struct Target {
     pub(super) turn: u64,
     /// Whether the path is the process's own standard output or error.
     standard: bool,
+    /// Tells that it is open without messages, too.
+    is_eager: bool,
     pending: VecDeque<Chunk>,
     waiting: u64,
     sink: Option<Sink>,
@@ -133,6 +135,7 @@ impl Target {
             rows: Vec::new(),
             turn: 0,
             standard: standard && matches!(path, b"/dev/stdout" | b"/dev/stderr"),
+            is_eager: false,
             pending: VecDeque::new(),
             waiting: 0,
             sink: None,
@@ -142,6 +145,11 @@ impl Target {
             blocked: None,
             warned: false,
         }
+    }
+
+    /// The same far end, which is to be open from now on.
+    pub(super) fn eager(self) -> Self {
+        Self { is_eager: true, ..self }
     }
 
     /// Takes what waits without credit off what may.
@@ -219,6 +227,11 @@ impl Target {
         self.pending.is_empty()
     }
 
+    /// Tells that there are messages to be written, or that it is to be opened.
+    pub(super) fn has_work(&self) -> bool {
+        !self.is_idle() || (self.is_eager && self.sink.as_ref().is_none_or(Sink::is_deserted))
+    }
+
     pub(super) fn is_open(&self) -> bool {
         self.sink.is_some()
     }
@@ -232,9 +245,9 @@ impl Target {
         self.torn.is_some()
     }
 
-    /// When there is something to do about what waits.
+    /// When there is something to do about it.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        if self.is_idle() {
+        if !self.has_work() {
             return None;
         }
         Some(self.waits_until().unwrap_or(self.used))
@@ -242,7 +255,7 @@ impl Target {
 
     /// Whether there is something to do about it by now.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        !self.is_idle() && self.waits_until().is_none_or(|at| at <= now)
+        self.has_work() && self.waits_until().is_none_or(|at| at <= now)
     }
 
     fn waits_until(&self) -> Option<Instant> {
@@ -270,6 +283,10 @@ impl Target {
 
     /// Writes all it can; until `deadline`, if there is one.
     pub(super) fn flush(&mut self, now: Instant, deadline: Option<Instant>, room: &mut Room) -> Flushed {
+        if self.sink.as_ref().is_some_and(Sink::is_deserted) {
+            self.fail(Errno::PIPE, now, room);
+            return Flushed::Done;
+        }
         if let Err(error) = self.ready(now, room) {
             if matches!(error, Errno::MFILE | Errno::NFILE) {
                 return Flushed::NoDescriptor(error);
@@ -282,6 +299,9 @@ impl Target {
             return Flushed::Done;
         }
         self.used = now;
+        if self.is_idle() {
+            self.recover(now, room);
+        }
         let mut unsynced = Vec::new();
         let mut lines = 0;
         while !self.is_idle() {
@@ -396,7 +416,7 @@ impl Target {
         if self.standard {
             return Sink::standard(&self.path);
         }
-        let mut sink = Sink::open(&self.path, &room.opening)?;
+        let mut sink = room.opening.connect(&self.path, &room.wake)?;
         if let Some(above) = room.descriptors.above().filter(|_| room.has_macros) {
             sink.move_above(above);
         }
@@ -451,7 +471,7 @@ impl Target {
             let lost = self.drop_from(0, room);
             self.close(room);
             self.trouble = None;
-            let reason = unwritable::in_words(error, room.opening.create_dirs);
+            let reason = room.opening.in_words(error);
             return self.tell_dropped(Told::Dropped, &reason, lost, now, room);
         }
         self.fail_for(error, verdict, now, room);
@@ -529,7 +549,7 @@ impl Target {
         }
         let is_crowded = matches!(error, Errno::MFILE | Errno::NFILE);
         let most = if is_crowded { DESCRIPTOR_RETRY } else { Duration::MAX };
-        let time_reopen = room.time_reopen.min(most);
+        let time_reopen = room.opening.retry_after(room.time_reopen).min(most);
         let retry_at = now + time_reopen;
         let is_own = verdict == Verdict::Own;
         if let Some(trouble) = &mut self.trouble {
@@ -554,7 +574,7 @@ impl Target {
 
     fn in_words(error: Errno, room: &Room) -> String {
         if error != Errno::MFILE {
-            return unwritable::in_words(error, room.opening.create_dirs);
+            return room.opening.in_words(error);
         }
         let (limit, most) = (room.descriptors.limit(), room.descriptors.most());
         let others = "the rest is taken by sources and by what they import";

@@ -1,0 +1,51 @@
+//! The far end of a stream: how it is opened, and what is said of it: [`Connect`].
+
+use std::fmt;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::sink::Sink;
+use super::{Opening, unwritable};
+use crate::destination::Wake;
+
+/// Opens the far end of a stream.
+///
+/// The debug text is part of what makes a destination the same after a reload.
+pub trait Connect: fmt::Debug + Send + Sync {
+    /// The kind of far end, as `file`.
+    fn kind(&self) -> &'static str;
+
+    /// Opens what `path` names. `wake` brings the destination to look after it.
+    ///
+    /// # Errors
+    /// Those of the system; [`in_words`](Self::in_words) knows what they mean here.
+    fn connect(&self, path: &[u8], wake: &Wake) -> Result<Sink, Errno>;
+
+    /// Puts `error`, which connecting or writing gave, in words.
+    fn in_words(&self, error: Errno) -> String;
+
+    /// The time after which a failure is tried again, where `time-reopen()` is `time_reopen`.
+    fn retry_after(&self, time_reopen: Duration) -> Duration {
+        time_reopen
+    }
+
+    /// Tells that it is open from the start on, and again when it has gone, whether there are messages or not.
+    fn is_eager(&self) -> bool {
+        false
+    }
+}
+
+impl Connect for Opening {
+    fn kind(&self) -> &'static str {
+        "file"
+    }
+
+    fn connect(&self, path: &[u8], _: &Wake) -> Result<Sink, Errno> {
+        Sink::open(path, self)
+    }
+
+    fn in_words(&self, error: Errno) -> String {
+        unwritable::in_words(error, self.create_dirs)
+    }
+}
