@@ -29,6 +29,7 @@ pub mod drops;
 pub mod file;
 mod handover;
 mod options;
+pub mod pipe;
 pub mod stdout;
 pub mod stream;
 
@@ -42,6 +43,7 @@ pub use stream::{LineFormat, StreamDestination, StreamSettings};
 #[rustfmt::skip] // One on a line.
 pub const DRIVERS: &[Entry] = &[
     Entry::of::<file::FileOptions>("file"),
+    Entry::of::<pipe::PipeOptions>("pipe"),
     Entry::of::<stdout::StdoutOptions>("stdout"),
 ];
 
