@@ -15,7 +15,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -274,6 +274,15 @@ def script(code: str, *options: str, cwd: Path | None = None) -> Result:
 def inrush(*arguments: str | Path, cwd: Path, **options: Any) -> Result:
     """Runs the command `inrush` until it ends."""
     return ran(sys.executable, "-m", "inrush", *arguments, cwd=cwd, **options)
+
+
+def together(threads: Iterable[threading.Thread]) -> None:
+    """Starts threads, and waits until all of them have ended."""
+    started = list(threads)
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join()
 
 
 def read_lines(path: Path) -> list[bytes]:

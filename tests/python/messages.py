@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 from datetime import datetime, timedelta, timezone, tzinfo
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 from inrush import LogMessage, ParseOptions
@@ -64,3 +65,8 @@ def address(view: Any) -> int:
 def parse(raw: str | bytes, *flags: FlagWord, **more: Any) -> LogMessage:
     """Parses with these flags, in UTC."""
     return LogMessage.parse(raw, ParseOptions.make(flags=list(flags), time_zone="UTC", **more))
+
+
+def resident() -> int:
+    """The memory of this process that is in use, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

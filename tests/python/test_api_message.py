@@ -14,7 +14,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import IntEnum
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,7 +21,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness import together
 from inrush import LogMessage, ParseOptions
+from messages import resident
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 # Names that are neither macros nor aliases: everything under a prefix of one's own.
@@ -647,14 +648,5 @@ class TestMemory:
             except BaseException as error:
                 failed.append(error)
 
-        threads = [threading.Thread(target=use, args=(name,)) for name in "abcd"]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        together(threading.Thread(target=use, args=(name,)) for name in "abcd")
         assert not failed
-
-
-def resident() -> int:
-    """The memory of this process that is in use, in bytes."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

@@ -10,7 +10,6 @@ import pytest
 
 from harness import (
     GONE,
-    PATIENCE,
     Delivered,
     RunSource,
     StartEngine,
@@ -19,6 +18,7 @@ from harness import (
     indented,
     numbered,
     source,
+    together,
 )
 
 # What a coroutine does when it has nothing more to do: it waits for its cancellation.
@@ -458,11 +458,7 @@ def test_a_server_with_real_clients(engine: StartEngine) -> None:
         with connected(address) as connection:
             connection.sendall(b"".join(b"%d %d\n" % (client, number) for number in range(each)))
 
-    threads = [threading.Thread(target=send, args=(client,)) for client in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
+    together(threading.Thread(target=send, args=(client,)) for client in range(clients))
     got = [tuple(map(int, line.split())) for line in running.wait_lines("out.log", clients * each)]
     for client in range(clients):
         assert [number for who, number in got if who == client] == list(range(each))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import PATIENCE, Engine, StartEngine, connected, example, free_port, read_lines
+from harness import PATIENCE, Engine, StartEngine, connected, example, free_port, read_lines, together
 
 LINE_SERVERS = ["twisted", "asyncio"]
 
@@ -49,11 +49,7 @@ def test_flask_posts_a_message_a_line(engine: StartEngine) -> None:
     def client(number: int) -> None:
         answers.append(post(address, b"".join(b"%d %d\n" % (number, line) for line in range(each))))
 
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(requests)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
+    together(threading.Thread(target=client, args=(number,)) for number in range(requests))
     assert answers == [(200, None, b"50 taken\n")] * requests
     lines = running.wait_lines("flask.log", requests * each)
     assert sorted(lines) == sorted(
@@ -96,11 +92,7 @@ def test_line_server(engine: StartEngine, name: str) -> None:
             for number in range(each):
                 connection.sendall(b"%d %d\n" % (client, number))
 
-    threads = [threading.Thread(target=send, args=(client,)) for client in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
+    together(threading.Thread(target=send, args=(client,)) for client in range(clients))
     got = [tuple(map(int, line.split())) for line in running.wait_lines(f"{name}.log", clients * each)]
     for client in range(clients):
         assert [number for who, number in got if who == client] == list(range(each))

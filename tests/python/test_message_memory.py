@@ -10,13 +10,13 @@ import threading
 import weakref
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness import together
 from inrush import LogMessage, ParseOptions
-from messages import Named, address, parse
+from messages import Named, address, parse, resident
 
 
 class TestZeroCopy:
@@ -231,14 +231,5 @@ class TestMemory:
                 message.keys()
                 yield
 
-        threads = [threading.Thread(target=run, args=(work(),)) for work in (write, read, write, read)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        together(threading.Thread(target=run, args=(work(),)) for work in (write, read, write, read))
         assert not failed
-
-
-def resident() -> int:
-    """The memory of this process that is in use, in bytes."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

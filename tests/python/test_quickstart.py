@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from harness import PATIENCE, StartEngine, connected, example
+from harness import PATIENCE, StartEngine, connected, example, together
 
 RFC5424 = b"<13>1 2026-03-01T12:00:00.000000+00:00 myhost app 42 ID1 - %s"
 
@@ -128,11 +128,7 @@ def test_many_clients_at_once(engine: StartEngine, quickstart: str) -> None:
                 message = RFC5424 % b"%d %d" % (client, number)
                 connection.sendall(octets(message) if client % 2 else message + b"\n")
 
-    threads = [threading.Thread(target=send, args=(client,)) for client in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
+    together(threading.Thread(target=send, args=(client,)) for client in range(clients))
     got = [
         tuple(map(int, text.split())) for text in texts(running.wait_lines("quickstart.log", clients * each))
     ]
