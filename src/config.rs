@@ -24,6 +24,7 @@ mod destination;
 mod diagnostic;
 mod driver;
 mod environment;
+mod filter;
 mod include;
 mod input;
 mod lexer;
@@ -57,7 +58,8 @@ pub use destination::DestinationStatement;
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 pub use driver::{Driver, Options, Syntax, Vocabulary};
 pub use environment::{Environment, Progress};
-pub use log_path::{DestinationRef, LogItem, LogPath, PathFlags, SourceRef};
+pub use filter::{Condition, FilterStatement, FilterTest};
+pub use log_path::{DestinationRef, FilterRef, IfBranch, LogItem, LogPath, PathFlags, SourceRef};
 pub use options::{GlobalOptions, MarkMode, StatsOptions, UseDns};
 pub use permissions::{FilePermissions, Given, Ownership};
 pub use preamble::Version;
@@ -100,6 +102,8 @@ pub struct Config {
     pub sources: IndexMap<String, SourceStatement>,
     /// The named `destination {}` statements.
     pub destinations: IndexMap<String, DestinationStatement>,
+    /// The named `filter {}` statements.
+    pub filters: IndexMap<String, FilterStatement>,
     /// The `template` statements.
     pub templates: IndexMap<String, TemplateStatement>,
     /// The log paths, in the order in which a message meets them.
@@ -147,10 +151,7 @@ impl Config {
         let mut paths: Vec<&LogPath> = self.logs.iter().collect();
         let mut next = 0;
         while let Some(path) = paths.get(next).copied() {
-            paths.extend(path.items.iter().filter_map(|item| match item {
-                LogItem::Log(path) => Some(path),
-                _ => None,
-            }));
+            paths.extend(path.items.iter().flat_map(LogItem::paths));
             next += 1;
         }
         paths

@@ -13,9 +13,20 @@ use crate::{destination, source};
 pub static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
     let sources: Vec<_> = source::DRIVERS.iter().map(source::Entry::syntax).collect();
     let destinations: Vec<_> = destination::DRIVERS.iter().map(destination::Entry::syntax).collect();
+    let filters = Vec::new();
     let refused_sources = without(SOURCES, &sources);
     let refused_destinations = without(DESTINATIONS, &destinations);
-    Vocabulary { sources, destinations, refused_sources, refused_destinations }
+    let refused_filters = without(FILTERS, &filters);
+    let path_items = &[];
+    Vocabulary {
+        sources,
+        destinations,
+        filters,
+        path_items,
+        refused_sources,
+        refused_destinations,
+        refused_filters,
+    }
 });
 
 /// Those of `words` that name no driver.
@@ -23,6 +34,25 @@ fn without(words: &[&'static str], drivers: &[Syntax]) -> Vec<&'static str> {
     let is_driver = |word: &str| drivers.iter().any(|driver| driver.word() == word);
     words.iter().copied().filter(|word| !is_driver(word)).collect()
 }
+
+/// Functions of filters of the language. Those of them that have an entry are not refused.
+const FILTERS: &[&str] = &[
+    "facility",
+    "host",
+    "in-list",
+    "level",
+    "match",
+    "message",
+    "netmask",
+    "netmask6",
+    "priority",
+    "program",
+    "rate-limit",
+    "severity",
+    "source",
+    "tags",
+    "throttle",
+];
 
 /// Source drivers of the language. Those of them that have an entry are not refused.
 const SOURCES: &[&str] = &[

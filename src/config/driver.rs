@@ -77,10 +77,16 @@ pub struct Vocabulary {
     pub sources: Vec<Syntax>,
     /// The drivers of `destination { }`.
     pub destinations: Vec<Syntax>,
+    /// The functions of `filter { }`.
+    pub filters: Vec<Syntax>,
+    /// The items of log paths that there are, beside sources, destinations and paths: `filter`, `junction`, `if`.
+    pub path_items: &'static [&'static str],
     /// The words of the language for sources that there are not, and that are refused by name.
     pub refused_sources: Vec<&'static str>,
     /// The same for destinations.
     pub refused_destinations: Vec<&'static str>,
+    /// The same for functions of filters.
+    pub refused_filters: Vec<&'static str>,
 }
 
 impl Vocabulary {
@@ -92,11 +98,17 @@ impl Vocabulary {
         }
     }
 
+    /// Tells whether log paths may have `item`.
+    pub(super) fn has_path_item(&self, item: &str) -> bool {
+        self.path_items.contains(&item)
+    }
+
     /// The words of drivers that are refused at `place`.
     pub(super) fn refused(&self, place: Place) -> &[&'static str] {
         match place {
             Place::Source => &self.refused_sources,
             Place::Destination => &self.refused_destinations,
+            Place::Filter => &self.refused_filters,
             _ => &[],
         }
     }

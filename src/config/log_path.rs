@@ -1,5 +1,6 @@
 //! `log { }`: which messages go where.
 use super::destination::DestinationStatement;
+use super::filter::FilterStatement;
 use super::option_table::Key;
 use super::parser::{Parsed, Parser};
 use super::source::SourceStatement;
@@ -30,8 +31,62 @@ pub enum LogItem {
     Source(SourceRef),
     /// `destination(…)` or `destination { … }`
     Destination(DestinationRef),
-    /// `log { … }`
+    /// `filter(…)` or `filter { … }`
+    Filter(FilterRef),
+    /// `junction { channel { … }; … }`: each channel gets the messages; what comes out of them goes on.
+    Junction(Vec<LogPath>),
+    /// `if … elif … else …`
+    If {
+        /// `if` and each `elif`.
+        branches: Vec<IfBranch>,
+        /// `else`; without it, what takes no branch goes on unchanged.
+        otherwise: Option<LogPath>,
+    },
+    /// `log { … }` or `channel { … }`
     Log(LogPath),
+}
+
+/// `if` or `elif`.
+#[derive(Debug, Clone)]
+pub struct IfBranch {
+    /// The condition in parentheses. Without one, a message takes the branch that it comes out of.
+    pub condition: Option<FilterStatement>,
+    /// The branch.
+    pub path: LogPath,
+}
+
+/// A filter in a log path.
+#[derive(Debug, Clone)]
+pub enum FilterRef {
+    /// `filter(name)`: one of [`Config::filters`](super::Config::filters).
+    Named(String, Span),
+    /// `filter { … }`
+    Inline(FilterStatement),
+}
+
+impl LogItem {
+    /// The paths in it.
+    pub fn paths(&self) -> Vec<&LogPath> {
+        match self {
+            Self::Source(_) | Self::Destination(_) | Self::Filter(_) => Vec::new(),
+            Self::Junction(channels) => channels.iter().collect(),
+            Self::If { branches, otherwise } => {
+                branches.iter().map(|branch| &branch.path).chain(otherwise).collect()
+            }
+            Self::Log(path) => vec![path],
+        }
+    }
+}
+
+impl LogPath {
+    /// Tells whether there is a source in it, or in a path in it.
+    pub fn has_source(&self) -> bool {
+        let is_source = |item: &LogItem| match item {
+            LogItem::Source(_) => true,
+            other => other.paths().into_iter().any(LogPath::has_source),
+        };
+        self.items.iter().any(is_source)
+    }
 }
 
 /// A source in a log path.
@@ -70,6 +125,16 @@ const FLAGS: [&str; 7] =
 
 const ITEMS: [&str; 4] = ["source", "destination", "log", "flags"];
 
+/// The place in a path: what may still come depends on it.
+#[derive(Default)]
+struct Progress {
+    /// The first item that is no source.
+    other: Option<Span>,
+    /// The first embedded path.
+    embedded: Option<Span>,
+    flags: Option<(PathFlags, Span)>,
+}
+
 impl Parser {
     /// What comes after `log`, which was at `start`. `depth` is how many paths are around it.
     pub(super) fn log_path(
@@ -90,45 +155,139 @@ impl Parser {
             Some(name) => name.value.clone(),
             None => self.anonymous("log"),
         };
-        let mut flags: Option<(PathFlags, Span)> = None;
-        let mut embedded = None;
-        let items = self.body(open, |parser, _| {
-            let token = parser.peek();
-            let span = token.span;
-            let TokenKind::Word(word) = &token.kind else {
-                return Err(parser.unexpected("an item of a log path, as in source(name)"));
-            };
-            let key = Key::new(word.clone(), span);
-            let Some(item) = ITEMS.iter().find(|item| same_word(item, &key.value)) else {
-                return Err(parser.unknown_word(Place::LogPath, &key, &ITEMS));
-            };
-            parser.next();
-            if let Some((_, there)) = flags {
-                let message = "flags() has to be the last item of its path";
-                parser.report.error_with(there, message, span, "this comes after it", None);
-                flags = None;
-            }
-            if let (Some(there), "source" | "destination") = (embedded, *item) {
-                let message = format!("{item} has to come before the embedded paths");
-                parser.report.error_with(span, message, there, "an embedded path", None);
-            }
-            match *item {
-                "source" => parser.source_ref(span).map(|source| Some(LogItem::Source(source))),
-                "destination" => parser.destination_ref(span).map(|to| Some(LogItem::Destination(to))),
-                "log" => {
-                    embedded = Some(span);
-                    parser.log_path(span, depth + 1).map(|(path, _)| Some(LogItem::Log(path)))
-                }
-                _ => {
-                    flags = Some((parser.path_flags(depth)?, span));
-                    Ok(None)
-                }
-            }
-        });
-        let flags = flags.map(|(flags, _)| flags).unwrap_or_default();
-        let items: Vec<_> = items.into_iter().flatten().collect();
+        let (items, flags) = self.path_items(open, depth);
         let span = start.to(given.as_ref().map_or(start, |name| name.span));
         Ok((LogPath { name, items, flags, span }, given))
+    }
+
+    /// The items of a path, whose brace at `open` was read.
+    fn path_items(&mut self, open: Span, depth: usize) -> (Vec<LogItem>, PathFlags) {
+        let mut progress = Progress::default();
+        let items = self.body(open, |parser, _| parser.path_item(&mut progress, depth));
+        (items.into_iter().flatten().collect(), progress.flags.map(|(flags, _)| flags).unwrap_or_default())
+    }
+
+    /// One item; none for `flags()`.
+    fn path_item(&mut self, progress: &mut Progress, depth: usize) -> Parsed<Option<LogItem>> {
+        let token = self.peek();
+        let span = token.span;
+        let TokenKind::Word(word) = &token.kind else {
+            return Err(self.unexpected("an item of a log path, as in source(name)"));
+        };
+        let key = Key::new(word.clone(), span);
+        let further = self.vocabulary.path_items.iter().copied();
+        let channel = self.vocabulary.has_path_item("junction").then_some("channel");
+        let words: Vec<_> = ITEMS.into_iter().chain(further).chain(channel).collect();
+        let Some(item) = words.iter().copied().find(|item| same_word(item, &key.value)) else {
+            return Err(self.unknown_word(Place::LogPath, &key, &words));
+        };
+        self.next();
+        self.check_place(progress, item, span);
+        match item {
+            "source" => self.source_ref(span).map(|source| Some(LogItem::Source(source))),
+            "destination" => self.destination_ref(span).map(|to| Some(LogItem::Destination(to))),
+            "filter" => self.filter_ref(span).map(|filter| Some(LogItem::Filter(filter))),
+            "junction" => self.junction(depth).map(|channels| Some(LogItem::Junction(channels))),
+            "if" => self.if_item(span, depth).map(Some),
+            "log" | "channel" => self.log_path(span, depth + 1).map(|(path, _)| Some(LogItem::Log(path))),
+            _ => {
+                progress.flags = Some((self.path_flags(depth)?, span));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Checks that `item` may come here: sources first, embedded paths behind all other items, then `flags()`.
+    fn check_place(&mut self, progress: &mut Progress, item: &str, span: Span) {
+        if let Some((_, there)) = progress.flags.take() {
+            let message = "flags() has to be the last item of its path";
+            self.report.error_with(there, message, span, "this comes after it", None);
+        }
+        match (item, progress.embedded, progress.other) {
+            ("log" | "channel", ..) => {
+                progress.embedded.get_or_insert(span);
+            }
+            ("flags", ..) => {}
+            (_, Some(there), _) => {
+                let message = format!("{item} has to come before the embedded paths");
+                self.report.error_with(span, message, there, "an embedded path", None);
+            }
+            ("source", _, Some(there)) => {
+                let message = "source has to come before what happens to its messages";
+                self.report.error_with(span, message, there, "this comes first", None);
+            }
+            ("source" | "destination", ..) => {}
+            _ => {
+                progress.other.get_or_insert(span);
+            }
+        }
+    }
+
+    fn filter_ref(&mut self, start: Span) -> Parsed<FilterRef> {
+        if let TokenKind::LBrace = self.peek().kind {
+            let name = self.anonymous("filter");
+            return self.filter_body(name, start).map(FilterRef::Inline);
+        }
+        let name = self.reference("filter")?;
+        Ok(FilterRef::Named(name.value, name.span))
+    }
+
+    /// What comes after `junction`.
+    fn junction(&mut self, depth: usize) -> Parsed<Vec<LogPath>> {
+        let open = self.expect(&TokenKind::LBrace)?;
+        let channels = self.body(open, |parser, _| {
+            if !parser.peek().is("channel") && !parser.peek().is("log") {
+                return Err(parser.unexpected("a channel, as in channel { … };"));
+            }
+            let span = parser.next().span;
+            parser.log_path(span, depth + 1).map(|(path, _)| path)
+        });
+        let with_source = channels.iter().find(|channel| channel.has_source());
+        let without_source = channels.iter().find(|channel| !channel.has_source());
+        if let (Some(with_source), Some(without_source)) = (with_source, without_source) {
+            let message = "some channels of this junction have a source, and this one has none";
+            let (at, there) = (without_source.span, with_source.span);
+            return Err(self.report.error_with(at, message, there, "one with a source", None));
+        }
+        Ok(channels)
+    }
+
+    /// What comes after `if`, which was at `start`, up to the last branch.
+    fn if_item(&mut self, start: Span, depth: usize) -> Parsed<LogItem> {
+        let mut branches = vec![self.if_branch(start, depth)?];
+        let mut otherwise = None;
+        loop {
+            let (is_elif, is_else) = (self.peek().is("elif"), self.peek().is("else"));
+            if !is_elif && !is_else {
+                return Ok(LogItem::If { branches, otherwise });
+            }
+            let span = self.next().span;
+            if otherwise.is_some() {
+                return Err(self.report.error(span, "nothing can come after `else { … }` but a `;`", None));
+            }
+            if is_elif {
+                branches.push(self.if_branch(span, depth)?);
+            } else {
+                otherwise = Some(self.if_path(span, depth)?);
+            }
+        }
+    }
+
+    fn if_branch(&mut self, start: Span, depth: usize) -> Parsed<IfBranch> {
+        let condition = match self.peek().kind {
+            TokenKind::LParen => Some(self.if_condition(start)?),
+            TokenKind::LBrace => None,
+            _ => return Err(self.unexpected("`(` and a condition, or `{`")),
+        };
+        self.if_path(start, depth).map(|path| IfBranch { condition, path })
+    }
+
+    /// `{ … }` of a branch, whose word is at `start`.
+    fn if_path(&mut self, start: Span, depth: usize) -> Parsed<LogPath> {
+        if !self.sees(&TokenKind::LBrace) {
+            return Err(self.unexpected("`{`"));
+        }
+        self.log_path(start, depth + 1).map(|(path, _)| path)
     }
 
     fn source_ref(&mut self, start: Span) -> Parsed<SourceRef> {
@@ -150,7 +309,7 @@ impl Parser {
     }
 
     /// `(name)`
-    fn reference(&mut self, kind: &str) -> Parsed<Spanned<String>> {
+    pub(super) fn reference(&mut self, kind: &str) -> Parsed<Spanned<String>> {
         if !self.sees(&TokenKind::LParen) {
             return Err(self.unexpected(&format!("`(` and the name of a {kind}, or `{{`")));
         }

@@ -337,6 +337,13 @@ impl Parser {
         }
     }
 
+    /// Skips to behind the `}` of the body that could not be read.
+    pub(super) fn skip_body(&mut self) {
+        while !self.eat(&TokenKind::RBrace) && !self.sees(&TokenKind::End) && !self.starts_statement() {
+            self.skip_item();
+        }
+    }
+
     /// Whether a `)` without its `(` comes between the `;` here and the next one: then the `;` is within parentheses,
     /// where it should not be, and ends nothing.
     fn closed_beyond(&self) -> bool {

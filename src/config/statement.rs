@@ -6,7 +6,8 @@ use indexmap::IndexMap;
 use super::Config;
 use super::destination::DestinationStatement;
 use super::diagnostic::{Diagnostic, Level};
-use super::log_path::{DestinationRef, LogItem, LogPath, SourceRef};
+use super::filter::FilterStatement;
+use super::log_path::{DestinationRef, FilterRef, LogItem, LogPath, SourceRef};
 use super::option_table::{Ending, Key};
 use super::options::GlobalOptions;
 use super::parser::{Opening, Parsed, Parser};
@@ -51,6 +52,7 @@ struct Statements {
     options: GlobalOptions,
     sources: IndexMap<String, SourceStatement>,
     destinations: IndexMap<String, DestinationStatement>,
+    filters: IndexMap<String, FilterStatement>,
     logs: Vec<LogPath>,
     log_names: IndexMap<String, Span>,
     python_blocks: Vec<PythonBlock>,
@@ -84,7 +86,7 @@ impl Parser {
         let has_all_code = lexer.python_blocks == read.python_blocks.len() && !pragmas.incomplete;
         let failed = report.failed();
         let (sources_text, found) = report.into_parts(!pragmas.unreadable);
-        let Statements { options, sources, destinations, logs, python_blocks, .. } = read;
+        let Statements { options, sources, destinations, filters, logs, python_blocks, .. } = read;
         let config = Config {
             directory,
             version: pragmas.version.map_or(Version::CURRENT, |version| version.value),
@@ -93,6 +95,7 @@ impl Parser {
             options,
             sources,
             destinations,
+            filters,
             templates,
             logs,
             python_blocks,
@@ -159,6 +162,13 @@ impl Parser {
                 }
             }
             Some("template") => self.template_statement(start)?,
+            _ if same_word("filter", word) && self.vocabulary.has_path_item("filter") => {
+                let name = self.string("a name for the filter")?;
+                let filter = self.filter_body(name.value.clone(), start.to(name.span))?;
+                let first = read.filters.get(&name.value).map(|first| first.span);
+                self.duplicate("filter", &name, first)?;
+                read.filters.insert(name.value, filter);
+            }
             _ => {
                 let key = Key::new(word.clone(), start);
                 return Err(self.unknown_word(Place::Statement, &key, &STATEMENTS));
@@ -258,7 +268,7 @@ impl Parser {
     }
 
     /// Whether the tokens here can only be the start of a statement at the top of a file.
-    fn starts_statement(&mut self) -> bool {
+    pub(super) fn starts_statement(&mut self) -> bool {
         let is_name = |token: &Token| matches!(token.kind, TokenKind::Word(_) | TokenKind::Text(_));
         let word_is = |token: &Token, words: &[&str]| words.iter().any(|word| token.is(word));
         if word_is(self.peek(), &["options", "python"]) {
@@ -308,12 +318,16 @@ impl Parser {
         for path in &read.logs {
             self.check_path(read, path);
         }
+        for filter in read.filters.values() {
+            self.check_condition(&read.filters, &filter.condition);
+        }
+        self.check_circles(&read.filters);
         if self.report.failed() {
             // What a path seems to lack may be what could not be read.
             return;
         }
         for path in &read.logs {
-            let with_source = has_source(path);
+            let with_source = path.has_source();
             if !with_source && !path.flags.catchall {
                 self.report.warn(path.span, "this log path has no source, so no message takes it", None);
             } else if with_source && path.flags.catchall {
@@ -334,13 +348,26 @@ impl Parser {
                 {
                     self.unknown_name("destination", name, *span, read.destinations.keys());
                 }
-                LogItem::Log(path) => self.check_path(read, path),
+                LogItem::Filter(FilterRef::Named(name, span)) if !read.filters.contains_key(name) => {
+                    self.unknown_name("filter", name, *span, read.filters.keys());
+                }
+                LogItem::Filter(FilterRef::Inline(filter)) => {
+                    self.check_condition(&read.filters, &filter.condition);
+                }
+                LogItem::If { branches, .. } => {
+                    for condition in branches.iter().filter_map(|branch| branch.condition.as_ref()) {
+                        self.check_condition(&read.filters, &condition.condition);
+                    }
+                }
                 _ => {}
+            }
+            for path in item.paths() {
+                self.check_path(read, path);
             }
         }
     }
 
-    fn unknown_name<'a>(
+    pub(super) fn unknown_name<'a>(
         &mut self,
         kind: &str,
         name: &str,
@@ -359,12 +386,4 @@ impl Parser {
         });
         self.report.error(span, format!("no {kind} is called `{name}`"), help);
     }
-}
-
-fn has_source(path: &LogPath) -> bool {
-    path.items.iter().any(|item| match item {
-        LogItem::Source(_) => true,
-        LogItem::Destination(_) => false,
-        LogItem::Log(path) => has_source(path),
-    })
 }

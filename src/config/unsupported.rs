@@ -17,6 +17,8 @@ pub(crate) enum Place {
     Destination,
     /// In `log { }`.
     LogPath,
+    /// In `filter { }`.
+    Filter,
     /// In the parentheses of a source driver.
     SourceOption,
     /// In the parentheses of a destination driver.
@@ -32,6 +34,7 @@ impl Place {
             Self::Source => "source driver",
             Self::Destination => "destination driver",
             Self::LogPath => "item of a log path",
+            Self::Filter => "filter function",
         }
     }
 }
@@ -97,6 +100,7 @@ pub(super) fn refusal(place: Place, drivers: &[&str], word: &str) -> Option<Stri
         Place::SourceOption | Place::DestinationOption => "the option ",
         Place::Source => "the source ",
         Place::Destination => "the destination ",
+        Place::Filter => "the filter function ",
         _ => "",
     };
     known.then(|| format!("{noun}`{word}` is not supported by this version of Inrush"))

@@ -97,6 +97,8 @@ impl<'c> Builder<'c> {
                     self.destinations.entry(&statement.name).or_insert((statement, next));
                 }
                 LogItem::Log(inner) => self.collect(inner),
+                // Not in the vocabulary, so no configuration has them.
+                LogItem::Filter(_) | LogItem::Junction(_) | LogItem::If { .. } => {}
             }
         }
     }
