@@ -17,7 +17,7 @@ pub(super) enum Item {
 /// A call with its arguments, each a template.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
-    function: Function,
+    function: &'static Function,
     arguments: Box<[Box<[Item]>]>,
 }
 
@@ -27,7 +27,7 @@ impl Call {
     /// # Errors
     /// Why there can be no such call.
     pub(super) fn new(
-        function: Function,
+        function: &'static Function,
         arguments: Vec<Box<[Item]>>,
     ) -> Result<(Self, Option<String>), String> {
         let literals = arguments.iter().map(|argument| match &**argument {
@@ -47,7 +47,7 @@ impl Call {
             }
             text
         };
-        self.function.append(self.arguments.len(), value, out);
+        self.function.append(self.arguments.len(), &value, out);
     }
 }
 

@@ -245,10 +245,10 @@ impl Parser<'_> {
         match Call::new(function, compiled) {
             Ok((call, None)) => Ok(Item::Call(Box::new(call))),
             Ok((call, Some(doubt))) => {
-                self.warn(start, self.pos, &doubt, function.usage());
+                self.warn(start, self.pos, &doubt, function.usage);
                 Ok(Item::Call(Box::new(call)))
             }
-            Err(message) => self.error(start, self.pos, &message, function.usage()),
+            Err(message) => self.error(start, self.pos, &message, function.usage),
         }
     }
 
