@@ -99,6 +99,17 @@ impl Template {
         Self::compile_bytes(text.as_bytes())
     }
 
+    /// A template whose result is `text`, whatever is in it.
+    ///
+    /// # Panics
+    /// Never: nothing is left in it that could be wrong.
+    pub fn literal(text: &str) -> Self {
+        match Self::compile(&text.replace('$', "$$")) {
+            Ok(template) => template,
+            Err(error) => unreachable!("{error}"),
+        }
+    }
+
     /// Compiles a text that need not be UTF-8.
     ///
     /// # Errors

@@ -693,6 +693,8 @@ fn message_with_fixed_text_around_is_recognised() {
     }
     assert_eq!(Template::compile("a$$b").unwrap().as_literal(), Some(&b"a$b"[..]));
     assert_eq!(Template::compile("$x").unwrap().as_literal(), None);
+    let any = "${a} $$ $(b) @x@ \\n";
+    assert_eq!(Template::literal(any).as_literal(), Some(any.as_bytes()));
 }
 
 /// Breaks without it: the two halves around MESSAGE, written apart, differ from the line written whole.

@@ -201,6 +201,14 @@ impl StreamDestination {
         target.push(delivery, first);
     }
 
+    /// Looks for replaced files before the next line, and tries failed ones again at the next flush.
+    fn look_again(&mut self) {
+        let now = Instant::now();
+        for target in self.targets.iter_mut().flatten() {
+            target.look_again(now);
+        }
+    }
+
     /// The driver's kind and its path: files are handed over as they are to one with the same alone.
     fn address(&self) -> (&'static str, String) {
         (self.room.opening.kind(), self.path.text().to_owned())
@@ -353,9 +361,11 @@ impl Destination for StreamDestination {
     }
 
     fn reopen(&mut self) {
-        let now = Instant::now();
-        for target in self.targets.iter_mut().flatten() {
-            target.look_again(now);
+        self.look_again();
+        if self.room.opening.ends_at_reload() {
+            for target in self.targets.iter_mut().flatten().filter(|target| !target.is_torn()) {
+                target.close(&mut self.room);
+            }
         }
     }
 
@@ -442,7 +452,7 @@ impl Destination for StreamDestination {
     }
 
     fn stop(&mut self, deadline: Instant) -> u64 {
-        self.reopen();
+        self.look_again();
         loop {
             let now = Instant::now();
             self.flush_until(now, Some(deadline));

@@ -30,6 +30,11 @@ pub trait Connect: fmt::Debug + Send + Sync {
         time_reopen
     }
 
+    /// Tells that it is closed at a reload that keeps the destination, and opened again.
+    fn ends_at_reload(&self) -> bool {
+        false
+    }
+
     /// Tells that it is open from the start on, and again when it has gone, whether there are messages or not.
     fn is_eager(&self) -> bool {
         false
