@@ -30,6 +30,7 @@ pub mod file;
 mod handover;
 mod options;
 pub mod pipe;
+pub mod program;
 pub mod stdout;
 pub mod stream;
 
@@ -44,6 +45,7 @@ pub use stream::{LineFormat, StreamDestination, StreamSettings};
 pub const DRIVERS: &[Entry] = &[
     Entry::of::<file::FileOptions>("file"),
     Entry::of::<pipe::PipeOptions>("pipe"),
+    Entry::of::<program::ProgramOptions>("program"),
     Entry::of::<stdout::StdoutOptions>("stdout"),
 ];
 
