@@ -10,6 +10,7 @@ use crate::nearest::did_you_mean;
 mod env;
 mod path;
 mod text;
+mod url;
 
 /// Any number of arguments.
 const ANY: RangeInclusive<usize> = 0..=usize::MAX;
@@ -27,6 +28,7 @@ static FUNCTIONS: &[Function] = &[
     Function::of("basename", 1..=1, "$(basename path)", path::basename),
     Function::of("dirname", 1..=1, "$(dirname path)", path::dirname),
     Function::of("env", ANY, "$(env NAME …)", env::env),
+    Function::of("url-encode", ANY, "$(url-encode text …)", url::url_encode),
 ];
 
 /// Functions of the language. Those of them that have a row above are not refused.
