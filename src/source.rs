@@ -62,19 +62,22 @@ mod parsing;
 mod policy;
 pub mod python;
 mod status;
+mod thread;
 
 pub use input::Input;
 pub use internal::InternalSourceOptions;
 pub use lifecycle::{EngineLog, Gate, NotStarted, Source, Start};
 pub use names::{HostNames, NameOptions};
 pub use options::LogSourceOptions;
-pub use outside::{Outside, ThisSystem};
+pub use outside::{Outside, ThisSystem, this_process};
 pub use parsing::ParsingOptions;
 pub use policy::{Hosts, SourcePolicy};
 pub use python::{Backoff, DEFAULT_WINDOW, PythonDriver, PythonSourceOptions, Restart};
 pub use status::{MAX_ERROR, SourceState, SourceStatus};
+pub use thread::{Body, NotPosted, Poster, SourceThread};
 
 /// The source drivers.
+#[rustfmt::skip] // One on a line.
 pub const DRIVERS: &[Entry] = &[
     Entry::of::<PythonSourceOptions>("python"),
     Entry::of::<PythonSourceOptions>("python-fetcher"),
@@ -93,11 +96,14 @@ pub(crate) trait SourceOptions: Options + Sized {
     fn plan(&self, config: &Config, statement: &str) -> Result<Planned, Diagnostic>;
 
     /// Makes the source `input` with these options. It touches nothing before its `init`.
-    fn make(&self, input: &Input, log: &Arc<dyn EngineLog>) -> Made;
+    ///
+    /// # Errors
+    /// Options that can only be checked here.
+    fn make(&self, input: &Input, config: &Config, log: &Arc<dyn EngineLog>) -> Made;
 }
 
 /// A source that its driver has made; `None`: the host of the engine has to make it.
-pub type Made = Option<Box<dyn Source>>;
+pub type Made = Result<Option<Box<dyn Source>>, Diagnostic>;
 
 /// A source that is to be: what the engine makes of it.
 #[derive(Debug, Clone)]
@@ -122,7 +128,7 @@ pub struct Entry {
     syntax: Syntax,
     common: fn(&Driver) -> &LogSourceOptions,
     plan: fn(&Config, &str, &Driver) -> Result<Planned, Diagnostic>,
-    make: fn(&Input, &Arc<dyn EngineLog>) -> Made,
+    make: fn(&Input, &Config, &Arc<dyn EngineLog>) -> Made,
 }
 
 impl Entry {
@@ -132,7 +138,7 @@ impl Entry {
             syntax: Syntax { word, read: |parser, head| Ok(Arc::new(O::read(parser, head)?)) },
             common: |driver| own::<O>(driver).common(),
             plan: |config, statement, driver| own::<O>(driver).plan(config, statement),
-            make: |input, log| own::<O>(&input.driver).make(input, log),
+            make: |input, config, log| own::<O>(&input.driver).make(input, config, log),
         }
     }
 
@@ -161,9 +167,12 @@ pub fn plan(config: &Config, statement: &str, driver: &Driver) -> Result<Planned
     (entry(driver).plan)(config, statement, driver)
 }
 
-/// Makes the source `input`, which tells `log` what it has to say.
-pub fn make(input: &Input, log: &Arc<dyn EngineLog>) -> Made {
-    (entry(&input.driver).make)(input, log)
+/// Makes the source `input` of `config`, which tells `log` what it has to say.
+///
+/// # Errors
+/// Options that can only be checked here.
+pub fn make(input: &Input, config: &Config, log: &Arc<dyn EngineLog>) -> Made {
+    (entry(&input.driver).make)(input, config, log)
 }
 
 /// The options of `driver` that all sources have.

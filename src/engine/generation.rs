@@ -274,7 +274,7 @@ fn switch(
 /// Makes the source `input` of `config`.
 fn make(input: &Input, config: &Config, site: &mut Site<'_>) -> Result<Supervised, Diagnostic> {
     let log: Arc<dyn EngineLog> = Arc::new(site.log.clone());
-    let source = match source::make(input, &log) {
+    let source = match source::make(input, config, &log)? {
         Some(source) => source,
         None => site.host.make(input, config)?,
     };

@@ -51,8 +51,8 @@ impl SourceOptions for InternalSourceOptions {
         })
     }
 
-    fn make(&self, input: &Input, log: &Arc<dyn EngineLog>) -> Made {
-        Some(Box::new(Internal { input: input.clone(), log: Arc::clone(log) }))
+    fn make(&self, input: &Input, _: &Config, log: &Arc<dyn EngineLog>) -> Made {
+        Ok(Some(Box::new(Internal { input: input.clone(), log: Arc::clone(log) })))
     }
 }
 

@@ -220,8 +220,8 @@ impl SourceOptions for PythonSourceOptions {
         })
     }
 
-    fn make(&self, _: &Input, _: &Arc<dyn EngineLog>) -> Made {
-        None
+    fn make(&self, _: &Input, _: &Config, _: &Arc<dyn EngineLog>) -> Made {
+        Ok(None)
     }
 }
 

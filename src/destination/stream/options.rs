@@ -1,7 +1,6 @@
 //! The options of the drivers that write text into a stream: [`WriterOptions`].
 
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::{Access, LineFormat, StreamSettings, group_id, user_id};
 use crate::config::grammar::{
@@ -10,19 +9,8 @@ use crate::config::grammar::{
 };
 use crate::config::{Config, Diagnostic, Ownership, Spanned, TemplateOptions, TemplateText};
 use crate::destination::DriverOptions;
-use crate::source::{Outside, ThisSystem};
-use crate::template::{Identity, Template};
-
-/// Who formats: this machine and this process.
-static IDENTITY: LazyLock<Arc<Identity>> = LazyLock::new(|| {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let host = ThisSystem::new().node_name();
-    let host_id = std::fs::read_to_string("/etc/machine-id")
-        .ok()
-        .and_then(|id| u32::from_str_radix(id.get(..8)?, 16).ok())
-        .unwrap_or_default();
-    Arc::new(Identity { host, host_id, run_id: now.as_secs() as u32, started_micros: now.as_micros() as i64 })
-});
+use crate::source::this_process;
+use crate::template::Template;
 
 /// `flags()` of a destination that writes text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -98,7 +86,7 @@ impl WriterOptions {
                 LineFormat::Template(own.or(template).map_or_else(Template::file_line, compiled))
             },
             options: self.template_options.resolve(config, own.and_then(|template| template.escape))?,
-            identity: Arc::clone(&IDENTITY),
+            identity: this_process(),
             ..StreamSettings::new(path)
         })
     }
