@@ -51,6 +51,7 @@ use crate::config::{Config, Diagnostic, Driver, Options, Syntax};
 
 pub mod age;
 mod cache;
+mod example_msg_generator;
 mod hosts_file;
 mod input;
 pub mod internal;
@@ -82,6 +83,7 @@ pub const DRIVERS: &[Entry] = &[
     Entry::of::<PythonSourceOptions>("python"),
     Entry::of::<PythonSourceOptions>("python-fetcher"),
     Entry::of::<InternalSourceOptions>("internal"),
+    Entry::of::<example_msg_generator::GeneratorOptions>("example-msg-generator"),
 ];
 
 /// The options of a source driver.
