@@ -10,12 +10,11 @@
 //!   that is started again where it failed, and the end of several; `suspended`: sources that wait for
 //!   credit;
 //! * [`reading`]: a configuration that is read on a thread of its own;
-//! * [`graph`]: which destinations a source's messages go to;
 //! * [`plan`]: what a configuration needs beside what runs, driver by driver ([`identity`]); [`pipeline`]:
 //!   what runs: lanes, workers and destinations, switched from one plan to the next, and drained; `roster`:
 //!   who is here, comes and goes, so that counts add up at any moment; [`changes`]: what a switch does to
 //!   each driver;
-//! * [`worker`]: what a worker does with a batch; [`signpost`]: the ways it sends them;
+//! * [`worker`]: what a worker does with a batch; [`router`]: the programs and ways it goes by;
 //!   [`queue`]: where flow control is applied; [`output`]: a destination's thread; [`succession`]: one
 //!   destination after another;
 //! * [`log`]: what the engine itself has to say; [`stats`]: what it counted, [`stats_file`]: where that is
@@ -36,7 +35,6 @@ pub mod control;
 pub mod event;
 pub(crate) mod exit;
 pub(crate) mod generation;
-pub mod graph;
 pub mod host;
 pub mod identity;
 pub mod live_line;
@@ -50,8 +48,8 @@ pub mod plan;
 pub mod queue;
 pub mod reading;
 mod roster;
+pub mod router;
 pub mod run;
-pub mod signpost;
 pub mod stats;
 pub mod stats_file;
 pub mod succession;

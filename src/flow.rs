@@ -13,6 +13,7 @@
 //! * [`lane`]: a source's way into the engine, with the [`lane::Producer`]s that fill its batches;
 //! * [`tracker`]: for a source that wants to know what was delivered, batch by batch;
 //! * [`clock`]: the time that messages are stamped with; [`exit`]: the request that a source ends;
+//! * [`steady`]: the clock that deadlines are read from;
 //! * [`signals`]: those that the process is told by what to do; [`process`]: its end.
 //!
 //! What goes forward is batches; what comes back is credit. Nothing else crosses threads.
@@ -26,6 +27,7 @@ pub mod inbox;
 pub mod lane;
 pub mod process;
 pub mod signals;
+pub mod steady;
 pub mod stopwatch;
 mod sync;
 pub mod tracker;
@@ -36,4 +38,5 @@ pub use credit::Credit;
 pub use exit::Exit;
 pub use inbox::{Inbox, Sender, nap_precisely};
 pub use lane::{Lane, LateParser, Parcel, Producer, Refused};
+pub use steady::SteadyClock;
 pub use tracker::Tracker;

@@ -27,6 +27,7 @@
 //! * [`destination`]: files and standard output;
 //! * [`drivers`]: the drivers that a configuration may name;
 //! * [`state`]: what outlives the process: values by name, in one crash-safe file;
+//! * [`path`]: what happens to messages on their way: programs of steps, ways and forks;
 //! * [`engine`]: from a configuration to threads: start, reload, stop, supervision, statistics, the log;
 //! * `python`: the only room that knows pyo3: `LogSource`, `LogMessage`, buffers, Python as the engine's host;
 //! * [`cli`]: the command line.
@@ -45,6 +46,7 @@ mod fault;
 pub mod flow;
 pub mod message;
 mod nearest;
+pub mod path;
 pub mod printable;
 #[cfg(feature = "python")]
 pub mod python;

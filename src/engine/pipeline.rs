@@ -8,7 +8,7 @@
 //! 1. Whoever hosts the sources has stopped those that go, and closed their lanes; nothing else has changed yet.
 //! 2. The new destinations get their threads. One that may write a file of a destination that goes
 //!    waits for the end of that one (`succession`).
-//! 3. The workers take up the new routes, after what was posted before went by the old ones (`signpost`).
+//! 3. The workers take up the new routes, after what was posted before went by the old ones (`router`).
 //! 4. The destinations that go have all they will ever get. One that was replaced leaves what it cannot write at once to the
 //!    one of its name, which goes on counting where it ended (unless another one waits for the same file in between). One that was removed writes what it has, however long it takes,
 //!    and ends; all that were removed together keep one window of messages, and the oldest beyond is given up. Until
@@ -34,12 +34,12 @@ use super::log::Log;
 use super::output;
 use super::plan::{Means, Next, Output, Running, Source};
 use super::roster::{Put, Roster, Worker};
-use super::signpost::{Guide, Signpost};
+use super::router::{RouteTable, Router};
 use super::stats::Stats;
 use super::worker::{self, Ended};
 use crate::config::{Config, Diagnostic};
 use crate::destination::Descriptors;
-use crate::flow::{Inbox, Parcel};
+use crate::flow::{Inbox, Parcel, SteadyClock};
 use crate::message::{Pool, Release};
 use crate::source::Input;
 
@@ -52,12 +52,13 @@ pub struct Pipeline {
     pool: Arc<Pool>,
     release: Arc<dyn Release>,
     next_lane: AtomicUsize,
-    signpost: Arc<Signpost>,
+    table: Arc<RouteTable>,
+    clock: SteadyClock,
     /// Set once, for the workers.
     stopping: Arc<AtomicBool>,
     roster: Mutex<Roster>,
     ended: Mutex<Ended>,
-    /// Messages of the signpost's `late` that were reported.
+    /// Messages of the table's `late` that were reported.
     late_said: AtomicU64,
 }
 
@@ -74,6 +75,11 @@ impl std::fmt::Debug for Pipeline {
 impl Pipeline {
     /// An engine without a source or a destination. `release` takes the foreign memory of sources.
     pub fn new(log: &Log, pool: &Arc<Pool>, release: &Arc<dyn Release>) -> Self {
+        Self::with_clock(log, pool, release, &SteadyClock::of_machine())
+    }
+
+    /// The same, with `clock` for the steps of its paths.
+    pub fn with_clock(log: &Log, pool: &Arc<Pool>, release: &Arc<dyn Release>, clock: &SteadyClock) -> Self {
         let descriptors = Descriptors::of_process();
         let (limit, most) = (descriptors.limit(), descriptors.most());
         log.debug(&format!("{limit} file descriptors, {most} of them for files of paths with macros"));
@@ -82,7 +88,8 @@ impl Pipeline {
             pool: Arc::clone(pool),
             release: Arc::clone(release),
             next_lane: AtomicUsize::new(0),
-            signpost: Arc::default(),
+            table: Arc::new(RouteTable::new(clock.clone())),
+            clock: clock.clone(),
             stopping: Arc::default(),
             roster: Mutex::default(),
             ended: Mutex::default(),
@@ -156,9 +163,11 @@ impl Pipeline {
         for inbox in inboxes {
             let ended = self.ended().notify();
             let (seen, sender) = (Arc::<AtomicU64>::default(), inbox.sender());
+            let wake = sender.clone();
+            self.clock.on_turn(move || wake.wake());
             let mut roster = self.roster();
             let number = roster.workers.len();
-            let guide = Guide::new(&self.signpost, number, Arc::clone(&seen), &self.log);
+            let guide = Router::new(&self.table, number, Arc::clone(&seen), &self.log);
             worker::start(format!("worker:{number}"), inbox, guide, &self.stopping, ended, &self.log)?;
             roster.workers.push(Worker { inbox: sender, seen });
         }
@@ -174,7 +183,7 @@ impl Pipeline {
         naps: Vec<Duration>,
         going: Vec<Arc<Output>>,
     ) -> Vec<Input> {
-        let Put { version, gone } = self.roster().put(sources, outputs, naps, going, &self.signpost);
+        let Put { version, gone } = self.roster().put(sources, outputs, naps, going, &self.table);
         let deadline = Instant::now() + TAKE_UP;
         while self.roster().taken_up() < version {
             if Instant::now() >= deadline {
@@ -192,7 +201,7 @@ impl Pipeline {
         let version = roster.taken_up();
         roster.tidy(version);
         drop(roster);
-        let late = self.signpost.late();
+        let late = self.table.late();
         let said = self.late_said.swap(late, Ordering::Relaxed);
         if late > said {
             let text = format!("{} messages were posted after their source was stopped", late - said);
@@ -214,7 +223,7 @@ impl Pipeline {
     pub fn destinations_of(&self, id: &str) -> Vec<String> {
         let roster = self.roster();
         let source = roster.sources.iter().find(|source| source.input.driver.id == id);
-        source.map_or_else(Vec::new, |source| source.branches.iter().map(|(to, _)| to.clone()).collect())
+        source.map_or_else(Vec::new, |source| source.program.destinations().to_vec())
     }
 
     /// Opens the files of all destinations anew.

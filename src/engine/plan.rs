@@ -11,7 +11,6 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::changes::Changes;
-use super::graph::Graph;
 use super::identity;
 use super::log::{Log, LogLevel};
 use super::queue::{FullQueue, Orders, Queue, Shared};
@@ -21,6 +20,8 @@ use crate::destination::{self, Claim, Counters, Destination, Report, Severity, S
 use crate::flow::inbox::NAP;
 use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
 use crate::message::{Pool, Release};
+use crate::path::compile::Entrance;
+use crate::path::{self, Compiled, Program};
 use crate::source::{self, HostNames, Input, MAX_ERROR, NameOptions, SourcePolicy, ThisSystem};
 
 impl Input {
@@ -49,8 +50,8 @@ pub(super) struct Source {
     key: String,
     /// The worker that its lane leads to.
     pub(super) worker: usize,
-    /// The ids of its destinations, and whether it waits for them.
-    pub(super) branches: Vec<(String, bool)>,
+    /// What happens to its messages.
+    pub(super) program: Arc<Program>,
 }
 
 /// A destination, for those who are not its thread.
@@ -152,8 +153,8 @@ impl Next {
         means: &Means<'_>,
         keep: &dyn Fn(&Input) -> bool,
     ) -> Result<Self, Vec<Diagnostic>> {
-        let graph = Graph::new(config);
-        let (outputs, fresh_outputs) = plan_outputs(config, &graph, running, means.log)?;
+        let compiled = path::compile(config)?;
+        let (outputs, fresh_outputs) = plan_outputs(config, &compiled, running, means.log)?;
         let kept = |statement: &str, driver: &Driver| {
             let same = running.sources.iter().find(|source| source.input.driver.id == driver.id)?;
             let is_kept = same.key == identity::source(config, statement, driver)
@@ -161,31 +162,23 @@ impl Next {
                 && keep(&same.input);
             is_kept.then_some(same)
         };
-        let kept: Vec<_> = graph.sources.iter().map(|(statement, driver)| kept(statement, driver)).collect();
-        let mut crew = Crew::new(running, &kept, graph.sources.len());
+        let kept: Vec<_> =
+            compiled.sources.iter().map(|source| kept(source.statement, source.driver)).collect();
+        let mut crew = Crew::new(running, &kept, compiled.sources.len());
         let (mut sources, mut errors) = (Vec::new(), Vec::new());
         let mut unheld = BTreeMap::new();
-        for (index, (statement, driver)) in graph.sources.iter().enumerate() {
-            let ways = graph.branches[index].iter().filter(|branch| !branch.flow_control);
-            let ways = ways.map(|branch| Unheld {
-                destination: graph.destinations[branch.destination].id.clone(),
-                path: branch.path,
-            });
-            unheld.insert(driver.id.clone(), ways.collect());
-            let branches = graph.branches[index].iter();
-            let branches = branches
-                .map(|branch| (graph.destinations[branch.destination].id.clone(), branch.flow_control))
-                .collect();
+        for (index, Entrance { statement, driver, program }) in compiled.sources.into_iter().enumerate() {
+            unheld.insert(driver.id.clone(), uncontrolled(&program));
             let key = identity::source(config, statement, driver);
             let source = if let Some(same) = kept[index] {
-                let input = Input { driver: (*driver).clone(), ..same.input.clone() };
-                Source { input, key, worker: same.worker, branches }
+                let input = Input { driver: driver.clone(), ..same.input.clone() };
+                Source { input, key, worker: same.worker, program }
             } else {
                 let worker = crew.worker_for(&driver.id);
                 let inbox = crew.workers[worker].clone();
                 let number = running.next_lane.fetch_add(1, Ordering::Relaxed);
                 match make_input(config, statement, driver, number, inbox, means) {
-                    Ok(input) => Source { input, key, worker, branches },
+                    Ok(input) => Source { input, key, worker, program },
                     Err(error) => {
                         errors.push(error);
                         continue;
@@ -229,16 +222,26 @@ impl Next {
     }
 }
 
+/// The ways of `program` on which its source is not held back.
+fn uncontrolled(program: &Program) -> Vec<Unheld> {
+    let ways = program.all_ways().into_iter().filter(|way| !way.flow_control);
+    let named = ways.filter_map(|way| {
+        let destination = program.destinations()[way.destination].clone();
+        way.path.map(|path| Unheld { destination, path })
+    });
+    named.collect()
+}
+
 type Outputs = (Vec<Arc<Output>>, Vec<Fresh>);
 
 fn plan_outputs(
     config: &Config,
-    graph: &Graph<'_>,
+    compiled: &Compiled<'_>,
     running: &Running<'_>,
     log: &Log,
 ) -> Result<Outputs, Vec<Diagnostic>> {
     let (mut planned, mut errors) = (Vec::new(), Vec::new());
-    for to in &graph.destinations {
+    for to in &compiled.destinations {
         match destination::plan(config, to) {
             Ok(plan) => planned.push((to.id.as_str(), plan)),
             Err(error) => errors.push(error),
@@ -416,7 +419,7 @@ mod tests {
     use super::*;
     use crate::config::{Environment, parse_str};
     use crate::drivers::VOCABULARY;
-    use crate::engine::signpost::{Guide, Routes, Signpost};
+    use crate::engine::router::{RouteTable, Router, Routes};
     use crate::message::ReleaseNow;
 
     fn plan(text: &str) -> Next {
@@ -460,12 +463,12 @@ mod tests {
         let next = plan(&sources(1, "batch-timeout(20)"));
         assert_eq!(next.naps, [Duration::from_millis(20)]);
         // And the worker does what the plan says.
-        let signpost = Arc::<Signpost>::default();
+        let table = Arc::<RouteTable>::default();
         let mut inbox = Inbox::new();
-        let mut guide = Guide::new(&signpost, 0, Arc::default(), &Log::silent());
+        let mut router = Router::new(&table, 0, Arc::default(), &Log::silent());
         assert_eq!(inbox.nap_time(), NAP);
-        signpost.set(Routes { naps: next.naps, ..Routes::default() });
-        guide.follow(&mut inbox);
+        table.set(Routes::new(hashbrown::HashMap::default(), next.naps));
+        router.follow(&mut inbox);
         assert_eq!(inbox.nap_time(), Duration::from_millis(20));
     }
 

@@ -133,16 +133,20 @@ impl Queue {
         &self.full
     }
 
-    /// Sends `view` on, as its path's flow control has it.
-    pub fn push(&self, view: Selection, ack: &Ack, flow_control: bool) {
-        let held = flow_control || (self.is_soft && !self.shared.suspended.load(Ordering::Relaxed));
-        if held {
-            let (messages, ack) = (view.len() as u64, ack.clone());
-            self.counters.queued.fetch_add(messages, Ordering::Relaxed);
+    /// Tells whether messages of a path with this flow control hold their credit until they are written.
+    #[inline]
+    pub fn holds(&self, flow_control: bool) -> bool {
+        flow_control || (self.is_soft && !self.shared.suspended.load(Ordering::Relaxed))
+    }
+
+    /// Sends `view` on. With an `ack` that holds credit, as [`Queue::holds`] has it, it is never dropped;
+    /// without, it finds a place or the newest of it is dropped.
+    pub fn push(&self, view: Selection, ack: Ack, flow_control: bool) {
+        if ack.holds_credit() {
+            self.counters.queued.fetch_add(view.len() as u64, Ordering::Relaxed);
             self.inbox.send(Delivery { view, ack, flow_control });
             return;
         }
-        let ack = ack.without_credit();
         // What waits already is taken to be as large as what comes.
         let most = self.full.fifo_size.min(UNHELD_BYTES / view.bytes_each());
         let room = most.saturating_sub(self.counters.queued.load(Ordering::Relaxed)) as usize;
@@ -199,7 +203,8 @@ mod tests {
             let credit = Arc::new(Credit::new(10, 1000));
             assert_eq!(credit.try_take(1, 0), 1);
             let ack = Ack::new(&credit, &Arc::default(), 1, 0);
-            queue.push(Selection::all(Arc::new(writer.finish())), &ack, flow_control);
+            let own = if queue.holds(flow_control) { ack.clone() } else { ack.without_credit() };
+            queue.push(Selection::all(Arc::new(writer.finish())), own, flow_control);
             drop(ack);
             let delivery = inbox.try_recv().unwrap();
             assert_eq!(delivery.ack.holds_credit(), is_held, "{is_soft} {is_suspended} {flow_control}");

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use hashbrown::HashMap;
+
 use super::plan::{Output, Source};
-use super::signpost::{Routes, Signpost, Way};
+use super::router::{RouteTable, Routes, SourceRoutes};
 use super::stats::Stats;
 use crate::flow::{Parcel, Sender};
 use crate::source::Input;
@@ -82,7 +84,7 @@ impl Roster {
         outputs: Vec<Arc<Output>>,
         naps: Vec<Duration>,
         going: Vec<Arc<Output>>,
-        signpost: &Signpost,
+        table: &RouteTable,
     ) -> Put {
         self.coming.clear();
         let before = std::mem::replace(&mut self.sources, sources);
@@ -94,7 +96,7 @@ impl Roster {
         let since = Instant::now();
         self.leaving_sources.extend(gone.into_iter().map(|source| LeavingSource { source, since }));
         let were_here = std::mem::replace(&mut self.outputs, outputs);
-        let version = signpost.set(self.routes(naps));
+        let version = table.set(self.routes(naps));
         let is_leaving =
             |output: &Arc<Output>| self.leaving_outputs().any(|leaving| Arc::ptr_eq(leaving, output));
         let leaves: Vec<_> = going.into_iter().filter(|output| !is_leaving(output)).collect();
@@ -200,21 +202,19 @@ impl Roster {
     /// The routes of the sources that are here, and of those that have gone: should something of theirs
     /// come late, it goes where the destinations of their names are now.
     fn routes(&self, naps: Vec<Duration>) -> Routes {
-        let way = |(id, flow_control): &(String, bool)| {
-            let output = self.outputs.iter().find(|output| output.id == *id)?;
-            Some(Way { queue: output.queue.clone(), flow_control: *flow_control })
+        let queue = |id: &String| {
+            let output = self.outputs.iter().find(|output| output.id == *id);
+            output.map(|output| output.queue.clone())
         };
-        let ways = |source: &Source| source.branches.iter().filter_map(way).collect::<Vec<_>>();
-        let mut routes = Routes { naps, ..Routes::default() };
-        for source in &self.sources {
-            routes.ways.insert(source.input.lane.index(), ways(source));
-        }
-        for LeavingSource { source, .. } in &self.leaving_sources {
-            let ways = ways(source);
-            if !ways.is_empty() || source.branches.is_empty() {
-                routes.ways.insert(source.input.lane.index(), ways);
+        let mut sources = HashMap::default();
+        let leaving = self.leaving_sources.iter().map(|leaving| (&leaving.source, true));
+        for (source, is_leaving) in self.sources.iter().map(|source| (source, false)).chain(leaving) {
+            let queues: Vec<_> = source.program.destinations().iter().map(queue).collect();
+            if !is_leaving || queues.is_empty() || queues.iter().any(Option::is_some) {
+                let routes = SourceRoutes::new(Arc::clone(&source.program), queues);
+                sources.insert(source.input.lane.index(), routes);
             }
         }
-        routes
+        Routes::new(sources, naps)
     }
 }

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::log::Log;
-use super::signpost::Guide;
+use super::router::Router;
 use crate::fault;
 use crate::flow::{DropReason, Inbox, Parcel, nap_precisely};
 
@@ -26,7 +26,7 @@ use crate::flow::{DropReason, Inbox, Parcel, nap_precisely};
 pub fn start(
     name: String,
     inbox: Inbox<Parcel>,
-    guide: Guide,
+    router: Router,
     stopping: &Arc<AtomicBool>,
     ended: Notify<Inbox<Parcel>>,
     log: &Log,
@@ -34,7 +34,7 @@ pub fn start(
     let (stopping, log) = (Arc::clone(stopping), log.clone());
     let start = thread::Builder::new().name(name.clone()).spawn(move || {
         nap_precisely();
-        let run = AssertUnwindSafe(|| run(inbox, guide, &stopping));
+        let run = AssertUnwindSafe(|| run(inbox, router, &stopping));
         let inbox = catch_unwind(run)
             .unwrap_or_else(|panic| fault::fatal(&name, &*panic, |text| log.last_error(text)));
         // The receiver is gone only when nobody waits any more.
@@ -45,18 +45,20 @@ pub fn start(
 
 /// Takes what comes until `stopping` is set and the inbox is empty, and gives the inbox back: what is
 /// sent into it after that is counted as dropped by whoever drops it.
-pub fn run(mut inbox: Inbox<Parcel>, mut guide: Guide, stopping: &AtomicBool) -> Inbox<Parcel> {
+pub fn run(mut inbox: Inbox<Parcel>, mut router: Router, stopping: &AtomicBool) -> Inbox<Parcel> {
     loop {
         let last_round = stopping.load(Ordering::Acquire);
-        guide.follow(&mut inbox);
-        let seen = pass(&mut inbox, &guide, last_round);
+        router.follow(&mut inbox);
+        let seen = pass(&mut inbox, &router, last_round);
+        router.expire();
         if last_round {
+            router.end();
             return inbox;
         }
         match seen {
             Some(Seen { frees: true, .. }) => inbox.hurry(),
             Some(Seen { messages, .. }) => inbox.nap(messages),
-            None => inbox.wait(None),
+            None => inbox.wait(router.wait_until()),
         }
     }
 }
@@ -73,7 +75,7 @@ struct Seen {
 /// What comes meanwhile is left to the next look: a batch that was just opened would be taken nearly empty. So is a batch that
 /// is still open where another one was sent on: more will come, and its writer, which would be disturbed, will have ended it by
 /// then. If not, it is taken then all the same. An open batch is the last that its writer has sent, so nothing overtakes it.
-fn pass(inbox: &mut Inbox<Parcel>, guide: &Guide, all: bool) -> Option<Seen> {
+fn pass(inbox: &mut Inbox<Parcel>, router: &Router, all: bool) -> Option<Seen> {
     let (mut due, mut left_before) = inbox.begin_look();
     let (mut seen, mut open) = (None, Vec::new());
     while (due > 0 || all)
@@ -85,7 +87,7 @@ fn pass(inbox: &mut Inbox<Parcel>, guide: &Guide, all: bool) -> Option<Seen> {
             open.push(parcel);
             continue;
         }
-        let sent = guide.send(parcel);
+        let sent = router.send(parcel);
         let Seen { messages, frees } = seen.get_or_insert(Seen { messages: 0, frees: false });
         (*messages, *frees) = (*messages + sent.messages, *frees || sent.frees);
     }

@@ -97,6 +97,12 @@ impl SourceCounters {
         self.delivered.fetch_add(messages, Ordering::Release);
     }
 
+    /// Counts messages that a test posts without a producer.
+    #[cfg(test)]
+    pub(crate) fn count_posted(&self, messages: u64) {
+        self.producer().add(messages, 0);
+    }
+
     pub(super) fn count_filtered(&self, messages: u64) {
         self.filtered.fetch_add(messages, Ordering::Release);
     }

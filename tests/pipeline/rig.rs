@@ -177,7 +177,8 @@ impl Rig {
         assert_eq!(stats.sources.iter().map(|source| source.totals.posted).collect::<Vec<_>>(), taken);
         for source in &stats.sources {
             let totals = &source.totals;
-            assert_eq!(totals.posted, totals.delivered + totals.dropped_total());
+            let outcomes = totals.delivered + totals.dropped_total() + totals.filtered;
+            assert_eq!(totals.posted + totals.generated, outcomes);
         }
         for input in &self.inputs {
             let credit = input.lane.credit();

@@ -1,69 +1,72 @@
-//! From log paths to branches: which destinations a source's messages go to.
+//! From the log paths of a configuration to the programs of its sources.
 //!
-//! Until there are filters every path matches every message of its sources, so the whole graph is known
-//! when the configuration is: for each source a list of [`Branch`]es. The rules are those of the language:
+//! * Paths are met in the order in which they were written; what matched a `final` one meets no later one;
+//! * `fallback` paths are met only by messages that no other path matched;
+//! * `catchall` paths have every named source, also the ones that no other path names;
+//! * flow control is that of the path, or of the path around it, or of `log-flow-control()`;
+//! * a source that is named inside a path enters there.
 //!
-//! * paths are met in the order in which they were written; a `final` one ends the walk;
-//! * `fallback` paths are met only when no other path was;
-//! * `catchall` paths have every source, also the ones that no other path names;
-//! * a destination of a path gets its messages once for each path that leads there;
-//! * flow control is that of the path, or of the path around it, or of `log-flow-control()`.
+//! A step has one state for each reference to it, which all sources that pass it share: it is made once for
+//! each item of a log path.
+
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::{Choice, Item, Program, Way};
 use crate::config::{
-    Config, DestinationRef, DestinationStatement, Driver, LogItem, LogPath, SourceRef, SourceStatement, Span,
+    Config, DestinationRef, DestinationStatement, Diagnostic, Driver, LogItem, LogPath, PathFlags, SourceRef,
+    SourceStatement, Span,
 };
-
-/// One way out for the messages of a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Branch {
-    /// The number of the destination.
-    pub destination: usize,
-    /// Whether its source waits for it.
-    pub flow_control: bool,
-    /// The log path that leads there.
-    pub path: Span,
-}
 
 /// Sources, destinations, and what leads from the ones to the others.
 #[derive(Debug)]
-pub struct Graph<'c> {
-    /// The source drivers that a log path uses, each with the name of its statement.
-    pub sources: Vec<(&'c str, &'c Driver)>,
+pub struct Compiled<'c> {
+    /// The source drivers that a log path uses.
+    pub sources: Vec<Entrance<'c>>,
     /// The destination drivers that a log path uses.
     pub destinations: Vec<&'c Driver>,
-    /// The branches of each source, in the order of `sources`.
-    pub branches: Vec<Vec<Branch>>,
 }
 
-impl<'c> Graph<'c> {
-    /// The graph of `config`. Statements that no log path uses are not in it.
-    pub fn new(config: &'c Config) -> Self {
-        let mut builder = Builder { config, sources: IndexMap::new(), destinations: IndexMap::new() };
-        for path in &config.logs {
-            builder.collect(path);
-        }
-        let branches = builder.sources.keys().map(|name| builder.branches(name)).collect::<Vec<_>>();
-        let statements = builder.sources.values();
-        let each_driver = statements.zip(branches).flat_map(|(statement, branches)| {
-            let name = statement.name.as_str();
-            statement.drivers.iter().map(move |driver| ((name, driver), branches.clone()))
-        });
-        let (sources, branches) = each_driver.unzip();
-        let destinations = builder.destinations.values().flat_map(|(to, _)| &to.drivers).collect();
-        Self { sources, destinations, branches }
+/// A source driver, and what happens to its messages.
+#[derive(Debug)]
+pub struct Entrance<'c> {
+    /// The name of its statement.
+    pub statement: &'c str,
+    /// The driver.
+    pub driver: &'c Driver,
+    /// What happens to its messages.
+    pub program: Arc<Program>,
+}
+
+/// The programs of `config`. Statements that no log path uses are not in it.
+///
+/// # Errors
+/// What can only be checked when everything is read.
+pub fn compile(config: &Config) -> Result<Compiled<'_>, Vec<Diagnostic>> {
+    let mut compiler = Compiler { config, sources: IndexMap::new(), destinations: IndexMap::new() };
+    for path in &config.logs {
+        compiler.collect(path);
     }
+    let destinations: Vec<&Driver> = compiler.destinations.values().flat_map(|(to, _)| &to.drivers).collect();
+    let ids: Vec<&str> = destinations.iter().map(|driver| driver.id.as_str()).collect();
+    let mut sources = Vec::new();
+    for (name, statement) in &compiler.sources {
+        let program = Arc::new(compiler.program(name, &ids));
+        let entrance = |driver| Entrance { statement: name, driver, program: Arc::clone(&program) };
+        sources.extend(statement.drivers.iter().map(entrance));
+    }
+    Ok(Compiled { sources, destinations })
 }
 
-struct Builder<'c> {
+struct Compiler<'c> {
     config: &'c Config,
     sources: IndexMap<&'c str, &'c SourceStatement>,
     /// Each statement with the number of its first driver.
     destinations: IndexMap<&'c str, (&'c DestinationStatement, usize)>,
 }
 
-impl<'c> Builder<'c> {
+impl<'c> Compiler<'c> {
     fn source(&self, from: &'c SourceRef) -> &'c SourceStatement {
         match from {
             SourceRef::Named(name, _) => &self.config.sources[name],
@@ -103,18 +106,18 @@ impl<'c> Builder<'c> {
         }
     }
 
-    /// The branches of the messages of the source `name`.
-    fn branches(&self, name: &str) -> Vec<Branch> {
-        let mut branches = Vec::new();
+    /// The program of the source `name`; `ids` are those of all destinations.
+    fn program(&self, name: &str, ids: &[&str]) -> Program {
         let inherited = self.config.options.log_flow_control;
-        let paths: Vec<_> = self.config.logs.iter().filter(|path| self.takes(path, name)).collect();
-        for path in dispatch(&paths) {
-            self.enter(path, name, inherited, &mut branches);
-        }
-        branches
+        let paths = self.config.logs.iter().filter(|path| self.takes(path, name));
+        let choices = paths.map(|path| {
+            let is_whole = path.flags.catchall || self.begins(path, name);
+            self.choice(path, name, inherited, is_whole)
+        });
+        Program::new(vec![Item::Fork(choices.collect())], ids)
     }
 
-    /// Whether messages of the source `name` enter `path` from outside or inside it.
+    /// Tells whether messages of the source `name` enter `path` from outside or inside it.
     fn takes(&self, path: &'c LogPath, name: &str) -> bool {
         path.flags.catchall || self.begins(path, name) || self.begins_inside(path, name)
     }
@@ -129,53 +132,43 @@ impl<'c> Builder<'c> {
         inner.any(|inner| self.begins(inner, name) || self.begins_inside(inner, name))
     }
 
-    fn enter(&self, path: &'c LogPath, name: &str, inherited: bool, to: &mut Vec<Branch>) {
+    /// The branch that `path` is for messages of the source `name`: all of it when they enter at its start
+    /// (`is_whole`), and otherwise only the paths in it that the source is in.
+    fn choice(&self, path: &'c LogPath, name: &str, inherited: bool, is_whole: bool) -> Choice {
         let flow_control = path.flags.flow_control.unwrap_or(inherited);
-        let whole = path.flags.catchall || self.begins(path, name);
-        self.follow(path, name, flow_control, whole, to);
-    }
-
-    /// Follows the messages of the source `name` through `path`: all of it when they entered at its
-    /// start, and otherwise only the embedded paths that the source is in.
-    fn follow(&self, path: &'c LogPath, name: &str, flow_control: bool, whole: bool, to: &mut Vec<Branch>) {
-        let mut embedded = Vec::new();
+        let (mut items, mut embedded) = (Vec::new(), Vec::new());
         for item in &path.items {
             match item {
-                LogItem::Destination(destination) if whole => {
-                    let (statement, first) = &self.destinations[self.destination(destination).name.as_str()];
-                    let drivers = *first..first + statement.drivers.len();
-                    to.extend(drivers.map(|destination| Branch {
-                        destination,
-                        flow_control,
-                        path: path.span,
-                    }));
+                LogItem::Destination(to) if is_whole => {
+                    items.extend(self.ways(to, flow_control, path.span).map(Item::Send));
                 }
-                LogItem::Log(inner) if whole || self.takes(inner, name) => embedded.push(inner),
-                _ => {}
+                LogItem::Log(inner) if is_whole || self.takes(inner, name) => {
+                    let is_whole = is_whole || self.begins(inner, name);
+                    embedded.push(self.choice(inner, name, flow_control, is_whole));
+                }
+                LogItem::Source(_) | LogItem::Destination(_) | LogItem::Log(_) => {}
+                // Not in the vocabulary, so no configuration has them.
+                LogItem::Filter(_) | LogItem::Junction(_) | LogItem::If { .. } => unreachable!("refused"),
             }
         }
-        for inner in dispatch(&embedded) {
-            let flow_control = inner.flags.flow_control.unwrap_or(flow_control);
-            let whole = whole || self.begins(inner, name);
-            self.follow(inner, name, flow_control, whole, to);
+        if !embedded.is_empty() {
+            items.push(Item::Fork(embedded));
         }
+        let PathFlags { is_final, fallback: is_fallback, .. } = path.flags;
+        Choice { condition: None, items, is_final, is_fallback }
     }
-}
 
-/// Which of `paths` a message meets, all of which match it.
-fn dispatch<'p>(paths: &[&'p LogPath]) -> Vec<&'p LogPath> {
-    let met = |fallback: bool| {
-        let mut met = Vec::new();
-        for path in paths.iter().filter(|path| path.flags.fallback == fallback) {
-            met.push(*path);
-            if path.flags.is_final {
-                break;
-            }
-        }
-        met
-    };
-    let ordinary = met(false);
-    if ordinary.is_empty() { met(true) } else { ordinary }
+    /// The ways to all drivers of `to`.
+    fn ways(
+        &self,
+        to: &'c DestinationRef,
+        flow_control: bool,
+        path: Span,
+    ) -> impl Iterator<Item = Way> + use<> {
+        let (statement, first) = &self.destinations[self.destination(to).name.as_str()];
+        let drivers = *first..first + statement.drivers.len();
+        drivers.map(move |destination| Way { destination, flow_control, path: Some(path) })
+    }
 }
 
 #[cfg(test)]
@@ -184,7 +177,7 @@ mod tests {
     use crate::config::{Environment, parse_str};
     use crate::drivers::VOCABULARY;
 
-    /// For each source, its destinations, with `!` where its source waits for them.
+    /// For each source its destinations, with `!` where its source waits for them.
     fn ways(logs: &str) -> Vec<String> {
         let text = format!(
             "source a {{ internal(); }}; source b {{ internal(); }};\n\
@@ -192,19 +185,18 @@ mod tests {
              {logs}"
         );
         let config = parse_str("test.conf", &text, &Environment::new(&VOCABULARY)).unwrap();
-        let graph = Graph::new(&config);
-        let name = |branch: &Branch| {
-            let held = if branch.flow_control { "!" } else { "" };
-            format!("{}{held}", graph.destinations[branch.destination].id)
+        let compiled = compile(&config).unwrap();
+        let shown = |source: &Entrance<'_>| {
+            let program = &source.program;
+            let name = |way: &Way| {
+                let held = if way.flow_control { "!" } else { "" };
+                format!("{}{held}", program.destinations()[way.destination])
+            };
+            let ways: Vec<_> = program.all_ways().iter().map(name).collect();
+            format!("{}: {}", source.statement, ways.join(" "))
         };
-        let sources = graph.sources.iter().zip(&graph.branches);
-        sources
-            .map(|((source, _), branches)| {
-                format!("{source}: {}", branches.iter().map(name).collect::<Vec<_>>().join(" "))
-            })
-            .collect()
+        compiled.sources.iter().map(shown).collect()
     }
-
     #[test]
     fn paths_in_order_with_all_drivers_of_a_statement() {
         let logs = "log { source(a); source(b); destination(y); destination(x); flags(flow-control); }; log { source(b); destination(x); };";

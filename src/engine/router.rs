@@ -1,0 +1,356 @@
+//! What happens to the batches of each source, and how that changes while they come: [`RouteTable`].
+//!
+//! A worker holds the [`Routes`] that it goes by, and looks at one number for each batch to see whether
+//! there are newer ones. What was in its inbox when they came still goes by the old ones; then it takes
+//! the new ones up and says so:
+//!
+//! ```text
+//!  main thread                        worker
+//!  routes = new; version += 1         version changed?
+//!  wake the worker                    send as many batches as the inbox has, by the old routes
+//!  seen == version? ◄──────────────── routes = new; seen = version
+//! ```
+//! From then on nothing goes by the old routes any more: a destination that is in none of the new ones
+//! has all that it will ever get, and a source that was stopped before has all of its batches sent on.
+//!
+//! # Steps with a state
+//! The last worker that leaves old routes hands the states of their steps on: to the step with the same key
+//! in the new ones, and where there is none, what the step can still make goes by the old routes. The last
+//! worker that ends does the same without new ones.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::log::Log;
+use super::queue::Queue;
+use crate::fault::panic_text;
+use crate::flow::{Ack, DropReason, Inbox, Lane, Parcel, SteadyClock};
+use crate::message::{Batch, Rows, Selection};
+use crate::path::{Outputs, Program, Step, Surrounding, Timed};
+
+/// One way out for the batches of a source.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The queue of the destination.
+    pub queue: Queue,
+    /// Tells whether the source waits for it.
+    pub flow_control: bool,
+}
+
+impl Route {
+    fn push(&self, selection: Selection, ack: &Ack) {
+        let holds = self.queue.holds(self.flow_control);
+        let ack = if holds { ack.clone() } else { ack.without_credit() };
+        self.queue.push(selection, ack, self.flow_control);
+    }
+}
+
+/// What happens to the messages of one source.
+#[derive(Debug, Clone, Default)]
+pub struct SourceRoutes {
+    program: Arc<Program>,
+    /// The queues of the program's destinations; `None` where a reload has removed it.
+    queues: Vec<Option<Queue>>,
+    /// The ways that every batch takes as it is.
+    plain: Option<Vec<Route>>,
+}
+
+impl SourceRoutes {
+    /// Those of `program`, whose destinations have `queues`.
+    pub fn new(program: Arc<Program>, queues: Vec<Option<Queue>>) -> Self {
+        let plain = program.ways().map(|ways| {
+            let route = |way: &crate::path::Way| {
+                let queue = queues[way.destination].clone()?;
+                Some(Route { queue, flow_control: way.flow_control })
+            };
+            ways.iter().filter_map(route).collect()
+        });
+        Self { program, queues, plain }
+    }
+}
+
+impl Outputs for SourceRoutes {
+    fn holds(&self, destination: usize, flow_control: bool) -> bool {
+        self.queues[destination].as_ref().is_some_and(|queue| queue.holds(flow_control))
+    }
+
+    fn push(&self, destination: usize, selection: Selection, ack: Ack, flow_control: bool) {
+        match &self.queues[destination] {
+            Some(queue) => queue.push(selection, ack, flow_control),
+            None => ack.drop_rows(selection.rows(), DropReason::Removed),
+        }
+    }
+}
+
+/// What happens to the messages of each source.
+#[derive(Debug, Default)]
+pub struct Routes {
+    /// By the number of the source's lane.
+    pub sources: HashMap<usize, SourceRoutes, RandomState>,
+    /// How long each worker looks away while batches come.
+    pub naps: Vec<Duration>,
+    /// The steps with a state, each once.
+    steps: Vec<Arc<dyn Step>>,
+}
+
+impl Routes {
+    /// The routes of `sources`, by the numbers of their lanes, for workers that look away for `naps`.
+    pub fn new(sources: HashMap<usize, SourceRoutes, RandomState>, naps: Vec<Duration>) -> Self {
+        let mut steps: Vec<Arc<dyn Step>> = Vec::new();
+        for step in sources.values().flat_map(|source| source.program.steps()) {
+            if step.key().is_some() && !steps.iter().any(|known| Arc::ptr_eq(known, step)) {
+                steps.push(Arc::clone(step));
+            }
+        }
+        Self { sources, naps, steps }
+    }
+
+    /// Sends one batch on; false when its source has no entry.
+    ///
+    /// An urgent batch wakes its destinations from their naps: its source waits for nothing but them, or soon
+    /// will.
+    fn send(
+        &self,
+        lane: &Arc<Lane>,
+        selection: Selection,
+        ack: Ack,
+        urgent: bool,
+        around: Surrounding<'_>,
+    ) -> Option<()> {
+        let source = self.sources.get(&lane.index())?;
+        let Some(routes) = &source.plain else {
+            source.program.run((selection, ack), lane, source, around);
+            if urgent {
+                source.queues.iter().flatten().for_each(Queue::wake);
+            }
+            return Some(());
+        };
+        if routes.is_empty() {
+            ack.count_filtered(selection.len() as u32);
+        }
+        for route in routes {
+            route.push(selection.clone(), &ack);
+            if urgent {
+                route.queue.wake();
+            }
+        }
+        Some(())
+    }
+
+    /// When the first step is due.
+    fn deadline(&self) -> Option<Instant> {
+        self.steps.iter().filter_map(|step| step.deadline()).min()
+    }
+
+    /// Has the steps that are due make what they have.
+    fn expire(&self, around: Surrounding<'_>) {
+        let now = around.clock.now();
+        for step in &self.steps {
+            if step.deadline().is_some_and(|deadline| deadline <= now) {
+                let mut timed = Timed::default();
+                step.expire(now, &mut timed);
+                self.send_made(step, timed, around);
+            }
+        }
+    }
+
+    /// Sends on what `step` has made.
+    fn send_made(&self, step: &Arc<dyn Step>, timed: Timed, around: Surrounding<'_>) {
+        for made in timed.into_made() {
+            match self.sources.get(&made.lane().index()) {
+                Some(source) if source.program.has(step) => source.program.resume(step, made, source, around),
+                _ => made.give_up(),
+            }
+        }
+    }
+
+    /// Hands the states of its steps to `next`, or has them make what they can.
+    fn hand_over(&self, next: Option<&Self>, around: Surrounding<'_>) {
+        for step in &self.steps {
+            let is_same = |other: &&Arc<dyn Step>| other.key() == step.key();
+            match next.and_then(|next| next.steps.iter().find(is_same)) {
+                Some(successor) if Arc::ptr_eq(successor, step) => {}
+                Some(successor) => successor.take_over(&**step),
+                None => {
+                    let mut timed = Timed::default();
+                    step.finish(&mut timed);
+                    self.send_made(step, timed, around);
+                }
+            }
+        }
+    }
+}
+
+/// The routes, for all workers.
+#[derive(Debug, Default)]
+pub struct RouteTable {
+    /// Raised after `routes` was set.
+    version: AtomicU64,
+    routes: Mutex<Arc<Routes>>,
+    /// Messages of sources that had no way any more.
+    late: AtomicU64,
+    /// How many routers have not ended.
+    routers: AtomicUsize,
+    clock: SteadyClock,
+}
+
+impl RouteTable {
+    /// An empty one, whose steps look at `clock`.
+    pub fn new(clock: SteadyClock) -> Self {
+        Self { clock, ..Self::default() }
+    }
+
+    /// Sends every later batch by `routes`; returns the number that workers show when they do.
+    pub fn set(&self, routes: Routes) -> u64 {
+        let mut current = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(routes);
+        self.version.fetch_add(1, Ordering::Release) + 1
+    }
+
+    /// Messages that came too late, when their source had no way any more. They are counted as dropped.
+    pub fn late(&self) -> u64 {
+        self.late.load(Ordering::Relaxed)
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent {
+    /// How many messages it had.
+    pub messages: usize,
+    /// Tells whether its source was about to stand still, and is not any more: it waits for nothing but its
+    /// worker.
+    pub frees: bool,
+}
+
+/// One worker's look at a [`RouteTable`].
+#[derive(Debug)]
+pub struct Router {
+    table: Arc<RouteTable>,
+    worker: usize,
+    version: u64,
+    routes: Arc<Routes>,
+    seen: Arc<AtomicU64>,
+    log: Log,
+}
+
+impl Router {
+    /// The router of the worker with this number, which shows in `seen` which version it goes by.
+    pub fn new(table: &Arc<RouteTable>, worker: usize, seen: Arc<AtomicU64>, log: &Log) -> Self {
+        table.routers.fetch_add(1, Ordering::AcqRel);
+        let (table, log) = (Arc::clone(table), log.clone());
+        Self { table, worker, version: 0, routes: Arc::default(), seen, log }
+    }
+
+    /// Takes up newer routes, if there are some, after what is in `inbox` now was sent by the old ones.
+    #[inline]
+    pub fn follow(&mut self, inbox: &mut Inbox<Parcel>) {
+        if self.table.version.load(Ordering::Acquire) != self.version {
+            self.take_up(inbox);
+        }
+    }
+
+    #[cold]
+    fn take_up(&mut self, inbox: &mut Inbox<Parcel>) {
+        for _ in 0..inbox.len() {
+            let Some(parcel) = inbox.try_recv() else { break };
+            self.send(parcel);
+        }
+        let next = {
+            let routes = self.table.routes.lock().unwrap_or_else(PoisonError::into_inner);
+            self.version = self.table.version.load(Ordering::Acquire);
+            Arc::clone(&routes)
+        };
+        let before = std::mem::replace(&mut self.routes, next);
+        if let Some(last) = Arc::into_inner(before) {
+            self.guarded("hand the states of steps on", |around| last.hand_over(Some(&self.routes), around));
+        }
+        if let Some(nap) = self.routes.naps.get(self.worker) {
+            inbox.set_nap(*nap);
+        }
+        self.seen.store(self.version, Ordering::Release);
+    }
+
+    /// When something is to be done without a batch.
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.routes.steps.is_empty() {
+            return None;
+        }
+        self.routes.deadline()
+    }
+
+    /// The same, as the end of a wait.
+    pub fn wait_until(&self) -> Option<Instant> {
+        self.table.clock.wait_until(self.deadline())
+    }
+
+    /// Does what is due.
+    #[inline]
+    pub fn expire(&self) {
+        if !self.routes.steps.is_empty() {
+            self.guarded("do what is due", |around| self.routes.expire(around));
+        }
+    }
+
+    /// Ends it; the last one has all steps make what they can.
+    pub fn end(self) {
+        if self.table.routers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.guarded("end the steps", |around| self.routes.hand_over(None, around));
+        }
+    }
+
+    /// Does `work` beside the batches; a panic costs what it was at.
+    fn guarded(&self, what: &str, work: impl FnOnce(Surrounding<'_>)) {
+        let report = |text: &str| self.log.error(text);
+        let around = Surrounding { clock: &self.table.clock, report: &report };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(around))) {
+            let reason = panic_text(&*panic);
+            self.log.error(&format!("fault in the engine: could not {what}: {reason}"));
+        }
+    }
+
+    /// Sends one batch on.
+    #[inline]
+    pub fn send(&self, parcel: Parcel) -> Sent {
+        let urgent = parcel.is_urgent();
+        let lane = Arc::clone(parcel.lane());
+        let report = |text: &str| self.log.error(text);
+        let (mut selection, ack) = parcel.open();
+        lane.parse(&mut selection, &ack, report);
+        let (batch, outcome) = (Arc::clone(selection.batch()), ack.without_credit());
+        let messages = batch.rows();
+        let around = Surrounding { clock: &self.table.clock, report: &report };
+        match catch_unwind(AssertUnwindSafe(|| self.routes.send(&lane, selection, ack, urgent, around))) {
+            Ok(Some(())) => {}
+            Ok(None) => {
+                outcome.drop_rows(&Rows::Range(0..messages), DropReason::Stopped);
+                self.table.late.fetch_add(u64::from(messages), Ordering::Relaxed);
+            }
+            Err(panic) => self.give_up(&batch, &outcome, &*panic),
+        }
+        drop(outcome);
+        // Where it has no way, this is the end of the batch: its memory goes to whoever releases it.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(batch))) {
+            let reason = panic_text(&*panic);
+            self.log.error(&format!(
+                "fault in the engine: the memory of a batch could not be released: {reason}"
+            ));
+        }
+        Sent { messages: messages as usize, frees: urgent && !lane.is_half_used() }
+    }
+
+    /// Drops a batch that the routes panicked at. Some of its ways may have it.
+    #[cold]
+    fn give_up(&self, batch: &Batch, ack: &Ack, panic: &(dyn Any + Send)) {
+        ack.drop_rows(&Rows::Range(0..batch.rows()), DropReason::Fault);
+        let (messages, source, reason) = (batch.rows(), &batch.origin().source, panic_text(panic));
+        let what = "fault in the engine: a batch could not be sent on";
+        self.log.error(&format!("source {source}: {what}: {reason}; its {messages} messages are dropped"));
+    }
+}

@@ -1,0 +1,339 @@
+//! What happens to the messages of a source, as its log paths have it: [`Program`].
+//!
+//! ```text
+//!  nodes:  step ─► send ─► fork ─► step ─► …
+//!                           ├─ branch: nodes     in order; a message that a final branch matched meets no later one
+//!                           └─ branch: nodes     fallback: only for messages that no other branch matched
+//! ```
+//!
+//! A fork stands for the log paths of a source, for embedded paths, a junction, and `if`. A message matches a
+//! branch when it comes out at its end, or, where the branch has a condition, when it meets that. What comes
+//! out of the branches goes on behind the fork, a copy for each branch it came out of.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Step;
+use crate::config::Span;
+
+/// The program of one source.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    pub(super) nodes: Vec<Node>,
+    /// The ids of the destinations that it may send to, each once.
+    destinations: Vec<String>,
+    /// The ways out, where every message of a batch takes all of them and no two lead to one destination.
+    ways: Option<Vec<Way>>,
+}
+
+/// A way to a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// The number of the destination in the program.
+    pub destination: usize,
+    /// Tells whether the source waits for it.
+    pub flow_control: bool,
+    /// The log path that it is in, where a configuration has it.
+    pub path: Option<Span>,
+}
+
+/// One node. Its number is larger than those of the nodes before it, those inside of them included.
+#[derive(Debug, Clone)]
+pub(super) enum Node {
+    Step { number: u32, step: Arc<dyn Step> },
+    Send { number: u32, way: Way },
+    Fork(Fork),
+}
+
+/// Branches for the same messages.
+#[derive(Debug, Clone)]
+pub(super) struct Fork {
+    pub(super) branches: Vec<Branch>,
+    /// Tells whether a message comes out of one branch at most.
+    pub(super) is_exclusive: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Branch {
+    /// What alone decides whether a message matches; without it, that it comes out at the end does.
+    pub(super) condition: Option<Arc<dyn Step>>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) is_final: bool,
+    pub(super) is_fallback: bool,
+    /// The number of its exit.
+    pub(super) exit: u32,
+}
+
+impl Program {
+    /// The program of `items`, whose ways lead to the destinations with these `ids`; it keeps those that it
+    /// has a way to.
+    pub fn new(items: Vec<Item>, ids: &[&str]) -> Self {
+        let items = items.into_iter().map(Item::simplified).collect();
+        let mut nodes = number(items, &mut 0);
+        let mut used = BTreeSet::new();
+        each_way(&mut nodes, &mut |way| {
+            used.insert(way.destination);
+        });
+        each_way(&mut nodes, &mut |way| way.destination = used.range(..way.destination).count());
+        let destinations = used.iter().map(|number| ids[*number].to_owned()).collect();
+        let ways = plain_ways(&nodes);
+        Self { nodes, destinations, ways }
+    }
+
+    /// All ways, in their order.
+    pub fn all_ways(&self) -> Vec<Way> {
+        let (mut nodes, mut ways) = (self.nodes.clone(), Vec::new());
+        each_way(&mut nodes, &mut |way| ways.push(*way));
+        ways
+    }
+
+    /// The ids of the destinations that it may send to.
+    pub fn destinations(&self) -> &[String] {
+        &self.destinations
+    }
+
+    /// The ways that every message takes, where nothing else is to be done.
+    pub fn ways(&self) -> Option<&[Way]> {
+        self.ways.as_deref()
+    }
+
+    /// All steps, conditions included.
+    pub fn steps(&self) -> Vec<&Arc<dyn Step>> {
+        let mut steps = Vec::new();
+        collect_steps(&self.nodes, &mut steps);
+        steps
+    }
+}
+
+fn each_way(nodes: &mut [Node], visit: &mut dyn FnMut(&mut Way)) {
+    for node in nodes {
+        match node {
+            Node::Step { .. } => {}
+            Node::Send { way, .. } => visit(way),
+            Node::Fork(fork) => {
+                for branch in &mut fork.branches {
+                    each_way(&mut branch.nodes, visit);
+                }
+            }
+        }
+    }
+}
+
+fn collect_steps<'p>(nodes: &'p [Node], steps: &mut Vec<&'p Arc<dyn Step>>) {
+    for node in nodes {
+        match node {
+            Node::Step { step, .. } => steps.push(step),
+            Node::Send { .. } => {}
+            Node::Fork(fork) => {
+                for branch in &fork.branches {
+                    steps.extend(&branch.condition);
+                    collect_steps(&branch.nodes, steps);
+                }
+            }
+        }
+    }
+}
+
+/// What a program is made of.
+#[derive(Debug, Clone)]
+pub enum Item {
+    /// A step.
+    Step(Arc<dyn Step>),
+    /// A way out.
+    Send(Way),
+    /// Branches.
+    Fork(Vec<Choice>),
+}
+
+/// A branch that a program is made of.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    /// What alone decides whether a message matches, as in `if (E)`.
+    pub condition: Option<Arc<dyn Step>>,
+    /// What happens in it.
+    pub items: Vec<Item>,
+    /// `flags(final)`
+    pub is_final: bool,
+    /// `flags(fallback)`
+    pub is_fallback: bool,
+}
+
+impl Choice {
+    /// Tells whether it matches every message.
+    fn always_matches(&self) -> bool {
+        self.condition.is_none() && self.items.iter().all(Item::always_passes)
+    }
+}
+
+impl Item {
+    /// Tells whether every message comes out of it, once at least.
+    fn always_passes(&self) -> bool {
+        match self {
+            Self::Step(_) => false,
+            Self::Send(_) => true,
+            Self::Fork(choices) => always_passes(choices),
+        }
+    }
+
+    /// The same without branches that no message can meet, and with the fallbacks behind the others, as
+    /// messages meet them.
+    fn simplified(self) -> Self {
+        let Self::Fork(choices) = self else { return self };
+        let mut kept: Vec<Choice> = Vec::new();
+        let choices: Vec<Choice> = choices
+            .into_iter()
+            .map(|choice| Choice {
+                items: choice.items.into_iter().map(Self::simplified).collect(),
+                ..choice
+            })
+            .collect();
+        let is_matched = choices.iter().any(|choice| !choice.is_fallback && choice.always_matches());
+        let mut has_ended = [false; 2];
+        for choice in choices {
+            let ended = &mut has_ended[usize::from(choice.is_fallback)];
+            if *ended || (choice.is_fallback && is_matched) {
+                continue;
+            }
+            *ended = choice.is_final && choice.always_matches();
+            kept.push(choice);
+        }
+        kept.sort_by_key(|choice| choice.is_fallback);
+        Self::Fork(kept)
+    }
+}
+
+/// Tells whether every message comes out of one of `choices`.
+fn always_passes(choices: &[Choice]) -> bool {
+    for is_fallback in [false, true] {
+        for choice in choices.iter().filter(|choice| choice.is_fallback == is_fallback) {
+            if choice.always_matches() {
+                return true;
+            }
+            // A message that a condition let in, and that does not come out, meets no fallback, and after a
+            // final branch no other.
+            let may_end = choice.condition.is_some() && !choice.items.iter().all(Item::always_passes);
+            if may_end
+                && (choice.is_final
+                    || choices.iter().all(|other| other.is_fallback || !other.always_matches()))
+            {
+                return false;
+            }
+        }
+    }
+    false
+}
+
+fn number(items: Vec<Item>, next: &mut u32) -> Vec<Node> {
+    let take = move |next: &mut u32| {
+        *next += 1;
+        *next
+    };
+    let node = |item| match item {
+        Item::Step(step) => Node::Step { number: take(next), step },
+        Item::Send(way) => Node::Send { number: take(next), way },
+        Item::Fork(choices) => {
+            let branch = |choice: Choice| {
+                let Choice { condition, items, is_final, is_fallback } = choice;
+                let nodes = number(items, next);
+                Branch { condition, nodes, is_final, is_fallback, exit: take(next) }
+            };
+            let branches: Vec<Branch> = choices.into_iter().map(branch).collect();
+            let is_exclusive = is_exclusive(&branches);
+            Node::Fork(Fork { branches, is_exclusive })
+        }
+    };
+    items.into_iter().map(node).collect()
+}
+
+/// Tells whether a message matches one of `branches` at most: all but the last of a pass are final. One that
+/// a condition let into a final branch, and that does not come out of it, meets no other.
+fn is_exclusive(branches: &[Branch]) -> bool {
+    [false, true].into_iter().all(|pass| {
+        let mut of_pass = branches.iter().filter(|branch| branch.is_fallback == pass).rev();
+        of_pass.next();
+        of_pass.all(|branch| branch.is_final)
+    })
+}
+
+/// The ways of a program without steps; `None` where it has some, or where two ways lead to one destination:
+/// that has to get the copies of a message one after the other.
+fn plain_ways(nodes: &[Node]) -> Option<Vec<Way>> {
+    let mut ways: Vec<Way> = Vec::new();
+    let is_plain = follow(nodes, &mut |way| {
+        let is_first = ways.iter().all(|known| known.destination != way.destination);
+        ways.push(way);
+        is_first
+    });
+    is_plain.is_some().then_some(ways)
+}
+
+/// Calls `send` with each way that a message takes; how many copies of it come out. `None` when that depends
+/// on the message, or when `send` gives false.
+fn follow(nodes: &[Node], send: &mut dyn FnMut(Way) -> bool) -> Option<usize> {
+    let Some((first, rest)) = nodes.split_first() else { return Some(1) };
+    match first {
+        Node::Step { .. } => None,
+        Node::Send { way, .. } => {
+            if !send(*way) {
+                return None;
+            }
+            follow(rest, send)
+        }
+        Node::Fork(fork) => {
+            let mut copies = 0;
+            for branch in &fork.branches {
+                if branch.condition.is_some() || branch.is_fallback {
+                    return None;
+                }
+                for _ in 0..follow(&branch.nodes, send)? {
+                    copies += follow(rest, send)?;
+                }
+            }
+            Some(copies)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn send(destination: usize) -> Item {
+        Item::Send(Way { destination, flow_control: false, path: None })
+    }
+
+    fn fork(branches: Vec<(Vec<Item>, &str)>) -> Item {
+        let branch = |(items, flags): (Vec<Item>, &str)| Choice {
+            condition: None,
+            items,
+            is_final: flags.contains("final"),
+            is_fallback: flags.contains("fallback"),
+        };
+        Item::Fork(branches.into_iter().map(branch).collect())
+    }
+
+    fn ways(items: Vec<Item>) -> Option<Vec<usize>> {
+        let program = Program::new(items, &["a", "b", "c", "d"]);
+        let id = |way: &Way| program.destinations()[way.destination].clone();
+        program.ways().map(|ways| ways.iter().map(|way| usize::from(id(way).as_bytes()[0] - b'a')).collect())
+    }
+
+    /// Breaks without it: a path without a filter costs what one with a filter does.
+    #[test]
+    fn what_does_not_depend_on_the_message_is_known_before() {
+        assert_eq!(ways(vec![]), Some(vec![]));
+        assert_eq!(ways(vec![send(1), send(0)]), Some(vec![1, 0]));
+        assert_eq!(ways(vec![send(1), send(1)]), None, "the copies follow each other");
+        let inner = fork(vec![(vec![send(0)], ""), (vec![send(1)], "final"), (vec![send(2)], "")]);
+        assert_eq!(ways(vec![inner.clone()]), Some(vec![0, 1]));
+        assert_eq!(ways(vec![inner.clone(), send(3)]), None, "two copies of each message go on");
+        let fallback =
+            fork(vec![(vec![send(0)], "fallback"), (vec![inner], ""), (vec![send(3)], "final fallback")]);
+        assert_eq!(ways(vec![fallback]), Some(vec![0, 1]));
+        // A fork without branches matches nothing, and what comes behind it gets nothing.
+        let nothing = fork(vec![]);
+        assert_eq!(ways(vec![nothing.clone(), send(0)]), Some(vec![]));
+        let either = fork(vec![(vec![nothing], "final"), (vec![send(2)], "fallback")]);
+        assert_eq!(ways(vec![either]), None);
+    }
+}

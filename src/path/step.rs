@@ -1,0 +1,219 @@
+//! What a program does to messages on their way: [`Step`].
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::flow::{Ack, DropReason, Kept, Lane};
+use crate::message::{Batch, Fault, MessageRef, Need, Origin, RevisedRow, Row, Rows, Selection, Writer};
+
+/// One step of a program: a filter narrows, a parser or a rewrite changes messages and may narrow, a
+/// correlating step holds messages back and makes others.
+///
+/// A step has one state for each reference to it, shared by all sources that pass it, behind a lock of its
+/// own; it is called by several threads, and waits for none of them.
+pub trait Step: fmt::Debug + Send + Sync {
+    /// Does to `selection` what it is for, through `out`: messages are narrowed, changed, held back and made
+    /// there, so that a panic costs the message it was at.
+    fn apply(&self, selection: &mut Selection, out: &mut Out<'_>);
+
+    /// Tells whether it has to see messages in the order in which they came, also where branches before it
+    /// have parted them: everything with a state.
+    fn is_ordered(&self) -> bool {
+        false
+    }
+
+    /// What it is the same step by after a reload, if it has a state: its place in the configuration, and its
+    /// options.
+    fn key(&self) -> Option<&str> {
+        None
+    }
+
+    /// When [`Step::expire`] is to be called next.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Makes what is due at `now`.
+    fn expire(&self, _now: Instant, _out: &mut Timed) {}
+
+    /// Takes over the state of `old`, the step with the same key in the configuration before, which is called
+    /// no more. What it has came before what this one may have taken meanwhile.
+    fn take_over(&self, _old: &dyn Step) {}
+
+    /// Makes of what it holds back what can be made: it is called no more, and no other step takes over from
+    /// it.
+    fn finish(&self, _out: &mut Timed) {}
+
+    /// Itself, for [`Step::take_over`] to find its own kind.
+    fn as_any(&self) -> &dyn std::any::Any;
+}
+
+/// Where a message came from that a step makes another of: the made one belongs to the same lane.
+#[derive(Debug, Clone)]
+pub struct Trigger {
+    /// Its lane.
+    pub lane: Arc<Lane>,
+    /// What it has in common with the other messages of its source.
+    pub origin: Arc<Origin>,
+}
+
+/// What a step gives beside the selection that it was called with.
+#[derive(Debug)]
+pub struct Out<'a> {
+    trigger: Trigger,
+    ack: &'a Ack,
+    /// The time of the engine's clock.
+    now: Instant,
+    pub(super) faults: Vec<Fault>,
+    /// Rows that are held back.
+    pub(super) kept: Vec<u32>,
+    pub(super) made: Vec<Made>,
+}
+
+/// Messages that a step has made, all of one lane.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(super) trigger: Trigger,
+    writer: Writer,
+    /// For each of them the row that it stands before.
+    pub(super) before: Vec<u32>,
+    of: Vec<Kept>,
+}
+
+impl Made {
+    fn new(trigger: &Trigger, need: Need) -> Self {
+        let writer = Writer::open(&trigger.origin, trigger.lane.pool(), need);
+        Self { trigger: trigger.clone(), writer, before: Vec::new(), of: Vec::new() }
+    }
+
+    /// Writes a message behind the others; false where there is no room for it.
+    fn write(&mut self, row: u32, need: Need, fill: impl FnOnce(&mut Row<'_>)) -> bool {
+        if self.before.last().is_some_and(|last| *last > row) {
+            return false;
+        }
+        let Some(mut written) = self.writer.row(need) else { return false };
+        fill(&mut written);
+        // Nobody else has the batch.
+        written.publish();
+        self.before.push(row);
+        true
+    }
+
+    /// The lane that they belong to.
+    pub(crate) fn lane(&self) -> &Arc<Lane> {
+        &self.trigger.lane
+    }
+
+    /// Counts them as dropped: there is no way for them any more.
+    pub(crate) fn give_up(self) {
+        let lane = Arc::clone(&self.trigger.lane);
+        let (batch, _, of) = self.finish();
+        let ack = Ack::made(lane.credit(), lane.counters(), batch.rows(), batch.charge(), of);
+        ack.drop_rows(&Rows::Range(0..batch.rows()), DropReason::Stopped);
+    }
+
+    /// The batch of them, the rows that they stand before, and what they were made of.
+    pub(super) fn finish(self) -> (Batch, Vec<u32>, Vec<Kept>) {
+        (self.writer.finish(), self.before, self.of)
+    }
+}
+
+/// Adds a message to what was made, for `trigger`.
+fn make(
+    made: &mut Vec<Made>,
+    trigger: &Trigger,
+    (row, need, of): (u32, Need, Vec<Kept>),
+    fill: impl FnOnce(&mut Row<'_>),
+) {
+    let fits = |made: &Made| {
+        Arc::ptr_eq(&made.trigger.lane, &trigger.lane)
+            && Arc::ptr_eq(&made.trigger.origin, &trigger.origin)
+            && made.before.last().is_none_or(|last| *last <= row)
+            && made.writer.fits(need)
+    };
+    if !made.last().is_some_and(fits) {
+        made.push(Made::new(trigger, need));
+    }
+    if let Some(last) = made.last_mut() {
+        let written = last.write(row, need, fill);
+        debug_assert!(written, "there is room");
+        last.of.extend(of);
+    }
+}
+
+impl<'a> Out<'a> {
+    pub(super) fn new(trigger: Trigger, ack: &'a Ack, now: Instant) -> Self {
+        Self { trigger, ack, now, faults: Vec::new(), kept: Vec::new(), made: Vec::new() }
+    }
+
+    /// Where the messages came from.
+    pub fn trigger(&self) -> &Trigger {
+        &self.trigger
+    }
+
+    /// The time of the engine's clock.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Narrows `selection` to the messages that `keeps` gives true for.
+    pub fn retain(&mut self, selection: &mut Selection, keeps: impl FnMut(MessageRef<'_>) -> bool) {
+        selection.retain(&mut self.faults, keeps);
+    }
+
+    /// Changes the messages of `selection` as `change` does, and narrows it to those that it gives true for.
+    /// The memory is charged to their source.
+    pub fn revise(
+        &mut self,
+        selection: &mut Selection,
+        change: impl FnMut(MessageRef<'_>, &mut RevisedRow<'_>) -> bool,
+    ) {
+        self.ack.charge(selection.revise(&mut self.faults, change));
+    }
+
+    /// Narrows `selection` to the rows that `all` finds, a column at a time. Where that panics, `one` is
+    /// asked of each message.
+    pub fn narrow(
+        &mut self,
+        selection: &mut Selection,
+        all: impl FnOnce(&Selection) -> Rows,
+        one: impl FnMut(MessageRef<'_>) -> bool,
+    ) {
+        match catch_unwind(AssertUnwindSafe(|| all(selection))) {
+            Ok(rows) => selection.set_rows(rows),
+            Err(_) => self.retain(selection, one),
+        }
+    }
+
+    /// Holds `row` of the selection back, which the step has copied, and has left out of the selection: it is
+    /// in flight until what it gives is dropped.
+    pub fn keep(&mut self, row: u32) -> Kept {
+        self.kept.push(row);
+        self.ack.keep(Rows::Range(row..row + 1))
+    }
+
+    /// Makes a message of those that are kept in `of`. It stands before `row`, and goes on behind this step.
+    pub fn make(&mut self, row: u32, need: Need, of: Vec<Kept>, fill: impl FnOnce(&mut Row<'_>)) {
+        make(&mut self.made, &self.trigger, (row, need, of), fill);
+    }
+}
+
+/// What a step makes when its time has come, or at its end: messages that stand before no other.
+#[derive(Debug, Default)]
+pub struct Timed {
+    pub(super) made: Vec<Made>,
+}
+
+impl Timed {
+    /// Makes a message of those that are kept in `of`, the last of which `trigger` is of.
+    pub fn make(&mut self, trigger: &Trigger, need: Need, of: Vec<Kept>, fill: impl FnOnce(&mut Row<'_>)) {
+        make(&mut self.made, trigger, (0, need, of), fill);
+    }
+
+    /// What was made.
+    pub(crate) fn into_made(self) -> Vec<Made> {
+        self.made
+    }
+}
