@@ -1,0 +1,195 @@
+//! How lines get out: opening, writing, counting what is out.
+
+use std::io::IoSlice;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use super::{Flushed, Target};
+use crate::destination::Severity;
+use crate::destination::stream::Room;
+use crate::destination::stream::sink::Sink;
+use crate::destination::stream::stage::Chunk;
+
+/// A renamed file is noticed this long after the last look at most, while lines are written.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+impl Target {
+    /// Writes all it can; until `deadline`, if there is one.
+    pub(in crate::destination::stream) fn flush(
+        &mut self,
+        now: Instant,
+        deadline: Option<Instant>,
+        room: &mut Room,
+    ) -> Flushed {
+        if let Err(ended) = self.begin(now, room) {
+            return ended;
+        }
+        self.used = now;
+        if self.is_idle() {
+            self.recover(now, room);
+        }
+        let mut unsynced = Vec::new();
+        let mut lines = 0;
+        while !self.is_idle() {
+            let Some(sink) = &self.sink else { break };
+            let filled = room.stage.fill(&self.pending, self.torn.as_ref(), &room.line, &mut room.context);
+            if let Err((count, reason)) = filled {
+                self.report_fault(count, &reason, room);
+            }
+            let progress = room.stage.write(sink, &self.pending);
+            if progress.bytes > 0 && sink.is_removed(&self.path) {
+                // None of it counts: the next round opens what the path names now, and begins with the first line again.
+                room.count_bytes(progress.bytes as u64);
+                self.looked = None;
+                break;
+            }
+            if progress.torn.is_some() || progress.lines > 0 {
+                self.torn = progress.torn;
+            }
+            room.count_bytes(progress.bytes as u64);
+            if progress.bytes > 0 {
+                self.blocked = None;
+            }
+            // A part that fits on a full disk is no recovery: only all of it is.
+            if matches!(progress.error, None | Some(Errno::AGAIN)) {
+                self.recover(now, room);
+            }
+            self.complete(progress.lines, &mut unsynced);
+            lines += progress.lines as u64;
+            if !room.fsync {
+                room.counters.count_delivered(std::mem::take(&mut lines));
+                unsynced.clear();
+            }
+            if let Some(error) = progress.error {
+                self.pause(error, now, room);
+                break;
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                break;
+            }
+        }
+        if lines > 0 {
+            self.sync(room);
+            room.counters.count_delivered(lines);
+        }
+        Flushed::Done
+    }
+
+    /// Makes sure that lines can be written; otherwise how the flush ends.
+    fn begin(&mut self, now: Instant, room: &mut Room) -> Result<(), Flushed> {
+        if self.sink.as_ref().is_some_and(Sink::is_deserted) {
+            self.fail(Errno::PIPE, now, room);
+            return Err(Flushed::Done);
+        }
+        if let Err(error) = self.ready(now, room) {
+            if matches!(error, Errno::MFILE | Errno::NFILE) {
+                return Err(Flushed::NoDescriptor(error));
+            }
+            self.fail_to_open(error, now, room);
+            return Err(Flushed::Done);
+        }
+        self.end_cut_line(room).map_err(|error| {
+            self.pause(error, now, room);
+            Flushed::Done
+        })
+    }
+
+    fn report_fault(&self, count: usize, reason: &str, room: &Room) {
+        let what = format!("{count} messages could not be made into lines: {reason}");
+        let text =
+            format!("{}: fault in the engine: {what}; they are written as MESSAGE alone", self.shown());
+        room.report(Severity::Error, text);
+    }
+
+    /// Makes sure that what the path names is open.
+    fn ready(&mut self, now: Instant, room: &mut Room) -> Result<(), Errno> {
+        let retries = self.trouble.is_some();
+        if let (Some(sink), false) = (&self.sink, retries) {
+            let fresh = self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < LOOK_EVERY);
+            if fresh || self.standard || !sink.is_regular() {
+                return Ok(());
+            }
+            self.looked = Some(now);
+            if sink.is_at(&self.path) {
+                return Ok(());
+            }
+        }
+        if retries {
+            room.count_retry();
+        }
+        let mut opened = self.open(room);
+        if matches!(opened, Err(Errno::MFILE)) && self.torn.is_none() && self.sink.is_some() {
+            // The descriptor of the file before is as good as any.
+            self.close(room);
+            opened = self.open(room);
+        }
+        let mut sink = opened?;
+        // Compared while the old one is open: its number cannot have been given to another file.
+        if let Some(torn) = &mut self.torn {
+            let same = self.sink.as_ref().is_some_and(|old| old.is_regular() && old.is_same(&sink));
+            if !same || torn.size != sink.size() {
+                torn.written = 0;
+            }
+        }
+        let goes_on = self.torn.as_ref().is_some_and(|torn| torn.written > 0);
+        if !goes_on && !self.standard && room.line.ends_lines() && sink.is_inside_line(&self.path) {
+            sink.write(&[IoSlice::new(b"\n")])?;
+            room.count_bytes(1);
+            let text = format!("the last line of {} has no end; it gets one now", self.shown());
+            room.report(Severity::Warning, text);
+        }
+        if let Some(warning) = sink.warning.take()
+            && !std::mem::replace(&mut self.warned, true)
+        {
+            room.report(Severity::Warning, format!("{}: {warning}", self.shown()));
+        }
+        self.looked = Some(now);
+        self.set_sink(Some(sink), room);
+        Ok(())
+    }
+
+    /// Ends a line that another one has cut in the pipe, unless it is in a line of its own there.
+    fn end_cut_line(&self, room: &Room) -> Result<(), Errno> {
+        let goes_on = self.torn.as_ref().is_some_and(|torn| torn.written > 0);
+        if let (Some(sink), false) = (&self.sink, goes_on || !room.line.ends_lines()) {
+            room.count_bytes(sink.end_cut_line()? as u64);
+        }
+        Ok(())
+    }
+
+    fn open(&self, room: &Room) -> Result<Sink, Errno> {
+        if self.standard {
+            return Sink::standard(&self.path);
+        }
+        let mut sink = room.opening.connect(&self.path, &room.wake)?;
+        if let Some(above) = room.descriptors.above().filter(|_| room.has_macros) {
+            sink.move_above(above);
+        }
+        Ok(sink)
+    }
+
+    /// Takes written lines off what waits; batches that are written whole go to `done`.
+    fn complete(&mut self, mut lines: usize, done: &mut Vec<Chunk>) {
+        self.waiting -= lines as u64;
+        while lines > 0 {
+            let Some(front) = self.pending.front_mut() else { return };
+            let left = front.delivery.view.len() - front.next;
+            if lines < left {
+                front.next += lines;
+                return;
+            }
+            lines -= left;
+            done.extend(self.pending.pop_front());
+        }
+    }
+
+    /// Waits for the disk. What was written cannot be taken back, so a failure here is said and no more:
+    /// the system may have forgotten it by the next call.
+    fn sync(&self, room: &Room) {
+        if let Some(Err(error)) = self.sink.as_ref().map(Sink::sync) {
+            room.count_error();
+            room.report(Severity::Error, format!("cannot sync {} to its disk: {error}", self.shown()));
+        }
+    }
+}
