@@ -27,6 +27,7 @@ use crate::syslog::sanitize_utf8;
 
 mod append;
 mod civil;
+mod computed;
 mod context;
 mod error;
 mod function;
@@ -42,7 +43,7 @@ mod zone;
 pub use context::{Context, Identity, OnError, Options, TimeZoneUse};
 pub use error::TemplateError;
 pub use line::{FILE_LINE, append_rfc5424_header};
-pub use macros::{is_computed, macro_names, without_clock};
+pub use macros::{is_computed, macro_names, macro_type};
 pub use time::TsFormat;
 pub use zone::{Zone, ZoneClock};
 

@@ -1,7 +1,10 @@
 //! The names of macros, and what each of them is.
 
+use std::fmt;
+
+use super::computed::{self, Append};
 use super::time::{Clock, PARTS, Part};
-use crate::message::FieldName;
+use crate::message::{FieldName, ValueType};
 use crate::nearest::nearest_within;
 
 /// The meaning of a name in a template.
@@ -38,96 +41,107 @@ impl Value {
                 Clock::Received => false,
                 Clock::Current => true,
             },
-            Self::Macro(id) => {
-                !matches!(id, Macro::SeqNum | Macro::UniqId | Macro::RcptId | Macro::RawMsgSize)
-            }
+            Self::Macro(computed) => computed.is_steady,
         }
     }
 }
 
-/// Macros that are computed from a message, its origin, or the context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Macro {
-    MsgHdr,
-    Facility,
-    FacilityNum,
-    Severity,
-    SeverityNum,
-    Pri,
-    Tag,
-    BsdTag,
-    Tags,
-    Source,
-    Transport,
-    SourceIp,
-    SourcePort,
-    PeerIp,
-    PeerPort,
-    DestIp,
-    DestPort,
-    IpProto,
-    Proto,
-    ProtoName,
-    RawMsgSize,
-    Sdata,
-    SeqNum,
-    UniqId,
-    RcptId,
-    RunId,
-    HostId,
-    ContextId,
-    SysUpTime,
-    LogHost,
+/// A macro that is computed: from a message, its origin or the context.
+#[derive(Clone, Copy)]
+pub(super) struct Macro {
+    /// The type of its value.
+    value_type: ValueType,
+    /// It is the same for what [`Template::is_steady`](super::Template::is_steady) names.
+    is_steady: bool,
+    /// A value may be kept under its name all the same.
+    is_kept: bool,
+    /// Appends its value.
+    pub(super) append: Append,
+}
+
+impl Macro {
+    const fn of(value_type: ValueType, append: Append) -> Self {
+        Self { value_type, is_steady: true, is_kept: false, append }
+    }
+}
+
+impl fmt::Debug for Macro {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Macro").field("value_type", &self.value_type).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Macro {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::fn_addr_eq(self.append, other.append)
+    }
+}
+
+impl Eq for Macro {}
+
+/// A macro that is a text.
+const fn text(append: Append) -> Value {
+    Value::Macro(Macro::of(ValueType::String, append))
+}
+
+/// A macro that is a whole number.
+const fn number(append: Append) -> Value {
+    Value::Macro(Macro::of(ValueType::Integer, append))
+}
+
+/// A macro that may differ between two messages that have all else in common.
+const fn varying(value_type: ValueType, append: Append) -> Value {
+    Value::Macro(Macro { is_steady: false, ..Macro::of(value_type, append) })
 }
 
 /// The macros that are no times, in ASCII order.
 const MACROS: &[(&str, Value)] = &[
-    ("BSDTAG", Value::Macro(Macro::BsdTag)),
-    ("CONTEXT_ID", Value::Macro(Macro::ContextId)),
-    ("DESTIP", Value::Macro(Macro::DestIp)),
-    ("DESTPORT", Value::Macro(Macro::DestPort)),
-    ("FACILITY", Value::Macro(Macro::Facility)),
-    ("FACILITY_NUM", Value::Macro(Macro::FacilityNum)),
+    ("BSDTAG", text(computed::bsd_tag)),
+    ("CONTEXT_ID", text(computed::context_id)),
+    ("DESTIP", text(computed::dest_ip)),
+    ("DESTPORT", number(computed::dest_port)),
+    ("FACILITY", text(computed::facility)),
+    ("FACILITY_NUM", number(computed::facility_num)),
     ("FULLHOST", Value::Known(FieldName::Host)),
     ("FULLHOST_FROM", Value::Known(FieldName::HostFrom)),
     ("HOST", Value::Host),
-    ("HOSTID", Value::Macro(Macro::HostId)),
+    ("HOSTID", text(computed::host_id)),
     ("HOST_FROM", Value::Known(FieldName::HostFrom)),
-    ("IP_PROTO", Value::Macro(Macro::IpProto)),
+    ("IP_PROTO", number(computed::ip_proto)),
     ("LEGACY_MSGHDR", Value::Known(FieldName::LegacyMsgHdr)),
-    ("LEVEL", Value::Macro(Macro::Severity)),
-    ("LEVEL_NUM", Value::Macro(Macro::SeverityNum)),
-    ("LOGHOST", Value::Macro(Macro::LogHost)),
+    ("LEVEL", text(computed::severity)),
+    ("LEVEL_NUM", number(computed::severity_num)),
+    ("LOGHOST", text(computed::log_host)),
     ("MESSAGE", Value::Message),
     ("MSG", Value::Message),
     ("MSGFORMAT", Value::Known(FieldName::MsgFormat)),
-    ("MSGHDR", Value::Macro(Macro::MsgHdr)),
+    ("MSGHDR", text(computed::message_header)),
     ("MSGID", Value::Known(FieldName::MsgId)),
     ("MSGONLY", Value::Message),
-    ("PEERIP", Value::Macro(Macro::PeerIp)),
-    ("PEERPORT", Value::Macro(Macro::PeerPort)),
+    ("PEERIP", text(computed::peer_ip)),
+    ("PEERPORT", number(computed::peer_port)),
     ("PID", Value::Known(FieldName::Pid)),
-    ("PRI", Value::Macro(Macro::Pri)),
-    ("PRIORITY", Value::Macro(Macro::Severity)),
+    ("PRI", number(computed::pri)),
+    ("PRIORITY", text(computed::severity)),
     ("PROGRAM", Value::Known(FieldName::Program)),
-    ("PROTO", Value::Macro(Macro::Proto)),
-    ("PROTO_NAME", Value::Macro(Macro::ProtoName)),
+    ("PROTO", number(computed::proto)),
+    ("PROTO_NAME", text(computed::proto_name)),
     ("RAWMSG", Value::Known(FieldName::RawMsg)),
-    ("RAWMSG_SIZE", Value::Macro(Macro::RawMsgSize)),
-    ("RCPTID", Value::Macro(Macro::RcptId)),
-    ("RUNID", Value::Macro(Macro::RunId)),
-    ("SDATA", Value::Macro(Macro::Sdata)),
-    ("SEQNUM", Value::Macro(Macro::SeqNum)),
-    ("SEVERITY", Value::Macro(Macro::Severity)),
-    ("SEVERITY_NUM", Value::Macro(Macro::SeverityNum)),
-    ("SOURCE", Value::Macro(Macro::Source)),
-    ("SOURCEIP", Value::Macro(Macro::SourceIp)),
-    ("SOURCEPORT", Value::Macro(Macro::SourcePort)),
-    ("SYSUPTIME", Value::Macro(Macro::SysUpTime)),
-    ("TAG", Value::Macro(Macro::Tag)),
-    ("TAGS", Value::Macro(Macro::Tags)),
-    ("TRANSPORT", Value::Macro(Macro::Transport)),
-    ("UNIQID", Value::Macro(Macro::UniqId)),
+    ("RAWMSG_SIZE", varying(ValueType::Integer, computed::raw_size)),
+    ("RCPTID", varying(ValueType::Integer, computed::rcpt_id)),
+    ("RUNID", number(computed::run_id)),
+    ("SDATA", text(computed::sdata)),
+    ("SEQNUM", varying(ValueType::Integer, computed::seq_num)),
+    ("SEVERITY", text(computed::severity)),
+    ("SEVERITY_NUM", number(computed::severity_num)),
+    ("SOURCE", text(computed::source)),
+    ("SOURCEIP", text(computed::source_ip)),
+    ("SOURCEPORT", number(computed::source_port)),
+    ("SYSUPTIME", number(computed::sys_up_time)),
+    ("TAG", text(computed::tag)),
+    ("TAGS", Value::Macro(Macro::of(ValueType::List, computed::tags))),
+    ("TRANSPORT", Value::Macro(Macro { is_kept: true, ..Macro::of(ValueType::String, computed::transport) })),
+    ("UNIQID", varying(ValueType::String, computed::uniq_id)),
 ];
 
 /// The prefixes that choose a time. The time of processing is the time of formatting here.
@@ -140,7 +154,7 @@ pub(super) fn resolve(name: &str) -> Value {
         return value;
     }
     if name == "_" {
-        return Value::Macro(Macro::ContextId);
+        return text(computed::context_id);
     }
     match FieldName::known(name) {
         Some(id) => Value::Known(id),
@@ -167,14 +181,18 @@ fn split(name: &str) -> (Clock, &str) {
 /// of a time. HOST, RAWMSG and the like are kept, and so is TRANSPORT.
 pub fn is_computed(name: &str) -> bool {
     match MACROS.binary_search_by_key(&name, |(text, _)| text) {
-        Ok(at) => matches!(MACROS[at].1, Value::Macro(id) if id != Macro::Transport),
+        Ok(at) => matches!(MACROS[at].1, Value::Macro(computed) if !computed.is_kept),
         Err(_) => PARTS.binary_search_by_key(&split(name).1, |(text, _)| text).is_ok(),
     }
 }
 
-/// `name` without the prefix that chooses a clock: `R_HOUR` is the HOUR of the receipt.
-pub fn without_clock(name: &str) -> &str {
-    split(name).1
+/// The type of the macro called `name`; text, when there is none.
+pub fn macro_type(name: &str) -> ValueType {
+    match find(name) {
+        Some(Value::Macro(computed)) => computed.value_type,
+        Some(Value::Time(_, part)) => part.value_type(),
+        _ => ValueType::String,
+    }
 }
 
 /// The names of all macros; those of times once without and once with each prefix.
@@ -220,7 +238,23 @@ mod tests {
         assert!(["PRI", "LEVEL", "SOURCEIP", "DATE", "S_DATE", "P_TZ", "TAGS"].into_iter().all(is_computed));
         let kept = ["MSG", "HOST", "FULLHOST_FROM", "RAWMSG", "TRANSPORT", "S_PRI", "S_S_DATE", "pri", ""];
         assert!(!kept.into_iter().any(is_computed));
-        assert_eq!(["R_HOUR", "HOUR", "X_HOUR"].map(without_clock), ["HOUR", "HOUR", "X_HOUR"]);
+    }
+
+    /// Breaks without it: Python reads a number of a message as bytes, or a text as a number.
+    #[test]
+    fn macros_have_types() {
+        for (name, expected) in [
+            ("PRI", ValueType::Integer),
+            ("R_HOUR", ValueType::Integer),
+            ("X_HOUR", ValueType::String),
+            ("DATE", ValueType::String),
+            ("C_UNIXTIME", ValueType::Datetime),
+            ("TAGS", ValueType::List),
+            ("UNIQID", ValueType::String),
+            ("RCPTID", ValueType::Integer),
+        ] {
+            assert_eq!(macro_type(name), expected, "{name}");
+        }
     }
 
     /// Breaks without it: a time has the stamp's value under a prefix that asks for another one.

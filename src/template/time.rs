@@ -6,7 +6,7 @@
 
 use super::civil::{Civil, MONTHS};
 use super::number::{push_decimal, push_padded};
-use crate::message::Stamp;
+use crate::message::{Stamp, ValueType};
 
 /// One of a message's times, as the prefixes `S_`, `R_`, `C_` and `P_` of macros name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +79,39 @@ pub(super) const PARTS: &[(&str, Part)] = &[
     ("YEAR", Part::Year),
     ("YEAR_DAY", Part::YearDay),
 ];
+
+impl Part {
+    /// The type of its text.
+    pub(super) fn value_type(self) -> ValueType {
+        match self {
+            Part::Year
+            | Part::YearDay
+            | Part::Month
+            | Part::MonthWeek
+            | Part::Day
+            | Part::Hour
+            | Part::Hour12
+            | Part::Min
+            | Part::Sec
+            | Part::Msec
+            | Part::Usec
+            | Part::WeekDay
+            | Part::Week
+            | Part::IsoWeek => ValueType::Integer,
+            Part::UnixTime => ValueType::Datetime,
+            Part::AmPm
+            | Part::Date
+            | Part::FullDate
+            | Part::IsoDate
+            | Part::MonthAbbrev
+            | Part::MonthName
+            | Part::Stamp
+            | Part::TzOffset
+            | Part::WeekDayAbbrev
+            | Part::WeekDayName => ValueType::String,
+        }
+    }
+}
 
 /// The form of times of the STAMP macro and of the default line format: the option `ts-format()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -14,7 +14,7 @@ use super::names::Name;
 use crate::message::{Origin, Pool, ReleaseNow, ValueType, Writer};
 use crate::python::cell::GilCell;
 use crate::python::clock;
-use crate::template::{Context, Template, without_clock};
+use crate::template::{Context, Template, macro_type};
 
 /// What is needed again for the next macro.
 struct Room {
@@ -47,7 +47,7 @@ pub fn macro_value(py: Python<'_>, draft: &Draft, name: &str) -> Option<(ValueTy
         let batch = writer.finish();
         let mut out = Vec::new();
         room.template(name)?.format(batch.message(0), &room.context, &mut out);
-        Some((value_type(name), out))
+        Some((macro_type(name), out))
     })
 }
 
@@ -67,18 +67,5 @@ impl Room {
         let template = Template::compile(&format!("${{{name}}}")).ok()?;
         self.templates.insert(name.to_owned(), template.clone());
         Some(template)
-    }
-}
-
-/// What the text of a macro means.
-fn value_type(name: &str) -> ValueType {
-    match without_clock(name) {
-        "PRI" | "FACILITY_NUM" | "LEVEL_NUM" | "SEVERITY_NUM" | "RAWMSG_SIZE" | "SOURCEPORT" | "PEERPORT"
-        | "DESTPORT" | "IP_PROTO" | "PROTO" | "SEQNUM" | "RCPTID" | "RUNID" | "SYSUPTIME" | "YEAR"
-        | "YEAR_DAY" | "MONTH" | "MONTH_WEEK" | "DAY" | "HOUR" | "HOUR12" | "MIN" | "SEC" | "MSEC"
-        | "USEC" | "WEEK_DAY" | "WEEK" | "ISOWEEK" => ValueType::Integer,
-        "UNIXTIME" => ValueType::Datetime,
-        "TAGS" => ValueType::List,
-        _ => ValueType::String,
     }
 }
