@@ -148,6 +148,17 @@ def test_decisions_are_short_and_found(path: Path) -> None:
     assert f"({path.name})" in (path.parent / "README.md").read_text()
 
 
+def test_contributing_names_what_is_there() -> None:
+    """Without it: the walks and the reading order lead to files and names that were moved."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for path in re.findall(r"`((?:src|tests|perf|docs|benches)/[\w/.]*\w)`", text):
+        assert (ROOT / path).exists() or "NAME" in path or path.startswith("perf/.build"), path
+    sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
+    words = text.partition("## Words")[2].partition("\n## ")[0]
+    for name in re.findall(r"^\| \*\*.*?\(`(\w+)`\) \|", words, re.MULTILINE):
+        assert re.search(rf"\b(?:struct|enum|trait) {name}\b", sources), name
+
+
 def test_make_help_knows_the_targets_of_the_readme() -> None:
     """Without it: the README names commands that are not there."""
     makefile = (ROOT / "Makefile").read_text()
