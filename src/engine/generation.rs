@@ -347,3 +347,6 @@ fn clashes<'s>(
     }
     errors
 }
+
+#[cfg(test)]
+mod tests;

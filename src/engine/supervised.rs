@@ -82,7 +82,9 @@ impl Supervised {
     /// Starts it; what is to be said when that fails. Then there is another attempt after a pause, as after
     /// an exception, or it is the end of the source.
     pub fn start(&mut self, start: &Start) -> Option<String> {
+        self.input.status.start();
         let NotStarted { summary, text } = self.source.start(start).err()?;
+        self.input.status.end();
         self.input.status.count_exception(&format!("start: {summary}"));
         let what = format!("{}: its thread does not start", self.source.name());
         let Some(backoff) = self.source.restart() else {
@@ -168,11 +170,11 @@ pub fn stop(sources: &mut [&mut dyn Source], log: &Log, sleep: &dyn Fn(Duration)
     for source in &*sources {
         await_end(&**source, deadline, |source| source.has_calls());
     }
-    for source in &mut *sources {
+    for source in sources.iter_mut().filter(|source| !source.is_alive()) {
         source.deinit();
     }
     let all_ended = sources.iter().all(|source| !source.is_alive() && !source.has_calls());
-    for source in &mut *sources {
+    for source in sources.iter_mut().filter(|source| !source.is_alive()) {
         source.finalize();
     }
     all_ended

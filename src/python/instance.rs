@@ -264,12 +264,7 @@ impl PythonSource {
             let _ = LogSource::speed_up(&self.instance.bind(py).get_type());
         }
         self.attachment.started.store(true, Ordering::Relaxed);
-        self.status.start();
-        let started = self.start_threads(py, with);
-        if started.is_err() {
-            self.status.end();
-        }
-        started
+        self.start_threads(py, with)
     }
 
     /// Starts the threads that are not there yet: after a failure it can be called again.
@@ -376,19 +371,17 @@ impl PythonSource {
         self.attachment.event_loop.end();
     }
 
-    /// Calls `deinit()`, if `init()` was called and the thread has ended.
+    /// Calls `deinit()`, if `init()` was called.
     fn deinitialise(&mut self, py: Python<'_>) {
-        if std::mem::take(&mut self.initialised) && !self.is_alive() {
+        if std::mem::take(&mut self.initialised) {
             self.call_if_there(py, "deinit");
         }
     }
 
     /// Calls `finalize()`, where there is one.
     fn let_go(&self, py: Python<'_>) {
-        if !self.is_alive() {
-            self.call_if_there(py, "finalize");
-            self.attachment.let_go(py);
-        }
+        self.call_if_there(py, "finalize");
+        self.attachment.let_go(py);
     }
 
     fn call_if_there(&self, py: Python<'_>, method: &str) {

@@ -184,7 +184,10 @@ impl Rig {
     /// Starts the thread.
     fn start(&self, py: Python<'_>) -> PyResult<()> {
         let alone = Start { gate: Gate::open(), ended: Arc::new(|| {}) };
-        self.with_source(py, |source| source.start_running(py, &alone))?
+        self.with_source(py, |source| {
+            source.status().start();
+            source.start_running(py, &alone).inspect_err(|_| source.status().end())
+        })?
     }
 
     /// Stops the source as the engine does; whether its thread has ended.
@@ -319,7 +322,9 @@ impl Rig {
     fn close(&self, py: Python<'_>) {
         if let Some(mut source) = self.source.with(py, Option::take) {
             source.close();
-            source.deinit();
+            if !source.is_alive() {
+                source.deinit();
+            }
             drop(source);
         }
         self.wake_up(py);

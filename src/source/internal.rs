@@ -73,7 +73,6 @@ impl Source for Internal {
     }
 
     fn start(&mut self, _: &Start) -> Result<(), NotStarted> {
-        self.input.status.start();
         self.log.add_reader(self.input.producer());
         Ok(())
     }

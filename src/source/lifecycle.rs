@@ -57,7 +57,8 @@ pub trait Source: Send {
         Ok(())
     }
 
-    /// Starts its threads. They post nothing before the gate of `with` is open.
+    /// Starts its threads. They post nothing before the gate of `with` is open. Its status says already that
+    /// it runs.
     ///
     /// # Errors
     /// The system has none to give; the engine may try again.

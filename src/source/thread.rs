@@ -125,10 +125,8 @@ impl Source for SourceThread {
             input.status.end();
             (with.ended)();
         };
-        self.input.status.start();
         let started = thread::Builder::new().name(self.input.driver.id.clone()).spawn(run);
         started.map(drop).map_err(|error| {
-            self.input.status.end();
             self.body = body.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
             let text = format!("{}: its thread cannot be started: {error}", self.name());
             NotStarted { summary: error.to_string(), text }
