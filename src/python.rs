@@ -2,34 +2,39 @@
 //!
 //! The only room that knows pyo3. What a user sees:
 //!
-//! * [`message`]: `LogMessage`, a draft until it is posted; [`pairs`]: its name-value methods;
+//! * [`message`]: `LogMessage`, a draft until it is posted;
 //! * [`values`]: Python values to typed texts and back; [`datetime`]: stamps to datetimes and back;
-//! * [`parse`]: how a message of `LogMessage.parse` is parsed, and `ParseOptions`;
+//! * `parse_options`: `ParseOptions`, which say how a message of `LogMessage.parse` is parsed;
 //! * [`source`] and [`fetcher`]: `LogSource` and `LogFetcher`, what a user's class derives from; [`hosted`]:
-//!   what both have in common; [`kind`]: which of them it is; `exit_requested`; [`hosting`]: whether there is an
-//!   engine or a test around them; [`attachment`]: the way of their posts;
+//!   what both have in common; [`kind`]: which of them it is; `exit_requested`; [`hosting`]: whether there is
+//!   an engine or a test around them; [`attachment`]: the way of their posts;
 //! * [`buffer`]: `Buffer`, what `acquire_buffer` returns, and `post_buffer`;
 //! * [`persist`]: `Persist`, what outlives the process;
 //! * [`logger`]: the class `Logger`.
 //!
 //! What runs it:
 //!
-//! * `host`: what Python adds to the engine, which starts, reloads and stops; [`exit`]: its streams, and `end`: its threads at
-//!   the end of a command that ran the user's code; [`instance`]: one source and its
-//!   callbacks; [`options`]: what it gets of its configuration; [`supervise`]: its thread, one of [`threads`]; [`fetch`]: what it does
-//!   for a fetcher; [`event_loop`]: what it does for an asynchronous `run()`; [`wakeup`]: the thread of its
-//!   `wakeup()`; [`blocks`]: `python { }`; `places`: where in them something is; `search_path`: where modules are looked for;
-//!   [`callbacks`]: whether they do their work when they are called; [`returned`]: what a call came to; [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the
-//!   way from what was delivered to its callbacks;
+//! * `host`: what Python adds to the engine, which starts, reloads and stops; [`exit`]: its streams, and
+//!   `end`: its threads at the end of a command that ran the user's code;
+//! * [`instance`]: one source and its callbacks; [`options`]: what it gets of its configuration;
+//!   [`callbacks`]: the definitions of what is called; [`returned`]: what a call came to;
+//! * [`supervise`]: the thread of a source, one of [`threads`]; [`fetch`]: what it does for a fetcher;
+//!   `coroutine`: what it does for an asynchronous `run()`, on the loop that [`event_loop`] wakes;
+//!   [`wakeup`]: the thread of its `wakeup()`;
+//! * [`blocks`]: `python { }`; `places`: where in them something is; `search_path`: where modules are looked
+//!   for;
+//! * [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the way from what was delivered to
+//!   its callbacks, and [`ack_caller`]: the thread that calls them;
 //! * [`testing`]: a source without an engine around it;
 //! * [`at_fork`] and [`mod@fork`]: what a fork of the process may not do, and where it ends;
 //! * [`release`]: where Python objects that the engine viewed are let go, under the GIL;
-//! * [`cell`]: state that the GIL guards; [`clock`]: the time that it guards; [`exception`]: tracebacks and stacks; [`escape`]: Python text in the log;
-//!   [`process`]: what is put back after callbacks; `type_name`: how errors name what they were given;
-//!   `truth`: results that are false.
+//! * [`cell`]: state that the GIL guards; [`clock`]: the time that it guards; [`exception`]: tracebacks and
+//!   stacks; [`escape`]: Python text in the log; [`process`]: what is put back after callbacks; `type_name`:
+//!   how errors name what they were given; `truth`: results that are false.
 //!
 //! No two of these modules use each other, directly or in a circle.
 
+pub mod ack_caller;
 pub mod ack_tracker;
 pub mod acks;
 pub mod at_fork;
@@ -39,6 +44,7 @@ pub mod buffer;
 pub mod callbacks;
 pub mod cell;
 pub mod clock;
+mod coroutine;
 pub mod datetime;
 mod end;
 pub mod escape;
@@ -58,8 +64,7 @@ pub mod logger;
 pub mod message;
 pub mod modules;
 pub mod options;
-pub mod pairs;
-pub mod parse;
+mod parse_options;
 pub mod persist;
 mod places;
 pub mod process;
@@ -122,7 +127,8 @@ fn check(py: Python<'_>, options: &CheckOptions) -> i32 {
     let log = Log::new(LogLevel::Warning);
     logger::set_log(Some(log.clone()));
     let checked = cli::check::check(&options.file, &log, &mut host::PythonHost::new(py, &log));
-    // What the blocks printed and logged comes first, however slowly it is read: the bound is that of Python's end.
+    // What the blocks printed and logged comes first, however slowly it is read: the bound is that of
+    // Python's end.
     exit::flush_stdout(py);
     py.detach(engine::exit::flush_log);
     output::complain(&printable::lines(&checked.said));
@@ -154,10 +160,10 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<buffer::Buffer>()?;
     logger::add_to(module)?;
     module.add_class::<persist::Persist>()?;
-    parse::add_to(module)?;
+    parse_options::add_to(module)?;
     fetcher::add_to(module)?;
     exit_requested::add_to(module)?;
-    event_loop::add_to(module)?;
+    coroutine::add_to(module)?;
     testing::add_to(module)?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
     module.add_function(wrap_pyfunction!(build_info, module)?)

@@ -21,6 +21,7 @@
 //! * [`SourcePolicy`] has the rules for HOST, `HOST_FROM`, PROGRAM, PID, the tags and the time stamp. Nearly
 //!   all messages need nothing but the [`Origin`](crate::message::Origin) of their batch.
 //! * [`Outside`] is what both ask of the system, so that a test can answer instead.
+//! * [`ParsedRow`] is a parsed message as these rules let it be; [`Late`] makes it on the worker's thread.
 //! * [`SourceStatus`] is how a source is, for whoever looks; [`age`] has the age of its oldest message in
 //!   flight.
 //!
@@ -55,10 +56,12 @@ mod example_msg_generator;
 mod hosts_file;
 mod input;
 pub mod internal;
+mod late;
 pub mod lifecycle;
 mod names;
 mod options;
 mod outside;
+mod parsed_row;
 mod parsing;
 mod policy;
 pub mod python;
@@ -67,10 +70,12 @@ mod thread;
 
 pub use input::Input;
 pub use internal::InternalSourceOptions;
+pub use late::Late;
 pub use lifecycle::{EngineLog, Gate, NotStarted, Source, Start};
 pub use names::{HostNames, NameOptions};
 pub use options::LogSourceOptions;
 pub use outside::{Outside, ThisSystem, this_process};
+pub use parsed_row::{ParsedRow, system_clock};
 pub use parsing::ParsingOptions;
 pub use policy::{Hosts, SourcePolicy};
 pub use python::{Backoff, DEFAULT_WINDOW, PythonDriver, PythonSourceOptions, Restart};

@@ -1,4 +1,5 @@
-//! From the acknowledgements of a source's messages to its callbacks: [`Tracking`], and the thread that calls back (`caller`).
+//! From the acknowledgements of a source's messages to its callbacks: [`Tracking`], which a thread of its own
+//! carries ([`ack_caller`](super::ack_caller)).
 //!
 //! ```text
 //!  post (GIL) ── ticket, row, bookmark ──► marks ────────────────┐
@@ -6,21 +7,20 @@
 //!     └─► lane … destination ─► Ack ─► flow::Tracker ─ news ─► thread of the source ─► callback
 //! ```
 //!
-//! * The marks are a table from a batch's ticket to the bookmarks of its rows. A post writes it right after its row is
-//!   published, in the same hold of the GIL; the table is read with the GIL. So whoever hears of a row finds its
-//!   bookmark, however fast it was delivered. A message without a bookmark costs nothing here.
+//! * The marks are a table from a batch's ticket to the bookmarks of its rows. A post writes it right after
+//!   its row is published, in the same hold of the GIL; the table is read with the GIL. So whoever hears of a
+//!   row finds its bookmark, however fast it was delivered. A message without a bookmark costs nothing here.
 //! * Threads of the engine only send news, and never attach to Python. The callbacks run on a thread of the
 //!   source's own, all that is news in one hold of the GIL: a callback that blocks holds up nobody else,
 //!   and its own source when it is a window behind ([`Tracker`]).
-//! * It is a Python thread, so that it has a name there, keeps its `threading.local`, and can be shown in the log.
+//! * It is a Python thread, so that it has a name there, keeps its `threading.local`, and can be shown in the
+//!   log.
 //!
 //! # The end
 //! When its source is closed the thread goes on until every batch is acknowledged, which after a reload may
 //! take as long as the old destinations need. At the end of the engine, when the pipelines are drained,
 //! [`finish_all`] has the threads call back what they heard of, and waits a bounded time for them. What was
 //! never acknowledged is not called back.
-
-mod caller;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -36,16 +36,14 @@ use super::type_name::type_name;
 use crate::flow::tracker::{Group, News};
 use crate::flow::{Lane, Tracker};
 
-pub use caller::{Caller, caller, finish_all, start};
-
 /// The threads that have not come to their end.
 static LIVE: Mutex<Vec<Arc<Tracking>>> = Mutex::new(Vec::new());
 
-fn live() -> MutexGuard<'static, Vec<Arc<Tracking>>> {
+pub(super) fn live() -> MutexGuard<'static, Vec<Arc<Tracking>>> {
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-enum Order {
+pub(super) enum Order {
     News(News),
     /// The source posts no more.
     Close,
@@ -54,20 +52,20 @@ enum Order {
 }
 
 /// The bookmarks of one batch, with the rows that they belong to.
-type Marks = Vec<(u32, Py<PyAny>)>;
+pub(super) type Marks = Vec<(u32, Py<PyAny>)>;
 
 /// What is kept of a source that has an ack tracker.
 pub struct Tracking {
-    tracker: Arc<Tracker>,
+    pub(super) tracker: Arc<Tracker>,
     /// Whether its bookmarks go into a store, which does not take every object.
-    persists: bool,
-    marks: GilCell<BTreeMap<u64, Marks>>,
-    orders: Sender<Order>,
+    pub(super) persists: bool,
+    pub(super) marks: GilCell<BTreeMap<u64, Marks>>,
+    pub(super) orders: Sender<Order>,
     /// The number of the thread that calls back.
-    thread: AtomicU64,
-    caller: OnceLock<ThreadId>,
+    pub(super) thread: AtomicU64,
+    pub(super) caller: OnceLock<ThreadId>,
     /// How the callback is called in the log.
-    called: String,
+    pub(super) called: String,
 }
 
 impl Tracking {
@@ -92,8 +90,8 @@ impl Tracking {
             let _ = news.send(Order::News(each));
         });
         let follower = Arc::new(Tracker::new(plan.order(), Arc::clone(lane.credit()), tell));
-        // What a crash repeats is what has no bookmark on the disk: never more than the window. Whether the callbacks save theirs shows in
-        // the first of them (`caller`).
+        // What a crash repeats is what has no bookmark on the disk: never more than the window. Whether the
+        // callbacks save theirs shows in the first of them (`ack_caller`).
         follower.await_callbacks();
         lane.track(Arc::clone(&follower));
         let tracking = Self {
@@ -109,7 +107,7 @@ impl Tracking {
         Ok((Arc::new(tracking), heard))
     }
 
-    fn forget(self: &Arc<Self>) {
+    pub(super) fn forget(self: &Arc<Self>) {
         live().retain(|other| !Arc::ptr_eq(self, other));
     }
 
@@ -153,9 +151,9 @@ impl Tracking {
     }
 }
 
-/// What the thread reads, and the ack tracker. Not part of [`Tracking`], which the source holds: the ack tracker holds
-/// the source, so the two would keep each other for ever.
+/// What the thread reads, and the ack tracker. Not part of [`Tracking`], which the source holds: the ack
+/// tracker holds the source, so the two would keep each other for ever.
 pub struct Heard {
-    receiver: Receiver<Order>,
-    object: Py<AckTracker>,
+    pub(super) receiver: Receiver<Order>,
+    pub(super) object: Py<AckTracker>,
 }

@@ -18,8 +18,7 @@ use smallvec::SmallVec;
 use super::acks::Tracking;
 use super::cell::GilCell;
 use super::event_loop::EventLoop;
-use super::message::{Draft, LogMessage, Payload, recycle};
-use super::parse::{self, Late, ParsedRow};
+use super::message::{Draft, LogMessage, Payload, recycle, with_parsed};
 use super::type_name::type_name;
 use super::{at_fork, clock, release, returned};
 use crate::engine::Log;
@@ -29,7 +28,7 @@ use crate::flow::{Exit, Lane, LateParser, Producer, Refused};
 use crate::message::batch::Text;
 use crate::message::{FieldName, Need, Origin, Stamp, ValueType};
 use crate::source::Input;
-use crate::source::{HostNames, SourcePolicy, SourceStatus};
+use crate::source::{HostNames, Late, ParsedRow, SourcePolicy, SourceStatus};
 use crate::syslog::ParseOptions;
 use crate::syslog::fill::Filler;
 
@@ -308,7 +307,7 @@ impl Attachment {
                 if draft.short_unparsed().is_some() {
                     self.late.get_or_init(|| self.late());
                 }
-                parse::with_parsed(py, draft, |parsed, recvd| self.try_post_parsed(py, draft, parsed, recvd))
+                with_parsed(py, draft, |parsed, recvd| self.try_post_parsed(py, draft, parsed, recvd))
             });
             match posted? {
                 Ok(()) => return Some(Ok(self.posted(py, wait))),

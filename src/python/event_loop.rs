@@ -1,14 +1,12 @@
 //! The event loop of a source whose `run()` is a coroutine function: [`EventLoop`].
 //!
 //! The loop is asyncio's own, on the source's thread; the few lines that make it, and `await self.post(…)`,
-//! are Python (`inrush.event_loop`). This is the engine's side (what they call is in `host`):
+//! are Python (`inrush.event_loop`). This is the engine's side (what they call is in [`coroutine`](super::coroutine)):
 //!
 //! * while the main task runs, the engine knows it, so that a request to exit can cancel it;
 //! * a coroutine that waits for credit leaves a callback here. Credit comes back on threads of the engine,
 //!   which never attach to Python; so a thread of the source's own waits for it, and calls the callbacks,
 //!   each of which wakes its loop by `call_soon_threadsafe`. It is started by the first wait.
-
-mod host;
 
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -18,23 +16,22 @@ use pyo3::prelude::*;
 
 use super::cell::GilCell;
 use crate::flow::Credit;
-pub(super) use host::{add_to, host};
 
 /// The engine's side of a source's event loop.
 #[derive(Default)]
 pub struct EventLoop {
     /// The loop and its main task, while it runs and was not cancelled.
-    main: GilCell<Option<Main>>,
-    waker: OnceLock<Waker>,
+    pub(super) main: GilCell<Option<Main>>,
+    pub(super) waker: OnceLock<Waker>,
     /// Posts since a coroutine last let others run.
-    posts: GilCell<u32>,
+    pub(super) posts: GilCell<u32>,
     /// `run()` has been called, and has not come back: it does its work itself, without a loop.
     is_called: GilCell<bool>,
 }
 
-struct Main {
-    event_loop: Py<PyAny>,
-    task: Py<PyAny>,
+pub(super) struct Main {
+    pub(super) event_loop: Py<PyAny>,
+    pub(super) task: Py<PyAny>,
 }
 
 impl EventLoop {
@@ -99,20 +96,20 @@ pub(super) fn is_cancelled(py: Python<'_>, error: &PyErr) -> bool {
     class.is_ok_and(|class| error.is_instance(py, &class))
 }
 
-enum Order {
+pub(super) enum Order {
     Call(Py<PyAny>),
     End,
 }
 
 /// The thread that waits for credit in the place of coroutines.
-struct Waker {
-    orders: Sender<Order>,
+pub(super) struct Waker {
+    pub(super) orders: Sender<Order>,
     thread: JoinHandle<()>,
 }
 
 impl Waker {
     /// Starts the thread called `name`, which waits for `credit`.
-    fn start(name: String, credit: Arc<Credit>) -> std::io::Result<Self> {
+    pub(super) fn start(name: String, credit: Arc<Credit>) -> std::io::Result<Self> {
         let (orders, receiver) = unbounded();
         let thread = thread::Builder::new().name(name).spawn(move || serve(&receiver, &credit))?;
         Ok(Self { orders, thread })

@@ -14,7 +14,7 @@ use super::exit::flush_stdout;
 use super::instance::PythonSource;
 use super::modules::{Taken, UserModules, module_of};
 use super::release::UnderGil;
-use super::{acks, at_fork, exception, persist, process, release, search_path, threads};
+use super::{ack_caller, at_fork, exception, persist, process, release, search_path, threads};
 use crate::config::{Config, Diagnostic};
 use crate::engine::host::HostView;
 use crate::engine::{Host, Log};
@@ -170,7 +170,7 @@ impl Host for PythonHost<'_> {
     }
 
     fn finish(&mut self, within: Duration) -> bool {
-        let finished = acks::finish_all(self.py, &self.log, within);
+        let finished = ack_caller::finish_all(self.py, &self.log, within);
         release::drain_all(self.py);
         finished
     }

@@ -15,7 +15,17 @@ use super::at_fork;
 use super::attachment::Attachment;
 use super::cell::GilCell;
 use super::hosting::is_offline;
-use super::testing::offline;
+
+/// Makes the engine's side of a source that was made by hand, in a process without an engine.
+pub(super) type MakeOffline = fn() -> PyResult<Arc<Attachment>>;
+
+static OFFLINE: OnceLock<MakeOffline> = OnceLock::new();
+
+/// Has `make` called for the first post of each source that is made by hand.
+pub(super) fn set_offline(make: MakeOffline) {
+    // The module is initialised once.
+    let _ = OFFLINE.set(make);
+}
 
 /// The engine's part of an instance.
 #[derive(Default)]
@@ -65,8 +75,8 @@ impl Hosted {
     /// In a process without an engine, a source that was made by hand posts to a collector.
     #[cold]
     fn attach_offline(&self, method: &str) -> PyResult<&Arc<Attachment>> {
-        if is_offline() {
-            let made = offline::attachment()?;
+        if let Some(make) = OFFLINE.get().filter(|_| is_offline()) {
+            let made = make()?;
             Python::attach(|py| self.attach(py, made));
         }
         self.attached.get().ok_or_else(|| not_attached(method))
@@ -108,8 +118,9 @@ impl Hosted {
 
     /// `sleep(seconds)`: whether the whole time passed.
     ///
-    /// No time at all is slept with the GIL. Who lets go of it and takes it again at once keeps it from all others: they are woken each
-    /// time, come too late, and never wait long enough in one go to make the interpreter give it to them, as it does after 5 ms.
+    /// No time at all is slept with the GIL. Who lets go of it and takes it again at once keeps it from all
+    /// others: they are woken each time, come too late, and never wait long enough in one go to make the
+    /// interpreter give it to them, as it does after 5 ms.
     ///
     /// # Errors
     /// `ValueError` for what is no time.

@@ -4,10 +4,12 @@
 //! name is asked for, `flags` is set, `init()` is called, `ack_tracker` is read, `parse_options` is set; then
 //! `run()` on a thread of its own; `request_exit()`, and `deinit()` when the thread has ended; at last
 //! `finalize()`. `run`, `request_exit`, `suspend`, `wakeup` and `generate_persist_name` are taken before
-//! `init()`; `init`, `deinit` and `finalize` are looked up when they are called. A fetcher has `fetch`, `open` and
-//! `close` in the place of `run`, `suspend` and `wakeup`, taken at the same time.
+//! `init()`; `init`, `deinit` and `finalize` are looked up when they are called. A fetcher has `fetch`,
+//! `open` and `close` in the place of `run`, `suspend` and `wakeup`, taken at the same time.
 
+mod callbacks;
 mod life;
+mod refusal;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,29 +17,28 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
-use super::acks::{self, Heard, Tracking};
+use self::callbacks::{Callbacks, Made};
+use self::refusal::Refusal;
+use super::ack_caller::{self, Caller};
+use super::acks::{Heard, Tracking};
 use super::attachment::{Attachment, Reporter};
-use super::callbacks;
 use super::escape;
 use super::event_loop::is_coroutine;
 use super::exception;
-use super::fetch::Fetch;
 use super::fork;
 use super::kind::{Kind, hosted};
-use super::options::{class_name, options_dict, persist_name};
-use super::parse::ParseOptions;
+use super::options::{PersistName, class_name, options_dict};
+use super::parse_options::ParseOptions;
 use super::places;
 use super::returned;
 use super::source::LogSource;
 use super::supervise::{Body, Runner};
 use super::threads;
 use super::truth::FalseResult;
-use super::type_name::type_name;
 use super::wakeup::Wakeups;
 use crate::config::{Config, Diagnostic};
 use crate::engine::Log;
-use crate::source::Input;
-use crate::source::{PythonSourceOptions, Source, SourceStatus, Start};
+use crate::source::{Input, PythonSourceOptions, Source, SourceStatus, Start};
 
 /// A source between its configuration and its end.
 pub struct PythonSource {
@@ -60,11 +61,8 @@ pub struct PythonSource {
     /// What the thread that calls its ack tracker back will read, until that is made.
     heard: Option<Heard>,
     /// That thread's body, until it is started.
-    caller: Option<Py<acks::Caller>>,
+    caller: Option<Py<Caller>>,
 }
-
-/// Something went wrong with a source before it could run.
-pub type Failed = Diagnostic;
 
 impl PythonSource {
     /// Makes the instance and takes its callbacks.
@@ -79,83 +77,53 @@ impl PythonSource {
         options: &PythonSourceOptions,
         class: &Bound<'_, PyType>,
         log: &Log,
-    ) -> Result<Self, Failed> {
-        let name = class_name(class);
-        let span = options.class.span;
-        let failed = |what: String, error: Option<PyErr>| {
-            let diagnostic = config.error(span, what, None);
-            match error {
-                Some(error) => diagnostic.with_note(exception::traceback(py, &error)),
-                None => diagnostic,
-            }
-        };
-        let parse_options = options.parsing.parse_options(config)?;
-        let made = class.call0();
-        fork::leave(py, &made);
-        let instance =
-            made.map_err(|error| failed(format!("the constructor of class `{name}` failed"), Some(error)))?;
+    ) -> Result<Self, Diagnostic> {
+        let (name, refusal) = (class_name(class), Refusal { py, config, span: options.class.span });
+        let parse_options = Arc::new(options.parsing.parse_options(config)?);
+        // The instance and its callbacks, before anything of it is called.
+        let instance = construct(class, &name, &refusal)?;
         let hosted = hosted(&instance).filter(|_| instance.is_instance(class).unwrap_or(false));
         let (Some(hosted), Some(kind)) = (hosted, Kind::of(class)) else {
-            return Err(failed(format!("`{name}()` did not give an object of that class"), None));
+            return Err(refusal.of(format!("`{name}()` did not give an object of that class")));
         };
         if let Ok(source) = instance.cast::<LogSource>() {
             source.get().reset_auto_close_batches(py);
         }
-        let own = |method: &str| own(&instance, class, kind, method);
-        let main = main_method(&instance, class, kind, &name)
-            .and_then(|main| callbacks::check(&instance, kind, &name).map(|()| main.unbind()));
-        let main = main.map_err(|(what, help)| config.error(span, what, Some(help)))?;
-        let request_exit = own("request_exit").map(Bound::unbind);
-        let (body, suspend, wakeup) = match kind {
-            Kind::Source => {
-                let body = Body::Run { run: main, cancel_on_exit: request_exit.is_none() };
-                (body, own("suspend"), own("wakeup"))
-            }
-            Kind::Fetcher => {
-                let fetch = Fetch {
-                    call: main,
-                    open: own("open").map(Bound::unbind),
-                    close: own("close").map(Bound::unbind),
-                    no_data_delay: options.fetch_no_data_delay.unwrap_or(config.options.time_reopen),
-                    reopen_delay: options.time_reopen,
-                };
-                (Body::Fetch(fetch), None, None)
-            }
-        };
-        if suspend.is_some() && wakeup.is_none() {
-            let text = format!("class `{name}` has suspend() and no wakeup(), so it would sleep for ever");
-            return Err(failed(text, None));
-        }
+        let made = Made { instance: &instance, class, kind, name: &name };
+        let callbacks = Callbacks::take(&made, config, options, &refusal)?;
+        // Its name, which it may be asked for.
         let given = options_dict(py, options)
-            .map_err(|error| failed("options() cannot be converted".to_owned(), Some(error)))?;
+            .map_err(|error| refusal.for_exception("options() cannot be converted".to_owned(), &error))?;
         let status = Arc::clone(&input.status);
         let report = reporter(log.clone(), input.driver.id.clone(), name.clone(), Arc::clone(&status));
-        let generate = own("generate_persist_name");
-        let persist_name = persist_name(
-            options,
-            kind.persist_prefix(),
-            &name,
-            generate,
-            &given,
-            |generated| status.set_instance(generated),
-            |error| report(py, "generate_persist_name", error),
-        );
+        let naming = PersistName { options, prefix: kind.persist_prefix(), class: &name };
+        let persist_name = match naming.generated(callbacks.generate_persist_name.as_ref(), &given) {
+            Ok(None) => naming.chosen(),
+            Ok(Some(generated)) => {
+                status.set_instance(&generated);
+                naming.of(&generated)
+            }
+            Err(error) => {
+                report(py, "generate_persist_name", error);
+                naming.chosen()
+            }
+        };
         hosted.set_persist_name(py, &persist_name);
-        let parse_options = Arc::new(parse_options);
-        let (pri, suspend) = (options.parsing.forced_pri(), suspend.map(Bound::unbind));
+        // Its way into the engine.
+        let (pri, suspend) = (options.parsing.forced_pri(), callbacks.suspend.map(Bound::unbind));
         let attachment = Attachment::new(input, Arc::clone(&parse_options), pri, log, suspend, report);
         let attachment = Arc::new(attachment);
         hosted.attach(py, Arc::clone(&attachment));
         let parse_options = Py::new(py, ParseOptions::new(parse_options))
-            .map_err(|error| failed("no memory for parse_options".to_owned(), Some(error)))?;
+            .map_err(|error| refusal.for_exception("no memory for parse_options".to_owned(), &error))?;
         Ok(Self {
             id: input.driver.id.clone(),
             class: name,
             options: Box::new(options.clone()),
             kind,
-            body,
-            request_exit,
-            wakeup: wakeup.map(Bound::unbind),
+            body: callbacks.body,
+            request_exit: callbacks.request_exit.map(Bound::unbind),
+            wakeup: callbacks.wakeup.map(Bound::unbind),
             wakeups: None,
             instance: instance.unbind(),
             persist_name,
@@ -202,15 +170,8 @@ impl PythonSource {
     ///
     /// # Errors
     /// A false result or an exception, at the source's place in the configuration.
-    pub fn initialise(&mut self, py: Python<'_>, config: &Config) -> Result<(), Failed> {
-        let span = self.options.class.span;
-        let failed = |what: String, error: Option<PyErr>| {
-            let diagnostic = config.error(span, what, None);
-            match error {
-                Some(error) => diagnostic.with_note(exception::traceback(py, &error)),
-                None => diagnostic,
-            }
-        };
+    pub fn initialise(&mut self, py: Python<'_>, config: &Config) -> Result<(), Diagnostic> {
+        let refusal = Refusal { py, config, span: self.options.class.span };
         let instance = self.instance.bind(py);
         let call = || -> PyResult<Option<FalseResult>> {
             let flags = PyDict::new(py);
@@ -232,25 +193,27 @@ impl PythonSource {
                     Some(described) => format!("init() of class `{class}` {described}"),
                     None => format!("init() of class `{class}` returned false: it refuses these options"),
                 };
-                return Err(places::error_of_method(config, span, result.place, what, None));
+                return Err(places::error_of_method(config, refusal.span, result.place, what, None));
             }
-            Err(error) => return Err(failed(format!("init() of class `{class}` failed"), Some(error))),
+            Err(error) => {
+                return Err(refusal.for_exception(format!("init() of class `{class}` failed"), &error));
+            }
         }
         self.initialised = true;
-        let tracker = instance
-            .getattr_opt("ack_tracker")
-            .map_err(|error| failed(format!("ack_tracker of class `{class}` cannot be read"), Some(error)))?;
+        let tracker = instance.getattr_opt("ack_tracker").map_err(|error| {
+            refusal.for_exception(format!("ack_tracker of class `{class}` cannot be read"), &error)
+        })?;
         if let Some(tracker) = tracker.filter(|tracker| !tracker.is_none()) {
             let called = format!("source {} (class {class})", self.id);
             let (tracking, heard) = Tracking::new(&tracker, &self.attachment.lane, &called)
-                .map_err(|what| failed(format!("ack_tracker of class `{class}` {what}"), None))?;
+                .map_err(|what| refusal.of(format!("ack_tracker of class `{class}` {what}")))?;
             self.heard = Some(heard);
             // Each instance is initialised once.
             let _ = self.attachment.tracking.set(tracking);
         }
-        instance
-            .setattr("parse_options", self.parse_options.clone_ref(py))
-            .map_err(|error| failed(format!("parse_options of class `{class}` cannot be set"), Some(error)))
+        instance.setattr("parse_options", self.parse_options.clone_ref(py)).map_err(|error| {
+            refusal.for_exception(format!("parse_options of class `{class}` cannot be set"), &error)
+        })
     }
 
     /// Starts the thread of `run()`, or of `fetch()`, which are called once the gate of `with` is open.
@@ -259,8 +222,8 @@ impl PythonSource {
     /// When the system has no thread to give.
     pub fn start_running(&mut self, py: Python<'_>, with: &Start) -> PyResult<()> {
         if self.kind == Kind::Source {
-            // After the user's modules and init(), which may have put something in the method's place. A class that cannot be
-            // changed does without.
+            // After the user's modules and init(), which may have put something in the method's place. A
+            // class that cannot be changed does without.
             let _ = LogSource::speed_up(&self.instance.bind(py).get_type());
         }
         self.attachment.started.store(true, Ordering::Relaxed);
@@ -288,10 +251,10 @@ impl PythonSource {
     fn start_acks(&mut self, py: Python<'_>) -> PyResult<()> {
         if let (Some(tracking), Some(heard)) = (self.attachment.tracking.get(), self.heard.take()) {
             let instance = self.instance.clone_ref(py);
-            self.caller = Some(acks::caller(py, tracking, heard, instance, &self.attachment)?);
+            self.caller = Some(ack_caller::caller(py, tracking, heard, instance, &self.attachment)?);
         }
         if let Some(caller) = &self.caller {
-            acks::start(py, caller)?;
+            ack_caller::start(py, caller)?;
             self.caller = None;
         }
         Ok(())
@@ -392,45 +355,15 @@ impl PythonSource {
     }
 }
 
-/// The method that `class`, or the constructor of `instance`, has put in the place of the base's.
-fn own<'py>(
-    instance: &Bound<'py, PyAny>,
+/// Calls the constructor of `class`, which the log calls `name`.
+fn construct<'py>(
     class: &Bound<'py, PyType>,
-    kind: Kind,
-    method: &str,
-) -> Option<Bound<'py, PyAny>> {
-    let py = instance.py();
-    let found = instance.getattr(method).ok()?;
-    let of_base = kind.base(py).getattr(method).ok();
-    let is_inherited = of_base.is_some_and(|base| class.getattr(method).is_ok_and(|own| own.is(&base)));
-    if !is_inherited {
-        return Some(found);
-    }
-    // Set by the constructor: `self.run = …`. What cannot be called is something else that has the name.
-    let attributes = instance.getattr("__dict__").ok()?;
-    (attributes.contains(method).unwrap_or(false) && found.is_callable()).then_some(found)
-}
-
-/// `run` or `fetch`.
-fn main_method<'py>(
-    instance: &Bound<'py, PyAny>,
-    class: &Bound<'py, PyType>,
-    kind: Kind,
     name: &str,
-) -> Result<Bound<'py, PyAny>, (String, String)> {
-    let method = kind.main_method();
-    let help = match kind {
-        Kind::Source => "define run(self), which posts the messages",
-        Kind::Fetcher => "define fetch(self), which returns (LogFetcher.SUCCESS, message)",
-    };
-    let wrong = |what: String| Err((what, help.to_owned()));
-    match own(instance, class, kind, method) {
-        Some(main) if main.is_callable() => Ok(main),
-        Some(main) => {
-            wrong(format!("{method} of class `{name}` cannot be called: it is {}", type_name(&main)))
-        }
-        None => wrong(format!("class `{name}` has no method {method}()")),
-    }
+    refusal: &Refusal<'_, 'py>,
+) -> Result<Bound<'py, PyAny>, Diagnostic> {
+    let made = class.call0();
+    fork::leave(class.py(), &made);
+    made.map_err(|error| refusal.for_exception(format!("the constructor of class `{name}` failed"), &error))
 }
 
 /// What takes the exceptions of callbacks.

@@ -10,7 +10,7 @@
 //!
 //! The rooms inside: `payload`, `draft` and `lazy` (what a message is before it is posted, and how it is), `fields`, [`names`] and
 //! `macros` (what keys mean), `call`, `parse` and `class` (what of the class pyo3 does not make), `content` (comparing, showing,
-//! viewing), `pickle`. The name-value methods are in [`pairs`]. Only `call`, `parse`, `class` and `recycle` know the class; the
+//! viewing), `pickle`, `pairs` (the name-value methods), `unparsed` (drafts of `LogMessage.parse`). Only `call`, `parse`, `class` and `recycle` know the class; the
 //! others work on drafts.
 //!
 //! A message is hashable, by its identity, although it compares by its content: existing sources keep messages in sets
@@ -24,10 +24,12 @@ mod fields;
 mod lazy;
 mod macros;
 pub mod names;
+mod pairs;
 mod parse;
 mod payload;
 mod pickle;
 pub(super) mod recycle;
+mod unparsed;
 
 use std::ffi::c_int;
 use std::net::IpAddr;
@@ -44,9 +46,10 @@ pub use lazy::LazyDraft;
 pub use macros::macro_value;
 pub(super) use payload::exact_text;
 pub use payload::{Payload, too_long};
+pub(super) use unparsed::with_parsed;
 
+use super::datetime;
 use super::type_name::type_name;
-use super::{datetime, pairs};
 use crate::message::{FieldName, ValueType};
 
 /// A log message: a text, a time, a priority, and values by name.

@@ -23,35 +23,42 @@ pub(super) fn class_name(class: &Bound<'_, PyType>) -> String {
     }
 }
 
-/// The name under which the state of a source is kept: that of the configuration, else what its
-/// `generate_persist_name()` says, of which `said` is told, else one made of its class; each after `prefix`.
-pub(super) fn persist_name(
-    options: &PythonSourceOptions,
-    prefix: &str,
-    class: &str,
-    generate: Option<Bound<'_, PyAny>>,
-    given: &Bound<'_, PyDict>,
-    said: impl Fn(&str),
-    report: impl Fn(PyErr),
-) -> String {
-    if let Some(name) = &options.persist_name {
-        return format!("{prefix}.{}", name.value);
+/// The name under which the state of a source is kept.
+pub(super) struct PersistName<'a> {
+    pub(super) options: &'a PythonSourceOptions,
+    /// What every name begins with.
+    pub(super) prefix: &'a str,
+    /// The class of the source.
+    pub(super) class: &'a str,
+}
+
+impl PersistName<'_> {
+    /// The answer of `generate`, a `generate_persist_name()` that is asked with the options `given`; `None`
+    /// where there is none, or the configuration has a name.
+    ///
+    /// # Errors
+    /// An exception, or an answer that is no text.
+    pub(super) fn generated(
+        &self,
+        generate: Option<&Bound<'_, PyAny>>,
+        given: &Bound<'_, PyDict>,
+    ) -> PyResult<Option<String>> {
+        let generate = generate.filter(|_| self.options.persist_name.is_none());
+        let Some(generate) = generate else { return Ok(None) };
+        take(given.py(), METHOD, generate.call1((given,))).and_then(|name| text(&name)).map(Some)
     }
-    let generated = generate.and_then(|generate| {
-        match take(given.py(), METHOD, generate.call1((given,))).and_then(|name| text(&name)) {
-            Ok(name) => Some(name),
-            Err(error) => {
-                report(error);
-                None
-            }
+
+    /// The name of a source that calls itself `name`.
+    pub(super) fn of(&self, name: &str) -> String {
+        format!("{}.{name}", self.prefix)
+    }
+
+    /// The name of the configuration, else one made of the class.
+    pub(super) fn chosen(&self) -> String {
+        match &self.options.persist_name {
+            Some(name) => self.of(&name.value),
+            None => format!("{}({})", self.prefix, self.class),
         }
-    });
-    match generated {
-        Some(name) => {
-            said(&name);
-            format!("{prefix}.{name}")
-        }
-        None => format!("{prefix}({class})"),
     }
 }
 

@@ -13,7 +13,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::attachment::Attachment;
-use super::parse::ParsedRow;
 use super::release;
 use super::type_name::type_name;
 use crate::flow::credit::Hold;
@@ -23,6 +22,7 @@ use crate::message::batch::SharedSegment;
 use crate::message::{
     EngineBuffer, Foreign, Lines, MESSAGE_MAX, Need, Owner, Published, Segment, Stamp, Writer,
 };
+use crate::source::ParsedRow;
 use crate::syslog::Clock;
 use crate::syslog::fill::Filler;
 use crate::syslog::names::DEFAULT_PRI;

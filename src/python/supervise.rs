@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use super::attachment::Attachment;
 use super::event_loop;
 use super::fetch::{Fetch, Surroundings};
-use super::{escape, exception, fork, release, returned, threads};
+use super::{coroutine, escape, exception, fork, release, returned, threads};
 use crate::engine::{Log, Pauses};
 use crate::source::{Backoff, Restart, SourceStatus, Start};
 
@@ -86,7 +86,7 @@ impl Runner {
         event_loop.set_called(py, false);
         let result = result?;
         if event_loop::is_coroutine(&result) {
-            return event_loop::host(py, &self.attachment, &result, cancel_on_exit);
+            return coroutine::host(py, &self.attachment, &result, cancel_on_exit);
         }
         returned::refuse_unfinished(&result, "run")
     }

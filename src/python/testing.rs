@@ -22,7 +22,7 @@ use self::input::{make_input, python_options, refused, to_python};
 use super::attachment::Attachment;
 use super::blocks::{self, Blocks};
 use super::cell::GilCell;
-use super::hosted::deadline;
+use super::hosted::{deadline, set_offline};
 use super::hosting::Hosting;
 use super::instance::PythonSource;
 use super::kind::hosted;
@@ -359,8 +359,9 @@ fn _blocks(py: Python<'_>, path: PathBuf) -> PyResult<Py<PyAny>> {
     Ok(blocks.module(py))
 }
 
-/// Adds the class and the functions to `module`, without a place in its `__all__`.
+/// Adds the class and the functions to `module`, without a place in its `__all__`, and gives sources made by hand their lanes.
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    set_offline(offline::attachment);
     let any = module.as_any();
     any.setattr("_Rig", module.py().get_type::<Rig>())?;
     any.setattr("_posted", wrap_pyfunction!(_posted, module)?)?;

@@ -69,7 +69,7 @@ impl Source for Noted {
     }
 
     fn restart(&self) -> Option<Backoff> {
-        (self.class != "LateNever").then(|| Backoff { initial: Duration::ZERO, max: Duration::ZERO })
+        (self.class != "LateNever").then_some(Backoff { initial: Duration::ZERO, max: Duration::ZERO })
     }
 
     fn ask_to_stop(&mut self) {

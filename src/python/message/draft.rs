@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use super::Payload;
 use crate::message::batch::Text;
 use crate::message::{FieldName, Head, Need, Owner, Row, Segment, Stamp, ValueType};
-use crate::python::parse::ParseOptions;
+use crate::python::parse_options::ParseOptions;
 use crate::python::{clock, release};
 use crate::syslog::fill::FieldSink;
 

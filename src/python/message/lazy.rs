@@ -1,16 +1,16 @@
 //! The draft of a `LogMessage`, parsed when somebody looks: [`LazyDraft`].
 //!
-//! `LogMessage.parse` only notes how its text is to be parsed. Most parsed messages are posted next and never looked
-//! at: a post publishes their text, and the worker parses it on another core (`parse::late`), or, where it is long or made
-//! with another source's options, the post parses straight into its row; a draft with fields of its own is made for those
-//! that Python reads or changes first. Nobody can tell the difference: parsing raises nothing, and what it gives depends on
-//! the bytes, the options and the time of receipt alone, all of which are kept.
+//! `LogMessage.parse` only notes how its text is to be parsed. Most parsed messages are posted next and never
+//! looked at: a post publishes their text, and the worker parses it on another core
+//! ([`Late`](crate::source::Late)), or, where it is long or made with another source's options, the post
+//! parses straight into its row; a draft with fields of its own is made for those that Python reads or
+//! changes first. Nobody can tell the difference: parsing raises nothing, and what it gives depends on the
+//! bytes, the options and the time of receipt alone, all of which are kept.
 
 use pyo3::prelude::*;
 
-use super::Draft;
+use super::{Draft, unparsed};
 use crate::python::cell::GilCell;
-use crate::python::parse;
 
 /// A draft that is parsed before anyone but a post sees it.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl LazyDraft {
     pub fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Draft) -> R) -> R {
         self.0.with(py, |draft| {
             if draft.unparsed.is_some() {
-                parse::parse_now(py, draft);
+                unparsed::parse_now(py, draft);
             }
             work(draft)
         })

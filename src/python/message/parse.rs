@@ -15,7 +15,7 @@ use pyo3::types::{PyBytes, PyString};
 
 use super::{Draft, LazyDraft, LogMessage, Payload, recycle};
 use crate::python::hosting::is_offline;
-use crate::python::parse::ParseOptions;
+use crate::python::parse_options::ParseOptions;
 use crate::python::type_name::type_name;
 
 /// `parse(raw_msg, parse_options)`.

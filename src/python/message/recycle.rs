@@ -24,7 +24,7 @@ use super::{Draft, LazyDraft, LogMessage, Payload, exact_text};
 use crate::message::Head;
 use crate::python::cell::GilCell;
 use crate::python::clock;
-use crate::python::parse::ParseOptions;
+use crate::python::parse_options::ParseOptions;
 
 /// Most objects kept: what a loop with a few messages at hand uses, and no more.
 const KEEP: usize = 32;

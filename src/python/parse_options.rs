@@ -16,7 +16,7 @@ use crate::template::Zone;
 #[pyclass(module = "inrush", frozen)]
 #[derive(Debug)]
 pub struct ParseOptions {
-    pub(super) options: Arc<Options>,
+    options: Arc<Options>,
 }
 
 impl ParseOptions {
@@ -85,6 +85,6 @@ impl ParseOptions {
 }
 
 /// Adds the class to `module`.
-pub(in crate::python) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ParseOptions>()
 }

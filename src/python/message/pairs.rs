@@ -1,6 +1,6 @@
 //! The name-value methods of `LogMessage`.
 //!
-//! The draft is behind a [`GilCell`](super::cell::GilCell), and Python code must not run while it is open. So each
+//! The draft is behind a [`GilCell`](crate::python::cell::GilCell), and Python code must not run while it is open. So each
 //! method reads its arguments first, opens the draft for plain data only, and makes or drops objects that Python code
 //! may watch after it is closed.
 
@@ -9,11 +9,11 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyString};
 
-use super::message::names::{Name, SETTABLE, key_bytes, macros};
-use super::message::{Draft, LazyDraft, Payload, macro_value};
-use super::type_name::type_name;
-use super::values::{self, Read};
+use super::names::{Name, SETTABLE, key_bytes, macros};
+use super::{Draft, LazyDraft, Payload, macro_value};
 use crate::message::ValueType;
+use crate::python::type_name::type_name;
+use crate::python::values::{self, Read};
 
 /// What `key` has, or [`None`].
 fn read(message: &LazyDraft, py: Python<'_>, key: &[u8]) -> Option<Read> {

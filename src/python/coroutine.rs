@@ -6,11 +6,11 @@ use pyo3::exceptions::{PyOSError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
-use super::{Main, Order, Waker};
+use super::attachment::{Attachment, Wait};
+use super::event_loop::{Main, Order, Waker};
+use super::kind;
+use super::type_name::type_name;
 use crate::flow::Producer;
-use crate::python::attachment::{Attachment, Wait};
-use crate::python::kind;
-use crate::python::type_name::type_name;
 
 /// A coroutine that always finds credit lets the loop's other tasks run after this many posts.
 const POSTS_A_TURN: u32 = 100;
@@ -20,7 +20,7 @@ const POSTS_A_TURN: u32 = 100;
 ///
 /// # Errors
 /// Its exception.
-pub(in crate::python) fn host(
+pub(super) fn host(
     py: Python<'_>,
     attachment: &Arc<Attachment>,
     coroutine: &Bound<'_, PyAny>,
@@ -97,7 +97,7 @@ fn _when_writable(source: &Bound<'_, PyAny>, wake: Py<PyAny>) -> PyResult<()> {
 }
 
 /// Adds the functions to `module`, without a place in its `__all__`.
-pub(in crate::python) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.as_any().setattr("_post_step", wrap_pyfunction!(_post_step, module)?)?;
     module.as_any().setattr("_when_writable", wrap_pyfunction!(_when_writable, module)?)
 }

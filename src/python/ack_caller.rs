@@ -1,5 +1,5 @@
-//! The thread of a source that calls back: all that is news in one hold of the GIL, list by list or bookmark by bookmark as
-//! its ack tracker wants it; and its end.
+//! The thread of a source that calls back: all that is news in one hold of the GIL, list by list or bookmark
+//! by bookmark as its ack tracker wants it; and its end.
 
 use std::mem::take;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use crossbeam::channel::RecvTimeoutError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use super::{Heard, Order, Tracking, live};
+use super::ack_tracker::{Batched, Plan};
+use super::acks::{Heard, Order, Tracking, live};
+use super::attachment::Attachment;
+use super::{exception, persist, release, returned, threads};
 use crate::engine::Log;
 use crate::flow::signals;
 use crate::flow::tracker::News;
-use crate::python::ack_tracker::{Batched, Plan};
-use crate::python::attachment::Attachment;
-use crate::python::{exception, persist, release, returned, threads};
 
 /// News that is worked on in one hold of the GIL.
 const NEWS_PER_HOLD: usize = 256;
@@ -167,7 +167,8 @@ impl Caller {
             self.tracking.tracker.called_back(unsaved);
         }
         if called_back {
-            // A library may have set handlers of its own; the tick of the main thread is a quarter of a second away.
+            // A library may have set handlers of its own; the tick of the main thread is a quarter of a
+            // second away.
             signals::install();
         }
         if work.is_closed {
@@ -177,7 +178,8 @@ impl Caller {
         }
     }
 
-    /// Waits until what the callbacks have saved in a `Persist` is on the disk, and decides from that when credit comes back.
+    /// Waits until what the callbacks have saved in a `Persist` is on the disk, and decides from that when
+    /// credit comes back.
     fn settle(&self, py: Python<'_>, work: &mut Work) {
         if persist::take_saved() {
             work.saves = true;
@@ -267,8 +269,8 @@ impl Caller {
     }
 }
 
-/// Has every thread call back what it heard of, and end; waits for that at most `within`. False when one has not ended:
-/// its callback hangs, and the log says where.
+/// Has every thread call back what it heard of, and end; waits for that at most `within`. False when one has
+/// not ended: its callback hangs, and the log says where.
 pub fn finish_all(py: Python<'_>, log: &Log, within: Duration) -> bool {
     for tracking in &*live() {
         // Nobody receives when the thread is just ending.

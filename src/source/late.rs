@@ -1,25 +1,24 @@
 //! Parsing on the worker's thread: [`Late`].
 //!
-//! A message of `LogMessage.parse` that nobody looks at before it is posted is posted as its text, and the worker parses
-//! it when it takes the batch: without the GIL, while the source is making the next messages. What comes out is the same
-//! as from a parse at the post, as both depend on nothing but the bytes, the options, the time of receipt (all in the row),
-//! and the rules of the source.
+//! A message of `LogMessage.parse` that nobody looks at before it is posted is posted as its text, and the
+//! worker parses it when it takes the batch: without the GIL, while the source is making the next messages.
+//! What comes out is the same as from a parse at the post, as both depend on nothing but the bytes, the
+//! options, the time of receipt (all in the row), and the rules of the source.
 //!
-//! What cannot wait is parsed at the post: with options of another source, or where a text could make a message that the
-//! post has to refuse (it cannot: a text that is copied, shorter than
-//! [`VIEW_FROM`](crate::python::message::VIEW_FROM), has fewer fields than a message may have).
+//! What cannot wait is parsed at the post: with options of another source, or where a text could make a
+//! message that the post has to refuse (it cannot: a text that is copied, and not viewed, has fewer fields
+//! than a message may have).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{ParsedRow, system_clock};
+use super::{ParsedRow, SourcePolicy, system_clock};
 use crate::flow::LateParser;
 use crate::message::{LateParsed, Selection};
-use crate::source::SourcePolicy;
 use crate::syslog::fill::Filler;
 use crate::syslog::{Clock, ParseOptions};
 
-/// The longest `sdata-prefix()` with which a message is parsed late: it is copied for each parameter, and what that
-/// costs is charged only afterwards.
+/// The longest `sdata-prefix()` with which a message is parsed late: it is copied for each parameter, and
+/// what that costs is charged only afterwards.
 const PREFIX_MAX: usize = 64;
 
 /// Parses what one source posts unparsed.

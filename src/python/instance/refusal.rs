@@ -1,0 +1,31 @@
+//! The refusal of a configuration because of the class of a source: [`Refusal`].
+
+use pyo3::prelude::*;
+
+use crate::config::{Config, Diagnostic, Span};
+use crate::python::exception;
+
+/// Makes the diagnostics at the place of one `class()`.
+pub(super) struct Refusal<'a, 'py> {
+    pub(super) py: Python<'py>,
+    pub(super) config: &'a Config,
+    /// The place.
+    pub(super) span: Span,
+}
+
+impl Refusal<'_, '_> {
+    /// `what` is wrong.
+    pub(super) fn of(&self, what: String) -> Diagnostic {
+        self.config.error(self.span, what, None)
+    }
+
+    /// The same, with how it is mended.
+    pub(super) fn with_help(&self, what: String, help: String) -> Diagnostic {
+        self.config.error(self.span, what, Some(help))
+    }
+
+    /// The same, because of an exception, whose traceback is shown.
+    pub(super) fn for_exception(&self, what: String, error: &PyErr) -> Diagnostic {
+        self.of(what).with_note(exception::traceback(self.py, error))
+    }
+}
