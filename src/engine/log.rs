@@ -141,12 +141,10 @@ impl Drop for Held<'_> {
 impl Internal {
     /// Posts to those that are there; one whose lane is closed is there no more.
     fn post(&mut self, level: LogLevel, text: &str) {
-        self.producers.retain_mut(|producer| {
-            !producer.lane().is_closed() && {
-                post(producer, level, text);
-                true
-            }
-        });
+        self.producers.retain(|producer| !producer.lane().is_closed());
+        for producer in &mut self.producers {
+            post(producer, level, text);
+        }
     }
 }
 
@@ -304,5 +302,54 @@ fn post(producer: &mut Producer, level: LogLevel, text: &str) {
     });
     if posted.is_err() {
         producer.lane().counters().count_refused(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{Credit, Inbox, Parcel};
+    use crate::message::{Origin, Pool};
+
+    /// A lane, and its inbox, which nobody empties.
+    fn lane() -> (Arc<Lane>, Inbox<Parcel>) {
+        let inbox = Inbox::new();
+        let credit = Arc::new(Credit::new(100, 10_000));
+        let lane = Lane::new(0, inbox.sender(), credit, Arc::default(), Arc::new(Pool::new()), None);
+        (lane, inbox)
+    }
+
+    fn counted(lane: &Lane) -> (u64, u64) {
+        let totals = lane.counters().totals();
+        (totals.posted, totals.refused)
+    }
+
+    /// Breaks without it: what is logged while one `internal()` takes the place of another is lost, or goes to both.
+    #[test]
+    fn messages_wait_while_readers_are_exchanged() {
+        let (log, (old, _old), (new, _new)) = (Log::silent(), lane(), lane());
+        let producer = |lane: &Arc<Lane>| lane.producer(Arc::new(Origin::named("internal")));
+        log.add_reader(producer(&old));
+        log.notice("before");
+        let held = log.hold_internal();
+        log.notice("meanwhile");
+        log.remove_reader(&old);
+        log.notice("meanwhile");
+        log.add_reader(producer(&new));
+        assert_eq!((counted(&old), counted(&new)), ((1, 0), (0, 0)));
+        drop(held);
+        log.notice("after");
+        assert_eq!((counted(&old), counted(&new)), ((1, 0), (3, 0)));
+    }
+
+    /// Breaks without it: whatever is logged after the end of an `internal()` counts as a message that it refused.
+    #[test]
+    fn a_reader_ends_with_its_lane() {
+        let (log, (lane, _inbox)) = (Log::silent(), lane());
+        log.add_reader(lane.producer(Arc::new(Origin::named("internal"))));
+        log.notice("before");
+        lane.close();
+        log.notice("after");
+        assert_eq!(counted(&lane), (1, 0));
     }
 }

@@ -90,7 +90,7 @@ impl Source for Noted {
 
     fn where_it_stands(&self) -> String {
         self.note("look at");
-        String::new()
+        "it stands".to_owned()
     }
 
     fn close(&mut self) {
@@ -357,6 +357,21 @@ fn a_source_that_does_not_end_is_given_up() {
     );
     assert!(!rig.posts(&a));
     assert!(rig.finish());
+}
+
+/// Breaks without it: what is said of other sources at a reload or at the stop is not for `internal()`.
+#[test]
+fn internal_ends_after_the_others_and_hears_of_them() {
+    let mut rig = Rig::new();
+    rig.load("source a { python(class(\"Stuck\")); }; source b { internal(); };").unwrap();
+    rig.load("source a { python(class(\"Stuck\") tags(x)); }; source b { internal(tags(x)); };").unwrap();
+    let (mut current, out) = (rig.current.take().unwrap(), rig.dir.path().join("out"));
+    assert!(!current.stop(&mut rig.site()));
+    rig.pipeline.drain(Duration::from_secs(60));
+    let lines = std::fs::read_to_string(out).unwrap();
+    assert_eq!(lines, "source a#0: it stands\n".repeat(2));
+    let stats = rig.pipeline.stats();
+    assert_eq!((stats.posted(), stats.delivered(), stats.sources[1].totals.refused), (2, 2, 0));
 }
 
 /// Breaks without it: `inrush check` leaves something behind, or calls an `init()`.
