@@ -6,8 +6,8 @@
 //!  stop, or a reload: stdin closed ─ stop-timeout() ─► SIGTERM to the group ─ a second ─► SIGKILL
 //! ```
 //!
-//! The program runs from the start of the engine on. When it ends it is started again: at once after a run of [`HEALTHY`], else
-//! after a pause that doubles from [`FIRST_PAUSE`] to `time-reopen()`. A message counts as delivered when the pipe has it: what a
+//! The program runs from the start of the engine on. When it ends it is started again: at once after a run of `HEALTHY`, else
+//! after a pause that doubles from `FIRST_PAUSE` to `time-reopen()`. A message counts as delivered when the pipe has it: what a
 //! program had not read when it died is lost, 64 KiB at most. A line of which a part was taken goes whole to the next one.
 
 use std::fmt;

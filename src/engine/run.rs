@@ -1,7 +1,7 @@
 //! The engine's main thread, from its options to the last message: [`run`].
 //!
 //! It loads, starts, waits for signals, reloads and stops; the callbacks that belong to it are called here.
-//! What is asked of it meanwhile waits on its list of events; [`Watch`] sees to it that a stop ends. What an
+//! What is asked of it meanwhile waits on its list of events; `watch` sees to it that a stop ends. What an
 //! embedding adds, it does as a [`Host`].
 
 use std::net::SocketAddr;
@@ -57,8 +57,8 @@ pub struct Ended {
     pub code: i32,
     /// Tells whether a thread of a source, or of its callbacks, has not ended.
     pub has_stuck_thread: bool,
-    /// Bounds what is still to be done before the process ends, from [`Watch::begin_end`] on.
-    pub watch: Arc<Watch>,
+    /// Bounds what is still to be done before the process ends.
+    pub(crate) watch: Arc<Watch>,
 }
 
 /// Runs the engine in `host` until it is told to stop. Once a process.

@@ -19,8 +19,8 @@
 //! # The end
 //! When its source is closed the thread goes on until every batch is acknowledged, which after a reload may
 //! take as long as the old destinations need. At the end of the engine, when the pipelines are drained,
-//! [`finish_all`] has the threads call back what they heard of, and waits a bounded time for them. What was
-//! never acknowledged is not called back.
+//! [`finish_all`](super::ack_caller::finish_all) has the threads call back what they heard of, and waits a
+//! bounded time for them. What was never acknowledged is not called back.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -70,7 +70,7 @@ pub struct Tracking {
 
 impl Tracking {
     /// Follows what is posted into `lane` from now on, for `object`. The second is what the thread reads:
-    /// for [`start`].
+    /// for [`start`](super::ack_caller::start).
     ///
     /// # Errors
     /// When `object` is not an ack tracker, or its `__init__` was not called: what is wrong with it.

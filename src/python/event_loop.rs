@@ -1,7 +1,7 @@
 //! The event loop of a source whose `run()` is a coroutine function: [`EventLoop`].
 //!
 //! The loop is asyncio's own, on the source's thread; the few lines that make it, and `await self.post(…)`,
-//! are Python (`inrush.event_loop`). This is the engine's side (what they call is in [`coroutine`](super::coroutine)):
+//! are Python (`inrush.event_loop`). This is the engine's side (what they call is in `coroutine`):
 //!
 //! * while the main task runs, the engine knows it, so that a request to exit can cancel it;
 //! * a coroutine that waits for credit leaves a callback here. Credit comes back on threads of the engine,
