@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! files ─► lexer ─► tokens ─► parser ─► tree ─► references ─► Config
-//!          backticks, @lines   tables of options  names          or Diagnostics
+//!   ▲      backticks, @lines   │ tables of options  names       or Diagnostics
+//!   └─ text of a block ◄───────┘
 //! ```
 //!
 //! The language is that of syslog-ng and `AxoSyslog`, from a Python source to a destination. It has no keywords that are
@@ -19,6 +20,8 @@
 #![forbid(unsafe_code)]
 
 mod backtick;
+mod block;
+mod body;
 mod bounds;
 mod destination;
 mod diagnostic;
@@ -28,6 +31,7 @@ mod filter;
 mod include;
 mod input;
 mod lexer;
+mod lines;
 mod log_path;
 mod number;
 mod option_table;
@@ -39,6 +43,7 @@ mod preamble;
 mod python_code;
 mod python_options;
 mod quoted;
+mod raw;
 mod report;
 mod source;
 mod source_map;
@@ -48,6 +53,7 @@ mod template_options;
 mod template_text;
 mod token;
 mod unsupported;
+mod value;
 mod zone;
 
 use std::path::{Path, PathBuf};

@@ -277,7 +277,6 @@ fn a_file_like_that_of_a_distribution_is_refused_for_its_statements_only() {
         (7, refused("the source `system`")),
         (9, refused("the destination `usertty`")),
         (11, refused("the destination `getvirtconsole`")),
-        (12, refused("the destination `pipe`")),
         (13, refused("`filter`")),
     ];
     assert_eq!(said.len(), expected.len(), "{errors}");

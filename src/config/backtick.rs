@@ -29,21 +29,32 @@ pub(super) struct BacktickError {
     pub(super) help: Option<&'static str>,
 }
 
+/// A line with its expressions replaced.
+#[derive(Debug)]
+pub(super) struct Expanded {
+    /// The pieces, which cover the line up to `end` also where there is an error, so that reading can go on.
+    pub(super) pieces: Vec<Piece>,
+    pub(super) error: Option<BacktickError>,
+    /// The offset behind the first `{` outside of quotes, where raw text may begin, or the end of the line.
+    pub(super) end: usize,
+}
+
 /// Replaces the backtick expressions of `line`, which starts inside a text quoted with `quote`, if any.
 ///
 /// `lookup` gives the value of the name between two backticks, which are at a range of `line`; `None` leaves the rest
-/// of the line as it is. The pieces returned with an error cover the line as well, so reading can go on.
+/// of the line as it is.
 pub(super) fn expand(
     line: &str,
     mut quote: Option<u8>,
     mut lookup: impl FnMut(&str, Range<usize>) -> Option<String>,
-) -> (Vec<Piece>, Option<BacktickError>) {
+) -> Expanded {
     let bytes = line.as_bytes();
     let (mut pieces, mut error) = (Vec::new(), None);
-    let (mut done, mut at) = (0, 0);
-    while at < bytes.len() {
+    let (mut done, mut at, mut stop) = (0, 0, bytes.len());
+    while at < stop {
         match (quote, bytes[at]) {
             (None, b'#') => break,
+            (None, b'{') => stop = at + 1,
             (None, mark @ (b'"' | b'\'')) => quote = Some(mark),
             (Some(open), mark) if open == mark => quote = None,
             (Some(b'"'), b'\\') if bytes.get(at + 1) != Some(&b'`') => at += 1,
@@ -87,9 +98,36 @@ pub(super) fn expand(
         }
         at += 1;
     }
-    pieces.push(Piece::Verbatim(done..line.len()));
+    pieces.push(Piece::Verbatim(done..stop));
     pieces.retain(|piece| !matches!(piece, Piece::Verbatim(range) if range.is_empty()));
-    (pieces, error)
+    Expanded { pieces, error, end: stop }
+}
+
+/// `code`, which is Python, with the texts in the place of the names between backticks that `lookup` knows; other
+/// backticks are part of the code.
+pub(super) fn fill<'a>(code: &str, lookup: impl Fn(&str) -> Option<&'a str>) -> String {
+    let mut out = String::with_capacity(code.len());
+    for line in code.split_inclusive('\n') {
+        let (mut quote, mut at) = (None, 0);
+        while let Some(c) = line[at..].chars().next() {
+            let name =
+                line[at..].strip_prefix('`').and_then(|rest| rest.split_once('`')).map(|(name, _)| name);
+            if let Some((name, value)) = name.and_then(|name| Some((name, lookup(name)?))) {
+                let quoted = quote.and_then(|open: char| requoted(value.to_owned(), open as u8).ok());
+                out.push_str(quoted.as_deref().unwrap_or(value));
+                at += name.len() + 2;
+                continue;
+            }
+            match (quote, c) {
+                (None, '"' | '\'') => quote = Some(c),
+                (Some(open), c) if open == c => quote = None,
+                _ => {}
+            }
+            out.push(c);
+            at += c.len_utf8();
+        }
+    }
+    out
 }
 
 /// `value` as it has to stand inside a text quoted with `open`.
@@ -153,7 +191,7 @@ mod tests {
             };
             Some(value.to_owned())
         };
-        let (pieces, error) = expand(line, quote, lookup);
+        let Expanded { pieces, error, .. } = expand(line, quote, lookup);
         if let Some(error) = error {
             return Err(error.message);
         }

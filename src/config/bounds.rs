@@ -10,6 +10,8 @@ use super::report::MAX_SHOWN;
 pub(super) const MAX_TEXT: usize = 32 << 20;
 /// Backtick expressions.
 const MAX_EXPANSIONS: usize = 1_000_000;
+/// Uses of blocks.
+const MAX_USES: usize = 100_000;
 /// Files.
 const MAX_FILES: usize = 10_000;
 /// Words and signs: each takes about a hundred bytes until the configuration is read.
@@ -60,12 +62,13 @@ impl Excess {
 pub(super) struct Budget {
     text: usize,
     expansions: usize,
+    uses: usize,
     files: usize,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { text: MAX_TEXT, expansions: MAX_EXPANSIONS, files: MAX_FILES }
+        Self { text: MAX_TEXT, expansions: MAX_EXPANSIONS, uses: MAX_USES, files: MAX_FILES }
     }
 }
 
@@ -91,6 +94,16 @@ impl Budget {
         self.expansions = self.expansions.checked_sub(1).ok_or_else(|| Excess {
             message: format!("the configuration has more than {MAX_EXPANSIONS} names between backticks"),
             help: "write the texts themselves, or use fewer names".to_owned(),
+        })?;
+        self.text = self.text.checked_sub(bytes).ok_or_else(too_long)?;
+        Ok(())
+    }
+
+    /// Takes the text of a block that is used, which has `bytes` bytes.
+    pub(super) fn take_use(&mut self, bytes: usize) -> Result<(), Excess> {
+        self.uses = self.uses.checked_sub(1).ok_or_else(|| Excess {
+            message: format!("the configuration uses blocks more than {MAX_USES} times"),
+            help: "look for blocks that use others many times".to_owned(),
         })?;
         self.text = self.text.checked_sub(bytes).ok_or_else(too_long)?;
         Ok(())

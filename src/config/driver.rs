@@ -90,10 +90,11 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    fn syntaxes(&self, place: Place) -> &[Syntax] {
+    pub(super) fn syntaxes(&self, place: Place) -> &[Syntax] {
         match place {
             Place::Source => &self.sources,
             Place::Destination => &self.destinations,
+            Place::Filter => &self.filters,
             _ => &[],
         }
     }

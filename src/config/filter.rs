@@ -206,6 +206,9 @@ impl Parser {
             self.next();
             return self.operand(depth + 1).map(|inner| Condition::Not(Box::new(inner)));
         }
+        if self.opens_block(Place::Filter)? {
+            return self.operand(depth + 1);
+        }
         let token = self.peek();
         let TokenKind::Word(word) = &token.kind else { return Err(self.no_function()) };
         let key = Key::new(word.clone(), token.span);

@@ -13,6 +13,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::bounds::{Excess, MAX_ENTRIES, MAX_TEXT};
 use super::lexer::Lexing;
+use super::source_map::Origin;
 use super::span::Span;
 
 /// How deep files may include files.
@@ -42,10 +43,13 @@ impl Lexing<'_> {
             }
             return;
         }
-        let mut open = vec![at.file];
-        while let Some(outer) = open.last().and_then(|file| self.report.map.file(*file).included_at) {
-            open.push(outer.file);
-        }
+        let origins = self.report.map.origins(at);
+        let open: Vec<_> = std::iter::once(at.file)
+            .chain(origins.filter_map(|origin| match origin {
+                Origin::Include(outer) => Some(outer.file),
+                Origin::Main | Origin::Use(..) => None,
+            }))
+            .collect();
         if open.len() >= MAX_DEPTH {
             self.report.error(at, format!("files include files more than {MAX_DEPTH} levels deep"), None);
             return;

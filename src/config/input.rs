@@ -1,4 +1,4 @@
-//! A file that is being read: its text with the backticks replaced, and the way back from that to the file.
+//! A file, or the text of a block, that is being read: its text with the backticks replaced, and the way back from that to the file.
 //!
 //! ```text
 //! source    file("`dir`/x");         segments   verbatim   file("
@@ -8,6 +8,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::block::{Arguments, Block};
 use super::span::{FileId, SourceFile, Span, line_length};
 
 /// A piece of an input's text and where it comes from.
@@ -25,6 +26,10 @@ pub(super) struct Input {
     pub(super) source: Arc<SourceFile>,
     /// How much of the source went into `text`.
     read: usize,
+    /// The end of what is read of the source.
+    end: usize,
+    /// The block that it is the text of, with the arguments of this use.
+    block: Option<(Arc<Block>, Arc<Arguments>)>,
     /// The source up to there, with its backticks replaced.
     pub(super) text: String,
     segments: Vec<Segment>,
@@ -35,13 +40,48 @@ pub(super) struct Input {
 impl Input {
     pub(super) fn new(file: FileId, source: Arc<SourceFile>) -> Self {
         let read = if source.text.starts_with('\u{feff}') { 3 } else { 0 };
-        let text = String::with_capacity(source.text.len());
-        Self { file, source, read, text, segments: Vec::new(), at: 0 }
+        let end = source.text.len();
+        let text = String::with_capacity(end);
+        Self { file, source, read, end, block: None, text, segments: Vec::new(), at: 0 }
+    }
+
+    /// The text of `block`, which is the part `range` of its file.
+    pub(super) fn of_block(
+        file: FileId,
+        source: Arc<SourceFile>,
+        range: Range<usize>,
+        block: Arc<Block>,
+        arguments: Arc<Arguments>,
+    ) -> Self {
+        let (text, segments) = (String::with_capacity(range.len()), Vec::new());
+        let block = Some((block, arguments));
+        Self { file, source, read: range.start, end: range.end, block, text, segments, at: 0 }
+    }
+
+    pub(super) fn block(&self) -> Option<&Arc<Block>> {
+        self.block.as_ref().map(|(block, _)| block)
+    }
+
+    pub(super) fn arguments(&self) -> Option<&Arc<Arguments>> {
+        self.block.as_ref().map(|(_, arguments)| arguments)
+    }
+
+    /// Tells whether the cursor is at the first column of a line. The text of a block starts behind its brace.
+    pub(super) fn is_line_start(&self) -> bool {
+        match self.at.checked_sub(1) {
+            Some(before) => matches!(self.text.as_bytes()[before], b'\n' | b'\r'),
+            None => self.block.is_none(),
+        }
+    }
+
+    /// The source up to the end of what is read of it.
+    pub(super) fn whole(&self) -> &str {
+        &self.source.text[..self.end]
     }
 
     /// The bytes of the source's next line, with its newline, which then counts as read. `None` at the end.
     pub(super) fn next_line(&mut self) -> Option<Range<usize>> {
-        let (start, rest) = (self.read, &self.source.text.as_bytes()[self.read..]);
+        let (start, rest) = (self.read, &self.source.text.as_bytes()[self.read..self.end]);
         let length = line_length(rest);
         self.read += length;
         (length > 0).then_some(start..self.read)
@@ -98,12 +138,12 @@ impl Input {
 
     /// The part of the source that no line was read of.
     pub(super) fn unread(&self) -> &str {
-        &self.source.text[self.read..]
+        &self.source.text[self.read..self.end]
     }
 
     /// Goes to the end of the file.
     pub(super) fn leave(&mut self) {
-        self.read = self.source.text.len();
+        self.read = self.end;
         self.at = self.text.len();
     }
 

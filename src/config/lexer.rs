@@ -13,19 +13,18 @@
 //!
 //! The content of `python { }` and of `block … { }` is not replaced and not cut into tokens: it is one
 //! [`TokenKind::Code`].
-use std::collections::{HashMap, HashSet};
-use std::ops::Range;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::backtick::{self, Piece};
-use super::bounds::{Budget, Excess, MAX_PRAGMA, MAX_TOKENS};
-use super::diagnostic::Level;
+use super::block::{Arguments, Block};
+use super::bounds::{Budget, Excess, MAX_TOKENS};
 use super::environment::Environment;
 use super::input::Input;
 use super::number;
 use super::preamble::Pragmas;
 use super::python_code;
 use super::quoted;
+use super::raw::EndOf;
 use super::report::Report;
 use super::span::{FileId, Span};
 use super::token::{Token, TokenKind};
@@ -47,7 +46,7 @@ pub(super) struct Lexer {
     tokens: usize,
     /// The end of the main file.
     end: Span,
-    before: Before,
+    pub(super) before: Before,
     /// The current statement is a `block`, whose brace is still to come.
     in_block: bool,
     /// The brace that opens a block of raw text, which is read next, and what finds its end.
@@ -56,7 +55,7 @@ pub(super) struct Lexer {
 
 /// The token before the next one, as far as that one's meaning depends on it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Before {
+pub(super) enum Before {
     /// None, or one that ends an item or a statement.
     End,
     /// `source`, `destination` or `log`, which a name may follow.
@@ -89,6 +88,16 @@ impl Lexer {
             in_block: false,
             raw: None,
         }
+    }
+
+    /// The arguments of the block whose text is read now.
+    pub(super) fn arguments(&self) -> Option<&Arc<Arguments>> {
+        self.inputs.last().and_then(Input::arguments)
+    }
+
+    /// The blocks whose text is being read, the innermost last.
+    pub(super) fn open_blocks(&self) -> impl Iterator<Item = &Arc<Block>> {
+        self.inputs.iter().filter_map(Input::block)
     }
 
     /// `@define allow-config-dups 1`: of two things with one name, the later one counts.
@@ -139,17 +148,12 @@ impl Drop for Lexing<'_> {
 }
 
 impl Lexing<'_> {
-    /// Goes on with `file`, and comes back when it ends.
-    pub(super) fn open(&mut self, file: FileId) {
-        self.lexer.inputs.push(Input::new(file, Arc::clone(self.report.map.file(file))));
-    }
-
     /// The next token: [`TokenKind::End`] at the end of the main file, and ever after.
     pub(super) fn next(&mut self) -> Token {
         if let Some((open, end_of)) = self.lexer.raw.take()
             && let Some(code) = self.code(open, end_of)
         {
-            return code;
+            return self.noted(code);
         }
         while let Some(input) = self.lexer.inputs.last() {
             let file = input.file;
@@ -201,113 +205,6 @@ impl Lexing<'_> {
         }
     }
 
-    /// Takes the raw text after an opening brace, which is at `open`, as one token.
-    fn code(&mut self, open: Span, end_of: EndOf) -> Option<Token> {
-        let input = self.lexer.inputs.last_mut()?;
-        input.forget_ahead();
-        let start = open.end as usize;
-        let found = end_of(&input.source.text, start);
-        let end = found.unwrap_or_else(|| python_code::likely_end(&input.source.text, start));
-        input.skip_to(end);
-        let span = Span { start: start as u32, end: end as u32, ..open };
-        let token = self.noted(Token { kind: TokenKind::Code, span });
-        if found.is_none() {
-            self.unclosed(open);
-        }
-        Some(token)
-    }
-
-    /// Reports that the block of raw text whose brace is at `open` has no end.
-    fn unclosed(&mut self, open: Span) {
-        self.lexer.pragmas.incomplete = true;
-        // Each such block makes the scanner go over the rest of the file.
-        if self.report.is_full(Level::Error) {
-            return self.too_much(open, Excess::unclosed());
-        }
-        let text = &self.report.map.file(open.file).text;
-        let Some(at) = python_code::trouble(text, open.end as usize) else {
-            self.report.error(open, "the brace of this block is never closed", None);
-            return;
-        };
-        let place = Span { start: at as u32, end: at as u32 + 1, ..open };
-        let message = match &text[at..=at] {
-            opener @ ("(" | "[" | "{") => format!("`{opener}` was never closed"),
-            "\"" | "'" => "the end of this text is missing".to_owned(),
-            other => format!("`{other}` closes nothing"),
-        };
-        self.report.error_with(place, message, open, "so this block has no end", None);
-    }
-
-    /// Reads one more line of the innermost file; false at its end.
-    fn refill(&mut self) -> bool {
-        let Lexer { inputs, defines, environment, quote, budget, .. } = &mut *self.lexer;
-        let report = &mut *self.report;
-        let Some(input) = inputs.last_mut() else { return false };
-        let source = Arc::clone(&input.source);
-        let Some(range) = input.next_line() else { return false };
-        let (line, start) = (&source.text[range.clone()], range.start);
-        if memchr::memchr(b'`', line.as_bytes()).is_none() {
-            input.push(line, range, true);
-            return true;
-        }
-        let span = |at: &Range<usize>| Span {
-            file: input.file,
-            start: (start + at.start) as u32,
-            end: (start + at.end) as u32,
-        };
-        let mut unknown = HashSet::new();
-        let mut excess = None;
-        let (pieces, error) = backtick::expand(line, *quote, |name, at| {
-            let define = defines.get(&name.replace('_', "-")).map(String::as_str);
-            let value = define.or_else(|| environment.variables.get(name).map(String::as_str));
-            let value = value.unwrap_or_else(|| {
-                unknown.insert(name.to_owned());
-                ""
-            });
-            match budget.take_value(value.len()) {
-                Ok(()) => Some(value.to_owned()),
-                Err(over) => {
-                    excess = Some((span(&at), over));
-                    None
-                }
-            }
-        });
-        if let Some((at, excess)) = excess {
-            self.too_much(at, excess);
-            return false;
-        }
-        for piece in &pieces {
-            if let Piece::Value { at, name, value } = piece
-                && !name.is_empty()
-            {
-                // Warned first: the note that comes with an expansion would only repeat it.
-                if unknown.contains(name) {
-                    let known = defines.keys().map(String::as_str);
-                    let help = report.suggestion(Level::Warning, name, known);
-                    let message = format!("`{name}` is neither defined nor in the environment");
-                    report.warn(span(at), message, help);
-                }
-                if error.as_ref().is_none_or(|error| error.at != *at) {
-                    report.map.add_expansion(span(at), name, value);
-                }
-            }
-        }
-        if let Some(error) = error {
-            report.error(span(&error.at), error.message, error.help.map(str::to_owned));
-        }
-        for piece in pieces {
-            match piece {
-                Piece::Verbatim(at) => input.push(&line[at.clone()], start + at.start..start + at.end, true),
-                Piece::Value { at, value, .. } if value.is_empty() => {
-                    // An empty piece still has a place: errors after it must not point before it.
-                    input.push("", start + at.start..start + at.end, false);
-                }
-                Piece::Value { at, value, .. } => input.push(&value, start + at.start..start + at.end, false),
-            }
-        }
-        true
-    }
-
     /// The byte at the cursor; `None` at the end of the file.
     pub(super) fn peek(&mut self) -> Option<u8> {
         loop {
@@ -324,6 +221,13 @@ impl Lexing<'_> {
     pub(super) fn advance(&mut self, bytes: usize) {
         if let Some(input) = self.lexer.inputs.last_mut() {
             input.at += bytes;
+        }
+    }
+
+    /// Goes back to `at`, which the cursor was at in the same file.
+    pub(super) fn go_back(&mut self, at: usize) {
+        if let Some(input) = self.lexer.inputs.last_mut() {
+            input.at = at;
         }
     }
 
@@ -347,10 +251,7 @@ impl Lexing<'_> {
         loop {
             let byte = self.peek()?;
             let start = self.cursor();
-            let before = start
-                .checked_sub(1)
-                .map(|before| self.lexer.inputs.last().map(|input| input.text.as_bytes()[before]));
-            let line_start = matches!(before.flatten(), None | Some(b'\n' | b'\r'));
+            let line_start = self.lexer.inputs.last().is_some_and(Input::is_line_start);
             match byte {
                 b'@' if line_start => {
                     let tokens = self.pragma_tokens();
@@ -368,7 +269,7 @@ impl Lexing<'_> {
     }
 
     /// Skips what separates tokens within a line, if it is at the cursor.
-    fn skip_blank(&mut self, byte: u8) -> bool {
+    pub(super) fn skip_blank(&mut self, byte: u8) -> bool {
         let ahead = self.ahead();
         let bytes = match byte {
             b' ' | b'\t' | b'\r' | b',' => 1,
@@ -381,38 +282,9 @@ impl Lexing<'_> {
         true
     }
 
-    /// The tokens of the rest of the line, whose `@` is at the cursor, each with its text as it was written. Of a line
-    /// with more than any `@` line has, the first ones.
-    fn pragma_tokens(&mut self) -> Vec<(Token, String)> {
-        let mut tokens = Vec::new();
-        let start = self.cursor();
-        self.advance(1);
-        tokens.push((Token { kind: TokenKind::Operator("@"), span: self.span_from(start) }, "@".to_owned()));
-        while let Some(byte) = self.peek() {
-            let start = self.cursor();
-            if byte == b'\n' || (byte == b'\r' && !self.ahead().starts_with("\r\n")) {
-                self.advance(1);
-                break;
-            }
-            if self.skip_blank(byte) {
-                continue;
-            }
-            if let Some(kind) = self.plain_token(byte) {
-                if tokens.len() >= MAX_PRAGMA {
-                    continue;
-                }
-                let span = self.span_from(start);
-                let text =
-                    self.lexer.inputs.last().map_or("", |input| &input.text[start..input.at]).to_owned();
-                tokens.push((Token { kind, span }, text));
-            }
-        }
-        tokens
-    }
-
     /// The token at the cursor, which is neither a separator nor an `@` line. `None` if no token starts like this: it
     /// is then skipped, with a warning.
-    fn plain_token(&mut self, byte: u8) -> Option<TokenKind> {
+    pub(super) fn plain_token(&mut self, byte: u8) -> Option<TokenKind> {
         let (kind, length) = match byte {
             b'{' => (TokenKind::LBrace, 1),
             b'}' => (TokenKind::RBrace, 1),
@@ -444,11 +316,8 @@ impl Lexing<'_> {
     }
 }
 
-/// Finds the closing brace of a block of raw text that starts at an offset.
-type EndOf = fn(&str, usize) -> Option<usize>;
-
 /// The length of the word at the start of `bytes`: runs of ordinary characters joined by single dots.
-fn word_length(bytes: &[u8]) -> usize {
+pub(super) fn word_length(bytes: &[u8]) -> usize {
     let ordinary = |at: usize| bytes.get(at).is_some_and(|byte| !b" \t\r\n#'\"(){}[]\\;,|.@:".contains(byte));
     let mut at = 0;
     while ordinary(at) || (bytes.get(at) == Some(&b'.') && ordinary(at + 1)) {

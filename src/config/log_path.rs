@@ -163,8 +163,16 @@ impl Parser {
     /// The items of a path, whose brace at `open` was read.
     fn path_items(&mut self, open: Span, depth: usize) -> (Vec<LogItem>, PathFlags) {
         let mut progress = Progress::default();
-        let items = self.body(open, |parser, _| parser.path_item(&mut progress, depth));
+        let place = Some(Place::LogPath);
+        let items = self.body(open, place, |parser, _| parser.path_item(&mut progress, depth));
         (items.into_iter().flatten().collect(), progress.flags.map(|(flags, _)| flags).unwrap_or_default())
+    }
+
+    /// The words that items start with.
+    pub(super) fn path_words(&self) -> Vec<&'static str> {
+        let further = self.vocabulary.path_items.iter().copied();
+        let channel = self.vocabulary.has_path_item("junction").then_some("channel");
+        ITEMS.into_iter().chain(further).chain(channel).collect()
     }
 
     /// One item; none for `flags()`.
@@ -175,9 +183,7 @@ impl Parser {
             return Err(self.unexpected("an item of a log path, as in source(name)"));
         };
         let key = Key::new(word.clone(), span);
-        let further = self.vocabulary.path_items.iter().copied();
-        let channel = self.vocabulary.has_path_item("junction").then_some("channel");
-        let words: Vec<_> = ITEMS.into_iter().chain(further).chain(channel).collect();
+        let words = self.path_words();
         let Some(item) = words.iter().copied().find(|item| same_word(item, &key.value)) else {
             return Err(self.unknown_word(Place::LogPath, &key, &words));
         };
@@ -235,7 +241,7 @@ impl Parser {
     /// What comes after `junction`.
     fn junction(&mut self, depth: usize) -> Parsed<Vec<LogPath>> {
         let open = self.expect(&TokenKind::LBrace)?;
-        let channels = self.body(open, |parser, _| {
+        let channels = self.body(open, None, |parser, _| {
             if !parser.peek().is("channel") && !parser.peek().is("log") {
                 return Err(parser.unexpected("a channel, as in channel { … };"));
             }

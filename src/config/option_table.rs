@@ -50,6 +50,8 @@ pub(super) enum Ending {
     Missing,
     /// An error was reported, and no `)` was found after it.
     Reported,
+    /// It was the use of a block, whose text comes next.
+    Expanded,
 }
 
 /// The name of an option and its place.
@@ -161,7 +163,7 @@ impl Parser {
                 TokenKind::RParen => return true,
                 TokenKind::End | TokenKind::Semicolon | TokenKind::RBrace => break,
                 TokenKind::Word(_) if is_option => match self.option(place, known, &mut read) {
-                    Ending::Closed => {}
+                    Ending::Closed | Ending::Expanded => {}
                     Ending::Missing => break,
                     Ending::Reported => return false,
                 },
@@ -202,9 +204,11 @@ impl Parser {
                 self.report.error(span, message, None);
             }
             Some(Err(_)) => {}
-            None => {
-                self.unknown_word(place, &key, &known());
-            }
+            None => match self.option_opens_block(place, &key, open) {
+                Some(Ok(())) => return Ending::Expanded,
+                Some(Err(Reported)) => {}
+                None => drop(self.unknown_word(place, &key, &known())),
+            },
         }
         if self.close_parenthesis(open) { Ending::Closed } else { Ending::Reported }
     }
@@ -217,8 +221,9 @@ impl Parser {
             let help = include.then(|| "write @include \"path\", from the first column on".to_owned());
             return self.report.refuse(key.span, &message, help);
         }
-        let help =
-            self.suggestion(&key.value, known.iter().chain(refused).chain(refused_words(place)).copied());
+        let blocks = self.block_names(place);
+        let words = known.iter().chain(refused).chain(refused_words(place)).copied();
+        let help = self.suggestion(&key.value, words.chain(blocks.iter().map(String::as_str)));
         self.report.error(key.span, format!("unknown {} `{}`", place.noun(), key.value), help)
     }
 }

@@ -9,6 +9,7 @@
 //! @line "file" line [column]     errors below are shown with this file and line
 //! @config-id: text
 //! ```
+use super::bounds::MAX_PRAGMA;
 use super::diagnostic::Level;
 use super::lexer::Lexing;
 use super::number::Number;
@@ -109,6 +110,35 @@ fn plain(token: &Token) -> Option<String> {
 }
 
 impl Lexing<'_> {
+    /// The tokens of the rest of the line, whose `@` is at the cursor, each with its text as it was written. Of a line
+    /// with more than any `@` line has, the first ones.
+    pub(super) fn pragma_tokens(&mut self) -> Vec<(Token, String)> {
+        let mut tokens = Vec::new();
+        let start = self.cursor();
+        self.advance(1);
+        tokens.push((Token { kind: TokenKind::Operator("@"), span: self.span_from(start) }, "@".to_owned()));
+        while let Some(byte) = self.peek() {
+            let start = self.cursor();
+            if byte == b'\n' || (byte == b'\r' && !self.ahead().starts_with("\r\n")) {
+                self.advance(1);
+                break;
+            }
+            if self.skip_blank(byte) {
+                continue;
+            }
+            if let Some(kind) = self.plain_token(byte) {
+                if tokens.len() >= MAX_PRAGMA {
+                    continue;
+                }
+                let span = self.span_from(start);
+                let text =
+                    self.lexer.inputs.last().map_or("", |input| &input.text[start..input.at]).to_owned();
+                tokens.push((Token { kind, span }, text));
+            }
+        }
+        tokens
+    }
+
     /// Obeys an `@` line, whose tokens (with the `@`) and their texts are `line`.
     pub(super) fn pragma(&mut self, line: Vec<(Token, String)>) {
         let Some(at) = line.first().map(|(token, _)| token.span) else { return };

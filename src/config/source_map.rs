@@ -28,10 +28,35 @@ struct LineMark {
     line: u32,
 }
 
-/// The files of a configuration, in the order in which they were opened.
+/// What had a file, or the text of a block, read.
+#[derive(Debug)]
+pub(super) enum Origin {
+    /// Nothing: it is the main file.
+    Main,
+    /// `@include`
+    Include(Span),
+    /// A use of the block with this name.
+    Use(Span, String),
+}
+
+impl Origin {
+    /// Its place.
+    pub(super) fn span(&self) -> Option<Span> {
+        match self {
+            Self::Main => None,
+            Self::Include(span) | Self::Use(span, _) => Some(*span),
+        }
+    }
+}
+
+/// The uses of blocks that are shown with a place in the text of one: the innermost, and the outermost.
+const MAX_USES: usize = 4;
+
+/// The files of a configuration, in the order in which they were opened. The text of a block is one more each time that the
+/// block is used: the file that has the block.
 #[derive(Debug, Default)]
 pub struct SourceMap {
-    files: Vec<Arc<SourceFile>>,
+    files: Vec<(Arc<SourceFile>, Origin)>,
     expansions: Vec<Expansion>,
     marks: Vec<LineMark>,
 }
@@ -40,12 +65,32 @@ impl SourceMap {
     /// Adds a file.
     pub(super) fn add(&mut self, path: PathBuf, text: String, included_at: Option<Span>) -> FileId {
         let id = FileId(self.files.len() as u32);
-        self.files.push(Arc::new(SourceFile::new(path, id.0, text, included_at)));
+        let origin = included_at.map_or(Origin::Main, Origin::Include);
+        self.files.push((Arc::new(SourceFile::new(path, id.0, text)), origin));
+        id
+    }
+
+    /// Adds the use at `used` of a block called `name`, whose text is in `file`.
+    pub(super) fn add_use(&mut self, file: FileId, used: Span, name: &str) -> FileId {
+        let id = FileId(self.files.len() as u32);
+        self.files.push((Arc::clone(self.file(file)), Origin::Use(used, name.to_owned())));
         id
     }
 
     pub(super) fn file(&self, id: FileId) -> &Arc<SourceFile> {
-        &self.files[id.0 as usize]
+        &self.files[id.0 as usize].0
+    }
+
+    /// What had the file read.
+    pub(super) fn origin(&self, id: FileId) -> &Origin {
+        &self.files[id.0 as usize].1
+    }
+
+    /// What had the file with `span` read, what had that read, and so on.
+    pub(super) fn origins(&self, span: Span) -> impl Iterator<Item = &Origin> {
+        std::iter::successors(Some(self.origin(span.file)), |origin| {
+            origin.span().map(|span| self.origin(span.file))
+        })
     }
 
     /// Remembers that the backtick expression at `span` was read as `value`.
@@ -85,7 +130,8 @@ impl SourceMap {
 
     /// The paths of all files, in the order in which they were opened.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().map(|file| file.path.as_path())
+        let files = self.files.iter().filter(|(_, origin)| !matches!(origin, Origin::Use(..)));
+        files.map(|(file, _)| file.path.as_path())
     }
 
     /// An error at `span`; `help` says what would be right.
@@ -111,16 +157,29 @@ impl SourceMap {
             });
         }
         let mut includes = String::new();
-        let mut at = self.file(span.file).included_at;
-        while let Some(include) = at {
-            let start = if includes.is_empty() { "included from " } else { ", from " };
-            let _ = write!(includes, "{start}{}:{}", self.path(include).display(), self.line(include));
-            at = self.file(include.file).included_at;
+        let mut uses = Vec::new();
+        for origin in self.origins(span) {
+            match origin {
+                Origin::Main => {}
+                Origin::Include(at) => {
+                    let start = if includes.is_empty() { "included from " } else { ", from " };
+                    let _ = write!(includes, "{start}{}:{}", self.path(*at).display(), self.line(*at));
+                }
+                Origin::Use(at, name) => uses.push((*at, name)),
+            }
         }
         if !includes.is_empty() {
             notes.push(includes);
         }
-        Diagnostic { labels: vec![self.label(span, "")], notes, help, ..Diagnostic::new(level, message) }
+        if uses.len() > MAX_USES {
+            notes.push(format!("{} more uses of blocks lie between", uses.len() - MAX_USES));
+            uses.drain(MAX_USES - 1..uses.len() - 1);
+        }
+        let mut labels = vec![self.label(span, "")];
+        labels.extend(
+            uses.into_iter().map(|(at, name)| self.label(at, format!("`{}` is used here", shortened(name)))),
+        );
+        Diagnostic { labels, notes, help, ..Diagnostic::new(level, message) }
     }
 
     /// The file and the line of `span`, as they are shown.

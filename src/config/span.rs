@@ -76,8 +76,6 @@ pub(super) struct SourceFile {
     pub(super) index: u32,
     /// The text as it was read.
     pub(super) text: String,
-    /// The `@include` that brought it in.
-    pub(super) included_at: Option<Span>,
     /// The offset of each line's first byte.
     lines: Vec<u32>,
 }
@@ -91,9 +89,9 @@ impl std::fmt::Debug for SourceFile {
 
 impl SourceFile {
     /// The file at `path`, the one with this index, whose text is `text`.
-    pub(super) fn new(path: PathBuf, index: u32, text: String, included_at: Option<Span>) -> Self {
+    pub(super) fn new(path: PathBuf, index: u32, text: String) -> Self {
         let lines = line_starts(text.as_bytes()).map(|at| at as u32).collect();
-        Self { path, index, text, included_at, lines }
+        Self { path, index, text, lines }
     }
 
     /// The index (from 0) of the line that holds `offset`.

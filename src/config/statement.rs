@@ -4,18 +4,19 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 use super::Config;
+use super::backtick;
 use super::destination::DestinationStatement;
 use super::diagnostic::{Diagnostic, Level};
 use super::filter::FilterStatement;
 use super::log_path::{DestinationRef, FilterRef, LogItem, LogPath, SourceRef};
-use super::option_table::{Ending, Key};
+use super::option_table::Key;
 use super::options::GlobalOptions;
 use super::parser::{Opening, Parsed, Parser};
 use super::preamble::Version;
 use super::report::Reported;
 use super::source::SourceStatement;
 use super::span::{Span, Spanned};
-use super::token::{Token, TokenKind, same_word};
+use super::token::{TokenKind, same_word};
 use super::unsupported::Place;
 
 /// The code of a `python { }` block.
@@ -32,7 +33,7 @@ pub struct PythonBlock {
     pub span: Span,
 }
 
-const STATEMENTS: [&str; 6] = ["options", "source", "destination", "log", "template", "python"];
+const STATEMENTS: [&str; 7] = ["options", "source", "destination", "log", "template", "python", "block"];
 
 /// What was read, also of a configuration with errors.
 pub(super) struct Read {
@@ -70,9 +71,13 @@ impl Parser {
                     let span = self.next().span;
                     self.report.error(span, "this brace closes nothing", None);
                 }
-                _ => match self.statement(&mut read) {
-                    Ok(()) => self.semicolons(),
+                _ => match self.opens_block(Place::Statement) {
+                    Ok(true) => {}
                     Err(Reported) => self.skip_item(),
+                    Ok(false) => match self.statement(&mut read) {
+                        Ok(()) => self.semicolons(),
+                        Err(Reported) => self.skip_item(),
+                    },
                 },
             }
         }
@@ -162,6 +167,7 @@ impl Parser {
                 }
             }
             Some("template") => self.template_statement(start)?,
+            Some("block") => self.block_statement()?,
             _ if same_word("filter", word) && self.vocabulary.has_path_item("filter") => {
                 let name = self.string("a name for the filter")?;
                 let filter = self.filter_body(name.value.clone(), start.to(name.span))?;
@@ -179,7 +185,8 @@ impl Parser {
 
     fn python_block(&self, open: Span, at: Span) -> PythonBlock {
         let map = &self.report.map;
-        let code = map.text(at);
+        let filled = self.lexer.arguments().map(|all| backtick::fill(map.text(at), |name| all.get(name)));
+        let code = filled.as_deref().unwrap_or(map.text(at));
         let first = code.split(['\n', '\r']).next().unwrap_or_default();
         let blank = if first.trim().is_empty() { 0 } else { first.len() - first.trim_start().len() };
         PythonBlock {
@@ -193,93 +200,29 @@ impl Parser {
     /// `{ drivers }` of a source called `name`, whose statement is at `span`.
     pub(super) fn source_body(&mut self, name: String, span: Span) -> Parsed<SourceStatement> {
         let open = self.expect(&TokenKind::LBrace)?;
-        let drivers = self.body(open, |parser, index| parser.driver(Place::Source, &name, index));
+        let place = Place::Source;
+        let drivers = self.body(open, Some(place), |parser, index| parser.driver(place, &name, index));
         Ok(SourceStatement { name, span, drivers })
     }
 
     /// `{ drivers }` of a destination called `name`, whose statement is at `span`.
     pub(super) fn destination_body(&mut self, name: String, span: Span) -> Parsed<DestinationStatement> {
         let open = self.expect(&TokenKind::LBrace)?;
-        let drivers = self.body(open, |parser, index| parser.driver(Place::Destination, &name, index));
+        let place = Place::Destination;
+        let drivers = self.body(open, Some(place), |parser, index| parser.driver(place, &name, index));
         Ok(DestinationStatement { name, span, drivers })
     }
 
-    /// The items of `{ … }`, whose brace at `open` was read; `read` gets the number of items before.
-    pub(super) fn body<T>(
-        &mut self,
-        open: Span,
-        mut read: impl FnMut(&mut Parser, usize) -> Parsed<T>,
-    ) -> Vec<T> {
-        let mut items = Vec::new();
-        while !self.closes_body(open) {
-            match read(self, items.len()) {
-                Ok(item) => {
-                    items.push(item);
-                    self.semicolons();
-                }
-                Err(Reported) => self.skip_item(),
+    /// Tells whether the language itself has `word` at `place`.
+    pub(super) fn knows(&self, place: Place, word: &str) -> bool {
+        match place {
+            Place::Statement => {
+                let is_filter = same_word("filter", word) && self.vocabulary.has_path_item("filter");
+                is_filter || STATEMENTS.iter().any(|statement| same_word(statement, word))
             }
+            Place::LogPath => self.path_words().iter().any(|item| same_word(item, word)),
+            _ => self.vocabulary.syntaxes(place).iter().any(|syntax| same_word(syntax.word, word)),
         }
-        items
-    }
-
-    /// `name(value);` items up to and with the `}`.
-    pub(super) fn options_in_braces(
-        &mut self,
-        place: Place,
-        known: &dyn Fn() -> Vec<&'static str>,
-        mut read: impl FnMut(&mut Parser, &Key) -> Option<Parsed<()>>,
-    ) {
-        let open = self.last_span();
-        while !self.closes_body(open) {
-            if !matches!(self.peek().kind, TokenKind::Word(_)) {
-                self.unexpected("an option, as in name(value);");
-                self.skip_item();
-            } else if !self.sees_at(1, &TokenKind::LParen) {
-                self.next();
-                self.unexpected("`(`");
-                self.skip_item();
-            } else {
-                match self.option(place, known, &mut read) {
-                    Ending::Closed => {}
-                    Ending::Missing => self.unclosed_parenthesis(self.innermost()),
-                    Ending::Reported => self.skip_item(),
-                }
-                self.semicolons();
-            }
-        }
-    }
-
-    /// Takes the `}` of a body whose `{` is at `open`, if it is there. Where the file ends or another statement
-    /// starts, the brace is missing: that is reported and taken for the brace.
-    fn closes_body(&mut self, open: Span) -> bool {
-        while self.eat(&TokenKind::Semicolon) {}
-        if self.eat(&TokenKind::RBrace) {
-            return true;
-        }
-        if !matches!(self.peek().kind, TokenKind::End) && !self.starts_statement() {
-            return false;
-        }
-        let found = self.peek().kind.describe();
-        let at = self.last_span().after();
-        self.report.error_with(at, format!("expected `}}`, found {found}"), open, "opened here", None);
-        self.recovering = true;
-        true
-    }
-
-    /// Whether the tokens here can only be the start of a statement at the top of a file.
-    pub(super) fn starts_statement(&mut self) -> bool {
-        let is_name = |token: &Token| matches!(token.kind, TokenKind::Word(_) | TokenKind::Text(_));
-        let word_is = |token: &Token, words: &[&str]| words.iter().any(|word| token.is(word));
-        if word_is(self.peek(), &["options", "python"]) {
-            return self.sees_at(1, &TokenKind::LBrace);
-        }
-        if word_is(self.peek(), &["template"]) {
-            return is_name(self.peek_at(1));
-        }
-        word_is(self.peek(), &["source", "destination", "filter", "parser", "rewrite", "block"])
-            && is_name(self.peek_at(1))
-            && (self.sees_at(2, &TokenKind::LBrace) || is_name(self.peek_at(2)))
     }
 
     /// Reports that a name is taken, if it is: there is a `first` thing with it.

@@ -22,6 +22,13 @@ impl Token {
     }
 }
 
+impl Token {
+    /// Whether this is `operator`.
+    pub(super) fn is_operator(&self, operator: &str) -> bool {
+        matches!(self.kind, TokenKind::Operator(own) if own == operator)
+    }
+}
+
 /// Whether two words are equal, with `-` and `_` the same letter.
 pub(super) fn same_word(a: &str, b: &str) -> bool {
     let plain = |byte: u8| if byte == b'_' { b'-' } else { byte };

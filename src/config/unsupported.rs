@@ -43,17 +43,7 @@ impl Place {
 const UNSUPPORTED: &[(Place, &[&str])] = &[
     (
         Place::Statement,
-        &[
-            "block",
-            "filter",
-            "filterx",
-            "include",
-            "parser",
-            "rewrite",
-            "template-function",
-            "junction",
-            "channel",
-        ],
+        &["filter", "filterx", "include", "parser", "rewrite", "template-function", "junction", "channel"],
     ),
     (
         Place::LogPath,
