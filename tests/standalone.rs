@@ -226,6 +226,32 @@ fn a_source_stays_or_is_replaced_without_a_gap() {
     assert_eq!(assert_adds_up(&engine.path("stats")), (first.len() + second.len()) as u64);
 }
 
+/// Breaks without it: a reload stops a native source that did not change, or what one that goes has posted is
+/// lost or doubled.
+#[test]
+fn a_native_source_goes_on_over_a_reload() {
+    let with = |second: &str| {
+        format!(
+            "@version: current\n\
+             source g {{ example-msg-generator(freq(0.001) template(\"first\")); }};\n\
+             source h {{ example-msg-generator(freq(0.001) template(\"{second}\")); }};\n\
+             source s {{ internal(); }};\n\
+             destination d {{ file(\"DIR/out\" template(\"$MSG\\n\")); }};\n\
+             log {{ source(g); source(h); source(s); destination(d); }};\n"
+        )
+    };
+    let mut engine = Engine::start(&with("second"), &["--stats-file=DIR/stats"]);
+    engine.await_line("out", "second");
+    engine.reload(&with("third"));
+    engine
+        .await_line("out", "inrush: reloaded; sources: kept g#0, s#0; replaced h#0; destinations: kept d#0");
+    engine.await_line("out", "third");
+    let before = engine.lines("out").len();
+    until("the kept source goes on", || engine.lines("out").iter().skip(before).any(|line| line == "first"));
+    assert_eq!(engine.stop().code(), Some(0));
+    assert_eq!(assert_adds_up(&engine.path("stats")), engine.lines("out").len() as u64);
+}
+
 /// Breaks without it: a configuration that is refused at a reload takes the running one with it.
 #[test]
 fn a_reload_that_is_refused_changes_nothing() {
