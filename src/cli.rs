@@ -223,13 +223,13 @@ pub enum Left {
     Nothing(i32),
 }
 
-/// Does what `arguments` say, as far as that needs no engine: everything but `run` and `check`. The first one is the
-/// program's name.
+/// Does what `arguments` say, as far as that needs no engine: everything but `run` and `check`. The first one
+/// is the program's name.
 pub fn begin(arguments: &[OsString]) -> Left {
     let parsed = parse(arguments);
     if !matches!(&parsed, Ok(CommandLine { command: Command::Run(_) })) {
-        // A file may be slow, a peer may never answer: Ctrl-C ends the process at once. A host would see to it later. The
-        // engine unblocks its signals when it handles them.
+        // A file may be slow, a peer may never answer: Ctrl-C ends the process at once. A host would see to
+        // it later. The engine unblocks its signals when it handles them.
         signals::leave_to_defaults();
     }
     let line = match parsed {

@@ -1,17 +1,18 @@
 //! Destinations: where messages go, and how a driver keeps what it cannot write.
 //!
-//! A driver lives on a thread of its own. The engine takes what is in the driver's inbox, gives it
-//! each [`Delivery`] with [`push`](Destination::push), and then calls [`flush`](Destination::flush) once:
-//! so a driver that falls behind sees larger groups and makes fewer system calls. Between two rounds the thread sleeps
-//! until something comes in, or until the driver's [`next_deadline`](Destination::next_deadline).
+//! A driver lives on a thread of its own. The engine takes what is in the driver's inbox, gives it each
+//! [`Delivery`] with [`push`](Destination::push), and then calls [`flush`](Destination::flush) once: so a
+//! driver that falls behind sees larger groups and makes fewer system calls. Between two rounds the thread
+//! sleeps until something comes in, or until the driver's [`next_deadline`](Destination::next_deadline).
 //!
 //! A delivery holds the credit of its batch, and a driver drops it when the last of its messages is
 //! written, not before. A driver that cannot write keeps its deliveries, and their source is held
 //! back by that alone.
 //!
 //! * [`stream`]: ordered bytes into files, pipes, devices;
-//! * [`Claim`]: the files that a driver may write; [`Handover`]: what it leaves to the one that takes its place;
-//!   [`Descriptors`]: what all of them together may have open; [`drops`]: what is told of messages that found no place.
+//! * [`Claim`]: the files that a driver may write; [`Handover`]: what it leaves to the one that takes its
+//!   place; [`Descriptors`]: what all of them together may have open; [`drops`]: what is told of messages
+//!   that found no place.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -68,7 +69,8 @@ pub struct Planned {
     pub claim: Option<Claim>,
     /// Messages that may wait for it without the credit of their source.
     pub fifo_size: u64,
-    /// Whether its sources wait for it on paths without flow control, too, while it can write (soft flow control).
+    /// True when its sources wait for it on paths without flow control, too, while it can write (soft flow
+    /// control).
     pub is_soft: bool,
     /// Makes the driver, which touches nothing before its first flush.
     pub make: Box<dyn FnOnce(Site) -> Box<dyn Destination> + Send>,
@@ -117,8 +119,8 @@ pub fn plan(config: &Config, driver: &Driver) -> Result<Planned, Diagnostic> {
     (entry.plan)(config, driver)
 }
 
-/// A driver that writes messages somewhere. All of its methods are called on one thread, its own, and none of them waits for
-/// a peer but [`stop`](Self::stop).
+/// A driver that writes messages somewhere. All of its methods are called on one thread, its own, and none of
+/// them waits for a peer but [`stop`](Self::stop).
 pub trait Destination: Send {
     /// Takes messages. Nothing is written before the next flush.
     fn push(&mut self, delivery: Delivery);
@@ -129,8 +131,8 @@ pub trait Destination: Send {
     /// The time at which [`flush`](Self::flush) has something to do although nothing was pushed.
     fn next_deadline(&self) -> Option<Instant>;
 
-    /// Tries at the next flush what has failed before, and looks for files that were replaced: at a SIGHUP, and when a reload
-    /// keeps it.
+    /// Tries at the next flush what has failed before, and looks for files that were replaced: at a SIGHUP,
+    /// and when a reload keeps it.
     fn reopen(&mut self);
 
     /// Tells that everything that was pushed is written.
@@ -139,11 +141,11 @@ pub trait Destination: Send {
     /// Tells that it cannot write at present.
     fn is_suspended(&self) -> bool;
 
-    /// How many messages wait, and about how many bytes.
+    /// The number of messages that wait, and about how many bytes.
     fn waiting(&self) -> (u64, u64);
 
-    /// Lets go of the credit of what waits and cannot be written: its sources go on. On paths with flow control
-    /// only if `all`. On the others no more may wait than `log-fifo-size()` and [`UNHELD_BYTES`] say:
+    /// Lets go of the credit of what waits and cannot be written: its sources go on. On paths with flow
+    /// control only if `all`. On the others no more may wait than `log-fifo-size()` and [`UNHELD_BYTES`] say:
     /// the newest beyond are dropped. Returns how many, and the name of their source.
     fn let_go_of_credit(&mut self, all: bool) -> Option<(Arc<str>, u64)>;
 
@@ -156,8 +158,8 @@ pub trait Destination: Send {
     /// Drops what it is in the middle of, after a panic, and begins anew; `panic` is what it said.
     fn start_anew(&mut self, panic: &str);
 
-    /// Drops what waits for good, as a reload removed the destination and others wait in its place; returns how many
-    /// messages that is.
+    /// Drops what waits for good, as a reload removed the destination and others wait in its place; returns
+    /// how many messages that is.
     fn give_up(&mut self) -> u64;
 
     /// Reports something that is well.
@@ -171,7 +173,7 @@ pub trait Destination: Send {
 /// The engine's side of a destination, for its driver.
 #[derive(Clone)]
 pub struct Site {
-    /// What is counted of it.
+    /// Its counters.
     pub counters: Arc<Counters>,
     /// Takes its reports.
     pub report: ReportFn,
@@ -189,7 +191,7 @@ impl fmt::Debug for Site {
 /// credit is for the others.
 pub const UNHELD_BYTES: u64 = 64 * 1024 * 1024;
 
-/// How important a [`Report`] is.
+/// The severity of a [`Report`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     /// Something is not done.
@@ -200,12 +202,12 @@ pub enum Severity {
     Notice,
 }
 
-/// What a driver has to say to whoever runs the engine.
+/// A driver's message to the administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// How important it is.
+    /// Its severity.
     pub severity: Severity,
-    /// What happened, with the thing's name and what happens next.
+    /// The event, with the thing's name and what happens next.
     pub text: String,
 }
 
@@ -215,10 +217,10 @@ impl fmt::Display for Report {
     }
 }
 
-/// Where a driver's reports go; called on the driver's thread.
+/// The receiver of a driver's reports; called on the driver's thread.
 pub type ReportFn = Arc<dyn Fn(Report) + Send + Sync>;
 
-/// What is counted of one destination. `queued + delivered + dropped` is what came for it.
+/// The counters of one destination. `queued + delivered + dropped` is what came for it.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Messages that it was given and has not written: raised before a push, lowered by the driver.

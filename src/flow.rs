@@ -1,4 +1,4 @@
-//! How it flows: lanes, inboxes, credit and acknowledgements.
+//! Flow: lanes, inboxes, credit and acknowledgements.
 //!
 //! ```text
 //!  Producer ─ row ─► open Writer ·····┐ (the consumer may seal it at any time)

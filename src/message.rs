@@ -1,4 +1,4 @@
-//! What flows: records in batches, the memory under them, and views for readers.
+//! The messages that flow: records in batches, the memory under them, and views for readers.
 //!
 //! A message is a [`Record`]: a fixed set of numbers whose texts are [`Span`]s, places in the memory
 //! of the [`Batch`] that owns it. A batch is filled by one [`Writer`], sealed once, and from then on

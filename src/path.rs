@@ -40,7 +40,7 @@ use crate::flow::{Ack, Lane, SteadyClock};
 use crate::message::Selection;
 use run::Run;
 
-/// What is around a program that runs.
+/// The surroundings of a program that runs.
 #[derive(Clone, Copy)]
 pub struct Surrounding<'s> {
     /// The engine's clock.

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(60);
 const COMMAND: &str = env!("CARGO_BIN_EXE_inrush");
 
-/// What the engine itself says, into a file: one line a message.
+/// The engine's own log, into a file: one line a message.
 const INTERNAL: &str = "@version: current\nsource s { internal(); };\n\
     destination d { file(\"DIR/out\" template(\"$MSG\\n\")); };\n\
     log { source(s); destination(d); };\n";
@@ -105,7 +105,7 @@ impl Engine {
         self.signal(Signal::HUP);
     }
 
-    /// What `inrush ctl` prints.
+    /// The output of `inrush ctl`.
     fn ctl(&self, request: &[&str]) -> String {
         let asked = Command::new(COMMAND)
             .args(["ctl", "--control", self.path("control").to_str().unwrap()])

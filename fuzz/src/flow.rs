@@ -22,8 +22,8 @@ use inrush::message::{Need, Origin, Owner, Pool, Rows, Segment, Selection, Stamp
 
 use super::split::owner;
 
-/// What the producers of a `Lane` take of a window together, if it is not too small, and each of its bytes,
-/// at a time; and at most.
+/// The part of a window that the producers of a `Lane` take together, if it is not too small, and each of its
+/// bytes, at a time; and at most.
 const LEASE_WINDOW: u32 = 128;
 const LEASE_SHARE: u32 = 16;
 const LEASE_BYTES_SHARE: i64 = 64;

@@ -15,7 +15,7 @@ use crate::engine::generation;
 use crate::engine::host::unlocked;
 use crate::engine::{Host, Log};
 
-/// What `inrush check` says.
+/// The result of `inrush check`.
 pub struct Checked {
     /// For stdout: what the configuration consists of; empty when it cannot be used.
     pub output: String,
@@ -56,7 +56,7 @@ pub fn check(path: &Path, log: &Log, host: &mut dyn Host) -> Checked {
     }
 }
 
-/// How much there is of what.
+/// The summary: how much there is of what.
 fn summary(config: &Config) -> String {
     let paths = config.all_paths();
     let sources: usize = config.source_statements().iter().map(|statement| statement.drivers.len()).sum();

@@ -1,7 +1,7 @@
-//! What is wrong with a configuration, shown at its place.
+//! Diagnostics: what is wrong with a configuration, shown at its place.
 //!
-//! A [`Diagnostic`] holds the text it points into, so it can be printed wherever it ends up. `annotate-snippets` draws
-//! it, in the way Rust's own compiler does:
+//! A [`Diagnostic`] holds the text it points into, so it can be printed wherever it ends up.
+//! `annotate-snippets` draws it, in the way Rust's own compiler does:
 //!
 //! ```text
 //! error: unknown option `log-iw-sise`
@@ -29,12 +29,12 @@ use super::span::{SourceFile, line_length};
 const MAX_LINE: usize = 240;
 /// The most text from the first to the last of several places that are shown together, in bytes.
 const MAX_TOGETHER: usize = 4096;
-/// What is shown of a longer line before the place and from the place on, in bytes.
+/// The part of a longer line that is shown before the place and from the place on, in bytes.
 const AROUND: (usize, usize) = (60, 60);
 /// The start of a mark that stands for a header: a letter that no text has.
 const HEADER: char = '\u{e000}';
 
-/// How bad it is.
+/// Its level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// The configuration cannot be used.
@@ -75,8 +75,8 @@ impl Label {
 
     /// The part of the line around `at`, which is within the label's first line.
     ///
-    /// The drawing library would show the column of the excerpt. So the header is a `mark`, and the second value says
-    /// what is drawn for it and what has to stand there.
+    /// The drawing library would show the column of the excerpt. So the header is a `mark`, and the second
+    /// value says what is drawn for it and what has to stand there.
     fn excerpt(
         &self,
         at: &Range<usize>,
@@ -155,7 +155,7 @@ pub struct Diagnostic {
     pub(super) more: Option<Box<More>>,
 }
 
-/// What a diagnostic stands for beside itself, or in the place of itself.
+/// The diagnostics that one stands for beside itself, or in the place of itself.
 #[derive(Debug, Clone)]
 pub(super) enum More {
     /// Further places of the same, as they are shown, and how many more there are.
@@ -195,7 +195,7 @@ impl Diagnostic {
         }
     }
 
-    /// How many diagnostics it stands for that are not shown; 0 for one that is shown itself.
+    /// The number of diagnostics it stands for that are not shown; 0 for one that is shown itself.
     fn hidden(&self) -> usize {
         if let Some(More::Hidden(count)) = self.more.as_deref() { *count } else { 0 }
     }
@@ -231,17 +231,17 @@ impl Diagnostic {
         self
     }
 
-    /// How bad it is.
+    /// Its level.
     pub fn level(&self) -> Level {
         self.level
     }
 
-    /// What is wrong, in one line.
+    /// Its message, in one line.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What is wrong with all that explains it, without the lines of the file.
+    /// Its message with all that explains it, without the lines of the file.
     pub fn in_words(&self) -> String {
         let mut words = self.message.clone();
         let notes = self.notes.iter().chain(&self.help);
@@ -249,7 +249,7 @@ impl Diagnostic {
         words
     }
 
-    /// What would be right, where there is something to propose.
+    /// A better text, where there is something to propose.
     pub fn help(&self) -> Option<&str> {
         self.help.as_deref()
     }
@@ -290,11 +290,11 @@ impl Diagnostic {
         drawn
     }
 
-    /// What is drawn of the files: one piece of text for each run of labels in the same file.
+    /// The parts of the files that are drawn: one piece of text for each run of labels in the same file.
     ///
-    /// A piece goes from its first to its last line only, since the drawing library goes through all the text that it
-    /// gets. Where that is long, or a line of it is, each label gets a piece of its own: an excerpt of its line.
-    /// The second value says which headers were drawn with a mark in their place.
+    /// A piece goes from its first to its last line only, since the drawing library goes through all the text
+    /// that it gets. Where that is long, or a line of it is, each label gets a piece of its own: an excerpt
+    /// of its line. The second value says which headers were drawn with a mark in their place.
     fn snippets(&self) -> (Vec<Snippet<'_, Annotation<'_>>>, Vec<(String, String)>) {
         let same_text = |a: &Label, b: &Label| Arc::ptr_eq(&a.file, &b.file) && a.shown == b.shown;
         let (mut out, mut headers) = (Vec::new(), Vec::new());
@@ -350,13 +350,13 @@ impl Diagnostics {
         self.0.iter()
     }
 
-    /// How many of them are of this level, with those that are not shown.
+    /// The number of them of this level, with those that are not shown.
     pub fn count(&self, level: Level) -> usize {
         let counted = self.0.iter().filter(|diagnostic| diagnostic.level == level);
         counted.map(|diagnostic| diagnostic.hidden().max(1)).sum()
     }
 
-    /// How many of them are errors.
+    /// The number of errors.
     pub fn error_count(&self) -> usize {
         self.count(Level::Error)
     }

@@ -1,11 +1,11 @@
-//! What a configuration can refer to besides its own text: [`Environment`].
+//! The surroundings that a configuration can refer to: [`Environment`].
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::driver::Vocabulary;
 
-/// What a configuration can refer to besides its own text.
+/// The surroundings that a configuration can refer to.
 #[derive(Debug, Clone)]
 pub struct Environment {
     /// The drivers that it may name.
@@ -48,8 +48,8 @@ impl Environment {
         }
     }
 
-    /// The environment of this process, for a configuration at `path`: its variables, and the directory of `path` to
-    /// look for included files.
+    /// The environment of this process, for a configuration at `path`: its variables, and the directory of
+    /// `path` to look for included files.
     pub fn of_process(path: &Path, vocabulary: &'static Vocabulary) -> Self {
         let text = |value: std::ffi::OsString| value.into_string().ok();
         let variables =

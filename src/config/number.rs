@@ -8,9 +8,10 @@
 //! 1.5  -0.25          a float: digits on both sides of the point
 //! ```
 //!
-//! The longest match wins, so a word that goes on after the number is not one: `5s`, `1.2.3` and `10.0.0.1` are words.
+//! The longest match wins, so a word that goes on after the number is not one: `5s`, `1.2.3` and `10.0.0.1`
+//! are words.
 
-/// What a bare word is worth as a number.
+/// The value of a bare word as a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Number {
     /// A whole number.
@@ -69,6 +70,7 @@ fn factor(suffix: &str) -> Option<i64> {
 mod tests {
     use super::*;
 
+    /// Breaks without it: `64Ki`, `0x10` or `0640` has another value than in syslog-ng.
     #[test]
     fn reads_every_form() {
         let int = |word| match parse(word) {
@@ -101,6 +103,7 @@ mod tests {
         assert_eq!(parse("-0.25"), Some(Number::Float(-0.25)));
     }
 
+    /// Breaks without it: an address or a time is read as a number, and its rest is lost.
     #[test]
     fn longer_words_are_words() {
         for word in
@@ -110,6 +113,7 @@ mod tests {
         }
     }
 
+    /// Breaks without it: a number beyond 64 bits is a small one.
     #[test]
     fn too_large_is_said_and_not_wrapped() {
         for word in

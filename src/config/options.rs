@@ -28,9 +28,9 @@ pub enum UseDns {
 pub enum MarkMode {
     /// As in `options {}`.
     Internal,
-    /// When a destination was idle.
+    /// After a destination was idle.
     DstIdle,
-    /// When a host was idle.
+    /// After a host was idle.
     HostIdle,
     /// Always after the same time.
     Periodical,
@@ -222,7 +222,7 @@ const IN_INRUSH: &str = "in Inrush";
 const NO_MARKS: &str = "in this version: no mark messages are written";
 const NO_STATS: &str = "in this version: `inrush ctl stats` shows the statistics at any time";
 const ANY_SIZE: &str = "on the sources of this version: a Python message may be of any size";
-/// Why `flush-lines()` changes nothing.
+/// The reason why `flush-lines()` changes nothing.
 pub(crate) const NO_WAIT: &str = "in Inrush: what is there is written, and lines never wait for others";
 
 const GLOBAL: Table<GlobalOptions> = &[

@@ -5,7 +5,7 @@ use super::parser::{Parsed, Parser};
 use super::span::Spanned;
 use super::token::TokenKind;
 
-/// Who owns what is created, and who may use it. What is not given is left as the system makes it.
+/// The owner and the permission of what is created. What is not given is left as the system makes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ownership {
     /// The owner's name or number.
@@ -22,7 +22,8 @@ pub enum Given<T> {
     /// The option was not written.
     #[default]
     No,
-    /// Written without a value or with -1, as in `owner()` and `owner(-1)`: nothing is to be changed, whatever `options {}` says.
+    /// Written without a value or with -1, as in `owner()` and `owner(-1)`: nothing is to be changed,
+    /// whatever `options {}` says.
     Nothing,
     /// Written with a value.
     Value(T),
@@ -57,7 +58,7 @@ pub struct FilePermissions {
 }
 
 impl FilePermissions {
-    /// Who owns created files, with `defaults` for what is not written here.
+    /// The owner and the permission of created files, with `defaults` for what is not written here.
     #[must_use]
     pub fn file(&self, defaults: &Ownership) -> Ownership {
         Ownership {
@@ -67,7 +68,7 @@ impl FilePermissions {
         }
     }
 
-    /// Who owns created directories, with `defaults` for what is not written here.
+    /// The owner and the permission of created directories, with `defaults` for what is not written here.
     #[must_use]
     pub fn dir(&self, defaults: &Ownership) -> Ownership {
         Ownership {

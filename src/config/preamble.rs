@@ -1,4 +1,4 @@
-//! What the `@` lines of a configuration said: [`Version`], and the rest of them.
+//! The `@` lines of a configuration: [`Version`], and the rest of them.
 use super::span::Spanned;
 
 /// The version of the configuration language, as in `@version: 4.27`.
@@ -35,7 +35,7 @@ impl std::fmt::Display for Version {
     }
 }
 
-/// What the `@` lines said.
+/// The values of the `@` lines.
 #[derive(Debug, Default)]
 pub(super) struct Pragmas {
     pub(super) version: Option<Spanned<Version>>,

@@ -1,12 +1,12 @@
-//! Where the Python code of a `python { }` block ends.
+//! The end of the Python code of a `python { }` block.
 //!
-//! The code stands in the configuration as it is, so its end is the closing brace that is not part of the code. To find
-//! it, [`end_of_code`] knows what Python's tokenizer knows: strings with their prefixes, triple quotes, f-strings with
-//! expressions (and strings, and f-strings) inside them, comments, and brackets.
+//! The code stands in the configuration as it is, so its end is the closing brace that is not part of the
+//! code. To find it, [`end_of_code`] knows what Python's tokenizer knows: strings with their prefixes, triple
+//! quotes, f-strings with expressions (and strings, and f-strings) inside them, comments, and brackets.
 //!
-//! syslog-ng looks at the code as if it were a shell script: braces are counted, `"…"` (with backslash escapes), `'…'` (without) and
-//! comments are skipped. What it accepts, Inrush must accept; so where the code is no Python that can be
-//! understood, the shell-like rules decide ([`end_of_raw`]).
+//! syslog-ng looks at the code as if it were a shell script: braces are counted, `"…"` (with backslash
+//! escapes), `'…'` (without) and comments are skipped. What it accepts, Inrush must accept; so where the code
+//! is no Python that can be understood, the shell-like rules decide ([`end_of_raw`]).
 //!
 //! ```text
 //! scan(until):                       the state is a stack of closers that are still to come
@@ -16,7 +16,7 @@
 //!   ")" "]" "}"         pop; not the expected one: not Python; the stack is empty: this is the end
 //! ```
 
-/// How deep f-strings may be nested; what is deeper is left to the shell-like rules.
+/// The deepest that f-strings may be nested; what is deeper is left to the shell-like rules.
 const MAX_FSTRING_DEPTH: usize = 32;
 
 /// The offset of the brace that closes the block whose code starts at `start`.
@@ -30,8 +30,8 @@ pub(super) fn trouble(text: &str, start: usize) -> Option<usize> {
         let mut python = Python::new(text, start);
         if python.scan(false).is_some() { None } else { python.trouble }
     };
-    // A brace that is not closed takes the one of the block, and what follows it for Python: there is no trouble then, or one that has
-    // nothing to do with it.
+    // A brace that is not closed takes the one of the block, and what follows it for Python: there is no
+    // trouble then, or one that has nothing to do with it.
     let end = text[start..].find("\n};").map_or_else(|| likely_end(text, start), |at| start + at + 1);
     trouble(text).filter(|at| *at < end).or_else(|| trouble(&text[..end]))
 }
@@ -60,8 +60,8 @@ pub(super) fn end_of_raw(text: &str, start: usize) -> Option<usize> {
     None
 }
 
-/// A guess at the end of a block whose closing brace could not be found: the first line that starts with `}`, so that
-/// what follows is still read. The end of the text if there is none.
+/// A guess at the end of a block whose closing brace could not be found: the first line that starts with `}`,
+/// so that what follows is still read. The end of the text if there is none.
 pub(super) fn likely_end(text: &str, start: usize) -> usize {
     let at =
         text[start..].match_indices(['\n', '\r']).find(|(at, _)| text[start + at + 1..].starts_with('}'));
@@ -92,8 +92,8 @@ impl<'a> Python<'a> {
         self.bytes.get(self.at + ahead).copied()
     }
 
-    /// Goes over code up to the closer that was not opened here, and gives its offset. In the expression of an
-    /// f-string (`field`), a `:` outside of brackets ends it as well.
+    /// Goes over code up to the closer that was not opened here, and gives its offset. In the expression of
+    /// an f-string (`field`), a `:` outside of brackets ends it as well.
     fn scan(&mut self, field: bool) -> Option<usize> {
         // The closers that are still to come, and where each was opened.
         let mut closers: Vec<(u8, usize)> = Vec::new();
@@ -224,6 +224,7 @@ mod tests {
         assert_eq!(end_of_code(&text, 0), Some(code.len()), "{code}");
     }
 
+    /// Breaks without it: a block ends at a brace within a string or a comment of its code.
     #[test]
     fn plain_code_and_brackets() {
         whole("");
@@ -232,6 +233,7 @@ mod tests {
         whole("x = '}' + \"}\"\n");
     }
 
+    /// Breaks without it: an apostrophe in a triple-quoted string makes the rest of the file Python.
     #[test]
     fn strings_that_the_shell_like_rules_get_wrong() {
         whole(r"x = 'don\'t }'");
@@ -244,6 +246,7 @@ mod tests {
         whole("x = 'a\\\r}'\r# it's } \ry = 1\r");
     }
 
+    /// Breaks without it: an f-string with braces ends the block.
     #[test]
     fn formatted_strings() {
         whole("f'{x}' f'{{' f'}}' f'{{{x}}}'");
@@ -255,6 +258,7 @@ mod tests {
         whole("f'{x=}' t'{y}'");
     }
 
+    /// Breaks without it: a block that is no Python has no end, and nothing behind it is looked at.
     #[test]
     fn falls_back_to_the_shell_like_rules() {
         // Not Python, but balanced in the eyes of a shell.
@@ -263,6 +267,7 @@ mod tests {
         whole("f'{x' # }\n");
     }
 
+    /// Breaks without it: a block that is not closed takes the statements behind it for its code.
     #[test]
     fn no_end_is_no_end() {
         for code in ["", "{", "'''", "f'{", "\"\\", "#", "f'{f'{", "'\\"] {
@@ -271,6 +276,7 @@ mod tests {
         assert_eq!(likely_end("a {\n};\n", 0), 4);
     }
 
+    /// Breaks without it: the error of an unclosed bracket points at the end of the file.
     #[test]
     fn trouble_is_where_it_begins() {
         let troubled = |code: &str, at: &str| {
@@ -285,7 +291,8 @@ mod tests {
         assert_eq!(trouble(" x = 1\n", 0), None);
     }
 
-    /// Breaks without it: of a bracket that is not closed in a block that has an end all the same nothing is told.
+    /// Breaks without it: of a bracket that is not closed in a block that has an end all the same nothing is
+    /// told.
     #[test]
     fn a_bracket_without_partner_is_found_in_a_whole_block() {
         assert_eq!(without_partner("x = (1,\nclass A: pass\n"), Some(4));
@@ -294,6 +301,7 @@ mod tests {
         assert_eq!(without_partner("x = {'a': (1, [2])}  # (\n"), None);
     }
 
+    /// Breaks without it: nested f-strings overflow the stack.
     #[test]
     fn deep_nesting_ends() {
         let _ = end_of_code(&"f'{".repeat(100_000), 0);

@@ -5,8 +5,8 @@
 //!         list => [a "b"]  format LogTemplate("$MSG")  key(value))
 //! ```
 //!
-//! Keys may be bare, with `-` read as `_`; of two equal keys the later one counts. The form `key(value)` is not part of
-//! the grammar of syslog-ng, but public sources are written with it.
+//! Keys may be bare, with `-` read as `_`; of two equal keys the later one counts. The form `key(value)` is
+//! not part of the grammar of syslog-ng, but public sources are written with it.
 use indexmap::IndexMap;
 
 use super::number::Number;

@@ -8,7 +8,8 @@
 //! '…'   no escapes, and so no way to write an apostrophe
 //! ```
 //!
-//! Both kinds may go over several lines. The bytes that escapes make need not be UTF-8 in a template, or the name of a file.
+//! Both kinds may go over several lines. The bytes that escapes make need not be UTF-8 in a template, or the
+//! name of a file.
 use std::ops::Range;
 
 use super::lexer::Lexing;
@@ -147,6 +148,7 @@ mod tests {
         }
     }
 
+    /// Breaks without it: an escape in a text has another meaning than in syslog-ng.
     #[test]
     fn texts_lose_their_escapes() {
         assert_eq!(only_text("\"a\\\rb\rc\"").value, "ab\rc");
@@ -159,6 +161,7 @@ mod tests {
         assert_eq!((latin.value.as_str(), latin.bytes()), ("caf\\xe9 á", &b"caf\xe9 \xc3\xa1"[..]));
     }
 
+    /// Breaks without it: the error in a template points beside it as soon as the text has an escape.
     #[test]
     fn offsets_in_a_text_lead_back_to_the_file() {
         let source = "@define x yes\n\"a\\tb`x`c\\\nd\"";

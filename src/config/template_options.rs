@@ -1,4 +1,5 @@
-//! How templates are read: the options of how they are formatted, texts in place, and `template` statements.
+//! Templates as they are read: the options of how they are formatted, texts in place, and `template`
+//! statements.
 use super::option_table::{Kind, Table, apply, names};
 use super::parser::{Parsed, Parser};
 use super::span::{Span, Spanned};
@@ -29,7 +30,7 @@ pub(crate) const TEMPLATE: Table<TemplateOptions> = &[
     ),
 ];
 
-/// What a `template NAME { }` consists of.
+/// The parts of a `template NAME { }`.
 #[derive(Default)]
 struct TemplateBlock {
     text: Option<CompiledTemplate>,
@@ -49,7 +50,7 @@ const TEMPLATE_BLOCK: Table<TemplateBlock> = &[
 
 /// A text that is a template or the name of one.
 pub(super) struct TemplateReference {
-    /// What stands for it in the tree.
+    /// Its place in the tree.
     used: TemplateText,
     text: Text,
     /// It was written as a word, without quotes.
@@ -109,7 +110,8 @@ impl Parser {
         Ok(used)
     }
 
-    /// Finds the statements that texts are the names of, and compiles the others, now that all statements are read.
+    /// Finds the statements that texts are the names of, and compiles the others, now that all statements are
+    /// read.
     pub(super) fn resolve_templates(&mut self) {
         for TemplateReference { used, text, is_word } in std::mem::take(&mut self.template_references) {
             if let Some(statement) = self.templates.get(&text.value) {
@@ -127,7 +129,7 @@ impl Parser {
         }
     }
 
-    /// What comes after `template`, which was at `start`.
+    /// Reads what comes after `template`, which was at `start`.
     pub(super) fn template_statement(&mut self, start: Span) -> Parsed<()> {
         let name = self.string("a name for the template")?;
         let text = if let TokenKind::LBrace = self.peek().kind {

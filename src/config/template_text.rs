@@ -11,7 +11,7 @@ use crate::template::{OnError, Options, Template, TsFormat};
 /// Until the whole configuration is read, one that may be a name is empty.
 #[derive(Debug, Clone)]
 pub struct TemplateText {
-    /// Where the text, or the name that stands for it, was written.
+    /// The place of the text, or of the name that stands for it.
     pub span: Span,
     compiled: Arc<OnceLock<CompiledTemplate>>,
 }
@@ -65,7 +65,7 @@ pub struct TemplateStatement {
     pub text: TemplateText,
 }
 
-/// How templates are formatted; what is not written here is as in `options {}`.
+/// The format of templates; what is not written here is as in `options {}`.
 #[derive(Debug, Clone, Default)]
 pub struct TemplateOptions {
     /// `ts-format()`
@@ -83,8 +83,8 @@ pub struct TemplateOptions {
 }
 
 impl TemplateOptions {
-    /// These options, with those of `config` for what is not written here. `escape` is `template-escape()` of the `template`
-    /// statement.
+    /// These options, with those of `config` for what is not written here. `escape` is `template-escape()` of
+    /// the `template` statement.
     ///
     /// # Errors
     /// Time zones that nobody knows, at their places.

@@ -15,7 +15,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// What a destination claims whose path is `path`.
+    /// The claim of a destination whose path is `path`.
     pub fn new(path: &Template) -> Self {
         let (text, has_macros) = match path.as_literal() {
             Some(text) => (text.to_vec(), false),
@@ -36,7 +36,7 @@ impl Claim {
         Self { path, has_macros: has_macros || climbs }
     }
 
-    /// Whether both may write one file, as far as their names tell.
+    /// True when both may write one file, as far as their names tell.
     pub fn meets(&self, other: &Self) -> bool {
         match (self.has_macros, other.has_macros) {
             (false, false) => self.path == other.path,
@@ -58,6 +58,7 @@ mod tests {
         meets
     }
 
+    /// Breaks without it: two destinations write one file at the same time after a reload.
     #[test]
     fn claims_meet_where_one_file_may_have_both_names() {
         for (one, other, expected) in [

@@ -1,21 +1,22 @@
 //! The file descriptors of the process, and how destinations share them: [`Descriptors`].
 //!
-//! A destination whose path has macros can have any number of files, and the sender of a message chooses which. The limit
-//! (`RLIMIT_NOFILE`) is the whole process's: sources need descriptors for their connections, Python for its modules, and a
-//! single file one to be opened again after a rotation. So all such destinations together get one half of the limit, and
-//! each the same share of it:
+//! A destination whose path has macros can have any number of files, and the sender of a message chooses
+//! which. The limit (`RLIMIT_NOFILE`) is the whole process's: sources need descriptors for their connections,
+//! Python for its modules, and a single file one to be opened again after a rotation. So all such
+//! destinations together get one half of the limit, and each the same share of it:
 //!
 //! ```text
 //!  limit   [ half: sources, Python, sockets, single files ][ half, 4096 at most: paths with macros ]
 //!                                                            share  │ share  │ share
 //! ```
 //!
-//! A destination that wants to open one file more than its share closes the one that it did not use for longest.
-//! Where the process has no descriptor left all the same, whoever finds none *asks*: each of these destinations closes a
-//! part of its files.
+//! A destination that wants to open one file more than its share closes the one that it did not use for
+//! longest. Where the process has no descriptor left all the same, whoever finds none *asks*: each of these
+//! destinations closes a part of its files.
 //!
-//! The soft limit is raised to `WANTED` where the hard limit allows it. Files of paths with macros get numbers from
-//! `ABOVE` on then: `select()`, which many a Python module calls, knows no others than those below.
+//! The soft limit is raised to `WANTED` where the hard limit allows it. Files of paths with macros get
+//! numbers from `ABOVE` on then: `select()`, which many a Python module calls, knows no others than those
+//! below.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,20 +34,21 @@ const MOST: u64 = 4096;
 /// Wakes the thread of a destination.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
-/// What the destinations with macros in their paths may have open.
+/// The share of the destinations with macros in their paths.
 pub struct Descriptors {
     limit: u64,
     most: usize,
     above: Option<i32>,
-    /// How many members there are.
+    /// The number of members.
     members: AtomicUsize,
-    /// How often somebody has asked.
+    /// The number of requests.
     asked: AtomicUsize,
     wakes: Mutex<Vec<(usize, Wake)>>,
     next: AtomicUsize,
 }
 
-/// The debug text is part of what makes a destination the same after a reload, and descriptors are no part of that.
+/// The debug text is part of what makes a destination the same after a reload, and descriptors are no part of
+/// that.
 impl fmt::Debug for Descriptors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Descriptors")
@@ -81,12 +83,12 @@ impl Descriptors {
         Arc::clone(&OWN)
     }
 
-    /// How many descriptors the process may have.
+    /// The number of descriptors that the process may have.
     pub fn limit(&self) -> u64 {
         self.limit
     }
 
-    /// How many of them the files of paths with macros may have, all together.
+    /// The number of them that the files of paths with macros may have, all together.
     pub fn most(&self) -> usize {
         self.most
     }
@@ -128,7 +130,7 @@ fn raised() -> u64 {
 pub(crate) struct Member {
     descriptors: Arc<Descriptors>,
     number: usize,
-    /// How often it has been asked, as far as it has looked.
+    /// The number of requests, as far as it has looked.
     seen: usize,
 }
 
@@ -146,7 +148,7 @@ impl Member {
         self.descriptors.wakes().push((self.number, wake));
     }
 
-    /// How many files it may have open.
+    /// The number of files that it may have open.
     pub(crate) fn share(&self) -> usize {
         let members = self.descriptors.members.load(Ordering::Relaxed).max(1);
         (self.descriptors.most / members).max(1)

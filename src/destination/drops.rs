@@ -1,13 +1,13 @@
 //! Drops, as they are told: [`Drops`].
 //!
-//! The first drop is told at once, then how many there were once a minute while they go on, and the total at the end. So a
-//! log of a day with drops has one line a minute of them, whatever their number.
+//! The first drop is told at once, then how many there were once a minute while they go on, and the total at
+//! the end. So a log of a day with drops has one line a minute of them, whatever their number.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often drops that go on are told.
+/// The time between two lines about drops that go on.
 const EVERY: Duration = Duration::from_secs(60);
 
 /// Drops of one kind.
@@ -34,9 +34,9 @@ pub enum News {
     Began,
     /// They go on.
     GoesOn {
-        /// How many since the last line.
+        /// The number since the last line.
         lately: u64,
-        /// How many in all.
+        /// The number in all.
         total: u64,
     },
 }
@@ -77,7 +77,8 @@ impl Drops {
 mod tests {
     use super::*;
 
-    /// Breaks without it: drops are told for each batch, or not at all, or with a number that does not add up.
+    /// Breaks without it: drops are told for each batch, or not at all, or with a number that does not add
+    /// up.
     #[test]
     fn drops_are_told_at_their_beginning_each_minute_and_at_their_end() {
         let (drops, start) = (Drops::default(), Instant::now());

@@ -98,7 +98,7 @@ mod tests {
         options.settings(&config).unwrap()
     }
 
-    /// How `file("/x" TO)` opens files.
+    /// The way in which `file("/x" TO)` opens files.
     fn opening(global: &str, to: &str) -> Opening {
         let text = format!("options {{ {global} }}; destination d {{ file(\"/x\" {to}); }};");
         let config = parse_str("test.conf", &text, &Environment::new(&VOCABULARY)).unwrap();

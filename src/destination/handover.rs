@@ -1,8 +1,8 @@
 //! The messages that a destination leaves to the one that takes its place: [`Handover`].
 //!
-//! A reload that changes a destination puts another one in its place, and what waits goes to that one, in order. A driver
-//! leaves what it has in a form of its own ([`Leftover`]): a driver of the same kind may take that as it is, every other
-//! one gets the messages.
+//! A reload that changes a destination puts another one in its place, and what waits goes to that one, in
+//! order. A driver leaves what it has in a form of its own ([`Leftover`]): a driver of the same kind may take
+//! that as it is, every other one gets the messages.
 
 use std::any::Any;
 use std::fmt;
@@ -33,7 +33,7 @@ impl Numbers {
 
 /// Messages that a driver has begun with and not written, with what it knows of them.
 pub trait Leftover: Any + fmt::Debug + Send {
-    /// How many messages it has.
+    /// The number of its messages.
     fn messages(&self) -> u64;
 
     /// About how many bytes they have.
@@ -42,8 +42,8 @@ pub trait Leftover: Any + fmt::Debug + Send {
     /// Calls `each` with every delivery.
     fn for_each(&mut self, each: &mut dyn FnMut(&mut Delivery));
 
-    /// The messages alone, in the order in which they came, with the numbers of the first message of each delivery.
-    /// Calls `report` with what could not be taken back of those that were begun.
+    /// The messages alone, in the order in which they came, with the numbers of the first message of each
+    /// delivery. Calls `report` with what could not be taken back of those that were begun.
     fn into_deliveries(self: Box<Self>, report: &dyn Fn(String)) -> Vec<(Delivery, Numbers)>;
 }
 
@@ -60,17 +60,18 @@ pub struct Handover {
 }
 
 impl Handover {
-    /// What a driver leaves that has begun to write; `next` are the numbers of the message that it would have got next.
+    /// The rest of a driver that has begun to write; `next` are the numbers of the message that it would have
+    /// got next.
     pub fn new(leftover: Box<dyn Leftover>, next: Numbers, counters: &Arc<Counters>) -> Self {
         Self { leftover: Some(leftover), deliveries: Vec::new(), next, counters: Arc::clone(counters) }
     }
 
-    /// What came for a destination that had not begun to write.
+    /// The deliveries of a destination that had not begun to write.
     pub fn unsorted(deliveries: Vec<Delivery>, counters: &Arc<Counters>) -> Self {
         Self { leftover: None, deliveries, next: Numbers::FIRST, counters: Arc::clone(counters) }
     }
 
-    /// How many messages it has.
+    /// The number of its messages.
     pub fn messages(&self) -> u64 {
         let begun = self.leftover.as_ref().map_or(0, |leftover| leftover.messages());
         begun + self.deliveries.iter().map(|delivery| delivery.view.len() as u64).sum::<u64>()
@@ -83,7 +84,8 @@ impl Handover {
         begun + others.map(|view| view.len() as u64 * view.bytes_each()).sum::<u64>()
     }
 
-    /// Lets go of the credit of all of them, but of those that nobody takes for acknowledged before they are written.
+    /// Lets go of the credit of all of them, but of those that nobody takes for acknowledged before they are
+    /// written.
     pub fn let_go_of_credit(&mut self) {
         let mut let_go = |delivery: &mut Delivery| {
             if !delivery.flow_control || !delivery.ack.is_tracked() {

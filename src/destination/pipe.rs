@@ -1,8 +1,9 @@
 //! `pipe()`: lines into a named pipe (FIFO), which is made when it is missing.
 //!
-//! The pipe is opened for reading, too (`fifo(7)`): so it can be written before anybody reads it, until it is full, and a reader
-//! that goes away is no error. The next reader goes on where the one before has ended. Linux keeps 64 KiB in a pipe as long as
-//! somebody has it open: what nobody has read when the engine stops is lost, although it counts as delivered.
+//! The pipe is opened for reading, too (`fifo(7)`): so it can be written before anybody reads it, until it is
+//! full, and a reader that goes away is no error. The next reader goes on where the one before has ended.
+//! Linux keeps 64 KiB in a pipe as long as somebody has it open: what nobody has read when the engine stops
+//! is lost, although it counts as delivered.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -108,7 +109,8 @@ impl Connect for Pipes {
             }
             made => made?,
         };
-        // Looked at before it is opened, which a device could take for more than a look; and after, as it may be another by then.
+        // Looked at before it is opened, which a device could take for more than a look; and after, as it may
+        // be another by then.
         let is_pipe = |mode| FileType::from_raw_mode(mode) == FileType::Fifo;
         if !is_pipe(fs::stat(path)?.st_mode) {
             return Err(Errno::INVAL);

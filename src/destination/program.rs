@@ -6,9 +6,10 @@
 //!  stop, or a reload: stdin closed ─ stop-timeout() ─► SIGTERM to the group ─ a second ─► SIGKILL
 //! ```
 //!
-//! The program runs from the start of the engine on. When it ends it is started again: at once after a run of `HEALTHY`, else
-//! after a pause that doubles from `FIRST_PAUSE` to `time-reopen()`. A message counts as delivered when the pipe has it: what a
-//! program had not read when it died is lost, 64 KiB at most. A line of which a part was taken goes whole to the next one.
+//! The program runs from the start of the engine on. When it ends it is started again: at once after a run of
+//! `HEALTHY`, else after a pause that doubles from `FIRST_PAUSE` to `time-reopen()`. A message counts as
+//! delivered when the pipe has it: what a program had not read when it died is lost, 64 KiB at most. A line
+//! of which a part was taken goes whole to the next one.
 
 use std::fmt;
 use std::os::unix::process::CommandExt;
@@ -183,7 +184,7 @@ struct Run {
 
 #[derive(Default)]
 struct State {
-    /// How it has ended.
+    /// Its end.
     ended: Option<String>,
 }
 
@@ -198,7 +199,8 @@ impl Run {
         let (run, wake) = (Arc::clone(self), Arc::clone(wake));
         let watch = move || {
             if let Some(pid) = run.pid {
-                // It keeps its number until it is waited for, under the lock: a signal never goes to somebody else.
+                // It keeps its number until it is waited for, under the lock: a signal never goes to somebody
+                // else.
                 let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
                 while matches!(waitid(WaitId::Pid(pid), options), Err(Errno::INTR)) {}
             }

@@ -1,17 +1,17 @@
 //! The drivers `file()` and `stdout()`: [`StreamDestination`].
 //!
-//! The path is a template. If it has no macros there is one file; otherwise each message goes to the
-//! file that its own path names, and a file has its own queue, so that one that cannot be written holds
-//! up no other. Files are opened when something is to be written, and closed when the path has macros
-//! and nothing came for `time-reap()`, or when more would be open than its share of the process's descriptors.
+//! The path is a template. If it has no macros there is one file; otherwise each message goes to the file
+//! that its own path names, and a file has its own queue, so that one that cannot be written holds up no
+//! other. Files are opened when something is to be written, and closed when the path has macros and nothing
+//! came for `time-reap()`, or when more would be open than its share of the process's descriptors.
 //!
 //! * `path`: what a message says cannot climb out of the directory that the template fixes;
 //! * `stage`: many small lines in one `write`, long texts with `writev` from the batch itself;
 //! * `target`: failures, rotation, and how a line is neither torn nor written twice;
 //! * `unwritable`: paths that messages chose and that cannot be written.
 //!
-//! A renamed file is noticed within a tenth of a second of writing, a removed one at the next write, both at a SIGHUP at once.
-//! A file that was truncated in place is simply written on: it is open with `O_APPEND`.
+//! A renamed file is noticed within a tenth of a second of writing, a removed one at the next write, both at
+//! a SIGHUP at once. A file that was truncated in place is simply written on: it is open with `O_APPEND`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ use unwritable::Unwritable;
 /// While it stops, a full pipe is tried again after this long.
 const STOP_POLL: Duration = Duration::from_millis(5);
 
-/// What the files of one destination share.
+/// The state that the files of one destination share.
 struct Room {
     line: Line,
     context: Context,
@@ -134,8 +134,8 @@ pub struct StreamDestination {
 }
 
 impl StreamDestination {
-    /// A driver that has opened nothing yet. `wake` of `site` is called, by any thread, when other files need descriptors: the next
-    /// flush has something to do then that it cannot know.
+    /// A driver that has opened nothing yet. `wake` of `site` is called, by any thread, when other files need
+    /// descriptors: the next flush has something to do then that it cannot know.
     pub fn new(settings: StreamSettings, site: Site) -> Self {
         let Site { counters, report: log, wake } = site;
         let StreamSettings { path, line, no_multi_line, opening, options, identity, .. } = settings;

@@ -1,8 +1,8 @@
-//! How long a source that failed waits before it is started again: [`Pauses`].
+//! The pauses of a source that failed before it is started again: [`Pauses`].
 //!
-//! The first pause is `restart-backoff()`'s first time, each next one twice as long up to its longest, and the
-//! first again after a good run. Each is stretched or cut by up to a quarter, by chance, so that sources that
-//! failed together, at one server, do not come back together.
+//! The first pause is `restart-backoff()`'s first time, each next one twice as long up to its longest, and
+//! the first again after a good run. Each is stretched or cut by up to a quarter, by chance, so that sources
+//! that failed together, at one server, do not come back together.
 
 use std::hash::BuildHasher;
 use std::time::{Duration, Instant};
@@ -58,7 +58,8 @@ mod tests {
         (SHARES.0..SHARES.1).contains(&share)
     }
 
-    /// Without it: a source that fails at once, for days, asks its server every second, or is not heard of for hours.
+    /// Without it: a source that fails at once, for days, asks its server every second, or is not heard of
+    /// for hours.
     #[test]
     fn pauses_grow_up_to_the_longest() {
         let mut pauses = Pauses::new(Backoff { initial: SECOND, max: 10 * SECOND });
@@ -89,6 +90,7 @@ mod tests {
         assert!(longest.saturating_sub(*shortest) > SECOND / 4, "{shortest:?} to {longest:?}");
     }
 
+    /// Breaks without it: `restart-backoff()` with a large number panics.
     #[test]
     fn the_longest_pause_that_can_be_written_is_none_too_long() {
         let mut pauses = Pauses::new(Backoff { initial: SECOND, max: Duration::MAX });

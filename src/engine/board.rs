@@ -1,4 +1,4 @@
-//! What anybody may look at while the engine runs: [`Board`].
+//! The board that anybody may look at while the engine runs: [`Board`].
 //!
 //! The main thread writes the board, and may then hang in somebody's callback for as long as it likes:
 //! who reads takes two locks, and they are held for sums of counters only. No callback runs, nothing is
@@ -14,7 +14,7 @@ use super::log;
 use super::pipeline::Pipeline;
 use super::stats::Stats;
 
-/// Where the engine is in its life.
+/// The phases of an engine's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Phase {
@@ -37,7 +37,7 @@ impl Phase {
     }
 }
 
-/// Where one engine is, and what it counts.
+/// The phase and the counters of one engine.
 #[derive(Debug)]
 pub struct Board {
     begun: Instant,
@@ -53,7 +53,7 @@ impl Default for Board {
 }
 
 impl Board {
-    /// What it shows; `None` before there is one.
+    /// The pipeline that it shows; `None` before there is one.
     pub fn pipeline(&self) -> Option<&Arc<Pipeline>> {
         self.pipeline.get()
     }
@@ -74,7 +74,7 @@ impl Board {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
     }
 
-    /// Where the engine is.
+    /// The phase of the engine.
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Starting,
@@ -83,7 +83,7 @@ impl Board {
         }
     }
 
-    /// How long the engine has been there.
+    /// The time since the engine's start.
     pub fn uptime(&self) -> Duration {
         self.begun.elapsed()
     }
@@ -115,6 +115,7 @@ impl Board {
 mod tests {
     use super::*;
 
+    /// Breaks without it: an engine that stops is shown as running.
     #[test]
     fn a_stop_is_not_taken_back() {
         let board = Board::default();

@@ -1,10 +1,10 @@
-//! What a reload does to each driver, for those who asked for it: [`Changes`].
+//! The changes that a reload makes to each driver, for those who asked for it: [`Changes`].
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-/// What became of the drivers of one kind, by their ids.
+/// The fates of the drivers of one kind, by their ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fates {
     /// The same as before: they never stopped.
@@ -17,7 +17,7 @@ pub struct Fates {
     pub stopped: Vec<String>,
 }
 
-/// What became of all drivers.
+/// The fates of all drivers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// The sources.
@@ -59,7 +59,7 @@ impl Fates {
 }
 
 impl Changes {
-    /// What a step does to sources and destinations.
+    /// The changes that a step makes to sources and destinations.
     pub(super) fn new(sources: Step<'_>, destinations: Step<'_>) -> Self {
         Self { sources: Fates::new(sources), destinations: Fates::new(destinations) }
     }
@@ -90,6 +90,7 @@ impl fmt::Display for Changes {
 mod tests {
     use super::*;
 
+    /// Breaks without it: a reload names a driver twice, or not at all.
     #[test]
     fn every_driver_has_one_fate() {
         let ids = |ids: &str| ids.split(' ').map(str::to_owned).collect::<Vec<_>>();

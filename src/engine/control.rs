@@ -13,16 +13,18 @@
 //! | `log-level LEVEL` | `{"log_level": "debug", "before": "notice"}` |
 //! | anything else | `{"error": "…"}` |
 //!
-//! A line has at most [`MAX_REQUEST`] bytes, and ends with a newline within [`REQUEST_WITHIN`]. The answer to a
-//! `reload` that takes longer than 30 s, or that comes while another goes on, is an error; the reload itself goes on.
+//! A line has at most [`MAX_REQUEST`] bytes, and ends with a newline within [`REQUEST_WITHIN`]. The answer to
+//! a `reload` that takes longer than 30 s, or that comes while another goes on, is an error; the reload
+//! itself goes on.
 //!
 //! # Who may ask
 //! The file has mode 0600, and the peer's user (`SO_PEERCRED`) must be the engine's own, or root.
 //!
 //! # When the engine is in trouble
 //! One thread accepts, each client has a thread of its own, and none of them touches the interpreter: what
-//! they say is on the [`Board`]. So they answer while a source, or the main thread, hangs in somebody's code. What
-//! has to be done by the main thread (`reload`, `stop`) is asked of the [`Requests`], which must not wait.
+//! they say is on the [`Board`]. So they answer while a source, or the main thread, hangs in somebody's code.
+//! What has to be done by the main thread (`reload`, `stop`) is asked of the [`Requests`], which must not
+//! wait.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -52,16 +54,16 @@ use socket::SocketFile;
 
 /// The longest request, in bytes.
 pub const MAX_REQUEST: usize = 4096;
-/// How long a request may take to come, and an answer to be taken.
+/// The time that a request may take to come, and an answer to be taken.
 pub const REQUEST_WITHIN: Duration = Duration::from_secs(5);
-/// How long clients may take to get their last answer when the socket is closed.
+/// The time that clients may take to get their last answer when the socket is closed.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
-/// How long to wait when the system has no descriptor for another client.
+/// The pause when the system has no descriptor for another client.
 const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
-/// What a client that is sent away may still have been sending.
+/// The rest that a client which is sent away may still have been sending.
 const REST: usize = 64 * 1024;
 
-/// Who does what the engine is asked to. Called on threads of the socket; must not wait.
+/// The host that does what the engine is asked to. Called on threads of the socket; must not wait.
 pub trait Requests: Send + Sync {
     /// Reads the configuration again, some time soon, and says in `reply` how it went.
     fn reload(&self, reply: Reply);

@@ -1,10 +1,11 @@
-//! What wakes the main thread of the engine: [`Event`].
+//! The events of the engine's main thread: [`Event`].
 //!
-//! Signals, the control socket and the threads of sources put events on one list, from which `run` takes them.
+//! Signals, the control socket and the threads of sources put events on one list, from which `run` takes
+//! them.
 
 use super::control::Reply;
 
-/// What wakes the main thread.
+/// An event of the main thread.
 #[derive(Debug)]
 pub enum Event {
     /// SIGINT, SIGTERM, or a request.

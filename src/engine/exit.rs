@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::log;
 use crate::flow::{process, signals};
 
-/// How long the last lines of the log may take, where stderr takes them, in an orderly end.
+/// The time that the last lines of the log may take, where stderr takes them, in an orderly end.
 const LAST_LINES: Duration = Duration::from_secs(3);
 /// The same in an end that is overdue.
 const LAST_LINES_NOW: Duration = Duration::from_secs(1);

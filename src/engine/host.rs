@@ -88,7 +88,7 @@ pub trait Host {
     /// Puts what was prepared in the place of what ran: its sources are initialised now.
     fn install(&mut self) {}
 
-    /// What was prepared runs; its sources are started next.
+    /// Tells that what was prepared runs; its sources are started next.
     fn accept(&mut self) {}
 
     /// Gets ready to make sources of `config` anew, which ran before, and runs again.
@@ -109,12 +109,12 @@ pub trait Host {
 
 /// The part of a host that threads other than the main one use, whatever that one does.
 pub trait HostView: Send + Sync {
-    /// Where each thread of the host stands, with a heading.
+    /// The stack of each thread of the host, with a heading.
     fn threads(&self) -> Option<String> {
         None
     }
 
-    /// Where the main thread stands, with a heading. It may wait for the host's lock for ever.
+    /// The stack of the main thread, with a heading. It may wait for the host's lock for ever.
     fn main_thread(&self) -> Option<String> {
         None
     }

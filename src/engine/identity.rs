@@ -3,8 +3,9 @@
 //! Two drivers are the same when their texts are. A text is the debug text of the options without their
 //! places in the file (`{:+?}`), so an option that is added to the language later is part of it without
 //! anything to be done here. Of the global options a source has all but those that are known to be for
-//! destinations alone (and `time-reopen()`, which matters to fetchers that say nothing else: their host looks at that).
-//! A destination has those that it ended up with ([`Planned::identity`](crate::destination::Planned::identity)).
+//! destinations alone (and `time-reopen()`, which matters to fetchers that say nothing else: their host looks
+//! at that). A destination has those that it ended up with
+//! ([`Planned::identity`](crate::destination::Planned::identity)).
 
 use crate::config::{Config, Driver, GlobalOptions};
 
@@ -57,6 +58,7 @@ mod tests {
         (source(&config, "s", from), destination::plan(&config, to).unwrap().identity)
     }
 
+    /// Breaks without it: a comment restarts every source, or a changed option restarts none.
     #[test]
     fn a_driver_is_the_same_at_another_place_and_not_with_other_options() {
         let plain = texts("", "options(\"a\" => 1)", "template(\"$MSG\\n\")");

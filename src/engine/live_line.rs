@@ -1,6 +1,7 @@
 //! The line at the foot of a terminal: rate, totals, messages in flight, and a destination that cannot write.
 //!
-//! It never fills the last column: a terminal would begin a new row, and the next line could not take it away.
+//! It never fills the last column: a terminal would begin a new row, and the next line could not take it
+//! away.
 
 use std::io::IsTerminal;
 use std::time::Instant;
@@ -9,7 +10,7 @@ use super::stats::Stats;
 use crate::cli::table::short;
 use crate::printable;
 
-/// What stands between two parts.
+/// The text between two parts.
 const GAP: &str = " · ";
 /// The width of a terminal that does not say it.
 const COLUMNS: usize = 80;
@@ -18,7 +19,7 @@ const MIN_REASON: usize = 12;
 
 /// The line, and what it showed last.
 pub struct LiveLine {
-    /// Whether stderr is a terminal.
+    /// True when stderr is a terminal.
     pub is_shown: bool,
     posted: u64,
     at: Instant,
@@ -117,6 +118,7 @@ mod tests {
         Stats { sources: vec![source], destinations: vec![to] }
     }
 
+    /// Breaks without it: the line at the foot of a terminal runs over its edge.
     #[test]
     fn numbers_are_short() {
         let line = line(&stats(false), 11_400_000, 80);

@@ -1,11 +1,12 @@
-//! What the engine itself has to say: [`Log`].
+//! The engine's own log: [`Log`].
 //!
-//! One line a message on stderr, and, where the configuration has an `internal()` source, a message of
-//! that source. Any thread may log; none waits for the pipeline, and none for whoever reads stderr (`stderr`). A message that the
-//! `internal()` source has no credit for is counted there as refused, and is still on stderr.
+//! One line a message on stderr, and, where the configuration has an `internal()` source, a message of that
+//! source. Any thread may log; none waits for the pipeline, and none for whoever reads stderr (`stderr`). A
+//! message that the `internal()` source has no credit for is counted there as refused, and is still on
+//! stderr.
 //!
-//! On stderr a message has at most [`MAX_MESSAGE`] bytes, and nothing in it is obeyed by a terminal or looks like another line
-//! of the log ([`printable`]). A message of `internal()` is what was logged.
+//! On stderr a message has at most [`MAX_MESSAGE`] bytes, and nothing in it is obeyed by a terminal or looks
+//! like another line of the log ([`printable`]). A message of `internal()` is what was logged.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -26,7 +27,7 @@ use stderr::Stderr;
 /// The most bytes of a message that stderr gets; the rest is counted.
 pub const MAX_MESSAGE: usize = 64 * 1024;
 
-/// How long the last lines of a process may take to be written, where stderr takes them.
+/// The time that the last lines of a process may take to be written, where stderr takes them.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// A process has one stderr, whoever logs.
@@ -36,8 +37,8 @@ fn stderr() -> &'static Stderr {
     STDERR.get_or_init(|| Stderr::over(rustix::stdio::stderr()))
 }
 
-/// Waits until stderr has taken what was logged: `within` at most, and no longer than a second where it takes nothing. For the
-/// end of the process.
+/// Waits until stderr has taken what was logged: `within` at most, and no longer than a second where it takes
+/// nothing. For the end of the process.
 pub fn flush(within: Duration) {
     // Where nothing was logged, nothing is made.
     if let Some(stderr) = STDERR.get() {
@@ -45,7 +46,7 @@ pub fn flush(within: Duration) {
     }
 }
 
-/// How many lines of the log stderr did not take.
+/// The number of lines of the log that stderr did not take.
 pub fn lost() -> u64 {
     STDERR.get().map_or(0, Stderr::lost)
 }
@@ -63,7 +64,7 @@ fn written(level: LogLevel, text: &str) -> String {
     format!("{time} {}: {}\n", level.name(), printable::message(text, MAX_MESSAGE))
 }
 
-/// How grave a message is, in syslog's own terms (RFC 5424, section 6.2.1), and `trace` below them.
+/// The severity of a message, in syslog's own terms (RFC 5424, section 6.2.1), and `trace` below them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum LogLevel {
@@ -73,9 +74,9 @@ pub enum LogLevel {
     Warning = 4,
     /// Start, stop, reload.
     Notice = 5,
-    /// What one may want to know.
+    /// Information.
     Info = 6,
-    /// What one needs to find a fault.
+    /// Details that help to find a fault.
     Debug = 7,
     /// Every step.
     Trace = 8,
@@ -122,7 +123,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Internal {
     producers: Vec<Producer>,
-    /// What was logged while they are exchanged.
+    /// The lines that were logged while they are exchanged.
     held: Option<Vec<(LogLevel, String)>>,
 }
 
@@ -180,12 +181,13 @@ impl Log {
         LogLevel::ALL.into_iter().find(|known| *known as u8 == level).unwrap_or(LogLevel::Trace)
     }
 
-    /// Whether messages of `level` are shown.
+    /// True when messages of `level` are shown.
     pub fn shows(&self, level: LogLevel) -> bool {
         level as u8 <= self.0.level.load(Ordering::Relaxed)
     }
 
-    /// Has messages wait while one `internal()` source takes the place of another, so that each goes to one of them.
+    /// Has messages wait while one `internal()` source takes the place of another, so that each goes to one
+    /// of them.
     pub(super) fn hold_internal(&self) -> Held<'_> {
         self.internal().held.get_or_insert_default();
         Held(self)
@@ -324,7 +326,8 @@ mod tests {
         (totals.posted, totals.refused)
     }
 
-    /// Breaks without it: what is logged while one `internal()` takes the place of another is lost, or goes to both.
+    /// Breaks without it: what is logged while one `internal()` takes the place of another is lost, or goes
+    /// to both.
     #[test]
     fn messages_wait_while_readers_are_exchanged() {
         let (log, (old, _old), (new, _new)) = (Log::silent(), lane(), lane());
@@ -342,7 +345,8 @@ mod tests {
         assert_eq!((counted(&old), counted(&new)), ((1, 0), (3, 0)));
     }
 
-    /// Breaks without it: whatever is logged after the end of an `internal()` counts as a message that it refused.
+    /// Breaks without it: whatever is logged after the end of an `internal()` counts as a message that it
+    /// refused.
     #[test]
     fn a_reader_ends_with_its_lane() {
         let (log, (lane, _inbox)) = (Log::silent(), lane());

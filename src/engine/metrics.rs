@@ -1,8 +1,9 @@
 //! The statistics for Prometheus: [`Metrics`] answers `GET /metrics` over HTTP.
 //!
-//! [`text`] makes the text from a snapshot of the board, `http` reads requests. As with the control socket, one thread
-//! accepts, each client has a thread of its own (16 at most, and who keeps the others waiting is sent away), and none of
-//! them touches the interpreter: it answers while sources, or the main thread, hang in somebody's code.
+//! [`text`] makes the text from a snapshot of the board, `http` reads requests. As with the control socket,
+//! one thread accepts, each client has a thread of its own (16 at most, and who keeps the others waiting is
+//! sent away), and none of them touches the interpreter: it answers while sources, or the main thread, hang
+//! in somebody's code.
 //!
 //! Every connection carries one request and one answer, and both have a bound in time and size.
 
@@ -21,9 +22,9 @@ use super::unshared::Unshared;
 mod http;
 pub mod text;
 
-/// How long to wait when the system has no descriptor for another client.
+/// The pause when the system has no descriptor for another client.
 const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
-/// How long clients may take to get their last answer at the end.
+/// The time that clients may take to get their last answer at the end.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// An open port for metrics; closed when dropped.
@@ -89,7 +90,7 @@ impl Metrics {
         Ok(Self { address, open: Mutex::new(open) })
     }
 
-    /// Where it listens; the port that the system chose when 0 was asked for.
+    /// The address on which it listens; the port that the system chose when 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

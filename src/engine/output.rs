@@ -1,6 +1,7 @@
 //! A destination's thread: waits for its turn, then takes what its queue has, writes, waits.
 //!
-//! `start_all` starts the threads of a plan, `run` is what each of them does until it is ordered to end ([`Orders`](super::queue::Orders)).
+//! `start_all` starts the threads of a plan, `run` is what each of them does until it is ordered to end
+//! ([`Orders`](super::queue::Orders)).
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,8 +17,8 @@ use crate::destination::{Destination, Handover};
 use crate::fault::{self, panic_text};
 use crate::flow::{Delivery, Inbox, nap_precisely};
 
-/// Starts the threads of `fresh`; one that may write a file of those in `going` waits for its end. Where the system has no
-/// thread to give, those that were started end.
+/// Starts the threads of `fresh`; one that may write a file of those in `going` waits for its end. Where the
+/// system has no thread to give, those that were started end.
 pub(super) fn start_all(fresh: Vec<Fresh>, going: &[Arc<Output>], log: &Log) -> io::Result<()> {
     let mut started: Vec<Arc<Output>> = Vec::new();
     for Fresh { output, driver, inbox, predecessors } in fresh {
@@ -89,7 +90,8 @@ fn run(mut driver: Box<dyn Destination>, mut inbox: Inbox<Delivery>, output: &Ou
     }
 }
 
-/// Takes what there is, writes and waits once. When it is the end, it returns how many messages could not be written.
+/// Takes what there is, writes and waits once. When it is the end, it returns how many messages could not be
+/// written.
 fn round(driver: &mut dyn Destination, inbox: &mut Inbox<Delivery>, output: &Output) -> Option<u64> {
     let Output { shared, orders, queue, .. } = output;
     let stopping = orders.stop.load(Ordering::Acquire);

@@ -61,7 +61,8 @@ mod tests {
 
     use super::*;
 
-    /// Without it: the statistics are written over the configuration, or the number of the process over the state.
+    /// Without it: the statistics are written over the configuration, or the number of the process over the
+    /// state.
     #[test]
     fn one_file_has_one_use() {
         let directory = tempfile::tempdir().unwrap();

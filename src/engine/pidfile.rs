@@ -1,8 +1,8 @@
 //! The file with the number of the process: [`PidFile`].
 //!
-//! It is locked as long as the engine runs, so a second engine with the same file does not start. The lock is one of the
-//! process (`fcntl`): it goes with it, however it ends, and forks do not have it. At the end the file is removed, if it is
-//! still the one that was written.
+//! It is locked as long as the engine runs, so a second engine with the same file does not start. The lock is
+//! one of the process (`fcntl`): it goes with it, however it ends, and forks do not have it. At the end the
+//! file is removed, if it is still the one that was written.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, fcntl_lock};
 
-/// How often to look again when another engine has just removed the file.
+/// The most looks when another engine has just removed the file.
 const TRIES: usize = 50;
 /// More than any number of a process has.
 const MAX_CONTENT: usize = 32;
@@ -31,7 +31,8 @@ impl PidFile {
     /// Creates or takes over the file at `path`, and writes the number of this process into it.
     ///
     /// # Errors
-    /// A sentence: a running engine has it, it is no regular file or holds something else, or the system says no.
+    /// A sentence: a running engine has it, it is no regular file or holds something else, or the system says
+    /// no.
     pub fn open(path: &Path) -> Result<Self, String> {
         let failed = |error: &io::Error| format!("cannot write the pid file {}: {error}", path.display());
         for _ in 0..TRIES {
@@ -127,7 +128,8 @@ mod tests {
 
     use super::*;
 
-    /// Without it: a second engine takes the file of the first, or the end of one removes the file of another.
+    /// Without it: a second engine takes the file of the first, or the end of one removes the file of
+    /// another.
     #[test]
     fn only_the_own_file_is_removed() {
         let directory = tempfile::tempdir().unwrap();

@@ -1,27 +1,29 @@
-//! What runs: lanes, workers and destinations, from one configuration to the next: [`Pipeline`].
+//! The running pipeline: lanes, workers and destinations, from one configuration to the next: [`Pipeline`].
 //!
 //! # Life
 //! [`Pipeline::plan`] makes what a configuration needs beside what runs, and touches nothing outside the
-//! process; [`Pipeline::switch`] carries the plan out. What is in both configurations goes on: its threads, open
-//! files, queues, credit and counters. A switch goes in this order:
+//! process; [`Pipeline::switch`] carries the plan out. What is in both configurations goes on: its threads,
+//! open files, queues, credit and counters. A switch goes in this order:
 //!
-//! 1. Whoever hosts the sources has stopped those that go, and closed their lanes; nothing else has changed yet.
+//! 1. Whoever hosts the sources has stopped those that go, and closed their lanes; nothing else has changed
+//!    yet.
 //! 2. The new destinations get their threads. One that may write a file of a destination that goes
 //!    waits for the end of that one (`succession`).
 //! 3. The workers take up the new routes, after what was posted before went by the old ones (`router`).
-//! 4. The destinations that go have all they will ever get. One that was replaced leaves what it cannot write at once to the
-//!    one of its name, which goes on counting where it ended (unless another one waits for the same file in between). One that was removed writes what it has, however long it takes,
-//!    and ends; all that were removed together keep one window of messages, and the oldest beyond is given up. Until
-//!    then they count, as do the sources that go while something of theirs is on its way.
+//! 4. The destinations that go have all they will ever get. One that was replaced leaves what it cannot write
+//!    at once to the one of its name, which goes on counting where it ended (unless another one waits for the
+//!    same file in between). One that was removed writes what it has, however long it takes, and ends; all
+//!    that were removed together keep one window of messages, and the oldest beyond is given up. Until then
+//!    they count, as do the sources that go while something of theirs is on its way.
 //!
 //! To end it all, the host stops the sources; then [`Pipeline::drain`] lets the workers and after them the
 //! destinations finish what is on its way, within a bound. What could not be written by then is counted as
 //! dropped, and reported by number.
 //!
 //! # What is where
-//! Here is the order of things. Who is here, comes and goes, and what they counted, is the roster's (`roster`); what a
-//! configuration needs is the plan's ([`plan`](super::plan)); threads are started, and end, in
-//! [`worker`] and [`output`].
+//! Here is the order of things. Who is here, comes and goes, and what they counted, is the roster's
+//! (`roster`); what a configuration needs is the plan's ([`plan`](super::plan)); threads are started, and
+//! end, in [`worker`] and [`output`].
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -43,7 +45,7 @@ use crate::flow::{Inbox, Parcel, SteadyClock};
 use crate::message::{Pool, Release};
 use crate::source::Input;
 
-/// How long workers may take to take up new routes: they never wait for a destination.
+/// The time that workers may take to take up new routes: they never wait for a destination.
 const TAKE_UP: Duration = Duration::from_secs(5);
 
 /// The threads of the engine, and what they work on.
@@ -134,8 +136,8 @@ impl Pipeline {
         self.roster().coming.clear();
     }
 
-    /// Carries `next` out, as the module says; `hand_over` is called when the new routes hold, before the lanes of the sources that
-    /// go are closed. Where it started a thread for nothing, that ends.
+    /// Carries `next` out, as the module says; `hand_over` is called when the new routes hold, before the
+    /// lanes of the sources that go are closed. Where it started a thread for nothing, that ends.
     ///
     /// # Errors
     /// When the system has no thread to give: everything is as before, and `hand_over` was not called.
@@ -209,7 +211,7 @@ impl Pipeline {
         }
     }
 
-    /// How many destinations of old configurations still write.
+    /// The number of destinations of old configurations that still write.
     pub fn leaving(&self) -> usize {
         self.roster().leaving()
     }
@@ -279,7 +281,7 @@ impl Pipeline {
         self.ended().wait(workers, deadline, &self.log);
     }
 
-    /// What was counted up to now, since the start of the engine.
+    /// The counts up to now, since the start of the engine.
     pub fn stats(&self) -> Stats {
         self.roster().stats()
     }

@@ -1,4 +1,4 @@
-//! What a configuration needs, beside what runs: [`Next`].
+//! The reload plan: which drivers are kept, which are built: [`Next`].
 //!
 //! A plan takes over every driver that is the same one as before ([`identity`]), with its lane or its
 //! thread, and makes the others, without starting a thread or touching anything outside the process.
@@ -46,11 +46,11 @@ impl Input {
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     pub(super) input: Input,
-    /// What makes it the same one after a reload.
+    /// Its identity over a reload.
     key: String,
     /// The worker that its lane leads to.
     pub(super) worker: usize,
-    /// What happens to its messages.
+    /// The program of its messages.
     pub(super) program: Arc<Program>,
 }
 
@@ -70,7 +70,8 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// What `later` has to wait for, if it may write a file of this one, or if this one `leaves` what it has to it.
+    /// The end that `later` has to wait for, if it may write a file of this one, or if this one `leaves` what
+    /// it has to it.
     pub(super) fn before(&self, later: &Self, leaves: bool) -> Option<Predecessor> {
         let meets = may_meet(self.claim.as_ref(), later.claim.as_ref());
         let waits = self.end.lost().is_none() && (leaves || meets);
@@ -100,7 +101,7 @@ pub(super) struct Fresh {
     pub(super) predecessors: Vec<Arc<Output>>,
 }
 
-/// What runs, for a plan to take over.
+/// The running drivers, for a plan to take over.
 pub(super) struct Running<'r> {
     pub(super) sources: &'r [Source],
     pub(super) outputs: &'r [Arc<Output>],
@@ -111,21 +112,21 @@ pub(super) struct Running<'r> {
     pub(super) next_lane: &'r AtomicUsize,
 }
 
-/// What all plans of an engine are made with.
+/// The parts that all plans of an engine are made with.
 pub(super) struct Means<'m> {
     pub(super) log: &'m Log,
     pub(super) pool: &'m Arc<Pool>,
     pub(super) release: &'m Arc<dyn Release>,
 }
 
-/// What is to run next.
+/// The next configuration's drivers.
 pub struct Next {
     pub(super) sources: Vec<Source>,
     pub(super) outputs: Vec<Arc<Output>>,
     pub(super) fresh_outputs: Vec<Fresh>,
     pub(super) fresh_workers: Vec<Inbox<Parcel>>,
     pub(super) naps: Vec<Duration>,
-    /// What becomes of each driver.
+    /// The fate of each driver.
     pub changes: Changes,
     unheld: BTreeMap<String, Vec<Unheld>>,
 }
@@ -216,7 +217,7 @@ impl Next {
         self.unheld.get(id).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether the source with this id goes on as it is.
+    /// True when the source with this id goes on as it is.
     pub fn keeps(&self, id: &str) -> bool {
         self.changes.sources.kept.iter().any(|kept| kept == id)
     }
@@ -275,12 +276,13 @@ fn plan_outputs(
     Ok((outputs, fresh))
 }
 
-/// The destinations of the name of the new one with this id, address and claim, the oldest first; and of them those whose messages
-/// it takes over.
+/// The destinations of the name of the new one with this id, address and claim, the oldest first; and of them
+/// those whose messages it takes over.
 ///
-/// A name that was only counted out (a destination without one, or the second of a statement) may be another's now: where
-/// `addresses` has the address of the one before under another id, that one is not replaced but moved, and nobody takes over from it.
-/// Nor is what waits for a file taken over past another destination that waits for the same one.
+/// A name that was only counted out (a destination without one, or the second of a statement) may be
+/// another's now: where `addresses` has the address of the one before under another id, that one is not
+/// replaced but moved, and nobody takes over from it. Nor is what waits for a file taken over past another
+/// destination that waits for the same one.
 fn predecessors(
     (id, address, claim): (&str, &str, Option<&Claim>),
     addresses: &[(&str, String)],
@@ -314,13 +316,13 @@ fn predecessors(
     }
 }
 
-/// Who works for which source.
+/// The assignment of workers to sources.
 struct Crew<'r> {
     running: &'r [Source],
     /// The inboxes of all workers, those to come included.
     workers: Vec<Sender<Parcel>>,
     fresh: Vec<Inbox<Parcel>>,
-    /// How many sources each has.
+    /// The number of sources of each.
     load: Vec<usize>,
 }
 
@@ -397,7 +399,7 @@ fn unique_ids() -> Arc<AtomicU64> {
     Arc::clone(&IDS)
 }
 
-/// What a destination reports goes to the log under its name; the last error is kept.
+/// Sends what a destination reports to the log under its name; the last error is kept.
 fn reporter(log: &Log, id: &str, shared: &Arc<Shared>) -> Arc<dyn Fn(Report) + Send + Sync> {
     let (log, id, shared) = (log.clone(), id.to_owned(), Arc::clone(shared));
     Arc::new(move |report: Report| {

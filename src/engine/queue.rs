@@ -5,9 +5,9 @@
 //! * on a path with flow control a delivery keeps its credit until it is written, and is never dropped;
 //! * on a path without, it keeps none. At most `log-fifo-size()` such messages wait, and no more than
 //!   about [`UNHELD_BYTES`] of them: the newest beyond are dropped, and counted;
-//! * some destinations, as those that write files, are softly flow controlled: while they can write, every path to them is. What
-//!   came before one said that it cannot write has its credit then; the destination lets go of it, and drops the newest beyond
-//!   the same bounds;
+//! * some destinations, as those that write files, are softly flow controlled: while they can write, every
+//!   path to them is. What came before one said that it cannot write has its credit then; the destination
+//!   lets go of it, and drops the newest beyond the same bounds;
 //! * drops are told when they begin, while they go on and when they end ([`FullQueue`]).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,7 +29,7 @@ pub struct Queue {
     is_soft: bool,
 }
 
-/// What a queue of at most `log-fifo-size()` messages drops, as the log is told.
+/// The drops of a queue of at most `log-fifo-size()` messages, as the log is told.
 pub struct FullQueue {
     fifo_size: u64,
     drops: Drops,
@@ -79,16 +79,17 @@ impl FullQueue {
     }
 }
 
-/// What both sides of a destination's queue look at.
+/// The state that both sides of a destination's queue look at.
 #[derive(Debug, Default)]
 pub struct Shared {
-    /// Whether the destination cannot write at present.
+    /// True when the destination cannot write at present.
     pub suspended: AtomicBool,
-    /// How many messages wait, of a destination that retires and cannot write; its counters may be another's, too.
+    /// The number of messages that wait, of a destination that retires and cannot write; its counters may be
+    /// another's, too.
     pub waiting: AtomicU64,
     /// About how many bytes they have.
     pub waiting_bytes: AtomicU64,
-    /// What the destination last said that was wrong.
+    /// The destination's last error.
     pub last_error: Mutex<Option<Arc<str>>>,
 }
 
@@ -100,7 +101,7 @@ impl Shared {
     }
 }
 
-/// What the thread of a destination is asked by others; whoever sets one wakes it ([`Queue::wake`]).
+/// The requests of others to a destination's thread; a setter wakes it ([`Queue::wake`]).
 #[derive(Debug, Default)]
 pub struct Orders {
     /// Open the files anew.
@@ -111,13 +112,13 @@ pub struct Orders {
     pub give_up: AtomicBool,
     /// Write what is there as far as time allows, then end.
     pub stop: AtomicBool,
-    /// How many milliseconds the end may take.
+    /// The milliseconds that the end may take.
     pub stop_within_ms: AtomicU64,
 }
 
 impl Queue {
-    /// A queue into `inbox`, of at most so many messages without credit as `full` says. With `is_soft` its sources wait for it on
-    /// every path while it can write.
+    /// A queue into `inbox`, of at most so many messages without credit as `full` says. With `is_soft` its
+    /// sources wait for it on every path while it can write.
     pub fn new(
         inbox: Sender<Delivery>,
         counters: Arc<Counters>,
@@ -128,7 +129,7 @@ impl Queue {
         Self { inbox, counters, shared, full, is_soft }
     }
 
-    /// What tells of its drops.
+    /// The reporter of its drops.
     pub fn full(&self) -> &FullQueue {
         &self.full
     }
@@ -180,8 +181,8 @@ mod tests {
     use crate::flow::{Credit, Inbox};
     use crate::message::{Need, Origin, Pool, Writer};
 
-    /// Breaks without it: a source waits for a destination that drops what it cannot send, on a path without flow control, or
-    /// does not wait for a file that can be written.
+    /// Breaks without it: a source waits for a destination that drops what it cannot send, on a path without
+    /// flow control, or does not wait for a file that can be written.
     #[test]
     fn a_path_without_flow_control_holds_credit_where_the_destination_is_soft() {
         for (is_soft, is_suspended, flow_control, is_held) in [
@@ -212,7 +213,8 @@ mod tests {
         }
     }
 
-    /// Breaks without it: messages are dropped and nobody is told, or a line is written for each batch of them.
+    /// Breaks without it: messages are dropped and nobody is told, or a line is written for each batch of
+    /// them.
     #[test]
     fn a_full_queue_tells_of_its_drops() {
         let reports: Arc<Mutex<Vec<Report>>> = Arc::default();

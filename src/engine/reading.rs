@@ -1,9 +1,9 @@
 //! A configuration that is read on a thread of its own: [`Reader`].
 //!
-//! A file may lie on a network disk that no longer answers. Then the read never returns, and nothing can interrupt it. So
-//! the main thread hands it to a thread of its own and waits for that: until the configuration is there, until the engine
-//! is told to stop, or, at a reload, until `READ_WITHIN` has passed. A thread that is given up stays in its read; while
-//! it does, no other reload reads.
+//! A file may lie on a network disk that no longer answers. Then the read never returns, and nothing can
+//! interrupt it. So the main thread hands it to a thread of its own and waits for that: until the
+//! configuration is there, until the engine is told to stop, or, at a reload, until `READ_WITHIN` has passed.
+//! A thread that is given up stays in its read; while it does, no other reload reads.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use crossbeam::channel::{RecvTimeoutError, bounded};
 use crate::config::{self, Config, Diagnostic, Diagnostics, Environment, Progress};
 use crate::drivers::VOCABULARY;
 
-/// How long a reload waits for the configuration to be read and parsed.
+/// The time that a reload waits for the configuration to be read and parsed.
 const READ_WITHIN: Duration = Duration::from_secs(20);
-/// How often it is looked whether the engine is told to stop.
+/// The time between looks whether the engine is told to stop.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The end of a wait for a configuration.
@@ -135,7 +135,8 @@ mod tests {
 
     const GOOD: &str = "log { source { internal(); }; destination { stdout(); }; };";
 
-    /// Breaks without it: a dead network disk holds a reload for ever, or each further reload leaves another thread there.
+    /// Breaks without it: a dead network disk holds a reload for ever, or each further reload leaves another
+    /// thread there.
     #[test]
     fn a_read_that_never_ends_is_given_up_and_not_repeated() {
         let mut reader = Reader::default();

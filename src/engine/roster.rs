@@ -1,4 +1,4 @@
-//! Who is here: the drivers and workers that run, those that come, and those that go: [`Roster`].
+//! The drivers and workers that run, those that come, and those that go: [`Roster`].
 //!
 //! # Counts
 //! Nobody who adds up at any moment misses a message or counts it twice: a driver goes from one list to the
@@ -16,7 +16,8 @@ use super::stats::Stats;
 use crate::flow::{Parcel, Sender};
 use crate::source::Input;
 
-/// How long a source that has gone, with nothing on its way, is still counted by itself although somebody keeps it.
+/// The time for which a source that has gone, with nothing on its way, is still counted by itself although
+/// somebody keeps it.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// The lists.
@@ -29,7 +30,7 @@ pub(super) struct Roster {
     pub(super) coming: Vec<Input>,
     leaving_sources: Vec<LeavingSource>,
     leaving_outputs: Vec<LeavingOutput>,
-    /// What those counted that are gone.
+    /// The counts of those that are gone.
     past: Stats,
 }
 
@@ -51,7 +52,7 @@ struct LeavingOutput {
     version: u64,
 }
 
-/// What a [`Roster::put`] did.
+/// The outcome of a [`Roster::put`].
 pub(super) struct Put {
     /// The version of the routes that lead to what is new.
     pub(super) version: u64,
@@ -76,8 +77,8 @@ impl Roster {
         self.leaving_outputs().chain(&self.outputs)
     }
 
-    /// Puts what is new in the place of what goes, and sets the routes to it. Destinations that were here before open
-    /// their files anew.
+    /// Puts what is new in the place of what goes, and sets the routes to it. Destinations that were here
+    /// before open their files anew.
     pub(super) fn put(
         &mut self,
         sources: Vec<Source>,
@@ -145,8 +146,8 @@ impl Roster {
         });
     }
 
-    /// Has those that a reload removed, and that cannot write, keep a window together: that of all sources. The newest goes
-    /// first; the oldest beyond give up what they have.
+    /// Has those that a reload removed, and that cannot write, keep a window together: that of all sources.
+    /// The newest goes first; the oldest beyond give up what they have.
     fn bound_removed(&self) {
         let credits = self.sources.iter().map(|source| source.input.lane.credit());
         let (mut messages, mut bytes) = credits.fold((0, 0_u64), |(messages, bytes), credit| {
@@ -173,12 +174,12 @@ impl Roster {
         }
     }
 
-    /// How many destinations of old configurations still write.
+    /// The number of destinations of old configurations that still write.
     pub(super) fn leaving(&self) -> usize {
         self.leaving_outputs().filter(|output| output.end.lost().is_none()).count()
     }
 
-    /// What all of them counted, and those before them.
+    /// The counts of all of them, and of those before them.
     pub(super) fn stats(&self) -> Stats {
         let mut all = Stats { sources: self.coming.iter().map(Input::stats).collect(), ..Stats::default() };
         all.add(&Stats {

@@ -1,4 +1,4 @@
-//! What happens to the batches of each source, and how that changes while they come: [`RouteTable`].
+//! The routes of each source's batches, and how they change while batches come: [`RouteTable`].
 //!
 //! A worker holds the [`Routes`] that it goes by, and looks at one number for each batch to see whether
 //! there are newer ones. What was in its inbox when they came still goes by the old ones; then it takes
@@ -51,7 +51,7 @@ impl Route {
     }
 }
 
-/// What happens to the messages of one source.
+/// The route of one source's messages.
 #[derive(Debug, Clone, Default)]
 pub struct SourceRoutes {
     program: Arc<Program>,
@@ -88,12 +88,12 @@ impl Outputs for SourceRoutes {
     }
 }
 
-/// What happens to the messages of each source.
+/// The routes of each source's messages.
 #[derive(Debug, Default)]
 pub struct Routes {
     /// By the number of the source's lane.
     pub sources: HashMap<usize, SourceRoutes, RandomState>,
-    /// How long each worker looks away while batches come.
+    /// The nap of each worker while batches come.
     pub naps: Vec<Duration>,
     /// The steps with a state, each once.
     steps: Vec<Arc<dyn Step>>,
@@ -143,7 +143,7 @@ impl Routes {
         Some(())
     }
 
-    /// When the first step is due.
+    /// The time at which the first step is due.
     fn deadline(&self) -> Option<Instant> {
         self.steps.iter().filter_map(|step| step.deadline()).min()
     }
@@ -195,7 +195,7 @@ pub struct RouteTable {
     routes: Mutex<Arc<Routes>>,
     /// Messages of sources that had no way any more.
     late: AtomicU64,
-    /// How many routers have not ended.
+    /// The number of routers that have not ended.
     routers: AtomicUsize,
     clock: SteadyClock,
 }
@@ -219,10 +219,10 @@ impl RouteTable {
     }
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Sent {
-    /// How many messages it had.
+    /// The number of its messages.
     pub messages: usize,
     /// Tells whether its source was about to stand still, and is not any more: it waits for nothing but its
     /// worker.
@@ -277,7 +277,7 @@ impl Router {
         self.seen.store(self.version, Ordering::Release);
     }
 
-    /// When something is to be done without a batch.
+    /// The time at which something is to be done without a batch.
     pub fn deadline(&self) -> Option<Instant> {
         if self.routes.steps.is_empty() {
             return None;

@@ -27,11 +27,11 @@ use crate::flow::signals::Signals;
 use crate::message::{Pool, Release};
 use crate::state::{Severity, State};
 
-/// How often the main thread looks after things.
+/// The time between two rounds of the main thread.
 const TICK: Duration = Duration::from_millis(250);
-/// How long callbacks of ack trackers may take after the last message, in a stop.
+/// The time that callbacks of ack trackers may take after the last message, in a stop.
 const LAST_ACKS: Duration = Duration::from_secs(3);
-/// How long the last of the state may take to be on the disk.
+/// The time that the last of the state may take to be on the disk.
 const LAST_COMMIT: Duration = Duration::from_secs(10);
 
 /// The options of a run.
@@ -39,15 +39,15 @@ const LAST_COMMIT: Duration = Duration::from_secs(10);
 pub struct Settings {
     /// The configuration.
     pub file: PathBuf,
-    /// Where state is kept across restarts.
+    /// The file of the state.
     pub persist_file: Option<PathBuf>,
     /// The socket on which others ask.
     pub control: Option<PathBuf>,
-    /// Where metrics are asked for.
+    /// The address of the metrics.
     pub metrics: Option<SocketAddr>,
-    /// Where the process's number is written while it runs.
+    /// The file of the process's number while it runs.
     pub pidfile: Option<PathBuf>,
-    /// Where the statistics are written at the end, as JSON.
+    /// The file of the statistics at the end, as JSON.
     pub stats_file: Option<PathBuf>,
 }
 
@@ -154,13 +154,13 @@ struct App<'h> {
     pipeline: Arc<Pipeline>,
     /// The list of this thread.
     events: Sender<Event>,
-    /// What others may look at while this thread is busy.
+    /// The board that others may look at while this thread is busy.
     board: Arc<Board>,
     watch: Arc<Watch>,
     current: Option<Generation>,
-    /// What outlives the process.
+    /// The state that outlives the process.
     state: Arc<State>,
-    /// Who answers Prometheus.
+    /// The server of the metrics.
     metrics: Option<Metrics>,
     /// The number of the process, for others.
     pidfile: Option<PidFile>,

@@ -1,4 +1,4 @@
-//! What the engine counted: a snapshot that adds up, as text and as JSON.
+//! The engine's counters: a snapshot that adds up, as text and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -23,9 +23,9 @@ pub struct SourceStats {
     pub driver: &'static str,
     /// `class()`, where the driver has it.
     pub class: Option<String>,
-    /// What its `generate_persist_name()` said, where it was asked.
+    /// The result of its `generate_persist_name()`, where it was asked.
     pub instance: Option<Arc<str>>,
-    /// What is counted of it.
+    /// Its counters.
     pub totals: SourceTotals,
     /// Its window, in messages.
     pub window: u32,
@@ -33,21 +33,21 @@ pub struct SourceStats {
     pub free: i64,
     /// Bytes of its credit that are free; negative when the last message overdrew them.
     pub free_bytes: i64,
-    /// How often a post found no credit.
+    /// The number of posts that found no credit.
     pub suspensions: u64,
     /// For how long posts waited for credit, or the source had suspended itself.
     pub blocked: Duration,
-    /// How old the oldest message in flight is (see [`crate::source::age`]).
+    /// The age of the oldest message in flight (see [`crate::source::age`]).
     pub oldest: Duration,
     /// Processor time of posts with the GIL, estimated from one in 4096.
     pub post_time: Duration,
-    /// Whether a post waits for credit at this moment.
+    /// True when a post waits for credit at this moment.
     pub is_waiting: bool,
-    /// What it does at this moment.
+    /// Its state at this moment.
     pub state: SourceState,
-    /// How often a callback raised.
+    /// The number of exceptions of callbacks.
     pub exceptions: u32,
-    /// How often it was started again.
+    /// The number of times it was started again.
     pub restarts: u32,
     /// The text of the last exception.
     pub last_error: Option<Arc<str>>,
@@ -70,11 +70,11 @@ pub struct DestinationStats {
     pub bytes: u64,
     /// Attempts to open or to write again after a failure.
     pub retries: u64,
-    /// How often opening or writing failed.
+    /// The number of times that opening or writing failed.
     pub errors: u64,
-    /// Whether it cannot write at present.
+    /// True when it cannot write at present.
     pub suspended: bool,
-    /// What it last said that was wrong.
+    /// Its last error.
     pub last_error: Option<Arc<str>>,
 }
 
@@ -233,7 +233,7 @@ impl Stats {
 }
 
 impl Input {
-    /// How it is at this moment.
+    /// Its state at this moment.
     pub(super) fn stats(&self) -> SourceStats {
         let (credit, status) = (self.lane.credit(), &self.status);
         let is_waiting = credit.is_waited_for();
@@ -263,7 +263,7 @@ impl Input {
 }
 
 impl Output {
-    /// How it is at this moment.
+    /// Its state at this moment.
     pub(super) fn stats(&self) -> DestinationStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         let counters = &self.counters;

@@ -1,7 +1,8 @@
 //! The file into which the statistics are written at the end: [`check`] at the start, [`write()`] at the end.
 //!
-//! It is a regular file, or a stream that the process was given (`/dev/stdout`, `/dev/fd/3`, as a shell makes of `>(…)`). A
-//! pipe or a device with a name of its own is refused: it could hold up the end for ever, or be a disk.
+//! It is a regular file, or a stream that the process was given (`/dev/stdout`, `/dev/fd/3`, as a shell makes
+//! of `>(…)`). A pipe or a device with a name of its own is refused: it could hold up the end for ever, or be
+//! a disk.
 
 use std::fs::{File, FileType};
 use std::io::{self, ErrorKind, Write};
@@ -12,9 +13,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags};
 
-/// How long whoever reads a stream may take for all of it.
+/// The time that the reader of a stream may take for all of it.
 const WITHIN: Duration = Duration::from_secs(3);
-/// How often to look whether that time is over.
+/// The time between looks whether that time is over.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// Tells whether the statistics can be written to `path`, as far as that is known at the start.
@@ -63,7 +64,8 @@ fn check_kind(path: &Path, kind: FileType) -> io::Result<()> {
 }
 
 fn write_within(path: &Path, text: &str, within: Duration) -> io::Result<()> {
-    // NONBLOCK: a pipe that nobody reads must not make the end wait. The file is not cut before it is known what it is.
+    // NONBLOCK: a pipe that nobody reads must not make the end wait. The file is not cut before it is known
+    // what it is.
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP | Mode::ROTH | Mode::WOTH;
     let mut file = File::from(rustix::fs::openat(CWD, path, flags, mode)?);
@@ -98,7 +100,8 @@ mod tests {
 
     use super::*;
 
-    /// Without it: a pipe that nobody reads holds up the end of the engine for ever, or old statistics show through.
+    /// Without it: a pipe that nobody reads holds up the end of the engine for ever, or old statistics show
+    /// through.
     #[test]
     fn files_and_given_streams_are_written_and_nothing_else() {
         let directory = tempfile::tempdir().unwrap();
@@ -122,6 +125,7 @@ mod tests {
         check(Path::new("/dev/null")).unwrap();
     }
 
+    /// Breaks without it: the statistics end in the middle where their reader is slow.
     #[test]
     fn a_given_pipe_is_written_while_somebody_reads_it() {
         let (reader, writer) = rustix::pipe::pipe().unwrap();

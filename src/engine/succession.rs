@@ -1,13 +1,15 @@
 //! One destination after another: [`Turn`], [`End`].
 //!
-//! A destination that a reload replaced leaves what it cannot write at once to its *heir*, the destination of the same name
-//! ([`End::hand`]). One that a reload removed has no heir, and goes on writing what it has.
+//! A destination that a reload replaced leaves what it cannot write at once to its *heir*, the destination of
+//! the same name ([`End::hand`]). One that a reload removed has no heir, and goes on writing what it has.
 //!
-//! Another destination may be meant for the same file. So a destination says which files it may write ([`Claim`](crate::destination::Claim)), and one
-//! whose claim meets that of a destination that has not ended waits for its [`End`] before it opens anything: lines stay in the
-//! order in which they were sent, and no line is written between the parts of another one. An heir waits for the end in any case.
+//! Another destination may be meant for the same file. So a destination says which files it may write
+//! ([`Claim`](crate::destination::Claim)), and one whose claim meets that of a destination that has not ended
+//! waits for its [`End`] before it opens anything: lines stay in the order in which they were sent, and no
+//! line is written between the parts of another one. An heir waits for the end in any case.
 //!
-//! What waits for a file is not taken over past another destination that waits for the same one: that one's lines are newer.
+//! What waits for a file is not taken over past another destination that waits for the same one: that one's
+//! lines are newer.
 //!
 //! While it waits, it keeps what comes in, by the rules of the queue: if the one before it cannot write,
 //! neither can it, and paths without flow control let go of their credit.
@@ -21,7 +23,7 @@ use super::queue::{Orders, Shared};
 use crate::destination::{Counters, Handover};
 use crate::flow::{Delivery, DropReason, Inbox, Sender};
 
-/// How often it is looked at how those before it are.
+/// The time between looks at those before it.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The end of a destination's thread.
@@ -33,12 +35,12 @@ pub struct End {
 
 #[derive(Debug, Default)]
 struct Ending {
-    /// How many messages it could not write.
+    /// The number of messages that it could not write.
     lost: Option<u64>,
-    /// Who waits for it.
+    /// The destinations that wait for it.
     followers: Vec<Sender<Delivery>>,
     heir: Heir,
-    /// What it has left to its heir.
+    /// The rest that it has left to its heir.
     left: Vec<Handover>,
     /// The ends of those that wait for it as they may write the same file.
     later: Vec<Arc<End>>,
@@ -104,7 +106,7 @@ impl End {
         Ok(())
     }
 
-    /// What was left, for the heir.
+    /// The rest that was left, for the heir.
     fn take(&self) -> Vec<Handover> {
         std::mem::take(&mut self.state().left)
     }
@@ -118,7 +120,7 @@ impl End {
         left.into_iter().map(Handover::give_up).sum()
     }
 
-    /// How many messages it could not write, once it has ended.
+    /// The number of messages that it could not write, once it has ended.
     pub fn lost(&self) -> Option<u64> {
         self.state().lost
     }
@@ -149,13 +151,13 @@ impl End {
 pub struct Predecessor {
     /// Its end.
     pub end: Arc<End>,
-    /// How it is.
+    /// Its state.
     pub shared: Arc<Shared>,
     /// Tells whether it leaves what it has to whoever waits.
     pub leaves: bool,
 }
 
-/// How waiting for the others ended.
+/// The end of waiting for the others.
 #[derive(Debug)]
 pub enum Turn {
     /// It may write: first what was left to it, then what came in while it waited.
@@ -166,11 +168,11 @@ pub enum Turn {
     Never(u64),
 }
 
-/// What a destination has while it waits.
+/// The state of a destination that waits.
 struct Waiting<'w> {
     /// Those before it, the oldest first.
     before: Vec<Predecessor>,
-    /// What each of them has left to it.
+    /// The rest that each of them has left to it.
     left: Vec<Vec<Handover>>,
     held: VecDeque<Delivery>,
     counters: &'w Counters,
@@ -232,8 +234,9 @@ impl Waiting<'_> {
 
 /// Waits until all of `before` have ended, or until an order to end makes that useless. `end` is its own end.
 ///
-/// It only waits for who is older than itself. One that was replaced waits for those alone that leave something to it, and they
-/// leave it without waiting for anybody else: so nobody waits for ever for one that could write.
+/// It only waits for who is older than itself. One that was replaced waits for those alone that leave
+/// something to it, and they leave it without waiting for anybody else: so nobody waits for ever for one that
+/// could write.
 pub fn await_turn(
     before: Vec<Predecessor>,
     inbox: &mut Inbox<Delivery>,
@@ -303,6 +306,7 @@ fn give_up(held: VecDeque<Delivery>, counters: &Counters, reason: DropReason) ->
 mod tests {
     use super::*;
 
+    /// Breaks without it: a destination begins to write a file while the one before it still does.
     #[test]
     fn an_end_is_waited_for() {
         let end = Arc::new(End::default());

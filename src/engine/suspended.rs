@@ -17,7 +17,7 @@ pub(super) struct Suspended(BTreeMap<String, Waiting>);
 #[derive(Debug)]
 struct Waiting {
     since: Instant,
-    /// How many of its messages were done then.
+    /// The number of its messages that were done then.
     done: u64,
     /// Tells whether it was said that it waits.
     was_reported: bool,
@@ -59,7 +59,7 @@ impl Suspended {
     }
 }
 
-/// What a source waits for whose messages go to `destinations`.
+/// The reason why a source waits whose messages go to `destinations`.
 fn waited_for(stats: &Stats, destinations: &[String]) -> String {
     let waits = |to: &&DestinationStats| destinations.contains(&to.id) && (to.suspended || to.in_flight > 0);
     let named = stats.destinations.iter().filter(waits).map(|to| {

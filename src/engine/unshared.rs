@@ -1,14 +1,15 @@
 //! Descriptors that no fork of the process may keep: [`Unshared`].
 //!
-//! A child that a source forks (`os.fork`, `multiprocessing`) has a copy of every descriptor. A copy of a listening socket keeps its
-//! address taken when the engine itself was killed, and the next engine does not start. So such descriptors are on a list
-//! ([`all`]), which the child reads right after the fork. There no lock may be taken, as its owner may be a thread that the child does
-//! not have; the list is made of atomics.
+//! A child that a source forks (`os.fork`, `multiprocessing`) has a copy of every descriptor. A copy of a
+//! listening socket keeps its address taken when the engine itself was killed, and the next engine does not
+//! start. So such descriptors are on a list ([`all`]), which the child reads right after the fork. There no
+//! lock may be taken, as its owner may be a thread that the child does not have; the list is made of atomics.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// The places of the list: all clients of the control socket and of the metrics, and more than enough for the rest.
+/// The places of the list: all clients of the control socket and of the metrics, and more than enough for the
+/// rest.
 static PLACES: [AtomicI32; 64] = [const { AtomicI32::new(FREE) }; 64];
 /// A place without a descriptor.
 const FREE: i32 = -1;

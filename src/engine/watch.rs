@@ -24,9 +24,9 @@ use super::{Board, Control, Event, Log, Phase};
 use crate::cli::ctl::tables;
 use crate::flow::signals::Signals;
 
-/// How long the destinations may take to write what is left, when the engine stops.
+/// The time that the destinations may take to write what is left, when the engine stops.
 pub const DRAIN: Duration = Duration::from_secs(10);
-/// What a stop may take beyond the time that its sources and destinations are given.
+/// The time that a stop may take beyond the time that its sources and destinations are given.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Sees to it that a stop ends.
@@ -36,7 +36,7 @@ pub struct Watch {
     /// Closed before the process ends, however it does.
     control: OnceLock<Control>,
     host: Arc<dyn HostView>,
-    /// How long the stop may take, in milliseconds, once one was asked for.
+    /// The milliseconds that the stop may take, once one was asked for.
     bound_ms: AtomicU64,
     /// Somebody looks at the clock.
     is_watched: AtomicBool,

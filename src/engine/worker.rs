@@ -1,10 +1,10 @@
-//! What a worker does: it takes batches from lanes and sends them down their branches.
+//! The worker: it takes batches from lanes and sends them down their branches.
 //!
 //! A source belongs to one worker, so its batches keep their order. A worker never waits for a
 //! destination: what holds a source back is its credit, and nothing else.
 //!
-//! [`start`] gives it a thread, [`run`] is what that does. At its end it hands its inbox over, and [`Ended`] counts as
-//! dropped what comes into it after that.
+//! [`start`] gives it a thread, [`run`] is what that does. At its end it hands its inbox over, and [`Ended`]
+//! counts as dropped what comes into it after that.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -63,18 +63,19 @@ pub fn run(mut inbox: Inbox<Parcel>, mut router: Router, stopping: &AtomicBool) 
     }
 }
 
-/// What a look into the inbox brought.
+/// The result of a look into the inbox.
 struct Seen {
     messages: usize,
-    /// Whether a source waits for nothing but this worker.
+    /// True when a source waits for nothing but this worker.
     frees: bool,
 }
 
 /// Sends on what is in the inbox; with `all` until it is empty. `None` when there was nothing.
 ///
-/// What comes meanwhile is left to the next look: a batch that was just opened would be taken nearly empty. So is a batch that
-/// is still open where another one was sent on: more will come, and its writer, which would be disturbed, will have ended it by
-/// then. If not, it is taken then all the same. An open batch is the last that its writer has sent, so nothing overtakes it.
+/// What comes meanwhile is left to the next look: a batch that was just opened would be taken nearly empty.
+/// So is a batch that is still open where another one was sent on: more will come, and its writer, which
+/// would be disturbed, will have ended it by then. If not, it is taken then all the same. An open batch is
+/// the last that its writer has sent, so nothing overtakes it.
 fn pass(inbox: &mut Inbox<Parcel>, router: &Router, all: bool) -> Option<Seen> {
     let (mut due, mut left_before) = inbox.begin_look();
     let (mut seen, mut open) = (None, Vec::new());
@@ -98,7 +99,7 @@ fn pass(inbox: &mut Inbox<Parcel>, router: &Router, all: bool) -> Option<Seen> {
 /// The workers that have ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// How they say so, with their inboxes.
+    /// The channel on which they say so, with their inboxes.
     workers: (Notify<Inbox<Parcel>>, Receiver<Inbox<Parcel>>),
     inboxes: Vec<Inbox<Parcel>>,
     /// Messages that came into them after that.
@@ -112,7 +113,7 @@ impl Default for Ended {
 }
 
 impl Ended {
-    /// What a worker gives its inbox to.
+    /// The callback that a worker gives its inbox to.
     pub fn notify(&self) -> Notify<Inbox<Parcel>> {
         self.workers.0.clone()
     }

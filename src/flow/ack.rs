@@ -1,4 +1,4 @@
-//! What became of a batch: [`Ack`].
+//! The outcome of a batch: [`Ack`].
 //!
 //! Every branch that a batch takes holds an [`Ack`] of it. An ack stands for two things that end at
 //! different times on a path without flow control:
@@ -27,7 +27,7 @@ use super::{Credit, SourceCounters, Tracker};
 use crate::message::{Rows, Selection};
 use receipt::Receipt;
 
-/// Why a message was dropped.
+/// The reason why a message was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum DropReason {
@@ -66,7 +66,7 @@ pub struct Ack {
     hold: Hold,
 }
 
-/// How an ack holds credit.
+/// The way in which an ack holds credit.
 #[derive(Clone)]
 enum Hold {
     None,
@@ -170,8 +170,8 @@ impl Ack {
         self.receipt.is_tracked()
     }
 
-    /// How much of its source's window it holds, of messages or of bytes, in parts of `whole`: all of it for
-    /// as long as one of its messages waits. Nothing without credit.
+    /// The part of its source's window that it holds, of messages or of bytes, in parts of `whole`: all of it
+    /// for as long as one of its messages waits. Nothing without credit.
     pub fn window_share(&self, whole: u64) -> u64 {
         let Receipt { credit, messages, .. } = &*self.receipt;
         let messages = match &self.hold {
@@ -265,7 +265,7 @@ pub struct Delivery {
     pub view: Selection,
     /// The hold on their batch.
     pub ack: Ack,
-    /// Whether their path has flow control: then they keep their credit whatever happens. Otherwise the
+    /// True when their path has flow control: then they keep their credit whatever happens. Otherwise the
     /// destination lets go of it when it cannot write.
     pub flow_control: bool,
 }

@@ -41,13 +41,13 @@ const SPAN: u64 = 1 << 21;
 const SPAN_NANOS: u64 = 10_000_000;
 /// A look that took more ticks than this was interrupted.
 const READING: u64 = 1 << 10;
-/// How far a look may be behind the stamps before it and still be inexact, rather than at a clock that was
-/// set.
+/// The most that a look may be behind the stamps before it and still be inexact, rather than at a clock that
+/// was set.
 const JITTER_NANOS: i64 = 20_000;
 
 /// The last look at the clock that was good to measure from, and how time goes on from there.
 struct Counter {
-    /// Whether the kernel trusts the counter; `None` before it was asked.
+    /// True when the kernel trusts the counter; `None` before it was asked.
     trusted: Option<bool>,
     /// The counter at the look.
     ticks: u64,
@@ -55,7 +55,7 @@ struct Counter {
     span: u64,
     /// The clock at the look, in nanoseconds since the epoch.
     nanos: i64,
-    /// What a tick is worth, in nanoseconds times 2^32; 0: not measured.
+    /// The value of a tick, in nanoseconds times 2^32; 0: not measured.
     tick_value: u64,
     /// The latest time that was given out by looks.
     latest: i64,
@@ -81,7 +81,7 @@ fn ticks() -> u64 {
     0
 }
 
-/// Whether the kernel keeps time by the counter: then it is constant, never stops, and is the same on every
+/// True when the kernel keeps time by the counter: then it is constant, never stops, and is the same on every
 /// core.
 fn is_trusted() -> bool {
     let source = "/sys/devices/system/clocksource/clocksource0/current_clocksource";

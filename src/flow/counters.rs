@@ -1,4 +1,4 @@
-//! What is counted of each source, so that anyone can add up:
+//! The counters of each source, so that anyone can add up:
 //! **posted + generated = delivered + dropped (by reason) + filtered + in flight**.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +20,7 @@ pub struct SourceCounters {
     refused: AtomicU64,
 }
 
-/// What one producer posted.
+/// The counts of what one producer posted.
 #[derive(Debug, Default)]
 pub(super) struct ProducerCounters {
     messages: CachePadded<AtomicU64>,

@@ -1,4 +1,4 @@
-//! How much a source may have in flight: [`Credit`].
+//! Credit: how much a source may have in flight: [`Credit`].
 //!
 //! Credit has two halves, messages (`log-iw-size()`) and bytes (`max-inflight-bytes()`). A post takes
 //! one message and the message's bytes; the acknowledgement of its batch gives both back.
@@ -8,8 +8,9 @@
 //!   whole bound passes, alone.
 //! * A producer may take messages and bytes ahead in a lease, so that most posts touch no shared line; it
 //!   gives the rest back before it waits.
-//! * Bytes stand for memory: each batch takes [`BATCH_CHARGE`] more when it is sent, and a buffer that is not full takes the
-//!   rest of its size ([`Hold`]) for as long as somebody views it. So many small batches are bounded too.
+//! * Bytes stand for memory: each batch takes [`BATCH_CHARGE`] more when it is sent, and a buffer that is not
+//!   full takes the rest of its size ([`Hold`]) for as long as somebody views it. So many small batches are
+//!   bounded too.
 //! * Whoever finds no credit waits until more than [`Credit::resume_above`] messages are free, so that a
 //!   source is not woken for each message that trickles through.
 
@@ -21,7 +22,7 @@ use crossbeam::utils::CachePadded;
 use super::stopwatch::Stopwatch;
 use super::sync::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Event, Listener, Ordering, fence};
 
-/// What a batch takes beside its messages: itself, its receipt, and its places in queues.
+/// The charge of a batch beside its messages: itself, its receipt, and its places in queues.
 pub const BATCH_CHARGE: u64 = 448;
 
 /// The credit of one source.
@@ -41,7 +42,7 @@ pub struct Credit {
     blocked: Stopwatch,
 }
 
-/// Why a wait for credit ended.
+/// The end of a wait for credit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waited {
     /// There is credit.
@@ -108,7 +109,7 @@ impl Credit {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// How often a post found no credit.
+    /// The number of posts that found no credit.
     pub fn suspensions(&self) -> u64 {
         self.suspensions.load(Ordering::Relaxed)
     }
@@ -118,12 +119,12 @@ impl Credit {
         self.blocked.total()
     }
 
-    /// Whether somebody waits for credit, or has suspended itself, at this moment.
+    /// True when somebody waits for credit, or has suspended itself, at this moment.
     pub fn is_waited_for(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0 || self.suspended.load(Ordering::Relaxed)
     }
 
-    /// Whether a post would find credit now.
+    /// True when a post would find credit now.
     pub fn is_available(&self) -> bool {
         self.free_messages() > 0 && self.free_bytes() > 0
     }
@@ -244,8 +245,8 @@ impl Credit {
         self.suspensions.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Ends all waits, now and later, and a suspension, which is not answered any more: the source is stopping
-    /// for good.
+    /// Ends all waits, now and later, and a suspension, which is not answered any more: the source is
+    /// stopping for good.
     pub fn cancel_waits(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
         // Pairs with the fences in `wait_unless` and `suspend`: they see the end, or this sees them.

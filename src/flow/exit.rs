@@ -17,7 +17,7 @@ impl Default for Exit {
 }
 
 impl Exit {
-    /// Whether the source is asked to end.
+    /// True when the source is asked to end.
     pub fn is_requested(&self) -> bool {
         self.requested.load(Ordering::Relaxed)
     }

@@ -5,20 +5,23 @@
 //! before anything is sent, so a send never finds it full and never waits.
 //!
 //! # Waiting
-//! A receiver of batches that are still being filled naps after each look that brought some ([`Inbox::nap`]), whatever has come
-//! meanwhile: otherwise it would take the next batch nearly empty, and so on, for as long as messages come.
+//! A receiver of batches that are still being filled naps after each look that brought some ([`Inbox::nap`]),
+//! whatever has come meanwhile: otherwise it would take the next batch nearly empty, and so on, for as long
+//! as messages come.
 //!
-//! A receiver that is in a hurry, because a sender will soon stand still without it, does not nap: if it was in a hurry a moment
-//! ago as well, it *looks on* for up to `LOOK_ON`, so that a call of [`Sender::wake`] costs the sender no system call and
-//! takes effect at once. Between looks it lets other threads have its processor.
+//! A receiver that is in a hurry, because a sender will soon stand still without it, does not nap: if it was
+//! in a hurry a moment ago as well, it *looks on* for up to `LOOK_ON`, so that a call of [`Sender::wake`]
+//! costs the sender no system call and takes effect at once. Between looks it lets other threads have its
+//! processor.
 //!
 //! The receiver that finds the queue empty waits in two steps.
 //!
 //! 1. It *naps*: it parks for at most [`NAP`], and nobody wakes it for a message. While messages keep
 //!    coming this is the only wait: a sender pays for no system call, and what arrives in the
 //!    meantime piles up into one batch.
-//! 2. After `NAPS` naps that brought nothing, or at once when it has slept long before it got what it had, it *sleeps*: it says
-//!    so in `sleeping`, looks at the queue once more, and parks. A sender that finds `sleeping` set wakes it.
+//! 2. After `NAPS` naps that brought nothing, or at once when it has slept long before it got what it had, it
+//!    *sleeps*: it says so in `sleeping`, looks at the queue once more, and parks. A sender that finds
+//!    `sleeping` set wakes it.
 //!
 //! A nap is longer where a look brought much (a *flood*), and longest where that was little for a flood.
 //!
@@ -43,34 +46,36 @@ use crossbeam::utils::CachePadded;
 
 use super::sync::{AtomicBool, Ordering, Parker, Queue, Unparker, fence};
 
-/// How long a receiver that just had work looks away before it looks again.
+/// The time that a receiver which just had work looks away before it looks again.
 pub const NAP: Duration = Duration::from_micros(50);
 /// The same in a flood: batches fill whole meanwhile, and one that its writer has ended costs less to take.
 const FLOOD_NAP: Duration = Duration::from_micros(400);
-/// The same when it is a light one, as of lists that come now and then: each look costs as much as hundreds of messages.
+/// The same when it is a light one, as of lists that come now and then: each look costs as much as hundreds
+/// of messages.
 const LIGHT_NAP: Duration = Duration::from_micros(900);
 /// A look that brought so much was one of a flood.
 const FLOOD: usize = 100;
-/// And one that brought less than this of a light one: more would not be in the caches any more after a longer nap.
+/// And one that brought less than this of a light one: more would not be in the caches any more after a
+/// longer nap.
 const HEAVY: usize = 400;
 /// For how long a receiver in a hurry looks on, and how long ago the last hurry may be.
 const LOOK_ON: Duration = Duration::from_micros(100);
-/// How many looks without letting other threads have the processor.
+/// The number of looks without letting other threads have the processor.
 const LOOKS: u32 = 32;
-/// Who slept for longer than this, which is what a nap takes, expects that nothing follows soon: one message a millisecond costs
-/// one wake-up, and no naps.
+/// A receiver that slept longer than this, which is what a nap takes, expects that nothing follows soon: one
+/// message a millisecond costs one wake-up, and no naps.
 const REST: Duration = Duration::from_micros(100);
-/// How many short sleeps end that, one after the other.
+/// The number of short sleeps in a row that end that.
 const RESTS: u32 = 2;
-/// How many naps without work before it sleeps.
+/// The number of naps without work before it sleeps.
 const NAPS: u32 = 2;
 
 struct Shared<T> {
     queue: Queue<T>,
     sleeping: CachePadded<AtomicBool>,
-    /// Whether the receiver was called since it began its last look.
+    /// True when the receiver was called since it began its last look.
     called: CachePadded<AtomicBool>,
-    /// Whether the receiver naps in a light flood.
+    /// True when the receiver naps in a light flood.
     light: CachePadded<AtomicBool>,
     unparker: Unparker,
 }
@@ -83,11 +88,11 @@ pub struct Inbox<T> {
     naps: u32,
     /// Items that were left for the next look: before all others.
     left_behind: VecDeque<T>,
-    /// When it was last in a hurry.
+    /// The time at which it was last in a hurry.
     hurried: Option<Instant>,
-    /// Whether the last wait was a sleep.
+    /// True when the last wait was a sleep.
     slept: bool,
-    /// How often it may still sleep at once, when it has sent on what woke it.
+    /// The number of times it may still sleep at once, when it has sent on what woke it.
     rests: u32,
 }
 
@@ -119,18 +124,18 @@ impl<T> Sender<T> {
         self.0.unparker.unpark();
     }
 
-    /// Whether the receiver naps and what it gets is little: an item that is handed over whole, with nothing to follow soon, saves
-    /// it more than it costs. A hint.
+    /// True when the receiver naps and what it gets is little: an item that is handed over whole, with
+    /// nothing to follow soon, saves it more than it costs. A hint.
     pub fn naps_lightly(&self) -> bool {
         self.0.light.load(Ordering::Relaxed)
     }
 
-    /// Whether the queue is empty at this moment.
+    /// True when the queue is empty at this moment.
     pub fn is_empty(&self) -> bool {
         self.0.queue.is_empty()
     }
 
-    /// Whether the receiver sleeps at this moment.
+    /// True when the receiver sleeps at this moment.
     #[cfg(test)]
     pub(in crate::flow) fn is_slept_on(&self) -> bool {
         self.0.sleeping.load(Ordering::Relaxed)
@@ -158,8 +163,8 @@ impl<T> Drop for Inbox<T> {
     }
 }
 
-/// Lets the naps of the calling thread end when they are due, to a microsecond. By default the kernel may end a thread's timers 50 µs
-/// late (`PR_SET_TIMERSLACK`, prctl(2)), as long again as a [`NAP`].
+/// Lets the naps of the calling thread end when they are due, to a microsecond. By default the kernel may end
+/// a thread's timers 50 µs late (`PR_SET_TIMERSLACK`, prctl(2)), as long again as a [`NAP`].
 pub fn nap_precisely() {
     // Where the kernel refuses, naps are longer, and nothing else is different.
     let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1_000));
@@ -205,12 +210,12 @@ impl<T> Inbox<T> {
         Sender(Arc::clone(&self.shared))
     }
 
-    /// Whether there is no item now.
+    /// True when there is no item now.
     pub fn is_empty(&self) -> bool {
         self.left_behind.is_empty() && self.shared.queue.is_empty()
     }
 
-    /// How many items there are now; all that were sent before the call are among them.
+    /// The number of items now; all that were sent before the call are among them.
     pub fn len(&self) -> usize {
         self.left_behind.len() + self.shared.queue.len()
     }
@@ -235,22 +240,24 @@ impl<T> Inbox<T> {
         item
     }
 
-    /// Leaves items, which [`Inbox::try_recv`] gave in this order, for the next look: it gives them again, before all others.
+    /// Leaves items, which [`Inbox::try_recv`] gave in this order, for the next look: it gives them again,
+    /// before all others.
     pub fn leave_behind(&mut self, items: Vec<T>) {
         for item in items.into_iter().rev() {
             self.left_behind.push_front(item);
         }
     }
 
-    /// Begins a look, which answers the calls of [`Sender::wake`] before it: how many items there are, and how many of them were
-    /// left behind by the look before.
+    /// Begins a look, which answers the calls of [`Sender::wake`] before it: how many items there are, and
+    /// how many of them were left behind by the look before.
     pub fn begin_look(&self) -> (usize, usize) {
         self.shared.called.store(false, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         (self.len(), self.left_behind.len())
     }
 
-    /// Waits for a call of [`Sender::wake`] without going to sleep, if it was in a hurry a moment ago, too; otherwise naps.
+    /// Waits for a call of [`Sender::wake`] without going to sleep, if it was in a hurry a moment ago, too;
+    /// otherwise naps.
     pub fn hurry(&mut self) {
         let now = Instant::now();
         let again = self.hurried.is_some_and(|before| now.saturating_duration_since(before) < LOOK_ON);
@@ -280,8 +287,9 @@ impl<T> Inbox<T> {
         }
     }
 
-    /// Waits for a nap whatever is in the queue, so that items which are still being filled are worth taking; a longer one in a
-    /// flood, which is told by what the look before `brought`. A call of [`Sender::wake`] ends it.
+    /// Waits for a nap whatever is in the queue, so that items which are still being filled are worth taking;
+    /// a longer one in a flood, which is told by what the look before `brought`. A call of [`Sender::wake`]
+    /// ends it.
     pub fn nap(&mut self, brought: usize) {
         let flood = brought >= FLOOD;
         if std::mem::take(&mut self.slept) && self.rests > 0 && self.is_empty() && !flood {
@@ -348,6 +356,7 @@ impl<T> Inbox<T> {
 mod tests {
     use super::*;
 
+    /// Breaks without it: a wake-up that comes at the wrong moment leaves items where nobody looks.
     #[test]
     fn a_sleeping_receiver_gets_every_item_of_every_sender_in_order() {
         const EACH: u32 = 5_000;
@@ -398,7 +407,8 @@ mod tests {
         assert_eq!(inbox.try_recv(), Some(5), "nothing else would wake it");
     }
 
-    /// Breaks without it: a receiver in a hurry misses a call that came while it was busy, and the sender stands still.
+    /// Breaks without it: a receiver in a hurry misses a call that came while it was busy, and the sender
+    /// stands still.
     #[test]
     fn a_hurry_ends_with_a_call() {
         let mut inbox = Inbox::<()>::with_nap(Duration::from_secs(3600));
@@ -422,8 +432,8 @@ mod tests {
         });
     }
 
-    /// Breaks without it: a receiver that was idle for long takes what comes one by one, for as long as something comes, and each
-    /// time interrupts who sends it.
+    /// Breaks without it: a receiver that was idle for long takes what comes one by one, for as long as
+    /// something comes, and each time interrupts who sends it.
     #[test]
     fn a_rest_ends_when_something_comes_at_once() {
         let mut inbox = Inbox::with_nap(Duration::from_millis(20));
@@ -440,8 +450,8 @@ mod tests {
         assert_eq!((inbox.slept, inbox.rests), (false, 0));
     }
 
-    /// Breaks without it: who waits for one message a millisecond, or for two that come together each millisecond, naps in vain
-    /// after each; or, for as long as more and more come, it is woken for each.
+    /// Breaks without it: who waits for one message a millisecond, or for two that come together each
+    /// millisecond, naps in vain after each; or, for as long as more and more come, it is woken for each.
     #[test]
     fn a_rest_outlasts_one_short_sleep() {
         let mut inbox = Inbox::with_nap(Duration::from_secs(3600));
@@ -495,6 +505,7 @@ mod tests {
         assert!(shared.upgrade().is_none());
     }
 
+    /// Breaks without it: a thread that is told to stop sleeps on.
     #[test]
     fn a_wake_ends_a_wait_without_an_item() {
         let mut inbox = Inbox::<()>::new();

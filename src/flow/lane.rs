@@ -1,9 +1,9 @@
 //! A source's way into the engine: [`Lane`], and the [`Producer`]s that fill its batches.
 //!
-//! A producer has one open batch. The batch is in the worker's inbox from its first row on, and the
-//! worker seals it when it gets there; so rows pile up while the worker is busy or naps, a worker that sleeps gets
-//! the first one at once, and no row waits for another. Rows of one producer stay in order: its next
-//! batch is sent after the one before it was sealed, and the inbox is first in, first out.
+//! A producer has one open batch. The batch is in the worker's inbox from its first row on, and the worker
+//! seals it when it gets there; so rows pile up while the worker is busy or naps, a worker that sleeps gets
+//! the first one at once, and no row waits for another. Rows of one producer stay in order: its next batch is
+//! sent after the one before it was sealed, and the inbox is first in, first out.
 
 mod parcel;
 mod producer;
@@ -19,7 +19,8 @@ pub use producer::Producer;
 
 /// The producers of a lane take credit ahead, together about this share of the window at a time.
 const LEASE_SHARE: u32 = 16;
-/// Of a smaller window nothing is taken ahead: it would be missing, and what a post costs there is the waiting.
+/// Of a smaller window nothing is taken ahead: it would be missing, and what a post costs there is the
+/// waiting.
 const LEASE_WINDOW: u32 = 128;
 /// At most this share of the bytes is taken ahead.
 const LEASE_BYTES_SHARE: u64 = 64;
@@ -28,7 +29,7 @@ const LEASE_MESSAGES: u32 = 128;
 /// The most bytes that it takes ahead.
 const LEASE_BYTES: u64 = 64 * 1024;
 
-/// What a source's producers have in common.
+/// The part that a source's producers have in common.
 #[derive(Debug)]
 pub struct Lane {
     index: usize,
@@ -45,21 +46,22 @@ pub struct Lane {
     late_parser: OnceLock<Arc<dyn LateParser>>,
 }
 
-/// What parses the messages that were posted unparsed, on the worker's thread.
+/// The parser of the messages that were posted unparsed, on the worker's thread.
 pub trait LateParser: std::fmt::Debug + Send + Sync {
     /// Parses the messages of `selection` that are not parsed, with [`Selection::parse_late`], and gives what
     /// that gives.
     fn parse(&self, selection: &mut Selection) -> LateParsed;
 }
 
-/// Why a message was not taken.
+/// The reason why a message was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
     /// There is no credit now.
     NoCredit,
     /// The lane is closed: nothing will be taken any more.
     Closed,
-    /// The message has more than [`MESSAGE_MAX`](crate::message::MESSAGE_MAX) bytes, or more than 65,535 fields.
+    /// The message has more than [`MESSAGE_MAX`](crate::message::MESSAGE_MAX) bytes, or more than 65,535
+    /// fields.
     TooLarge,
 }
 
@@ -115,13 +117,13 @@ impl Lane {
         let _ = self.tracker.set(tracker);
     }
 
-    /// Who follows its batches.
+    /// The tracker of its batches.
     pub fn tracker(&self) -> Option<&Arc<Tracker>> {
         self.tracker.get()
     }
 
-    /// Has `parser` parse what is posted with [`Producer::post_unparsed_at_once`]. The lane keeps the first that it is given:
-    /// whether it is this one.
+    /// Has `parser` parse what is posted with [`Producer::post_unparsed_at_once`]. The lane keeps the first
+    /// that it is given: whether it is this one.
     pub fn parse_late(&self, parser: &Arc<dyn LateParser>) -> bool {
         Arc::ptr_eq(self.late_parser.get_or_init(|| Arc::clone(parser)), parser)
     }
@@ -145,8 +147,8 @@ impl Lane {
         self.credit.cancel_waits();
     }
 
-    /// Refuses every post from now on, in a fork of the process that made the lane: nobody is there who would take them. No lock is
-    /// taken, as its owner may be a thread that the fork does not have.
+    /// Refuses every post from now on, in a fork of the process that made the lane: nobody is there who would
+    /// take them. No lock is taken, as its owner may be a thread that the fork does not have.
     pub fn close_in_fork(&self) {
         self.forked.store(true, Ordering::Relaxed);
         self.closed.store(true, Ordering::SeqCst);
@@ -158,12 +160,13 @@ impl Lane {
         self.forked.load(Ordering::Relaxed)
     }
 
-    /// Whether half of the window or all of the bytes are used up: its source stands still, or soon will, until credit comes back.
+    /// True when half of the window or all of the bytes are used up: its source stands still, or soon will,
+    /// until credit comes back.
     pub fn is_half_used(&self) -> bool {
         self.credit.free_messages() <= self.credit.half_window() || self.credit.free_bytes() <= 0
     }
 
-    /// Whether it was closed.
+    /// True when it was closed.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
@@ -173,7 +176,7 @@ impl Lane {
         Producer::new(Arc::clone(self), origin)
     }
 
-    /// How many messages a producer takes ahead now.
+    /// The number of messages that a producer takes ahead now.
     fn lease_size(&self) -> u32 {
         match self.credit.window() {
             ..LEASE_WINDOW => 1,

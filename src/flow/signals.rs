@@ -1,13 +1,15 @@
-//! The signals of the engine: SIGINT and SIGTERM stop, SIGHUP reloads, SIGUSR1 reopens the files, SIGUSR2 says what goes on.
+//! The signals of the engine: SIGINT and SIGTERM stop, SIGHUP reloads, SIGUSR1 reopens the files, SIGUSR2
+//! says what goes on.
 //!
 //! Python code may set handlers of its own with `signal.signal`, so the engine's are set again after every
-//! callback and at every tick ([`install`]); one for SIGUSR1 or SIGUSR2 is left to who set it. The handler does what is
-//! allowed in it: it counts the signal, and posts a semaphore, on which [`Signals`] waits. A pipe would do as well until the
-//! user's code closes all descriptors, as daemons do (`os.closerange(3, …)`): then nothing would stop the engine any more.
+//! callback and at every tick ([`install`]); one for SIGUSR1 or SIGUSR2 is left to who set it. The handler
+//! does what is allowed in it: it counts the signal, and posts a semaphore, on which [`Signals`] waits. A
+//! pipe would do as well until the user's code closes all descriptors, as daemons do (`os.closerange(3, …)`):
+//! then nothing would stop the engine any more.
 //!
-//! The command blocks them until it has handlers (`inrush/early.py`), and whoever starts it may have
-//! blocked more: a mask is inherited. So all of them are unblocked (`unblock`) as soon as they are handled, before there
-//! is another thread.
+//! The command blocks them until it has handlers (`inrush/early.py`), and whoever starts it may have blocked
+//! more: a mask is inherited. So all of them are unblocked (`unblock`) as soon as they are handled, before
+//! there is another thread.
 //!
 //! A process forked by a source inherits the handler. There the handler puts the default back and
 //! raises the signal again, so that a child can be stopped without stopping the engine.
@@ -20,9 +22,9 @@ use libc::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, c_int};
 
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
-/// What the engine listens to. Of those that came at the same time, the ones that stop come last.
+/// The signals that the engine listens to. Of those that came at the same time, the ones that stop come last.
 const SIGNALS: [c_int; 5] = [SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGTERM];
-/// How often each of them came, and was not taken yet.
+/// The number of times each of them came, and was not taken yet.
 static PENDING: [AtomicU32; 5] = [const { AtomicU32::new(0) }; 5];
 /// As many as there are in `PENDING`.
 static ARRIVED: Semaphore = Semaphore(UnsafeCell::new(MaybeUninit::zeroed()));
@@ -62,7 +64,8 @@ extern "C" fn handle(signal: c_int) {
     unsafe { *errno_place = errno };
 }
 
-/// Sets the engine's handlers, whatever was set before; for SIGUSR1 and SIGUSR2 only where nobody else has one.
+/// Sets the engine's handlers, whatever was set before; for SIGUSR1 and SIGUSR2 only where nobody else has
+/// one.
 pub fn install() {
     let own = handle as extern "C" fn(c_int) as usize;
     for signal in SIGNALS {
@@ -86,8 +89,9 @@ fn handler(signal: c_int) -> usize {
     action.sa_sigaction
 }
 
-/// Lets the signals come to a command that has nothing to stop, which then ends at once: also of SIGINT, for which Python has a handler
-/// that comes to its turn late and shows a traceback. What whoever started it has ignored stays so.
+/// Lets the signals come to a command that has nothing to stop, which then ends at once: also of SIGINT, for
+/// which Python has a handler that comes to its turn late and shows a traceback. What whoever started it has
+/// ignored stays so.
 pub fn leave_to_defaults() {
     if handler(SIGINT) != libc::SIG_IGN {
         // SAFETY: sets a default.
@@ -110,7 +114,7 @@ fn unblock() {
     unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) };
 }
 
-/// Who receives them: one a process.
+/// The receiver of signals: one a process.
 #[derive(Debug)]
 pub struct Signals(());
 
@@ -134,7 +138,8 @@ impl Signals {
     /// Waits for the next signal.
     pub fn wait(&self) -> c_int {
         loop {
-            // SAFETY: `open` made it. A wait that a signal interrupts is no signal: then there is none to take.
+            // SAFETY: `open` made it. A wait that a signal interrupts is no signal: then there is none to
+            // take.
             unsafe { libc::sem_wait(ARRIVED.get()) };
             let taken = SIGNALS.iter().zip(&PENDING).find(|(_, count)| {
                 count.fetch_update(Ordering::Acquire, Ordering::Relaxed, |count| count.checked_sub(1)).is_ok()
@@ -146,7 +151,7 @@ impl Signals {
     }
 }
 
-/// Whether this process is a fork of the engine's.
+/// True when this process is a fork of the engine's.
 pub fn is_fork() -> bool {
     let owner = OWNER.load(Ordering::Relaxed);
     // SAFETY: getpid cannot fail.

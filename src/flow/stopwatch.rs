@@ -3,15 +3,15 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Adds up the time in which at least one thread is between its `begin` and its `end`. Never on a hot path: who
-/// begins is about to wait.
+/// Adds up the time in which at least one thread is between its `begin` and its `end`. Never on a hot path:
+/// who begins is about to wait.
 #[derive(Debug, Default)]
 pub struct Stopwatch(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     done: Duration,
-    /// How many are at it, and since when the first one is.
+    /// The number that is at it, and since when the first one is.
     running: usize,
     since: Option<Instant>,
 }

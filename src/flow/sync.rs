@@ -1,10 +1,11 @@
-//! What the protocols of this room are made of: the real things, or, under `--cfg loom`, what loom can run in
-//! every order that the memory model allows (`make loom`).
+//! The parts that the protocols of this room are made of: the real things, or, under `--cfg loom`, what loom
+//! can run in every order that the memory model allows (`make loom`).
 //!
 //! loom explores its own atomics only, so whatever a protocol waits on or looks at has a stand-in here:
 //!
-//! * the queue is a list behind a lock whose *length* is an atomic of its own: whoever only looks whether it is empty
-//!   takes no lock, as with the real one, and so gets no order of events from it that the protocol did not ask for;
+//! * the queue is a list behind a lock whose *length* is an atomic of its own: whoever only looks whether it
+//!   is empty takes no lock, as with the real one, and so gets no order of events from it that the protocol
+//!   did not ask for;
 //! * the parker keeps one token; a park with a time-out gives up at once;
 //! * the event wakes whoever listened before the notification.
 

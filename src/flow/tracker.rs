@@ -1,8 +1,8 @@
-//! Who follows the batches of one source from the post to the acknowledgement: [`Tracker`].
+//! The tracker of the batches of one source from the post to the acknowledgement: [`Tracker`].
 //!
 //! Only a source that asks for it has one. Each batch gets a *ticket*, a number in the order of posting, when
-//! it is sent ([`Tracker::issue`]); the batch's [`Ack`](super::Ack) hands the ticket in when the last copy that
-//! holds credit is done ([`Tracker::acked`]), with the rows that were *aborted*: given up at a stop, so
+//! it is sent ([`Tracker::issue`]); the batch's [`Ack`](super::Ack) hands the ticket in when the last copy
+//! that holds credit is done ([`Tracker::acked`]), with the rows that were *aborted*: given up at a stop, so
 //! that nobody has them. The tracker decides what may be told to the source, and when its credit comes back.
 //!
 //! ```text
@@ -18,11 +18,11 @@
 //!   for good: the news goes up to the row before it, and no further, whatever is delivered after it.
 //!
 //! News goes to the source's own thread, which calls back and then says how many messages that was for
-//! ([`Tracker::called_back`]). While that thread is more than a window behind, credit of what is acknowledged stays
-//! here: so a callback that hangs holds up its own source, and memory stays bounded by two windows. A source that will
-//! post again what it was not called back for wants less ([`Tracker::await_callbacks`]): its credit comes back with the
-//! callbacks alone, so that this is never more than its window. Which of the two a source is may show in its callbacks only, so it can
-//! be changed at any time.
+//! ([`Tracker::called_back`]). While that thread is more than a window behind, credit of what is acknowledged
+//! stays here: so a callback that hangs holds up its own source, and memory stays bounded by two windows. A
+//! source that will post again what it was not called back for wants less ([`Tracker::await_callbacks`]): its
+//! credit comes back with the callbacks alone, so that this is never more than its window. Which of the two a
+//! source is may show in its callbacks only, so it can be changed at any time.
 //!
 //! # Invariants
 //! * A ticket is issued before its batch can be acknowledged, and handed in once.
@@ -45,14 +45,14 @@ pub enum Order {
     Posting,
 }
 
-/// What a source can be told.
+/// The news for a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// A batch is done.
     Batch {
         /// Its ticket.
         ticket: u64,
-        /// How many messages it has.
+        /// The number of its messages.
         messages: u32,
         /// The rows that nobody has, in no order.
         aborted: Vec<u32>,
@@ -61,9 +61,9 @@ pub enum News {
     Prefix {
         /// The first ticket that is not done.
         end: u64,
-        /// How many of its rows are, when one after them was aborted.
+        /// The number of its rows that are, when one after them was aborted.
         rows: u32,
-        /// How many messages this is more than in the news before.
+        /// The number of messages beyond those in the news before.
         messages: u32,
     },
 }
@@ -241,8 +241,8 @@ impl Tracker {
         group
     }
 
-    /// Says that `group` has all its batches, and gives the ticket of a batch without messages that stands for them:
-    /// it is in when all of them are, and aborted when one of them has an aborted row.
+    /// Says that `group` has all its batches, and gives the ticket of a batch without messages that stands
+    /// for them: it is in when all of them are, and aborted when one of them has an aborted row.
     pub fn close_group(&self, group: Group) -> u64 {
         let mut state = self.lock();
         let marker = state.issue(Slot { since: Instant::now(), group: None, done: None });
@@ -278,7 +278,8 @@ impl Tracker {
         }
     }
 
-    /// From now on credit comes back with the acknowledgements, while the callbacks are not more than a window behind.
+    /// From now on credit comes back with the acknowledgements, while the callbacks are not more than a
+    /// window behind.
     pub fn stop_awaiting(&self) {
         let back = self.lock().awaited.take().map(|mut awaited| take_first(&mut awaited, u64::MAX));
         self.give_back(back.unwrap_or_default());
@@ -318,12 +319,13 @@ impl Tracker {
         }
     }
 
-    /// Whether every ticket is in.
+    /// True when every ticket is in.
     pub fn is_idle(&self) -> bool {
         self.lock().tickets.is_empty()
     }
 
-    /// When the oldest batch was sent of those that are out, or behind one that is out in the order of posting.
+    /// The time at which the oldest batch was sent of those that are out, or behind one that is out in the
+    /// order of posting.
     pub fn oldest(&self) -> Option<Instant> {
         self.lock().tickets.values().next().map(|slot| slot.since)
     }

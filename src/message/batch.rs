@@ -1,16 +1,16 @@
 //! A batch: filled by one [`Writer`], sealed once, then immutable and shared.
 //!
-//! The consumer may want a batch while it is still being filled: a worker that has nothing to do takes what is there.
-//! Either a row is published before that, and the consumer has it, or it is not, and the writer knows, and writes it to
-//! another batch: the protocol is in `seal`.
+//! The consumer may want a batch while it is still being filled: a worker that has nothing to do takes what
+//! is there. Either a row is published before that, and the consumer has it, or it is not, and the writer
+//! knows, and writes it to another batch: the protocol is in `seal`.
 //!
-//! A reader reads what is below the final counts; a late writer may write beyond them. So slots
-//! never move, and a slab goes back to the pool only when its writer and the readers of all its batches have let go.
+//! A reader reads what is below the final counts; a late writer may write beyond them. So slots never move,
+//! and a slab goes back to the pool only when its writer and the readers of all its batches have let go.
 //!
 //! # Small batches
-//! A batch that was taken almost empty costs nothing but what is in it: the writer's next batch goes on where it ends,
-//! in the same slab ([`Rest`]). Otherwise a source that posts a few messages at a time into a stalled destination would
-//! hold a whole slab for each.
+//! A batch that was taken almost empty costs nothing but what is in it: the writer's next batch goes on where
+//! it ends, in the same slab ([`Rest`]). Otherwise a source that posts a few messages at a time into a
+//! stalled destination would hold a whole slab for each.
 
 mod room;
 mod seal;
@@ -34,13 +34,13 @@ pub use writer::{
     Need, Published, Row, SharedSegment, Text, USUAL_CHARGE, Writer, unparsed_charge, view_charge,
 };
 
-/// What a message costs beside its texts, charged to the byte half of the credit.
+/// The charge of a message beside its texts, charged to the byte half of the credit.
 pub const ROW_CHARGE: usize = 64;
 
-/// How many batches were taken by their consumers, in the whole process.
+/// The number of batches that were taken by their consumers, in the whole process.
 static TAKEN: CachePadded<AtomicU32> = CachePadded::new(AtomicU32::new(0));
 
-/// How many batches were taken by their consumers so far, in the whole process; it wraps around.
+/// The number of batches that were taken by their consumers so far, in the whole process; it wraps around.
 ///
 /// As long as it stays what it was before a row was published into an open batch, that batch was not taken.
 #[inline]
@@ -48,19 +48,19 @@ pub fn taken() -> u32 {
     TAKEN.load(Ordering::Relaxed)
 }
 
-/// Where a batch is in its slab, and how far it is written and sealed; held by its writer and its reader.
+/// The place of a batch in its slab, and how far it is written and sealed; held by its writer and its reader.
 pub(super) struct Core {
     seal: Seal,
     /// `None` in a place that waits in the pool.
     slab: Option<Shared<Slab>>,
-    /// Where its first record ends.
+    /// The end of its first record.
     high: u32,
     /// The first of its segments.
     segments: u32,
-    /// Whether a row is something else than a text that follows the one before it: set before that row is published, and
-    /// read after the seal.
+    /// True when a row is something else than a text that follows the one before it: set before that row is
+    /// published, and read after the seal.
     scattered: AtomicBool,
-    /// Whether one of its segments is foreign: as above.
+    /// True when one of its segments is foreign: as above.
     foreign: AtomicBool,
 }
 
@@ -113,7 +113,8 @@ impl Half {
 }
 
 impl Pending {
-    /// Whether its writer still writes to it: to end it would disturb the writer. A hint, as that may change at any moment.
+    /// True when its writer still writes to it: to end it would disturb the writer. A hint, as that may
+    /// change at any moment.
     pub fn is_open(&self) -> bool {
         matches!(&self.batch, Some(Half::Open { core, .. }) if !core.seal.is_sealed())
     }
@@ -138,13 +139,13 @@ impl Drop for Pending {
     }
 }
 
-/// What keeps the rows that a batch reads.
+/// The owner of the rows that a batch reads.
 pub(super) enum Body {
     Slab {
         slab: Shared<Slab>,
-        /// Where the first record ends.
+        /// The end of the first record.
         high: u32,
-        /// Whether the texts follow each other, with a newline after each.
+        /// True when the texts follow each other, with a newline after each.
         joined: bool,
     },
     /// Lines of the one segment.
@@ -172,7 +173,8 @@ impl Batch {
         TAKEN.fetch_add(1, Ordering::Relaxed);
         let Some(slab) = core.slab.clone() else { unreachable!("taken only when nobody has it any more") };
         let foreign = core.foreign.load(Ordering::Relaxed);
-        // SAFETY: published and seen by `take`; a batch is made once, and its writer's next one begins behind them.
+        // SAFETY: published and seen by `take`; a batch is made once, and its writer's next one begins behind
+        // them.
         let segments = unsafe { Segments::adopted(&slab, core.segments, counts.segments(), foreign) };
         let joined = !core.scattered.load(Ordering::Relaxed);
         let body = Body::Slab { slab, high: core.high, joined };
@@ -189,7 +191,7 @@ impl Batch {
         self.rows
     }
 
-    /// What its messages cost of the byte half of the credit.
+    /// The charge of its messages to the byte half of the credit.
     pub fn charge(&self) -> u64 {
         u64::from(self.bytes)
     }
@@ -199,7 +201,7 @@ impl Batch {
         self.first_id
     }
 
-    /// How many segments it has beside its own block.
+    /// The number of segments beside its own block.
     #[inline]
     pub(super) fn segments_len(&self) -> usize {
         self.segments.len()
@@ -211,7 +213,7 @@ impl Batch {
         self.record(row).head.unparsed != 0
     }
 
-    /// What is common to its messages.
+    /// The part that is common to its messages.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
@@ -238,7 +240,7 @@ impl Batch {
         }
     }
 
-    /// Where the text of `row`, which has this `record`, is.
+    /// The place of the text of `row`, which has this `record`.
     #[inline]
     pub(super) fn text(&self, row: u32, record: &Record) -> Span {
         match &self.body {
@@ -275,7 +277,8 @@ impl Batch {
         match &self.body {
             Body::Slab { slab, .. } => {
                 let bytes = slab.bytes(start, len);
-                // SAFETY: spans are made by `Writer` and `Row` alone, over bytes that they copied before they published.
+                // SAFETY: spans are made by `Writer` and `Row` alone, over bytes that they copied before they
+                // published.
                 unsafe { std::slice::from_raw_parts(bytes, len) }
             }
             // Without a slab there is no text in it but the empty one.

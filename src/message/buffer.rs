@@ -39,12 +39,13 @@ impl EngineBuffer {
         self.memory.len()
     }
 
-    /// Whether it has no bytes at all.
+    /// True when it has no bytes at all.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Keeps `guard` for as long as the buffer is held by anybody; one for each buffer, others are dropped at once.
+    /// Keeps `guard` for as long as the buffer is held by anybody; one for each buffer, others are dropped at
+    /// once.
     pub fn keep(&self, guard: Box<dyn Send + Sync>) {
         // A buffer is posted once.
         let _ = self.kept.set(guard);
@@ -82,6 +83,7 @@ impl fmt::Debug for EngineBuffer {
 mod tests {
     use super::*;
 
+    /// Breaks without it: memory is used again while a message still views it, or never.
     #[test]
     fn a_buffer_returns_to_its_pool_after_its_last_view() {
         let pool = Arc::new(Pool::new());

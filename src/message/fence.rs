@@ -1,12 +1,14 @@
 //! Asymmetric fences: one side of a Dekker-style handshake pays nothing, the other one for both.
 //!
-//! Two threads that each store to one place and then load the other's must not both miss what the other stored. Usually
-//! each has a full fence between its store and its load. Where one thread does this for every message, and the other once a
-//! batch, the first calls [`Light::fence`], which only keeps the compiler from reordering, and the second [`heavy`], which has the
-//! kernel run a full fence on every processor that runs a thread of this process: `membarrier(2)` with
-//! `MEMBARRIER_CMD_PRIVATE_EXPEDITED`, of Linux 4.14. Names and semantics are those of P1202R5, "Asymmetric fences" (WG21).
+//! Two threads that each store to one place and then load the other's must not both miss what the other
+//! stored. Usually each has a full fence between its store and its load. Where one thread does this for every
+//! message, and the other once a batch, the first calls [`Light::fence`], which only keeps the compiler from
+//! reordering, and the second [`heavy`], which has the kernel run a full fence on every processor that runs a
+//! thread of this process: `membarrier(2)` with `MEMBARRIER_CMD_PRIVATE_EXPEDITED`, of Linux 4.14. Names and
+//! semantics are those of P1202R5, "Asymmetric fences" (WG21).
 //!
-//! Where the kernel does not offer it, both are full fences. Which it is, is found out once, before the first of either.
+//! Where the kernel does not offer it, both are full fences. Which it is, is found out once, before the first
+//! of either.
 
 #[cfg(not(loom))]
 use std::sync::LazyLock;
@@ -18,7 +20,7 @@ use rustix::io::Errno;
 #[cfg(not(loom))]
 use rustix::thread::{MembarrierCommand, membarrier};
 
-/// Whether the kernel makes fences for the other threads.
+/// True when the kernel makes fences for the other threads.
 #[cfg(not(loom))]
 static EXPEDITED: LazyLock<bool> =
     LazyLock::new(|| membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok());
@@ -29,7 +31,7 @@ pub fn register() {
     LazyLock::force(&EXPEDITED);
 }
 
-/// Whether the fast side has to make its own fences: found out once, and kept where it is at hand.
+/// The fences of the fast side, if it has to make its own: found out once, and kept where it is at hand.
 #[derive(Debug, Clone, Copy)]
 pub struct Light {
     #[cfg(not(loom))]
@@ -37,7 +39,7 @@ pub struct Light {
 }
 
 impl Light {
-    /// What it is in this process.
+    /// The answer for this process.
     pub fn new() -> Self {
         Self {
             #[cfg(not(loom))]
@@ -45,8 +47,8 @@ impl Light {
         }
     }
 
-    /// The side that is fast: what this thread stored before is seen by the loads after the other side's [`heavy`], or the
-    /// loads after this see what the other side stored before it.
+    /// The side that is fast: what this thread stored before is seen by the loads after the other side's
+    /// [`heavy`], or the loads after this see what the other side stored before it.
     #[inline]
     pub fn fence(self) {
         #[cfg(not(loom))]
@@ -64,8 +66,8 @@ impl Light {
 /// The side that is slow: a system call, of one to a few microseconds.
 ///
 /// # Panics
-/// When the kernel refuses what it granted before, as after a filter for system calls that the process gave itself
-/// meanwhile: nothing could be said of what the other side stored.
+/// When the kernel refuses what it granted before, as after a filter for system calls that the process gave
+/// itself meanwhile: nothing could be said of what the other side stored.
 #[cfg(not(loom))]
 pub fn heavy() {
     if !*EXPEDITED {

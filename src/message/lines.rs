@@ -1,9 +1,9 @@
 //! A batch over lines of one segment: [`Lines`].
 //!
 //! What `post_buffer` makes of a buffer is the simplest of all batches: every message is a piece of the same
-//! segment, without a field, with the same times and priority. A line is then 8 bytes, an offset and a length, and what
-//! the lines have in common is one record. Beside the ordinary batch that makes the split of a buffer twice as fast,
-//! and a stalled one holds a sixth of the memory.
+//! segment, without a field, with the same times and priority. A line is then 8 bytes, an offset and a
+//! length, and what the lines have in common is one record. Beside the ordinary batch that makes the split of
+//! a buffer twice as fast, and a stalled one holds a sixth of the memory.
 //!
 //! ```text
 //!  common record   time, priority
@@ -12,8 +12,9 @@
 //!  segment          first\n    two\n      last\n
 //! ```
 //!
-//! Most often the lines follow each other with their ends between them, as above. The batch then knows that it is
-//! *joined*, and a destination that would write just that writes the segment's own bytes ([`Batch::joined`]).
+//! Most often the lines follow each other with their ends between them, as above. The batch then knows that
+//! it is *joined*, and a destination that would write just that writes the segment's own bytes
+//! ([`Batch::joined`]).
 
 mod table;
 
@@ -33,14 +34,14 @@ pub struct Lines {
     origin: Arc<Origin>,
     segment: Segment,
     table: Table,
-    /// Where the next line has to begin for the batch to stay joined.
+    /// The place where the next line has to begin for the batch to stay joined.
     next: u32,
     charge: u64,
 }
 
 impl Lines {
-    /// An empty batch over `segment`, whose messages happened and came at `stamp` and have the priority `pri`.
-    /// `delimiter` is the byte that ends each line, if it is one byte.
+    /// An empty batch over `segment`, whose messages happened and came at `stamp` and have the priority
+    /// `pri`. `delimiter` is the byte that ends each line, if it is one byte.
     pub fn new(
         origin: &Arc<Origin>,
         segment: Segment,
@@ -70,12 +71,12 @@ impl Lines {
         self.table.joined_by = None;
     }
 
-    /// How many lines it has.
+    /// The number of its lines.
     pub fn rows(&self) -> u32 {
         self.table.places.len() as u32
     }
 
-    /// What they cost of the byte half of the credit.
+    /// Their charge to the byte half of the credit.
     pub fn charge(&self) -> u64 {
         self.charge
     }

@@ -1,4 +1,4 @@
-//! What all messages of a batch have in common: [`Origin`].
+//! The part that all messages of a batch have in common: [`Origin`].
 //!
 //! A source stamps every message with the same host, tags and names. These are kept once a batch and
 //! read through it; a record stores only what differs.
@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::{FieldName, Release, ReleaseNow};
 
-/// Where the messages of a batch come from, and what they have unless their record says otherwise.
+/// The origin of the messages of a batch, and what they have unless their record says otherwise.
 #[derive(Debug, Clone)]
 pub struct Origin {
     /// The name of the source statement: the macro SOURCE.
@@ -17,8 +17,8 @@ pub struct Origin {
     pub host: Arc<str>,
     /// Tells whether that HOST is chained: `chain-hostnames()`.
     pub host_is_chained: bool,
-    /// Tells whether the messages come from this host itself, without a connection or a program of the user's between: they are
-    /// the ones that SEQNUM counts.
+    /// Tells whether the messages come from this host itself, without a connection or a program of the user's
+    /// between: they are the ones that SEQNUM counts.
     pub is_local: bool,
     /// `HOST_FROM` of messages without a sender's address.
     pub host_from: Arc<str>,
@@ -32,7 +32,7 @@ pub struct Origin {
     pub tags: Arc<[Arc<str>]>,
     /// Seconds east of UTC of the clock that `recvd_micros` was read from.
     pub recvd_offset: i32,
-    /// Where the numbers of messages come from, when they are numbered: the macros RCPTID and UNIQID.
+    /// The counter that numbers messages, when they are numbered: the macros RCPTID and UNIQID.
     pub ids: Option<Arc<AtomicU64>>,
     /// Takes the foreign segments of finished batches.
     pub release: Arc<dyn Release>,

@@ -1,9 +1,10 @@
 //! Memory for batches and engine buffers, recycled: [`Pool`].
 //!
-//! The memory of batches comes in slabs. A slab is a piece of bytes that a writer fills from both ends: records from the
-//! top downwards, what they refer to from the bottom upwards. So it is used up whatever the messages look like.
-//! One slab serves many batches of a writer, one after the other, and goes back to the pool with the last of them:
-//! what is in flight takes what its messages take, in however small batches it is.
+//! The memory of batches comes in slabs. A slab is a piece of bytes that a writer fills from both ends:
+//! records from the top downwards, what they refer to from the bottom upwards. So it is used up whatever the
+//! messages look like. One slab serves many batches of a writer, one after the other, and goes back to the
+//! pool with the last of them: what is in flight takes what its messages take, in however small batches it
+//! is.
 //!
 //! ```text
 //!  0        low                            high                     len
@@ -52,12 +53,13 @@ pub(super) struct Slab {
     words: Box<[Slot<u64>]>,
     /// Empty in a slab whose messages have none.
     segments: Box<[Slot<Segment>]>,
-    /// Where it goes; `None` in a place that waits there.
+    /// The pool that it goes to; `None` in a place that waits there.
     pool: Option<Arc<Pool>>,
 }
 
-// SAFETY: batches share its slots under the seal protocol (`batch`): only the writer touches what no published row covers,
-// and what one covers no longer changes. What the slots hold (`Record`, `Field`, `Segment`, bytes) is Send and Sync.
+// SAFETY: batches share its slots under the seal protocol (`batch`): only the writer touches what no
+// published row covers, and what one covers no longer changes. What the slots hold (`Record`, `Field`,
+// `Segment`, bytes) is Send and Sync.
 unsafe impl Sync for Slab {}
 // SAFETY: as above.
 unsafe impl Send for Slab {}
@@ -109,7 +111,8 @@ impl Slab {
         self.at(end - size_of::<Record>(), size_of::<Record>()).cast()
     }
 
-    /// The byte at `low` and the record that begins at `high`; whoever uses them has to know that they are inside.
+    /// The byte at `low` and the record that begins at `high`; whoever uses them has to know that they are
+    /// inside.
     #[inline]
     pub(super) fn places(&self, low: u32, high: u32) -> (*mut u8, *mut Record) {
         let first = self.words.as_ptr().cast_mut();
@@ -124,7 +127,7 @@ impl Slab {
 }
 
 impl Slab {
-    /// What is in it goes back to the pool, which is given, if that was not done before.
+    /// Gives what is in it back to the pool, which is given, if that was not done before.
     fn give_back(&mut self) -> Option<Arc<Pool>> {
         let pool = self.pool.take()?;
         pool.put(std::mem::take(&mut self.words), std::mem::take(&mut self.segments));
@@ -310,6 +313,7 @@ mod tests {
         Arc::new(Pool::new()).take(1, 0).bytes(SLAB - 1, 2);
     }
 
+    /// Breaks without it: a buffer is smaller than was asked for.
     #[test]
     fn buffers_are_recycled_by_size() {
         let pool = Pool::new();

@@ -42,13 +42,13 @@ pub struct MessageRef<'a> {
 /// A name-value pair, for reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pair<'a> {
-    /// Which name it is.
+    /// Its name.
     pub id: FieldName,
     /// The SD-ID, for a parameter of structured data.
     pub sd_id: &'a [u8],
     /// The name's text: PARAM-NAME for structured data, empty for a name that the engine knows.
     pub name: &'a [u8],
-    /// What the value means.
+    /// The value's type.
     pub value_type: ValueType,
     /// The value's text.
     pub value: &'a [u8],
@@ -106,12 +106,12 @@ impl<'a> MessageRef<'a> {
         self.bytes(self.text)
     }
 
-    /// When it happened.
+    /// The time at which it happened.
     pub fn stamp(&self) -> Stamp {
         self.record.head.stamp()
     }
 
-    /// When it was received.
+    /// The time of its receipt.
     pub fn recvd(&self) -> Stamp {
         Stamp { unix_micros: self.record.head.recvd_micros, offset_seconds: self.batch.origin().recvd_offset }
     }
@@ -126,7 +126,7 @@ impl<'a> MessageRef<'a> {
         self.record.head.raw_size
     }
 
-    /// Whether it has name-value pairs of its own.
+    /// True when it has name-value pairs of its own.
     #[inline]
     pub fn has_pairs(&self) -> bool {
         self.record.head.fields_len > 0

@@ -43,7 +43,7 @@ pub struct Stamp {
     pub offset_seconds: i32,
 }
 
-/// Which name a [`Field`] has.
+/// The name of a [`Field`].
 ///
 /// The names that the engine itself knows are numbers; every other name is text in the batch.
 /// There is no table of all names ever seen: senders choose the names of structured data, and a
@@ -80,7 +80,8 @@ pub enum FieldName {
     MsgFormat,
     /// The sequence number that a Cisco device put in front.
     CiscoSequence,
-    /// HOST as this engine chained it: `chain-hostnames()`. Of it and [`FieldName::Host`] the last one counts.
+    /// HOST as this engine chained it: `chain-hostnames()`. Of it and [`FieldName::Host`] the last one
+    /// counts.
     ChainedHost,
     /// A tag: its name is the tag, and it is no name-value pair itself.
     Tag,
@@ -133,7 +134,7 @@ pub struct Field {
     pub name: Span,
     /// The value's text.
     pub value: Span,
-    /// Which name it is.
+    /// Its name.
     pub id: FieldName,
     /// The value's type.
     pub value_type: super::ValueType,
@@ -147,24 +148,25 @@ impl Field {
     }
 }
 
-/// What a message has beside texts, as a record has it: 32 bytes that are copied whole.
+/// The part of a message beside its texts, as a record has it: 32 bytes that are copied whole.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
 pub struct Head {
-    /// When the message says it happened, in microseconds since the epoch.
+    /// The time at which the message says it happened, in microseconds since the epoch.
     pub stamp_micros: i64,
-    /// When it was received, in microseconds since the epoch.
+    /// The time of its receipt, in microseconds since the epoch.
     pub recvd_micros: i64,
     /// The offset of `stamp_micros`' clock, in seconds east of UTC.
     pub stamp_offset: i32,
-    /// How many bytes it had on the wire; 0 when nobody said.
+    /// The number of bytes it had on the wire; 0 when nobody said.
     pub raw_size: u32,
     /// Facility times 8 plus severity (RFC 5424, section 6.2.1).
     pub pri: u16,
-    /// How many fields it has.
+    /// The number of its fields.
     pub(super) fields_len: u16,
-    /// Whether the text is still to be parsed: see [`Selection::parse_late`](super::Selection::parse_late).
-    /// As wide as there is place, so that every byte of a head has a value, and it is copied in two moves.
+    /// Not 0 while the text is still to be parsed: see
+    /// [`Selection::parse_late`](super::Selection::parse_late). As wide as there is place, so that every byte
+    /// of a head has a value, and it is copied in two moves.
     pub(super) unparsed: u32,
 }
 
@@ -193,7 +195,7 @@ impl Head {
         Self::new(stamp, stamp.unix_micros, pri)
     }
 
-    /// When the message says it happened.
+    /// The time at which the message says it happened.
     #[inline]
     pub fn stamp(&self) -> Stamp {
         Stamp { unix_micros: self.stamp_micros, offset_seconds: self.stamp_offset }
@@ -210,7 +212,7 @@ impl Head {
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
 pub struct Record {
-    /// What it has beside texts.
+    /// Its head.
     pub head: Head,
     /// MESSAGE.
     pub text: Span,
@@ -224,6 +226,7 @@ const _: () = assert!(size_of::<Head>() == 32 && size_of::<Record>() == 48 && si
 mod tests {
     use super::*;
 
+    /// Breaks without it: a name has no number, or a number another name.
     #[test]
     fn known_names_go_both_ways() {
         for (id, text) in FieldName::KNOWN {
@@ -235,6 +238,7 @@ mod tests {
         assert_eq!(FieldName::known("other"), None);
     }
 
+    /// Breaks without it: a value that is part of the payload is read from another place.
     #[test]
     fn part_of_a_span_counts_from_its_start() {
         let whole = Span { segment: 3, offset: 10, len: 20 };

@@ -46,13 +46,13 @@ pub struct Revision {
     places: Vec<u32>,
     records: Vec<Record>,
     fields: Vec<Field>,
-    /// How many of `fields` belong to no row any more.
+    /// The number of `fields` that belong to no row any more.
     stale: usize,
     /// Its texts.
     bytes: Vec<u8>,
     /// Tells whether a row of it was changed again, so that memory may be unused.
     rewritten: bool,
-    /// How many bytes of texts make it worth while to look for those that nobody uses any more.
+    /// The bytes of texts that make it worth while to look for those that nobody uses any more.
     tidy_at: usize,
     /// For how much of its memory credit was taken.
     charged: u64,

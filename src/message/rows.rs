@@ -17,7 +17,7 @@ impl Rows {
     /// No row.
     pub const NONE: Self = Self::Range(0..0);
 
-    /// How many there are.
+    /// The number of them.
     #[inline]
     pub fn len(&self) -> usize {
         match self {
@@ -142,7 +142,7 @@ impl Rows {
     }
 }
 
-/// Where a row of two sets is.
+/// The set that a row of two is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Mine,

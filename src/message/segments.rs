@@ -8,11 +8,12 @@ use super::shared::Shared;
 
 /// The segments of a batch, numbered from 0; dropped, they let go of what they keep.
 ///
-/// Those that a writer adopted stay in its slab. The thread that let objects of Python's go is the one that posted them more
-/// often than not, and finds them in its own cache, where a copy of them would be in the cache of the worker that made it.
+/// Those that a writer adopted stay in its slab. The thread that let objects of Python's go is the one that
+/// posted them more often than not, and finds them in its own cache, where a copy of them would be in the
+/// cache of the worker that made it.
 #[derive(Default)]
 pub struct Segments {
-    /// What the first ones are in; `None` when there are none of that kind.
+    /// The memory of the first ones; `None` when there are none of that kind.
     adopted: Option<Adopted>,
     /// Those that no writer adopted.
     own: Vec<Segment>,
@@ -23,7 +24,7 @@ struct Adopted {
     slab: Shared<Slab>,
     first: u32,
     len: u32,
-    /// Whether one of them may be foreign.
+    /// True when one of them may be foreign.
     foreign: bool,
 }
 
@@ -53,19 +54,20 @@ impl Segments {
     /// `len` segments of `slab` from `first` on, of which one is foreign only if `foreign` says so.
     ///
     /// # Safety
-    /// They must be published, with the publication seen by this thread, and given away to nobody else, now or later.
+    /// They must be published, with the publication seen by this thread, and given away to nobody else, now
+    /// or later.
     pub(super) unsafe fn adopted(slab: &Shared<Slab>, first: u32, len: u32, foreign: bool) -> Self {
         let adopted = (len > 0).then(|| Adopted { slab: slab.clone(), first, len, foreign });
         Self { adopted, own: Vec::new() }
     }
 
-    /// How many there are.
+    /// The number of them.
     #[inline]
     pub fn len(&self) -> usize {
         self.adopted.as_ref().map_or(0, |adopted| adopted.len as usize) + self.own.len()
     }
 
-    /// Whether there are none.
+    /// True when there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -80,7 +82,7 @@ impl Segments {
         adopted.get(index).unwrap_or_else(|| &self.own[index - adopted.len as usize])
     }
 
-    /// Whether dropping them must wait for [`Release`](super::Release).
+    /// True when dropping them must wait for [`Release`](super::Release).
     pub(super) fn are_foreign(&self) -> bool {
         self.adopted.as_ref().is_some_and(|adopted| adopted.foreign)
             || self.own.iter().any(Segment::is_foreign)

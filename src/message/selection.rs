@@ -24,14 +24,14 @@ pub struct Selection {
 pub struct Fault {
     /// Its number in the batch.
     pub row: u32,
-    /// What the panic said.
+    /// The panic's text.
     pub reason: String,
 }
 
-/// What became of the rows that were parsed late.
+/// The outcome of the rows that were parsed late.
 #[derive(Debug, Default)]
 pub struct LateParsed {
-    /// What they cost more of the byte half of the credit than they were charged for.
+    /// The rest of their charge to the byte half of the credit than they were charged for.
     pub more: u64,
     /// The rows that the parser panicked at: they are their texts, with the time of their receipt, and
     /// nothing else.
@@ -77,7 +77,7 @@ impl Selection {
         }
     }
 
-    /// How many messages it has.
+    /// The number of its messages.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
@@ -92,7 +92,7 @@ impl Selection {
         &self.batch
     }
 
-    /// How much memory a message of its batch takes, on average: 1 byte at least.
+    /// The memory that a message of its batch takes, on average: 1 byte at least.
     pub fn bytes_each(&self) -> u64 {
         let revised = self.revision.as_ref().map_or(0, |revision| revision.charge());
         ((self.batch.charge() + revised) / u64::from(self.batch.rows().max(1))).max(1)

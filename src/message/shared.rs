@@ -1,8 +1,8 @@
 //! Shared values whose places are used again: [`Shared`].
 //!
-//! Threads of Python's may live for one request. The first allocation of a thread makes a heap for it, which costs more than a
-//! hundred posts, and its end takes the heap apart again. So what a post needs for a new batch is not allocated but taken from
-//! the pool, where the last holder of an old one has left it.
+//! Threads of Python's may live for one request. The first allocation of a thread makes a heap for it, which
+//! costs more than a hundred posts, and its end takes the heap apart again. So what a post needs for a new
+//! batch is not allocated but taken from the pool, where the last holder of an old one has left it.
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -14,8 +14,8 @@ pub(super) trait Recycle: Sized {
     fn recycle(place: Arc<Self>);
 }
 
-/// A value with several holders, the last of which recycles it. Where two let go at the same moment, neither may see that it
-/// is the last: then the value is dropped.
+/// A value with several holders, the last of which recycles it. Where two let go at the same moment, neither
+/// may see that it is the last: then the value is dropped.
 pub(super) struct Shared<T: Recycle>(ManuallyDrop<Arc<T>>);
 
 impl<T: Recycle> Shared<T> {

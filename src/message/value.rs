@@ -3,7 +3,7 @@
 //! A value is always stored as text, as syslog carries it; the type says what the text means, so that
 //! `42` set as a number comes back as a number.
 
-/// What a value's text means.
+/// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum ValueType {
@@ -31,7 +31,7 @@ pub enum ValueType {
 }
 
 impl ValueType {
-    /// Whether readers of text (templates, Python's `keys()`) pass it over.
+    /// True when readers of text (templates, Python's `keys()`) pass it over.
     pub fn is_binary(self) -> bool {
         matches!(self, Self::Bytes | Self::Protobuf)
     }

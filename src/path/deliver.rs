@@ -12,7 +12,7 @@ use super::run::{Member, Run, Sent};
 use crate::flow::Ack;
 use crate::message::{Rows, Selection};
 
-/// Where a program's ways lead.
+/// The ends of a program's ways.
 pub trait Outputs {
     /// Tells whether messages for the destination with this number hold their credit until they are written.
     fn holds(&self, destination: usize, flow_control: bool) -> bool;

@@ -22,7 +22,7 @@ pub(super) struct Part {
     pub(super) order: Order,
 }
 
-/// Which messages a [`Part`] had.
+/// The messages that a [`Part`] had.
 #[derive(Debug, Clone)]
 pub(super) struct Outline {
     pub(super) batch: usize,
@@ -35,7 +35,7 @@ impl Part {
         self.selection.rows()
     }
 
-    /// Where `row` stands among all messages of the run.
+    /// The place of `row` among all messages of the run.
     pub(super) fn position(&self, row: u32) -> u32 {
         self.before.as_ref().map_or(row, |before| before[row as usize])
     }

@@ -1,4 +1,4 @@
-//! What happens to the messages of a source, as its log paths have it: [`Program`].
+//! The program of a source's messages, as its log paths have it: [`Program`].
 //!
 //! ```text
 //!  nodes:  step ─► send ─► fork ─► step ─► …
@@ -55,7 +55,7 @@ pub(super) struct Fork {
 
 #[derive(Debug, Clone)]
 pub(super) struct Branch {
-    /// What alone decides whether a message matches; without it, that it comes out at the end does.
+    /// The part that alone decides whether a message matches; without it, that it comes out at the end does.
     pub(super) condition: Option<Arc<dyn Step>>,
     pub(super) nodes: Vec<Node>,
     pub(super) is_final: bool,
@@ -134,7 +134,7 @@ fn collect_steps<'p>(nodes: &'p [Node], steps: &mut Vec<&'p Arc<dyn Step>>) {
     }
 }
 
-/// What a program is made of.
+/// The parts of a program.
 #[derive(Debug, Clone)]
 pub enum Item {
     /// A step.
@@ -148,9 +148,9 @@ pub enum Item {
 /// A branch that a program is made of.
 #[derive(Debug, Clone, Default)]
 pub struct Choice {
-    /// What alone decides whether a message matches, as in `if (E)`.
+    /// The part that alone decides whether a message matches, as in `if (E)`.
     pub condition: Option<Arc<dyn Step>>,
-    /// What happens in it.
+    /// Its items.
     pub items: Vec<Item>,
     /// `flags(final)`
     pub is_final: bool,

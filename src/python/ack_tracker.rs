@@ -1,5 +1,5 @@
-//! `InstantAckTracker`, `ConsecutiveAckTracker`, `BatchedAckTracker`, `PersistedBookmark`: what a source sets as its
-//! `ack_tracker`.
+//! `InstantAckTracker`, `ConsecutiveAckTracker`, `BatchedAckTracker`, `PersistedBookmark`: what a source sets
+//! as its `ack_tracker`.
 //!
 //! The objects say what is wanted and hold nothing of a running source, so one may serve several sources, be
 //! made outside an engine, and live through a reload. What follows the messages is [`super::acks`].
@@ -16,7 +16,7 @@ use super::persist::Persist;
 use super::type_name::type_name;
 use crate::flow::tracker::Order;
 
-/// What a source wants to be told.
+/// The plan of acknowledgements that a source wants.
 pub enum Plan {
     /// Each bookmark, as messages are done.
     Instant(Py<PyAny>),
@@ -28,25 +28,25 @@ pub enum Plan {
     Batched(Batched),
 }
 
-/// Where a bookmark is kept.
+/// The store of a bookmark.
 pub struct Stored {
     store: Py<PyAny>,
     key: Py<PyAny>,
     default: Py<PyAny>,
 }
 
-/// When lists of bookmarks are told.
+/// The rule for lists of bookmarks.
 pub struct Batched {
     /// Takes the list.
     pub callback: Py<PyAny>,
-    /// How long after the list before.
+    /// The time after the list before.
     pub timeout: Option<Duration>,
-    /// How many bookmarks make a list at once.
+    /// The number of bookmarks that make a list at once.
     pub size: usize,
 }
 
 impl Plan {
-    /// Which order it wants.
+    /// The order that it wants.
     pub fn order(&self) -> Order {
         match self {
             Self::Instant(_) | Self::Batched(_) => Order::Completion,
@@ -54,7 +54,7 @@ impl Plan {
         }
     }
 
-    /// How its callback is called in the log.
+    /// The name of its callback in the log.
     pub fn callback_name(&self) -> &'static str {
         match self {
             Self::Instant(_) | Self::Consecutive(_) => "Bookmark.ack_callback",
@@ -120,7 +120,7 @@ pub struct AckTracker {
 }
 
 impl AckTracker {
-    /// What it wants; `None` when its `__init__` was not called.
+    /// Its plan; `None` when its `__init__` was not called.
     pub fn plan(&self) -> Option<&Plan> {
         self.plan.get()
     }

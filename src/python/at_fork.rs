@@ -1,13 +1,16 @@
 //! A fork of the process (`os.fork`, `multiprocessing` with "fork"), right after it was made: [`install`].
 //!
-//! The child has a copy of the thread that forked and of no other: nobody there takes what is posted, or answers on the engine's
-//! sockets. So in the child
+//! The child has a copy of the thread that forked and of no other: nobody there takes what is posted, or
+//! answers on the engine's sockets. So in the child
 //!
-//! * every lane is closed, and whoever posts is told so ([`refused`]); a post at once looks at its lane anyway;
-//! * the engine's own descriptors ([`unshared`]) lead nowhere: a copy of a listening socket would keep its address taken when the
-//!   engine is killed. They are replaced and not closed, so that whoever closes them later closes nothing else.
+//! * every lane is closed, and whoever posts is told so ([`refused`]); a post at once looks at its lane
+//!   anyway;
+//! * the engine's own descriptors ([`unshared`]) lead nowhere: a copy of a listening socket would keep its
+//!   address taken when the engine is killed. They are replaced and not closed, so that whoever closes them
+//!   later closes nothing else.
 //!
-//! What the child does with the state is in [`persist`](super::persist), and what ends it in [`fork`](super::fork).
+//! What the child does with the state is in [`persist`](super::persist), and what ends it in
+//! [`fork`](super::fork).
 
 use std::ffi::c_int;
 use std::sync::{Arc, Weak};

@@ -61,7 +61,8 @@ impl Blocks {
     /// The class that `options` name: a name of the blocks, or one with dots, which is imported.
     ///
     /// # Errors
-    /// No such class, not a `LogSource`, a callback that does nothing when it is called: at the place of `class()`.
+    /// No such class, not a `LogSource`, a callback that does nothing when it is called: at the place of
+    /// `class()`.
     pub fn class<'py>(
         &self,
         py: Python<'py>,
@@ -90,7 +91,7 @@ impl Blocks {
         Ok(class)
     }
 
-    /// What is wrong with the classes of all Python sources of `config`, and with how they parse.
+    /// The errors in the classes of all Python sources of `config`, and with how they parse.
     pub(super) fn look_up(&self, py: Python<'_>, config: &Config, log: &Log) -> Vec<Diagnostic> {
         let mut errors = Vec::new();
         for driver in config.source_statements().into_iter().flat_map(|statement| &statement.drivers) {
@@ -148,7 +149,7 @@ fn sources_of(module: &Bound<'_, PyModule>) -> Vec<String> {
     names.iter().filter(|(_, value)| is_source(value)).map(|(name, _)| format!("`{name}`")).collect()
 }
 
-/// Whether `class` can be what `options` say.
+/// Checks that `class` can be what `options` say.
 ///
 /// # Errors
 /// It is no source, or one of its callbacks does nothing when it is called: at the place of `class()`.

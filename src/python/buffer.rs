@@ -38,7 +38,7 @@ struct State {
     memory: Option<Arc<EngineBuffer>>,
     exports: usize,
     size: usize,
-    /// What a partial post did not consume.
+    /// The rest that a partial post did not consume.
     tail: Vec<u8>,
 }
 
@@ -83,7 +83,7 @@ impl Buffer {
         })
     }
 
-    /// What the last `post_buffer(..., partial=True)` did not consume.
+    /// The bytes that the last `post_buffer(..., partial=True)` did not consume.
     #[getter]
     fn tail<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         let tail = self.state.with(py, |state| state.tail.clone());

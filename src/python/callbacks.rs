@@ -1,8 +1,9 @@
 //! Tells whether a callback does its work when it is called, by its definition: [`check`].
 //!
-//! Calling a generator function, or one that is `async`, does nothing of what it says: it gives an object that somebody has to ask or
-//! to await. Nobody does, but for the coroutine of a source's `run()` and `request_exit()`. Such a source would end, or go on, without
-//! a word; so it is refused, by its definition where that can be seen, otherwise by what a call gives ([`returned`](super::returned)).
+//! Calling a generator function, or one that is `async`, does nothing of what it says: it gives an object
+//! that somebody has to ask or to await. Nobody does, but for the coroutine of a source's `run()` and
+//! `request_exit()`. Such a source would end, or go on, without a word; so it is refused, by its definition
+//! where that can be seen, otherwise by what a call gives ([`returned`](super::returned)).
 
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyFunction};
@@ -68,10 +69,11 @@ pub fn check(owner: &Bound<'_, PyAny>, kind: Kind, name: &str) -> Result<(), (St
     Ok(())
 }
 
-/// Tells whether `callback` is a function or method in C, or one in Python that says of itself that a call of it does its work.
+/// Tells whether `callback` is a function or method in C, or one in Python that says of itself that a call of
+/// it does its work.
 ///
-/// Nearly all are. For the others, and those with attributes, which may be marks, `inspect` is asked: to import it takes as long as a
-/// tenth of the start.
+/// Nearly all are. For the others, and those with attributes, which may be marks, `inspect` is asked: to
+/// import it takes as long as a tenth of the start.
 fn is_plain(callback: &Bound<'_, PyAny>) -> bool {
     // CO_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE and CO_ASYNC_GENERATOR.
     const UNFINISHED: u32 = 0x20 | 0x80 | 0x100 | 0x200;
@@ -88,7 +90,7 @@ fn is_plain(callback: &Bound<'_, PyAny>) -> bool {
     function.is_instance_of::<PyCFunction>() || of_base.is_ok_and(|kind| kind.is(function.get_type()))
 }
 
-/// How a callback that is `what` is mended.
+/// The advice for a callback that is `what`.
 fn help(method: &str, what: &str) -> String {
     match method {
         "run" => {
@@ -104,7 +106,7 @@ fn help(method: &str, what: &str) -> String {
     }
 }
 
-/// Where a function is defined: `FILE:LINE`.
+/// The place of a function: `FILE:LINE`.
 fn place(callback: &Bound<'_, PyAny>) -> Option<String> {
     let callback = callback.getattr("__func__").unwrap_or_else(|_| callback.clone());
     // What `functools.partial` calls.

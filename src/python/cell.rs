@@ -13,8 +13,8 @@ const _: () = assert!(
 
 /// A value that is touched only by the thread that is attached to the interpreter.
 ///
-/// Free-threaded builds of CPython have no such thread, and `-X gil=0` overrules a module that declares to need one, so the
-/// crate does not compile for them.
+/// Free-threaded builds of CPython have no such thread, and `-X gil=0` overrules a module that declares to
+/// need one, so the crate does not compile for them.
 #[derive(Debug, Default)]
 pub struct GilCell<T> {
     value: UnsafeCell<T>,
@@ -46,8 +46,8 @@ impl<T> GilCell<T> {
     /// The value for a few instructions, without marking the cell as in use. `None`: it is in use.
     ///
     /// # Safety
-    /// The reference is gone before anything else uses the cell: meanwhile no code of Python's runs, and none that comes
-    /// back to the cell.
+    /// The reference is gone before anything else uses the cell: meanwhile no code of Python's runs, and none
+    /// that comes back to the cell.
     #[inline]
     #[expect(clippy::mut_from_ref, reason = "the caller promises that there is one reference at a time")]
     pub unsafe fn leaf(&self, _py: Python<'_>) -> Option<&mut T> {
@@ -77,12 +77,14 @@ impl Drop for Reset<'_> {
     }
 }
 
-/// A value made of `Cell`s, for the thread that holds the GIL: read and written piece by piece, so that nobody borrows it.
+/// A value made of `Cell`s, for the thread that holds the GIL: read and written piece by piece, so that
+/// nobody borrows it.
 #[derive(Debug)]
 pub struct GilGuarded<T>(T);
 
-// SAFETY: the value is reached through `get` alone, with proof that the thread holds the GIL. A reference cannot outlive that
-// proof, nor be taken along where the GIL is given up: it is not `Send` where `T` is not `Sync`, and where it is, it may.
+// SAFETY: the value is reached through `get` alone, with proof that the thread holds the GIL. A reference
+// cannot outlive that proof, nor be taken along where the GIL is given up: it is not `Send` where `T` is not
+// `Sync`, and where it is, it may.
 unsafe impl<T: Send> Sync for GilGuarded<T> {}
 
 impl<T> GilGuarded<T> {

@@ -12,7 +12,7 @@ use crate::message::{Head, Stamp, batch};
 static CLOCK: GilCell<WallClock> = GilCell::new(WallClock::new());
 static STAMPS: GilGuarded<StampCache> = GilGuarded::new(StampCache::new());
 
-/// What a panic was raised with.
+/// The payload of a panic.
 pub type Panic = Box<dyn Any + Send>;
 
 /// The local offset at `micros`, in seconds east of UTC.
@@ -33,7 +33,7 @@ fn read(py: Python<'_>) -> Stamp {
     CLOCK.with(py, WallClock::now)
 }
 
-/// What a message has that is made now: the time, or that of the message before it.
+/// The head of a message that is made now: the time, or that of the message before it.
 #[inline]
 pub fn head_of_message(py: Python<'_>) -> Head {
     try_head_of_message(py).unwrap_or_else(|panic| resume_unwind(panic))
@@ -48,7 +48,7 @@ pub fn try_head_of_message(py: Python<'_>) -> Result<Head, Panic> {
     shared_head(py).map_or_else(|| begin_sharing(py), Ok)
 }
 
-/// What a message has that is made now, if it may have the stamp of the message before it; otherwise
+/// The head of a message that is made now, if it may have the stamp of the message before it; otherwise
 /// [`begin_sharing`] gives it its own.
 #[inline]
 pub fn shared_head(py: Python<'_>) -> Option<Head> {

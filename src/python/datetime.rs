@@ -6,9 +6,9 @@
 //! micros    ── local ► naive datetime, what the machine's wall showed
 //! ```
 //!
-//! A naive time that the machine's clocks skipped or showed twice is read as Python reads it (PEP 495): `fold` 0 is the
-//! offset before the change, 1 the one after. The offset is the whole of `utcoffset()`, its days as well: a negative
-//! offset is a timedelta of minus one day and some seconds.
+//! A naive time that the machine's clocks skipped or showed twice is read as Python reads it (PEP 495):
+//! `fold` 0 is the offset before the change, 1 the one after. The offset is the whole of `utcoffset()`, its
+//! days as well: a negative offset is a timedelta of minus one day and some seconds.
 
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
@@ -81,8 +81,8 @@ fn offset_at_wall(wall: &Civil, fold: bool, zone: &TimeZone) -> i32 {
     }
 }
 
-/// What the sender's wall showed, to the microsecond. `fold` is 1 when the offset is the summer time of the machine's
-/// zone, 0 otherwise.
+/// The date and the time in the sender's zone, to the microsecond. `fold` is 1 when the offset is the summer
+/// time of the machine's zone, 0 otherwise.
 ///
 /// # Errors
 /// `ValueError` outside the years 1 to 9999.
@@ -94,7 +94,7 @@ pub fn wall(py: Python<'_>, stamp: Stamp) -> PyResult<Bound<'_, PyDateTime>> {
     naive(py, &stamp.civil(), summer)
 }
 
-/// What the machine's wall showed at `unix_micros`.
+/// The date and the time in the machine's zone at `unix_micros`.
 ///
 /// # Errors
 /// `ValueError` outside the years 1 to 9999.
@@ -139,6 +139,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Breaks without it: a time loses its fraction or its sign on the way to Python and back.
     #[test]
     fn texts() {
         assert_eq!(text(1_795_341_600_123_999), b"1795341600.123");

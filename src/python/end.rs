@@ -11,12 +11,12 @@ use crate::engine::Log;
 use crate::engine::exit::exit_now;
 use crate::engine::watch::Watch;
 
-/// How long threads that the user's code started may take to end.
+/// The time that threads of the user's code may take to end.
 const LAST_THREADS: Duration = Duration::from_millis(500);
 
-/// Begins the end, which `watch` bounds. Returns `code`, with which Python goes on to its own end; where threads have not ended
-/// (`has_stuck_thread`, or others of the user's) that would wait for them, or end them in the middle of a call: then the process
-/// ends here.
+/// Begins the end, which `watch` bounds. Returns `code`, with which Python goes on to its own end; where
+/// threads have not ended (`has_stuck_thread`, or others of the user's) that would wait for them, or end them
+/// in the middle of a call: then the process ends here.
 pub fn end(py: Python<'_>, log: &Log, watch: &Arc<Watch>, has_stuck_thread: bool, code: i32) -> i32 {
     py.detach(|| watch.begin_end());
     if has_stuck_thread || has_other_threads(py, log) {

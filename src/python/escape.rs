@@ -1,8 +1,9 @@
 //! Python text as text of the engine's: [`escaped`].
 //!
-//! A `str` may hold lone surrogates, as the name of a file does that is not UTF-8 (`os.fsdecode`), or what JSON with `"\ud83d"` gives.
-//! No text of Rust's can, so they are written as Python writes them in a `repr`: `\udce9`. Whatever goes from Python into the log, a
-//! diagnostic or a status comes through here, so that an odd character costs none of the others.
+//! A `str` may hold lone surrogates, as the name of a file does that is not UTF-8 (`os.fsdecode`), or what
+//! JSON with `"\ud83d"` gives. No text of Rust's can, so they are written as Python writes them in a `repr`:
+//! `\udce9`. Whatever goes from Python into the log, a diagnostic or a status comes through here, so that an
+//! odd character costs none of the others.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};

@@ -6,7 +6,7 @@ use pyo3::types::{PyDict, PyList, PyString};
 use super::cell::GilCell;
 use super::escape::{escaped, summary, text_of};
 
-/// Who wants to see every exception that is told of: a test.
+/// The observer of every exception that is told of: a test.
 static OBSERVER: GilCell<Option<Py<PyList>>> = GilCell::new(None);
 
 /// Appends every exception that is told of from now on to `list`, too.
@@ -44,7 +44,7 @@ fn text_of_lines(lines: &Bound<'_, PyAny>) -> PyResult<String> {
     Ok(text)
 }
 
-/// Where every Python thread stands, each under its name.
+/// The stacks of all Python threads, each under its name.
 pub fn stacks(py: Python<'_>) -> String {
     let find = || -> PyResult<Vec<String>> {
         let threads = py.import("threading")?.call_method0("enumerate")?.cast_into::<PyList>()?;
@@ -60,7 +60,7 @@ pub fn stacks(py: Python<'_>) -> String {
     find().unwrap_or_else(|error| vec![format!("the threads cannot be listed: {error}")]).join("\n")
 }
 
-/// Where the Python thread `ident` stands, innermost call last; `None` when it has ended.
+/// The stack of the Python thread `ident`, innermost call last; `None` when it has ended.
 pub fn stack(py: Python<'_>, ident: u64) -> Option<String> {
     let find = || -> PyResult<Option<String>> {
         let frames = py.import("sys")?.call_method0("_current_frames")?.cast_into::<PyDict>()?;

@@ -1,4 +1,4 @@
-//! What Python's own streams hold back, before the process ends: [`flush_stdout`].
+//! The text that Python's own streams hold back, before the process ends: [`flush_stdout`].
 
 use pyo3::prelude::*;
 

@@ -1,8 +1,9 @@
 //! A callback that forked, and whose child comes back from it: [`leave`].
 //!
-//! The child has a copy of the calling thread and of no other: nobody there routes, writes or acknowledges, and whatever it did
-//! next would be done with the engine's own files: the end of the pid file, of the control socket, a second file of statistics. So
-//! a child ends where the callback returns to the engine, with the code that it asked for.
+//! The child has a copy of the calling thread and of no other: nobody there routes, writes or acknowledges,
+//! and whatever it did next would be done with the engine's own files: the end of the pid file, of the
+//! control socket, a second file of statistics. So a child ends where the callback returns to the engine,
+//! with the code that it asked for.
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;

@@ -1,11 +1,11 @@
-//! Whether somebody hosts sources in this process: [`Hosting`].
+//! The host of sources in this process, if there is one: [`Hosting`].
 //!
-//! An engine and a test do, each for as long as it runs. Without one ([`is_offline`]) a source that is made by hand is
-//! for use: its posts go to a collector.
+//! An engine and a test do, each for as long as it runs. Without one ([`is_offline`]) a source that is made
+//! by hand is for use: its posts go to a collector.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many hosts of sources this process has: an engine, a test.
+/// The number of hosts of sources in this process: an engine, a test.
 static HOSTS: AtomicUsize = AtomicUsize::new(0);
 
 /// While it lives, sources of this process are made by a host, and one that has none is not for use.
@@ -31,7 +31,7 @@ impl Drop for Hosting {
     }
 }
 
-/// Whether this process has no host, so that sources in it are made by hand.
+/// True when this process has no host, so that sources in it are made by hand.
 pub fn is_offline() -> bool {
     HOSTS.load(Ordering::Relaxed) == 0
 }

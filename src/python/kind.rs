@@ -1,4 +1,4 @@
-//! What a user's class derives from, `LogSource` or `LogFetcher`: [`Kind`], and the engine's part of its instances
+//! The base of a user's class, `LogSource` or `LogFetcher`: [`Kind`], and the engine's part of its instances
 //! ([`hosted`]).
 
 use pyo3::prelude::*;
@@ -8,7 +8,7 @@ use super::fetcher::LogFetcher;
 use super::hosted::Hosted;
 use super::source::LogSource;
 
-/// What a class is, by its base.
+/// The kind of a class, by its base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// It has `run()`.
@@ -18,7 +18,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What `class` is; `None` when it derives from neither base.
+    /// The kind of `class`; `None` when it derives from neither base.
     pub fn of(class: &Bound<'_, PyType>) -> Option<Self> {
         if class.is_subclass_of::<LogSource>().unwrap_or(false) {
             return Some(Self::Source);
@@ -42,7 +42,7 @@ impl Kind {
         }
     }
 
-    /// What the name begins with under which its state is kept.
+    /// The prefix of the name under which its state is kept.
     pub fn persist_prefix(self) -> &'static str {
         match self {
             Self::Source => "python-source",

@@ -20,7 +20,8 @@ fn log() -> Option<Log> {
     LOG.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Tells whether there is an engine's log, or a test's, to write to: also after the engine's end, while the interpreter ends.
+/// Tells whether there is an engine's log, or a test's, to write to: also after the engine's end, while the
+/// interpreter ends.
 #[pyfunction]
 fn _has_log() -> bool {
     log().is_some()

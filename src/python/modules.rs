@@ -6,7 +6,7 @@ use super::{exception, search_path};
 use crate::config::Config;
 use crate::engine::Log;
 
-/// What is known of the user's own modules.
+/// The user's own modules.
 pub struct UserModules {
     /// An `inrush.modules.Modules`; none when it could not be made, which was said.
     modules: Option<Py<PyAny>>,
@@ -37,8 +37,8 @@ impl UserModules {
         }
     }
 
-    /// Before the blocks of `config` run: searches its directories from now on, and takes out what they are to import anew, if it
-    /// wants that.
+    /// Before the blocks of `config` run: searches its directories from now on, and takes out what they are
+    /// to import anew, if it wants that.
     pub fn take_out(&self, py: Python<'_>, config: &Config) -> Taken {
         let nothing = Taken { object: None, names: Vec::new(), concerns_blocks: false };
         let Some(modules) = &self.modules else { return nothing };
@@ -69,7 +69,8 @@ impl UserModules {
 }
 
 impl Taken {
-    /// Whether the class called `class` comes from one of the modules, or from a python block that imports one.
+    /// True when the class called `class` comes from one of the modules, or from a python block that imports
+    /// one.
     pub fn concerns(&self, class: &str) -> bool {
         match module_of(class) {
             Some(module) => self.names.iter().any(|name| name == module),

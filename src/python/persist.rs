@@ -1,7 +1,8 @@
-//! `Persist`: a mapping of the user's whose values outlive the process. Which state it belongs to is in `engine`.
+//! `Persist`: a mapping of the user's whose values outlive the process. Which state it belongs to is in
+//! `engine`.
 //!
-//! A key is a text: `bytes` are read as UTF-8, and what is none of that as lone surrogates, as Python does with the
-//! names of files. Texts are kept with `surrogatepass`, so that all of them come back.
+//! A key is a text: `bytes` are read as UTF-8, and what is none of that as lone surrogates, as Python does
+//! with the names of files. Texts are kept with `surrogatepass`, so that all of them come back.
 
 use pyo3::exceptions::{PyKeyError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -100,8 +101,8 @@ fn object_of<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>>
     }
 }
 
-/// Values by name that outlive the process: a mapping from `str` to `str`, `int`, `bytes` and `bool`, shared by all
-/// that have the same name.
+/// Values by name that outlive the process: a mapping from `str` to `str`, `int`, `bytes` and `bool`, shared
+/// by all that have the same name.
 ///
 /// `defaults` are set for the keys that are not there yet.
 #[pyclass(module = "syslogng", subclass, frozen)]
@@ -268,7 +269,8 @@ impl Persist {
         PyList::new(py, pairs)
     }
 
-    /// Waits until everything assigned before is on the disk. Assignments get there by themselves, within moments.
+    /// Waits until everything assigned before is on the disk. Assignments get there by themselves, within
+    /// moments.
     fn commit(&self, py: Python<'_>) -> PyResult<()> {
         let store = self.store(py)?;
         py.detach(|| store.state().flush()).map_err(|error| failed(&error))

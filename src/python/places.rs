@@ -1,8 +1,10 @@
-//! Places in the user's Python code: where a class or a method is, and where in a `python { }` block something went wrong.
+//! Places in the user's Python code: where a class or a method is, and where in a `python { }` block
+//! something went wrong.
 //!
-//! A block is compiled under the name of its file and with its own line numbers, so the file and line that Python tells of an error
-//! are those of the configuration. Columns are counted in characters in a `SyntaxError`, and in bytes in the positions of code
-//! (CPython 3.11 and newer; before, the whole line is the place).
+//! A block is compiled under the name of its file and with its own line numbers, so the file and line that
+//! Python tells of an error are those of the configuration. Columns are counted in characters in a
+//! `SyntaxError`, and in bytes in the positions of code (CPython 3.11 and newer; before, the whole line is
+//! the place).
 
 use std::path::Path;
 
@@ -79,7 +81,7 @@ pub(super) fn error_of_method(
     }
 }
 
-/// What is wrong with `block`, which `error` came out of.
+/// The diagnostic for `block`, which `error` came out of.
 pub(super) fn error_of_block(
     py: Python<'_>,
     config: &Config,
@@ -158,7 +160,8 @@ fn place_of_syntax_error(
     let text = config.sources_text.text(at);
     let is_missing = || described(py, error).contains("expected an indented block");
     if is_indentation(py, error) && !is_missing() {
-        // Python tells the last blank, or the end of the line: what is in the wrong place is the text between them.
+        // Python tells the last blank, or the end of the line: what is in the wrong place is the text between
+        // them.
         return Some(trimmed(config, at));
     }
     let bytes =

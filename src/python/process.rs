@@ -1,4 +1,5 @@
-//! What belongs to the process, and what the user's code may change: handlers of signals, descriptors 0 to 2 ([`restore`]).
+//! The process's own things that the user's code may change: handlers of signals, descriptors 0 to 2
+//! ([`restore`]).
 
 use std::os::fd::{AsRawFd, IntoRawFd};
 
@@ -12,8 +13,8 @@ pub fn restore() {
     reserve_standard();
 }
 
-/// Opens `/dev/null` on whatever of the descriptors 0 to 2 is closed, so that no file of the engine's gets their numbers: what is
-/// printed would go there.
+/// Opens `/dev/null` on whatever of the descriptors 0 to 2 is closed, so that no file of the engine's gets
+/// their numbers: what is printed would go there.
 pub fn reserve_standard() {
     // The system gives the lowest number that is free. Without one there is nothing to reserve for either.
     while let Ok(nowhere) = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty()) {

@@ -1,4 +1,4 @@
-//! Where Python objects that the engine viewed are let go.
+//! The release of Python objects that the engine viewed.
 //!
 //! Threads of the engine never attach to Python, so a batch that is done puts its segments on a list.
 //! They are dropped under the GIL, in groups: by the next post that the batch views or that opens a batch
@@ -14,9 +14,9 @@ use pyo3::prelude::*;
 
 use crate::message::{Foreign, Release, Segments};
 
-/// How long an object may stay on the list when no post comes.
+/// The time that an object may stay on the list when no post comes.
 pub const REAP_EVERY: Duration = Duration::from_millis(100);
-/// How many batches' segments one post drops.
+/// The number of batches whose segments one post drops.
 const GROUPS_PER_POST: usize = 4;
 
 static LIST: SegQueue<Segments> = SegQueue::new();
@@ -70,7 +70,7 @@ fn drain(_py: Python<'_>, groups: usize) {
     }
 }
 
-/// Whether objects are waiting to be let go.
+/// True when objects are waiting to be let go.
 pub fn is_empty() -> bool {
     LIST.is_empty()
 }

@@ -1,7 +1,7 @@
-//! What a call of a callback came to: [`take`], [`refuse_unfinished`].
+//! The result of a callback: [`take`], [`refuse_unfinished`].
 //!
-//! Nearly all callbacks return None or a bool, and none of the others may cost a start the import of `inspect`: what a generator
-//! or a coroutine is shows in its type.
+//! Nearly all callbacks return None or a bool, and none of the others may cost a start the import of
+//! `inspect`: what a generator or a coroutine is shows in its type.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::types::{PyBool, PyString};
@@ -25,7 +25,8 @@ pub fn take<'py>(
     Ok(result)
 }
 
-/// Refuses what a call of `method` gave if the work is not done: a coroutine, a generator, anything that has to be awaited.
+/// Refuses what a call of `method` gave if the work is not done: a coroutine, a generator, anything that has
+/// to be awaited.
 ///
 /// # Errors
 /// `TypeError`, with the place of the function that gave it.
@@ -59,7 +60,7 @@ pub fn refuse_unfinished(result: &Bound<'_, PyAny>, method: &str) -> PyResult<()
     )))
 }
 
-/// Where the function of a code object is defined: `FILE:LINE`.
+/// The place of the function of a code object: `FILE:LINE`.
 pub fn place_of_code(code: &Bound<'_, PyAny>) -> Option<String> {
     let file = code.getattr("co_filename").ok()?;
     let line: u32 = code.getattr("co_firstlineno").ok()?.extract().ok()?;

@@ -1,4 +1,5 @@
-//! The directories of a configuration's modules in `sys.path`: the Rust side of `inrush.search_path` and `inrush.not_found`.
+//! The directories of a configuration's modules in `sys.path`: the Rust side of `inrush.search_path` and
+//! `inrush.not_found`.
 
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
@@ -29,8 +30,8 @@ pub(super) fn add(py: Python<'_>, config: &Config) -> PyResult<()> {
     py.import("inrush.search_path")?.call_method1("add_directories", (directories(config),)).map(drop)
 }
 
-/// `diagnostic` with what is to be said of `error`, the end of an import of `module`: its traceback, unless it says only that there
-/// is no such module, and where the missing one was looked for.
+/// `diagnostic` with what is to be said of `error`, the end of an import of `module`: its traceback, unless
+/// it says only that there is no such module, and where the missing one was looked for.
 pub(super) fn explain(py: Python<'_>, diagnostic: Diagnostic, module: &str, error: &PyErr) -> Diagnostic {
     let missing = missing(py, error);
     let is_itself = missing.as_deref().is_some_and(|missing| {
@@ -50,7 +51,8 @@ fn missing(py: Python<'_>, error: &PyErr) -> Option<String> {
     value.getattr("name").ok()?.extract().ok()
 }
 
-/// Where a missing module was looked for, and what lies near; nothing for errors that are not about one.
+/// The directories in which a missing module was looked for, and what lies near; nothing for errors that are
+/// not about one.
 pub(super) fn notes(py: Python<'_>, error: &PyErr) -> Vec<String> {
     let call = || py.import("inrush.not_found")?.call_method1("not_found", (error.value(py),))?.extract();
     // A hint that fails is none.

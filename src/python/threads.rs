@@ -1,19 +1,21 @@
 //! The engine's Python threads, those of sources and of their acknowledgements: [`start`].
 //!
-//! They are threads of `threading`, so that they have a name there. Where somebody has patched `threading`, as gevent's and eventlet's
-//! `monkey_patch` do, such a thread is a greenlet of the thread that started it, and only runs while that one waits in the library's
-//! own loop, which the engine's main thread never does. There the thread is the system's, and `threading` knows it as one that it did
-//! not start.
+//! They are threads of `threading`, so that they have a name there. Where somebody has patched `threading`,
+//! as gevent's and eventlet's `monkey_patch` do, such a thread is a greenlet of the thread that started it,
+//! and only runs while that one waits in the library's own loop, which the engine's main thread never does.
+//! There the thread is the system's, and `threading` knows it as one that it did not start.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 
 use super::escape;
 
-/// What `threading` takes from `_thread`, to start threads and to wait for them: as far as the interpreter has them.
+/// The names that `threading` takes from `_thread`, to start threads and to wait for them: as far as the
+/// interpreter has them.
 const TAKEN: [&str; 4] = ["_start_new_thread", "_start_joinable_thread", "_allocate_lock", "get_ident"];
 
-/// The number of the calling thread, as `sys._current_frames()` has it; `threading.get_ident()` may give that of a greenlet.
+/// The number of the calling thread, as `sys._current_frames()` has it; `threading.get_ident()` may give that
+/// of a greenlet.
 pub fn ident() -> u64 {
     // SAFETY: it cannot fail.
     unsafe { libc::pthread_self() }
@@ -36,7 +38,8 @@ pub fn start(py: Python<'_>, name: &str, target: Py<PyAny>) -> PyResult<()> {
     threading.call_method("Thread", (), Some(&keywords))?.call_method0("start").map(drop)
 }
 
-/// Tells whether somebody has put functions of his own in the place of those that start threads, or make locks.
+/// Tells whether somebody has put functions of his own in the place of those that start threads, or make
+/// locks.
 fn is_patched(threading: &Bound<'_, PyModule>) -> bool {
     let is_own = |function: &Bound<'_, PyAny>| {
         let module = function.getattr("__module__").and_then(|module| escape::text_of(&module));

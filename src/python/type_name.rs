@@ -1,4 +1,4 @@
-//! How errors name the type of what they were given: [`type_name`].
+//! The name of a type in errors: [`type_name`].
 //!
 //! A `TypeError` says what was expected and what came instead; every room that takes Python objects says so.
 

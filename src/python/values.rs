@@ -10,11 +10,12 @@
 //! | `list` of `str` and `bytes` | list | [`list`] |
 //! | `datetime` | datetime | seconds since the epoch, a point, milliseconds |
 //!
-//! The type must be exactly that one: an `IntEnum` member is an `int` by inheritance, and what its author wants to see
-//! in a log is anybody's guess. Only a `datetime` may be a subclass's, because those (pandas, pendulum) are datetimes.
+//! The type must be exactly that one: an `IntEnum` member is an `int` by inheritance, and what its author
+//! wants to see in a log is anybody's guess. Only a `datetime` may be a subclass's, because those (pandas,
+//! pendulum) are datetimes.
 //!
-//! Reading goes the same way back, but a text is always `bytes`, and a number, boolean or datetime whose text is none
-//! is the `bytes` of its text.
+//! Reading goes the same way back, but a text is always `bytes`, and a number, boolean or datetime whose text
+//! is none is the `bytes` of its text.
 
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
@@ -46,8 +47,8 @@ impl Written<'_> {
 /// The type and the text of `value`, which is to be stored as `key`. May run Python code, that of a `tzinfo`.
 ///
 /// # Errors
-/// `ValueError` for a type that a message cannot hold, `UnicodeEncodeError` (a `ValueError`) for a `str` with lone
-/// surrogates, `OverflowError` for an `int` beyond 64 bits; the first and the last name the key.
+/// `ValueError` for a type that a message cannot hold, `UnicodeEncodeError` (a `ValueError`) for a `str` with
+/// lone surrogates, `OverflowError` for an `int` beyond 64 bits; the first and the last name the key.
 pub fn write<'a>(key: &[u8], value: &'a Bound<'_, PyAny>) -> PyResult<(ValueType, Written<'a>)> {
     Ok(if let Ok(text) = value.cast_exact::<PyString>() {
         (ValueType::String, Written::Borrowed(text.to_str()?.as_bytes()))
@@ -111,7 +112,8 @@ fn float_text(number: f64) -> String {
     if number.is_nan() { "nan".to_owned() } else { format!("{number:?}") }
 }
 
-/// A value that was read, as plain data: made where Python code must not run, turned into an object where it may.
+/// A value that was read, as plain data: made where Python code must not run, turned into an object where it
+/// may.
 #[derive(Debug)]
 pub enum Read {
     /// Text, and what does not read as its type.
@@ -182,6 +184,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Breaks without it: a float is written in another form than Python's.
     #[test]
     fn floats() {
         let cases = [

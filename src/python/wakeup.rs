@@ -50,7 +50,7 @@ impl Wakeups {
         let _ = self.orders.send(Order::End);
     }
 
-    /// Whether it has not come to its end.
+    /// True until it has come to its end.
     pub fn is_alive(&self) -> bool {
         !self.thread.is_finished()
     }

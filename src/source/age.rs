@@ -1,17 +1,17 @@
-//! How old the oldest message in flight of a source is: [`Age`].
+//! The age of the oldest message in flight of a source: [`Age`].
 //!
-//! Nothing is kept for each message: now and then somebody looks at the counters, and what was posted by then is
-//! remembered with the time. When messages are done in the order in which they were posted, the first moment by which more was
-//! posted than is done now is the age of the oldest, at most one look too young. When they are not, it is the age that
-//! they would have.
+//! Nothing is kept for each message: now and then somebody looks at the counters, and what was posted by then
+//! is remembered with the time. When messages are done in the order in which they were posted, the first
+//! moment by which more was posted than is done now is the age of the oldest, at most one look too young.
+//! When they are not, it is the age that they would have.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How much time is between two moments that are remembered.
+/// The time between two moments that are remembered.
 const BETWEEN: Duration = Duration::from_millis(200);
-/// How many moments are remembered.
+/// The number of moments that are remembered.
 const MOST: usize = 512;
 
 /// The moments of one source.
@@ -19,8 +19,8 @@ const MOST: usize = 512;
 pub struct Age(Mutex<VecDeque<(Instant, u64)>>);
 
 impl Age {
-    /// Looks at the counters: `posted` messages, of which `done` are not on their way any more. The age of the oldest
-    /// that is.
+    /// Looks at the counters: `posted` messages, of which `done` are not on their way any more. The age of
+    /// the oldest that is.
     pub fn look(&self, posted: u64, done: u64) -> Duration {
         self.look_at(Instant::now(), posted, done)
     }

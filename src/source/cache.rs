@@ -1,9 +1,9 @@
 //! The names that were looked up, for a time, and not more than so many: [`Cache`].
 //!
-//! Senders choose the addresses that are looked up (those of datagrams can be forged), so the cache is bounded: a new
-//! address beyond the bound drives out the one that was looked up the longest time ago. Being asked for does not keep
-//! an entry: a name that is asked for often is looked up again when it expires, like any other, and readers have nothing
-//! to write.
+//! Senders choose the addresses that are looked up (those of datagrams can be forged), so the cache is
+//! bounded: a new address beyond the bound drives out the one that was looked up the longest time ago. Being
+//! asked for does not keep an entry: a name that is asked for often is looked up again when it expires, like
+//! any other, and readers have nothing to write.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -73,6 +73,7 @@ mod tests {
         cache.get(&ip(last), Duration::from_secs(now)).map(ToString::to_string)
     }
 
+    /// Breaks without it: a host keeps a name that it no longer has.
     #[test]
     fn a_name_is_good_up_to_its_time_and_no_longer() {
         let mut cache = Cache::new(4);
@@ -82,6 +83,7 @@ mod tests {
         assert_eq!(get(&cache, 2, 0), None);
     }
 
+    /// Breaks without it: a flood of addresses fills the memory.
     #[test]
     fn the_oldest_goes_when_there_are_too_many() {
         let mut cache = Cache::new(2);

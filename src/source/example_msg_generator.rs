@@ -1,4 +1,5 @@
-//! `example-msg-generator()`: messages made by the engine, for trying out a configuration and for measuring it.
+//! `example-msg-generator()`: messages made by the engine, for trying out a configuration and for measuring
+//! it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ const WINDOW: u32 = 100_000;
 const BYTES: u64 = 64 << 20;
 /// MESSAGE, where `template()` does not say it.
 const MESSAGE: &str = "a generated message";
-/// How long its thread may take to end: that of a post.
+/// The time that its thread may take to end: that of a post.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `example-msg-generator(…)`
@@ -36,7 +37,7 @@ pub struct GeneratorOptions {
     pub template: Option<TemplateText>,
     /// `values()`: names with the templates of their values.
     pub values: Vec<(Spanned<String>, TemplateText)>,
-    /// How templates are formatted.
+    /// The format of templates.
     pub template_options: TemplateOptions,
     /// The options that all sources have.
     pub source: LogSourceOptions,

@@ -6,8 +6,8 @@
 //! 2001:db8::7   web.example.org
 //! ```
 //!
-//! The first line that has an address names it, as for the system's resolver. An IPv4 address mapped into IPv6 is that
-//! IPv4 address. A line that is none of this is reported by its number, and the others hold.
+//! The first line that has an address names it, as for the system's resolver. An IPv4 address mapped into
+//! IPv6 is that IPv4 address. A line that is none of this is reported by its number, and the others hold.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use hashbrown::HashMap;
 
-/// What a hosts file says.
+/// The names in a hosts file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Table {
     /// The name of each address.
@@ -33,7 +33,7 @@ pub(super) struct HostsFile {
     read: Option<Version>,
 }
 
-/// What differs when a file was written to or replaced.
+/// The version of a file: what differs when it was written to or replaced.
 #[derive(Debug, PartialEq, Eq)]
 struct Version {
     device: u64,
@@ -61,12 +61,12 @@ impl HostsFile {
         Self { path, read: None }
     }
 
-    /// Where it is.
+    /// Its path.
     pub(super) fn path(&self) -> &std::path::Path {
         &self.path
     }
 
-    /// What it says now, or `None` when it is the one that was read last.
+    /// The names in it now, or `None` when it is the one that was read last.
     ///
     /// # Errors
     /// When it cannot be read. The next call tries again.
@@ -112,10 +112,11 @@ fn is_zoned(address: &str) -> bool {
     address.split_once('%').is_some_and(|(ip, zone)| ip.parse::<IpAddr>().is_ok() && !zone.is_empty())
 }
 
-/// Whether `name` can stand for a host: 1 to 255 bytes without spaces and control characters, and no address.
+/// True when `name` can stand for a host: 1 to 255 bytes without spaces and control characters, and no
+/// address.
 ///
-/// Whoever owns an address decides what the reverse zone answers. With an address as the answer, a sender could
-/// pass for another one.
+/// Whoever owns an address decides what the reverse zone answers. With an address as the answer, a sender
+/// could pass for another one.
 pub(super) fn is_host_name(name: &str) -> bool {
     (1..=255).contains(&name.len())
         && !name.chars().any(|c| c.is_whitespace() || c.is_control())
@@ -132,6 +133,7 @@ mod tests {
         table.names.get(&ip.parse::<IpAddr>().unwrap()).cloned()
     }
 
+    /// Breaks without it: a host has another name than other programs read from the hosts file.
     #[test]
     fn the_first_name_of_the_first_line_counts() {
         let table = parse(
@@ -158,6 +160,7 @@ mod tests {
         }
     }
 
+    /// Breaks without it: one bad line makes all names of the hosts file unknown.
     #[test]
     fn bad_lines_are_counted_and_the_others_hold() {
         let table =
@@ -167,6 +170,7 @@ mod tests {
         assert_eq!(name(&table, "192.0.2.5").as_deref(), Some("good"));
     }
 
+    /// Breaks without it: a sender whose reverse zone says an address passes for another host.
     #[test]
     fn a_name_is_no_address_and_has_no_spaces() {
         for good in ["a", "web.example.org", "under_score", "10.0.0.1.example.org", "bücher"] {
@@ -178,6 +182,7 @@ mod tests {
         }
     }
 
+    /// Breaks without it: each message reads the hosts file, or a change of it is never seen.
     #[test]
     fn the_file_is_read_once_for_each_change() {
         let folder = tempfile::tempdir().unwrap();
@@ -205,7 +210,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a file holds, every line is a name, a comment, or counted as bad; and every name is one.
+        /// Each line, whatever a file holds, is a name, a comment, or counted as bad; and every name is one.
         #[test]
         fn no_text_breaks_it(text in "([0-9a-f:.%# \t\r\n]|[a-z]{1,3}|192\\.0\\.2\\.[0-9]){0,60}") {
             let table = parse(&text);

@@ -14,15 +14,15 @@ pub struct Input {
     pub driver: Driver,
     /// Its way into the engine.
     pub lane: Arc<Lane>,
-    /// What its messages have in common.
+    /// The part that its messages have in common.
     pub origin: Arc<Origin>,
-    /// What the source layer does to them.
+    /// The policy of the source layer.
     pub policy: Arc<SourcePolicy>,
-    /// How their hosts are named.
+    /// The names of their hosts.
     pub names: Arc<HostNames>,
-    /// How it is; the source says so.
+    /// Its status; the source says so.
     pub status: Arc<SourceStatus>,
-    /// What its driver has planned.
+    /// The plan of its driver.
     pub planned: Planned,
 }
 

@@ -9,24 +9,24 @@
 //! | `yes` | what the file of `dns-cache-hosts()` says, if there is one; else what the resolver answers; else the address as text |
 //!
 //! A name, never an address, is made short (up to the first dot) unless `use-fqdn(yes)`, and lower case with
-//! `normalize-hostnames(yes)`. An answer of the resolver that is no host's name, above all one that is an address,
-//! counts as none: the sender may have written it.
+//! `normalize-hostnames(yes)`. An answer of the resolver that is no host's name, above all one that is an
+//! address, counts as none: the sender may have written it.
 //!
 //! # Cached and looked up
 //!
 //! [`HostNames::cached`] never blocks: it reads a table under a lock whose readers do not meet each other
 //! (`ShardedLock`: one lock a thread), and which is written only for as long as it takes to put one name.
-//! [`HostNames::look_up`] may take as long as a name server does, and holds no lock while it waits. Two threads that
-//! miss the same address at the same time both look it up.
+//! [`HostNames::look_up`] may take as long as a name server does, and holds no lock while it waits. Two
+//! threads that miss the same address at the same time both look it up.
 //!
 //! Answers are kept for `dns-cache-expire()`, failures for `dns-cache-expire-failed()`, and not more than
 //! `dns-cache-size()`; with `dns-cache(no)`, none. Each source has its own, as names depend on its options.
 //!
 //! # The hosts file
 //!
-//! Whether it changed is looked at once a second, and only when names are asked for: the first question after that
-//! second is not answered by `cached`, so that the one who asks comes to `look_up`, where reading a file is allowed.
-//! A file that cannot be read leaves the names of the last one that could.
+//! Whether it changed is looked at once a second, and only when names are asked for: the first question after
+//! that second is not answered by `cached`, so that the one who asks comes to `look_up`, where reading a file
+//! is allowed. A file that cannot be read leaves the names of the last one that could.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ use crate::config::{GlobalOptions, UseDns};
 
 /// The hosts file of `use-dns(persist-only)` without `dns-cache-hosts()`.
 const SYSTEM_HOSTS: &str = "/etc/hosts";
-/// How often it is looked at whether the hosts file changed.
+/// The time between looks whether the hosts file changed.
 const HOSTS_CHECK: Duration = Duration::from_secs(1);
 /// The name of a host that has none.
 const NAMELESS: &str = "localhost";
@@ -143,12 +143,12 @@ pub struct HostNames {
     /// Written for moments only, never while somebody waits for an answer.
     known: ShardedLock<Known>,
     hosts: Option<Mutex<Watched>>,
-    /// From when on it must be looked at whether the hosts file changed, in nanoseconds of the outside's clock. It
-    /// guards nothing: whoever sees it too late asks once more than needed, or a moment later.
+    /// From when on it must be looked at whether the hosts file changed, in nanoseconds of the outside's
+    /// clock. It guards nothing: whoever sees it too late asks once more than needed, or a moment later.
     check_at: AtomicU64,
 }
 
-/// What needs no looking up.
+/// The names that need no looking up.
 #[derive(Debug)]
 struct Known {
     /// The hosts file's names, as they are shown.
@@ -160,7 +160,7 @@ struct Known {
 #[derive(Debug)]
 struct Watched {
     file: HostsFile,
-    /// What was said last, so that it is said once.
+    /// The last complaint, so that it is made once.
     said: Option<String>,
     unsaid: Option<String>,
 }
@@ -168,8 +168,8 @@ struct Watched {
 impl HostNames {
     /// The names that `outside` knows, by `options`.
     ///
-    /// Finds the local host's name, which may take a question to a name server with `use-fqdn(yes)`, and reads
-    /// the hosts file if there is one to read.
+    /// Finds the local host's name, which may take a question to a name server with `use-fqdn(yes)`, and
+    /// reads the hosts file if there is one to read.
     pub fn new(options: NameOptions, outside: Arc<dyn Outside>) -> Self {
         let local = options.local(&*outside);
         let watched = |path| Mutex::new(Watched { file: HostsFile::new(path), said: None, unsaid: None });
@@ -199,8 +199,8 @@ impl HostNames {
         self.known(ip, now)
     }
 
-    /// The name of the host at `ip`. It may take as long as name servers take, up to many seconds when they do not
-    /// answer; no lock is held while it waits.
+    /// The name of the host at `ip`. It may take as long as name servers take, up to many seconds when they
+    /// do not answer; no lock is held while it waits.
     pub fn look_up(&self, ip: IpAddr) -> Arc<str> {
         if self.options.use_dns == UseDns::No {
             return as_text(ip);
@@ -223,8 +223,8 @@ impl HostNames {
         name
     }
 
-    /// What is wrong with the hosts file, for the log: that it cannot be read, or which lines. Each complaint is given
-    /// once; new ones can come from [`HostNames::new`] and [`HostNames::look_up`].
+    /// The complaint about the hosts file, for the log: that it cannot be read, or which lines. Each
+    /// complaint is given once; new ones can come from [`HostNames::new`] and [`HostNames::look_up`].
     pub fn take_complaint(&self) -> Option<String> {
         lock(self.hosts.as_ref()?).unsaid.take()
     }
@@ -261,7 +261,7 @@ impl HostNames {
 }
 
 impl Watched {
-    /// What the file says, when that is new.
+    /// The names in the file, when they are new.
     fn read(&mut self) -> Option<Table> {
         let path = self.file.path().display().to_string();
         match self.file.read_if_changed() {
@@ -289,7 +289,7 @@ impl Watched {
     }
 }
 
-/// What to say about the lines of `numbers`, if there are any.
+/// The complaint about the lines of `numbers`, if there are any.
 fn bad_lines(path: &str, numbers: &[usize]) -> Option<String> {
     const NAMED: usize = 5;
     if numbers.is_empty() {

@@ -1,4 +1,4 @@
-//! What naming hosts asks of the system: [`Outside`], and the system itself, [`ThisSystem`].
+//! The system as naming hosts needs it: [`Outside`], and the system itself, [`ThisSystem`].
 //!
 //! Everything here may block for as long as a name server takes to answer, except the clock.
 
@@ -89,6 +89,7 @@ pub fn this_process() -> Arc<Identity> {
 mod tests {
     use super::*;
 
+    /// Breaks without it: messages of this host have no name, or cached names never grow old.
     #[test]
     fn this_system_has_a_name_and_a_clock() {
         let system = ThisSystem::new();

@@ -1,6 +1,7 @@
 //! The rules of a source: [`SourcePolicy`].
 //!
-//! In this order, to every message (`from` is the sender's name, or the local host's when no sender is known):
+//! In this order, to every message (`from` is the sender's name, or the local host's when no sender is
+//! known):
 //!
 //! | field | becomes |
 //! |---|---|
@@ -16,9 +17,10 @@
 //! | SOURCE | the name of the source statement |
 //! | STAMP | RECVD, with `keep-timestamp(no)` |
 //!
-//! A host that is empty is none. Of a HOST that was chained here, the macro HOST is one name: what stands after the first `@`,
-//! up to the `/` after it. What holds for all messages of a source is in [`SourcePolicy::origin`]; what a row
-//! needs beside it is in [`SourcePolicy::hosts`]; and what a program wrote in vain is in [`SourcePolicy::overwrites`].
+//! A host that is empty is none. Of a HOST that was chained here, the macro HOST is one name: what stands
+//! after the first `@`, up to the `/` after it. What holds for all messages of a source is in
+//! [`SourcePolicy::origin`]; what a row needs beside it is in [`SourcePolicy::hosts`]; and what a program
+//! wrote in vain is in [`SourcePolicy::overwrites`].
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,7 +29,7 @@ use super::LogSourceOptions;
 use crate::config::GlobalOptions;
 use crate::message::{FieldName, Origin, Release, Stamp};
 
-/// What a source does to all its messages.
+/// The policy of a source for all its messages.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own, by the name users know")]
 pub struct SourcePolicy {
@@ -66,8 +68,8 @@ impl Hosts<'_> {
 }
 
 impl SourcePolicy {
-    /// That of the source statement `source`, whose driver has its `own` options, on the host called `local`. What the
-    /// driver does not say is as in `global`.
+    /// That of the source statement `source`, whose driver has its `own` options, on the host called `local`.
+    /// What the driver does not say is as in `global`.
     pub fn new(source: &str, local: &Arc<str>, global: &GlobalOptions, own: &LogSourceOptions) -> Self {
         let chain_hostnames = own.chain_hostnames.unwrap_or(global.chain_hostnames);
         let host = match &own.host_override {
@@ -106,8 +108,8 @@ impl SourcePolicy {
         self
     }
 
-    /// What all messages of a batch have, unless their rows say otherwise. `recvd_offset` is that of the clock which RECVD
-    /// is read from, in seconds east of UTC.
+    /// The origin of all messages of a batch, unless their rows say otherwise. `recvd_offset` is that of the
+    /// clock which RECVD is read from, in seconds east of UTC.
     pub fn origin(&self, recvd_offset: i32, release: Arc<dyn Release>) -> Origin {
         Origin {
             source: Arc::clone(&self.source),
@@ -125,8 +127,8 @@ impl SourcePolicy {
         }
     }
 
-    /// The hosts that a row must carry, of a message that came with `own_host` as its HOST, from a `sender` of that name.
-    /// Nothing is copied unless a chained name is made.
+    /// The hosts that a row must carry, of a message that came with `own_host` as its HOST, from a `sender`
+    /// of that name. Nothing is copied unless a chained name is made.
     #[inline]
     pub fn hosts<'a>(&'a self, own_host: Option<&'a [u8]>, sender: Option<&'a str>) -> Hosts<'a> {
         let sender = sender.filter(|sender| **sender != *self.local);
@@ -155,14 +157,14 @@ impl SourcePolicy {
         Hosts { host, is_chained, host_from }
     }
 
-    /// When the message happened, which says `own` itself and was received at `recvd`.
+    /// The time of a message that says `own` itself and was received at `recvd`.
     #[inline]
     pub fn stamp(&self, own: Stamp, recvd: Stamp) -> Stamp {
         if self.keep_timestamp { own } else { recvd }
     }
 
-    /// Whether what a message brings as `field` is lost. A row must not carry it: what the source says instead
-    /// is in [`SourcePolicy::origin`] and [`SourcePolicy::hosts`].
+    /// True when what a message brings as `field` is lost. A row must not carry it: what the source says
+    /// instead is in [`SourcePolicy::origin`] and [`SourcePolicy::hosts`].
     ///
     /// `LEGACY_MSGHDR` has the program and the PID as they were received, and goes with either.
     #[inline]
@@ -177,22 +179,22 @@ impl SourcePolicy {
         }
     }
 
-    /// Whether a message's own HOST never stays as it is: `keep-hostname(no)`, or `host-override()`.
+    /// True when a message's own HOST never stays as it is: `keep-hostname(no)`, or `host-override()`.
     pub fn host_is_fixed(&self) -> bool {
         self.host_override || !self.keep_hostname
     }
 
-    /// Whether a message's own PROGRAM is lost: `program-override()`.
+    /// True when a message's own PROGRAM is lost: `program-override()`.
     pub fn program_is_fixed(&self) -> bool {
         self.program_override.is_some()
     }
 
-    /// Whether a message's own PID is lost: `use-syslogng-pid(yes)`.
+    /// True when a message's own PID is lost: `use-syslogng-pid(yes)`.
     pub fn pid_is_fixed(&self) -> bool {
         self.pid.is_some()
     }
 
-    /// Whether STAMP is the message's own: `keep-timestamp(yes)`.
+    /// True when STAMP is the message's own: `keep-timestamp(yes)`.
     pub fn keeps_timestamp(&self) -> bool {
         self.keep_timestamp
     }

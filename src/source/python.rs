@@ -42,7 +42,7 @@ impl Default for Backoff {
     }
 }
 
-/// Which of the two drivers of Python sources.
+/// The two drivers of Python sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PythonDriver {
     /// `python(…)`
@@ -52,7 +52,7 @@ pub enum PythonDriver {
 }
 
 impl PythonDriver {
-    /// How it is written.
+    /// Its spelling.
     pub fn word(self) -> &'static str {
         match self {
             Self::Source => "python",
@@ -64,7 +64,7 @@ impl PythonDriver {
 /// `python(…)` and `python-fetcher(…)`
 #[derive(Debug, Clone)]
 pub struct PythonSourceOptions {
-    /// Which of the two it is.
+    /// Its driver.
     pub driver: PythonDriver,
     /// `class()`
     pub class: Spanned<String>,
@@ -76,7 +76,7 @@ pub struct PythonSourceOptions {
     pub persist_name: Option<Spanned<String>>,
     /// `internal()`
     pub internal: bool,
-    /// How messages are parsed.
+    /// The options by which messages are parsed.
     pub parsing: ParsingOptions,
     /// The options that all sources have.
     pub source: LogSourceOptions,
@@ -163,7 +163,7 @@ const PYTHON: Table<PythonSourceOptions> = &[
 const NO_RUN: &str =
     "on a fetcher: it has no run(), and after an error its open() is called again after time-reopen()";
 
-/// What `python-fetcher()` has and `python()` has not, or has with another meaning.
+/// The options that `python-fetcher()` has and `python()` has not, or has with another meaning.
 const FETCHER: Table<PythonSourceOptions> = &[
     ("fetch-no-data-delay", Kind::Seconds(|to, time| to.fetch_no_data_delay = Some(time))),
     ("time-reopen", Kind::Seconds(|to, time| to.time_reopen = time)),
@@ -171,7 +171,7 @@ const FETCHER: Table<PythonSourceOptions> = &[
     ("restart-backoff", Kind::NoEffect(NO_RUN)),
 ];
 
-/// What `python()` has not, with the place where it belongs.
+/// The options that `python()` has not, with the place where it belongs.
 const ELSEWHERE: Table<PythonSourceOptions> = &[
     ("fetch-no-data-delay", Kind::Other(|parser, _| Err(fetchers_only(parser, "fetch-no-data-delay")))),
     ("time-reopen", Kind::Other(|parser, _| Err(fetchers_only(parser, "time-reopen")))),

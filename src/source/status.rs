@@ -1,4 +1,4 @@
-//! How a source is, for whoever looks: [`SourceStatus`].
+//! The status of a source: [`SourceStatus`].
 //!
 //! The host of a source writes it, anybody reads it, and neither waits for the other: the reader of a
 //! status needs nothing that a user's callback could hold. Each fact is a flag of its own, because the
@@ -14,7 +14,7 @@ use super::age::Age;
 /// An error's text is kept up to this many characters: it is shown in tables. The log has all of it.
 pub const MAX_ERROR: usize = 500;
 
-/// What a source does at one moment.
+/// The state of a source at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SourceState {
     /// It has not been told to run.
@@ -50,7 +50,7 @@ impl SourceState {
     }
 }
 
-/// What the host of a source shows of it to others.
+/// The status that the host of a source shows to others.
 #[derive(Debug, Default)]
 pub struct SourceStatus {
     /// Set once, before the thread of the source can be seen.
@@ -79,7 +79,7 @@ impl SourceStatus {
         let _ = self.instance.set(name.into());
     }
 
-    /// Which of the sources of its class it is, where it has said so.
+    /// Its name among the sources of its class, where it has said so.
     pub fn instance(&self) -> Option<Arc<str>> {
         self.instance.get().cloned()
     }
@@ -100,13 +100,13 @@ impl SourceStatus {
         self.is_stopping.store(true, Ordering::Release);
     }
 
-    /// Whether the source waits before it is started again; the end of a wait that was not cut short is
+    /// Says whether the source waits before it is started again; the end of a wait that was not cut short is
     /// counted by [`SourceStatus::count_restart`].
     pub fn set_restarting(&self, is_restarting: bool) {
         self.is_restarting.store(is_restarting, Ordering::Relaxed);
     }
 
-    /// Whether it was started and has not ended.
+    /// True when it was started and has not ended.
     pub fn is_alive(&self) -> bool {
         self.is_alive.load(Ordering::Acquire)
     }
@@ -126,12 +126,12 @@ impl SourceStatus {
         self.restarts.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often a callback raised.
+    /// The number of exceptions of callbacks.
     pub fn exceptions(&self) -> u32 {
         self.exceptions.load(Ordering::Relaxed)
     }
 
-    /// How often it was started again.
+    /// The number of times it was started again.
     pub fn restarts(&self) -> u32 {
         self.restarts.load(Ordering::Relaxed)
     }
@@ -141,7 +141,7 @@ impl SourceStatus {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How old the oldest message in flight is, when `done` of `posted` are not on their way any more.
+    /// The age of the oldest message in flight, when `done` of `posted` are not on their way any more.
     pub fn oldest(&self, posted: u64, done: u64) -> Duration {
         self.age.look(posted, done)
     }
@@ -156,7 +156,7 @@ impl SourceStatus {
         Duration::from_nanos(self.post_nanos.load(Ordering::Relaxed))
     }
 
-    /// What it does; `is_waiting` when a post of it waits for credit.
+    /// Its state; `is_waiting` when a post of it waits for credit.
     pub fn state(&self, is_waiting: bool) -> SourceState {
         let is_set = |flag: &AtomicBool| flag.load(Ordering::Acquire);
         match (is_set(&self.was_started), self.is_alive(), is_set(&self.is_stopping)) {
@@ -175,6 +175,7 @@ impl SourceStatus {
 mod tests {
     use super::*;
 
+    /// Breaks without it: a source that failed or waits is shown as running.
     #[test]
     fn a_life() {
         let status = SourceStatus::default();
@@ -195,6 +196,7 @@ mod tests {
         assert_eq!(status.last_error().as_deref(), Some("ValueError: no"));
     }
 
+    /// Breaks without it: a stop waits for a source that never ran.
     #[test]
     fn a_source_that_was_never_started_ends_when_it_is_stopped() {
         let status = SourceStatus::default();
@@ -202,6 +204,7 @@ mod tests {
         assert_eq!(status.state(false), SourceState::Ended);
     }
 
+    /// Breaks without it: a long exception panics the status, or is taken for the whole.
     #[test]
     fn a_long_error_is_cut_between_characters_and_says_so() {
         let status = SourceStatus::default();

@@ -1,7 +1,9 @@
-//! Sources with a thread of their own: [`SourceThread`] leads its life, [`Poster`] is its way into the engine.
+//! Sources with a thread of their own: [`SourceThread`] leads its life, [`Poster`] is its way into the
+//! engine.
 //!
-//! A driver gives the body of the thread. It posts through the poster, which waits for credit, and ends when the poster says so.
-//! A body that returns has ended for good; one that panics is told in the log, counted as an exception, and ends.
+//! A driver gives the body of the thread. It posts through the poster, which waits for credit, and ends when
+//! the poster says so. A body that returns has ended for good; one that panics is told in the log, counted as
+//! an exception, and ends.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

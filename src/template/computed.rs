@@ -167,8 +167,8 @@ pub(super) fn log_host(_: MessageRef<'_>, context: &Context, out: &mut Vec<u8>) 
     out.extend_from_slice(context.identity().host.as_bytes());
 }
 
-/// A value of the peer: the one that the source has set, since a proxy is a peer and the sender another one; else
-/// that of the sender.
+/// A value of the peer: the one that the source has set, since a proxy is a peer and the sender another one;
+/// else that of the sender.
 fn peer<'m>(message: MessageRef<'m>, set: &[u8], sender: FieldName, none: &'m [u8]) -> &'m [u8] {
     or(named(message, set), or(known(message, sender), none))
 }

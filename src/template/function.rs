@@ -1,7 +1,7 @@
 //! Template functions, `$(name argument …)`: the table of them, [`FUNCTIONS`].
 //!
-//! A function is a row of the table, and a function of Rust in one of the files beside: it appends its result, for the
-//! texts of its arguments ([`Arguments`]).
+//! A function is a row of the table, and a function of Rust in one of the files beside: it appends its
+//! result, for the texts of its arguments ([`Arguments`]).
 
 use std::ops::RangeInclusive;
 
@@ -60,7 +60,7 @@ pub(super) struct Arguments<'a> {
 }
 
 impl Arguments<'_> {
-    /// How many there are.
+    /// The number of them.
     fn count(&self) -> usize {
         self.count
     }

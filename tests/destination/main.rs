@@ -234,8 +234,8 @@ fn messages_of_this_host_are_counted_and_no_others() {
     assert_eq!((text("n-"), text("n-2")), ("||other\n||other\n".into(), counted(2, "two")));
 }
 
-/// Flushes until nothing waits, and reads in between what is there. What counts as delivered is at every moment
-/// the lines that are out whole.
+/// Flushes until nothing waits, and reads in between what is there. What counts as delivered is at every
+/// moment the lines that are out whole.
 fn read_slowly(rig: &mut Rig, reader: &OwnedFd) -> Vec<u8> {
     let (mut got, mut now) = (Vec::new(), Instant::now());
     for _ in 0..1000 {

@@ -1,5 +1,5 @@
-//! The grammar of filters and of what may stand in a log path beside sources and destinations, with a function `m("text")`,
-//! which is met by texts with that text in them.
+//! The grammar of filters and of what may stand in a log path beside sources and destinations, with a
+//! function `m("text")`, which is met by texts with that text in them.
 
 use std::sync::{Arc, LazyLock};
 
@@ -61,7 +61,8 @@ fn passed(expression: &str, texts: &str) -> String {
     passed.join(" ")
 }
 
-/// Breaks without it: `;`, `and`, `or` and `not` bind otherwise than in the language, and other messages pass.
+/// Breaks without it: `;`, `and`, `or` and `not` bind otherwise than in the language, and other messages
+/// pass.
 #[test]
 fn conditions_bind_as_in_the_language() {
     for (expression, texts, expected) in [
@@ -84,6 +85,7 @@ fn conditions_bind_as_in_the_language() {
     }
 }
 
+/// Breaks without it: a filter has to stand before its use, which native does not ask for.
 #[test]
 fn a_filter_may_name_one_that_comes_later() {
     let config = right("filter f { filter(g) and not filter(h) }; filter g { m(x) }; filter 'h' { m(y); };");
@@ -113,6 +115,7 @@ fn a_circle_is_shown_with_both_places() {
     right(&ladder.join("\n"));
 }
 
+/// Breaks without it: one missing sign in a condition gives a page of errors.
 #[test]
 fn one_mistake_in_a_filter_is_one_error() {
     for (text, message) in [
@@ -161,7 +164,8 @@ fn one_mistake_in_a_filter_is_one_error() {
     assert_eq!(wrong(&format!("filter f {{ {} m(x) }};", "not ".repeat(10_000))).len(), 1);
 }
 
-/// Breaks without it: what is behind a mistake in a filter is not read, and its mistakes show only afterwards.
+/// Breaks without it: what is behind a mistake in a filter is not read, and its mistakes show only
+/// afterwards.
 #[test]
 fn what_follows_a_wrong_filter_is_read() {
     let text = "filter f { bad(x); (m(y) };\nlog { filter { m(a) m(b); }; flags(fina); };\nfilter g { m(x) oder m(y); };";
@@ -169,6 +173,7 @@ fn what_follows_a_wrong_filter_is_read() {
     assert_eq!(messages.len(), 4, "{messages:?}");
 }
 
+/// Breaks without it: a branch of a path is read and belongs to another one.
 #[test]
 fn junctions_and_ifs_are_in_the_tree() {
     let config = right(

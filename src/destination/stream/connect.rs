@@ -35,7 +35,8 @@ pub trait Connect: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Tells that it is open from the start on, and again when it has gone, whether there are messages or not.
+    /// Tells that it is open from the start on, and again when it has gone, whether there are messages or
+    /// not.
     fn is_eager(&self) -> bool {
         false
     }

@@ -1,8 +1,9 @@
 //! The files of a destination with what waits for them, for the destination that comes after it: [`Targets`].
 //!
-//! * Under the same address each file goes over as it is, with a line of which a part is out, which is then written on to its
-//!   end. Other files are opened anew, with the options of now.
-//! * Otherwise the messages are sorted to files again. A part of a line is taken off the end of its file first.
+//! * Under the same address each file goes over as it is, with a line of which a part is out, which is then
+//!   written on to its end. Other files are opened anew, with the options of now.
+//! * Otherwise the messages are sorted to files again. A part of a line is taken off the end of its file
+//!   first.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -54,7 +55,7 @@ impl Leftover for Targets {
 }
 
 impl Chunk {
-    /// What is not written of it, with the numbers of the first message.
+    /// The part of it that is not written, with the numbers of the first message.
     pub(super) fn into_rest(self) -> (Delivery, Numbers) {
         let Delivery { view, ack, flow_control } = self.delivery;
         let view = if self.next == 0 { view } else { view.with_rows(view.rows().after(self.next)) };
@@ -62,8 +63,8 @@ impl Chunk {
     }
 }
 
-/// Puts what was sorted to files together again, with the numbers of the first message of each: rows of one batch on one path
-/// are one delivery, in their order.
+/// Puts what was sorted to files together again, with the numbers of the first message of each: rows of one
+/// batch on one path are one delivery, in their order.
 fn in_order(chunks: Vec<Chunk>) -> Vec<(Delivery, Numbers)> {
     let mut chunks = chunks;
     chunks.sort_by_key(|chunk| chunk.first.order);
@@ -90,5 +91,6 @@ fn in_order(chunks: Vec<Chunk>) -> Vec<(Delivery, Numbers)> {
     all
 }
 
-/// How far back the delivery of a batch is looked for: the rows of one batch have numbers in a row.
+/// The number of deliveries among which that of a batch is looked for: the rows of one batch have numbers in
+/// a row.
 const LATELY: usize = 64;

@@ -3,10 +3,10 @@
 use crate::message::MessageRef;
 use crate::template::{Context, Template, append_rfc5424_header};
 
-/// What a line looks like.
+/// The format of a line.
 #[derive(Debug, Clone)]
 pub enum LineFormat {
-    /// What the template says; the newline is the template's own affair.
+    /// The text that the template gives; the newline is the template's own affair.
     Template(Template),
     /// `flags(syslog-protocol)`: the header of RFC 5424, then the template's text or MESSAGE, and a
     /// newline if it has none.
@@ -25,7 +25,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Whether a line can be written in three pieces, the middle one being MESSAGE as it is.
+    /// True when a line can be written in three pieces, the middle one being MESSAGE as it is.
     pub(super) fn is_around_message(&self, context: &Context) -> bool {
         !self.no_multi_line
             && match &self.format {
@@ -36,19 +36,19 @@ impl Line {
             }
     }
 
-    /// Whether lines differ in MESSAGE alone as long as [`Template::is_steady`] has it.
+    /// True when lines differ in MESSAGE alone as long as [`Template::is_steady`] has it.
     pub(super) fn is_steady(&self, context: &Context) -> bool {
         let LineFormat::Template(template) = &self.format else { return false };
         !self.no_multi_line && template.is_steady(context)
     }
 
-    /// Whether a line is MESSAGE as it is with a newline after it: `$MSG\n`.
+    /// True when a line is MESSAGE as it is with a newline after it: `$MSG\n`.
     pub(super) fn is_message_and_newline(&self, context: &Context) -> bool {
         let LineFormat::Template(template) = &self.format else { return false };
         self.is_around_message(context) && template.as_message_with_suffix() == Some((&b""[..], &b"\n"[..]))
     }
 
-    /// Whether each line has a newline at its end.
+    /// True when each line has a newline at its end.
     pub(super) fn ends_lines(&self) -> bool {
         match &self.format {
             LineFormat::Template(template) => template.text().ends_with('\n'),
@@ -92,8 +92,8 @@ impl Line {
         }
     }
 
-    /// Appends what stands before MESSAGE, what `between` appends, and what stands after MESSAGE; returns where the first of
-    /// these ends.
+    /// Appends what stands before MESSAGE, what `between` appends, and what stands after MESSAGE; returns
+    /// where the first of these ends.
     pub(super) fn append_around(
         &self,
         message: MessageRef<'_>,

@@ -32,7 +32,7 @@ pub struct WriterOptions {
     pub flush_lines: Option<u32>,
     /// `time-reopen()`
     pub time_reopen: Option<Duration>,
-    /// How templates are formatted.
+    /// The format of templates.
     pub template_options: TemplateOptions,
     /// The options of every destination.
     pub driver: DriverOptions,
@@ -109,8 +109,8 @@ pub(crate) fn access(config: &Config, owner: &Ownership) -> Result<Access, Diagn
     })
 }
 
-/// Reads the path that a driver begins with: a template. Where that is wrong, an empty one and the error that was reported:
-/// the options are still to be read, for what may be wrong with them.
+/// Reads the path that a driver begins with: a template. Where that is wrong, an empty one and the error that
+/// was reported: the options are still to be read, for what may be wrong with them.
 pub(crate) fn read_path(
     parser: &mut Parser,
     open: Opening,

@@ -104,6 +104,7 @@ mod tests {
         PathBuilder::default().build(&template, batch.message(0), &Context::default()).to_vec()
     }
 
+    /// Breaks without it: a sender chooses a file outside of the directory of the logs.
     #[test]
     fn values_cannot_climb_and_the_template_can() {
         for (template, host, program, expected) in [
@@ -127,6 +128,7 @@ mod tests {
         }
     }
 
+    /// Breaks without it: two long host names share a file, or a character is cut in two.
     #[test]
     fn long_names_are_cut_and_stay_apart() {
         let (one, two) = ("é".repeat(200) + "1", "é".repeat(200) + "2");
@@ -141,6 +143,7 @@ mod tests {
     }
 
     proptest! {
+        /// Breaks without it: some combination of values and template leads out of the fixed directory.
         #[test]
         fn the_path_stays_below_the_fixed_directory(
             host in prop_oneof![any::<Vec<u8>>(), "[./\\x00_a]{0,300}".prop_map(String::into_bytes)],

@@ -1,4 +1,4 @@
-//! What a file destination is told: [`StreamSettings`].
+//! The settings of a file destination: [`StreamSettings`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,16 +7,16 @@ use super::{Connect, LineFormat, Opening};
 use crate::destination::{Claim, Descriptors, Planned, StreamDestination};
 use crate::template::{Identity, Options, Template};
 
-/// What a file destination is to do.
+/// The settings of a file destination.
 #[derive(Debug, Clone)]
 pub struct StreamSettings {
     /// The path. `/dev/stdout` and `/dev/stderr`, written without macros, are the process's own.
     pub path: Template,
-    /// What a line looks like.
+    /// The format of a line.
     pub line: LineFormat,
     /// `flags(no-multi-line)`: line breaks inside a line become spaces.
     pub no_multi_line: bool,
-    /// How the far end is opened.
+    /// The connector of the far end.
     pub opening: Arc<dyn Connect>,
     /// `fsync()`: whether lines are on the disk before their messages count as delivered.
     pub fsync: bool,
@@ -26,11 +26,11 @@ pub struct StreamSettings {
     pub time_reopen: Duration,
     /// `log-fifo-size()`: how many messages without the credit of their source may wait.
     pub fifo_size: u64,
-    /// What the files of all paths with macros may take of the process's descriptors.
+    /// The share of the process's descriptors for the files of all paths with macros.
     pub descriptors: Arc<Descriptors>,
-    /// How templates are formatted; the path takes its times in the local zone.
+    /// The format of templates; the path takes its times in the local zone.
     pub options: Options,
-    /// Who formats.
+    /// The identity that formats.
     pub identity: Arc<Identity>,
 }
 

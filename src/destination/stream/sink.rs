@@ -24,10 +24,10 @@ use super::cut;
 
 /// Most pieces of one `writev`: `IOV_MAX` of Linux.
 pub(super) const PIECES_MAX: usize = 1024;
-/// What a pipe that polls as writable takes without blocking: `PIPE_BUF` of Linux.
+/// The bytes that a pipe that polls as writable takes without blocking: `PIPE_BUF` of Linux.
 const PIPE_ATOMIC: usize = 4096;
 
-/// Who owns what is created, and who may use it.
+/// The owner and the permission of what is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Access {
     /// The owner's number; see [`user_id`](super::user_id).
@@ -39,10 +39,10 @@ pub struct Access {
     pub perm: Option<u32>,
 }
 
-/// How files are opened.
+/// The way in which files are opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Opening {
-    /// Whether missing directories are made: `create-dirs()`.
+    /// True when missing directories are made: `create-dirs()`.
     pub create_dirs: bool,
     /// For files: `owner()`, `group()`, `perm()`.
     pub file: Access,
@@ -76,7 +76,7 @@ pub struct Sink {
     kind: Kind,
     device: u64,
     inode: u64,
-    /// What could not be done about owner and permission.
+    /// The part of owner and permission that could not be set.
     pub(super) warning: Option<String>,
     /// Let go of after the descriptor is closed.
     peer: Option<Box<dyn Peer>>,
@@ -139,7 +139,7 @@ impl Sink {
         Ok(sink)
     }
 
-    /// What `fd` has open for writing.
+    /// Wraps what `fd` has open for writing.
     ///
     /// # Errors
     /// It is a directory, or those of the system.
@@ -171,28 +171,30 @@ impl Sink {
         self.peer.as_ref().is_some_and(|peer| peer.has_gone())
     }
 
-    /// Whether it is a file on a disk: one that can be rotated, synced, and written on where it ended.
+    /// True when it is a file on a disk: one that can be rotated, synced, and written on where it ended.
     pub(super) fn is_regular(&self) -> bool {
         self.kind == Kind::Regular
     }
 
-    /// Whether `path` still names it.
+    /// True when `path` still names it.
     pub(super) fn is_at(&self, path: &[u8]) -> bool {
         fs::stat(path).is_ok_and(|stat| identity(&stat) == (self.device, self.inode))
     }
 
-    /// Tells whether it is a file that has no name any more and is not what `path` names: what is written to it is gone when it is
-    /// closed. (A file that has a path under `/proc` alone, or of a system that counts no names, is still at its path.)
+    /// Tells whether it is a file that has no name any more and is not what `path` names: what is written to
+    /// it is gone when it is closed. (A file that has a path under `/proc` alone, or of a system that counts
+    /// no names, is still at its path.)
     pub(super) fn is_removed(&self, path: &[u8]) -> bool {
         self.is_regular() && fs::fstat(&self.fd).is_ok_and(|stat| stat.st_nlink == 0) && !self.is_at(path)
     }
 
-    /// Whether `other` is the same file, open a second time.
+    /// True when `other` is the same file, open a second time.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
 
-    /// Notes that a line was cut in it, which the next to write to it ends ([`end_cut_line`](Self::end_cut_line)).
+    /// Notes that a line was cut in it, which the next to write to it ends
+    /// ([`end_cut_line`](Self::end_cut_line)).
     pub(super) fn note_cut_line(&self) {
         if let Ok(pipe) = pipe_at(&self.fd, c"", AtFlags::EMPTY_PATH) {
             cut::note(pipe);
@@ -236,7 +238,8 @@ impl Sink {
         fs::fstat(&self.fd).ok().map(|stat| stat.st_size)
     }
 
-    /// Whether it is a file, at `path`, whose last line has no end. One that cannot be read is taken to be in order.
+    /// True when it is a file, at `path`, whose last line has no end. One that cannot be read is taken to be
+    /// in order.
     pub(super) fn is_inside_line(&self, path: &[u8]) -> bool {
         let Some(last) = self.size().filter(|size| self.is_regular() && *size > 0).map(|size| size - 1)
         else {
@@ -283,7 +286,7 @@ impl Sink {
 const FLAGS: OFlags =
     OFlags::WRONLY.union(OFlags::APPEND).union(OFlags::CLOEXEC).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
 
-/// What tells a pipe from all others.
+/// The identity of a pipe.
 fn pipe_at(directory: impl AsFd, path: impl rustix::path::Arg, flags: AtFlags) -> Result<cut::Pipe, Errno> {
     let stat = fs::statx(directory, path, flags, StatxFlags::INO | StatxFlags::BTIME)?;
     let device = fs::makedev(stat.stx_dev_major, stat.stx_dev_minor);

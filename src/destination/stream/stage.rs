@@ -1,4 +1,4 @@
-//! What is to be written next: [`Stage`].
+//! The next bytes to be written: [`Stage`].
 //!
 //! Lines are formatted one after the other into one buffer, which goes out with one `write`. The text of
 //! a long message is left where it is: the stage remembers the place in its buffer at which the
@@ -10,11 +10,13 @@
 //!  writev  [──────────────────][ text ][──────────]
 //! ```
 //!
-//! Lines that stand in memory as they are to be written (a buffer that was split, `$MSG\n`) are not looked at one by one:
-//! a stage may be made of *runs* of such lines alone, and a `writev` takes them from where they are.
+//! Lines that stand in memory as they are to be written (a buffer that was split, `$MSG\n`) are not looked at
+//! one by one: a stage may be made of *runs* of such lines alone, and a `writev` takes them from where they
+//! are.
 //!
-//! Most messages of a batch differ in nothing but their text: they have no values of their own, and their times lie in the
-//! same second. Then head and tail of the line before are copied ([`Frame`]) instead of formatted.
+//! Most messages of a batch differ in nothing but their text: they have no values of their own, and their
+//! times lie in the same second. Then head and tail of the line before are copied ([`Frame`]) instead of
+//! formatted.
 //!
 //! After a write of any length the stage says how many lines are out whole, and gives a copy of the
 //! rest of the line that is not ([`Torn`]): formatted again, it might be another line.
@@ -48,19 +50,19 @@ const STAGE_MAX: usize = 8 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Chunk {
     pub(super) delivery: Delivery,
-    /// How many of its messages are written.
+    /// The number of its messages that are written.
     pub(super) next: usize,
     /// The numbers of its first message.
     pub(super) first: Numbers,
 }
 
 impl Chunk {
-    /// How many of its messages are not written.
+    /// The number of its messages that are not written.
     pub(super) fn count(&self) -> u64 {
         (self.delivery.view.len() - self.next) as u64
     }
 
-    /// How much memory a message of it takes: 1 byte at least.
+    /// The memory that a message of it takes: 1 byte at least.
     pub(super) fn bytes_each(&self) -> u64 {
         self.delivery.view.bytes_each()
     }
@@ -71,9 +73,9 @@ impl Chunk {
 pub(super) struct Torn {
     head: Vec<u8>,
     tail: Vec<u8>,
-    /// Whether the message's text stands between head and tail.
+    /// True when the message's text stands between head and tail.
     around_text: bool,
-    /// How many bytes of the line are written.
+    /// The number of bytes of the line that are written.
     pub(super) written: usize,
     /// The size that the file had then, if it is a regular one.
     pub(super) size: Option<i64>,
@@ -82,9 +84,9 @@ pub(super) struct Torn {
 /// One line in the buffer.
 #[derive(Debug, Clone, Copy)]
 struct Staged {
-    /// Where it ends in the buffer.
+    /// Its end in the buffer.
     end: usize,
-    /// Where it ends in what is written.
+    /// Its end in what is written.
     written_end: usize,
 }
 
@@ -106,7 +108,7 @@ struct Run {
     first: usize,
 }
 
-/// What stands around the text in a line, and for which messages of a delivery it is the same.
+/// The bytes around the text in a line, and for which messages of a delivery it is the same.
 #[derive(Debug)]
 struct Frame {
     head: Range<usize>,
@@ -133,22 +135,22 @@ pub(super) struct Stage {
     buffer: Vec<u8>,
     lines: Vec<Staged>,
     cuts: Vec<Cut>,
-    /// When there are any, they are all there is.
+    /// The only lines, if there are any.
     runs: Vec<Run>,
     /// Bytes at the start that are written already: those of a torn line.
     skip: usize,
 }
 
-/// What a write came to.
+/// The outcome of a write.
 #[derive(Debug)]
 pub(super) struct Progress {
-    /// How many lines are out whole.
+    /// The number of lines that are out whole.
     pub(super) lines: usize,
     /// Bytes written by it.
     pub(super) bytes: usize,
     /// The line that is out in part.
     pub(super) torn: Option<Torn>,
-    /// Why it is not all.
+    /// The reason why it is not all.
     pub(super) error: Option<Errno>,
 }
 
@@ -156,7 +158,8 @@ impl Stage {
     /// Takes as many messages as fit, the first of which may be torn.
     ///
     /// # Errors
-    /// What a panic said that kept messages from being made into lines, and how many it were. Their MESSAGE is taken for the line.
+    /// What a panic said that kept messages from being made into lines, and how many it were. Their MESSAGE
+    /// is taken for the line.
     pub(super) fn fill(
         &mut self,
         pending: &VecDeque<Chunk>,
@@ -360,7 +363,7 @@ impl Stage {
         Torn { head, tail, around_text: cut.is_some(), written, size: regular_size(sink) }
     }
 
-    /// How many lines of the runs are in their first `written` bytes, and the line that is there in part.
+    /// The number of lines of the runs in their first `written` bytes, and the line that is there in part.
     fn written_of_runs(
         &self,
         mut written: usize,
@@ -429,8 +432,8 @@ mod tests {
         Chunk { delivery: Delivery { view, ack, flow_control: true }, next, first: Numbers::FIRST }
     }
 
-    /// Breaks without it: a message that cannot be made into a line takes others with it, leaves half a line before the next,
-    /// or shifts which lines count as written.
+    /// Breaks without it: a message that cannot be made into a line takes others with it, leaves half a line
+    /// before the next, or shifts which lines count as written.
     #[test]
     fn a_message_that_makes_no_line_is_its_text() {
         let line = Line { format: LineFormat::Faulty, no_multi_line: false };

@@ -19,17 +19,17 @@
 //! Otherwise (the file was replaced, emptied, or somebody else has written behind the part; a FIFO has
 //! another reader) the line starts again in what is there now. The part in the old file stays as it is.
 //!
-//! A file that is opened and ends inside a line that is not ours to go on with, because a process was killed while it wrote
-//! it, gets a newline first: what was torn stays for itself, and spoils no line of now.
+//! A file that is opened and ends inside a line that is not ours to go on with, because a process was killed
+//! while it wrote it, gets a newline first: what was torn stays for itself, and spoils no line of now.
 //!
 //! # A file that is removed
 //!
-//! What was written to a file that had lost its name by then is gone with it. So after each write, and before anything counts
-//! as delivered, the file is asked for its number of names; without one the same lines are written to the file that the path
-//! names now. What is written to a file that was renamed is in that file.
+//! What was written to a file that had lost its name by then is gone with it. So after each write, and before
+//! anything counts as delivered, the file is asked for its number of names; without one the same lines are
+//! written to the file that the path names now. What is written to a file that was renamed is in that file.
 //!
-//! When it is given up at a stop, the part is taken off the file's end again, if it still is the end: a file has
-//! whole lines alone, and those that were reported as not written are not there.
+//! When it is given up at a stop, the part is taken off the file's end again, if it still is the end: a file
+//! has whole lines alone, and those that were reported as not written are not there.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -51,7 +51,8 @@ use crate::flow::{Delivery, DropReason};
 struct Trouble {
     since: Instant,
     retry_at: Instant,
-    /// Tells whether the path cannot be opened and its messages chose it: then they hold a share of the window at most.
+    /// Tells whether the path cannot be opened and its messages chose it: then they hold a share of the
+    /// window at most.
     is_own: bool,
     /// Tells whether the log was told.
     is_told: bool,
@@ -64,12 +65,12 @@ struct Blocked {
     wait: Duration,
 }
 
-/// How much may still wait without credit.
+/// The number of messages that may still wait without credit.
 #[derive(Debug)]
 pub(super) struct Unheld {
     pub(super) messages: u64,
     pub(super) bytes: u64,
-    /// What found no place any more: the source of the first, and how many messages.
+    /// The messages that found no place any more: the source of the first, and how many messages.
     pub(super) lost: Option<(Arc<str>, u64)>,
 }
 
@@ -83,7 +84,7 @@ impl Unheld {
     }
 }
 
-/// How a flush ended.
+/// The outcome of a flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flushed {
     /// It did what it could.
@@ -97,13 +98,13 @@ pub(super) enum Flushed {
 pub(super) struct Target {
     /// The path; bytes, as the system takes them.
     pub(super) path: Box<[u8]>,
-    /// When it was written to last.
+    /// The time of the last write.
     pub(super) used: Instant,
     /// Rows of the delivery that is just being sorted to files.
     pub(super) rows: Vec<u32>,
     /// The number of its last use, for closing the one that was not used longest.
     pub(super) turn: u64,
-    /// Whether the path is the process's own standard output or error.
+    /// True when the path is the process's own standard output or error.
     standard: bool,
     /// Tells that it is open without messages, too.
     is_eager: bool,
@@ -150,8 +151,9 @@ impl Target {
         }
     }
 
-    /// Lets go of the credit of what waits, on paths without flow control or on `all`; on those with it
-    /// only where nobody takes that for an acknowledgement. Of those without it the newest beyond `left` are dropped.
+    /// Lets go of the credit of what waits, on paths without flow control or on `all`; on those with it only
+    /// where nobody takes that for an acknowledgement. Of those without it the newest beyond `left` are
+    /// dropped.
     pub(super) fn let_go_of_credit(&mut self, all: bool, left: &mut Unheld) {
         let mut torn = usize::from(self.torn.is_some());
         self.pending.retain_mut(|chunk| {
@@ -182,7 +184,7 @@ impl Target {
         });
     }
 
-    /// How many messages wait.
+    /// The number of messages that wait.
     pub(super) fn waiting(&self) -> u64 {
         self.waiting
     }
@@ -192,12 +194,12 @@ impl Target {
         self.pending.iter().map(|chunk| chunk.count() * chunk.bytes_each()).sum()
     }
 
-    /// What waits.
+    /// The messages that wait.
     pub(super) fn deliveries(&mut self) -> impl Iterator<Item = &mut Delivery> {
         self.pending.iter_mut().map(|chunk| &mut chunk.delivery)
     }
 
-    /// What waits, for another file or none.
+    /// Takes what waits, for another file or none.
     pub(super) fn into_chunks(self) -> VecDeque<Chunk> {
         self.pending
     }
@@ -231,12 +233,12 @@ impl Target {
         self.trouble.is_some()
     }
 
-    /// Whether a line is out in part: then the file must stay open, or nobody knows later which it was.
+    /// True when a line is out in part: then the file must stay open, or nobody knows later which it was.
     pub(super) fn is_torn(&self) -> bool {
         self.torn.is_some()
     }
 
-    /// When there is something to do about it.
+    /// The time at which there is something to do about it.
     pub(super) fn deadline(&self) -> Option<Instant> {
         if !self.has_work() {
             return None;
@@ -244,7 +246,7 @@ impl Target {
         Some(self.waits_until().unwrap_or(self.used))
     }
 
-    /// Whether there is something to do about it by now.
+    /// True when there is something to do about it by now.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.has_work() && self.waits_until().is_none_or(|at| at <= now)
     }

@@ -1,13 +1,15 @@
 //! Paths that messages chose and that cannot be written: [`Unwritable`].
 //!
-//! A path with macros is chosen by whoever sends the messages. A sender can name a directory, a name that is too long or a
-//! FIFO that nobody reads, and such a path is the trouble of its messages alone: it must not hold the credit of their source.
+//! A path with macros is chosen by whoever sends the messages. A sender can name a directory, a name that is
+//! too long or a FIFO that nobody reads, and such a path is the trouble of its messages alone: it must not
+//! hold the credit of their source.
 //!
 //! * A path that can never be a file ([`is_never_a_file`]) has its messages dropped at once.
-//! * One that cannot be opened now (no permission, no directory, no reader) has its messages wait, but no more than
-//!   [`ONE`] of a window for one path, and [`ALL`] for all of them: the newest beyond are dropped.
+//! * One that cannot be opened now (no permission, no directory, no reader) has its messages wait, but no
+//!   more than [`ONE`] of a window for one path, and [`ALL`] for all of them: the newest beyond are dropped.
 //!   The log is told so when they begin to wait, and not again when some are dropped.
-//! * Where the directory that the template fixes cannot be used, or the disk is full, it is no message's fault: all wait.
+//! * Where the directory that the template fixes cannot be used, or the disk is full, it is no message's
+//!   fault: all wait.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -38,12 +40,12 @@ pub(super) struct Unwritable {
     /// The directory that the template fixes, with `/.` behind it: so a file there is an error.
     fixed: Option<Vec<u8>>,
     told: HashMap<Box<[u8]>, Told, RandomState>,
-    /// When the first of them was told.
+    /// The time at which the first of them was told.
     since: Option<Instant>,
     drops: Drops,
 }
 
-/// What the log was told of a path; the later one says more.
+/// The state of a path as the log was told it; the later one says more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Told {
     /// That its messages wait, and are dropped when they are too many.
@@ -52,7 +54,7 @@ pub(super) enum Told {
     Dropped,
 }
 
-/// What an error of `open` says about a path.
+/// The meaning of an error of `open` for a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is no file and never will be.
@@ -74,7 +76,7 @@ impl Unwritable {
         Self { fixed, told: HashMap::default(), since: None, drops: Drops::default() }
     }
 
-    /// What `error`, which opening `path` gave, says about it.
+    /// The meaning of `error`, which opening `path` gave.
     pub(super) fn judge(&self, path: &[u8], error: Errno) -> Verdict {
         let Some(fixed) = &self.fixed else { return Verdict::Common };
         let allows = |access| fs::accessat(CWD, &**fixed, access, AtFlags::EACCESS).is_ok();
@@ -86,7 +88,8 @@ impl Unwritable {
         if is_own && allows(Access::EXEC_OK | Access::WRITE_OK) { Verdict::Own } else { Verdict::Common }
     }
 
-    /// Counts messages that were dropped; what the log is to be told of their number: how many lately, and in all.
+    /// Counts messages that were dropped; what the log is to be told of their number: how many lately, and in
+    /// all.
     pub(super) fn count(&self, messages: u64, now: Instant) -> Option<(u64, u64)> {
         match self.drops.note(messages, now)? {
             News::GoesOn { lately, total } => Some((lately, total)),
@@ -116,7 +119,7 @@ impl Unwritable {
         self.told.remove(path);
     }
 
-    /// How many messages were dropped from the first one on.
+    /// The number of messages that were dropped from the first one on.
     pub(super) fn total(&self, now: Instant) -> Option<u64> {
         self.drops.end(now).map(|(total, _)| total)
     }

@@ -1,4 +1,4 @@
-//! What each command answers.
+//! The answers to commands.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use super::Requests;
 use crate::engine::{Board, Changes, Log, LogLevel, Phase};
 
-/// How long a reload may take before it is answered without its result.
+/// The time that a reload may take before it is answered without its result.
 pub(crate) const RELOAD_WAIT: Duration = Duration::from_secs(30);
 
-/// Where the host of the engine says how a reload went. Dropped without a word, it tells whoever waits that
-/// there will be none.
+/// The place for the result of a reload, which the host of the engine gives. Dropped without a word, it tells
+/// whoever waits that there will be none.
 #[derive(Debug)]
 pub struct Reply {
     sender: Sender<Reloaded>,
@@ -41,23 +41,23 @@ impl Drop for Reply {
     }
 }
 
-/// How a reload went.
+/// The result of a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reloaded {
-    /// Whether the new configuration runs; the old one goes on if not.
+    /// True when the new configuration runs; the old one goes on if not.
     pub accepted: bool,
     /// The errors of a configuration that is not accepted, or the warnings of one that is.
     pub diagnostics: Vec<String>,
-    /// What became of each driver, if it is accepted.
+    /// The fate of each driver, if it is accepted.
     pub changes: Option<Changes>,
 }
 
-/// Whoever knows the answers.
+/// The desk at which requests are answered.
 pub(super) struct Desk {
     pub(super) board: Arc<Board>,
     pub(super) log: Log,
     pub(super) requests: Box<dyn Requests>,
-    /// Whether a [`Reply`] is on its way. At most one is: requests that wait must not take every place.
+    /// True while a [`Reply`] is on its way. At most one is: requests that wait must not take every place.
     pub(super) is_reloading: Arc<AtomicBool>,
 }
 

@@ -11,11 +11,11 @@ use rustix::net::{Shutdown, shutdown};
 
 use crate::engine::unshared::Unshared;
 
-/// How many are served at a time.
+/// The number of clients that are served at a time.
 pub(in crate::engine) const MAX_CLIENTS: usize = 16;
-/// How long a client may keep the engine waiting while others wait for its place.
+/// The time that a client may keep the engine waiting while others wait for its place.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often it is looked for one that had its time.
+/// The time between looks for one that had its time.
 const LOOK: Duration = Duration::from_millis(25);
 
 /// The places.
@@ -120,7 +120,7 @@ impl<S: AsFd> Place<S> {
         &self.stream
     }
 
-    /// Whether the engine waits for the client from now on, or the client for the engine.
+    /// Says whether the engine waits for the client from now on, or the client for the engine.
     pub(in crate::engine) fn set_waits(&self, waits: bool) {
         let mut state = self.clients.state();
         if let Some(served) = state.served.iter_mut().find(|served| served.number == self.number) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::SendFlags;
 
-/// Why there is no line.
+/// The reason why there is no line.
 #[derive(Debug)]
 pub(crate) enum NoLine {
     /// It did not end in time.
@@ -71,7 +71,7 @@ pub(crate) fn write(stream: &UnixStream, text: &str, deadline: Instant) -> Resul
     Ok(())
 }
 
-/// What is left until `deadline`: never zero, which would mean no bound to the system.
+/// The time until `deadline`: never zero, which would mean no bound to the system.
 fn left(deadline: Instant) -> Result<Duration, NoLine> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left < Duration::from_micros(1) { Err(NoLine::Late) } else { Ok(left) }

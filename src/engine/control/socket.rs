@@ -28,10 +28,10 @@ use rustix::process::geteuid;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 128;
-/// How long to wait for another engine that is about to open a socket in the same directory. Whoever may
+/// The time to wait for another engine that is about to open a socket in the same directory. Whoever may
 /// read the directory can hold this lock, so after that the start goes on without it.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
-/// How long a live socket may take to show that it is one.
+/// The time that a live socket may take to show that it is one.
 const PROBE: Duration = Duration::from_secs(1);
 
 /// A socket file that this process made; removed when dropped, if it is still the same.
@@ -102,7 +102,7 @@ pub(super) fn listen(path: &Path) -> Result<(UnixListener, SocketFile), String> 
     }
 }
 
-/// Whether a file may be put at `path`: nothing is there, or a socket of ours that nobody listens on.
+/// Checks that a file may be put at `path`: nothing is there, or a socket of ours that nobody listens on.
 fn make_room(path: &Path) -> Result<(), String> {
     let refused = |why: &str| Err(format!("cannot open the control socket {}: {why}", path.display()));
     let found = match fs::symlink_metadata(path) {
@@ -174,7 +174,7 @@ fn socket(flags: SocketFlags) -> io::Result<OwnedFd> {
     Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
 }
 
-/// Whether the other end of `stream` is a process of our own user, or of root.
+/// True when the other end of `stream` is a process of our own user, or of root.
 pub(super) fn is_ours(stream: &UnixStream) -> bool {
     let peer = getsockopt(stream, PeerCredentials);
     peer.is_ok_and(|peer| peer.uid() == 0 || peer.uid() == geteuid().as_raw())

@@ -4,21 +4,21 @@
 //! any thread ──► queue (lines, CAPACITY bytes) ──► writer thread ──► write(2)
 //! ```
 //!
-//! Whoever reads stderr may stand still (a log driver, a pager, a stopped terminal). Then the writer thread stands in its
-//! write, and nobody else does:
+//! Whoever reads stderr may stand still (a log driver, a pager, a stopped terminal). Then the writer thread
+//! stands in its write, and nobody else does:
 //!
-//! * a line waits in the queue. Where the queue is full, its thread waits for room, but only while the oldest line is
-//!   younger than [`BOUND`]: so a reader that is merely slower than a burst loses nothing;
-//! * a line without room is dropped and counted, and so is each one after it until half of the queue is free. Then, at the
-//!   place where they are missing, a line says how many they were;
+//! * a line waits in the queue. Where the queue is full, its thread waits for room, but only while the oldest
+//!   line is younger than [`BOUND`]: so a reader that is merely slower than a burst loses nothing;
+//! * a line without room is dropped and counted, and so is each one after it until half of the queue is free.
+//!   Then, at the place where they are missing, a line says how many they were;
 //! * [`Stderr::flush`] waits at the end of the process, as long as lines are taken, and for a bounded time.
 //!
-//! Lines keep their order. A line of up to `PIPE_BUF` bytes is one write with whole lines, which a pipe takes whole or not
-//! at all; a longer one can meet lines of other processes in its middle.
+//! Lines keep their order. A line of up to `PIPE_BUF` bytes is one write with whole lines, which a pipe takes
+//! whole or not at all; a longer one can meet lines of other processes in its middle.
 //!
-//! The engine writes to a descriptor of its own, a duplicate of number 2, and only while it is still the same file: code of
-//! the user's that closes descriptors must not make the log flow into whatever gets their numbers. `O_NONBLOCK` is never set,
-//! because it would be set for the processes that share the stream, too.
+//! The engine writes to a descriptor of its own, a duplicate of number 2, and only while it is still the same
+//! file: code of the user's that closes descriptors must not make the log flow into whatever gets their
+//! numbers. `O_NONBLOCK` is never set, because it would be set for the processes that share the stream, too.
 //!
 //! A fork has a copy of the queue, perhaps locked, and no writer. It writes its lines itself.
 
@@ -33,13 +33,14 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec, write};
 
 /// The most bytes that wait in the queue.
 const CAPACITY: usize = 4 * 1024 * 1024;
-/// How old the oldest line may be for another one to wait for room, and how long a flush waits while nothing is taken.
+/// The age up to which the oldest line lets another one wait for room, and the time that a flush waits while
+/// nothing is taken.
 const BOUND: Duration = Duration::from_secs(1);
-/// What a pipe takes whole or not at all.
+/// The bytes that a pipe takes whole or not at all.
 const PIPE_BUF: usize = 4096;
-/// How long a stream that does not block is waited for at a time.
+/// The time that a stream which does not block is waited for at once.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-/// How to take the live line away.
+/// The bytes that take the live line away.
 const ERASE: &str = "\r\x1b[K";
 
 /// The lines that wait for one stream, and who writes them.
@@ -61,9 +62,9 @@ struct Queue {
     lines: VecDeque<Line>,
     /// Of all lines, those in the writer's hand included.
     bytes: usize,
-    /// When the oldest line in the writer's hand was logged.
+    /// The time at which the oldest line in the writer's hand was logged.
     in_hand: Option<Instant>,
-    /// When the writer last came back from a write.
+    /// The time at which the writer last came back from a write.
     progress: Option<Instant>,
     /// Tells whether lines are dropped until there is room again.
     is_dropping: bool,
@@ -85,15 +86,15 @@ struct Queue {
 struct Line {
     logged: Instant,
     text: String,
-    /// How many lines are lost with it: itself, or those that it tells of.
+    /// The number of lines that are lost with it: itself, or those that it tells of.
     stands_for: u64,
     tells_of_lost: bool,
 }
 
-/// What the writer takes in hand.
+/// The lines that the writer takes in hand.
 struct Batch {
     text: String,
-    /// Where each line ends in `text`, and what is lost with it.
+    /// The end of each line in `text`, and what is lost with it.
     ends: Vec<(usize, u64, bool)>,
     foot: String,
     bytes: usize,
@@ -157,12 +158,13 @@ impl Stderr {
         }
     }
 
-    /// How many lines were lost.
+    /// The number of lines that were lost.
     pub(super) fn lost(&self) -> u64 {
         if self.is_fork() { 0 } else { self.queue().lost }
     }
 
-    /// Waits until everything is written: for `within` at most, and only while something is taken each [`BOUND`].
+    /// Waits until everything is written: for `within` at most, and only while something is taken each
+    /// [`BOUND`].
     pub(super) fn flush(&self, within: Duration) {
         if self.is_fork() {
             return;
@@ -289,7 +291,7 @@ impl Queue {
         Some(batch)
     }
 
-    /// What became of a batch.
+    /// The outcome of a batch.
     fn note(&mut self, batch: Batch, written: Result<(), usize>) {
         self.bytes -= batch.bytes;
         self.in_hand = None;
@@ -328,7 +330,7 @@ impl Stream {
         Some(Self { own, file })
     }
 
-    /// Where to write; `None` when neither the duplicate nor number 2 is the file that it was.
+    /// The stream to write to; `None` when neither the duplicate nor number 2 is the file that it was.
     fn current(&self) -> Option<BorrowedFd<'_>> {
         let is_it = |fd: &BorrowedFd<'_>| identity(*fd) == Some(self.file);
         Some(self.own.as_fd()).filter(is_it).or_else(|| Some(rustix::stdio::stderr()).filter(is_it))
@@ -359,7 +361,8 @@ mod tests {
         BufReader::new(reader).lines().map(Result::unwrap)
     }
 
-    /// Without it: lines come in another order, or in pieces, when several threads log and the reader is slow.
+    /// Without it: lines come in another order, or in pieces, when several threads log and the reader is
+    /// slow.
     #[test]
     fn lines_of_each_thread_come_whole_and_in_order() {
         let (stderr, reader) = over_a_pipe();
@@ -428,7 +431,8 @@ mod tests {
         assert!(batch.text.ends_with("\nnext\n"));
     }
 
-    /// Without it: the log goes into a file of data that got the number of a descriptor which somebody closed.
+    /// Without it: the log goes into a file of data that got the number of a descriptor which somebody
+    /// closed.
     #[test]
     fn another_file_under_the_same_number_gets_nothing() {
         let (reader, writer) = rustix::pipe::pipe().unwrap();

@@ -10,9 +10,9 @@ use super::text;
 
 /// The longest request, with all its headers, in bytes.
 const MAX_REQUEST: usize = 8 * 1024;
-/// How long a request may take to come, and an answer to be taken.
+/// The time that a request may take to come, and an answer to be taken.
 const WITHIN: Duration = Duration::from_secs(5);
-/// What a client that is sent away may still have been sending, in bytes and in time.
+/// The rest that a client which is sent away may still have been sending, in bytes and in time.
 const REST: usize = 64 * 1024;
 const REST_WITHIN: Duration = Duration::from_millis(100);
 
@@ -62,7 +62,7 @@ pub(super) fn serve(place: &Place<TcpStream>, board: &Board) {
     }
 }
 
-/// What is left of the time, as a time-out that the system takes: 0 is none.
+/// The rest of the time, as a time-out that the system takes: 0 is none.
 fn left(deadline: Instant) -> Option<Duration> {
     let left = deadline.saturating_duration_since(Instant::now());
     (!left.is_zero()).then(|| left.max(Duration::from_millis(1)))
@@ -102,7 +102,7 @@ fn read_head(stream: &TcpStream, deadline: Instant) -> Result<Vec<u8>, Option<Re
     }
 }
 
-/// Where the empty line is.
+/// The place of the empty line.
 fn end_of_head(head: &[u8]) -> Option<usize> {
     let ends = |end: &[u8]| memchr::memmem::find(head, end).map(|at| at + end.len());
     match (ends(b"\r\n\r\n"), ends(b"\n\n")) {
@@ -111,7 +111,7 @@ fn end_of_head(head: &[u8]) -> Option<usize> {
     }
 }
 
-/// Whether the answer has a body: `GET`, and not `HEAD`.
+/// True when the answer has a body: `GET`, and not `HEAD`.
 fn parse(head: &[u8]) -> Result<bool, Refused> {
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = std::str::from_utf8(line).map_err(|_| BAD_REQUEST)?;
@@ -208,7 +208,8 @@ mod tests {
         assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
     }
 
-    /// Without it: clients that say nothing, half a request or garbage, or that do not read, keep Prometheus out.
+    /// Without it: clients that say nothing, half a request or garbage, or that do not read, keep Prometheus
+    /// out.
     #[test]
     fn bad_clients_keep_nobody_out() {
         let metrics = metrics();

@@ -1,7 +1,7 @@
 //! A snapshot of the statistics as `OpenMetrics` text, which Prometheus reads.
 //!
-//! Each number is a row of a table here: its name, what it says, and where it is in the statistics. Names follow the
-//! conventions of Prometheus: base units, `_total` behind what only grows.
+//! Each number is a row of a table here: its name, what it says, and where it is in the statistics. Names
+//! follow the conventions of Prometheus: base units, `_total` behind what only grows.
 
 use std::fmt;
 
@@ -68,7 +68,7 @@ const DESTINATION: [Row<DestinationStats>; 8] = [
     ("suspended", "1 while it cannot write", Gauge, |of| f64::from(u8::from(of.suspended))),
 ];
 
-/// What is on `board`.
+/// The text for what is on `board`.
 pub fn of(board: &Board) -> String {
     let mut registry = Registry::default();
     let uptime = board.uptime().as_secs_f64();

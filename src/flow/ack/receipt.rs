@@ -7,7 +7,7 @@ use super::{DropReason, Kept};
 use crate::flow::{Credit, SourceCounters, Tracker};
 use crate::message::Rows;
 
-/// What a batch took of its source's credit, and what became of its messages.
+/// The credit that a batch took, and the outcome of its messages.
 pub(super) struct Receipt {
     pub(super) credit: Arc<Credit>,
     pub(super) counters: Arc<SourceCounters>,
@@ -15,24 +15,24 @@ pub(super) struct Receipt {
     /// The messages of credit that have not come back.
     left: AtomicU32,
     bytes: AtomicU64,
-    /// How many hold the credit.
+    /// The number of holders of the credit.
     holders: AtomicU32,
     /// For each row how many hold its credit, where that differs from row to row.
     row_holders: OnceLock<Box<[AtomicU32]>>,
-    /// How many rows went to no destination.
+    /// The number of rows that went to no destination.
     filtered: AtomicU32,
     /// The reason for each row of which a copy was dropped; empty while there is none.
     dropped: Mutex<Vec<Option<DropReason>>>,
     tracked: Option<Tracked>,
-    /// What the messages were made of, where a step made them.
+    /// The messages that these were made of, where a step made them.
     made_of: Mutex<Vec<Kept>>,
 }
 
-/// Where the ticket of a batch is handed in.
+/// The tracker that takes the ticket of a batch.
 struct Tracked {
     tracker: Arc<Tracker>,
     ticket: u64,
-    /// How many keep the ticket: those that hold the credit, together one, and each [`Kept`].
+    /// The number of those that keep the ticket: those that hold the credit, together one, and each [`Kept`].
     keepers: AtomicU32,
     /// Rows that were given up at a stop, as far as they are known when the ticket is handed in.
     aborted: Mutex<Vec<u32>>,

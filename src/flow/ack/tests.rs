@@ -9,6 +9,7 @@ fn parts() -> (Arc<Credit>, Arc<SourceCounters>) {
     (credit, counters)
 }
 
+/// Breaks without it: credit comes back twice or never, or a message is counted before its last copy is done.
 #[test]
 fn credit_returns_with_the_last_ack_that_holds_it_and_outcome_with_the_last_of_all() {
     let (credit, counters) = parts();
@@ -34,6 +35,7 @@ fn a_batch_takes_its_share_of_messages_or_of_bytes() {
     assert_eq!(Ack::new(&credit, &counters, 10, 250).window_share(1000), 250);
 }
 
+/// Breaks without it: posted = delivered + dropped + in flight does not hold.
 #[test]
 fn a_message_dropped_on_two_branches_is_dropped_once() {
     let (credit, counters) = parts();

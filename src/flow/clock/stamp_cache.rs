@@ -23,15 +23,15 @@ const SHARED: u32 = 64;
 
 /// The stamp that messages share. It is made of cells, so that nobody borrows it.
 pub struct StampCache {
-    /// What a message has that gets the stamp that was given out last.
+    /// The head of a message that gets the stamp given out last.
     head: Cell<Head>,
-    /// How many batches had been taken before it was read.
+    /// The number of batches that had been taken before it was read.
     taken: Cell<u32>,
-    /// How many more messages may have it.
+    /// The number of messages that may still have it.
     left: Cell<u32>,
-    /// How many were allowed to, after the first one.
+    /// The number that was allowed to, after the first one.
     allowed: Cell<u32>,
-    /// How many may once its first message is posted.
+    /// The number that may once its first message is posted.
     granted: Cell<u32>,
 }
 

@@ -100,7 +100,8 @@ fn a_suspension_ends_with_its_source() {
     });
 }
 
-/// Breaks without it: the last buffer that holds bytes is let go of while a source goes to sleep, and nobody wakes it.
+/// Breaks without it: the last buffer that holds bytes is let go of while a source goes to sleep, and nobody
+/// wakes it.
 #[test]
 fn a_waiter_gets_credit_that_was_held() {
     model(|| {
@@ -117,7 +118,8 @@ fn a_waiter_gets_credit_that_was_held() {
     });
 }
 
-/// Breaks without it: a source that suspends itself while a buffer is held, and let go of elsewhere, is never woken, or twice.
+/// Breaks without it: a source that suspends itself while a buffer is held, and let go of elsewhere, is never
+/// woken, or twice.
 #[test]
 fn a_suspended_source_is_woken_by_what_was_held() {
     model(|| {

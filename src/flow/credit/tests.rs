@@ -1,6 +1,7 @@
 use super::*;
 
-/// Breaks without it: a source has more in flight than its window, or a message larger than the bound waits for ever.
+/// Breaks without it: a source has more in flight than its window, or a message larger than the bound waits
+/// for ever.
 #[test]
 fn credit_is_bounded_in_messages_and_bytes() {
     let credit = Credit::new(3, 100);
@@ -15,7 +16,8 @@ fn credit_is_bounded_in_messages_and_bytes() {
     assert_eq!((credit.free_messages(), credit.free_bytes()), (3, 100));
 }
 
-/// Breaks without it: buffers with a few bytes in each fill the memory behind a destination that stands still.
+/// Breaks without it: buffers with a few bytes in each fill the memory behind a destination that stands
+/// still.
 #[test]
 fn what_is_held_is_taken_until_it_is_let_go() {
     let credit = Arc::new(Credit::new(3, 100));

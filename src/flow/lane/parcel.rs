@@ -32,12 +32,12 @@ impl Parcel {
         self.lane.index
     }
 
-    /// Whether its source stands still, or soon will, until credit comes back.
+    /// True when its source stands still, or soon will, until credit comes back.
     pub fn is_urgent(&self) -> bool {
         self.lane.is_half_used()
     }
 
-    /// Whether its source still writes to it; a hint.
+    /// True when its source still writes to it; a hint.
     pub fn is_open(&self) -> bool {
         self.pending.as_ref().is_some_and(Pending::is_open)
     }

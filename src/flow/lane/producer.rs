@@ -17,11 +17,11 @@ pub struct Producer {
     lane: Arc<Lane>,
     origin: Arc<Origin>,
     open: Option<Writer>,
-    /// What the batches before the open one left of their memory.
+    /// The memory that the batches before the open one left.
     rest: Rest,
     /// Messages of credit that it took ahead.
     lease: u32,
-    /// How many of those may be posted at once, into the batch that is open.
+    /// The number of those that may be posted at once, into the batch that is open.
     at_once: u32,
     /// Bytes of credit that it took ahead.
     lease_bytes: u64,
@@ -29,9 +29,9 @@ pub struct Producer {
     counters: Arc<ProducerCounters>,
     /// The ticket of the last batch.
     ticket: u64,
-    /// Whether a batch of the posts that belong together has woken the worker.
+    /// True when a batch of the posts that belong together has woken the worker.
     has_woken: bool,
-    /// What its batches are part of.
+    /// The group that its batches are part of.
     group: Option<Group>,
 }
 
@@ -60,7 +60,7 @@ impl Producer {
         &self.lane
     }
 
-    /// What its messages have in common.
+    /// The part that its messages have in common.
     pub fn origin(&self) -> &Arc<Origin> {
         &self.origin
     }
@@ -119,8 +119,8 @@ impl Producer {
         }
     }
 
-    /// Hands over what was posted and brings the worker when half of the window was used up with the `taken` messages: their
-    /// credit comes back while the other half is posted.
+    /// Hands over what was posted and brings the worker when half of the window was used up with the `taken`
+    /// messages: their credit comes back while the other half is posted.
     fn wake_at_half(&mut self, taken: u32) {
         let (free, half) = (self.lane.credit.free_messages(), self.lane.credit.half_window());
         if free <= half && free + i64::from(taken) > half {
@@ -129,8 +129,9 @@ impl Producer {
         }
     }
 
-    /// Allows that the next messages are posted at once, `most` of them at the most: as many as the lease covers and the open
-    /// batch may still take. How many that are; fewer were allowed before, and are not any more.
+    /// Allows that the next messages are posted at once, `most` of them at the most: as many as the lease
+    /// covers and the open batch may still take. How many that are; fewer were allowed before, and are not
+    /// any more.
     #[inline]
     pub fn allow_at_once(&mut self, most: u32) -> u32 {
         let room = self.open.as_ref().map_or(0, |open| self.lane.batch_size.saturating_sub(open.rows()));
@@ -148,7 +149,7 @@ impl Producer {
         self.allow_at_once(most)
     }
 
-    /// Whether a message may be posted at once.
+    /// True when a message may be posted at once.
     #[inline]
     pub fn is_allowed_at_once(&self) -> bool {
         self.at_once > 0
@@ -160,10 +161,10 @@ impl Producer {
         std::mem::take(&mut self.at_once)
     }
 
-    /// Posts one message that is a text to be copied with `head`, as `adjust` leaves it, and nothing else, if that is allowed
-    /// ([`Producer::allow_at_once`]) and the open batch takes it: the way of most messages. False: nothing was done, and
-    /// [`Producer::try_post`] says what is in the way, or posts it. Nothing in it can panic: it is called where nothing may
-    /// unwind.
+    /// Posts one message that is a text to be copied with `head`, as `adjust` leaves it, and nothing else, if
+    /// that is allowed ([`Producer::allow_at_once`]) and the open batch takes it: the way of most messages.
+    /// False: nothing was done, and [`Producer::try_post`] says what is in the way, or posts it. Nothing in
+    /// it can panic: it is called where nothing may unwind.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs a plain message a tenth")]
     pub fn post_text_at_once(&mut self, head: &Head, adjust: impl FnOnce(&mut Head), text: &[u8]) -> bool {
@@ -173,8 +174,9 @@ impl Producer {
         self.posted_at_once(published, charge, text.len())
     }
 
-    /// Posts one message that is a text of `len` bytes to be viewed, all of the segment that `segment` makes, and nothing else,
-    /// as [`Producer::post_text_at_once`] does for one to be copied. `segment` is called only when there is a place for it.
+    /// Posts one message that is a text of `len` bytes to be viewed, all of the segment that `segment` makes,
+    /// and nothing else, as [`Producer::post_text_at_once`] does for one to be copied. `segment` is called
+    /// only when there is a place for it.
     #[inline]
     pub fn post_view_at_once(
         &mut self,
@@ -192,7 +194,8 @@ impl Producer {
         self.posted_at_once(published, charge, len as usize)
     }
 
-    /// As [`Producer::post_text_at_once`], for a text that the lane's [`LateParser`](super::LateParser) is to parse. A lane that has none refuses.
+    /// As [`Producer::post_text_at_once`], for a text that the lane's [`LateParser`](super::LateParser) is to
+    /// parse. A lane that has none refuses.
     #[inline(never)]
     pub fn post_unparsed_at_once(&mut self, head: &Head, text: &[u8]) -> bool {
         if self.lane.late_parser.get().is_none() {
@@ -228,10 +231,12 @@ impl Producer {
         true
     }
 
-    /// Posts messages that are texts to be copied and nothing else, all with one `head`, as far as the lease covers them and
-    /// one batch takes them; how many there were. With none, [`Producer::try_post`] says what is in the way.
+    /// Posts messages that are texts to be copied and nothing else, all with one `head`, as far as the lease
+    /// covers them and one batch takes them; how many there were. With none, [`Producer::try_post`] says what
+    /// is in the way.
     ///
-    /// Where they begin a batch, it is handed over with all of them: a worker that sleeps is woken for the whole.
+    /// Where they begin a batch, it is handed over with all of them: a worker that sleeps is woken for the
+    /// whole.
     #[inline]
     pub fn post_texts_at_once<'a>(&mut self, head: &Head, texts: impl Iterator<Item = &'a [u8]>) -> u32 {
         if self.lane.is_closed() || !self.fill_messages() {
@@ -338,16 +343,16 @@ impl Producer {
         self.open = Some(writer);
     }
 
-    /// To be called after several posts that belong together: if they woke the worker, or it naps for long and gets little, it
-    /// takes what they left open without a fence for this thread.
+    /// To be called after several posts that belong together: if they woke the worker, or it naps for long
+    /// and gets little, it takes what they left open without a fence for this thread.
     pub fn end_posts(&mut self) {
         if std::mem::take(&mut self.has_woken) || self.lane.inbox.naps_lightly() {
             self.close_batch();
         }
     }
 
-    /// Hands over `pending`. Its [`BATCH_CHARGE`] is taken now, not when the worker opens it: a worker that falls behind would let
-    /// the source run ahead by as many batches as it likes.
+    /// Hands over `pending`. Its [`BATCH_CHARGE`] is taken now, not when the worker opens it: a worker that
+    /// falls behind would let the source run ahead by as many batches as it likes.
     ///
     /// Whether that woke the worker.
     fn send(&mut self, pending: Pending, ticket: u64) -> bool {
@@ -380,7 +385,8 @@ impl Producer {
         Writer::open_after(&mut self.rest, &self.origin, &self.lane.pool, need)
     }
 
-    /// Posts a batch made with [`Producer::open_private`], for which credit was taken, with `bytes` of texts and values.
+    /// Posts a batch made with [`Producer::open_private`], for which credit was taken, with `bytes` of texts
+    /// and values.
     pub fn send_private(&mut self, mut writer: Writer, bytes: u64) {
         let rows = writer.rows();
         if rows == 0 {

@@ -28,6 +28,7 @@ fn receive(inbox: &mut Inbox<Parcel>) -> Vec<Vec<u8>> {
     texts
 }
 
+/// Breaks without it: each message costs a batch and a wake-up.
 #[test]
 fn messages_pile_up_into_one_batch_until_the_worker_comes() {
     let (lane, mut inbox) = lane(100, 1 << 20);
@@ -46,6 +47,7 @@ fn messages_pile_up_into_one_batch_until_the_worker_comes() {
     assert_eq!(lane.credit().free_messages(), 100);
 }
 
+/// Breaks without it: a refused post takes credit with it, or a post after the stop is lost in silence.
 #[test]
 fn a_post_without_credit_takes_nothing_and_a_closed_lane_refuses() {
     let (lane, mut inbox) = lane(2, 1 << 20);
@@ -65,6 +67,7 @@ fn a_post_without_credit_takes_nothing_and_a_closed_lane_refuses() {
     assert_eq!(receive(&mut inbox), [b"3"], "what was posted before it was closed");
 }
 
+/// Breaks without it: messages that a stop leaves in an inbox are in flight for ever.
 #[test]
 fn an_unopened_parcel_is_counted_as_dropped() {
     let (lane, mut inbox) = lane(10, 1 << 20);
@@ -76,6 +79,7 @@ fn an_unopened_parcel_is_counted_as_dropped() {
     assert_eq!(totals.dropped[DropReason::Stopped as usize], 1);
 }
 
+/// Breaks without it: a source that waits holds credit which others need.
 #[test]
 fn a_lease_is_given_back_before_a_wait() {
     let (lane, mut inbox) = lane(1600, 1 << 20);
@@ -92,7 +96,8 @@ fn a_lease_is_given_back_before_a_wait() {
     assert_eq!(lane.credit().free_bytes(), 1 << 20);
 }
 
-/// Breaks without it: producers that rest hold so much credit that those who post have none, or one that is gone still counts.
+/// Breaks without it: producers that rest hold so much credit that those who post have none, or one that is
+/// gone still counts.
 #[test]
 fn what_producers_take_ahead_is_shared_among_them() {
     let (lane, mut inbox) = lane(1600, 1 << 20);
@@ -145,7 +150,8 @@ fn a_lease_of_bytes_neither_widens_nor_narrows_the_bound() {
     }
 }
 
-/// Breaks without it: a source with a small window stands still for a nap of its worker or its destination, each window.
+/// Breaks without it: a source with a small window stands still for a nap of its worker or its destination,
+/// each window.
 #[test]
 fn half_a_window_is_urgent_and_ends_a_nap() {
     let mut inbox = Inbox::with_nap(std::time::Duration::from_secs(3600));
@@ -173,7 +179,8 @@ fn half_a_window_is_urgent_and_ends_a_nap() {
     assert_eq!((messages, lane.is_half_used()), (80, false));
 }
 
-/// Breaks without it: a source that ends a batch after each message fills the memory while its worker is busy elsewhere.
+/// Breaks without it: a source that ends a batch after each message fills the memory while its worker is busy
+/// elsewhere.
 #[test]
 fn batches_that_nobody_opened_yet_are_bounded() {
     let (lane, inbox) = lane(1_000_000, 1 << 20);
@@ -187,8 +194,8 @@ fn batches_that_nobody_opened_yet_are_bounded() {
     assert_eq!((lane.credit().free_messages(), lane.credit().free_bytes()), (1_000_000, 1 << 20));
 }
 
-/// Breaks without it: messages are posted at once beyond the credit, the size of a batch or what was allowed, or into a batch
-/// that was ended.
+/// Breaks without it: messages are posted at once beyond the credit, the size of a batch or what was allowed,
+/// or into a batch that was ended.
 #[test]
 fn what_is_allowed_at_once_is_covered() {
     let mut inbox = Inbox::new();
@@ -227,8 +234,8 @@ fn what_is_allowed_at_once_is_covered() {
     assert_eq!((texts.len(), lane.counters().totals().posted), (10, 10));
 }
 
-/// Breaks without it: a list wakes the worker with its first message, which then takes it in pieces; or it is cut where credit
-/// that was taken ahead before ends.
+/// Breaks without it: a list wakes the worker with its first message, which then takes it in pieces; or it is
+/// cut where credit that was taken ahead before ends.
 #[test]
 fn a_list_is_handed_over_whole() {
     let (lane, mut inbox) = lane(100_000, 1 << 26);
@@ -297,8 +304,8 @@ fn a_plain_text_is_the_same_by_either_way() {
     assert!(seen.chunks(2).all(|pair| pair[0] == pair[1]), "each pair is of one text");
 }
 
-/// Breaks without it: a text that is viewed is another message by the short way than by the long one, takes other credit, or its
-/// segment is made and lost where there is no place for it.
+/// Breaks without it: a text that is viewed is another message by the short way than by the long one, takes
+/// other credit, or its segment is made and lost where there is no place for it.
 #[test]
 fn a_view_is_the_same_by_either_way() {
     let mut head = Head::new(Stamp { unix_micros: 5, offset_seconds: 60 }, 6, 7);
@@ -361,7 +368,7 @@ impl LateParser for Shouting {
     }
 }
 
-/// What comes next, parsed.
+/// The next batch, parsed.
 fn parsed(inbox: &mut Inbox<Parcel>, report: &dyn Fn(&str)) -> (Selection, Ack) {
     let parcel = inbox.try_recv().unwrap();
     let lane = Arc::clone(parcel.lane());
@@ -370,8 +377,8 @@ fn parsed(inbox: &mut Inbox<Parcel>, report: &dyn Fn(&str)) -> (Selection, Ack) 
     (selection, ack)
 }
 
-/// Breaks without it: a text is posted that nobody will parse, one passes another that was posted before it, or credit is
-/// lost where a message turns out larger than it was charged for.
+/// Breaks without it: a text is posted that nobody will parse, one passes another that was posted before it,
+/// or credit is lost where a message turns out larger than it was charged for.
 #[test]
 fn unparsed_texts_are_parsed_in_their_place() {
     let (lane, mut inbox) = lane(6400, 1 << 20);
@@ -410,8 +417,8 @@ fn unparsed_texts_are_parsed_in_their_place() {
     assert_eq!(lane.counters().totals().delivered, 4);
 }
 
-/// Breaks without it: a parser that panics ends its worker, and with it every source of that worker; or a message is
-/// lost, or has what the one before it was parsed to, or nobody hears of it.
+/// Breaks without it: a parser that panics ends its worker, and with it every source of that worker; or a
+/// message is lost, or has what the one before it was parsed to, or nobody hears of it.
 #[test]
 fn a_message_that_the_parser_panics_at_goes_on_as_it_came() {
     let (lane, mut inbox) = lane(6400, 1 << 20);
@@ -443,6 +450,7 @@ fn a_message_that_the_parser_panics_at_goes_on_as_it_came() {
     assert_eq!((lane.credit().free_bytes(), lane.credit().free_messages()), (1 << 20, 6400));
 }
 
+/// Breaks without it: producers side by side lose, double or overtake messages.
 #[test]
 fn many_producers_keep_their_order_and_the_sum() {
     const EACH: u32 = 20_000;

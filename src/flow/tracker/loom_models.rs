@@ -12,8 +12,8 @@ fn model(run: impl Fn() + Send + Sync + 'static) {
     model.check(run);
 }
 
-/// Breaks without it: two destinations that are done at once tell of the same prefix twice, of the shorter one
-/// last, or of neither; or credit comes back twice.
+/// Breaks without it: two destinations that are done at once tell of the same prefix twice, of the shorter
+/// one last, or of neither; or credit comes back twice.
 #[test]
 fn prefixes_of_two_threads_grow_and_end_at_the_last_ticket() {
     model(|| {

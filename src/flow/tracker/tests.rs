@@ -42,8 +42,8 @@ fn shuffled(batches: &[(Batch, u32)]) -> Vec<usize> {
 }
 
 proptest! {
-    /// Whatever the order in which batches are done, the news is the longest prefix of messages that were all
-    /// delivered, and the credit that is out is that of the batches not behind the first one that is out.
+    /// The news, whatever the order in which batches are done, is the longest prefix of messages that were
+    /// all delivered, and the credit that is out is that of the batches not behind the first one that is out.
     #[test]
     fn news_in_posting_order_is_the_longest_delivered_prefix(given in batches()) {
         let (tracker, news, credit) = tracked(super::Order::Posting);
@@ -135,8 +135,8 @@ proptest! {
     }
 }
 
-/// Breaks without it: acknowledgements of several destinations at once skip a ticket, or tell of a prefix that is not
-/// whole.
+/// Breaks without it: acknowledgements of several destinations at once skip a ticket, or tell of a prefix
+/// that is not whole.
 #[test]
 fn tickets_that_come_in_on_many_threads_are_told_in_order() {
     const THREADS: u64 = 4;
@@ -173,7 +173,8 @@ fn tickets_that_come_in_on_many_threads_are_told_in_order() {
     assert!(tracker.is_idle() && is_whole(&credit));
 }
 
-/// Breaks without it: callbacks that hang let the source go on, until the memory is full of what they were to be told.
+/// Breaks without it: callbacks that hang let the source go on, until the memory is full of what they were to
+/// be told.
 #[test]
 fn credit_waits_for_callbacks_that_are_a_window_behind() {
     let (tracker, _news, credit) = tracked(super::Order::Completion);
@@ -214,7 +215,8 @@ fn the_oldest_ticket_is_known() {
     assert_eq!(tracker.oldest(), None);
 }
 
-/// Breaks without it: a source that starts again from what it was called back for repeats more than its window.
+/// Breaks without it: a source that starts again from what it was called back for repeats more than its
+/// window.
 #[test]
 fn credit_comes_back_with_the_callbacks_alone_where_that_is_wanted() {
     let (tracker, news, credit) = tracked(super::Order::Posting);
@@ -240,7 +242,8 @@ fn credit_comes_back_with_the_callbacks_alone_where_that_is_wanted() {
     assert!(is_whole(&credit), "a source at its end waits for no callback");
 }
 
-/// Breaks without it: what was called back for earlier messages brings the credit of later ones, whose bookmarks are not on the disk.
+/// Breaks without it: what was called back for earlier messages brings the credit of later ones, whose
+/// bookmarks are not on the disk.
 #[test]
 fn callbacks_are_awaited_from_the_middle_on() {
     let (tracker, _news, credit) = tracked(super::Order::Posting);
@@ -266,7 +269,8 @@ fn callbacks_are_awaited_from_the_middle_on() {
 }
 
 proptest! {
-    /// However often it turns out that a source is of the other sort, every credit comes back, and none twice.
+    /// However often it turns out that a source is of the other sort, every credit comes back, and none
+    /// twice.
     #[test]
     fn what_is_awaited_may_change_at_any_time(steps in prop::collection::vec((1..200_u32, 0..6_u8), 1..80)) {
         let (tracker, _news, credit) = tracked(super::Order::Completion);

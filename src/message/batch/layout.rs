@@ -1,7 +1,8 @@
-//! Where a batch's rows lie in their slab: beside each other, up to the last byte.
+//! The rows of a batch in their slab: beside each other, up to the last byte.
 //!
-//! Each test fills a slab but for a few bytes and asks for a row that just fits, or just does not. What was accepted is read back
-//! whole, and no two of its parts share a byte: texts with the newlines after them, fields, records.
+//! Each test fills a slab but for a few bytes and asks for a row that just fits, or just does not. What was
+//! accepted is read back whole, and no two of its parts share a byte: texts with the newlines after them,
+//! fields, records.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
@@ -69,7 +70,8 @@ fn check(batch: &Batch, texts: &[&[u8]]) {
     }
 }
 
-/// Breaks without it: a text or its newline is written into its own record or the one before, or a row that fits is refused.
+/// Breaks without it: a text or its newline is written into its own record or the one before, or a row that
+/// fits is refused.
 #[test]
 fn copied_texts_end_before_their_records() {
     for free in 0..120_usize {
@@ -144,7 +146,8 @@ fn fields_lie_between_texts_and_records() {
     }
 }
 
-/// Breaks without it: a row that copies more than it asked for writes over its record instead of being refused.
+/// Breaks without it: a row that copies more than it asked for writes over its record instead of being
+/// refused.
 #[test]
 fn a_row_that_copies_more_than_it_asked_for() {
     for free in RECORD + 1..RECORD + 40 {
@@ -165,7 +168,8 @@ fn a_row_that_copies_more_than_it_asked_for() {
     }
 }
 
-/// Breaks without it: rows of all kinds, one after the other until a slab is full, share bytes where they meet.
+/// Breaks without it: rows of all kinds, one after the other until a slab is full, share bytes where they
+/// meet.
 #[test]
 fn rows_of_all_kinds_fill_a_slab() {
     for step in 1..40_usize {
@@ -196,7 +200,8 @@ fn rows_of_all_kinds_fill_a_slab() {
     }
 }
 
-/// Breaks without it: the bytes of a batch are counted in more bits than there are, and its credit comes out wrong.
+/// Breaks without it: the bytes of a batch are counted in more bits than there are, and its credit comes out
+/// wrong.
 #[test]
 fn a_batch_with_all_the_bytes_that_it_can_count_takes_no_more() {
     let (origin, pool) = (Arc::new(Origin::named("s")), Arc::new(Pool::new()));

@@ -1,7 +1,7 @@
 //! The seal protocol in every order in which the threads can go (`make loom`).
 //!
-//! The first models run the real [`Writer`] and [`Pending`]. Their slots are plain memory that loom does not watch, so
-//! the last one runs the [`Seal`] alone, over slots that it does.
+//! The first models run the real [`Writer`] and [`Pending`]. Their slots are plain memory that loom does not
+//! watch, so the last one runs the [`Seal`] alone, over slots that it does.
 
 use loom::cell::UnsafeCell;
 use loom::thread;
@@ -80,7 +80,8 @@ fn both_ends_may_seal() {
     });
 }
 
-/// Breaks without it: a reader sees a slot before what was written to it, or while a late writer writes beside it.
+/// Breaks without it: a reader sees a slot before what was written to it, or while a late writer writes
+/// beside it.
 #[test]
 fn published_slots_are_whole_and_others_are_left_alone() {
     struct Slots {

@@ -1,7 +1,8 @@
-//! What is free of a slab: [`Room`], and what a writer's batches leave of theirs for its next one: [`Rest`].
+//! The free part of a slab: [`Room`], and what a writer's batches leave of theirs for its next one: [`Rest`].
 //!
-//! Each text that is copied into a slab has a newline after it, which belongs to no message: the texts of a batch of plain
-//! messages then stand in memory as most destinations write them ([`Batch::joined`](super::Batch::joined)).
+//! Each text that is copied into a slab has a newline after it, which belongs to no message: the texts of a
+//! batch of plain messages then stand in memory as most destinations write them
+//! ([`Batch::joined`](super::Batch::joined)).
 
 use std::sync::Arc;
 
@@ -15,14 +16,14 @@ const LARGE: usize = SLAB / 8;
 /// The size of a record in the slab.
 const RECORD: u32 = size_of::<Record>() as u32;
 
-/// What is free of a slab. Whoever has this is the only one who writes there.
+/// The free part of a slab. The owner of this value is the only writer there.
 ///
 /// Always `low <= high <= slab.len()`, and a record may end at `high`: its address is aligned.
 pub(super) struct Room {
     slab: Shared<Slab>,
-    /// Where the free bytes begin.
+    /// The beginning of the free bytes.
     low: u32,
-    /// Where they end: the end of the next record.
+    /// Their end: the end of the next record.
     high: u32,
     /// The first free segment.
     segments: u32,
@@ -30,11 +31,11 @@ pub(super) struct Room {
 
 /// A place for a text and its record.
 pub(super) struct Place {
-    /// Where the text begins: for its bytes and one more.
+    /// The beginning of the text: for its bytes and one more.
     pub(super) text: *mut u8,
     /// The same, counted from the start of the slab.
     pub(super) offset: u32,
-    /// Where the record goes.
+    /// The place for the record.
     pub(super) record: *mut Record,
 }
 
@@ -71,8 +72,8 @@ impl Room {
         need.room() <= self.free() && self.segments as usize + need.segments <= self.slab.segments().len()
     }
 
-    /// Takes the place of a text of `len` bytes with a byte after it, and of its record; `None` when there is not so much. It
-    /// cannot panic, for callers that nothing may unwind through.
+    /// Takes the place of a text of `len` bytes with a byte after it, and of its record; `None` when there is
+    /// not so much. It cannot panic, for callers that nothing may unwind through.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs a plain message a tenth")]
     pub(super) fn take_row(&mut self, len: usize) -> Option<Place> {
@@ -108,7 +109,7 @@ impl Room {
     }
 }
 
-/// What a writer's batches left of their slab, for its next one.
+/// The rest that a writer's batches left of their slab, for its next one.
 #[derive(Default)]
 pub struct Rest(Option<Room>);
 
@@ -152,8 +153,8 @@ mod tests {
         Room::new(&Arc::new(Pool::new()), Need::default(), 0)
     }
 
-    /// Breaks without it: a row is written outside of its slab or over another one, or a post that finds no room for one panics
-    /// where nothing may unwind, which ends the process.
+    /// Breaks without it: a row is written outside of its slab or over another one, or a post that finds no
+    /// room for one panics where nothing may unwind, which ends the process.
     #[test]
     fn a_row_lies_in_what_is_free_or_there_is_none() {
         let (mut room, record) = (room(), size_of::<Record>());
@@ -174,7 +175,8 @@ mod tests {
         assert!(room.free() == 0 && room.take_row(0).is_none());
     }
 
-    /// Breaks without it: a batch goes on in the smaller of two rests, or in one that is too small for its first message.
+    /// Breaks without it: a batch goes on in the smaller of two rests, or in one that is too small for its
+    /// first message.
     #[test]
     fn the_larger_rest_is_kept_and_taken_when_it_suffices() {
         let (pool, mut rest) = (Arc::new(Pool::new()), Rest::default());

@@ -1,9 +1,9 @@
 //! The seal protocol: what is in a batch that its consumer takes while its writer still fills it.
 //!
-//! A worker that has nothing to do takes what is there, at any moment. Both ends must then agree on one number of rows,
-//! and the writer must not pay for it with a locked instruction a row: that one waits for every store before it, and the
-//! stores into fresh memory are the slow ones. So there are two words, each of which only one end writes while the batch
-//! is open:
+//! A worker that has nothing to do takes what is there, at any moment. Both ends must then agree on one
+//! number of rows, and the writer must not pay for it with a locked instruction a row: that one waits for
+//! every store before it, and the stores into fresh memory are the slow ones. So there are two words, each of
+//! which only one end writes while the batch is open:
 //!
 //! ```text
 //!  published: the counts of what is written; the writer stores it after each row
@@ -14,15 +14,17 @@
 //!  seal: OPEN, SEALING, or SEALED with the final counts
 //! ```
 //!
-//! * The writer *publishes*: it stores the new counts, then looks at `seal` ([`Light::fence`] between the two). While
-//!   it is OPEN, the row is in the batch.
+//! * The writer *publishes*: it stores the new counts, then looks at `seal` ([`Light::fence`] between the
+//!   two). While it is OPEN, the row is in the batch.
 //! * The consumer *takes*: it sets SEALING, then looks at `published` ([`fence::heavy`] between the two).
-//! * So a row that the consumer has not seen is one whose writer has seen SEALING. Both may have seen each other: then
-//!   there are two answers, the counts that the consumer has read and those that the writer has just stored. Each offers
-//!   its own with a compare-and-exchange from SEALING to SEALED, and the first one holds. Rows of either are written.
+//! * So a row that the consumer has not seen is one whose writer has seen SEALING. Both may have seen each
+//!   other: then there are two answers, the counts that the consumer has read and those that the writer has
+//!   just stored. Each offers its own with a compare-and-exchange from SEALING to SEALED, and the first one
+//!   holds. Rows of either are written.
 //! * A writer that ends the batch itself sets SEALED with its counts, and the consumer needs no fence.
 //!
-//! Nobody waits for anybody: a thread that the scheduler puts aside in the middle leaves the other one an answer.
+//! Nobody waits for anybody: a thread that the scheduler puts aside in the middle leaves the other one an
+//! answer.
 
 use std::ops::Add;
 use std::sync::atomic::Ordering;
@@ -44,7 +46,7 @@ const OPEN: u64 = 0;
 const SEALING: u64 = 1 << 62;
 const SEALED: u64 = 1 << 63;
 
-/// How many rows, segments and bytes of charge there are.
+/// The numbers of rows, segments and bytes of charge.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts(u64);
 
@@ -71,7 +73,7 @@ impl Counts {
         self.0 >> BYTES_SHIFT
     }
 
-    /// Whether there may be no place for the bytes of another message.
+    /// True when there may be no place for the bytes of another message.
     #[inline]
     pub fn is_full(self) -> bool {
         self.bytes() > Self::BYTES_FULL
@@ -127,7 +129,8 @@ impl Seal {
         }
     }
 
-    /// Ends a batch that is being sealed, with `counts` if the other end has not answered before; what it was ended with.
+    /// Ends a batch that is being sealed, with `counts` if the other end has not answered before; what it was
+    /// ended with.
     #[cold]
     fn settle(&self, counts: Counts) -> Counts {
         let ended = SEALED | counts.0;
@@ -137,7 +140,8 @@ impl Seal {
         }
     }
 
-    /// Whether the consumer has begun to take the batch, or it was ended; a hint, as that may be at any moment.
+    /// True when the consumer has begun to take the batch, or it was ended; a hint, as that may be at any
+    /// moment.
     #[inline]
     pub fn is_sealed(&self) -> bool {
         self.seal.load(Ordering::Relaxed) != OPEN

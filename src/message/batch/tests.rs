@@ -26,6 +26,7 @@ fn texts(batch: &Batch) -> Vec<Vec<u8>> {
     (0..batch.rows()).map(|row| batch.message(row).text().to_vec()).collect()
 }
 
+/// Breaks without it: a field reads back another text than was written.
 #[test]
 fn a_private_batch_keeps_what_was_written() {
     let (pool, origin) = (pool(), origin());
@@ -52,6 +53,7 @@ fn a_private_batch_keeps_what_was_written() {
     assert_eq!((message.recvd().unix_micros, message.pri()), (6, 165));
 }
 
+/// Breaks without it: a row at the moment of the seal is lost or doubled.
 #[test]
 fn the_consumer_gets_the_rows_before_the_seal_and_the_writer_keeps_the_others() {
     let (pool, origin) = (pool(), origin());
@@ -66,8 +68,8 @@ fn the_consumer_gets_the_rows_before_the_seal_and_the_writer_keeps_the_others() 
     assert_eq!(batch.charge(), 2 * (3 + ROW_CHARGE as u64));
 }
 
-/// Breaks without it: texts written together differ from those written one by one, or are counted though the consumer
-/// does not get them.
+/// Breaks without it: texts written together differ from those written one by one, or are counted though the
+/// consumer does not get them.
 #[test]
 fn texts_published_together_are_all_in_the_batch_or_none_is() {
     let (pool, origin) = (pool(), origin());
@@ -103,8 +105,8 @@ fn texts_published_together_are_all_in_the_batch_or_none_is() {
     assert_eq!(posted as usize, rows, "no more than it has room for");
 }
 
-/// Breaks without it: a source whose messages are taken one by one holds a whole slab for each, or a batch reads the rows of
-/// the one after it.
+/// Breaks without it: a source whose messages are taken one by one holds a whole slab for each, or a batch
+/// reads the rows of the one after it.
 #[test]
 fn batches_of_one_writer_share_a_slab_and_nothing_in_it() {
     let (pool, origin, mut rest) = (pool(), origin(), Rest::default());
@@ -168,6 +170,7 @@ fn a_large_message_has_its_own_slab_and_the_small_ones_go_on_in_theirs() {
     ]));
 }
 
+/// Breaks without it: a large message is refused, or written beyond the slab.
 #[test]
 fn a_full_batch_refuses_and_a_message_larger_than_a_block_gets_its_own() {
     let (pool, origin) = (pool(), origin());
@@ -206,6 +209,7 @@ fn counted(text: &'static [u8]) -> Segment {
     unsafe { Segment::new(NonNull::from(text).cast(), text.len() as u32, owner) }
 }
 
+/// Breaks without it: a viewed text is copied, or its owner is let go of on the wrong thread.
 #[test]
 fn foreign_memory_is_viewed_in_place_and_released_where_its_origin_says() {
     let held = Arc::new(Held::default());
@@ -241,8 +245,8 @@ fn foreign_memory_is_viewed_in_place_and_released_where_its_origin_says() {
     assert_eq!(DROPPED.load(Ordering::SeqCst), 2);
 }
 
-/// Breaks without it: segments that wait to be let go are written over by the next writer of their slab, or are let go twice,
-/// or by a thread that may not.
+/// Breaks without it: segments that wait to be let go are written over by the next writer of their slab, or
+/// are let go twice, or by a thread that may not.
 #[test]
 fn segments_that_wait_keep_their_slab() {
     static LET_GO: AtomicUsize = AtomicUsize::new(0);
@@ -290,6 +294,7 @@ fn segments_that_wait_keep_their_slab() {
     assert_eq!(slab(&Writer::open(&origin, &pool, view)), first.unwrap(), "it is used again");
 }
 
+/// Breaks without it: the seal protocol loses or doubles a row where both sides end a batch at once.
 #[test]
 fn a_race_between_writer_and_sealer_loses_and_doubles_nothing() {
     const TOTAL: u32 = 20_000;
@@ -322,8 +327,8 @@ fn a_race_between_writer_and_sealer_loses_and_doubles_nothing() {
     assert_eq!(seen, (0..TOTAL).collect::<Vec<_>>());
 }
 
-/// Breaks without it: a row that is parsed after the seal takes slots that a late writer may still write to, disturbs the
-/// rows around it, or costs something else than what its batch is charged for.
+/// Breaks without it: a row that is parsed after the seal takes slots that a late writer may still write to,
+/// disturbs the rows around it, or costs something else than what its batch is charged for.
 #[test]
 fn rows_are_parsed_after_the_seal() {
     for rows in [3_u32, 300] {
@@ -463,7 +468,8 @@ fn only_texts_that_follow_each_other_are_joined() {
     assert_eq!(joined.joined(0..3, b'\n'), Some(&b"one\n\ntwo\n"[..]), "the batches before are others");
 }
 
-/// Breaks without it: each batch that a thread opens is allocated by it, for which a thread that lives for one request makes a heap.
+/// Breaks without it: each batch that a thread opens is allocated by it, for which a thread that lives for
+/// one request makes a heap.
 #[test]
 fn what_a_batch_needs_is_used_again() {
     let (pool, origin, mut rest) = (pool(), origin(), Rest::default());

@@ -19,10 +19,10 @@ use crate::message::{
     Field, FieldName, Head, MESSAGE_MAX, Origin, Pool, Record, Segment, Span, Stamp, ValueType,
 };
 
-/// The fields that a parsed message is charged for before it is parsed: host, program, PID, message id or header, and
-/// MSGFORMAT, with some for structured data.
+/// The fields that a parsed message is charged for before it is parsed: host, program, PID, message id or
+/// header, and MSGFORMAT, with some for structured data.
 const USUAL_FIELDS: usize = 7;
-/// What a message that is still to be parsed is charged for beside its text: what its revision will usually
+/// The charge of a message that is still to be parsed, beside its text: what its revision will usually
 /// take.
 pub const USUAL_CHARGE: u64 = (USUAL_FIELDS * size_of::<Field>() + REVISED_ROW) as u64;
 
@@ -46,7 +46,7 @@ impl Need {
         self.bytes.saturating_add(self.viewed)
     }
 
-    /// What it takes of a slab, with the newline after a text.
+    /// The bytes that it takes of a slab, with the newline after a text.
     #[inline]
     pub(super) fn room(&self) -> usize {
         let fields =
@@ -54,14 +54,14 @@ impl Need {
         self.bytes + 1 + fields + size_of::<Record>()
     }
 
-    /// What the message costs of the byte half of the credit.
+    /// The message's charge to the byte half of the credit.
     #[inline]
     pub fn charge(&self) -> u64 {
         (self.size() + ROW_CHARGE + self.fields * size_of::<Field>()) as u64
     }
 }
 
-/// What a message of so many bytes that is still to be parsed costs of the byte half of the credit: as much as with the
+/// The charge of a message of so many bytes that is still to be parsed: as much as with the
 /// fields that an ordinary one has. What it has beside those is charged when they are known.
 #[inline]
 pub fn unparsed_charge(len: usize) -> u64 {
@@ -73,13 +73,13 @@ pub struct Writer {
     pub(super) core: Shared<Core>,
     pub(super) room: Room,
     origin: Arc<Origin>,
-    /// What is published.
+    /// The published counts.
     counts: Counts,
     light: Light,
     shared: bool,
 }
 
-/// What publishing a row told the writer.
+/// The answer to publishing a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Published {
     /// The row is in the batch.
@@ -130,14 +130,14 @@ impl Writer {
 
     /// Ends a shared batch: its consumer gets exactly the rows published so far.
     ///
-    /// Takes the writer away: the consumer reads the counts after this, and would take a row that came later for
-    /// one of the batch. What it leaves of its slab goes to `rest`.
+    /// Takes the writer away: the consumer reads the counts after this, and would take a row that came later
+    /// for one of the batch. What it leaves of its slab goes to `rest`.
     pub fn seal(self, rest: &mut Rest) {
         self.core.seal.end(self.counts);
         rest.keep(self.room.handed_on());
     }
 
-    /// Whether the consumer took the batch; a hint, as it may do so at any moment.
+    /// True when the consumer took the batch; a hint, as it may do so at any moment.
     #[inline]
     pub fn is_sealed(&self) -> bool {
         self.core.seal.is_sealed()
@@ -149,13 +149,13 @@ impl Writer {
         self.counts.rows()
     }
 
-    /// What its rows cost of the byte half of the credit.
+    /// The charge of its rows to the byte half of the credit.
     pub fn charge(&self) -> u64 {
         self.counts.bytes()
     }
 
-    /// Takes a segment that several rows will share, and gives its number for [`Row::payload_share`]. The batch has room
-    /// for those that the [`Need`] counted with which it was opened.
+    /// Takes a segment that several rows will share, and gives its number for [`Row::payload_share`]. The
+    /// batch has room for those that the [`Need`] counted with which it was opened.
     ///
     /// # Errors
     /// The segment, when the batch has no room for it.
@@ -174,8 +174,8 @@ impl Writer {
         Ok(SharedSegment { number, len })
     }
 
-    /// Puts the segment into its slot, and gives its number. It is made there: what is made elsewhere, in small pieces, and moved in
-    /// large ones makes each move wait until the pieces are written.
+    /// Puts the segment into its slot, and gives its number. It is made there: what is made elsewhere, in
+    /// small pieces, and moved in large ones makes each move wait until the pieces are written.
     #[inline]
     fn store_segment(&self, index: u32, segment: impl FnOnce() -> Segment) -> u32 {
         let at = slot(self.room.slab().segments(), index as usize);
@@ -208,11 +208,11 @@ impl Writer {
         Some(Row { writer: self, record, payload: Span::default(), low, segments, fields_most, charge })
     }
 
-    /// Writes and publishes a row that is a copied text with `head`, as `adjust` leaves it, and nothing else, or gives `None`
-    /// when this batch is too full for it.
+    /// Writes and publishes a row that is a copied text with `head`, as `adjust` leaves it, and nothing else,
+    /// or gives `None` when this batch is too full for it.
     ///
-    /// It does what [`Writer::row`] to [`Row::publish`] do, for the plain messages that a loop of posts is made of, in
-    /// a quarter of the instructions, and it cannot panic: it is called where nothing may unwind.
+    /// It does what [`Writer::row`] to [`Row::publish`] do, for the plain messages that a loop of posts is
+    /// made of, in a quarter of the instructions, and it cannot panic: it is called where nothing may unwind.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs a plain message a tenth")]
     pub fn publish_text(
@@ -227,8 +227,9 @@ impl Writer {
         Some(self.publish_written(1, text_charge(text)))
     }
 
-    /// Writes and publishes a row that views all of a segment, of `len` bytes, with `head` as `adjust` leaves it, and nothing
-    /// else, or gives `None` when this batch is too full for it; then `segment` was not called.
+    /// Writes and publishes a row that views all of a segment, of `len` bytes, with `head` as `adjust` leaves
+    /// it, and nothing else, or gives `None` when this batch is too full for it; then `segment` was not
+    /// called.
     #[inline]
     pub fn publish_view(
         &mut self,
@@ -274,9 +275,10 @@ impl Writer {
         Some(self.publish_written(1, unparsed_charge(text.len())))
     }
 
-    /// Writes and publishes rows that are copied texts with one `head`, as [`Writer::publish_text`] does, with one operation
-    /// for all of them: at most `messages`, with at most `bytes` of charge, until `texts` ends or this batch is full. Gives
-    /// how many there were and their charge; nothing is in the batch when it was sealed before.
+    /// Writes and publishes rows that are copied texts with one `head`, as [`Writer::publish_text`] does,
+    /// with one operation for all of them: at most `messages`, with at most `bytes` of charge, until `texts`
+    /// ends or this batch is full. Gives how many there were and their charge; nothing is in the batch when
+    /// it was sealed before.
     #[inline]
     pub fn publish_texts<'a>(
         &mut self,
@@ -302,8 +304,8 @@ impl Writer {
         (rows, charge)
     }
 
-    /// Writes a record and its text; false when there is no room. In a batch that turns out to be sealed they are in nobody's
-    /// way: its writer's next batch begins behind them.
+    /// Writes a record and its text; false when there is no room. In a batch that turns out to be sealed they
+    /// are in nobody's way: its writer's next batch begins behind them.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as above")]
     fn write_text(&mut self, head: &Head, adjust: impl FnOnce(&mut Head), text: &[u8]) -> bool {
@@ -337,20 +339,21 @@ impl Writer {
     }
 }
 
-/// What a text of `len` bytes that is viewed costs of the byte half of the credit.
+/// The charge of a viewed text of `len` bytes to the byte half of the credit.
 #[inline]
 pub fn view_charge(len: u32) -> u64 {
     Need { viewed: len as usize, segments: 1, ..Need::default() }.charge()
 }
 
-/// What a plain text costs of the byte half of the credit.
+/// The charge of a plain text to the byte half of the credit.
 #[inline]
 fn text_charge(text: &[u8]) -> u64 {
     Need { bytes: text.len(), ..Need::default() }.charge()
 }
 
-/// Copies `text` into `room`, which is as long: by moves of a fixed size, the last two of which may overlap. A call of
-/// `memcpy` costs a short text more than those, and every text the registers that a call may change.
+/// Copies `text` into `room`, which is as long: by moves of a fixed size, the last two of which may overlap.
+/// A call of `memcpy` costs a short text more than those, and every text the registers that a call may
+/// change.
 #[inline(always)]
 fn copy_short(text: &[u8], room: &mut [MaybeUninit<u8>]) {
     const STEP: usize = 16;
@@ -406,7 +409,7 @@ pub struct SharedSegment {
     len: u32,
 }
 
-/// Where the text of a name or a value comes from.
+/// The origin of the text of a name or a value.
 #[derive(Debug, Clone, Copy)]
 pub enum Text<'a> {
     /// Bytes to be copied; counted in [`Need::bytes`].
@@ -420,10 +423,10 @@ pub struct Row<'w> {
     writer: &'w mut Writer,
     record: Record,
     payload: Span,
-    /// Where the free bytes begin.
+    /// The beginning of the free bytes.
     low: u32,
     segments: u32,
-    /// How many fields it has room for.
+    /// The number of fields it has room for.
     fields_most: usize,
     charge: u64,
 }

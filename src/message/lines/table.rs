@@ -1,8 +1,8 @@
-//! What a batch keeps of its lines: [`Table`].
+//! The table of a batch's lines: [`Table`].
 
 use crate::message::{Record, Span};
 
-/// Where a line is in its segment.
+/// The place of a line in its segment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub(super) offset: u32,

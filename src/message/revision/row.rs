@@ -205,7 +205,7 @@ impl RevisedRow<'_> {
         self.unset(FieldName::Tag, Text::Copy(tag));
     }
 
-    /// What it has beside texts, as it is now.
+    /// Its head, as it is now.
     pub fn head(&self) -> &Head {
         &self.draft.record.head
     }

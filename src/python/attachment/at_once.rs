@@ -1,9 +1,10 @@
 //! Posts for which nothing has to be waited for or looked up: nearly all of a busy source.
 //!
-//! A message that is a short text and nothing else is written into the open batch as long as the producer allows it
-//! ([`Producer::allow_at_once`]). It allows none before the start, nor to a source that `suspend()`s or has
-//! `keep-timestamp(no)`, each of whose messages needs more. One post of [`MEASURED`] is measured, and the permission ends
-//! before it: so a post counts one number down, which stands for credit, for the batch's size and for the measuring.
+//! A message that is a short text and nothing else is written into the open batch as long as the producer
+//! allows it ([`Producer::allow_at_once`]). It allows none before the start, nor to a source that
+//! `suspend()`s or has `keep-timestamp(no)`, each of whose messages needs more. One post of [`MEASURED`] is
+//! measured, and the permission ends before it: so a post counts one number down, which stands for credit,
+//! for the batch's size and for the measuring.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::Ordering;
@@ -25,15 +26,16 @@ pub(super) const MEASURED: u32 = 4096;
 /// Most texts of a list that are posted together, with one time stamp.
 const TOGETHER: usize = 128;
 
-/// How many posts come before the first that is measured: any number below [`MEASURED`], so that each post is measured
-/// with the same chance. The first ones of a source are dear, and would count for all of a source that posts little.
+/// The number of posts before the first that is measured: any number below [`MEASURED`], so that each post is
+/// measured with the same chance. The first ones of a source are dear, and would count for all of a source
+/// that posts little.
 pub(super) fn first_measured() -> u32 {
     (RandomState::new().build_hasher().finish() % u64::from(MEASURED)) as u32
 }
 
 impl Attachment {
-    /// Posts `message` if it is a plain one with a short text, and nothing has to be waited for or looked up. False when
-    /// nothing was done, and [`Attachment::post`] must do it.
+    /// Posts `message` if it is a plain one with a short text, and nothing has to be waited for or looked up.
+    /// False when nothing was done, and [`Attachment::post`] must do it.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs it a tenth")]
     pub(in crate::python) fn post_at_once(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
@@ -58,8 +60,8 @@ impl Attachment {
         self.post_text_at_once(py, &head, text)
     }
 
-    /// Posts `message` if it is a plain one with a long text, which the batch will view, as [`Attachment::post_at_once`] does
-    /// with a short one.
+    /// Posts `message` if it is a plain one with a long text, which the batch will view, as
+    /// [`Attachment::post_at_once`] does with a short one.
     #[inline(never)]
     pub(in crate::python) fn post_view_at_once(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
         let Some(message) = recycle::exact(message) else { return false };
@@ -78,7 +80,7 @@ impl Attachment {
         true
     }
 
-    /// What the source's options make of the head of a message.
+    /// Changes the head of a message by the source's options.
     #[inline]
     fn adjust(&self, head: &mut Head) {
         if let Some(pri) = self.pri {
@@ -98,8 +100,8 @@ impl Attachment {
         true
     }
 
-    /// Posts the next elements of `list`, from `index` on, that are exactly `bytes` or `str` of ASCII, and short, if nothing
-    /// has to be waited for; how many there were.
+    /// Posts the next elements of `list`, from `index` on, that are exactly `bytes` or `str` of ASCII, and
+    /// short, if nothing has to be waited for; how many there were.
     pub(in crate::python) fn post_texts_at_once(
         &self,
         py: Python<'_>,
@@ -132,8 +134,9 @@ impl Attachment {
         posted as usize
     }
 
-    /// Posts the text of `message` if nobody has looked at it since `LogMessage.parse`, as [`Attachment::post_at_once`] posts a
-    /// plain one: the worker will parse it. The first such message goes the ordinary way, which makes what parses there.
+    /// Posts the text of `message` if nobody has looked at it since `LogMessage.parse`, as
+    /// [`Attachment::post_at_once`] posts a plain one: the worker will parse it. The first such message goes
+    /// the ordinary way, which makes what parses there.
     #[inline]
     pub(in crate::python) fn post_unparsed_at_once(
         &self,
@@ -155,7 +158,7 @@ impl Attachment {
         true
     }
 
-    /// Whether a plain message with a short text needs nothing but to be written into the open batch.
+    /// True when a plain message with a short text needs nothing but to be written into the open batch.
     fn takes_at_once(&self) -> bool {
         self.started.load(Ordering::Relaxed) && self.suspend.is_none() && self.policy.keeps_timestamp()
     }
@@ -178,8 +181,8 @@ impl Attachment {
         }
     }
 
-    /// Allows more posts at once when those that were allowed are used up, where that takes no more than credit: a small window
-    /// gives little of it ahead. Whether it does.
+    /// Allows more posts at once when those that were allowed are used up, where that takes no more than
+    /// credit: a small window gives little of it ahead. Whether it does.
     #[inline]
     pub(in crate::python) fn renew_at_once(&self, py: Python<'_>) -> bool {
         // SAFETY: gone when it has given its permission, which calls nothing of Python's.
@@ -212,6 +215,7 @@ unsafe fn short_text<'a>(list: &'a Bound<'_, PyList>, index: usize) -> Option<&'
     // SAFETY: the list keeps its elements.
     let element = unsafe { Borrowed::from_ptr(list.py(), element) };
     let text = exact_text(&element).filter(|text| text.len() < VIEW_FROM)?;
-    // SAFETY: the bytes belong to the element, which does not change; the caller's promise that the list keeps it.
+    // SAFETY: the bytes belong to the element, which does not change; the caller's promise that the list
+    // keeps it.
     Some(unsafe { std::slice::from_raw_parts(text.as_ptr(), text.len()) })
 }

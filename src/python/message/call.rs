@@ -1,8 +1,8 @@
 //! `LogMessage(...)` without the cost of a type's ordinary call.
 //!
-//! The interpreter calls a type through `tp_vectorcall` when it is set, which pyo3 does not offer, so [`set`] sets it by hand.
-//! Python subclasses do not inherit the slot and take the ordinary way, `tp_new` and then `tp_init`; so do calls with
-//! keywords or more than one argument.
+//! The interpreter calls a type through `tp_vectorcall` when it is set, which pyo3 does not offer, so [`set`]
+//! sets it by hand. Python subclasses do not inherit the slot and take the ordinary way, `tp_new` and then
+//! `tp_init`; so do calls with keywords or more than one argument.
 
 use std::hint;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,5 +1,5 @@
-//! The class `LogMessage` as the module has it: what pyo3 makes of it, with what it does not make ([`call`], [`parse`],
-//! [`recycle`]).
+//! The class `LogMessage` as the module has it: what pyo3 makes of it, with what it does not make ([`call`],
+//! [`parse`], [`recycle`]).
 
 use pyo3::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What a message holds, as a whole: compared, shown, viewed as a buffer.
+//! A message as a whole: compared, shown, viewed as a buffer.
 
 use std::ffi::{c_int, c_void};
 use std::fmt::Write as _;
@@ -13,11 +13,11 @@ use super::{Draft, LazyDraft};
 use crate::message::FieldName;
 use crate::syslog::timestamp::write_rfc3339;
 
-/// How much of a text `repr()` shows, in characters.
+/// The length of a text that `repr()` shows, in characters.
 const SHOWN: usize = 200;
 
-/// Whether both have the same values with the same types, the same time and the same priority. The order of values,
-/// the bookmark, the size on the wire and the time of receipt do not count.
+/// True when both have the same values with the same types, the same time and the same priority. The order of
+/// values, the bookmark, the size on the wire and the time of receipt do not count.
 pub(super) fn same(one: &Draft, other: &Draft) -> bool {
     one.head.pri == other.head.pri
         && one.head.stamp() == other.head.stamp()
@@ -76,9 +76,9 @@ fn show(text: &[u8], out: &mut String) {
     let _ = write!(out, "'{}{more}'", text[..end].escape_debug());
 }
 
-/// Fills `view` with the text of `message`, read-only. The exporter that it names is not the message but the `str` or
-/// `bytes` that the text is in: those never change, so the view is good for as long as it lives, whatever becomes of the
-/// message.
+/// Fills `view` with the text of `message`, read-only. The exporter that it names is not the message but the
+/// `str` or `bytes` that the text is in: those never change, so the view is good for as long as it lives,
+/// whatever becomes of the message.
 ///
 /// # Safety
 /// `view` is null, or points to a `Py_buffer` to be filled.
@@ -92,8 +92,8 @@ pub(super) unsafe fn fill_buffer(
         return Err(PyBufferError::new_err("no place for the view"));
     }
     let (owner, start, len) = message.with(py, |draft| text_object(py, draft));
-    // SAFETY: `view` is to be filled (this function's contract); the bytes belong to `owner`, an immutable object of
-    // which the view takes a reference, or are static.
+    // SAFETY: `view` is to be filled (this function's contract); the bytes belong to `owner`, an immutable
+    // object of which the view takes a reference, or are static.
     let filled = unsafe {
         let start = start.as_ptr().cast::<c_void>();
         ffi::PyBuffer_FillInfo(view, owner.as_ptr(), start, len as ffi::Py_ssize_t, 1, flags)

@@ -1,6 +1,7 @@
 //! The fields of a draft: found, set and unset by what a key names.
 //!
-//! No Python code runs in here: what is replaced is given back, for the caller to drop when the draft is closed.
+//! No Python code runs in here: what is replaced is given back, for the caller to drop when the draft is
+//! closed.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -13,7 +14,7 @@ use crate::python::values::key_text;
 /// The most fields that the record of a message can count.
 const FIELDS_MAX: usize = u16::MAX as usize;
 
-/// Why a value does not fit into a message.
+/// The reason why a value does not fit into a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
     /// All texts together would be longer than [`MESSAGE_MAX`].
@@ -33,13 +34,14 @@ impl Full {
     }
 }
 
-/// Whether a message with `taken` bytes has room for more.
+/// Checks that a message with `taken` bytes has room for more.
 fn room(taken: usize, added: usize) -> Result<(), Full> {
     if taken.saturating_add(added) > MESSAGE_MAX { Err(Full::Bytes) } else { Ok(()) }
 }
 
 impl DraftField {
-    /// Whether Python sees it as a name: not the header of an SD-ELEMENT, not what only macros show, no binary value.
+    /// True when Python sees it as a name: not the header of an SD-ELEMENT, not what only macros show, no
+    /// binary value.
     fn is_pair(&self) -> bool {
         !matches!(self.id, FieldName::SdId | FieldName::SourceIp | FieldName::SourcePort)
             && !self.value_type.is_binary()
@@ -57,7 +59,7 @@ impl Draft {
         (!field.value_type.is_binary()).then(|| (field.value_type, self.bytes(&field.value)))
     }
 
-    /// Which of the fields `name` names.
+    /// The position of the field that `name` names.
     fn position(&self, name: Name<'_>) -> Option<usize> {
         let fields = self.fields();
         match name {
@@ -73,8 +75,9 @@ impl Draft {
         }
     }
 
-    /// The parameters of structured data whose SD-ID and PARAM-NAME are `rest` with a point between them. There can be
-    /// several: RFC 5424 §6.3.3 allows a parameter to be repeated, and a sender's names may have points in them. The last counts.
+    /// The parameters of structured data whose SD-ID and PARAM-NAME are `rest` with a point between them.
+    /// There can be several: RFC 5424 §6.3.3 allows a parameter to be repeated, and a sender's names may have
+    /// points in them. The last counts.
     fn sdata_positions<'a>(&'a self, rest: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
         let mut id: &[u8] = b"";
         self.fields().iter().enumerate().filter_map(move |(index, field)| {
@@ -160,7 +163,7 @@ impl Draft {
         }
     }
 
-    /// Where the next parameter of the SD-ELEMENT `id` goes; makes the element when there is none.
+    /// The place of the next parameter of the SD-ELEMENT `id`; makes the element when there is none.
     fn end_of_element(&mut self, id: &[u8]) -> usize {
         let fields = self.fields();
         let header =
@@ -195,7 +198,8 @@ impl Draft {
         }
     }
 
-    /// Unsets what `name` names. `None` when it is not set; otherwise what is to be dropped when the draft is closed.
+    /// Unsets what `name` names. `None` when it is not set; otherwise what is to be dropped when the draft is
+    /// closed.
     pub fn unset(&mut self, name: Name<'_>) -> Option<Payload> {
         if name == Name::Message {
             self.message()?;
@@ -222,7 +226,8 @@ impl Draft {
         Some(Payload::None)
     }
 
-    /// Makes `payload` MESSAGE and gives back the old one. Fields that are parts of the old one become copies.
+    /// Makes `payload` MESSAGE and gives back the old one. Fields that are parts of the old one become
+    /// copies.
     pub fn replace_payload(&mut self, payload: Payload) -> Payload {
         let old = std::mem::replace(&mut self.payload, payload);
         if let Some(extra) = &mut self.extra {
@@ -242,7 +247,8 @@ impl Draft {
         old
     }
 
-    /// Calls `see` with the name and the field of each pair that Python sees, in order; MESSAGE is not among them.
+    /// Calls `see` with the name and the field of each pair that Python sees, in order; MESSAGE is not among
+    /// them.
     pub fn each_pair(&self, mut see: impl FnMut(&[u8], &DraftField)) {
         let mut id: &[u8] = b"";
         for field in self.fields() {
@@ -262,7 +268,7 @@ impl Draft {
         }
     }
 
-    /// How many values are set, MESSAGE among them.
+    /// The number of values that are set, MESSAGE among them.
     pub fn value_count(&self) -> usize {
         usize::from(self.message().is_some()) + self.fields().iter().filter(|field| field.is_pair()).count()
     }

@@ -1,8 +1,8 @@
 //! The values of macros: what a draft's text, time and priority say in other words.
 //!
-//! [`macro_value`] is the one way in. It posts the draft into a batch of its own and lets a template write the macro, so
-//! that Python reads what a destination will write. What only an engine knows (counters, its own host) is empty in a
-//! draft, and so is what only a source adds (its tags, its name).
+//! [`macro_value`] is the one way in. It posts the draft into a batch of its own and lets a template write
+//! the macro, so that Python reads what a destination will write. What only an engine knows (counters, its
+//! own host) is empty in a draft, and so is what only a source adds (its tags, its name).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::python::cell::GilCell;
 use crate::python::clock;
 use crate::template::{Context, Template, macro_type};
 
-/// What is needed again for the next macro.
+/// The memory that is used again for the next macro.
 struct Room {
     pool: Arc<Pool>,
     origin: Arc<Origin>,
@@ -26,7 +26,8 @@ struct Room {
 
 static ROOM: GilCell<Option<Room>> = GilCell::new(None);
 
-/// The type and the text of the macro called `name`, or `None` when there is no such macro. Runs no Python code.
+/// The type and the text of the macro called `name`, or `None` when there is no such macro. Runs no Python
+/// code.
 pub fn macro_value(py: Python<'_>, draft: &Draft, name: &str) -> Option<(ValueType, Vec<u8>)> {
     if !matches!(Name::of(name.as_bytes()), Name::Macro(_)) {
         return None;

@@ -1,7 +1,7 @@
-//! What a key of `msg[key]` names: [`Name`].
+//! The meaning of a key of `msg[key]`: [`Name`].
 //!
-//! A macro is computed from the message; `msg["PRI"]` reads it, and writing to it is accepted and changes nothing. Those of
-//! [`SETTABLE`] are computed until they are set.
+//! A macro is computed from the message; `msg["PRI"]` reads it, and writing to it is accepted and changes
+//! nothing. Those of [`SETTABLE`] are computed until they are set.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -16,7 +16,7 @@ pub fn macros() -> impl Iterator<Item = String> {
     macro_names().filter(|name| is_computed(name))
 }
 
-/// What a key names.
+/// The meaning of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Name<'a> {
     /// MESSAGE, also as MSG and MSGONLY.
@@ -45,7 +45,7 @@ impl<'a> Name<'a> {
         }
     }
 
-    /// What `key` names.
+    /// The meaning of `key`.
     #[inline]
     pub fn of(key: &'a [u8]) -> Self {
         if let Some(rest) = key.strip_prefix(b".SDATA.") {
@@ -62,7 +62,8 @@ impl<'a> Name<'a> {
         if matches!(name, "MESSAGE" | "MSG" | "MSGONLY") {
             return Self::Message;
         }
-        // The names that sources set most come first; the sender's address is kept like them but read as a macro.
+        // The names that sources set most come first; the sender's address is kept like them but read as a
+        // macro.
         match FieldName::known(name) {
             Some(FieldName::SourceIp | FieldName::SourcePort) => return Self::Macro(name),
             Some(known) => return Self::Known(known),
@@ -111,6 +112,7 @@ mod tests {
         }
     }
 
+    /// Breaks without it: a key of `msg[key]` reads another value than in native.
     #[test]
     fn names() {
         assert_eq!(Name::of(b"MSGONLY"), Name::Message);

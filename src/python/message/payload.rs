@@ -12,7 +12,7 @@ use pyo3::types::{PyBytes, PyMemoryView, PyString};
 use crate::message::MESSAGE_MAX;
 use crate::python::type_name::type_name;
 
-/// Where the text of a draft's payload is.
+/// The place of the text of a draft's payload.
 #[derive(Debug, Default)]
 pub enum Payload {
     /// There is none: MESSAGE is not set.
@@ -20,7 +20,7 @@ pub enum Payload {
     None,
     /// In an immutable Python object: `bytes` or `str`.
     Object {
-        /// What keeps it.
+        /// Its owner.
         object: Py<PyAny>,
         /// Its first byte.
         start: NonNull<u8>,
@@ -131,8 +131,8 @@ impl Payload {
         Self::part_of(whole.as_any(), whole.as_bytes())
     }
 
-    /// The part of a `bytes` object that `view` shows, when it does: a memoryview of a memoryview, to any depth, names
-    /// the object under all of them.
+    /// The part of a `bytes` object that `view` shows, when it does: a memoryview of a memoryview, to any
+    /// depth, names the object under all of them.
     pub(in crate::python) fn view_of_bytes(view: &Bound<'_, PyMemoryView>) -> PyResult<Option<Self>> {
         let contiguous: bool = view.getattr(intern!(view.py(), "c_contiguous"))?.extract()?;
         let exporter = view.getattr(intern!(view.py(), "obj"))?;
@@ -158,8 +158,8 @@ impl Payload {
     }
 }
 
-/// The text of `value` when it is exactly `bytes` or a `str` of ASCII alone, and not too long: without a call of the
-/// interpreter.
+/// The text of `value` when it is exactly `bytes` or a `str` of ASCII alone, and not too long: without a call
+/// of the interpreter.
 #[inline]
 pub(in crate::python) fn exact_text<'a>(value: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
     // By asking first: an error of a cast is made of an object, and let go of again.
@@ -175,9 +175,10 @@ pub(in crate::python) fn exact_text<'a>(value: &'a Bound<'_, PyAny>) -> Option<&
 
 /// The bits of `PyASCIIObject.state` that a compact `str` of ASCII alone has.
 ///
-/// The platform fixes the order of bit fields, not the language C, so pyo3 has no macros for them from CPython 3.14 on. On
-/// Linux the field begins with `interned` (2 bits), `kind` (3), `compact` (1) and `ascii` (1), in all versions from 3.10 to
-/// 3.15. [`check_layout`] compares that with the interpreter's own answers before it is relied on.
+/// The platform fixes the order of bit fields, not the language C, so pyo3 has no macros for them from
+/// CPython 3.14 on. On Linux the field begins with `interned` (2 bits), `kind` (3), `compact` (1) and `ascii`
+/// (1), in all versions from 3.10 to 3.15. [`check_layout`] compares that with the interpreter's own answers
+/// before it is relied on.
 const COMPACT_ASCII: u32 = if cfg!(target_endian = "big") { 0b11 << 25 } else { 0b11 << 5 };
 
 /// The characters of a `str` of ASCII alone, which are its UTF-8 already: without a call of the interpreter.
@@ -197,10 +198,12 @@ fn ascii<'a>(text: &'a Bound<'_, PyString>) -> Option<&'a [u8]> {
     Some(unsafe { std::slice::from_raw_parts(start.cast::<u8>(), len as usize) })
 }
 
-/// Compares what [`exact_text`] takes for the text of a `str` with what the interpreter says, for a `str` of each kind.
+/// Compares what [`exact_text`] takes for the text of a `str` with what the interpreter says, for a `str` of
+/// each kind.
 ///
 /// # Errors
-/// `ImportError` when they differ: the interpreter lays out `str` in a way that this module was not built for.
+/// `ImportError` when they differ: the interpreter lays out `str` in a way that this module was not built
+/// for.
 pub(super) fn check_layout(py: Python<'_>) -> PyResult<()> {
     // Texts that exist once in the interpreter and others, with one, two and four bytes a character.
     let made = format!("a text of {} words", std::process::id());

@@ -78,7 +78,7 @@ pub(super) fn state<'py>(object: &Bound<'py, PyAny>, message: &LazyDraft) -> PyR
     (draft, attributes(object)?).into_pyobject(py)
 }
 
-/// What the object has beside the message: as `object.__getstate__` gives it.
+/// The object's attributes beside the message: as `object.__getstate__` gives it.
 fn attributes<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = object.py();
     if let Some(get) = py.get_type::<PyAny>().getattr_opt(intern!(py, "__getstate__"))? {

@@ -1,4 +1,4 @@
-//! Which state a `Persist` belongs to.
+//! The state that a `Persist` belongs to.
 //!
 //! It depends on when it is made:
 //!
@@ -8,8 +8,9 @@
 //! | while a configuration is read: in its blocks, in modules that they import | `RuntimeError` |
 //! | without an engine | one in memory, for the whole process |
 //!
-//! A fork of the engine's process (`os.fork`, `multiprocessing`) has a copy of the file's descriptor, which would keep the
-//! file locked for as long as it lives, and no thread that writes: there the state is refused and the descriptor let go.
+//! A fork of the engine's process (`os.fork`, `multiprocessing`) has a copy of the file's descriptor, which
+//! would keep the file locked for as long as it lives, and no thread that writes: there the state is refused
+//! and the descriptor let go.
 
 use std::cell::Cell;
 use std::ffi::c_int;
@@ -34,7 +35,7 @@ static ENGINE: GilCell<Engine> = GilCell::new(Engine::None);
 static OFFLINE: OnceLock<Arc<State>> = OnceLock::new();
 
 thread_local! {
-    /// How many configurations this thread is about to read.
+    /// The number of configurations that this thread is about to read.
     static READING: Cell<u32> = const { Cell::new(0) };
     /// Tells whether this thread has saved something since it was last asked.
     static HAS_SAVED: Cell<bool> = const { Cell::new(false) };
@@ -72,7 +73,8 @@ pub fn take_saved() -> bool {
     HAS_SAVED.take()
 }
 
-/// Waits, without the GIL, until what was saved is on the disk, or the disk refuses; without a file not at all.
+/// Waits, without the GIL, until what was saved is on the disk, or the disk refuses; without a file not at
+/// all.
 pub fn settle(py: Python<'_>) {
     let state = ENGINE.with(py, |engine| match engine {
         Engine::Runs { state, .. } => Some(Arc::clone(state)),
@@ -114,7 +116,7 @@ pub fn unset_engine(py: Python<'_>) {
     drop(ENGINE.with(py, |kept| std::mem::replace(kept, Engine::None)));
 }
 
-/// How the state says something in the engine's log.
+/// The report of the state in the engine's log.
 pub fn report(log: &Log) -> crate::state::Report {
     let log = log.clone();
     Box::new(move |severity, text| match severity {
@@ -133,8 +135,8 @@ fn after_fork(py: Python<'_>) {
     // SAFETY: the path is a C string.
     let nowhere: c_int = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
     if nowhere >= 0 {
-        // SAFETY: the descriptor is the state's, which this process does not use any more, and is replaced, so that
-        // whoever closes it closes nothing else.
+        // SAFETY: the descriptor is the state's, which this process does not use any more, and is replaced,
+        // so that whoever closes it closes nothing else.
         unsafe { libc::dup2(nowhere, descriptor) };
         // SAFETY: it was opened above.
         unsafe { libc::close(nowhere) };

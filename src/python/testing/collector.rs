@@ -1,8 +1,9 @@
 //! A destination that keeps what arrives, and acknowledges it when it is told to: [`Collector`].
 //!
-//! It stands where the engine has its workers and destinations: at the end of a source's lane. Its thread never
-//! attaches to Python. A message is *held* until it is acknowledged or aborted; a batch gives back its credit when
-//! that is decided of each of its messages, so a lane that is to be held message by message has batches of one.
+//! It stands where the engine has its workers and destinations: at the end of a source's lane. Its thread
+//! never attaches to Python. A message is *held* until it is acknowledged or aborted; a batch gives back its
+//! credit when that is decided of each of its messages, so a lane that is to be held message by message has
+//! batches of one.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,10 +14,10 @@ use crate::engine::Log;
 use crate::flow::{Ack, DropReason, Inbox, Parcel, Sender};
 use crate::message::{MessageRef, Rows, Selection};
 
-/// How often a wait looks whether the source has ended.
+/// The time between looks whether the source has ended.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// What became of a message.
+/// The outcome of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It is waited for.
@@ -114,12 +115,12 @@ impl Collector {
         Ok(Self { shared, inbox: sender, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Where its lane leads to.
+    /// The inbox that its lane leads to.
     pub fn inbox(&self) -> Sender<Parcel> {
         self.inbox.clone()
     }
 
-    /// How many messages have arrived.
+    /// The number of messages that have arrived.
     pub fn count(&self) -> usize {
         let state = lock(&self.shared.state);
         state.forgotten + state.messages.len()
@@ -145,7 +146,7 @@ impl Collector {
         state.messages.clear();
     }
 
-    /// Whether messages are held from now on.
+    /// Says whether messages are held from now on.
     pub fn set_holds(&self, holds: bool) {
         lock(&self.shared.state).holds = holds;
     }
@@ -262,6 +263,7 @@ mod tests {
         Instant::now() + Duration::from_secs(20)
     }
 
+    /// Breaks without it: a test of a source with a small window waits for ever.
     #[test]
     fn credit_comes_back_message_by_message() {
         let collector = Collector::start(usize::MAX, true, &Log::silent()).unwrap();
@@ -293,6 +295,7 @@ mod tests {
         assert!(!collector.wait(5, Instant::now(), || false));
     }
 
+    /// Breaks without it: a test cannot see what a source does without credit.
     #[test]
     fn withheld_credit_comes_back_at_once() {
         let collector = Collector::start(usize::MAX, false, &Log::silent()).unwrap();
@@ -309,6 +312,7 @@ mod tests {
         assert_eq!(lane.credit().free_messages(), 3);
     }
 
+    /// Breaks without it: a script that runs for days fills the memory.
     #[test]
     fn the_newest_are_kept() {
         let collector = Collector::start(2, false, &Log::silent()).unwrap();

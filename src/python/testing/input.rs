@@ -1,5 +1,5 @@
-//! What goes into the lane of a test, and what comes out: the configuration of one source, and messages as Python sees
-//! them.
+//! The input of a test's lane, and what comes out: the configuration of one source, and messages as Python
+//! sees them.
 
 use std::sync::Arc;
 

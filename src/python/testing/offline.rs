@@ -1,7 +1,7 @@
-//! Where the posts of a source go that was made by hand, in a process without an engine: `attachment`.
+//! The posts of a source that was made by hand, in a process without an engine: `attachment`.
 //!
-//! Its first post gives it a lane into a collector of its own, which acknowledges at once, so that no post waits for
-//! long, and keeps the newest `KEPT` messages.
+//! Its first post gives it a lane into a collector of its own, which acknowledges at once, so that no post
+//! waits for long, and keeps the newest `KEPT` messages.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -16,16 +16,17 @@ use crate::engine::{Log, LogLevel};
 use crate::python::attachment::Attachment;
 use crate::python::message::LogMessage;
 
-/// How many messages are kept.
+/// The number of messages that are kept.
 const KEPT: usize = 100_000;
-/// How long what was posted may take to arrive.
+/// The time that what was posted may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(10);
 
-/// Where the posts of sources made by hand go, by the address of their attachment.
+/// The collectors of sources made by hand, by the address of their attachment.
 type Offline = Mutex<Vec<(Weak<Attachment>, Arc<Collector>)>>;
 static OFFLINE: OnceLock<Offline> = OnceLock::new();
 
-/// The engine's side of a source that was made by hand, in a process without an engine: it posts to a collector.
+/// The engine's side of a source that was made by hand, in a process without an engine: it posts to a
+/// collector.
 ///
 /// # Errors
 /// `OSError` when the system has no thread to give.

@@ -74,6 +74,7 @@ fn local(options: &NameOptions, node: &str, canonical: Option<&str>) -> String {
     options.local(&fake).to_string()
 }
 
+/// Breaks without it: `use-fqdn()` is read and not followed for this host.
 #[test]
 fn the_local_name_is_short_or_full() {
     let short = options();
@@ -87,6 +88,7 @@ fn the_local_name_is_short_or_full() {
     assert_eq!(local(&full, "web", None), "web");
 }
 
+/// Breaks without it: `custom-domain()` is added to the domain, or to a short name.
 #[test]
 fn a_custom_domain_takes_the_place_of_the_domain() {
     let full = NameOptions { use_fqdn: true, custom_domain: Some("example.net".to_owned()), ..options() };
@@ -97,6 +99,7 @@ fn a_custom_domain_takes_the_place_of_the_domain() {
     assert_eq!(local(&NameOptions { use_fqdn: false, ..full }, "web", None), "web");
 }
 
+/// Breaks without it: HOST is empty, or `(none)`.
 #[test]
 fn a_host_without_a_name_is_localhost() {
     for nameless in ["", "(none)"] {
@@ -106,6 +109,7 @@ fn a_host_without_a_name_is_localhost() {
     assert_eq!(local(&options(), ".odd", None), ".odd");
 }
 
+/// Breaks without it: `normalize-hostnames()` is read and not followed.
 #[test]
 fn names_are_lower_case_when_normalized() {
     let normal = NameOptions { normalize_hostnames: true, use_fqdn: true, ..options() };
@@ -115,6 +119,7 @@ fn names_are_lower_case_when_normalized() {
     assert_eq!(&*names.look_up(ip("192.0.2.1")), "mail.example.org");
 }
 
+/// Breaks without it: `use-dns(no)` asks a name server all the same.
 #[test]
 fn without_dns_a_name_is_the_address() {
     let (names, fake) = names(NameOptions { use_dns: UseDns::No, ..options() });
@@ -125,6 +130,7 @@ fn without_dns_a_name_is_the_address() {
     assert_eq!(fake.asked(), 0);
 }
 
+/// Breaks without it: each message asks the name server, or an answer is kept for ever.
 #[test]
 fn an_answer_is_kept_for_its_time() {
     let (names, fake) = names(options());
@@ -141,6 +147,7 @@ fn an_answer_is_kept_for_its_time() {
     assert_eq!(fake.asked(), 2);
 }
 
+/// Breaks without it: a name server that was away for a moment leaves hosts without names for an hour.
 #[test]
 fn a_failure_is_kept_for_a_shorter_time() {
     let (names, fake) = names(options());
@@ -153,6 +160,7 @@ fn a_failure_is_kept_for_a_shorter_time() {
     assert_eq!(&*names.look_up(ip("2001:db8::1")), "six");
 }
 
+/// Breaks without it: a name server puts a line feed or another's address into HOST.
 #[test]
 fn an_answer_that_is_no_name_is_none() {
     let (names, fake) = names(NameOptions { dns_cache: false, ..options() });
@@ -162,6 +170,7 @@ fn an_answer_that_is_no_name_is_none() {
     }
 }
 
+/// Breaks without it: a host has two names, by the socket through which it came.
 #[test]
 fn a_mapped_address_has_the_name_of_the_address_in_it() {
     let (names, fake) = names(options());
@@ -170,6 +179,7 @@ fn a_mapped_address_has_the_name_of_the_address_in_it() {
     assert_eq!(names.cached(ip("::ffff:192.0.2.1")).as_deref(), Some("web"));
 }
 
+/// Breaks without it: a flood of addresses fills the memory.
 #[test]
 fn the_cache_is_bounded() {
     let (names, fake) = names(NameOptions { dns_cache_size: 2, ..options() });
@@ -182,6 +192,7 @@ fn the_cache_is_bounded() {
     assert_eq!(fake.asked(), 3);
 }
 
+/// Breaks without it: `dns-cache(no)` keeps answers all the same.
 #[test]
 fn without_the_cache_every_question_is_asked() {
     let (names, fake) = names(NameOptions { dns_cache: false, ..options() });
@@ -193,6 +204,7 @@ fn without_the_cache_every_question_is_asked() {
     assert_eq!(fake.asked(), 3);
 }
 
+/// Breaks without it: an option of the source's own is read and not followed.
 #[test]
 fn a_source_overrides_the_global_options() {
     let global = GlobalOptions { use_fqdn: true, dns_cache_size: 5, ..GlobalOptions::default() };
@@ -211,6 +223,7 @@ fn a_source_overrides_the_global_options() {
     assert!(NameOptions::new(&global, &LogSourceOptions::default()).use_fqdn);
 }
 
+/// Breaks without it: `use-dns(persist-only)` waits for a name server.
 #[test]
 fn persist_only_asks_nobody() {
     let folder = tempfile::tempdir().unwrap();
@@ -232,6 +245,7 @@ fn persist_only_asks_nobody() {
     }
 }
 
+/// Breaks without it: `dns-cache-hosts()` is read after a name server was asked.
 #[test]
 fn the_hosts_file_comes_before_the_resolver() {
     let folder = tempfile::tempdir().unwrap();
@@ -246,6 +260,7 @@ fn the_hosts_file_comes_before_the_resolver() {
     assert_eq!(fake.asked(), 1);
 }
 
+/// Breaks without it: a new host has no name until the engine is started again.
 #[test]
 fn a_hosts_file_that_changes_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -260,6 +275,7 @@ fn a_hosts_file_that_changes_is_read_again() {
     assert_eq!(names.cached(ip("192.0.2.1")).as_deref(), Some("other"));
 }
 
+/// Breaks without it: a broken hosts file fills the log, or takes all names with it.
 #[test]
 fn complaints_are_given_once_and_the_last_names_stay() {
     let folder = tempfile::tempdir().unwrap();

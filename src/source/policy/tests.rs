@@ -34,6 +34,7 @@ fn seen(policy: &SourcePolicy, own: Option<&str>, sender: Option<&str>) -> (Stri
     (String::from_utf8(host.to_vec()).unwrap(), String::from_utf8(host_from.to_vec()).unwrap())
 }
 
+/// Breaks without it: HOST or `HOST_FROM` is another one than the options say.
 #[test]
 fn hosts_by_option() {
     let own = Some("own");
@@ -124,6 +125,7 @@ fn a_row_carries_only_what_its_origin_does_not_say() {
     assert_eq!(chaining.hosts(Some(b"\xff"), None).host.as_deref(), Some(&b"\xff/node"[..]));
 }
 
+/// Breaks without it: a value that the source replaces is written first, or one that it keeps is lost.
 #[test]
 fn what_a_message_brings_in_vain() {
     let fields = [
@@ -149,6 +151,7 @@ fn what_a_message_brings_in_vain() {
     );
 }
 
+/// Breaks without it: `program-override()` or `use-syslogng-pid()` does not reach the messages.
 #[test]
 fn the_origin_has_the_overrides() {
     let plain = origin(&policy(""));
@@ -161,6 +164,7 @@ fn the_origin_has_the_overrides() {
     assert_eq!(all.pid.as_deref().unwrap(), std::process::id().to_string());
 }
 
+/// Breaks without it: a tag is there twice, or the source's own is missing.
 #[test]
 fn tags_are_those_written_and_the_source() {
     let tags =
@@ -188,6 +192,7 @@ fn a_time_stamp_is_kept_or_not() {
     }
 }
 
+/// Breaks without it: an option of the source's own is read and not followed.
 #[test]
 fn a_source_says_otherwise_than_the_global_options() {
     let global = "keep-hostname(yes); chain-hostnames(yes); keep-timestamp(no);";
@@ -201,7 +206,8 @@ fn a_source_says_otherwise_than_the_global_options() {
 }
 
 proptest! {
-    /// Whatever the options and the message, a reader sees what the rules say, written down one after the other.
+    /// A reader sees, whatever the options and the message, what the rules say, written down one after the
+    /// other.
     #[test]
     fn the_rules_in_order(
         keep: bool,

@@ -2,7 +2,8 @@
 
 use super::Arguments;
 
-/// `$(url-encode)`: the texts one after the other, with all but the unreserved characters (RFC 3986 §2.3) as `%XX`.
+/// `$(url-encode)`: the texts one after the other, with all but the unreserved characters (RFC 3986 §2.3) as
+/// `%XX`.
 pub(super) fn url_encode(arguments: &Arguments<'_>, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in arguments.texts().flatten() {

@@ -1,4 +1,4 @@
-//! What cannot be written now: pauses, failures, drops, and the end.
+//! Messages that cannot be written now: pauses, failures, drops, and the end.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::flow::DropReason;
 const BLOCKED_MIN: Duration = Duration::from_millis(10);
 const BLOCKED_MAX: Duration = Duration::from_millis(200);
 
-/// How long after it found no descriptor a file is tried again at most.
+/// The most time until a file that found no descriptor is tried again.
 const DESCRIPTOR_RETRY: Duration = Duration::from_secs(1);
 
 impl Target {
@@ -33,8 +33,8 @@ impl Target {
         self.blocked = Some(Blocked { until: now + wait, wait });
     }
 
-    /// Asks other destinations for a descriptor, as the process has none left, and waits for a moment; after a few of them it is
-    /// a failure.
+    /// Asks other destinations for a descriptor, as the process has none left, and waits for a moment; after
+    /// a few of them it is a failure.
     pub(in crate::destination::stream) fn wait_for_descriptor(
         &mut self,
         error: Errno,
@@ -49,7 +49,8 @@ impl Target {
         }
     }
 
-    /// Notes that the file could not be opened. Where the path can never be a file, and messages chose it, they are dropped.
+    /// Notes that the file could not be opened. Where the path can never be a file, and messages chose it,
+    /// they are dropped.
     pub(super) fn fail_to_open(&mut self, error: Errno, now: Instant, room: &mut Room) {
         let verdict = room.unwritable.judge(&self.path, error);
         if verdict == Verdict::Never {
@@ -63,8 +64,8 @@ impl Target {
         self.fail_for(error, verdict, now, room);
     }
 
-    /// Drops the newest of what waits for a path that cannot be opened and that its messages chose, so that the rest takes no
-    /// more than `most` of a window. Returns how much of it the rest takes.
+    /// Drops the newest of what waits for a path that cannot be opened and that its messages chose, so that
+    /// the rest takes no more than `most` of a window. Returns how much of it the rest takes.
     pub(in crate::destination::stream) fn shed(&mut self, most: u64, now: Instant, room: &mut Room) -> u64 {
         if !self.trouble.as_ref().is_some_and(|trouble| trouble.is_own) {
             return 0;
@@ -142,7 +143,8 @@ impl Target {
             (trouble.retry_at, trouble.is_own) = (retry_at, is_own);
             return;
         }
-        // Where all that waited was dropped, the next message finds no trouble, and the path is told all the same.
+        // Where all that waited was dropped, the next message finds no trouble, and the path is told all the
+        // same.
         let is_told = !is_own || room.unwritable.is_news(&self.path, Told::Waits, now);
         self.trouble = Some(Trouble { since: now, retry_at, is_own, is_told });
         if !is_told {
@@ -200,7 +202,8 @@ impl Target {
         lost
     }
 
-    /// Takes the part of a line that will not be finished off the end of the file; calls `report` when it cannot.
+    /// Takes the part of a line that will not be finished off the end of the file; calls `report` when it
+    /// cannot.
     pub(in crate::destination::stream) fn take_back_torn(&mut self, report: &dyn Fn(String)) {
         if let Err(error) = self.take_back() {
             report(format!(

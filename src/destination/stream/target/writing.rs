@@ -1,4 +1,4 @@
-//! How lines get out: opening, writing, counting what is out.
+//! The way out of lines: opening, writing, counting what is out.
 
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
@@ -39,7 +39,8 @@ impl Target {
             }
             let progress = room.stage.write(sink, &self.pending);
             if progress.bytes > 0 && sink.is_removed(&self.path) {
-                // None of it counts: the next round opens what the path names now, and begins with the first line again.
+                // None of it counts: the next round opens what the path names now, and begins with the first
+                // line again.
                 room.count_bytes(progress.bytes as u64);
                 self.looked = None;
                 break;
