@@ -74,7 +74,15 @@ pub struct Attachment {
 /// Takes an exception, with the name of the callback that raised it.
 pub type Reporter = Box<dyn Fn(Python<'_>, &str, PyErr) + Send + Sync>;
 
-/// Whether a post may wait for credit.
+/// The way in which a post is made.
+#[derive(Clone, Copy)]
+pub(super) struct Post<'a> {
+    /// The method that was called, for what it raises.
+    pub method: &'a str,
+    pub wait: Wait,
+}
+
+/// The answer of a post that finds no credit: to wait for it, or not.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
     Yes,
@@ -126,68 +134,43 @@ impl Attachment {
         self.lane.parse_late(&parser).then_some(late)
     }
 
-    /// Posts `message`. `Ok(false)`: there is no credit, and `wait` forbids to wait for it.
+    /// Posts `message`. `Ok(false)`: there is no credit, and `how` forbids to wait for it.
     #[inline(never)]
-    pub(super) fn post(
-        &self,
-        py: Python<'_>,
-        message: &Bound<'_, PyAny>,
-        wait: Wait,
-        method: &str,
-    ) -> PyResult<bool> {
+    pub(super) fn post(&self, py: Python<'_>, message: &Bound<'_, PyAny>, how: Post<'_>) -> PyResult<bool> {
         let posted = if self.begin_post(py) {
-            self.post_measured(py, message, wait, method)
+            self.post_measured(py, message, how)
         } else {
-            self.post_now(py, message, wait, method)
+            self.post_now(py, message, how)
         };
         self.allow_at_once(py);
         posted
     }
 
     #[inline]
-    fn post_now(
-        &self,
-        py: Python<'_>,
-        message: &Bound<'_, PyAny>,
-        wait: Wait,
-        method: &str,
-    ) -> PyResult<bool> {
+    fn post_now(&self, py: Python<'_>, message: &Bound<'_, PyAny>, how: Post<'_>) -> PyResult<bool> {
         if let Some(message) = recycle::exact(message) {
-            return self.post_log_message(py, message, wait, method);
+            return self.post_log_message(py, message, how);
         }
-        self.post_other(py, message, wait, method)
+        self.post_other(py, message, how)
     }
 
     /// Measures the processor time of a post: what it waits without the GIL is none of it.
     #[cold]
-    fn post_measured(
-        &self,
-        py: Python<'_>,
-        message: &Bound<'_, PyAny>,
-        wait: Wait,
-        method: &str,
-    ) -> PyResult<bool> {
+    fn post_measured(&self, py: Python<'_>, message: &Bound<'_, PyAny>, how: Post<'_>) -> PyResult<bool> {
         let begun = thread_time();
         self.allow_one_at_once(py);
-        let posted =
-            if self.post_at_once(py, message) { Ok(true) } else { self.post_now(py, message, wait, method) };
+        let posted = if self.post_at_once(py, message) { Ok(true) } else { self.post_now(py, message, how) };
         self.status.add_post_time(thread_time_since(begun) * at_once::MEASURED);
         posted
     }
 
     #[cold]
-    fn post_other(
-        &self,
-        py: Python<'_>,
-        message: &Bound<'_, PyAny>,
-        wait: Wait,
-        method: &str,
-    ) -> PyResult<bool> {
+    fn post_other(&self, py: Python<'_>, message: &Bound<'_, PyAny>, how: Post<'_>) -> PyResult<bool> {
         if let Ok(message) = message.cast::<LogMessage>() {
-            return self.post_log_message(py, message.get(), wait, method);
+            return self.post_log_message(py, message.get(), how);
         }
-        let draft = text_draft(message, method)?;
-        self.post_draft(py, &draft, wait, method)
+        let draft = text_draft(message, how.method)?;
+        self.post_draft(py, &draft, how)
     }
 
     /// Posts `message` with `bookmark`, which a `LogMessage` keeps.
@@ -199,9 +182,10 @@ impl Attachment {
         method: &str,
     ) -> PyResult<bool> {
         self.checked_tracking(bookmark, method)?;
+        let how = Post { method, wait: Wait::Yes };
         if let Ok(message) = message.cast::<LogMessage>() {
             message.get().set_bookmark(bookmark);
-            return self.post_log_message(py, message.get(), Wait::Yes, method);
+            return self.post_log_message(py, message.get(), how);
         }
         let mut draft = text_draft(message, method)?;
         draft.extra().bookmark = Some(bookmark.clone().unbind());
@@ -211,8 +195,8 @@ impl Attachment {
             Ok(())
         };
         match post() {
-            Ok(()) => Ok(self.posted(py, Wait::Yes)),
-            Err(refused) => self.post_again(py, &post, refused, Wait::Yes, method),
+            Ok(()) => Ok(self.posted(py, how)),
+            Err(refused) => self.post_again(py, &post, refused, how),
         }
     }
 
@@ -237,36 +221,24 @@ impl Attachment {
     }
 
     #[inline]
-    fn post_log_message(
-        &self,
-        py: Python<'_>,
-        message: &LogMessage,
-        wait: Wait,
-        method: &str,
-    ) -> PyResult<bool> {
+    fn post_log_message(&self, py: Python<'_>, message: &LogMessage, how: Post<'_>) -> PyResult<bool> {
         // First without waiting, while the draft is borrowed; a wait lets other threads at it.
         let plain =
             message.draft.with_unparsed(py, |draft| draft.is_plain().then(|| self.try_post(py, draft, &[])));
         match plain {
-            Some(Ok(())) => Ok(self.posted(py, wait)),
+            Some(Ok(())) => Ok(self.posted(py, how)),
             Some(Err(refused)) => {
                 let again = || message.draft.with(py, |draft| self.try_post(py, draft, &[]));
-                self.post_again(py, &again, refused, wait, method)
+                self.post_again(py, &again, refused, how)
             }
-            None => self.post_with_fields(py, message, wait, method),
+            None => self.post_with_fields(py, message, how),
         }
     }
 
     /// Posts a message that has values of its own: the source layer looks at its host.
     #[inline(never)]
-    fn post_with_fields(
-        &self,
-        py: Python<'_>,
-        message: &LogMessage,
-        wait: Wait,
-        method: &str,
-    ) -> PyResult<bool> {
-        if let Some(result) = self.post_unparsed(py, message, wait, method) {
+    fn post_with_fields(&self, py: Python<'_>, message: &LogMessage, how: Post<'_>) -> PyResult<bool> {
+        if let Some(result) = self.post_unparsed(py, message, how) {
             return result;
         }
         let (bookmark, own_host, address) = message.draft.with(py, |draft| {
@@ -275,7 +247,7 @@ impl Attachment {
             (bookmark, text(FieldName::Host), text(FieldName::SourceIp))
         });
         if let Some(bookmark) = &bookmark {
-            self.checked_tracking(bookmark, method)?;
+            self.checked_tracking(bookmark, how.method)?;
         }
         let sender = address.and_then(|address| self.sender(py, &address));
         let hosts = self.policy.hosts(own_host.as_deref(), sender.as_deref());
@@ -288,20 +260,14 @@ impl Attachment {
             Ok(())
         };
         match post() {
-            Ok(()) => Ok(self.posted(py, wait)),
-            Err(refused) => self.post_again(py, &post, refused, wait, method),
+            Ok(()) => Ok(self.posted(py, how)),
+            Err(refused) => self.post_again(py, &post, refused, how),
         }
     }
 
     /// Posts a message of `LogMessage.parse` that nobody has looked at: it is parsed into its row. `None` when it is
     /// another message, or became one while this waited.
-    fn post_unparsed(
-        &self,
-        py: Python<'_>,
-        message: &LogMessage,
-        wait: Wait,
-        method: &str,
-    ) -> Option<PyResult<bool>> {
+    fn post_unparsed(&self, py: Python<'_>, message: &LogMessage, how: Post<'_>) -> Option<PyResult<bool>> {
         loop {
             let posted = message.draft.with_unparsed(py, |draft| {
                 if draft.short_unparsed().is_some() {
@@ -310,8 +276,8 @@ impl Attachment {
                 with_parsed(py, draft, |parsed, recvd| self.try_post_parsed(py, draft, parsed, recvd))
             });
             match posted? {
-                Ok(()) => return Some(Ok(self.posted(py, wait))),
-                Err(refused) => match self.after_refusal(py, refused, wait, method) {
+                Ok(()) => return Some(Ok(self.posted(py, how))),
+                Err(refused) => match self.after_refusal(py, refused, how) {
                     Ok(true) => {}
                     given_up => return Some(given_up),
                 },
@@ -354,10 +320,10 @@ impl Attachment {
         Some(name)
     }
 
-    fn post_draft(&self, py: Python<'_>, draft: &Draft, wait: Wait, method: &str) -> PyResult<bool> {
+    fn post_draft(&self, py: Python<'_>, draft: &Draft, how: Post<'_>) -> PyResult<bool> {
         match self.try_post(py, draft, &[]) {
-            Ok(()) => Ok(self.posted(py, wait)),
-            Err(refused) => self.post_again(py, &|| self.try_post(py, draft, &[]), refused, wait, method),
+            Ok(()) => Ok(self.posted(py, how)),
+            Err(refused) => self.post_again(py, &|| self.try_post(py, draft, &[]), refused, how),
         }
     }
 
@@ -390,8 +356,8 @@ impl Attachment {
     /// What follows a post, all of which succeeds: the suspension of a source that asked for it, and
     /// objects to let go of.
     #[inline]
-    fn posted(&self, py: Python<'_>, wait: Wait) -> bool {
-        if wait == Wait::Yes && self.suspend.is_some() && !self.lane.credit().is_available() {
+    fn posted(&self, py: Python<'_>, how: Post<'_>) -> bool {
+        if how.wait == Wait::Yes && self.suspend.is_some() && !self.lane.credit().is_available() {
             self.suspend(py);
         }
         release::drain_some(py);
@@ -420,12 +386,11 @@ impl Attachment {
         py: Python<'_>,
         post: &dyn Fn() -> Result<(), Refused>,
         mut refused: Refused,
-        wait: Wait,
-        method: &str,
+        how: Post<'_>,
     ) -> PyResult<bool> {
-        while self.after_refusal(py, refused, wait, method)? {
+        while self.after_refusal(py, refused, how)? {
             match post() {
-                Ok(()) => return Ok(self.posted(py, wait)),
+                Ok(()) => return Ok(self.posted(py, how)),
                 Err(again) => refused = again,
             }
         }
@@ -433,12 +398,12 @@ impl Attachment {
     }
 
     /// Whether to try again, after a wait.
-    fn after_refusal(&self, py: Python<'_>, refused: Refused, wait: Wait, method: &str) -> PyResult<bool> {
+    fn after_refusal(&self, py: Python<'_>, refused: Refused, how: Post<'_>) -> PyResult<bool> {
         match refused {
-            Refused::NoCredit if wait == Wait::No => return Ok(false),
+            Refused::NoCredit if how.wait == Wait::No => return Ok(false),
             Refused::NoCredit => self.wait_for_credit(py),
-            Refused::Closed => return Err(self.closed(method, 1)),
-            Refused::TooLarge => return Err(too_large(method)),
+            Refused::Closed => return Err(self.closed(how.method, 1)),
+            Refused::TooLarge => return Err(too_large(how.method)),
         }
         Ok(true)
     }

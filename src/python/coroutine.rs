@@ -6,7 +6,7 @@ use pyo3::exceptions::{PyOSError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
-use super::attachment::{Attachment, Wait};
+use super::attachment::{Attachment, Post, Wait};
 use super::event_loop::{Main, Order, Waker};
 use super::kind;
 use super::type_name::type_name;
@@ -72,7 +72,7 @@ fn _post_step(source: &Bound<'_, PyAny>, message: &Bound<'_, PyAny>, may_pause: 
             return Ok(LET_OTHERS_RUN);
         }
     }
-    Ok(if attached.post(py, message, Wait::No, "post")? { POSTED } else { NO_CREDIT })
+    Ok(if attached.post(py, message, Post { method: "post", wait: Wait::No })? { POSTED } else { NO_CREDIT })
 }
 
 /// Calls `wake` on another thread when there is credit, or when nothing will be taken any more.

@@ -23,7 +23,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString, PyTuple};
 
-use super::attachment::{Attachment, Wait};
+use super::attachment::{Attachment, Post, Wait};
 use super::escape::{self, escaped};
 use super::message::LogMessage;
 use super::truth::FalseResult;
@@ -306,7 +306,7 @@ impl Surroundings<'_> {
 
     /// Posts one message; what follows when it is not taken.
     fn post(&self, py: Python<'_>, message: &Bound<'_, PyAny>, which: &str) -> Option<Next> {
-        let error = self.attachment.post(py, message, Wait::Yes, "fetch").err()?;
+        let error = self.attachment.post(py, message, Post { method: "fetch", wait: Wait::Yes }).err()?;
         let text =
             |error: &PyErr| escape::text_of(error.value(py)).unwrap_or_else(|_| escape::summary(py, error));
         if self.attachment.lane.is_closed() {

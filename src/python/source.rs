@@ -9,7 +9,7 @@ use pyo3::exceptions::{PyNotImplementedError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 
-use super::attachment::{Attachment, Wait};
+use super::attachment::{Attachment, Post, Wait};
 use super::buffer;
 use super::cell::GilCell;
 use super::escape;
@@ -126,7 +126,9 @@ impl LogSource {
             if attached.call_post_at_once(py, message) || attached.post_unparsed_at_once(py, message) {
                 return Ok(true);
             }
-            attached.post(py, message, Wait::Yes, "post_messages").map_err(|error| wrong(index, error))
+            attached
+                .post(py, message, Post { method: "post_messages", wait: Wait::Yes })
+                .map_err(|error| wrong(index, error))
         };
         if let Ok(list) = messages.cast_exact::<PyList>() {
             // Other threads may change the list while a post waits: look at its length each time.
@@ -154,7 +156,7 @@ impl LogSource {
     /// Posts `message` if there is credit for it now; never waits, never calls `suspend()`.
     fn try_post_message(&self, py: Python<'_>, msg: &Bound<'_, PyAny>) -> PyResult<bool> {
         let attached = self.running("try_post_message")?;
-        attached.post(py, msg, Wait::No, "try_post_message")
+        attached.post(py, msg, Post { method: "try_post_message", wait: Wait::No })
     }
 
     /// Splits `buffer` at `delimiter` and posts each piece as a message, without a copy of its own.

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
 use super::LogSource;
-use crate::python::attachment::{Attachment, Wait};
+use crate::python::attachment::{Attachment, Post, Wait};
 
 /// `post_message(msg, bookmark=None)`.
 unsafe extern "C" fn post_message(
@@ -128,7 +128,7 @@ unsafe fn post(
     if let Some(bookmark) = bookmark.filter(|bookmark| !bookmark.is_none()) {
         return attached.post_with_bookmark(py, &message, &bookmark, "post_message").map(drop);
     }
-    attached.post(py, &message, Wait::Yes, "post_message").map(drop)
+    attached.post(py, &message, Post { method: "post_message", wait: Wait::Yes }).map(drop)
 }
 
 type Arguments<'py> = (Bound<'py, PyAny>, Option<Bound<'py, PyAny>>);
