@@ -6,17 +6,17 @@
 //!   └─ text of a block ◄───────┘
 //! ```
 //!
-//! The language is that of syslog-ng and `AxoSyslog`, from a Python source to a destination. It has no keywords that are
-//! reserved everywhere and no grammar that would fit a generator: what a word means depends on what stands around it. So the
-//! lexer and the recursive-descent parser are written by hand, and what can be a table is one: each block of options
-//! is a table of names, kinds and setters.
+//! The language is that of syslog-ng and `AxoSyslog`, from a Python source to a destination. It has no
+//! keywords that are reserved everywhere and no grammar that would fit a generator: what a word means depends
+//! on what stands around it. So the lexer and the recursive-descent parser are written by hand, and what can
+//! be a table is one: each block of options is a table of names, kinds and setters.
 //!
 //! What is part of the language but not of this version is in one list (`unsupported`) and is refused at its
 //! place. Nothing is skipped in silence.
 //!
-//! All errors of a configuration are reported at once: the parser goes on after an error at the next option, `;` or
-//! `}`. Every piece of the tree that can be wrong in a way that shows only later (a class that does not exist, a
-//! user that is not known) has a [`Span`], and [`Config::error`] makes an error at that place.
+//! All errors of a configuration are reported at once: the parser goes on after an error at the next option,
+//! `;` or `}`. Every piece of the tree that can be wrong in a way that shows only later (a class that does
+//! not exist, a user that is not known) has a [`Span`], and [`Config::error`] makes an error at that place.
 #![forbid(unsafe_code)]
 
 mod backtick;
@@ -96,11 +96,11 @@ pub(crate) mod grammar {
 pub struct Config {
     /// The directory of its file; empty when it comes from no file.
     pub directory: PathBuf,
-    /// What `@version` said.
+    /// The value of `@version`.
     pub version: Version,
-    /// What `@config-id` said.
+    /// The value of `@config-id`.
     pub config_id: Option<String>,
-    /// What `@module mod-python use-virtualenv(…)` said.
+    /// The value of `@module mod-python use-virtualenv(…)`.
     pub use_virtualenv: Option<bool>,
     /// The `options {}`, with the default of each that was not written.
     pub options: GlobalOptions,
@@ -118,14 +118,15 @@ pub struct Config {
     pub python_blocks: Vec<PythonBlock>,
     /// The files, which all spans point into.
     pub sources_text: SourceMap,
-    /// What is not wrong, but perhaps not meant.
+    /// Warnings: what is not wrong, but perhaps not meant.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// What could be read of a configuration that may have errors.
+/// The readable part of a configuration that may have errors.
 #[derive(Debug)]
 pub struct Inspected {
-    /// What was read, without its warnings: all of it, or all but what the errors are about. None when code may be missing in it.
+    /// The configuration without its warnings: all of it, or all but what the errors are about. None when
+    /// code may be missing in it.
     pub config: Option<Config>,
     /// The errors and warnings.
     pub found: Vec<Diagnostic>,
@@ -134,7 +135,8 @@ pub struct Inspected {
 }
 
 impl Config {
-    /// The directories in which the modules of the configuration are looked for before all others, each with the reason why.
+    /// The directories in which the modules of the configuration are looked for before all others, each with
+    /// the reason why.
     pub fn python_directories(&self) -> Vec<(PathBuf, &'static str)> {
         let own = Some((self.directory.clone(), "the configuration's directory"));
         let named = self.options.python_path.iter();
@@ -168,8 +170,8 @@ impl Config {
         self.sources_text.error(span, message, help)
     }
 
-    /// Checks that there is a log path: a configuration without one does nothing, and at a reload it would stop
-    /// everything. An editor or a template engine that meets a full disk leaves an empty file.
+    /// Checks that there is a log path: a configuration without one does nothing, and at a reload it would
+    /// stop everything. An editor or a template engine that meets a full disk leaves an empty file.
     ///
     /// # Errors
     /// There is none.
@@ -196,8 +198,8 @@ impl Config {
         self.error(span, message, help).with_label(self.sources_text.label(other, there))
     }
 
-    /// The code of `block` on this line of its file, from its first column on as Python counts them; none when the block does not
-    /// reach there.
+    /// The code of `block` on this line of its file, from its first column on as Python counts them; none
+    /// when the block does not reach there.
     pub fn code_line(&self, block: &PythonBlock, line: u32) -> Option<Span> {
         let at = self.sources_text.part_on_line(block.span, line)?;
         let text = self.sources_text.text(at);
@@ -255,7 +257,8 @@ pub fn inspect(path: &Path, vocabulary: &'static Vocabulary) -> Inspected {
     }
 }
 
-/// Reads the configuration at `path` for a second time: a pipe has been read to its end by the first, and is refused.
+/// Reads the configuration at `path` for a second time: a pipe has been read to its end by the first, and is
+/// refused.
 ///
 /// # Errors
 /// Everything that is wrong with it, each at its place, together with the warnings.

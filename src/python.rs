@@ -137,7 +137,7 @@ fn check(py: Python<'_>, options: &CheckOptions) -> i32 {
     end::end(py, &log, &watch, false, code)
 }
 
-/// How this module was built: version, profile, target, compiler, pyo3, allocator.
+/// The build of this module: version, profile, target, compiler, pyo3, allocator.
 #[pyfunction]
 fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let info = PyDict::new(py);

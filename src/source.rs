@@ -125,7 +125,7 @@ pub struct Planned {
     pub batch_size: Option<u32>,
     /// `batch-timeout()`: how long at least the worker of a busy source looks away, so that a batch fills.
     pub nap: Duration,
-    /// Whether its messages are this host's own.
+    /// True when its messages are this host's own.
     pub is_local: bool,
 }
 

@@ -5,9 +5,10 @@
 //! ``         one backtick
 //! ```
 //!
-//! The replacement is textual and works on one line at a time, because that is the unit the language defines it in: an
-//! expression cannot go over the end of a line. It looks at quotes only so far as it must: within a quoted text, a value
-//! that is itself one quoted literal loses its quotes and is escaped anew for the text around it.
+//! The replacement is textual and works on one line at a time, because that is the unit the language defines
+//! it in: an expression cannot go over the end of a line. It looks at quotes only so far as it must: within a
+//! quoted text, a value that is itself one quoted literal loses its quotes and is escaped anew for the text
+//! around it.
 //!
 //! syslog-ng replaces within comments too, where a lone backtick is then fatal. Here comments are left alone.
 use std::ops::Range;
@@ -41,8 +42,8 @@ pub(super) struct Expanded {
 
 /// Replaces the backtick expressions of `line`, which starts inside a text quoted with `quote`, if any.
 ///
-/// `lookup` gives the value of the name between two backticks, which are at a range of `line`; `None` leaves the rest
-/// of the line as it is.
+/// `lookup` gives the value of the name between two backticks, which are at a range of `line`; `None` leaves
+/// the rest of the line as it is.
 pub(super) fn expand(
     line: &str,
     mut quote: Option<u8>,
@@ -103,8 +104,8 @@ pub(super) fn expand(
     Expanded { pieces, error, end: stop }
 }
 
-/// `code`, which is Python, with the texts in the place of the names between backticks that `lookup` knows; other
-/// backticks are part of the code.
+/// `code`, which is Python, with the texts in the place of the names between backticks that `lookup` knows;
+/// other backticks are part of the code.
 pub(super) fn fill<'a>(code: &str, lookup: impl Fn(&str) -> Option<&'a str>) -> String {
     let mut out = String::with_capacity(code.len());
     for line in code.split_inclusive('\n') {
@@ -202,6 +203,8 @@ mod tests {
         Ok(pieces.iter().map(piece).collect())
     }
 
+    /// Breaks without it: a value of `@define` is put in with other quotes than it has, or an unknown name
+    /// stops the file.
     #[test]
     fn replaces_outside_of_quotes_as_it_is() {
         assert_eq!(text("a(`word`) `double`;", None).unwrap(), r#"a(val) "a\"b\n";"#);
@@ -210,6 +213,7 @@ mod tests {
         assert_eq!(text("a `` b", None).unwrap(), "a ` b");
     }
 
+    /// Breaks without it: a text that a `@define` puts into another text ends it.
     #[test]
     fn literals_lose_their_quotes_inside_of_quotes() {
         assert_eq!(text(r#""x `single` y""#, None).unwrap(), r#""x a b y""#);
@@ -218,6 +222,8 @@ mod tests {
         assert_eq!(text("'`word`'", None).unwrap(), "'val'");
     }
 
+    /// Breaks without it: a value that would end a text or an escape changes the meaning of the line, without
+    /// a word.
     #[test]
     fn refuses_what_it_cannot_do() {
         let refused = |line| text(line, None).unwrap_err();
@@ -226,11 +232,13 @@ mod tests {
         assert_eq!(refused(r#""\`word`""#), "a backslash in front of a backtick");
     }
 
+    /// Breaks without it: a line that is too long to expand is expanded in part.
     #[test]
     fn what_has_no_value_leaves_the_rest_as_it_is() {
         assert_eq!(text("`word` `too much` `word`", None).unwrap(), "val `too much` `word`");
     }
 
+    /// Breaks without it: a backtick in a comment is an error.
     #[test]
     fn comments_are_left_alone() {
         assert_eq!(text("a # it`s", None).unwrap(), "a # it`s");

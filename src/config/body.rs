@@ -1,7 +1,7 @@
 //! Bodies: items and options between braces.
 //!
-//! An item that could not be read is skipped to its end; where another statement starts, a `}` is missing and taken for
-//! read.
+//! An item that could not be read is skipped to its end; where another statement starts, a `}` is missing and
+//! taken for read.
 use super::option_table::{Ending, Key};
 use super::parser::{Parsed, Parser};
 use super::report::Reported;
@@ -10,8 +10,8 @@ use super::token::{Token, TokenKind};
 use super::unsupported::Place;
 
 impl Parser {
-    /// The items of `{ … }`, whose brace at `open` was read; `read` gets the number of items before. Blocks for `place` may
-    /// be used among them.
+    /// The items of `{ … }`, whose brace at `open` was read; `read` gets the number of items before. Blocks
+    /// for `place` may be used among them.
     pub(super) fn body<T>(
         &mut self,
         open: Span,
@@ -67,8 +67,8 @@ impl Parser {
         }
     }
 
-    /// Takes the `}` of a body whose `{` is at `open`, if it is there. Where the file ends or another statement
-    /// starts, the brace is missing: that is reported and taken for the brace.
+    /// Takes the `}` of a body whose `{` is at `open`, if it is there. Where the file ends or another
+    /// statement starts, the brace is missing: that is reported and taken for the brace.
     fn closes_body(&mut self, open: Span) -> bool {
         while self.eat(&TokenKind::Semicolon) {}
         if self.eat(&TokenKind::RBrace) {
@@ -84,7 +84,7 @@ impl Parser {
         true
     }
 
-    /// Whether the tokens here can only be the start of a statement at the top of a file.
+    /// True when the tokens here can only be the start of a statement at the top of a file.
     pub(super) fn starts_statement(&mut self) -> bool {
         let is_name = |token: &Token| matches!(token.kind, TokenKind::Word(_) | TokenKind::Text(_));
         let word_is = |token: &Token, words: &[&str]| words.iter().any(|word| token.is(word));

@@ -1,9 +1,10 @@
 //! Bounds on what a configuration may grow to.
 //!
-//! A few lines can stand for more than a machine holds: `@define`s that name each other twice, files that include the
-//! same file twice, a pattern that matches a whole disk. All of it is counted while the text is read, and what goes over a bound is an
-//! error at the place that went over it. Beside these, files are nested at most 64 levels deep (`include`), log paths as
-//! well (`log_path`), and so are f-strings in Python code (`python_code`).
+//! A few lines can stand for more than a machine holds: `@define`s that name each other twice, files that
+//! include the same file twice, a pattern that matches a whole disk. All of it is counted while the text is
+//! read, and what goes over a bound is an error at the place that went over it. Beside these, files are
+//! nested at most 64 levels deep (`include`), log paths as well (`log_path`), and so are f-strings in Python
+//! code (`python_code`).
 use super::report::MAX_SHOWN;
 
 /// Bytes of text: of all files, and of all values that stand in the place of backtick expressions.

@@ -1,7 +1,7 @@
 //! Drivers as the language sees them: [`Driver`], and the [`Vocabulary`] that says which there are.
 //!
-//! The language knows `word(options)` and no driver. A driver's own file has a [`Syntax`], which reads its options; the tree
-//! carries what that made, and only the driver looks inside ([`Driver::options`]).
+//! The language knows `word(options)` and no driver. A driver's own file has a [`Syntax`], which reads its
+//! options; the tree carries what that made, and only the driver looks inside ([`Driver::options`]).
 
 use std::any::Any;
 use std::fmt;
@@ -15,7 +15,8 @@ use super::unsupported::Place;
 
 /// The options of a driver, as its own file has read them.
 ///
-/// The debug text without places (`{:+?}`) tells whether two drivers are the same at a reload: it has every option.
+/// The debug text without places (`{:+?}`) tells whether two drivers are the same at a reload: it has every
+/// option.
 pub trait Options: Any + fmt::Debug + Send + Sync {}
 
 impl<T: Any + fmt::Debug + Send + Sync> Options for T {}
@@ -79,7 +80,8 @@ pub struct Vocabulary {
     pub destinations: Vec<Syntax>,
     /// The functions of `filter { }`.
     pub filters: Vec<Syntax>,
-    /// The items of log paths that there are, beside sources, destinations and paths: `filter`, `junction`, `if`.
+    /// The items of log paths that there are, beside sources, destinations and paths: `filter`, `junction`,
+    /// `if`.
     pub path_items: &'static [&'static str],
     /// The words of the language for sources that there are not, and that are refused by name.
     pub refused_sources: Vec<&'static str>,

@@ -1,11 +1,12 @@
 //! `@include`: a file, all files of a directory, or all files that match a pattern.
 //!
-//! A relative name is looked for in each directory of the include path. Of a directory, the regular files are taken
-//! whose names consist of letters, digits, `.`, `_` and `-` and do not start with a dot, in the order of their names. A pattern
-//! that matches nothing includes nothing; a plain name that does not exist is an error.
+//! A relative name is looked for in each directory of the include path. Of a directory, the regular files are
+//! taken whose names consist of letters, digits, `.`, `_` and `-` and do not start with a dot, in the order
+//! of their names. A pattern that matches nothing includes nothing; a plain name that does not exist is an
+//! error.
 //!
-//! Only regular files are included. A named pipe, a socket or a device may never answer, or never end, and a reload
-//! would wait for it. The main file may be a pipe: `inrush check -f /dev/stdin`.
+//! Only regular files are included. A named pipe, a socket or a device may never answer, or never end, and a
+//! reload would wait for it. The main file may be a pipe: `inrush check -f /dev/stdin`.
 use std::fs::{self, File, FileType, Metadata};
 use std::io::Read;
 use std::os::unix::fs::FileTypeExt;
@@ -16,14 +17,15 @@ use super::lexer::Lexing;
 use super::source_map::Origin;
 use super::span::Span;
 
-/// How deep files may include files.
+/// The deepest that files may include files.
 const MAX_DEPTH: usize = 64;
 
 impl Lexing<'_> {
     /// Opens what `@include` names, to be read next.
     pub(super) fn include(&mut self, name: &str, at: Span) {
         if name == "scl.conf" {
-            // Nearly every configuration has this line. What the library defines is `block`s: refused where it is used.
+            // Nearly every configuration has this line. What the library defines is `block`s: refused where
+            // it is used.
             let message = "the library of blocks (scl.conf) is not part of Inrush; the line has no effect";
             self.report.warn(at, message, None);
             return;
@@ -198,7 +200,8 @@ fn is_pattern(name: &str) -> bool {
     name.contains(['*', '?', '['])
 }
 
-/// A search for files, which looks at a bounded number of directory entries. `None` stands for more than that.
+/// A search for files, which looks at a bounded number of directory entries. `None` stands for more than
+/// that.
 struct Search {
     left: usize,
 }
@@ -257,10 +260,10 @@ impl Search {
     }
 }
 
-/// Whether `name` matches `pattern`, with `*`, `?`, `[a-z]` and `[!a-z]`.
+/// True when `name` matches `pattern`, with `*`, `?`, `[a-z]` and `[!a-z]`.
 ///
-/// After a letter that does not fit, the last `*` takes one letter more; an earlier one never has to. So the work is
-/// bounded by the product of the two lengths.
+/// After a letter that does not fit, the last `*` takes one letter more; an earlier one never has to. So the
+/// work is bounded by the product of the two lengths.
 fn glob(pattern: &[char], name: &[char]) -> bool {
     let (mut at, mut letter) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -318,6 +321,7 @@ fn in_set(set: &[char], letter: char) -> bool {
 mod tests {
     use super::*;
 
+    /// Breaks without it: `@include` with a pattern reads files that do not match, or leaves some out.
     #[test]
     fn patterns() {
         let matches = |pattern: &str, name: &str| {

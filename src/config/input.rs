@@ -1,4 +1,5 @@
-//! A file, or the text of a block, that is being read: its text with the backticks replaced, and the way back from that to the file.
+//! A file, or the text of a block, that is being read: its text with the backticks replaced, and the way back
+//! from that to the file.
 //!
 //! ```text
 //! source    file("`dir`/x");         segments   verbatim   file("
@@ -24,7 +25,7 @@ struct Segment {
 pub(super) struct Input {
     pub(super) file: FileId,
     pub(super) source: Arc<SourceFile>,
-    /// How much of the source went into `text`.
+    /// The length of the source that went into `text`.
     read: usize,
     /// The end of what is read of the source.
     end: usize,
@@ -66,7 +67,8 @@ impl Input {
         self.block.as_ref().map(|(_, arguments)| arguments)
     }
 
-    /// Tells whether the cursor is at the first column of a line. The text of a block starts behind its brace.
+    /// Tells whether the cursor is at the first column of a line. The text of a block starts behind its
+    /// brace.
     pub(super) fn is_line_start(&self) -> bool {
         match self.at.checked_sub(1) {
             Some(before) => matches!(self.text.as_bytes()[before], b'\n' | b'\r'),
@@ -103,7 +105,8 @@ impl Input {
         self.read = at;
     }
 
-    /// The places that the bytes `range` of the text come from: the bytes, their source, and whether they are the same.
+    /// The places that the bytes `range` of the text come from: the bytes, their source, and whether they are
+    /// the same.
     pub(super) fn runs(
         &self,
         range: Range<usize>,
@@ -123,7 +126,7 @@ impl Input {
         })
     }
 
-    /// Where the bytes `range` of the text were written.
+    /// The place in a file of the bytes `range` of the text.
     pub(super) fn span(&self, range: Range<usize>) -> Span {
         let mut runs = self.runs(range.clone());
         let source = if let Some((_, first, _)) = runs.next() {

@@ -6,10 +6,10 @@
 //!            └────────── @include pushes a file ◄──────────┘
 //! ```
 //!
-//! Tokens are read when the parser asks for them, and lines when the lexer needs them, because what a backtick stands
-//! for depends on the `@define`s before it, and whether a line starts within a quoted text (where values are quoted
-//! differently) is known only when the lexer gets there. Each [`Input`] keeps a list of segments that lead from the
-//! replaced text back to the file.
+//! Tokens are read when the parser asks for them, and lines when the lexer needs them, because what a
+//! backtick stands for depends on the `@define`s before it, and whether a line starts within a quoted text
+//! (where values are quoted differently) is known only when the lexer gets there. Each [`Input`] keeps a list
+//! of segments that lead from the replaced text back to the file.
 //!
 //! The content of `python { }` and of `block … { }` is not replaced and not cut into tokens: it is one
 //! [`TokenKind::Code`].
@@ -105,7 +105,8 @@ impl Lexer {
         self.defines.get("allow-config-dups").is_some_and(|value| value != "0")
     }
 
-    /// Tells whether a `)` without its `(` comes before the next `;` or brace of the text ahead, as it is written.
+    /// Tells whether a `)` without its `(` comes before the next `;` or brace of the text ahead, as it is
+    /// written.
     pub(super) fn closes_ahead(&self) -> bool {
         let Some(input) = self.inputs.last() else { return false };
         let mut depth = 0_usize;
@@ -282,8 +283,8 @@ impl Lexing<'_> {
         true
     }
 
-    /// The token at the cursor, which is neither a separator nor an `@` line. `None` if no token starts like this: it
-    /// is then skipped, with a warning.
+    /// The token at the cursor, which is neither a separator nor an `@` line. `None` if no token starts like
+    /// this: it is then skipped, with a warning.
     pub(super) fn plain_token(&mut self, byte: u8) -> Option<TokenKind> {
         let (kind, length) = match byte {
             b'{' => (TokenKind::LBrace, 1),
@@ -356,7 +357,7 @@ pub(super) fn tokens_of(text: &str) -> (Vec<Token>, Report) {
 mod tests {
     use super::*;
 
-    /// What the tokens of `text` are called, without the end.
+    /// The names of the tokens of `text`, without the end.
     fn described(text: &str) -> Vec<String> {
         let (tokens, report) = tokens_of(text);
         let (_, found) = report.into_parts(true);
@@ -364,6 +365,7 @@ mod tests {
         tokens.iter().map(|token| token.kind.describe()).collect()
     }
 
+    /// Breaks without it: an address, a path or a pattern without quotes falls apart into several words.
     #[test]
     fn words_end_where_they_should() {
         assert_eq!(
@@ -378,6 +380,7 @@ mod tests {
         assert_eq!(described("a # b\rc \\\r d\re"), ["`a`", "`c`", "`d`", "`e`"]);
     }
 
+    /// Breaks without it: a backtick or a brace in Python code is taken for the configuration's.
     #[test]
     fn code_is_left_alone() {
         let (tokens, report) =

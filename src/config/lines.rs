@@ -1,8 +1,8 @@
 //! From the lines of the open files and blocks to the text that is cut into tokens: backticks are replaced.
 //!
-//! A name between backticks stands for an argument of the block that the line is in, else for what `@define` said, else for
-//! an environment variable, else for nothing. What is replaced at a time goes up to a `{` at most: the text after it may be
-//! raw.
+//! A name between backticks stands for an argument of the block that the line is in, else for what `@define`
+//! said, else for an environment variable, else for nothing. What is replaced at a time goes up to a `{` at
+//! most: the text after it may be raw.
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use super::span::{Span, Spanned};
 use super::token::{TokenKind, same_word};
 use super::unsupported::Place;
 
-/// How deep log paths may be nested. Each level takes stack in the parser.
+/// The deepest that log paths may be nested. Each level takes stack in the parser.
 const MAX_DEPTH: usize = 64;
 
 /// `log [NAME] { … };`
@@ -16,11 +16,11 @@ const MAX_DEPTH: usize = 64;
 pub struct LogPath {
     /// The name; of an anonymous path, one that nobody can have written.
     pub name: String,
-    /// What it consists of, in the order in which it was written.
+    /// Its parts, in the order in which it was written.
     pub items: Vec<LogItem>,
     /// `flags()`
     pub flags: PathFlags,
-    /// Where the path starts.
+    /// The place where the path starts.
     pub span: Span,
 }
 
@@ -136,7 +136,7 @@ struct Progress {
 }
 
 impl Parser {
-    /// What comes after `log`, which was at `start`. `depth` is how many paths are around it.
+    /// Reads what comes after `log`, which was at `start`. `depth` is how many paths are around it.
     pub(super) fn log_path(
         &mut self,
         start: Span,
@@ -203,7 +203,8 @@ impl Parser {
         }
     }
 
-    /// Checks that `item` may come here: sources first, embedded paths behind all other items, then `flags()`.
+    /// Checks that `item` may come here: sources first, embedded paths behind all other items, then
+    /// `flags()`.
     fn check_place(&mut self, progress: &mut Progress, item: &str, span: Span) {
         if let Some((_, there)) = progress.flags.take() {
             let message = "flags() has to be the last item of its path";
@@ -238,7 +239,7 @@ impl Parser {
         Ok(FilterRef::Named(name.value, name.span))
     }
 
-    /// What comes after `junction`.
+    /// Reads what comes after `junction`.
     fn junction(&mut self, depth: usize) -> Parsed<Vec<LogPath>> {
         let open = self.expect(&TokenKind::LBrace)?;
         let channels = self.body(open, None, |parser, _| {
@@ -258,7 +259,7 @@ impl Parser {
         Ok(channels)
     }
 
-    /// What comes after `if`, which was at `start`, up to the last branch.
+    /// Reads what comes after `if`, which was at `start`, up to the last branch.
     fn if_item(&mut self, start: Span, depth: usize) -> Parsed<LogItem> {
         let mut branches = vec![self.if_branch(start, depth)?];
         let mut otherwise = None;

@@ -1,8 +1,8 @@
 //! Tables of options: `name(value)` in the parentheses of a driver, or in `options { }`.
 //!
-//! A block of options is a struct and a table that says, for each name, of what kind its value is and which field it
-//! sets. Structs that occur in several drivers (the options that all sources have, those of all that write text) have one
-//! table each; a driver asks its own table first, then theirs.
+//! A block of options is a struct and a table that says, for each name, of what kind its value is and which
+//! field it sets. Structs that occur in several drivers (the options that all sources have, those of all that
+//! write text) have one table each; a driver asks its own table first, then theirs.
 use std::time::Duration;
 
 use super::parser::{Opening, Parsed, Parser};
@@ -15,7 +15,7 @@ use super::unsupported::{Place, refusal, refused_words};
 /// A table of options of the struct `T`.
 pub(crate) type Table<T> = &'static [(&'static str, Kind<T>)];
 
-/// What the value of an option is, and what to do with it.
+/// The kind of an option's value, and what is done with it.
 pub(crate) enum Kind<T: 'static> {
     /// A quoted text or a word.
     Text(fn(&mut T, Spanned<String>)),
@@ -41,7 +41,7 @@ pub(crate) enum Kind<T: 'static> {
     Obsolete(&'static str, &'static Self),
 }
 
-/// How an option ended.
+/// The end of an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     /// With its `)`, which was taken.
@@ -59,7 +59,7 @@ pub(crate) type Key = Spanned<String>;
 
 /// The largest number that fields of 32 bits take.
 pub(crate) const MAX_INT: i64 = i32::MAX as i64;
-/// Why `internal()` of a driver changes nothing.
+/// The reason why `internal()` of a driver changes nothing.
 pub(crate) const NO_LEVELS: &str = "in Inrush: its statistics have no levels";
 
 /// Reads the value of `key` if `table` has it.
@@ -136,8 +136,8 @@ impl Parser {
 
     /// Reads options up to the `)` of `open`, and takes that.
     ///
-    /// `read` gets each name, with the parser at its value, and gives `None` for a name it does not know: `place` and
-    /// `known` then make the error. False if the `)` is missing, which is reported.
+    /// `read` gets each name, with the parser at its value, and gives `None` for a name it does not know:
+    /// `place` and `known` then make the error. False if the `)` is missing, which is reported.
     pub(crate) fn options_in_parentheses(
         &mut self,
         open: Opening,
@@ -213,7 +213,8 @@ impl Parser {
         if self.close_parenthesis(open) { Ending::Closed } else { Ending::Reported }
     }
 
-    /// Reports a word that means nothing at `place`: as not supported if it is known, else with the nearest of `known`.
+    /// Reports a word that means nothing at `place`: as not supported if it is known, else with the nearest
+    /// of `known`.
     pub(super) fn unknown_word(&mut self, place: Place, key: &Key, known: &[&'static str]) -> Reported {
         let refused = self.vocabulary.refused(place);
         if let Some(message) = refusal(place, refused, &key.value) {

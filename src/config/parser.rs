@@ -1,8 +1,9 @@
 //! The parser's hands: looking at tokens, taking them, and going on after an error.
 //!
-//! What it reads is in the modules of the things themselves (`statement`, `source`, `destination`, `log_path`,
-//! `options`). All of them follow one rule: a function that returns [`Reported`] has reported the error and stands
-//! somewhere within what it was reading; the caller that knows where that ends skips to the end and goes on.
+//! What it reads is in the modules of the things themselves (`statement`, `source`, `destination`,
+//! `log_path`, `options`). All of them follow one rule: a function that returns [`Reported`] has reported the
+//! error and stands somewhere within what it was reading; the caller that knows where that ends skips to the
+//! end and goes on.
 //!
 //! | within | the end is |
 //! |---|---|
@@ -58,10 +59,10 @@ pub(crate) struct Parser {
     pub(super) option: Span,
     /// The places of the parentheses that are open.
     parentheses: Vec<Span>,
-    /// How many anonymous statements of each kind there are so far.
+    /// The number of anonymous statements of each kind so far.
     anonymous: HashMap<&'static str, usize>,
-    /// A closing bracket was reported as missing and taken for read: that there is no semicolon after it goes without
-    /// saying.
+    /// A closing bracket was reported as missing and taken for read: that there is no semicolon after it goes
+    /// without saying.
     pub(super) recovering: bool,
 }
 
@@ -117,7 +118,7 @@ impl Parser {
         self.peek_at(0)
     }
 
-    /// Whether the token `ahead` places after the current one is of the same kind as `kind`.
+    /// True when the token `ahead` places after the current one is of the same kind as `kind`.
     pub(super) fn sees_at(&mut self, ahead: usize, kind: &TokenKind) -> bool {
         discriminant(&self.peek_at(ahead).kind) == discriminant(kind)
     }
@@ -278,15 +279,15 @@ impl Parser {
         }
     }
 
-    /// Whether a `)` without its `(` comes between the `;` here and the next one: then the `;` is within parentheses,
-    /// where it should not be, and ends nothing.
+    /// True when a `)` without its `(` comes between the `;` here and the next one: then the `;` is within
+    /// parentheses, where it should not be, and ends nothing.
     fn closed_beyond(&self) -> bool {
         // Nobody looks further than at a semicolon.
         self.ahead.len() == 1 && self.lexer.closes_ahead()
     }
 
-    /// Goes to the `)` that belongs to `open`. False if there is none before the `;` or `}` that ends the item around
-    /// it; the parser then stands there, and `open` counts as closed.
+    /// Goes to the `)` that belongs to `open`. False if there is none before the `;` or `}` that ends the
+    /// item around it; the parser then stands there, and `open` counts as closed.
     pub(super) fn find_closing(&mut self, open: Opening) -> bool {
         let mut braces = 0_usize;
         loop {

@@ -110,8 +110,8 @@ fn plain(token: &Token) -> Option<String> {
 }
 
 impl Lexing<'_> {
-    /// The tokens of the rest of the line, whose `@` is at the cursor, each with its text as it was written. Of a line
-    /// with more than any `@` line has, the first ones.
+    /// The tokens of the rest of the line, whose `@` is at the cursor, each with its text as it was written.
+    /// Of a line with more than any `@` line has, the first ones.
     pub(super) fn pragma_tokens(&mut self) -> Vec<(Token, String)> {
         let mut tokens = Vec::new();
         let start = self.cursor();

@@ -1,7 +1,7 @@
 //! The files that a configuration was read from, and what is to be said of places in them: [`SourceMap`].
 //!
-//! The texts that all [`Span`]s point into live here, for as long as somebody may have an error to report. Of a place in a
-//! backtick expression, [`SourceMap::error`] notes the text that was read there.
+//! The texts that all [`Span`]s point into live here, for as long as somebody may have an error to report. Of
+//! a place in a backtick expression, [`SourceMap::error`] notes the text that was read there.
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ struct Expansion {
     value: String,
 }
 
-/// What `@line` said: the line after `offset` is `line` of `path`.
+/// A line `@line`: the line after `offset` is `line` of `path`.
 #[derive(Debug)]
 struct LineMark {
     file: FileId,
@@ -28,7 +28,7 @@ struct LineMark {
     line: u32,
 }
 
-/// What had a file, or the text of a block, read.
+/// The place that had a file, or the text of a block, read.
 #[derive(Debug)]
 pub(super) enum Origin {
     /// Nothing: it is the main file.
@@ -52,8 +52,8 @@ impl Origin {
 /// The uses of blocks that are shown with a place in the text of one: the innermost, and the outermost.
 const MAX_USES: usize = 4;
 
-/// The files of a configuration, in the order in which they were opened. The text of a block is one more each time that the
-/// block is used: the file that has the block.
+/// The files of a configuration, in the order in which they were opened. The text of a block is one more each
+/// time that the block is used: the file that has the block.
 #[derive(Debug, Default)]
 pub struct SourceMap {
     files: Vec<(Arc<SourceFile>, Origin)>,
@@ -81,12 +81,12 @@ impl SourceMap {
         &self.files[id.0 as usize].0
     }
 
-    /// What had the file read.
+    /// The place that had the file read.
     pub(super) fn origin(&self, id: FileId) -> &Origin {
         &self.files[id.0 as usize].1
     }
 
-    /// What had the file with `span` read, what had that read, and so on.
+    /// The places that had the file with `span` read, what had that read, and so on.
     pub(super) fn origins(&self, span: Span) -> impl Iterator<Item = &Origin> {
         std::iter::successors(Some(self.origin(span.file)), |origin| {
             origin.span().map(|span| self.origin(span.file))
@@ -211,7 +211,7 @@ fn bounded(text: &str) -> Cow<'_, str> {
     format!("{} … {}", &text[..start], &text[end..]).into()
 }
 
-/// Whether two places have a byte in common, or one is empty and lies within the other.
+/// True when two places have a byte in common, or one is empty and lies within the other.
 fn touches(a: Span, b: Span) -> bool {
     a.file == b.file && a.start < b.end.max(b.start + 1) && b.start < a.end
 }

@@ -1,10 +1,10 @@
 //! Places: [`Span`], and the text that it points into.
 //!
-//! A [`Span`] is twelve bytes, so every word of the syntax tree can carry one ([`Spanned`]); which file it is in is known to
-//! the [`SourceMap`](super::SourceMap).
+//! A [`Span`] is twelve bytes, so every word of the syntax tree can carry one ([`Spanned`]); which file it is
+//! in is known to the [`SourceMap`](super::SourceMap).
 //!
-//! Spans always point into the text as it is on the disk, never into the text after backtick substitution: what came
-//! out of a backtick expression has the span of the whole expression.
+//! Spans always point into the text as it is on the disk, never into the text after backtick substitution:
+//! what came out of a backtick expression has the span of the whole expression.
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -14,7 +14,8 @@ pub struct FileId(pub(super) u32);
 
 /// A place: a range of bytes in one file.
 ///
-/// In the debug text with a sign (`{:+?}`) every place is `@`, so that the same thing at two places has one text.
+/// In the debug text with a sign (`{:+?}`) every place is `@`, so that the same thing at two places has one
+/// text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
     /// The file.
@@ -57,7 +58,7 @@ impl Span {
 pub struct Spanned<T> {
     /// The value.
     pub value: T,
-    /// Where it was written.
+    /// Its place in the file.
     pub span: Span,
 }
 
@@ -130,7 +131,8 @@ pub(super) fn line_starts(bytes: &[u8]) -> impl Iterator<Item = usize> {
 mod tests {
     use super::*;
 
-    /// Breaks without it: a file whose lines end with CR alone is one line, and its first word takes all of it.
+    /// Breaks without it: a file whose lines end with CR alone is one line, and its first word takes all of
+    /// it.
     #[test]
     fn every_end_of_a_line_ends_it() {
         let text = "a\r\nb\rc\n\r\rd\r";

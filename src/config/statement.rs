@@ -24,18 +24,19 @@ use super::unsupported::Place;
 pub struct PythonBlock {
     /// The file that it stands in.
     pub file: PathBuf,
-    /// The line, from 1, on which the code starts: `compile()` of `line - 1` newlines and the code gives the lines
-    /// that the user sees.
+    /// The line, from 1, on which the code starts: `compile()` of `line - 1` newlines and the code gives the
+    /// lines that the user sees.
     pub line: u32,
-    /// The code as it was written; only blanks between the brace and code on the brace's own line are left out.
+    /// The code as it was written; only blanks between the brace and code on the brace's own line are left
+    /// out.
     pub code: String,
-    /// Where the code stands.
+    /// The place of the code.
     pub span: Span,
 }
 
 const STATEMENTS: [&str; 7] = ["options", "source", "destination", "log", "template", "python", "block"];
 
-/// What was read, also of a configuration with errors.
+/// The statements that were read, also of a configuration with errors.
 pub(super) struct Read {
     /// None if the text could not be read to its end, so that what was read of it says little.
     pub(super) config: Option<Config>,
@@ -256,7 +257,7 @@ impl Parser {
         Ok((key, open))
     }
 
-    /// What can be checked only when everything is read.
+    /// Checks that are possible only when everything is read.
     fn check(&mut self, read: &Statements) {
         for path in &read.logs {
             self.check_path(read, path);

@@ -1,8 +1,8 @@
 //! The words that a configuration consists of.
 //!
-//! Keywords are not told apart from other words here: `file` may be a driver, an option or somebody's name for a
-//! source. The parser knows which words it expects; [`Token::is`] compares them with `-` and `_` alike. A quoted text is
-//! never a keyword.
+//! Keywords are not told apart from other words here: `file` may be a driver, an option or somebody's name
+//! for a source. The parser knows which words it expects; [`Token::is`] compares them with `-` and `_` alike.
+//! A quoted text is never a keyword.
 use std::ops::Range;
 
 use super::number::Number;
@@ -16,26 +16,26 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// Whether this is the bare word `keyword` (written with `-`).
+    /// True when this is the bare word `keyword` (written with `-`).
     pub(super) fn is(&self, keyword: &str) -> bool {
         matches!(&self.kind, TokenKind::Word(word) if same_word(word, keyword))
     }
 }
 
 impl Token {
-    /// Whether this is `operator`.
+    /// True when this is `operator`.
     pub(super) fn is_operator(&self, operator: &str) -> bool {
         matches!(self.kind, TokenKind::Operator(own) if own == operator)
     }
 }
 
-/// Whether two words are equal, with `-` and `_` the same letter.
+/// True when two words are equal, with `-` and `_` the same letter.
 pub(super) fn same_word(a: &str, b: &str) -> bool {
     let plain = |byte: u8| if byte == b'_' { b'-' } else { byte };
     a.len() == b.len() && a.bytes().map(plain).eq(b.bytes().map(plain))
 }
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Debug, Clone)]
 pub(crate) enum TokenKind {
     /// A bare word.
@@ -66,7 +66,7 @@ pub(crate) enum TokenKind {
 const MAX_SHOWN: usize = 80;
 
 impl TokenKind {
-    /// What to call it in "expected …, found …".
+    /// Its name in "expected …, found …".
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Word(word) => match word.char_indices().nth(MAX_SHOWN) {
@@ -96,8 +96,8 @@ impl TokenKind {
 
 /// The value of a quoted text, and which part of it was written where.
 ///
-/// Escapes and backtick expressions make the value's offsets differ from the file's. A template is compiled from the
-/// value, and an error in it must be shown in the file.
+/// Escapes and backtick expressions make the value's offsets differ from the file's. A template is compiled
+/// from the value, and an error in it must be shown in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Text {
     /// The text without its quotes and escapes. What is not UTF-8 in it is written as `\xHH`.
@@ -113,7 +113,7 @@ pub(crate) struct Text {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) at: usize,
-    /// Where it was written.
+    /// Its place in the file.
     pub(super) source: Range<usize>,
     /// Byte for byte as written; otherwise the source as a whole made the piece.
     pub(super) verbatim: bool,
@@ -132,7 +132,7 @@ impl Text {
         self.not_utf8.as_deref().unwrap_or(self.value.as_bytes())
     }
 
-    /// Where the bytes `range` of [`Text::bytes`] were written.
+    /// The place in a file of the bytes `range` of [`Text::bytes`].
     pub(super) fn locate(&self, range: Range<usize>) -> Span {
         let run_of = |at: usize| {
             let after = self.runs.partition_point(|run| run.at <= at);

@@ -1,10 +1,11 @@
-//! Words that belong to the language but not to this version of Inrush. (Drivers are in [`Vocabulary`](super::Vocabulary).)
+//! Words that belong to the language but not to this version of Inrush. (Drivers are in
+//! [`Vocabulary`](super::Vocabulary).)
 //!
-//! It is refused where it is written, by its name: a configuration that seems to work and drops a filter is worse than
-//! one that is not accepted.
+//! It is refused where it is written, by its name: a configuration that seems to work and drops a filter is
+//! worse than one that is not accepted.
 use super::token::same_word;
 
-/// Where a word stands.
+/// The context of a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// At the top of a file.
@@ -26,7 +27,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// What a word is called there.
+    /// The noun for a word there.
     pub(super) fn noun(self) -> &'static str {
         match self {
             Self::Statement => "statement",

@@ -24,13 +24,13 @@ use crate::source::{self, EngineLog, Gate, Start};
 
 /// The surroundings in which all configurations of a process run.
 pub struct Site<'s> {
-    /// What the engine has to say.
+    /// The engine's log.
     pub log: &'s Log,
     /// Lanes, workers, destinations.
     pub pipeline: &'s Pipeline,
     /// The list of the main thread.
     pub events: &'s Sender<Event>,
-    /// What the embedding adds.
+    /// The host: what the embedding adds.
     pub host: &'s mut dyn Host,
 }
 
@@ -51,11 +51,11 @@ pub struct Prepared {
 
 /// The end of an attempt to run a configuration.
 pub struct Outcome {
-    /// What runs now.
+    /// The generation that runs now.
     pub generation: Option<Generation>,
-    /// What it did to each driver, or why the configuration does not run.
+    /// The changes to each driver, or why the configuration does not run.
     pub result: Result<Changes, Diagnostics>,
-    /// What could not be made anew on the way back to the old configuration, or does not start.
+    /// The drivers that could not be made anew on the way back to the old configuration, or does not start.
     pub complaints: Vec<Diagnostic>,
     /// Tells whether all sources that were stopped have ended.
     pub all_ended: bool,
@@ -145,7 +145,7 @@ impl Generation {
         self.sources.iter().find(|source| source.id() == id)
     }
 
-    /// What is not wrong with its configuration, but perhaps not meant.
+    /// The warnings of its configuration.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.config.warnings
     }

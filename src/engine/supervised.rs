@@ -10,9 +10,9 @@ use crate::config::{Config, Diagnostic, GlobalOptions};
 use crate::source::Input;
 use crate::source::{NotStarted, Source, Start};
 
-/// How long a stuck source gets to notice that its posts are refused.
+/// The time that a stuck source gets to notice that its posts are refused.
 const AFTER_CLOSE: Duration = Duration::from_millis(500);
-/// How often it is looked whether a source has ended.
+/// The time between looks whether a source has ended.
 const LOOK: Duration = Duration::from_millis(2);
 
 /// A source, with its place in the pipeline.
@@ -21,7 +21,7 @@ pub struct Supervised {
     source: Box<dyn Source>,
     /// The pauses between attempts to start it, when one has failed.
     pauses: Option<Pauses>,
-    /// When the next attempt is.
+    /// The time of the next attempt.
     start_again: Option<Instant>,
     /// The destinations of which it was said that acknowledgements mean less on the way there.
     unheld_reported: BTreeSet<String>,
@@ -44,7 +44,7 @@ impl Supervised {
         self.source.persist_name()
     }
 
-    /// How long it may take to stop.
+    /// The time that it may take to stop.
     pub fn stop_timeout(&self) -> Duration {
         self.source.stop_timeout()
     }

@@ -72,21 +72,21 @@ impl Drop for AtEnd<'_> {
     }
 }
 
-/// What the thread works on.
+/// The work of the thread.
 #[derive(Default)]
 struct Work {
     collected: Vec<Py<PyAny>>,
-    /// When a list was last told, or there was none to tell.
+    /// The time at which a list was last told, or there was none to tell.
     last_list: Option<Instant>,
-    /// When what is collected is told though it is little.
+    /// The time at which what is collected is told though it is little.
     list_at: Option<Instant>,
     is_closed: bool,
     is_finished: bool,
-    /// How many callbacks there were.
+    /// The number of callbacks.
     callbacks: u64,
     /// One of them has saved something in a `Persist`.
     saves: bool,
-    /// How often there was news before the first of them.
+    /// The number of news before the first of them.
     silent: u32,
 }
 
@@ -237,7 +237,7 @@ impl Caller {
         }
     }
 
-    /// When the bookmarks that are collected are told though they are few.
+    /// The time at which the collected bookmarks are told though they are few.
     fn list_at(&self, work: &mut Work) -> Option<Instant> {
         let Plan::Batched(Batched { timeout: Some(timeout), .. }) = self.plan() else { return None };
         if work.collected.is_empty() {

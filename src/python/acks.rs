@@ -54,17 +54,17 @@ pub(super) enum Order {
 /// The bookmarks of one batch, with the rows that they belong to.
 pub(super) type Marks = Vec<(u32, Py<PyAny>)>;
 
-/// What is kept of a source that has an ack tracker.
+/// The state of a source that has an ack tracker.
 pub struct Tracking {
     pub(super) tracker: Arc<Tracker>,
-    /// Whether its bookmarks go into a store, which does not take every object.
+    /// True when its bookmarks go into a store, which does not take every object.
     pub(super) persists: bool,
     pub(super) marks: GilCell<BTreeMap<u64, Marks>>,
     pub(super) orders: Sender<Order>,
     /// The number of the thread that calls back.
     pub(super) thread: AtomicU64,
     pub(super) caller: OnceLock<ThreadId>,
-    /// How the callback is called in the log.
+    /// The name of the callback in the log.
     pub(super) called: String,
 }
 
@@ -111,7 +111,7 @@ impl Tracking {
         live().retain(|other| !Arc::ptr_eq(self, other));
     }
 
-    /// Who follows the batches.
+    /// The tracker of the batches.
     pub fn tracker(&self) -> &Arc<Tracker> {
         &self.tracker
     }
@@ -151,8 +151,8 @@ impl Tracking {
     }
 }
 
-/// What the thread reads, and the ack tracker. Not part of [`Tracking`], which the source holds: the ack
-/// tracker holds the source, so the two would keep each other for ever.
+/// The receiver of news that the thread reads, and the ack tracker. Not part of [`Tracking`], which the
+/// source holds: the ack tracker holds the source, so the two would keep each other for ever.
 pub struct Heard {
     pub(super) receiver: Receiver<Order>,
     pub(super) object: Py<AckTracker>,

@@ -78,19 +78,19 @@ impl EventLoop {
         }
     }
 
-    /// Whether that thread has not come to its end.
+    /// True until that thread has come to its end.
     pub fn is_alive(&self) -> bool {
         self.waker.get().is_some_and(|waker| !waker.thread.is_finished())
     }
 }
 
-/// Whether `value` is what calling a coroutine function gives.
+/// True when `value` is what calling a coroutine function gives.
 pub(super) fn is_coroutine(value: &Bound<'_, PyAny>) -> bool {
     // SAFETY: an object that is alive.
     unsafe { pyo3::ffi::PyCoro_CheckExact(value.as_ptr()) != 0 }
 }
 
-/// Whether `error` is asyncio's `CancelledError`.
+/// True when `error` is asyncio's `CancelledError`.
 pub(super) fn is_cancelled(py: Python<'_>, error: &PyErr) -> bool {
     let class = py.import("asyncio").and_then(|asyncio| asyncio.getattr("CancelledError"));
     class.is_ok_and(|class| error.is_instance(py, &class))

@@ -1,4 +1,4 @@
-//! What the engine keeps in an instance of either base class, `LogSource` or `LogFetcher`: [`Hosted`].
+//! The engine's side of an instance of either base class, `LogSource` or `LogFetcher`: [`Hosted`].
 //!
 //! An instance is attached to the engine once, after its constructor ([`Hosted::attach`]). The engine keeps
 //! its own state beside the instance's attributes, never in them, so no name that a user gives to an

@@ -58,7 +58,7 @@ pub struct PythonSource {
     log: Log,
     parse_options: Py<ParseOptions>,
     initialised: bool,
-    /// What the thread that calls its ack tracker back will read, until that is made.
+    /// The news that the thread of its ack tracker will read, until that is made.
     heard: Option<Heard>,
     /// That thread's body, until it is started.
     caller: Option<Py<Caller>>,
@@ -148,12 +148,12 @@ impl PythonSource {
         &self.attachment
     }
 
-    /// How it is.
+    /// Its state.
     pub fn status(&self) -> &Arc<SourceStatus> {
         &self.status
     }
 
-    /// Whether it waits as long as the global `time-reopen()` says when there is no data.
+    /// True when it waits as long as the global `time-reopen()` says when there is no data.
     fn has_global_delay(&self) -> bool {
         self.kind == Kind::Fetcher && self.options.fetch_no_data_delay.is_none()
     }
@@ -366,7 +366,7 @@ fn construct<'py>(
     made.map_err(|error| refusal.for_exception(format!("the constructor of class `{name}` failed"), &error))
 }
 
-/// What takes the exceptions of callbacks.
+/// The reporter of the exceptions of callbacks.
 fn reporter(log: Log, id: String, class: String, status: Arc<SourceStatus>) -> Reporter {
     Box::new(move |py, method, error| {
         let text = exception::traceback(py, &error);

@@ -5,16 +5,18 @@
 //! which the batch then keeps ([`VIEW_FROM`]). The object may be changed and posted again afterwards;
 //! what was posted does not change.
 //!
-//! The constructor is the one hot constructor of the engine, so there are two ways into it: `call`, for the type
-//! itself, and `__new__` with `__init__`, for its Python subclasses. Both end in [`Payload::of`].
+//! The constructor is the one hot constructor of the engine, so there are two ways into it: `call`, for the
+//! type itself, and `__new__` with `__init__`, for its Python subclasses. Both end in [`Payload::of`].
 //!
-//! The rooms inside: `payload`, `draft` and `lazy` (what a message is before it is posted, and how it is), `fields`, [`names`] and
-//! `macros` (what keys mean), `call`, `parse` and `class` (what of the class pyo3 does not make), `content` (comparing, showing,
-//! viewing), `pickle`, `pairs` (the name-value methods), `unparsed` (drafts of `LogMessage.parse`). Only `call`, `parse`, `class` and `recycle` know the class; the
+//! The rooms inside: `payload`, `draft` and `lazy` (what a message is before it is posted, and how it is),
+//! `fields`, [`names`] and `macros` (what keys mean), `call`, `parse` and `class` (what of the class pyo3
+//! does not make), `content` (comparing, showing, viewing), `pickle`, `pairs` (the name-value methods),
+//! `unparsed` (drafts of `LogMessage.parse`). Only `call`, `parse`, `class` and `recycle` know the class; the
 //! others work on drafts.
 //!
-//! A message is hashable, by its identity, although it compares by its content: existing sources keep messages in sets
-//! and as keys, where it is the object that they mean. Two messages that are equal are still two keys.
+//! A message is hashable, by its identity, although it compares by its content: existing sources keep
+//! messages in sets and as keys, where it is the object that they mean. Two messages that are equal are still
+//! two keys.
 
 mod call;
 mod class;
@@ -54,14 +56,15 @@ use crate::message::{FieldName, ValueType};
 
 /// A log message: a text, a time, a priority, and values by name.
 ///
-/// `message` is `str` (kept as UTF-8), `bytes` or another read-only buffer (kept as it is), or None for a message
-/// without text. `bookmark` is any object that tells its source where the message came from; None means that there is
-/// none.
+/// `message` is `str` (kept as UTF-8), `bytes` or another read-only buffer (kept as it is), or None for a
+/// message without text. `bookmark` is any object that tells its source where the message came from; None
+/// means that there is none.
 ///
-/// Posting takes the message as it is at that moment: changing or posting it again afterwards is allowed, and does not
-/// touch what was posted.
+/// Posting takes the message as it is at that moment: changing or posting it again afterwards is allowed, and
+/// does not touch what was posted.
 ///
-/// Messages are equal when their values, their time and their priority are. Their hash is that of their identity.
+/// Messages are equal when their values, their time and their priority are. Their hash is that of their
+/// identity.
 #[pyclass(module = "syslogng", subclass, frozen, mapping, immutable_type)]
 #[derive(Debug)]
 pub struct LogMessage {
@@ -232,8 +235,8 @@ impl LogMessage {
 
     /// The text of `key` whatever its type, decoded, or `default`.
     ///
-    /// UnicodeDecodeError when the text is not of that encoding; TypeError when `default` is used and is neither str nor
-    /// None. `repr` is accepted and has no effect.
+    /// UnicodeDecodeError when the text is not of that encoding; TypeError when `default` is used and is
+    /// neither str nor None. `repr` is accepted and has no effect.
     #[pyo3(signature = (key, default=None, encoding="utf-8", errors="strict", repr="internal"))]
     fn get_as_str<'py>(
         &self,
@@ -282,8 +285,8 @@ impl LogMessage {
 
     /// Sets the sender's address (SOURCEIP, SOURCEPORT) from the text of an IPv4 or IPv6 address.
     ///
-    /// False, and nothing changes, when `ip` is no such text, or None. TypeError for other types, OverflowError for a
-    /// port outside 0 to 65535.
+    /// False, and nothing changes, when `ip` is no such text, or None. TypeError for other types,
+    /// OverflowError for a port outside 0 to 65535.
     #[pyo3(signature = (ip, port=None))]
     #[pyo3(text_signature = "($self, ip, port=0)")]
     fn set_source_ipaddress(&self, ip: &Bound<'_, PyAny>, port: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {

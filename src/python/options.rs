@@ -1,4 +1,4 @@
-//! What the Python side gets of a source's configuration: the `options()` as a dict, and names.
+//! The Python side of a source's configuration: the `options()` as a dict, and names.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -26,7 +26,7 @@ pub(super) fn class_name(class: &Bound<'_, PyType>) -> String {
 /// The name under which the state of a source is kept.
 pub(super) struct PersistName<'a> {
     pub(super) options: &'a PythonSourceOptions,
-    /// What every name begins with.
+    /// The beginning of every name.
     pub(super) prefix: &'a str,
     /// The class of the source.
     pub(super) class: &'a str,

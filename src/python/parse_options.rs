@@ -1,4 +1,4 @@
-//! How a source's messages are parsed, as Python has it: [`ParseOptions`].
+//! The options by which a source's messages are parsed, as Python has them: [`ParseOptions`].
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use crate::syslog::names::{parse_facility, parse_severity};
 use crate::syslog::{Flags, Format, ParseOptions as Options};
 use crate::template::Zone;
 
-/// How a source's messages are parsed: its `flags()`, `format()`, `time-zone()` and defaults.
+/// The options by which a source's messages are parsed: its `flags()`, `format()`, `time-zone()` and
+/// defaults.
 ///
 /// A source finds its own in `self.parse_options`, and gives it to `LogMessage.parse()`. Outside the engine,
 /// `ParseOptions.make()` makes one.
@@ -36,10 +37,10 @@ impl ParseOptions {
 impl ParseOptions {
     /// Makes options as a configuration would, for use outside the engine.
     ///
-    /// `flags` has the words of flags(), such as "no-parse". `format` is "syslog" or "raw". `time_zone` is the zone of
-    /// stamps without an offset: "Europe/Budapest", "+02:00", or a rule as in the variable TZ. `default_facility` and
-    /// `default_priority` are the names of those of a message without a priority. `sdata_prefix` is what the names of
-    /// structured data begin with, ".SDATA." when it is None.
+    /// `flags` has the words of flags(), such as "no-parse". `format` is "syslog" or "raw". `time_zone` is
+    /// the zone of stamps without an offset: "Europe/Budapest", "+02:00", or a rule as in the variable TZ.
+    /// `default_facility` and `default_priority` are the names of those of a message without a priority.
+    /// `sdata_prefix` is what the names of structured data begin with, ".SDATA." when it is None.
     ///
     /// ValueError for a word that none of them knows.
     #[staticmethod]

@@ -1,8 +1,8 @@
 //! One buffer into many messages: `Pieces`.
 //!
-//! A buffer is split by memchr, without the GIL when it is large. Plain pieces become [`Lines`], 8 bytes each; pieces that
-//! are parsed become rows of ordinary batches, with the fields that the parser finds. All batches of a buffer view the
-//! same owner.
+//! A buffer is split by memchr, without the GIL when it is large. Plain pieces become [`Lines`], 8 bytes
+//! each; pieces that are parsed become rows of ordinary batches, with the fields that the parser finds. All
+//! batches of a buffer view the same owner.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ const SEND_AT: u64 = 1 << 20;
 /// Messages of credit that are taken at a time.
 const TAKE: u32 = 256;
 
-/// How a buffer is split.
+/// The way in which a buffer is split.
 pub struct Split {
     delimiter: Vec<u8>,
     parse: bool,
@@ -95,7 +95,7 @@ impl Source {
         Self { start: NonNull::from(bytes).cast(), len: bytes.len(), owner }
     }
 
-    /// How many bytes it has.
+    /// The number of its bytes.
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -130,7 +130,7 @@ impl Source {
     }
 }
 
-/// Why a buffer was not posted to its end.
+/// The reason why a buffer was not posted to its end.
 pub(super) enum Stopped {
     Closed,
     TooLong { at: usize, len: usize },
@@ -161,7 +161,7 @@ enum Open {
     },
 }
 
-/// Whether the delimiter follows a piece.
+/// The end of a piece, with or without its delimiter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ends {
     AtDelimiter,

@@ -1,7 +1,7 @@
 //! The thread of a source, and what becomes of it when `run()` comes to its end: `Runner`.
 //!
-//! A `run()` that returns a coroutine is hosted on an event loop ([`event_loop`]); a fetcher's thread has its own
-//! way with exceptions ([`fetch`](super::fetch)). For all others:
+//! A `run()` that returns a coroutine is hosted on an event loop ([`event_loop`]); a fetcher's thread has its
+//! own way with exceptions ([`fetch`](super::fetch)). For all others:
 //!
 //! An exception in `run()` is logged, and `run()` is called again after a while ([`Pauses`]).
 //! A normal return is the end of the source, unless `restart(always)`.
@@ -19,12 +19,13 @@ use super::{coroutine, escape, exception, fork, release, returned, threads};
 use crate::engine::{Log, Pauses};
 use crate::source::{Backoff, Restart, SourceStatus, Start};
 
-/// What the thread of a source does.
+/// The work of a source's thread.
 pub(super) enum Body {
     /// Calls `run()`.
     Run {
         run: Py<PyAny>,
-        /// Whether a request to exit cancels a coroutine: when the class has no `request_exit()` of its own.
+        /// True when a request to exit cancels a coroutine: when the class has no `request_exit()` of its
+        /// own.
         cancel_on_exit: bool,
     },
     /// Fetches.

@@ -1,9 +1,9 @@
-//! A source without an engine around it: what `inrush.testing` is made of ([`Rig`]), and where the posts of a source
-//! go that was made by hand ([`mod@offline`]).
+//! A source without an engine around it: what `inrush.testing` is made of ([`Rig`]), and where the posts of a
+//! source go that was made by hand ([`mod@offline`]).
 //!
-//! Both are the real way of a message, from the post through the lane with its credit; at the end of the lane stands
-//! a [`collector`] in the place of workers and destinations. What both give a source, and how they read messages, is in
-//! `input`.
+//! Both are the real way of a message, from the post through the lane with its credit; at the end of the lane
+//! stands a [`collector`] in the place of workers and destinations. What both give a source, and how they
+//! read messages, is in `input`.
 
 pub mod collector;
 mod input;
@@ -38,7 +38,7 @@ use crate::message::{Origin, Pool};
 use crate::source::{EngineLog, Gate, Source, Start};
 use crate::state::State;
 
-/// How many messages of the log are kept.
+/// The number of messages of the log that are kept.
 const LOG_WINDOW: u32 = 1_000_000;
 const LOG_BYTES: u64 = 256 << 20;
 
@@ -96,7 +96,7 @@ impl Rig {
         })
     }
 
-    /// Whether everything that was posted has arrived, and no more will be.
+    /// True when everything that was posted has arrived, and no more will be.
     fn is_over(&self, is_alive: impl Fn() -> bool) -> bool {
         let ended = !is_alive();
         ended && self.attachment.lane.counters().totals().posted <= self.collector.count() as u64
@@ -199,7 +199,7 @@ impl Rig {
         Ok(ended)
     }
 
-    /// Whether the thread of the source has not ended.
+    /// True when the thread of the source has not ended.
     fn is_alive(&self, py: Python<'_>) -> bool {
         self.source.with(py, |source| source.as_ref().is_some_and(Source::is_alive))
     }
@@ -223,7 +223,7 @@ impl Rig {
         to_python(py, &self.arrived(number)?.0)
     }
 
-    /// What became of it: "held", "acked" or "aborted".
+    /// Its outcome: "held", "acked" or "aborted".
     fn outcome(&self, number: usize) -> PyResult<&'static str> {
         Ok(self.arrived(number)?.1.name())
     }
@@ -261,7 +261,7 @@ impl Rig {
         made
     }
 
-    /// Whether messages are held from now on.
+    /// Says whether messages are held from now on.
     fn set_holds(&self, holds: bool) {
         self.collector.set_holds(holds);
     }
@@ -285,12 +285,12 @@ impl Rig {
         py.detach(|| self.collector.set_withholds(false));
     }
 
-    /// Whether a post would find no credit.
+    /// True when a post would find no credit.
     fn is_suspended(&self) -> bool {
         !self.attachment.lane.credit().is_available()
     }
 
-    /// What was logged since the last call: pairs of the level's name and the text.
+    /// The lines that were logged since the last call: pairs of the level's name and the text.
     fn take_log(&self) -> Vec<(&'static str, String)> {
         let mut inbox = self.log_inbox.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lines = Vec::new();
@@ -306,7 +306,7 @@ impl Rig {
         lines
     }
 
-    /// What was counted: posted, delivered, dropped, in flight, refused.
+    /// The counts: posted, delivered, dropped, in flight, refused.
     fn totals<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let totals = self.attachment.lane.counters().totals();
         let dict = PyDict::new(py);
@@ -359,7 +359,8 @@ fn _blocks(py: Python<'_>, path: PathBuf) -> PyResult<Py<PyAny>> {
     Ok(blocks.module(py))
 }
 
-/// Adds the class and the functions to `module`, without a place in its `__all__`, and gives sources made by hand their lanes.
+/// Adds the class and the functions to `module`, without a place in its `__all__`, and gives sources made by
+/// hand their lanes.
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     set_offline(offline::attachment);
     let any = module.as_any();

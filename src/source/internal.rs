@@ -67,7 +67,7 @@ impl Source for Internal {
         format!("source {}", self.input.driver.id)
     }
 
-    /// What is said of a stop or a switch is for it, too.
+    /// True: what is said of a stop or a switch is for it, too.
     fn stops_last(&self) -> bool {
         true
     }

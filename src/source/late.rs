@@ -37,7 +37,7 @@ pub struct Late {
 struct Parser {
     filler: Filler,
     clock: Clock,
-    /// Whether it is in the middle of a message.
+    /// True when it is in the middle of a message.
     busy: bool,
 }
 
@@ -62,7 +62,7 @@ impl Late {
         Some(Arc::new(Self { options, policy, pri, parser }))
     }
 
-    /// Whether it parses as `options` say.
+    /// True when it parses as `options` say.
     #[inline]
     pub fn is_for(&self, options: &Arc<ParseOptions>) -> bool {
         Arc::ptr_eq(&self.options, options)

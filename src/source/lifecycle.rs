@@ -81,7 +81,7 @@ pub trait Source: Send {
         false
     }
 
-    /// How long it may take to end when it is asked to.
+    /// The time that it may take to end when it is asked to.
     fn stop_timeout(&self) -> Duration;
 
     /// The end of a sentence about a source that takes longer: why, as far as that is known.
@@ -124,7 +124,7 @@ pub struct NotStarted {
     pub text: String,
 }
 
-/// What a source is started with.
+/// The parts that a source is started with.
 #[derive(Clone)]
 pub struct Start {
     /// Holds its threads back until those of all sources are there.

@@ -28,7 +28,7 @@ pub struct ParsedRow<'a> {
 }
 
 impl<'a> ParsedRow<'a> {
-    /// What `parsed` has made of `input`.
+    /// The row that `parsed` has made of `input`.
     #[inline]
     pub fn new(policy: &'a SourcePolicy, parsed: &'a Filler, input: &'a [u8]) -> Self {
         let hosts = policy.hosts(parsed.value(input, FieldName::Host), None);

@@ -55,6 +55,7 @@ fn with_argument(text: &str, argument: &str) -> String {
     config.templates["t"].text.text.clone()
 }
 
+/// Breaks without it: a parameter of a block keeps its name, or gets the argument of another one.
 #[test]
 fn arguments_come_in_the_place_of_their_names() {
     assert_eq!(made("b(a(\"1\"))"), "1[]");
@@ -63,6 +64,7 @@ fn arguments_come_in_the_place_of_their_names() {
     assert_eq!(made("b(\n  a ( 1 ), # not c(7)\n  c(\\\n2),\n)"), " 1 [\\\n2]".replace("\\\n", ""));
 }
 
+/// Breaks without it: quotes or parentheses of an argument are lost on the way into a block.
 #[test]
 fn an_argument_is_taken_as_it_is_written() {
     for (argument, expected) in [
@@ -86,6 +88,7 @@ fn an_argument_is_taken_as_it_is_written() {
     assert_eq!(wrong("block root b(x()) {\ntemplate t \"\\`x`\";\n};\nb(x(a));").len(), 1);
 }
 
+/// Breaks without it: a wrong use of a block is told at the block, where there is nothing to mend.
 #[test]
 fn wrong_uses_are_told_at_their_place() {
     let block = "block source b(a() long-name(\"\")) { internal(tags(\"`a`\")); };";
@@ -112,6 +115,7 @@ fn wrong_uses_are_told_at_their_place() {
     assert_eq!(errors.iter().next().and_then(|error| error.help()), Some("did you mean `b`?"));
 }
 
+/// Breaks without it: a block that cannot work is accepted until it is used.
 #[test]
 fn wrong_definitions_are_told_at_their_place() {
     for (text, message) in [
@@ -135,6 +139,7 @@ fn wrong_definitions_are_told_at_their_place() {
     );
 }
 
+/// Breaks without it: an argument that a block does not name is lost without a word.
 #[test]
 fn other_arguments_are_in_varargs() {
     let text = "block root v(a(1) ...) {\ntemplate t '`a`: `__VARARGS__`';\n};";
@@ -148,6 +153,7 @@ fn other_arguments_are_in_varargs() {
     assert!(options.contains("log_iw_size: Some(7)") && options.contains("tags: [\"t\"]"), "{options}");
 }
 
+/// Breaks without it: a parameter has the value of a `@define` of the same name.
 #[test]
 fn names_between_backticks_are_looked_up_from_the_inside_out() {
     let config = parse(
@@ -170,6 +176,7 @@ b(); c();",
     );
 }
 
+/// Breaks without it: a block is refused where its text would be good, or taken where it would not be.
 #[test]
 fn blocks_stand_where_their_text_may_stand() {
     let config = right(
@@ -200,6 +207,7 @@ log { source { src(tag(z)); }; destination { stdout(lines() log-fifo-size(3) lin
     assert!(path.flags.is_final);
 }
 
+/// Breaks without it: a block that native accepts is refused.
 #[test]
 fn an_empty_block_and_doubled_semicolons_are_fine() {
     let config =
@@ -209,6 +217,7 @@ fn an_empty_block_and_doubled_semicolons_are_fine() {
     assert_eq!(wrong("block source i() { internal() }; source s { i() i(); };"), ["expected `;`, found `i`"]);
 }
 
+/// Breaks without it: a block takes the place of a driver, or an old one that of a new one.
 #[test]
 fn the_last_definition_counts_and_the_language_comes_first() {
     let text = "block root b() { template t \"1\"; }; block root b() { template t \"2\"; }; b();";
@@ -228,13 +237,15 @@ b(v(two)); inner(w(y)); template u \"`name`\";";
     let config = right(text);
     assert_eq!(config.templates["t_one"].text.text, "x one one");
     assert_eq!(config.templates["t_two"].text.text, "y two two");
-    // The line of the last use was read before the block: as with every @define, it counts from the next line on.
+    // The line of the last use was read before the block: as with every @define, it counts from the next line
+    // on.
     assert_eq!(config.templates["u"].text.text, "one");
     // A text begins behind its brace, and not in the first column.
     let messages = wrong("block root b() {@define x y\n}; b();");
     assert_eq!(messages, ["`@` has no meaning here and is skipped", "unknown statement `define`"]);
 }
 
+/// Breaks without it: Python code in a block cannot use an argument, or loses what stands between backticks.
 #[test]
 fn python_in_a_block_gets_the_arguments_and_keeps_its_backticks() {
     let text = "block root b(n()) {\npython {\nNAME = \"`n`\"  # don't touch `this` or ```\nX = '`n`'\n};\n};\nb(n(\"a'b\"));";
@@ -247,6 +258,7 @@ fn python_in_a_block_gets_the_arguments_and_keeps_its_backticks() {
     assert_eq!(config.python_blocks[0].code, "x = '`x`' ");
 }
 
+/// Breaks without it: an error in a block does not say which use of it is meant.
 #[test]
 fn an_error_is_shown_in_the_block_and_at_its_use() {
     let text = "block source inner(t()) {\n  internal(tgs(`t`));\n};
@@ -273,6 +285,7 @@ source s { outer(); };";
     assert!(shown.contains("`x` between backticks was read as: ${"), "{shown}");
 }
 
+/// Breaks without it: a block that uses itself takes all memory.
 #[test]
 fn recursion_and_growth_have_an_end() {
     let text = "block source a() { b(); };\nblock source b() { a(); };\nsource s { a(); };";

@@ -11,7 +11,7 @@ use crate::drivers::VOCABULARY;
 use crate::message::{Need, ReleaseNow};
 use crate::source::{Backoff, NotStarted, PythonSourceOptions, Source, SourceState};
 
-/// What was done to sources and to the host, in order.
+/// The calls of sources and of the host, in order.
 #[derive(Clone, Default)]
 struct Notes(Arc<Mutex<Vec<String>>>);
 

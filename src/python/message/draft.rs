@@ -16,7 +16,7 @@ use crate::syslog::fill::FieldSink;
 /// see `docs/decisions.md`.
 pub const VIEW_FROM: usize = 768;
 
-/// Where a text of a draft is.
+/// The place of a text of a draft.
 #[derive(Debug, Clone)]
 pub enum Place {
     /// A part of the payload: offset and length.
@@ -42,17 +42,17 @@ impl From<Text<'_>> for Place {
 /// A name-value pair of a draft.
 #[derive(Debug, Clone)]
 pub struct DraftField {
-    /// Which name it is.
+    /// Its name.
     pub id: FieldName,
     /// Its text, where `id` says that it has one.
     pub name: Place,
-    /// What the value means.
+    /// The value's type.
     pub value_type: ValueType,
     /// The value.
     pub value: Place,
 }
 
-/// What only some drafts have.
+/// The parts that only some drafts have.
 #[derive(Debug, Default)]
 pub struct Extra {
     /// Name-value pairs in the order of their first setting; structured data in the order of
@@ -69,11 +69,12 @@ pub struct Extra {
 pub struct Draft {
     /// The memory of its texts.
     pub payload: Payload,
-    /// What it has beside texts: STAMP, when it was made, its priority.
+    /// Its head: STAMP, when it was made, its priority.
     pub head: Head,
-    /// What only some drafts have.
+    /// The parts that only some drafts have.
     pub extra: Option<Box<Extra>>,
-    /// How the payload is to be parsed, until somebody looks; then it has no `extra`. See [`LazyDraft`](super::LazyDraft).
+    /// The options by which the payload is to be parsed, until somebody looks; then it has no `extra`. See
+    /// [`LazyDraft`](super::LazyDraft).
     pub unparsed: Option<Py<ParseOptions>>,
 }
 
@@ -96,7 +97,7 @@ impl Draft {
         Self { payload, head, extra: None, unparsed: None }
     }
 
-    /// Whether it has a text, a time and a priority, and nothing else.
+    /// True when it has a text, a time and a priority, and nothing else.
     #[inline]
     pub fn is_plain(&self) -> bool {
         self.extra.is_none() && self.unparsed.is_none()
@@ -126,8 +127,8 @@ impl Draft {
         }
     }
 
-    /// The object with its text, where that begins and how long it is, when it is to be viewed and there is nothing but the text
-    /// and the head.
+    /// The object with its text, where that begins and how long it is, when it is to be viewed and there is
+    /// nothing but the text and the head.
     #[inline]
     pub fn long_text(&self) -> Option<(&Py<PyAny>, NonNull<u8>, u32)> {
         match &self.payload {
@@ -195,7 +196,7 @@ impl Draft {
         }
     }
 
-    /// What MESSAGE means, when it is set.
+    /// The type of MESSAGE, when it is set.
     #[inline]
     pub fn message_type(&self) -> ValueType {
         let message = self.extra.as_deref().and_then(|extra| extra.message.as_ref());
@@ -208,7 +209,7 @@ impl Draft {
         Some(self.bytes(&field.value))
     }
 
-    /// Whether the payload is viewed by the batch that the draft is posted into, and not copied.
+    /// True when the payload is viewed by the batch that the draft is posted into, and not copied.
     #[inline]
     fn is_viewed(&self) -> bool {
         matches!(self.payload, Payload::Object { len, .. } if len >= VIEW_FROM)

@@ -1,8 +1,8 @@
 //! The name-value methods of `LogMessage`.
 //!
-//! The draft is behind a [`GilCell`](crate::python::cell::GilCell), and Python code must not run while it is open. So each
-//! method reads its arguments first, opens the draft for plain data only, and makes or drops objects that Python code
-//! may watch after it is closed.
+//! The draft is behind a [`GilCell`](crate::python::cell::GilCell), and Python code must not run while it is
+//! open. So each method reads its arguments first, opens the draft for plain data only, and makes or drops
+//! objects that Python code may watch after it is closed.
 
 use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -15,7 +15,7 @@ use crate::message::ValueType;
 use crate::python::type_name::type_name;
 use crate::python::values::{self, Read};
 
-/// What `key` has, or [`None`].
+/// The value of `key`, or [`None`].
 fn read(message: &LazyDraft, py: Python<'_>, key: &[u8]) -> Option<Read> {
     let name = Name::of(key);
     message.with(py, |draft| {

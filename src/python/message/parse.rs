@@ -1,9 +1,10 @@
 //! `LogMessage.parse`, in CPython's fast calling convention.
 //!
-//! It is called for every message that a syslog server of one's own takes in, so its two positional arguments are taken
-//! as the interpreter has them. And it is a plain built-in function in the class's dictionary, where pyo3 would put a
-//! `staticmethod` around one: a built-in has no `__get__`, so both behave alike, called through the class, a subclass or
-//! an instance; but the interpreter finds the plain one by its specialised instruction.
+//! It is called for every message that a syslog server of one's own takes in, so its two positional arguments
+//! are taken as the interpreter has them. And it is a plain built-in function in the class's dictionary,
+//! where pyo3 would put a `staticmethod` around one: a built-in has no `__get__`, so both behave alike,
+//! called through the class, a subclass or an instance; but the interpreter finds the plain one by its
+//! specialised instruction.
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -104,12 +105,12 @@ unsafe fn parsed(
     recycle::object_of(py, unparsed(&raw, &options)?)
 }
 
-/// A message made of the syslog message in `raw`, which it keeps: its values are parts of it. It is parsed when
-/// somebody looks, or by its post (see [`LazyDraft`]).
+/// A message made of the syslog message in `raw`, which it keeps: its values are parts of it. It is parsed
+/// when somebody looks, or by its post (see [`LazyDraft`]).
 ///
 /// # Errors
-/// `TypeError` when `raw` is neither `str` nor `bytes`, or `options` is no [`ParseOptions`]; `ValueError` when it is too
-/// long. What does not parse is no error: it becomes a message that says so.
+/// `TypeError` when `raw` is neither `str` nor `bytes`, or `options` is no [`ParseOptions`]; `ValueError`
+/// when it is too long. What does not parse is no error: it becomes a message that says so.
 fn unparsed(raw: &Bound<'_, PyAny>, options: &Bound<'_, PyAny>) -> PyResult<LogMessage> {
     let py = raw.py();
     let defaults;

@@ -2,16 +2,16 @@
 //!
 //! A source that makes a message and posts it lets go of it at once, a million times a second. The ordinary
 //! way costs an allocation with a header for the cyclic collector, an entry in the collector's list, and the
-//! same back. Here the memory of a dropped message is kept for the next one: at most [`KEEP`], in a stack that the GIL
-//! guards. A kept object keeps its type, and the reference to it that every object of a heap type has, so that taking
-//! it out again is one count from 0 to 1.
+//! same back. Here the memory of a dropped message is kept for the next one: at most [`KEEP`], in a stack
+//! that the GIL guards. A kept object keeps its type, and the reference to it that every object of a heap
+//! type has, so that taking it out again is one count from 0 to 1.
 //!
-//! Messages are not tracked by the collector, whichever way they were made: [`alloc`] is the class's `tp_alloc` (one that
-//! is part of a cycle through its own bookmark is never freed).
+//! Messages are not tracked by the collector, whichever way they were made: [`alloc`] is the class's
+//! `tp_alloc` (one that is part of a cycle through its own bookmark is never freed).
 //!
-//! Only objects of exactly this class take part; those of Python subclasses go the ordinary way. What pyo3 puts into an
-//! object beside the Rust value is nothing, for this class: [`set`] checks that by the value's place and the object's
-//! size, and changes nothing when it is not so.
+//! Only objects of exactly this class take part; those of Python subclasses go the ordinary way. What pyo3
+//! puts into an object beside the Rust value is nothing, for this class: [`set`] checks that by the value's
+//! place and the object's size, and changes nothing when it is not so.
 
 use std::mem;
 use std::ptr;
@@ -28,20 +28,21 @@ use crate::python::parse_options::ParseOptions;
 
 /// Most objects kept: what a loop with a few messages at hand uses, and no more.
 const KEEP: usize = 32;
-/// Where in an object the value is.
+/// The offset of the value in an object.
 const VALUE: usize = size_of::<ffi::PyObject>();
 
 /// The class.
 static CLASS: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(ptr::null_mut());
 
 struct Recycled {
-    /// What pyo3 would do with an object that is dropped.
+    /// The function by which pyo3 drops an object.
     ordinary: Option<ffi::destructor>,
     free: [*mut ffi::PyObject; KEEP],
     count: usize,
 }
 
-// SAFETY: the pointers are to memory that nobody else has; the cell that holds them is touched under the GIL alone.
+// SAFETY: the pointers are to memory that nobody else has; the cell that holds them is touched under the GIL
+// alone.
 unsafe impl Send for Recycled {}
 
 static RECYCLED: GilCell<Recycled> =
@@ -79,8 +80,9 @@ pub(in crate::python) fn exact<'a>(message: &'a Bound<'_, PyAny>) -> Option<&'a 
     Some(unsafe { message.cast_unchecked::<LogMessage>() }.get())
 }
 
-/// An object with a new message in it, the text of which is `text` and the rest `head`, when that is a short way: there is
-/// a head and a kept object, and the text is one that [`exact_text`] gives. Nothing in it unwinds.
+/// An object with a new message in it, the text of which is `text` and the rest `head`, when that is a short
+/// way: there is a head and a kept object, and the text is one that [`exact_text`] gives. Nothing in it
+/// unwinds.
 #[inline]
 pub(super) fn object(
     py: Python<'_>,
@@ -97,8 +99,8 @@ pub(super) fn object(
     Some(object)
 }
 
-/// An object with a message in it that is made of the text `raw`, to be parsed as `options` say, when that is a short way.
-/// Nothing in it unwinds.
+/// An object with a message in it that is made of the text `raw`, to be parsed as `options` say, when that is
+/// a short way. Nothing in it unwinds.
 #[inline]
 pub(super) fn unparsed(
     py: Python<'_>,
@@ -161,7 +163,7 @@ unsafe extern "C" fn alloc(class: *mut ffi::PyTypeObject, items: ffi::Py_ssize_t
     object
 }
 
-/// What becomes of an object when its last reference goes.
+/// Frees an object whose last reference goes.
 unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
     // SAFETY: the interpreter calls this with the GIL held.
     let py = unsafe { Python::assume_attached() };
@@ -174,8 +176,8 @@ unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
         if let Some(text) = text
             && keep(py, object)
         {
-            // SAFETY: the reference that the value had, which nobody will look at any more. Last, as it may run code of the
-            // user's.
+            // SAFETY: the reference that the value had, which nobody will look at any more. Last, as it may
+            // run code of the user's.
             return unsafe { ffi::Py_DECREF(text) };
         }
     }
@@ -197,7 +199,7 @@ fn keep(py: Python<'_>, object: *mut ffi::PyObject) -> bool {
     kept.is_some()
 }
 
-/// What becomes of an object that has more than a text, or no place among those that are kept.
+/// Frees an object that has more than a text, or no place among those that are kept.
 #[inline(never)]
 unsafe fn dealloc_otherwise(py: Python<'_>, object: *mut ffi::PyObject) {
     // SAFETY: the object is still whole.
@@ -205,8 +207,8 @@ unsafe fn dealloc_otherwise(py: Python<'_>, object: *mut ffi::PyObject) {
         // SAFETY: an object of a subclass, as the interpreter gave it.
         return unsafe { dealloc_other(py, object) };
     }
-    // SAFETY: the value is there, and nobody can reach it any more. Its parts are let go outside of the cell, because
-    // that may run code of the user's.
+    // SAFETY: the value is there, and nobody can reach it any more. Its parts are let go outside of the cell,
+    // because that may run code of the user's.
     let message = unsafe { object.wrapping_byte_add(VALUE).cast::<LogMessage>().read() };
     message.draft.into_inner().let_go(py);
     if !keep(py, object) {
@@ -215,7 +217,7 @@ unsafe fn dealloc_otherwise(py: Python<'_>, object: *mut ffi::PyObject) {
     }
 }
 
-/// What becomes of an object of a subclass.
+/// Frees an object of a subclass.
 #[cold]
 #[inline(never)]
 unsafe fn dealloc_other(py: Python<'_>, object: *mut ffi::PyObject) {
