@@ -636,6 +636,7 @@ mod any_input {
             "python_blocks.conf",
             "bad/options.conf",
             "bad/unsupported.conf",
+            "bad/blocks.conf",
         ];
         select(names.map(|name| std::fs::read_to_string(data(name)).expect("a file of the tests")).to_vec())
     }
