@@ -6,9 +6,9 @@
 //!            └─ is read as: network(port(514) tags("front") keep_hostname(yes) ); ─┘
 //! ```
 //!
-//! A use is replaced by the text: the lexer reads it next, with the arguments in the place of their names between
-//! backticks. Arguments are texts too, taken as they are written. What is wrong in the text is shown in the block and at its
-//! use. A word that the language knows in a place is never a block there.
+//! A use is replaced by the text: the lexer reads it next, with the arguments in the place of their names
+//! between backticks. Arguments are texts too, taken as they are written. What is wrong in the text is shown in the
+//! block and at its use. A word that the language knows in a place is never a block there.
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -157,8 +157,8 @@ impl Parser {
         names
     }
 
-    /// Has the text of a block read next, if the word here is the name of one and not a word that the language knows at
-    /// `place`.
+    /// Has the text of a block read next, if the word here is the name of one and not a word that the language
+    /// knows at `place`.
     pub(super) fn opens_block(&mut self, place: Place) -> Parsed<bool> {
         let token = self.peek();
         let TokenKind::Word(word) = &token.kind else { return Ok(false) };

@@ -1,14 +1,15 @@
 //! Filters: `filter NAME { … };`, `filter { … }` in a path, and the conditions of `if`.
 //!
 //! ```text
-//! sequence     or (";" or)*        and; the last ";" may be missing, and one before "and" or "or" means nothing
+//! sequence     or (";" or)*        and. The last ";" may be missing;
+//!                                  one before "and" or "or" means nothing
 //! or           and ("or" and)*
 //! and          not ("and" not)*
 //! not          "not" not | "(" sequence ")" | filter(NAME) | function(…)
 //! ```
 //!
-//! A filter may name one that comes later, so names are looked up when all statements are read; a circle of names is an
-//! error then.
+//! A filter may name one that comes later, so names are looked up when all statements are read; a circle of
+//! names is an error then.
 use std::sync::Arc;
 
 use indexmap::IndexMap;

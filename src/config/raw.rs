@@ -3,7 +3,7 @@
 //! ```text
 //! python { … }            code, up to the brace that is not part of it
 //! block … { … }           the text of a block, up to its brace by the shell-like rules
-//! name( … )               the text of an argument or of a default, up to the parenthesis that closes it; quoted texts and
+//! name( … )               an argument or a default, up to the parenthesis that closes it; quoted texts and
 //!                         comments are skipped in the search
 //! ```
 use super::bounds::Excess;

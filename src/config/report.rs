@@ -15,8 +15,8 @@ pub(crate) struct Reported;
 
 /// The files, and what was found to be wrong in them.
 ///
-/// What is wrong with the text (quotes, backticks, `@` lines) is kept apart from what is wrong with its grammar: of a
-/// text that cannot be read to its end, the grammar says nothing that helps.
+/// Errors of the text (quotes, backticks, `@` lines) are kept apart from those of its grammar: of a text that
+/// cannot be read to its end, the grammar says nothing that helps.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(super) map: SourceMap,
