@@ -159,6 +159,18 @@ def test_contributing_names_what_is_there() -> None:
         assert re.search(rf"\b(?:struct|enum|trait) {name}\b", sources), name
 
 
+def test_comments_open_with_nouns_and_verbs() -> None:
+    """Without it: comments become riddles again: what, who, how and whether in the place of the thing itself."""
+    opening = re.compile(r"^(?!\s*//[/!]).*\n\s*//[/!] (.*)", re.MULTILINE)
+    asked = re.compile(r"(?:What|Who|Whose|Whom|How|Whether|Which|Where|When|Why)(?:ever)?\b")
+    lines = [
+        line for path in (ROOT / "src").rglob("*.rs") for line in opening.findall("\n" + path.read_text())
+    ]
+    assert len(lines) > 4000
+    questions = [line for line in lines if asked.match(line)]
+    assert len(questions) * 25 <= len(lines), questions
+
+
 def test_make_help_knows_the_targets_of_the_readme() -> None:
     """Without it: the README names commands that are not there."""
     makefile = (ROOT / "Makefile").read_text()
