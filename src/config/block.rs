@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A use is replaced by the text: the lexer reads it next, with the arguments in the place of their names
-//! between backticks. Arguments are texts too, taken as they are written. What is wrong in the text is shown in the
-//! block and at its use. A word that the language knows in a place is never a block there.
+//! between backticks. Arguments are texts too, taken as they are written. What is wrong in the text is shown
+//! in the block and at its use. A word that the language knows in a place is never a block there.
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use super::span::Span;
 use super::token::TokenKind;
 use super::unsupported::Place;
 
-/// How many blocks may be open within each other.
+/// The most blocks that may be open within each other.
 const MAX_DEPTH: usize = 256;
 
 /// The contexts that a block can be of: the place that its text is for.
@@ -94,7 +94,7 @@ impl Place {
 }
 
 impl Parser {
-    /// What comes after `block`.
+    /// Reads what comes after `block`.
     pub(super) fn block_statement(&mut self) -> Parsed<()> {
         let context = self.block_word("a context, as in block source name() { … }")?;
         let Some(known) = CONTEXTS.into_iter().find(|known| *known == context.value.replace('_', "-")) else {
@@ -157,8 +157,8 @@ impl Parser {
         names
     }
 
-    /// Has the text of a block read next, if the word here is the name of one and not a word that the language
-    /// knows at `place`.
+    /// Has the text of a block read next, if the word here is the name of one and not a word that the
+    /// language knows at `place`.
     pub(super) fn opens_block(&mut self, place: Place) -> Parsed<bool> {
         let token = self.peek();
         let TokenKind::Word(word) = &token.kind else { return Ok(false) };

@@ -25,7 +25,7 @@ use super::unsupported::Place;
 #[cfg(test)]
 mod tests;
 
-/// How deep parentheses and `not` may be nested. Each level takes stack in the parser.
+/// The deepest that parentheses and `not` may be nested. Each level takes stack in the parser.
 const MAX_DEPTH: usize = 64;
 
 /// The comparisons that are words.
@@ -163,7 +163,7 @@ impl Parser {
         Ok(whole)
     }
 
-    /// What follows `first` with `or` between.
+    /// Reads what follows `first` with `or` between.
     fn more_or(&mut self, first: Condition, depth: usize) -> Parsed<Condition> {
         let mut whole = first;
         while self.peek().is("or") {
@@ -178,7 +178,7 @@ impl Parser {
         self.more_and(first, depth)
     }
 
-    /// What follows `first` with `and` between.
+    /// Reads what follows `first` with `and` between.
     fn more_and(&mut self, first: Condition, depth: usize) -> Parsed<Condition> {
         let mut whole = first;
         while self.peek().is("and") {

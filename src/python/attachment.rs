@@ -1,4 +1,4 @@
-//! What the engine keeps of a source, and the way of its messages into the engine: [`Attachment`].
+//! The engine's side of a source, and the way of its messages into the engine: [`Attachment`].
 //!
 //! A post takes credit, writes the draft into the open batch of the source's producer, and publishes it,
 //! all with the GIL held. It lets go of the GIL only when there is no credit, or when a sender's name
@@ -32,7 +32,7 @@ use crate::source::{HostNames, Late, ParsedRow, SourcePolicy, SourceStatus};
 use crate::syslog::ParseOptions;
 use crate::syslog::fill::Filler;
 
-/// What the engine keeps of an attached source.
+/// The engine's side of an attached source.
 pub struct Attachment {
     /// The id of the driver, for messages.
     pub id: String,
@@ -40,32 +40,33 @@ pub struct Attachment {
     pub lane: Arc<Lane>,
     /// The producer of posts under the GIL.
     pub producer: GilCell<Producer>,
-    /// How `parse=True` parses.
+    /// The options of `parse=True`.
     pub parse_options: Arc<ParseOptions>,
-    /// What the source layer does to messages.
+    /// The policy of the source layer.
     pub policy: Arc<SourcePolicy>,
-    /// How senders are named.
+    /// The names of senders.
     pub names: Arc<HostNames>,
-    /// Where the source layer complains.
+    /// The log of the source layer.
     pub log: Log,
     /// The priority that replaces a message's own, from `default-facility()` and `default-priority()`.
     pub pri: Option<u16>,
-    /// Whether posts are taken: from the start of `run()` on.
+    /// True when posts are taken: from the start of `run()` on.
     pub started: AtomicBool,
-    /// What stop and `sleep()` look at.
+    /// The request to exit that stop and `sleep()` look at.
     pub exit: Arc<Exit>,
-    /// `suspend` of a class that has it; taken out at the end, as it refers to the instance that refers to this.
+    /// `suspend` of a class that has it; taken out at the end, as it refers to the instance that refers to
+    /// this.
     pub suspend: Option<GilCell<Option<Py<PyAny>>>>,
-    /// Who follows its messages, where it has an ack tracker; set after `init()`.
+    /// The tracking of its messages, where it has an ack tracker; set after `init()`.
     pub tracking: OnceLock<Arc<Tracking>>,
     /// Takes exceptions of callbacks.
     pub report: Reporter,
     /// The loop of an asynchronous `run()`.
     pub event_loop: EventLoop,
-    /// How it is, for others to see.
+    /// Its status, for others to see.
     pub status: Arc<SourceStatus>,
-    /// How many posts there are to the next one that is measured, when those that are allowed at once are done. Written under
-    /// the GIL.
+    /// The number of posts to the next one that is measured, when those that are allowed at once are done.
+    /// Written under the GIL.
     unmeasured: AtomicU32,
     /// Parses on the worker's thread, from the first message on that can be; `None` inside when none can.
     late: OnceLock<Option<Arc<Late>>>,
@@ -126,7 +127,7 @@ impl Attachment {
         drop(suspend);
     }
 
-    /// What parses on the worker's thread.
+    /// The parser on the worker's thread.
     #[cold]
     fn late(&self) -> Option<Arc<Late>> {
         let late = Late::new(&self.parse_options, &self.policy, self.pri)?;
@@ -200,7 +201,7 @@ impl Attachment {
         }
     }
 
-    /// Who takes `bookmark`.
+    /// The tracking that takes `bookmark`.
     pub(super) fn checked_tracking(
         &self,
         bookmark: &Bound<'_, PyAny>,
@@ -265,8 +266,8 @@ impl Attachment {
         }
     }
 
-    /// Posts a message of `LogMessage.parse` that nobody has looked at: it is parsed into its row. `None` when it is
-    /// another message, or became one while this waited.
+    /// Posts a message of `LogMessage.parse` that nobody has looked at: it is parsed into its row. `None`
+    /// when it is another message, or became one while this waited.
     fn post_unparsed(&self, py: Python<'_>, message: &LogMessage, how: Post<'_>) -> Option<PyResult<bool>> {
         loop {
             let posted = message.draft.with_unparsed(py, |draft| {
@@ -353,7 +354,7 @@ impl Attachment {
         })
     }
 
-    /// What follows a post, all of which succeeds: the suspension of a source that asked for it, and
+    /// Does what follows a post, all of which succeeds: the suspension of a source that asked for it, and
     /// objects to let go of.
     #[inline]
     fn posted(&self, py: Python<'_>, how: Post<'_>) -> bool {
@@ -397,7 +398,7 @@ impl Attachment {
         Ok(false)
     }
 
-    /// Whether to try again, after a wait.
+    /// True to try again, after a wait.
     fn after_refusal(&self, py: Python<'_>, refused: Refused, how: Post<'_>) -> PyResult<bool> {
         match refused {
             Refused::NoCredit if how.wait == Wait::No => return Ok(false),

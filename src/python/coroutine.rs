@@ -1,4 +1,4 @@
-//! What runs on a source's event loop: its coroutine ([`host`]), and the steps of `await self.post(…)`.
+//! The work on a source's event loop: its coroutine ([`host`]), and the steps of `await self.post(…)`.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ pub(super) fn host(
     result.map(drop)
 }
 
-/// What came of a step of `await self.post(…)`.
+/// The outcome of a step of `await self.post(…)`.
 const POSTED: u8 = 0;
 const NO_CREDIT: u8 = 1;
 const LET_OTHERS_RUN: u8 = 2;

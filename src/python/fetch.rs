@@ -1,4 +1,4 @@
-//! What the thread of a fetcher does: `Fetch`.
+//! The work of a fetcher's thread: `Fetch`.
 //!
 //! ```text
 //!           ┌── false, exception: wait time-reopen() ──┐
@@ -12,9 +12,9 @@
 //!         open() ◄──────────────┼─ NOT_CONNECTED ──────► wait time-reopen()
 //!                               └─ ERROR, exception ───► close(), wait time-reopen()
 //! ```
-//! A result without a tuple around it (`return self.NO_DATA`) is taken as if it had one. Whatever is no result is logged and is an
-//! ERROR. A request to exit ends every wait, and after it `fetch()`
-//! is not called again; `close()` is called once more when the thread ends.
+//! A result without a tuple around it (`return self.NO_DATA`) is taken as if it had one. Whatever is no
+//! result is logged and is an ERROR. A request to exit ends every wait, and after it `fetch()` is not called
+//! again; `close()` is called once more when the thread ends.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,19 +50,19 @@ pub(super) struct Fetch {
     pub reopen_delay: Duration,
 }
 
-/// What a fetcher's thread works with.
+/// The context of a fetcher's thread.
 pub(super) struct Surroundings<'a> {
     /// The way of its messages.
     pub attachment: &'a Arc<Attachment>,
-    /// How it is.
+    /// Its state.
     pub status: &'a SourceStatus,
-    /// Where it says what happens.
+    /// Its log.
     pub log: &'a Log,
     /// `source ID (class NAME)`
     pub who: &'a str,
 }
 
-/// What follows a call of `fetch()`.
+/// The step after a call of `fetch()`.
 enum Next {
     Fetch,
     FetchAfter(Duration),
@@ -195,7 +195,7 @@ impl Fetch {
         }
     }
 
-    /// How long to wait after `NO_DATA`; a number in the second place is the fetcher's own wish.
+    /// The wait after `NO_DATA`; a number in the second place is the fetcher's own wish.
     fn no_data_wait(
         &self,
         py: Python<'_>,

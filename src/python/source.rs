@@ -188,7 +188,7 @@ impl LogSource {
         buffer::Buffer::new(attached.lane.pool(), size)
     }
 
-    /// Whether a post would have to wait for credit.
+    /// True when a post would have to wait for credit.
     fn is_suspended(&self) -> PyResult<bool> {
         Ok(!self.attachment("is_suspended")?.lane.credit().is_available())
     }
@@ -221,7 +221,7 @@ impl LogSource {
         self.hosted.set_transport(py, name);
     }
 
-    /// Whether each post ends its batch. Kept for the classes that set it: batches are handed over as
+    /// True when each post ends its batch. Kept for the classes that set it: batches are handed over as
     /// soon as a worker is free, whatever it says.
     #[getter]
     fn auto_close_batches(&self, py: Python<'_>) -> bool {

@@ -34,7 +34,8 @@ unsafe extern "C" fn post_message(
     unsafe { post_otherwise(instance, arguments, count, names) }
 }
 
-/// What cannot be posted at once, and every mistake. It is no part of the function before, which has no use for its frame.
+/// Posts what cannot be posted at once, and reports every mistake. It is no part of the function before,
+/// which has no use for its frame.
 #[inline(never)]
 unsafe extern "C" fn post_otherwise(
     instance: *mut ffi::PyObject,
@@ -83,10 +84,12 @@ fn internal_error(py: Python<'_>) -> *mut ffi::PyObject {
     std::ptr::null_mut()
 }
 
-/// The source's way into the engine and the message, where a message is all that was given and there is a way.
+/// The source's way into the engine and the message, where a message is all that was given and there is a
+/// way.
 ///
-/// What is called with them before `catch_unwind`, which costs a tenth of a post, may not panic: it takes cells with `leaf`, and asks for
-/// bounds with functions that give `None`. Then nothing is done there, and the ordinary way, under `catch_unwind`, says what is wrong.
+/// What is called with them before `catch_unwind`, which costs a tenth of a post, may not panic: it takes
+/// cells with `leaf`, and asks for bounds with functions that give `None`. Then nothing is done there, and
+/// the ordinary way, under `catch_unwind`, says what is wrong.
 #[inline]
 unsafe fn message_alone<'a>(
     py: Python<'_>,
@@ -194,7 +197,7 @@ struct Definition(ffi::PyMethodDef);
 // SAFETY: pointers to texts and code, which nobody writes.
 unsafe impl Sync for Definition {}
 
-/// What descriptors of the method are made of.
+/// The definition of the method for its descriptors.
 static DEFINITION: Definition = Definition(ffi::PyMethodDef {
     ml_name: c"post_message".as_ptr(),
     ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: post_message },
@@ -205,7 +208,8 @@ static DEFINITION: Definition = Definition(ffi::PyMethodDef {
 /// The descriptor of the method, for `class`, which is `LogSource` or derives from it.
 pub(super) fn method<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyAny>> {
     let definition = (&raw const DEFINITION.0).cast_mut();
-    // SAFETY: the type is alive, and the definition is never freed; the interpreter keeps a pointer to it, and does not write there.
+    // SAFETY: the type is alive, and the definition is never freed; the interpreter keeps a pointer to it,
+    // and does not write there.
     let descriptor = unsafe { ffi::PyDescr_NewMethod(class.as_type_ptr(), definition) };
     // SAFETY: a new reference, or null with an exception set.
     unsafe { Bound::from_owned_ptr_or_err(class.py(), descriptor) }
@@ -213,9 +217,10 @@ pub(super) fn method<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyA
 
 /// Gives `class`, which inherits the method, a descriptor of its own for it.
 ///
-/// From CPython 3.11 on the interpreter calls a method in C without a detour where the object is of exactly the class that
-/// the descriptor was made for. For an object of a subclass it finds at each call that it is not, and takes the general
-/// way. A class with a `post_message` of its own, or of a base that is not `LogSource`, keeps that.
+/// From CPython 3.11 on the interpreter calls a method in C without a detour where the object is of exactly
+/// the class that the descriptor was made for. For an object of a subclass it finds at each call that it is
+/// not, and takes the general way. A class with a `post_message` of its own, or of a base that is not
+/// `LogSource`, keeps that.
 ///
 /// # Errors
 /// What setting an attribute of the class raises.
