@@ -12,7 +12,8 @@ use crate::config::grammar::{
 use crate::config::{Config, Diagnostic, OptionValue, Span, Spanned};
 use crate::flow::inbox::NAP;
 
-/// The window of a source whose configuration does not choose one, in messages: see `docs/decisions.md`.
+/// The window of a source whose configuration does not choose one, in messages: see
+/// `docs/decisions/default-window.md`.
 pub const DEFAULT_WINDOW: u32 = 100_000;
 
 /// `restart()`: when `run()` is called again.

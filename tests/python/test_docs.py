@@ -154,6 +154,8 @@ def test_contributing_names_what_is_there() -> None:
     for path in re.findall(r"`((?:src|tests|perf|docs|benches)/[\w/.]*\w)`", text):
         assert (ROOT / path).exists() or "NAME" in path or path.startswith("perf/.build"), path
     sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
+    for path in re.findall(r"`(docs/[\w/.-]+)`", sources):
+        assert (ROOT / path).exists(), path
     words = text.partition("## Words")[2].partition("\n## ")[0]
     for name in re.findall(r"^\| \*\*.*?\(`(\w+)`\) \|", words, re.MULTILINE):
         assert re.search(rf"\b(?:struct|enum|trait) {name}\b", sources), name

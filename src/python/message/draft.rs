@@ -13,7 +13,7 @@ use crate::python::{clock, release};
 use crate::syslog::fill::FieldSink;
 
 /// A payload of at least this many bytes is viewed, a shorter one is copied: where the two cost the same,
-/// see `docs/decisions.md`.
+/// see `docs/decisions/views-from-768-bytes.md`.
 pub const VIEW_FROM: usize = 768;
 
 /// The place of a text of a draft.
