@@ -7,17 +7,17 @@
 use std::sync::LazyLock;
 
 use crate::config::{Syntax, Vocabulary};
-use crate::{destination, source};
+use crate::{destination, filter, source};
 
 /// All drivers of this crate.
 pub static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
     let sources: Vec<_> = source::DRIVERS.iter().map(source::Entry::syntax).collect();
     let destinations: Vec<_> = destination::DRIVERS.iter().map(destination::Entry::syntax).collect();
-    let filters = Vec::new();
+    let filters: Vec<_> = filter::DRIVERS.iter().map(filter::Entry::syntax).collect();
     let refused_sources = without(SOURCES, &sources);
     let refused_destinations = without(DESTINATIONS, &destinations);
     let refused_filters = without(FILTERS, &filters);
-    let path_items = &[];
+    let path_items = &["filter", "junction", "if"];
     Vocabulary {
         sources,
         destinations,

@@ -9,15 +9,17 @@
 //! A step has one state for each reference to it, which all sources that pass it share: it is made once for
 //! each item of a log path.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{Choice, Item, Program, Way};
+use super::{Choice, Item, Program, Step, Way};
 use crate::config::{
-    Config, DestinationRef, DestinationStatement, Diagnostic, Driver, LogItem, LogPath, PathFlags, SourceRef,
-    SourceStatement, Span,
+    Config, DestinationRef, DestinationStatement, Diagnostic, Driver, FilterRef, FilterStatement, IfBranch,
+    LogItem, LogPath, PathFlags, SourceRef, SourceStatement, Span,
 };
+use crate::filter::Filter;
 
 /// Sources, destinations, and what leads from the ones to the others.
 #[derive(Debug)]
@@ -44,17 +46,26 @@ pub struct Entrance<'c> {
 /// # Errors
 /// What can only be checked when everything is read.
 pub fn compile(config: &Config) -> Result<Compiled<'_>, Vec<Diagnostic>> {
-    let mut compiler = Compiler { config, sources: IndexMap::new(), destinations: IndexMap::new() };
+    let mut compiler = Compiler {
+        config,
+        sources: IndexMap::new(),
+        destinations: IndexMap::new(),
+        steps: HashMap::new(),
+        errors: Vec::new(),
+    };
     for path in &config.logs {
         compiler.collect(path);
     }
     let destinations: Vec<&Driver> = compiler.destinations.values().flat_map(|(to, _)| &to.drivers).collect();
     let ids: Vec<&str> = destinations.iter().map(|driver| driver.id.as_str()).collect();
     let mut sources = Vec::new();
-    for (name, statement) in &compiler.sources {
+    for (name, statement) in compiler.sources.clone() {
         let program = Arc::new(compiler.program(name, &ids));
         let entrance = |driver| Entrance { statement: name, driver, program: Arc::clone(&program) };
         sources.extend(statement.drivers.iter().map(entrance));
+    }
+    if !compiler.errors.is_empty() {
+        return Err(compiler.errors);
     }
     Ok(Compiled { sources, destinations })
 }
@@ -64,6 +75,9 @@ struct Compiler<'c> {
     sources: IndexMap<&'c str, &'c SourceStatement>,
     /// Each statement with the number of its first driver.
     destinations: IndexMap<&'c str, (&'c DestinationStatement, usize)>,
+    /// The step of each item, by its place in memory; `None` where it has an error.
+    steps: HashMap<usize, Option<Arc<dyn Step>>>,
+    errors: Vec<Diagnostic>,
 }
 
 impl<'c> Compiler<'c> {
@@ -99,22 +113,24 @@ impl<'c> Compiler<'c> {
                     let next = last.map_or(0, |(before, first)| first + before.drivers.len());
                     self.destinations.entry(&statement.name).or_insert((statement, next));
                 }
-                LogItem::Log(inner) => self.collect(inner),
-                // Not in the vocabulary, so no configuration has them.
-                LogItem::Filter(_) | LogItem::Junction(_) | LogItem::If { .. } => {}
+                other => other.paths().into_iter().for_each(|inner| self.collect(inner)),
             }
         }
     }
 
     /// The program of the source `name`; `ids` are those of all destinations.
-    fn program(&self, name: &str, ids: &[&str]) -> Program {
+    fn program(&mut self, name: &str, ids: &[&str]) -> Program {
         let inherited = self.config.options.log_flow_control;
-        let paths = self.config.logs.iter().filter(|path| self.takes(path, name));
-        let choices = paths.map(|path| {
+        let config = self.config;
+        let mut choices = Vec::new();
+        for path in &config.logs {
+            if !self.takes(path, name) {
+                continue;
+            }
             let is_whole = path.flags.catchall || self.begins(path, name);
-            self.choice(path, name, inherited, is_whole)
-        });
-        Program::new(vec![Item::Fork(choices.collect())], ids)
+            choices.push(self.choice(path, name, inherited, is_whole));
+        }
+        Program::new(vec![Item::Fork(choices)], ids)
     }
 
     /// Tells whether messages of the source `name` enter `path` from outside or inside it.
@@ -127,28 +143,42 @@ impl<'c> Compiler<'c> {
     }
 
     fn begins_inside(&self, path: &'c LogPath, name: &str) -> bool {
-        let mut inner =
-            path.items.iter().filter_map(|item| if let LogItem::Log(log) = item { Some(log) } else { None });
+        let mut inner = path.items.iter().flat_map(LogItem::paths);
         inner.any(|inner| self.begins(inner, name) || self.begins_inside(inner, name))
     }
 
     /// The branch that `path` is for messages of the source `name`: all of it when they enter at its start
-    /// (`is_whole`), and otherwise only the paths in it that the source is in.
-    fn choice(&self, path: &'c LogPath, name: &str, inherited: bool, is_whole: bool) -> Choice {
+    /// (`is_whole`), and otherwise what comes from the paths on in it that the source is in.
+    fn choice(&mut self, path: &'c LogPath, name: &str, inherited: bool, is_whole: bool) -> Choice {
         let flow_control = path.flags.flow_control.unwrap_or(inherited);
-        let (mut items, mut embedded) = (Vec::new(), Vec::new());
+        let (mut items, mut embedded, mut is_inside) = (Vec::new(), Vec::new(), is_whole);
         for item in &path.items {
             match item {
-                LogItem::Destination(to) if is_whole => {
+                LogItem::Log(inner) => embedded.extend(self.branch(inner, name, flow_control, is_inside)),
+                LogItem::Junction(channels) => {
+                    let channels = channels.iter();
+                    let channels: Vec<_> = channels
+                        .filter_map(|inner| self.branch(inner, name, flow_control, is_inside))
+                        .collect();
+                    if is_inside || !channels.is_empty() {
+                        is_inside = true;
+                        items.push(Item::Fork(channels));
+                    }
+                }
+                _ if !is_inside => {}
+                LogItem::Source(_) => {}
+                LogItem::Destination(to) => {
                     items.extend(self.ways(to, flow_control, path.span).map(Item::Send));
                 }
-                LogItem::Log(inner) if is_whole || self.takes(inner, name) => {
-                    let is_whole = is_whole || self.begins(inner, name);
-                    embedded.push(self.choice(inner, name, flow_control, is_whole));
+                LogItem::Filter(filter) => items.extend(self.filter(filter).map(Item::Step)),
+                LogItem::If { branches, otherwise } => {
+                    items.push(Item::Fork(self.alternatives(
+                        branches,
+                        otherwise.as_ref(),
+                        name,
+                        flow_control,
+                    )));
                 }
-                LogItem::Source(_) | LogItem::Destination(_) | LogItem::Log(_) => {}
-                // Not in the vocabulary, so no configuration has them.
-                LogItem::Filter(_) | LogItem::Junction(_) | LogItem::If { .. } => unreachable!("refused"),
             }
         }
         if !embedded.is_empty() {
@@ -156,6 +186,64 @@ impl<'c> Compiler<'c> {
         }
         let PathFlags { is_final, fallback: is_fallback, .. } = path.flags;
         Choice { condition: None, items, is_final, is_fallback }
+    }
+
+    /// The branch that a path in another one is, if messages of the source `name` come there.
+    fn branch(
+        &mut self,
+        path: &'c LogPath,
+        name: &str,
+        flow_control: bool,
+        is_inside: bool,
+    ) -> Option<Choice> {
+        let is_whole = is_inside || self.begins(path, name);
+        (is_whole || self.takes(path, name)).then(|| self.choice(path, name, flow_control, is_whole))
+    }
+
+    /// The branches of `if`, `elif` and `else`: all are final, and what takes none of them goes on.
+    fn alternatives(
+        &mut self,
+        branches: &'c [IfBranch],
+        otherwise: Option<&'c LogPath>,
+        name: &str,
+        flow_control: bool,
+    ) -> Vec<Choice> {
+        let mut choices = Vec::new();
+        for IfBranch { condition, path } in branches {
+            let choice = self.choice(path, name, flow_control, true);
+            let condition = condition.as_ref().and_then(|filter| self.step(filter));
+            choices.push(Choice { condition, is_final: true, is_fallback: false, ..choice });
+        }
+        let last = otherwise.map(|path| self.choice(path, name, flow_control, true)).unwrap_or_default();
+        choices.push(Choice { is_final: true, is_fallback: false, ..last });
+        choices
+    }
+
+    fn filter(&mut self, filter: &'c FilterRef) -> Option<Arc<dyn Step>> {
+        match filter {
+            FilterRef::Named(name, _) => {
+                // Each place that refers to it has a step of its own.
+                let statement = &self.config.filters[name];
+                self.step_at(std::ptr::from_ref(filter) as usize, statement)
+            }
+            FilterRef::Inline(statement) => self.step(statement),
+        }
+    }
+
+    fn step(&mut self, statement: &'c FilterStatement) -> Option<Arc<dyn Step>> {
+        self.step_at(std::ptr::from_ref(statement) as usize, statement)
+    }
+
+    /// The step of the item at `place`, which all sources that pass it share.
+    fn step_at(&mut self, place: usize, statement: &'c FilterStatement) -> Option<Arc<dyn Step>> {
+        if let Some(step) = self.steps.get(&place) {
+            return step.clone();
+        }
+        let compiled = Filter::compile(self.config, &statement.name, &statement.condition);
+        let step = compiled.map_err(|error| self.errors.push(error)).ok();
+        let step = step.map(|filter| Arc::new(filter) as Arc<dyn Step>);
+        self.steps.insert(place, step.clone());
+        step
     }
 
     /// The ways to all drivers of `to`.

@@ -152,17 +152,17 @@ impl<'r> Run<'r> {
     fn report_faults(&self, step: &dyn Step, part: &Part, faults: &[Fault]) {
         const EACH: usize = 10;
         let source = &part.selection.batch().origin().source;
-        let rows = part.selection.batch().rows();
+        let (rows, step) = (part.selection.batch().rows(), step.name());
         for Fault { row, reason } in faults.iter().take(EACH) {
             let number = row + 1;
             (self.around.report)(&format!(
-                "source {source}: fault in the engine: {step:?} failed at message {number} of {rows} in a batch: {reason}; \
+                "source {source}: fault in the engine: {step} failed at message {number} of {rows} in a batch: {reason}; \
                  it is dropped"
             ));
         }
         if let Some(more @ 1..) = faults.len().checked_sub(EACH) {
             (self.around.report)(&format!(
-                "source {source}: fault in the engine: {step:?} failed at {more} more messages of this batch"
+                "source {source}: fault in the engine: {step} failed at {more} more messages of this batch"
             ));
         }
     }

@@ -18,6 +18,9 @@ pub trait Step: fmt::Debug + Send + Sync {
     /// there, so that a panic costs the message it was at.
     fn apply(&self, selection: &mut Selection, out: &mut Out<'_>);
 
+    /// What the log calls it.
+    fn name(&self) -> &str;
+
     /// Tells whether it has to see messages in the order in which they came, also where branches before it
     /// have parted them: everything with a state.
     fn is_ordered(&self) -> bool {

@@ -66,6 +66,10 @@ impl Step for Keep {
         );
     }
 
+    fn name(&self) -> &'static str {
+        "a toy"
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -82,6 +86,10 @@ impl Step for Mark {
             row.message(Text::Copy(&text));
             true
         });
+    }
+
+    fn name(&self) -> &'static str {
+        "a toy"
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -172,6 +180,10 @@ impl Step for Group {
             let need = Need { bytes: text.len(), ..Need::default() };
             out.make(&trigger, need, kept, |row| row.payload_copy(&text));
         }
+    }
+
+    fn name(&self) -> &'static str {
+        "a toy"
     }
 
     fn as_any(&self) -> &dyn Any {

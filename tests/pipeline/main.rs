@@ -10,6 +10,7 @@ mod flow_control;
 mod foreign;
 mod model;
 mod order;
+mod programs;
 mod reload;
 mod rig;
 mod stop;
