@@ -6,7 +6,7 @@
 //! that meet it.
 //!
 //! * [`facility`], [`level`]: a set of numbers, and a look at each record;
-//! * [`matching`]: a [`Matcher`] over one text of each message.
+//! * [`program`], [`matching`]: a [`Matcher`] over one text of each message.
 #![forbid(unsafe_code)]
 
 mod condition;
@@ -15,6 +15,7 @@ pub mod level;
 pub mod matcher;
 pub mod matching;
 mod names;
+pub mod program;
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub const DRIVERS: &[Entry] = &[
     Entry::of::<level::LevelOptions>("severity"),
     Entry::of::<level::LevelOptions>("priority"),
     Entry::of::<matching::MatchOptions>("match"),
+    Entry::of::<program::ProgramOptions>("program"),
 ];
 
 /// A test of one filter function.
