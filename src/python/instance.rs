@@ -82,37 +82,30 @@ impl PythonSource {
         let parse_options = Arc::new(options.parsing.parse_options(config)?);
         // The instance and its callbacks, before anything of it is called.
         let instance = construct(class, &name, &refusal)?;
-        let hosted = hosted(&instance).filter(|_| instance.is_instance(class).unwrap_or(false));
-        let (Some(hosted), Some(kind)) = (hosted, Kind::of(class)) else {
-            return Err(refusal.of(format!("`{name}()` did not give an object of that class")));
+        let (Some(hosted), Some(kind)) = (hosted(&instance), Kind::of(class)) else {
+            return Err(refusal.of(format!("`{name}()` is no source")));
         };
-        if let Ok(source) = instance.cast::<LogSource>() {
-            source.get().reset_auto_close_batches(py);
-        }
         let made = Made { instance: &instance, class, kind, name: &name };
         let callbacks = Callbacks::take(&made, config, options, &refusal)?;
         // Its name, which it may be asked for.
         let given = options_dict(py, options)
             .map_err(|error| refusal.for_exception("options() cannot be converted".to_owned(), &error))?;
-        let status = Arc::clone(&input.status);
-        let report = reporter(log.clone(), input.driver.id.clone(), name.clone(), Arc::clone(&status));
+        let report = reporter(log.clone(), input.driver.id.clone(), name.clone(), Arc::clone(&input.status));
         let naming = PersistName { options, prefix: kind.persist_prefix(), class: &name };
-        let persist_name = match naming.generated(callbacks.generate_persist_name.as_ref(), &given) {
-            Ok(None) => naming.chosen(),
-            Ok(Some(generated)) => {
-                status.set_instance(&generated);
-                naming.of(&generated)
-            }
-            Err(error) => {
-                report(py, "generate_persist_name", error);
-                naming.chosen()
-            }
-        };
+        let generated = naming.generated(callbacks.generate_persist_name.as_ref(), &given);
+        let generated = generated.unwrap_or_else(|error| {
+            report(py, "generate_persist_name", error);
+            None
+        });
+        if let Some(name) = &generated {
+            input.status.set_instance(name);
+        }
+        let persist_name = generated.map_or_else(|| naming.chosen(), |name| naming.of(&name));
         hosted.set_persist_name(py, &persist_name);
         // Its way into the engine.
         let (pri, suspend) = (options.parsing.forced_pri(), callbacks.suspend.map(Bound::unbind));
-        let attachment = Attachment::new(input, Arc::clone(&parse_options), pri, log, suspend, report);
-        let attachment = Arc::new(attachment);
+        let attachment =
+            Arc::new(Attachment::new(input, Arc::clone(&parse_options), pri, log, suspend, report));
         hosted.attach(py, Arc::clone(&attachment));
         let parse_options = Py::new(py, ParseOptions::new(parse_options))
             .map_err(|error| refusal.for_exception("no memory for parse_options".to_owned(), &error))?;
@@ -128,7 +121,7 @@ impl PythonSource {
             instance: instance.unbind(),
             persist_name,
             attachment,
-            status,
+            status: Arc::clone(&input.status),
             ident: Arc::default(),
             log: log.clone(),
             parse_options,
@@ -363,7 +356,16 @@ fn construct<'py>(
 ) -> Result<Bound<'py, PyAny>, Diagnostic> {
     let made = class.call0();
     fork::leave(class.py(), &made);
-    made.map_err(|error| refusal.for_exception(format!("the constructor of class `{name}` failed"), &error))
+    let instance = made.map_err(|error| {
+        refusal.for_exception(format!("the constructor of class `{name}` failed"), &error)
+    })?;
+    if hosted(&instance).is_none() || !instance.is_instance(class).unwrap_or(false) {
+        return Err(refusal.of(format!("`{name}()` did not give an object of that class")));
+    }
+    if let Ok(source) = instance.cast::<LogSource>() {
+        source.get().reset_auto_close_batches(class.py());
+    }
+    Ok(instance)
 }
 
 /// The reporter of the exceptions of callbacks.
