@@ -459,3 +459,85 @@ proptest! {
         prop_assert_eq!(totals.posted + totals.generated, totals.delivered + totals.filtered);
     }
 }
+
+/// Breaks without it: what a step holds back waits for a message that never comes, is lost at a reload or a
+/// stop, or gives its credit back late.
+#[test]
+fn a_step_makes_what_is_due_and_hands_its_state_on() {
+    let group = |key: &str| Arc::new(Group { key: Some(key.to_owned()), ..Group::default() });
+    let (old, new) = (group("g"), group("g"));
+    let program = |group: &Arc<Group>| {
+        let step = Arc::<Group>::clone(group) as Arc<dyn Step>;
+        let mark = Item::Fork(vec![Choice { items: vec![Item::Step(step)], ..Choice::default() }]);
+        let way = Way { destination: 1, flow_control: true, path: None };
+        Program::new(vec![mark, Item::Step(Arc::new(Mark('p'))), Item::Send(way)], &DESTINATIONS)
+    };
+    let (before, after) = (program(&old), program(&new));
+    let (lane, taken, clock) = (lane(), Taken::of(&before), SteadyClock::by_hand());
+    let report = |text: &str| panic!("{text}");
+    let around = Surrounding { clock: &clock, report: &report };
+    before.run(batch(&lane, &[b"a".to_vec(), b"c".to_vec()]), &lane, &taken, around);
+    let totals = || lane.counters().totals();
+    assert_eq!((totals().in_flight, lane.credit().free_messages()), (2, i64::from(WINDOW)), "held back");
+    assert_eq!(lane.credit().free_bytes(), BYTES as i64);
+    new.take_over(&*old);
+    assert!(old.deadline().is_none());
+    clock.turn(DUE);
+    assert!(new.deadline().unwrap() <= clock.now());
+    let mut timed = Timed::default();
+    new.expire(clock.now(), &mut timed);
+    let step = Arc::<Group>::clone(&new) as Arc<dyn Step>;
+    assert!(after.has(&step) && !before.has(&step));
+    for made in timed.into_made() {
+        after.resume(&step, made, &taken, around);
+    }
+    assert_eq!(taken.texts(1), [b"(a,c)p".to_vec()]);
+    assert_eq!((totals().generated, totals().in_flight), (1, 3), "until what they became is done");
+    taken.pushes.borrow_mut().clear();
+    assert_eq!((totals().delivered, totals().in_flight), (3, 0));
+    assert_eq!(lane.credit().free_bytes(), BYTES as i64);
+}
+
+/// Fails at texts with a `b`.
+#[derive(Debug)]
+struct Faulty;
+
+impl Step for Faulty {
+    fn apply(&self, selection: &mut Selection, out: &mut Out<'_>) {
+        out.retain(selection, |message| {
+            assert!(!message.text().contains(&b'b'), "there is a b");
+            true
+        });
+    }
+
+    fn name(&self) -> &'static str {
+        "faulty"
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// Breaks without it: a step that panics costs more than the message it was at, or that message goes on to a
+/// fallback.
+#[test]
+fn a_panic_in_a_step_costs_the_message_it_was_at() {
+    let way = |destination| Item::Send(Way { destination, flow_control: true, path: None });
+    let first = Choice { items: vec![Item::Step(Arc::new(Faulty)), way(0)], ..Choice::default() };
+    let other = Choice { items: vec![way(1)], is_fallback: true, ..Choice::default() };
+    let program = Program::new(vec![Item::Fork(vec![first, other])], &DESTINATIONS);
+    let (lane, taken, said) = (lane(), Taken::of(&program), RefCell::new(Vec::new()));
+    let report = |text: &str| said.borrow_mut().push(text.to_owned());
+    let around = Surrounding { clock: &SteadyClock::of_machine(), report: &report };
+    let texts = [&b"a"[..], b"ab", b"c", b"b"].map(<[u8]>::to_vec);
+    program.run(batch(&lane, &texts), &lane, &taken, around);
+    assert_eq!((taken.texts(0), taken.texts(1)), (vec![b"a".to_vec(), b"c".to_vec()], vec![]));
+    assert_eq!(
+        said.borrow()[0],
+        "source s: fault in the engine: faulty failed at message 2 of 4 in a batch: there is a b; it is dropped"
+    );
+    taken.pushes.borrow_mut().clear();
+    let totals = lane.counters().totals();
+    assert_eq!((totals.delivered, totals.dropped_total(), totals.filtered, totals.in_flight), (2, 2, 0, 0));
+}
