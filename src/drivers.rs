@@ -1,8 +1,8 @@
 //! The drivers that a configuration may name: [`VOCABULARY`].
 //!
-//! A driver is one file, and an entry in the table of its room ([`source::DRIVERS`], [`destination::DRIVERS`]). Words of the
-//! language for which there is no driver are refused by name: a configuration that seems to work and loses messages is worse
-//! than one that is not accepted.
+//! A driver is one file, and an entry in the table of its room ([`source::DRIVERS`],
+//! [`destination::DRIVERS`]). Words of the language for which there is no driver are refused by name: a
+//! configuration that seems to work and loses messages is worse than one that is not accepted.
 
 use std::sync::LazyLock;
 

@@ -30,7 +30,8 @@
 //! * [`filter`]: which messages go on: conditions, and the functions that they are made of;
 //! * [`path`]: what happens to messages on their way: programs of steps, ways and forks;
 //! * [`engine`]: from a configuration to threads: start, reload, stop, supervision, statistics, the log;
-//! * `python`: the only room that knows pyo3: `LogSource`, `LogMessage`, buffers, Python as the engine's host;
+//! * `python`: the only room that knows pyo3: `LogSource`, `LogMessage`, buffers, Python as the engine's
+//!   host;
 //! * [`cli`]: the command line.
 //!
 //! Data goes one way, from source to destination; what goes back is credit and acknowledgements, through

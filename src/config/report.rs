@@ -4,7 +4,8 @@ use super::source_map::SourceMap;
 use super::span::Span;
 use crate::nearest::did_you_mean;
 
-/// Errors, and warnings, that are shown; the others are counted. Nobody reads more, and each is drawn with its line.
+/// Errors, and warnings, that are shown; the others are counted. Nobody reads more, and each is drawn with
+/// its line.
 pub(super) const MAX_SHOWN: usize = 20;
 /// Further places of a word that are listed with the first one.
 const MAX_PLACES: usize = 30;
@@ -94,8 +95,8 @@ impl Report {
         self.push(diagnostic)
     }
 
-    /// Reports that the word at `span` is refused, which `message` says of the word wherever it stands: the first
-    /// place is shown, and the others are listed with it.
+    /// Reports that the word at `span` is refused, which `message` says of the word wherever it stands: the
+    /// first place is shown, and the others are listed with it.
     pub(super) fn refuse(&mut self, span: Span, message: &str, help: Option<String>) -> Reported {
         let same = |one: &&mut Diagnostic| one.level == Level::Error && one.message == message;
         let place = self.map.place(span);
@@ -132,12 +133,12 @@ impl Report {
         Reported
     }
 
-    /// Whether any error was reported.
+    /// True when any error was reported.
     pub(super) fn failed(&self) -> bool {
         self.text.errors + self.grammar.errors > 0
     }
 
-    /// How many errors were reported.
+    /// The number of errors that were reported.
     pub(crate) fn errors(&self) -> usize {
         [&self.text, &self.grammar].iter().map(|found| found.errors + found.listed).sum()
     }
@@ -169,6 +170,7 @@ impl Report {
 mod tests {
     use super::super::{Environment, parse_str};
 
+    /// Breaks without it: a file with a thousand errors floods the terminal, or the rest is not even counted.
     #[test]
     fn what_is_too_much_is_counted() {
         let errors = parse_str("x", &"| x;\n".repeat(150), &Environment::new(&crate::drivers::VOCABULARY))
@@ -179,6 +181,7 @@ mod tests {
         assert!(shown.contains("there are 130 more errors") && shown.contains("there are 130 more warnings"));
     }
 
+    /// Breaks without it: one word that is not supported hides all other errors.
     #[test]
     fn a_word_that_is_refused_often_is_said_once() {
         let text = "rewrite r { unset(); };\n".repeat(40);

@@ -162,7 +162,7 @@ fn is_literal(pattern: &str) -> bool {
     regex::escape(pattern) == pattern
 }
 
-/// What a text has to be like.
+/// The form that a text has to have.
 #[derive(Debug, Clone)]
 pub enum Matcher {
     /// It has this part.

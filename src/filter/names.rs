@@ -3,9 +3,9 @@
 use crate::config::Spanned;
 use crate::config::grammar::{DriverHead, Parsed, Parser, TokenKind};
 
-/// What names stand for numbers.
+/// The names that stand for numbers.
 pub(super) struct Names {
-    /// What one of them is called in an error.
+    /// The noun for one of them in an error.
     pub(super) what: &'static str,
     /// The number of a name.
     pub(super) parse: fn(&str) -> Option<u8>,

@@ -37,7 +37,7 @@ pub struct Entrance<'c> {
     pub statement: &'c str,
     /// The driver.
     pub driver: &'c Driver,
-    /// What happens to its messages.
+    /// The program of its messages.
     pub program: Arc<Program>,
 }
 
@@ -285,12 +285,14 @@ mod tests {
         };
         compiled.sources.iter().map(shown).collect()
     }
+    /// Breaks without it: a destination gets messages in another order than the file has its paths.
     #[test]
     fn paths_in_order_with_all_drivers_of_a_statement() {
         let logs = "log { source(a); source(b); destination(y); destination(x); flags(flow-control); }; log { source(b); destination(x); };";
         assert_eq!(ways(logs), ["a: y#0! y#1! x#0!", "b: y#0! y#1! x#0! x#0"]);
     }
 
+    /// Breaks without it: `flags(final)` and `flags(fallback)` are read and not followed.
     #[test]
     fn final_ends_the_walk_and_fallback_is_for_what_went_no_other_way() {
         let logs = "log { source(b); destination(z); flags(fallback); };\
@@ -300,6 +302,7 @@ mod tests {
         assert_eq!(ways(logs), ["b: z#0 z#0", "a: x#0"]);
     }
 
+    /// Breaks without it: a path within a path loses messages that the one around it would hold.
     #[test]
     fn embedded_paths_inherit_flow_control_and_dispatch_by_themselves() {
         let logs = "log { source(a); destination(x);\
@@ -310,17 +313,20 @@ mod tests {
         assert_eq!(ways(logs), ["a: x#0! z#0", "b: x#0"]);
     }
 
+    /// Breaks without it: a source of an inner path also sends to the outer one's destinations.
     #[test]
     fn a_source_inside_a_path_enters_there() {
         let logs = "log { source(a); destination(x); log { source(b); destination(z); }; };";
         assert_eq!(ways(logs), ["a: x#0 z#0", "b: z#0"]);
     }
 
+    /// Breaks without it: `flags(catchall)` is read and not followed.
     #[test]
     fn a_catchall_path_starts_all_sources() {
         assert_eq!(ways("log { destination(x); flags(catchall); };"), ["a: x#0", "b: x#0"]);
     }
 
+    /// Breaks without it: a configuration that native accepts is refused.
     #[test]
     fn a_path_without_a_destination_is_legal() {
         assert_eq!(ways("log { source(a); };"), ["a: "]);

@@ -32,13 +32,13 @@ pub(super) struct Sent {
     pub(super) flow_control: bool,
 }
 
-/// What goes through a program together.
+/// The messages that go through a program together.
 pub(super) struct Run<'r> {
     lane: &'r Arc<Lane>,
     now: Instant,
     around: Surrounding<'r>,
     pub(super) members: Vec<Member>,
-    /// What goes to each destination.
+    /// The messages that go to each destination.
     pub(super) sends: Vec<Vec<Sent>>,
     /// Messages whose copy ended in a step, since the last look.
     ended: Vec<Outline>,

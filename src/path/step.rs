@@ -1,4 +1,4 @@
-//! What a program does to messages on their way: [`Step`].
+//! The steps of a program: [`Step`].
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +18,7 @@ pub trait Step: fmt::Debug + Send + Sync {
     /// there, so that a panic costs the message it was at.
     fn apply(&self, selection: &mut Selection, out: &mut Out<'_>);
 
-    /// What the log calls it.
+    /// Its name in the log.
     fn name(&self) -> &str;
 
     /// Tells whether it has to see messages in the order in which they came, also where branches before it
@@ -27,13 +27,13 @@ pub trait Step: fmt::Debug + Send + Sync {
         false
     }
 
-    /// What it is the same step by after a reload, if it has a state: its place in the configuration, and its
+    /// The identity of the step over a reload, if it has a state: its place in the configuration, and its
     /// options.
     fn key(&self) -> Option<&str> {
         None
     }
 
-    /// When [`Step::expire`] is to be called next.
+    /// The time at which [`Step::expire`] is to be called next.
     fn deadline(&self) -> Option<Instant> {
         None
     }
@@ -53,16 +53,16 @@ pub trait Step: fmt::Debug + Send + Sync {
     fn as_any(&self) -> &dyn std::any::Any;
 }
 
-/// Where a message came from that a step makes another of: the made one belongs to the same lane.
+/// The origin of a message that a step makes another of: the made one belongs to the same lane.
 #[derive(Debug, Clone)]
 pub struct Trigger {
     /// Its lane.
     pub lane: Arc<Lane>,
-    /// What it has in common with the other messages of its source.
+    /// The part that it has in common with the other messages of its source.
     pub origin: Arc<Origin>,
 }
 
-/// What a step gives beside the selection that it was called with.
+/// The results of a step beside the selection that it was called with.
 #[derive(Debug)]
 pub struct Out<'a> {
     trigger: Trigger,
@@ -151,7 +151,7 @@ impl<'a> Out<'a> {
         Self { trigger, ack, now, faults: Vec::new(), kept: Vec::new(), made: Vec::new() }
     }
 
-    /// Where the messages came from.
+    /// The origin of the messages.
     pub fn trigger(&self) -> &Trigger {
         &self.trigger
     }
@@ -203,7 +203,7 @@ impl<'a> Out<'a> {
     }
 }
 
-/// What a step makes when its time has come, or at its end: messages that stand before no other.
+/// The messages that a step makes when its time has come, or at its end: messages that stand before no other.
 #[derive(Debug, Default)]
 pub struct Timed {
     pub(super) made: Vec<Made>,
@@ -215,7 +215,7 @@ impl Timed {
         make(&mut self.made, trigger, (0, need, of), fill);
     }
 
-    /// What was made.
+    /// The messages that were made.
     pub(crate) fn into_made(self) -> Vec<Made> {
         self.made
     }

@@ -113,7 +113,7 @@ struct Held {
 }
 
 impl Held {
-    /// What it makes of all it has, and what that was.
+    /// The message that it makes of all it has, and what that was.
     fn take(&mut self) -> (Vec<u8>, Vec<Kept>) {
         self.due = None;
         let texts = std::mem::take(&mut self.texts);
@@ -219,17 +219,17 @@ fn items(toys: &[Toy], groups: &mut Vec<Arc<Group>>) -> Vec<Item> {
 /// The interpreter.
 #[derive(Debug, Default)]
 struct Oracle {
-    /// What each destination got.
+    /// The messages that each destination got.
     got: [Vec<Vec<u8>>; DESTINATIONS.len()],
-    /// What each group holds back, by the address of its toy.
+    /// The messages that each group holds back, by the address of its toy.
     held: HashMap<usize, Vec<Vec<u8>>>,
     /// The numbers of messages of which a group held a copy back.
     ended: Vec<usize>,
-    /// How many messages there were, posted and made.
+    /// The number of messages, posted and made.
     messages: usize,
 }
 
-/// What goes on behind the toys of a branch.
+/// The messages that go on behind the toys of a branch.
 type Behind<'b> = dyn FnMut(&mut Oracle, usize, Vec<u8>) + 'b;
 
 impl Oracle {
@@ -346,7 +346,7 @@ impl Taken {
             .collect()
     }
 
-    /// How many messages wait for a way that holds them.
+    /// The number of messages that wait for a way that holds them.
     fn waiting(&self) -> usize {
         let pushes = self.pushes.borrow();
         let held = pushes.iter().filter(|(_, _, ack, holds)| ack.is_some() && *holds);
