@@ -138,6 +138,11 @@ pub trait Destination: Send {
     /// Tells that everything that was pushed is written.
     fn is_idle(&self) -> bool;
 
+    /// Tells that a destination which takes its place has something to take over.
+    fn has_something_to_leave(&self) -> bool {
+        !self.is_idle()
+    }
+
     /// Tells that it cannot write at present.
     fn is_suspended(&self) -> bool;
 

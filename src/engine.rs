@@ -22,8 +22,7 @@
 //!   of its own;
 //! * [`live_line`]: the line at the foot of a terminal;
 //! * [`backoff`]: when a source that failed is started again; [`board`]: how everything is, for whoever looks
-//!   while the engine runs; [`control`]: the socket on which others ask; [`unshared`]: descriptors that no
-//!   fork of the process may keep.
+//!   while the engine runs; [`control`]: the socket on which others ask.
 //!
 //! The engine knows nothing of Python, which adds its classes as a [`Host`].
 #![forbid(unsafe_code)]
@@ -55,7 +54,6 @@ pub mod stats_file;
 pub mod succession;
 pub(crate) mod supervised;
 mod suspended;
-pub mod unshared;
 pub(crate) mod watch;
 pub mod worker;
 

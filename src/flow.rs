@@ -14,7 +14,8 @@
 //! * [`tracker`]: for a source that wants to know what was delivered, batch by batch;
 //! * [`clock`]: the time that messages are stamped with; [`exit`]: the request that a source ends;
 //! * [`steady`]: the clock that deadlines are read from;
-//! * [`signals`]: those that the process is told by what to do; [`process`]: its end.
+//! * [`signals`]: those that the process is told by what to do; [`process`]: its end; [`unshared`]: descriptors that
+//!   no fork of it may keep.
 //!
 //! What goes forward is batches; what comes back is credit. Nothing else crosses threads.
 
@@ -31,6 +32,7 @@ pub mod steady;
 pub mod stopwatch;
 mod sync;
 pub mod tracker;
+pub mod unshared;
 
 pub use ack::{Ack, Delivery, DropReason, Kept};
 pub use counters::SourceCounters;

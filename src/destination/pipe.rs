@@ -100,6 +100,14 @@ impl Connect for Pipes {
         "pipe"
     }
 
+    fn holds_data(&self) -> bool {
+        true
+    }
+
+    fn may_stall(&self) -> bool {
+        true
+    }
+
     fn connect(&self, path: &[u8], _: &Wake) -> Result<Sink, Errno> {
         let path = Path::new(OsStr::from_bytes(path));
         let is_new = match self.make(path) {

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  start ──► /bin/sh -c COMMAND, a process group of its own ──► its end ──► a pause ──► start
-//!              stdin: a pipe; stdout, stderr: /dev/null
-//!  stop, or a reload: stdin closed ─ stop-timeout() ─► SIGTERM to the group ─ a second ─► SIGKILL
+//!              stdin: a pipe; stdout, stderr: /dev/null        the rest of its group gets SIGTERM
+//!  stop, or a reload: stdin closed ─ stop-timeout() ─► SIGTERM to the group ─ half a second ─► SIGKILL
 //! ```
 //!
 //! The program runs from the start of the engine on. When it ends it is started again: at once after a run of
@@ -32,7 +32,9 @@ const HEALTHY: Duration = Duration::from_secs(10);
 /// The pause after the first run that was not.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The time between SIGTERM and SIGKILL.
-const LAST_CHANCE: Duration = Duration::from_secs(1);
+const LAST_CHANCE: Duration = Duration::from_millis(500);
+/// The shortest pause.
+const LEAST_PAUSE: Duration = Duration::from_millis(100);
 
 /// `program("command" …)`
 #[derive(Debug, Clone)]
@@ -90,6 +92,7 @@ impl DestinationOptions for ProgramOptions {
             inherit_environment: self.inherit_environment,
             stop_timeout: self.stop_timeout,
             runs: Mutex::default(),
+            end_by: Arc::default(),
         });
         Ok(Planned { claim: None, ..StreamSettings::planned(settings) })
     }
@@ -101,6 +104,8 @@ struct Program {
     inherit_environment: bool,
     stop_timeout: Duration,
     runs: Mutex<Runs>,
+    /// The time by which the last run is to have ended, once the destination stops.
+    end_by: Arc<Mutex<Option<Instant>>>,
 }
 
 /// The runs of a program so far.
@@ -141,7 +146,10 @@ impl Connect for Program {
         let run = Arc::new(Run::new(&child));
         run.watch(child, wake).map_err(errno)?;
         lock(&self.runs).last = Some(Arc::clone(&run));
-        Sink::to_peer(input.into(), Box::new(Running { run, stop_timeout: self.stop_timeout }))
+        Sink::to_peer(
+            input.into(),
+            Box::new(Running { run, stop_timeout: self.stop_timeout, end_by: Arc::clone(&self.end_by) }),
+        )
     }
 
     fn in_words(&self, error: Errno) -> String {
@@ -160,9 +168,21 @@ impl Connect for Program {
             runs.pause = None;
             return Duration::ZERO;
         }
-        let pause = runs.pause.unwrap_or(FIRST_PAUSE).min(time_reopen);
+        let pause = runs.pause.unwrap_or(FIRST_PAUSE).min(time_reopen).max(LEAST_PAUSE);
         runs.pause = Some(pause * 2);
         pause
+    }
+
+    fn may_stall(&self) -> bool {
+        true
+    }
+
+    /// Half of the time that is left at most: the rest is for messages.
+    fn stops_by(&self, deadline: Instant) -> Duration {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let wanted = self.stop_timeout + 2 * LAST_CHANCE;
+        *lock(&self.end_by) = Some(deadline);
+        wanted.min(left / 2)
     }
 
     fn is_eager(&self) -> bool {
@@ -203,6 +223,8 @@ impl Run {
                 // else.
                 let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
                 while matches!(waitid(WaitId::Pid(pid), options), Err(Errno::INTR)) {}
+                // What it started and left behind in its group.
+                let _ = kill_process_group(pid, Signal::TERM);
             }
             let mut state = lock(&run.state);
             let how = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
@@ -239,6 +261,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Running {
     run: Arc<Run>,
     stop_timeout: Duration,
+    end_by: Arc<Mutex<Option<Instant>>>,
 }
 
 impl fmt::Debug for Running {
@@ -256,7 +279,9 @@ impl Peer for Running {
 impl Drop for Running {
     /// Its input is closed by now. It reads the rest, and ends by itself or is made to.
     fn drop(&mut self) {
-        if self.run.wait(self.stop_timeout) {
+        let end_by = *lock(&self.end_by);
+        let left = end_by.map_or(Duration::MAX, |end_by| end_by.saturating_duration_since(Instant::now()));
+        if self.run.wait(self.stop_timeout.min(left.saturating_sub(2 * LAST_CHANCE))) {
             return;
         }
         self.run.send(Signal::TERM);

@@ -363,8 +363,8 @@ impl Destination for StreamDestination {
     fn reopen(&mut self) {
         self.look_again();
         if self.room.opening.ends_at_reload() {
-            for target in self.targets.iter_mut().flatten().filter(|target| !target.is_torn()) {
-                target.close(&mut self.room);
+            for target in self.targets.iter_mut().flatten() {
+                target.part_from(&mut self.room);
             }
         }
     }
@@ -373,8 +373,14 @@ impl Destination for StreamDestination {
         self.active.iter().all(|id| self.targets[*id].as_ref().is_none_or(Target::is_idle))
     }
 
+    fn has_something_to_leave(&self) -> bool {
+        let is_open = || self.targets.iter().flatten().any(Target::is_open);
+        !self.is_idle() || (self.room.opening.holds_data() && is_open())
+    }
+
     fn is_suspended(&self) -> bool {
-        self.active.iter().any(|id| self.targets[*id].as_ref().is_some_and(Target::is_in_trouble))
+        let may_stall = self.room.opening.may_stall();
+        self.active.iter().any(|id| self.targets[*id].as_ref().is_some_and(|one| one.is_stuck(may_stall)))
     }
 
     fn waiting(&self) -> (u64, u64) {
@@ -384,11 +390,12 @@ impl Destination for StreamDestination {
 
     fn let_go_of_credit(&mut self, all: bool) -> Option<(Arc<str>, u64)> {
         let mut left = Unheld { messages: self.room.fifo_size, bytes: super::UNHELD_BYTES, lost: None };
-        let in_trouble = |target: &Target| target.is_in_trouble();
-        for target in self.targets.iter().flatten().filter(|target| in_trouble(target)) {
+        let may_stall = self.room.opening.may_stall();
+        let is_stuck = |target: &Target| target.is_stuck(may_stall);
+        for target in self.targets.iter().flatten().filter(|target| is_stuck(target)) {
             target.count_unheld(&mut left);
         }
-        for target in self.targets.iter_mut().flatten().filter(|target| in_trouble(target)) {
+        for target in self.targets.iter_mut().flatten().filter(|target| is_stuck(target)) {
             target.let_go_of_credit(all, &mut left);
         }
         let (_, lost) = left.lost.as_ref()?;
@@ -418,12 +425,15 @@ impl Destination for StreamDestination {
         self.used.clear();
         self.free.clear();
         self.reap_at = None;
+        let (is_eager, holds_data) = (self.room.opening.is_eager(), self.room.opening.holds_data());
         let targets = self.targets.drain(..).flatten();
         let waiting = targets.filter_map(|mut target| {
-            if !target.is_torn() {
+            if is_eager {
+                target.part_from(&mut self.room);
+            } else if !target.is_torn() && !holds_data {
                 target.close(&mut self.room);
             }
-            (!target.is_idle()).then_some(target)
+            (!target.is_idle() || target.is_open()).then_some(target)
         });
         let waiting: Vec<_> = waiting.collect();
         self.room.count_open_files(0);
@@ -452,6 +462,7 @@ impl Destination for StreamDestination {
     }
 
     fn stop(&mut self, deadline: Instant) -> u64 {
+        let deadline = deadline - self.room.opening.stops_by(deadline);
         self.look_again();
         loop {
             let now = Instant::now();

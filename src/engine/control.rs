@@ -37,8 +37,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::unshared::Unshared;
 use super::{Board, Log};
+use crate::flow::unshared::Unshared;
 
 mod answer;
 pub(in crate::engine) mod clients;

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use super::Board;
 use super::control::clients::Clients;
-use super::unshared::Unshared;
+use crate::flow::unshared::Unshared;
 
 mod http;
 pub mod text;

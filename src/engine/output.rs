@@ -107,10 +107,11 @@ fn round(driver: &mut dyn Destination, inbox: &mut Inbox<Delivery>, output: &Out
     }
     driver.flush(Instant::now());
     if orders.retire.load(Ordering::Acquire) && inbox.is_empty() {
-        if driver.is_idle() {
+        let has_heir = output.end.has_heir();
+        if driver.is_idle() && !(has_heir && driver.has_something_to_leave()) {
             return Some(driver.stop(Instant::now()));
         }
-        if output.end.has_heir() {
+        if has_heir {
             let left = driver.hand_over();
             return Some(hand(vec![left], output, |text| driver.notice(text)));
         }
@@ -140,7 +141,9 @@ fn hand(left: Vec<Handover>, output: &Output, notice: impl FnOnce(String)) -> u6
     let messages: u64 = left.iter().map(Handover::messages).sum();
     match output.end.hand(left) {
         Ok(()) => {
-            notice(format!("{messages} messages that wait go to the destination that takes its place"));
+            if messages > 0 {
+                notice(format!("{messages} messages that wait go to the destination that takes its place"));
+            }
             0
         }
         Err(left) => left.into_iter().map(Handover::give_up).sum(),

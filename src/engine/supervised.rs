@@ -54,9 +54,9 @@ impl Supervised {
         self.source.stops_last()
     }
 
-    /// Tells whether it runs, and may go on when the global options change.
+    /// Tells whether it runs or is done, and may go on when the global options change.
     pub fn goes_on_under(&self, before: &GlobalOptions, after: &GlobalOptions) -> bool {
-        self.source.is_alive() && self.source.goes_on_under(before, after)
+        (self.source.is_alive() || self.source.is_done()) && self.source.goes_on_under(before, after)
     }
 
     /// Makes it ready to start.

@@ -20,8 +20,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
 use super::cell::GilCell;
-use crate::engine::unshared;
 use crate::flow::Lane;
+use crate::flow::unshared;
 
 /// The lanes that a fork closes; `None` before the handler is installed.
 static LANES: GilCell<Option<Vec<Weak<Lane>>>> = GilCell::new(None);

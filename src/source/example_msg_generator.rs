@@ -14,7 +14,7 @@ use crate::config::grammar::{
 use crate::config::{Config, Diagnostic, Spanned, TemplateOptions, TemplateText};
 use crate::flow::inbox::NAP;
 use crate::message::batch::Text;
-use crate::message::{FieldName, Need, Pool, Stamp, ValueType, Writer};
+use crate::message::{Batch, FieldName, Need, Pool, Stamp, ValueType, Writer};
 use crate::template::{Context, Template, TimeZoneUse};
 
 /// The window of a source that does not choose one, in messages.
@@ -114,6 +114,7 @@ impl SourceOptions for GeneratorOptions {
             input: input.clone(),
             pool: Arc::default(),
             text: Vec::new(),
+            log: Arc::clone(log),
         };
         let body = Box::new(move |poster: &mut Poster| generator.run(poster));
         Ok(Some(Box::new(SourceThread::new(input, log, STOP_TIMEOUT, body))))
@@ -147,6 +148,7 @@ struct Generator {
     input: Input,
     pool: Arc<Pool>,
     text: Vec<u8>,
+    log: Arc<dyn EngineLog>,
 }
 
 impl Generator {
@@ -164,8 +166,16 @@ impl Generator {
                     row.field(*id, Text::Copy(name.as_bytes()), ValueType::String, Text::Copy(text));
                 }
             });
-            if result == Err(NotPosted::Ends) {
-                return;
+            match result {
+                Ok(()) => {}
+                Err(NotPosted::Ends) => return,
+                Err(NotPosted::TooLarge) => {
+                    let name = &self.input.driver.id;
+                    self.log.error(&format!(
+                        "source {name}: its message is larger than a message can be; it has ended"
+                    ));
+                    return;
+                }
             }
             if let Some(left) = &mut self.left {
                 *left -= 1;
@@ -176,22 +186,44 @@ impl Generator {
         }
     }
 
-    /// Formats MESSAGE and the values, as of a message without them.
+    /// Formats the values, as of a message without any, and then MESSAGE, as of one with them.
     fn format(&mut self, now: Stamp) {
         self.context.now = now;
-        let mut writer = Writer::open(&self.input.origin, &self.pool, Need::default());
-        if let Some(mut row) = writer.row(Need::default()) {
-            row.stamps(now, now.unix_micros);
-            row.publish();
+        let Self { values, context, input, pool, .. } = self;
+        if values.iter().any(|value| value.template.as_literal().is_none()) {
+            let bare = message(input, pool, now, &[]);
+            for Value { template, text, .. } in values.iter_mut() {
+                text.clear();
+                template.format(bare.message(0), context, text);
+            }
+        } else {
+            for Value { template, text, .. } in values.iter_mut() {
+                text.clear();
+                text.extend_from_slice(template.as_literal().unwrap_or_default());
+            }
         }
-        let batch = writer.finish();
-        let texts = self.values.iter_mut().map(|value| (&value.template, &mut value.text));
-        for (template, text) in texts.chain([(&self.message, &mut self.text)]) {
-            text.clear();
-            match template.as_literal() {
-                Some(literal) => text.extend_from_slice(literal),
-                None => template.format(batch.message(0), &self.context, text),
+        self.text.clear();
+        match self.message.as_literal() {
+            Some(literal) => self.text.extend_from_slice(literal),
+            None => {
+                let batch = message(input, pool, now, values);
+                self.message.format(batch.message(0), context, &mut self.text);
             }
         }
     }
+}
+
+/// A batch of one message without a text, which has `values`.
+fn message(input: &Input, pool: &Arc<Pool>, now: Stamp, values: &[Value]) -> Batch {
+    let lengths = values.iter().map(|value| value.name.len() + value.text.len());
+    let need = Need { bytes: lengths.sum(), fields: values.len(), ..Need::default() };
+    let mut writer = Writer::open(&input.origin, pool, need);
+    if let Some(mut row) = writer.row(need) {
+        row.stamps(now, now.unix_micros);
+        for Value { id, name, text, .. } in values {
+            row.field(*id, Text::Copy(name.as_bytes()), ValueType::String, Text::Copy(text));
+        }
+        row.publish();
+    }
+    writer.finish()
 }

@@ -75,6 +75,11 @@ pub trait Source: Send {
     /// Tells whether it was started and its thread has not come to its end.
     fn is_alive(&self) -> bool;
 
+    /// Tells whether it has done all that it is for: it stays as it is until its options change.
+    fn is_done(&self) -> bool {
+        false
+    }
+
     /// Tells whether something else of it has not come to its end, which nobody waits for longer than a
     /// moment.
     fn has_calls(&self) -> bool {

@@ -7,6 +7,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -91,13 +92,14 @@ pub struct SourceThread {
     exit: Arc<Exit>,
     body: Option<Body>,
     stop_timeout: Duration,
+    is_done: Arc<AtomicBool>,
 }
 
 impl SourceThread {
     /// The source `input`, whose thread does `body`, and may take `stop_timeout` to end.
     pub fn new(input: &Input, log: &Arc<dyn EngineLog>, stop_timeout: Duration, body: Body) -> Self {
         let (input, log) = (input.clone(), Arc::clone(log));
-        Self { input, log, exit: Arc::default(), body: Some(body), stop_timeout }
+        Self { input, log, exit: Arc::default(), body: Some(body), stop_timeout, is_done: Arc::default() }
     }
 }
 
@@ -111,7 +113,7 @@ impl Source for SourceThread {
         let body = Arc::new(std::sync::Mutex::new(self.body.take()));
         let (input, log, exit, with) =
             (self.input.clone(), Arc::clone(&self.log), Arc::clone(&self.exit), with.clone());
-        let name = self.name();
+        let (name, is_done) = (self.name(), Arc::clone(&self.is_done));
         let own = Arc::clone(&body);
         let run = move || {
             with.gate.wait();
@@ -123,6 +125,7 @@ impl Source for SourceThread {
                 input.status.count_exception(&text);
                 log.error(&format!("{name}: fault in the engine: {text}; it has ended"));
             }
+            is_done.store(!poster.ends(), Ordering::Release);
             drop(poster);
             input.status.end();
             (with.ended)();
@@ -143,6 +146,11 @@ impl Source for SourceThread {
 
     fn is_alive(&self) -> bool {
         self.input.status.is_alive()
+    }
+
+    /// Its body has come to its end, and nobody asked for that.
+    fn is_done(&self) -> bool {
+        self.is_done.load(Ordering::Acquire)
     }
 
     fn stop_timeout(&self) -> Duration {

@@ -82,7 +82,26 @@ def test_a_reload_keeps_a_generator_that_did_not_change(engine: StartEngine) -> 
     lines = read_lines(running.directory / "out.log")
     numbers = [int(line) for line in lines if not line.startswith(b"other")]
     assert numbers == list(range(1, len(numbers) + 1))
-    assert totals.posted == totals.delivered
+    # Those of internal() have no destination.
+    assert totals.posted == totals.delivered + totals.filtered
+
+
+def test_a_generator_that_is_done_posts_nothing_again_at_a_reload(engine: StartEngine) -> None:
+    """Breaks without it: each reload of the same configuration doubles the messages."""
+    running = engine(generator('num(10) freq(0) template("$SEQNUM")'))
+    running.wait_lines("out.log", 10)
+    for count in (1, 2):
+        running.send_signal(signal.SIGHUP)
+        running.wait_log(rf"(?s)(sources: kept s_gen#0.*){{{count}}}")
+    assert running.stop().posted == 10
+
+
+def test_a_message_that_is_too_large_is_told(engine: StartEngine) -> None:
+    """Breaks without it: a generator whose message is too large ends without a word."""
+    values = " ".join(f'"v{number}" => "a"' for number in range(70_000))
+    running = engine(generator(f"num(3) freq(0) values({values})"))
+    running.wait_log("source s_gen#0: its message is larger than a message can be")
+    assert running.stop().posted == 0
 
 
 @pytest.mark.parametrize(

@@ -144,3 +144,48 @@ def test_a_wrong_pipe_is_refused_with_its_place(tmp_path: Path, driver: str, err
     assert result.code == 1
     assert error in result.stdout + result.stderr
     assert "test.conf:" in result.stdout + result.stderr
+
+
+def test_a_pipe_that_nobody_reads_holds_up_no_other_destination(engine: StartEngine) -> None:
+    """Breaks without it: a console that nobody reads silences the collector, on paths without flow control."""
+    conf = """@version: current
+source s_gen { example-msg-generator(num(20000) freq(0) template("$SEQNUM") log-iw-size(1000)); };
+log { source(s_gen); destination { file("out.log" template("$MSG\\n")); }; };
+log { source(s_gen); destination { pipe("door.pipe" template("$MSG\\n") log-fifo-size(100)); }; };
+"""
+    running = engine(conf)
+    lines = running.wait_lines("out.log", COUNT)
+    assert lines == [b"%d" % number for number in range(1, COUNT + 1)]
+    running.wait_log("dropping the newest messages of s_gen")
+    totals = running.stop()
+    assert totals.posted == COUNT == totals.delivered + totals.dropped
+    assert totals.dropped > 0
+
+
+def test_a_pipe_that_is_replaced_is_noticed(engine: StartEngine) -> None:
+    """Breaks without it: messages go into a pipe that has no name any more, and count as delivered."""
+    conf = to_pipe(source_that("while not self.exiting.wait(0.01):\n    self.post_message('tick')"))
+    running = engine(conf)
+    path = running.directory / "door.pipe"
+    running.wait_until(path.exists, "a pipe")
+    assert read_lines_of(path, 3) == [b"tick"] * 3
+    path.unlink()
+    os.mkfifo(path)
+    assert read_lines_of(path, 3) == [b"tick"] * 3
+    running.stop()
+
+
+def test_a_reload_that_changes_a_pipe_keeps_what_nobody_has_read(engine: StartEngine) -> None:
+    """Breaks without it: what was delivered into a pipe is thrown away when an option of it changes."""
+    conf = to_pipe(source_that("for number in range(100):\n    self.post_message(str(number))"))
+    running = engine(conf)
+    running.wait_print("done")
+    path = running.directory / "door.pipe"
+    running.wait_until(path.exists, "a pipe")
+    (running.directory / "test.conf").write_text(
+        conf.replace("pipe(", "pipe(").replace('\\n"))', '\\n") time-reopen(7))')
+    )
+    running.send_signal(1)
+    running.wait_log(r"destinations: .*replaced")
+    assert read_lines_of(path, 100) == [b"%d" % number for number in range(100)]
+    running.stop()

@@ -163,3 +163,53 @@ def test_a_wrong_program_is_refused_with_its_place(tmp_path: Path, driver: str, 
     assert result.code == 1
     assert error in result.stdout + result.stderr
     assert "test.conf:" in result.stdout + result.stderr
+
+
+def test_a_program_that_never_reads_does_not_outlive_the_engine(engine: StartEngine) -> None:
+    """Breaks without it: the stop spends its time on messages, and leaves the program running."""
+    conf = to_program(source_that(FLOOD, driver="log-iw-size(30000)"), "echo $$ >>pids; exec sleep 600")
+    running = engine(conf)
+    pid = int(running.wait_lines("pids", 1)[0])
+    running.wait_print("done")
+    running.send_signal(signal.SIGTERM)
+    running.wait_exit()
+    totals = running.totals()
+    assert totals.posted == COUNT == totals.delivered + totals.dropped
+    assert totals.in_flight == 0
+    wait_gone(pid)
+
+
+def test_what_a_program_leaves_in_its_group_ends_with_it(engine: StartEngine) -> None:
+    """Breaks without it: each crash of a program leaves a process behind."""
+    command = "sleep 600 & echo $! >>pids; exec cat >>out.txt"
+    running = engine(to_program(source_that("self.post_message('one')"), command))
+    pid = int(running.wait_lines("pids", 1)[0])
+    running.wait_print("done")
+    running.stop()
+    assert read_lines(running.directory / "out.txt") == [b"one"]
+    wait_gone(pid)
+
+
+def test_a_program_reads_to_its_end_although_a_source_has_forked(engine: StartEngine) -> None:
+    """Breaks without it: a child of the source keeps the program's input open, which is killed before it has written all."""
+    run = """
+import os
+child = os.fork()
+if child == 0:
+    time.sleep(600)
+    os._exit(0)
+for number in range(3000):
+    self.post_message(str(number))
+self.exiting.wait()
+os.kill(child, 9)
+os.waitpid(child, 0)
+"""
+    running = engine(to_program(source_that(run), "cat >all.txt; echo end >>all.txt", "stop-timeout(30)"))
+    running.wait_until(lambda: (running.directory / "all.txt").exists(), "the program")
+    running.wait_until(lambda: len(read_lines(running.directory / "all.txt")) == 3000, "all lines")
+    running.send_signal(signal.SIGHUP)
+    # It is started anew, which empties the file, once it has read all and ended by itself.
+    running.wait_log("destinations: kept")
+    running.wait_until(lambda: read_lines(running.directory / "all.txt")[-1:] in ([], [b"end"]), "its end")
+    running.stop()
+    assert read_lines(running.directory / "all.txt")[-1] == b"end"

@@ -1,7 +1,7 @@
 //! The far end of a stream: how it is opened, and what is said of it: [`Connect`].
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
@@ -28,6 +28,24 @@ pub trait Connect: fmt::Debug + Send + Sync {
     /// The time after which a failure is tried again, where `time-reopen()` is `time_reopen`.
     fn retry_after(&self, time_reopen: Duration) -> Duration {
         time_reopen
+    }
+
+    /// Tells that what was written and not read is gone when the far end is closed: so it stays open, over a reload and
+    /// when descriptors are short.
+    fn holds_data(&self) -> bool {
+        false
+    }
+
+    /// Tells that a far end that takes nothing for a while counts as one that cannot be written: it may never take
+    /// anything again, and paths without flow control do not wait for it.
+    fn may_stall(&self) -> bool {
+        false
+    }
+
+    /// The time that it needs to end before `deadline`, at the stop of the destination.
+    fn stops_by(&self, deadline: Instant) -> Duration {
+        let _ = deadline;
+        Duration::ZERO
     }
 
     /// Tells that it is closed at a reload that keeps the destination, and opened again.

@@ -59,7 +59,8 @@ impl StreamDestination {
             if !is_current(&self.targets, id, turn) {
                 continue;
             }
-            if id == except || self.targets[id].as_ref().is_some_and(Target::is_torn) {
+            let is_torn = self.targets[id].as_ref().is_some_and(Target::is_torn);
+            if id == except || is_torn || self.room.opening.holds_data() {
                 self.used.push_back((id, turn));
                 continue;
             }

@@ -21,6 +21,7 @@ use rustix::fs::{self, AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, StatxFla
 use rustix::io::{self, Errno};
 
 use super::cut;
+use crate::flow::unshared::Unshared;
 
 /// Most pieces of one `writev`: `IOV_MAX` of Linux.
 pub(super) const PIECES_MAX: usize = 1024;
@@ -72,6 +73,8 @@ enum Kind {
 /// Something open for writing.
 #[derive(Debug)]
 pub struct Sink {
+    /// With a peer: a fork that keeps the descriptor would keep the peer from reading to the end.
+    _unshared: Option<Unshared>,
     fd: OwnedFd,
     kind: Kind,
     device: u64,
@@ -153,7 +156,7 @@ impl Sink {
             _ => Kind::Stream,
         };
         let (device, inode) = identity(&stat);
-        Ok(Self { fd, kind, device, inode, warning: None, peer: None })
+        Ok(Self { fd, kind, device, inode, warning: None, _unshared: None, peer: None })
     }
 
     /// A pipe that `peer` reads, open for writing.
@@ -163,7 +166,8 @@ impl Sink {
     pub fn to_peer(fd: OwnedFd, peer: Box<dyn Peer>) -> Result<Self, Errno> {
         let flags = fs::fcntl_getfl(&fd)?;
         fs::fcntl_setfl(&fd, flags | OFlags::NONBLOCK)?;
-        Ok(Self { peer: Some(peer), ..Self::new(fd)? })
+        let sink = Self::new(fd)?;
+        Ok(Self { _unshared: Some(Unshared::new(&sink.fd)), peer: Some(peer), ..sink })
     }
 
     /// Tells that nobody reads any more what is written.

@@ -40,6 +40,8 @@ use rustix::io::Errno;
 mod trouble;
 mod writing;
 
+use trouble::BLOCKED_MAX;
+
 use super::Room;
 use super::sink::Sink;
 use super::stage::{Chunk, Torn};
@@ -231,6 +233,18 @@ impl Target {
 
     pub(super) fn is_in_trouble(&self) -> bool {
         self.trouble.is_some()
+    }
+
+    /// Tells that it cannot be written: it is in trouble, or `may_stall` and has not taken anything for a while.
+    pub(super) fn is_stuck(&self, may_stall: bool) -> bool {
+        let has_stalled = self.blocked.as_ref().is_some_and(|blocked| blocked.wait >= BLOCKED_MAX);
+        self.is_in_trouble() || (may_stall && has_stalled)
+    }
+
+    /// Lets go of a far end that nobody writes to any more; a line of which it has a part begins again elsewhere.
+    pub(super) fn part_from(&mut self, room: &mut Room) {
+        self.take_back_torn(&room.error());
+        self.close(room);
     }
 
     /// True when a line is out in part: then the file must stay open, or nobody knows later which it was.

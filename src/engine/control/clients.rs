@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{Shutdown, shutdown};
 
-use crate::engine::unshared::Unshared;
+use crate::flow::unshared::Unshared;
 
 /// The number of clients that are served at a time.
 pub(in crate::engine) const MAX_CLIENTS: usize = 16;

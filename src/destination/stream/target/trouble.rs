@@ -13,7 +13,7 @@ use crate::flow::DropReason;
 
 /// A full pipe is tried again after this long at first, and after [`BLOCKED_MAX`] in the end.
 const BLOCKED_MIN: Duration = Duration::from_millis(10);
-const BLOCKED_MAX: Duration = Duration::from_millis(200);
+pub(super) const BLOCKED_MAX: Duration = Duration::from_millis(200);
 
 /// The most time until a file that found no descriptor is tried again.
 const DESCRIPTOR_RETRY: Duration = Duration::from_secs(1);

@@ -108,7 +108,8 @@ impl Target {
         let retries = self.trouble.is_some();
         if let (Some(sink), false) = (&self.sink, retries) {
             let fresh = self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < LOOK_EVERY);
-            if fresh || self.standard || !sink.is_regular() {
+            let may_be_replaced = sink.is_regular() || room.opening.holds_data();
+            if fresh || self.standard || !may_be_replaced {
                 return Ok(());
             }
             self.looked = Some(now);

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 /// The places of the list: all clients of the control socket and of the metrics, and more than enough for the
 /// rest.
-static PLACES: [AtomicI32; 64] = [const { AtomicI32::new(FREE) }; 64];
+static PLACES: [AtomicI32; 256] = [const { AtomicI32::new(FREE) }; 256];
 /// A place without a descriptor.
 const FREE: i32 = -1;
 
