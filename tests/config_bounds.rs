@@ -266,6 +266,8 @@ fn a_file_like_that_of_a_distribution_is_refused_for_its_statements_only() {
          filter f_cron {{ facility(cron); }};\n\
          log {{ source(s_src); filter(f_auth); destination(d_auth); }};\n\
          log {{ source(s_src); destination(d_own); destination(d_all); }};\n\
+         parser p_a {{ csv-parser(); }};\n\
+         parser p_b {{ csv-parser(); }};\n\
          @include \"{}\"\n",
         include.display()
     );
@@ -277,13 +279,13 @@ fn a_file_like_that_of_a_distribution_is_refused_for_its_statements_only() {
         (7, refused("the source `system`")),
         (9, refused("the destination `usertty`")),
         (11, refused("the destination `getvirtconsole`")),
-        (13, refused("`filter`")),
+        (17, refused("`parser`")),
     ];
     assert_eq!(said.len(), expected.len(), "{errors}");
     for (said, expected) in said.iter().zip(&expected) {
         assert_eq!((said.0, said.1), (expected.0, expected.1.as_str()));
     }
-    assert!(errors.to_string().contains("also at lines 14, 15"), "{errors}");
+    assert!(errors.to_string().contains("also at line 18"), "{errors}");
     let console = "log { source { internal(); }; destination { file(`tty10`); }; };";
     let config = parse_str("test.conf", console, &Environment::new(&VOCABULARY)).unwrap();
     assert!(config.warnings.is_empty());
