@@ -462,7 +462,8 @@ impl Destination for StreamDestination {
     }
 
     fn stop(&mut self, deadline: Instant) -> u64 {
-        let deadline = deadline - self.room.opening.stops_by(deadline);
+        let for_the_end = self.room.opening.stops_by(deadline);
+        let deadline = deadline.checked_sub(for_the_end).unwrap_or(deadline);
         self.look_again();
         loop {
             let now = Instant::now();

@@ -203,12 +203,11 @@ impl Generator {
             }
         }
         self.text.clear();
-        match self.message.as_literal() {
-            Some(literal) => self.text.extend_from_slice(literal),
-            None => {
-                let batch = message(input, pool, now, values);
-                self.message.format(batch.message(0), context, &mut self.text);
-            }
+        if let Some(literal) = self.message.as_literal() {
+            self.text.extend_from_slice(literal);
+        } else {
+            let batch = message(input, pool, now, values);
+            self.message.format(batch.message(0), context, &mut self.text);
         }
     }
 }
