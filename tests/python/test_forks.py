@@ -199,6 +199,8 @@ class TestPosts:
         running.wait_print("done")
         assert running.stop().posted == 0
 
+    # CPython's word for whoever forks beside threads; that it is refused here is what is tested.
+    @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
     def test_in_a_source_under_test(self) -> None:
         """Without it: a test of a source that forks hangs where the engine would refuse."""
         space: dict[str, Any] = {}
