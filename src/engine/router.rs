@@ -31,7 +31,7 @@ use super::log::Log;
 use super::queue::Queue;
 use crate::fault::panic_text;
 use crate::flow::{Ack, DropReason, Inbox, Lane, Parcel, SteadyClock};
-use crate::message::{Batch, Rows, Selection};
+use crate::message::{Rows, Selection};
 use crate::path::{Outputs, Program, Step, Surrounding, Timed};
 
 /// One way out for the batches of a source.
@@ -111,31 +111,33 @@ impl Routes {
         Self { sources, naps, steps }
     }
 
-    /// Sends one batch on; false when its source has no entry.
+    /// Sends one batch on; `None` when its source has no entry. What it leaves in `sent` is for the caller to let go of.
     ///
     /// An urgent batch wakes its destinations from their naps: its source waits for nothing but them, or soon
     /// will.
     fn send(
         &self,
         lane: &Arc<Lane>,
-        selection: Selection,
-        ack: Ack,
+        sent: &mut Option<(Selection, Ack)>,
         urgent: bool,
         around: Surrounding<'_>,
     ) -> Option<()> {
         let source = self.sources.get(&lane.index())?;
         let Some(routes) = &source.plain else {
-            source.program.run((selection, ack), lane, source, around);
+            if let Some(sent) = sent.take() {
+                source.program.run(sent, lane, source, around);
+            }
             if urgent {
                 source.queues.iter().flatten().for_each(Queue::wake);
             }
             return Some(());
         };
+        let (selection, ack) = sent.as_ref()?;
         if routes.is_empty() {
             ack.count_filtered(selection.len() as u32);
         }
         for route in routes {
-            route.push(selection.clone(), &ack);
+            route.push(selection.clone(), ack);
             if urgent {
                 route.queue.wake();
             }
@@ -323,33 +325,38 @@ impl Router {
         let report = |text: &str| self.log.error(text);
         let (mut selection, ack) = parcel.open();
         lane.parse(&mut selection, &ack, report);
-        let (batch, outcome) = (Arc::clone(selection.batch()), ack.without_credit());
-        let messages = batch.rows();
+        let (messages, outcome) = (selection.batch().rows(), ack.without_credit());
+        let source = Arc::clone(&selection.batch().origin().source);
         let around = Surrounding { clock: &self.table.clock, report: &report };
-        match catch_unwind(AssertUnwindSafe(|| self.routes.send(&lane, selection, ack, urgent, around))) {
+        let mut sent = Some((selection, ack));
+        match catch_unwind(AssertUnwindSafe(|| self.routes.send(&lane, &mut sent, urgent, around))) {
             Ok(Some(())) => {}
             Ok(None) => {
                 outcome.drop_rows(&Rows::Range(0..messages), DropReason::Stopped);
                 self.table.late.fetch_add(u64::from(messages), Ordering::Relaxed);
             }
-            Err(panic) => self.give_up(&batch, &outcome, &*panic),
+            Err(panic) => self.give_up(messages, &source, &outcome, &*panic),
         }
         drop(outcome);
-        // Where it has no way, this is the end of the batch: its memory goes to whoever releases it.
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(batch))) {
-            let reason = panic_text(&*panic);
-            self.log.error(&format!(
-                "fault in the engine: the memory of a batch could not be released: {reason}"
-            ));
+        // The memory is let go of before the credit for it: what is held is never more than was given. Where it has
+        // no way, this is the end of the batch: its memory goes to whoever releases it.
+        if let Some((selection, ack)) = sent {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(selection))) {
+                let reason = panic_text(&*panic);
+                self.log.error(&format!(
+                    "fault in the engine: the memory of a batch could not be released: {reason}"
+                ));
+            }
+            drop(ack);
         }
         Sent { messages: messages as usize, frees: urgent && !lane.is_half_used() }
     }
 
     /// Drops a batch that the routes panicked at. Some of its ways may have it.
     #[cold]
-    fn give_up(&self, batch: &Batch, ack: &Ack, panic: &(dyn Any + Send)) {
-        ack.drop_rows(&Rows::Range(0..batch.rows()), DropReason::Fault);
-        let (messages, source, reason) = (batch.rows(), &batch.origin().source, panic_text(panic));
+    fn give_up(&self, messages: u32, source: &str, ack: &Ack, panic: &(dyn Any + Send)) {
+        ack.drop_rows(&Rows::Range(0..messages), DropReason::Fault);
+        let reason = panic_text(panic);
         let what = "fault in the engine: a batch could not be sent on";
         self.log.error(&format!("source {source}: {what}: {reason}; its {messages} messages are dropped"));
     }
