@@ -111,7 +111,8 @@ impl Routes {
         Self { sources, naps, steps }
     }
 
-    /// Sends one batch on; `None` when its source has no entry. What it leaves in `sent` is for the caller to let go of.
+    /// Sends one batch on; `None` when its source has no entry. What it leaves in `sent` is for the caller to
+    /// let go of.
     ///
     /// An urgent batch wakes its destinations from their naps: its source waits for nothing but them, or soon
     /// will.
@@ -338,8 +339,8 @@ impl Router {
             Err(panic) => self.give_up(messages, &source, &outcome, &*panic),
         }
         drop(outcome);
-        // The memory is let go of before the credit for it: what is held is never more than was given. Where it has
-        // no way, this is the end of the batch: its memory goes to whoever releases it.
+        // The memory is let go of before the credit for it: what is held is never more than was given. Where
+        // it has no way, this is the end of the batch: its memory goes to whoever releases it.
         if let Some((selection, ack)) = sent {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(selection))) {
                 let reason = panic_text(&*panic);

@@ -30,14 +30,14 @@ pub trait Connect: fmt::Debug + Send + Sync {
         time_reopen
     }
 
-    /// Tells that what was written and not read is gone when the far end is closed: so it stays open, over a reload and
-    /// when descriptors are short.
+    /// Tells that what was written and not read is gone when the far end is closed: so it stays open, over a
+    /// reload and when descriptors are short.
     fn holds_data(&self) -> bool {
         false
     }
 
-    /// Tells that a far end that takes nothing for a while counts as one that cannot be written: it may never take
-    /// anything again, and paths without flow control do not wait for it.
+    /// Tells that a far end that takes nothing for a while counts as one that cannot be written: it may never
+    /// take anything again, and paths without flow control do not wait for it.
     fn may_stall(&self) -> bool {
         false
     }

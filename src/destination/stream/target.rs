@@ -235,13 +235,15 @@ impl Target {
         self.trouble.is_some()
     }
 
-    /// Tells that it cannot be written: it is in trouble, or `may_stall` and has not taken anything for a while.
+    /// Tells that it cannot be written: it is in trouble, or `may_stall` and has not taken anything for a
+    /// while.
     pub(super) fn is_stuck(&self, may_stall: bool) -> bool {
         let has_stalled = self.blocked.as_ref().is_some_and(|blocked| blocked.wait >= BLOCKED_MAX);
         self.is_in_trouble() || (may_stall && has_stalled)
     }
 
-    /// Lets go of a far end that nobody writes to any more; a line of which it has a part begins again elsewhere.
+    /// Lets go of a far end that nobody writes to any more; a line of which it has a part begins again
+    /// elsewhere.
     pub(super) fn part_from(&mut self, room: &mut Room) {
         self.take_back_torn(&room.error());
         self.close(room);
