@@ -114,13 +114,17 @@ class TestConfiguration:
         """Without it: half a file is accepted, or the parser never ends."""
         assert re.search(r"test\.conf:\d+", refused(tmp_path, conf))
 
-    def test_what_is_not_there_yet_is_refused_at_its_place(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("item", "name"),
+        [('filter { netmask("10.0.0.0/8"); };', "netmask"), ('rewrite { set("x"); };', "rewrite")],
+    )
+    def test_what_is_not_there_yet_is_refused_at_its_place(
+        self, tmp_path: Path, item: str, name: str
+    ) -> None:
         """Without it: a filter that does nothing lets everything through."""
-        said = refused(
-            tmp_path, source_that("pass", log="filter { level(err); };").replace("};\nlog", "};\n\nlog")
-        )
+        said = refused(tmp_path, source_that("pass", log=item).replace("};\nlog", "};\n\nlog"))
         assert re.search(r"test\.conf:\d+", said)
-        assert "filter" in said
+        assert f"`{name}` is not supported by this version of Inrush" in said
 
     def test_same_name_twice(self, tmp_path: Path) -> None:
         """Without it: one of two sources of the same name is forgotten."""
