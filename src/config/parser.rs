@@ -1,6 +1,6 @@
 //! The parser's hands: looking at tokens, taking them, and going on after an error.
 //!
-//! What it reads is in the modules of the things themselves (`statement`, `source`, `destination`,
+//! The things that it reads are in modules of their own (`statement`, `source`, `destination`,
 //! `log_path`, `options`). All of them follow one rule: a function that returns [`Reported`] has reported the
 //! error and stands somewhere within what it was reading; the caller that knows where that ends skips to the
 //! end and goes on.

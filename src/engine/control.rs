@@ -23,7 +23,7 @@
 //! # When the engine is in trouble
 //! One thread accepts, each client has a thread of its own, and none of them touches the interpreter: what
 //! they say is on the [`Board`]. So they answer while a source, or the main thread, hangs in somebody's code.
-//! What has to be done by the main thread (`reload`, `stop`) is asked of the [`Requests`], which must not
+//! Work for the main thread (`reload`, `stop`) is asked of the [`Requests`], which must not
 //! wait.
 
 use std::fmt;

@@ -1,7 +1,7 @@
 //! The engine's main thread, from its options to the last message: [`run`].
 //!
 //! It loads, starts, waits for signals, reloads and stops; the callbacks that belong to it are called here.
-//! What is asked of it meanwhile waits on its list of events; `watch` sees to it that a stop ends. What an
+//! Requests that come meanwhile wait on its list of events; `watch` sees to it that a stop ends. What an
 //! embedding adds, it does as a [`Host`].
 
 use std::net::SocketAddr;

@@ -8,7 +8,7 @@
 //! waits for its [`End`] before it opens anything: lines stay in the order in which they were sent, and no
 //! line is written between the parts of another one. An heir waits for the end in any case.
 //!
-//! What waits for a file is not taken over past another destination that waits for the same one: that one's
+//! Messages that wait for a file are not taken over past another destination that waits for it: that one's
 //! lines are newer.
 //!
 //! While it waits, it keeps what comes in, by the rules of the queue: if the one before it cannot write,

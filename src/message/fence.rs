@@ -7,7 +7,7 @@
 //! thread of this process: `membarrier(2)` with `MEMBARRIER_CMD_PRIVATE_EXPEDITED`, of Linux 4.14. Names and
 //! semantics are those of P1202R5, "Asymmetric fences" (WG21).
 //!
-//! Where the kernel does not offer it, both are full fences. Which it is, is found out once, before the first
+//! Without it in the kernel, both are full fences. Which it is, is found out once, before the first
 //! of either.
 
 #[cfg(not(loom))]

@@ -44,7 +44,7 @@ pub struct Entrance<'c> {
 /// The programs of `config`. Statements that no log path uses are not in it.
 ///
 /// # Errors
-/// What can only be checked when everything is read.
+/// Options and conditions that can only be checked when everything is read.
 pub fn compile(config: &Config) -> Result<Compiled<'_>, Vec<Diagnostic>> {
     let mut compiler = Compiler {
         config,

@@ -158,7 +158,7 @@ impl Stage {
     /// Takes as many messages as fit, the first of which may be torn.
     ///
     /// # Errors
-    /// What a panic said that kept messages from being made into lines, and how many it were. Their MESSAGE
+    /// The text of a panic that kept messages from being made into lines, and their number. Their MESSAGE
     /// is taken for the line.
     pub(super) fn fill(
         &mut self,

@@ -24,7 +24,7 @@
 //!
 //! # A file that is removed
 //!
-//! What was written to a file that had lost its name by then is gone with it. So after each write, and before
+//! Lines that were written to a file that had lost its name by then are gone with it. So after each write, and before
 //! anything counts as delivered, the file is asked for its number of names; without one the same lines are
 //! written to the file that the path names now. What is written to a file that was renamed is in that file.
 //!

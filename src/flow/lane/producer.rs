@@ -235,7 +235,7 @@ impl Producer {
     /// covers them and one batch takes them; how many there were. With none, [`Producer::try_post`] says what
     /// is in the way.
     ///
-    /// Where they begin a batch, it is handed over with all of them: a worker that sleeps is woken for the
+    /// A batch that they begin is handed over with all of them: a worker that sleeps is woken for the
     /// whole.
     #[inline]
     pub fn post_texts_at_once<'a>(&mut self, head: &Head, texts: impl Iterator<Item = &'a [u8]>) -> u32 {
