@@ -72,7 +72,7 @@ struct Seen {
 
 /// Sends on what is in the inbox; with `all` until it is empty. `None` when there was nothing.
 ///
-/// A batch that comes meanwhile is left to the next look: a batch that was just opened would be taken nearly empty.
+/// A batch that comes then is left to the next look: a batch that was just opened would be taken nearly empty.
 /// So is a batch that is still open where another one was sent on: more will come, and its writer, which
 /// would be disturbed, will have ended it by then. If not, it is taken then all the same. An open batch is
 /// the last that its writer has sent, so nothing overtakes it.

@@ -24,8 +24,9 @@
 //!
 //! # A file that is removed
 //!
-//! Lines that were written to a file that had lost its name by then are gone with it. So after each write, and before
-//! anything counts as delivered, the file is asked for its number of names; without one the same lines are
+//! Lines that were written to a file that had lost its name by then are gone with it. So after each write,
+//! and before anything counts as delivered, the file is asked for its number of names; without one the same
+//! lines are
 //! written to the file that the path names now. What is written to a file that was renamed is in that file.
 //!
 //! When it is given up at a stop, the part is taken off the file's end again, if it still is the end: a file
