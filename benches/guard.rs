@@ -90,9 +90,9 @@ fn post_row(producer: &mut inrush::flow::Producer) {
 
 fn lane_post_text(rounds: u32) {
     lane(rounds, |producer| {
-        if !producer.post_text_at_once(&head(), |_| (), black_box(TEXT)) {
+        if !producer.post_text_fast(&head(), |_| (), black_box(TEXT)) {
             post_row(producer);
-            producer.allow_at_once(u32::MAX);
+            producer.allow_fast_posts(u32::MAX);
         }
     });
 }

@@ -11,7 +11,7 @@
 //!   credit;
 //! * [`reading`]: a configuration that is read on a thread of its own;
 //! * [`plan`]: what a configuration needs beside what runs, driver by driver ([`identity`]); [`pipeline`]:
-//!   what runs: lanes, workers and destinations, switched from one plan to the next, and drained; `roster`:
+//!   what runs: lanes, workers and destinations, switched from one plan to the next, and drained; `registry`:
 //!   who is here, comes and goes, so that counts add up at any moment; [`changes`]: what a switch does to
 //!   each driver;
 //! * [`worker`]: what a worker does with a batch; [`router`]: the programs and ways it goes by;
@@ -46,7 +46,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod queue;
 pub mod reading;
-mod roster;
+mod registry;
 pub mod router;
 pub mod run;
 pub mod stats;
@@ -67,4 +67,4 @@ pub use log::{Log, LogLevel};
 pub use metrics::Metrics;
 pub use pidfile::PidFile;
 pub use pipeline::Pipeline;
-pub use plan::{Next, Unheld};
+pub use plan::{ReloadPlan, UncontrolledRoute};

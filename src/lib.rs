@@ -28,7 +28,7 @@
 //! * [`drivers`]: the drivers that a configuration may name;
 //! * [`state`]: what outlives the process: values by name, in one crash-safe file;
 //! * [`filter`]: which messages go on: conditions, and the functions that they are made of;
-//! * [`path`]: what happens to messages on their way: programs of steps, ways and forks;
+//! * [`path`]: what happens to messages on their way: programs of steps, sends and forks;
 //! * [`engine`]: from a configuration to threads: start, reload, stop, supervision, statistics, the log;
 //! * `python`: the only room that knows pyo3: `LogSource`, `LogMessage`, buffers, Python as the engine's
 //!   host;

@@ -37,11 +37,11 @@ pub mod origin;
 pub mod pool;
 pub mod reading;
 pub mod record;
+mod recycled;
 pub mod revision;
 mod rows;
 pub mod segments;
 pub mod selection;
-mod shared;
 pub mod value;
 
 pub use batch::{Batch, Need, Pending, Published, Row, Writer};

@@ -1,4 +1,4 @@
-//! Log paths at work: programs of steps, ways out and forks.
+//! Log paths at work: programs of steps, sends and forks.
 //!
 //! ```text
 //!  log paths ──compile──► Program, one for each source
@@ -9,11 +9,11 @@
 //! ```
 //!
 //! * [`Step`]: what is done to messages on their way; [`Out`] and [`Timed`]: what a step gives;
-//! * [`Program`]: steps, ways and forks in their order, made of [`Item`]s; [`compile`](mod@compile): those of
+//! * [`Program`]: steps, sends and forks in their order, made of [`Item`]s; [`compile`](mod@compile): those of
 //!   a configuration;
 //! * `run`: one batch on its way through a program; `part`: messages at one place of it; `deliver`: its end.
 //!
-//! A program without steps comes down to a list of [`Way`]s, which every batch takes as it is.
+//! A program without steps comes down to a list of [`SendTo`]s, which every batch takes as it is.
 //!
 //! # Invariants
 //! * A destination gets the messages of one source in the order of posting, and the copies of one in the
@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 pub use compile::{Compiled, compile};
 pub use deliver::Outputs;
-pub use program::{Choice, Item, Program, Way};
+pub use program::{Choice, Item, Program, SendTo};
 pub use step::{Out, Step, Timed, Trigger};
 
 use crate::flow::{Ack, Lane, SteadyClock};

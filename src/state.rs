@@ -115,13 +115,13 @@ pub struct Counters {
 /// All that is kept, by name of store and key.
 #[derive(Debug)]
 pub struct State {
-    shared: Arc<Shared>,
+    shared: Arc<StateCore>,
     path: Option<PathBuf>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct StateCore {
     inner: Mutex<Inner>,
     /// There is something to commit, or the end.
     work: Condvar,
@@ -162,7 +162,7 @@ struct Inner {
     failures: u64,
 }
 
-impl Shared {
+impl StateCore {
     /// # Errors
     /// This process is a copy: the lock may be held for ever by a thread that is not there.
     fn lock(&self) -> Result<MutexGuard<'_, Inner>, Error> {
@@ -188,7 +188,7 @@ impl State {
         let path = file.path().to_owned();
         let inner = Mutex::new(Inner { content, ..Inner::default() });
         let descriptor = AtomicI32::new(file.descriptor());
-        let shared = Arc::new(Shared { inner, descriptor, ..Shared::default() });
+        let shared = Arc::new(StateCore { inner, descriptor, ..StateCore::default() });
         let thread = committer::start(Arc::clone(&shared), file, report)
             .map_err(|error| Error::io(&path, "cannot start its thread", &error))?;
         Ok(Arc::new(Self { shared, path: Some(path), thread: Mutex::new(Some(thread)) }))
@@ -196,7 +196,7 @@ impl State {
 
     /// A state that ends with the process.
     pub fn in_memory() -> Arc<Self> {
-        let shared = Arc::new(Shared { descriptor: AtomicI32::new(-1), ..Shared::default() });
+        let shared = Arc::new(StateCore { descriptor: AtomicI32::new(-1), ..StateCore::default() });
         Arc::new(Self { shared, path: None, thread: Mutex::default() })
     }
 

@@ -176,12 +176,12 @@ impl World {
         match input.int_in_range(0..=16)? {
             0..=5 => {
                 let (count, viewed) = (input.int_in_range(1..=40)?, input.ratio(1, 4)?);
-                let at_once = input.arbitrary()?;
+                let fast = input.arbitrary()?;
                 let len = *input.choose(&[0, 1, 23, 200, 3000, 70_000])?;
                 let count = if len > 200 { count / 8 + 1 } else { count };
                 for _ in 0..count {
                     if who < self.posters.len() {
-                        self.post(who, len, viewed, at_once);
+                        self.post(who, len, viewed, fast);
                     }
                 }
             }
@@ -281,7 +281,7 @@ impl World {
         true
     }
 
-    fn post(&mut self, who: usize, len: usize, viewed: bool, at_once: bool) {
+    fn post(&mut self, who: usize, len: usize, viewed: bool, fast: bool) {
         let viewed = viewed && len <= VIEWED.len();
         let text = if viewed {
             VIEWED[..len].to_vec()
@@ -295,7 +295,7 @@ impl World {
         } else {
             Need { bytes: text.len(), ..Need::default() }
         };
-        if !viewed && at_once && self.post_at_once(who, &text, need.charge()) {
+        if !viewed && fast && self.post_fast(who, &text, need.charge()) {
             return;
         }
         let expected = if self.closed {
@@ -346,12 +346,12 @@ impl World {
 
     /// The short way for a text, which may refuse for reasons of its own, and may not take what the lease has
     /// not.
-    fn post_at_once(&mut self, who: usize, text: &[u8], charge: u64) -> bool {
+    fn post_fast(&mut self, who: usize, text: &[u8], charge: u64) -> bool {
         let (id, poster) = (self.posted as u32, &mut self.posters[who]);
         let mut head = Head::at(Stamp::default(), 13);
         head.raw_size = id;
-        let allowed = poster.producer.allow_at_once(id % 4);
-        if !poster.producer.post_text_at_once(&head, |_| (), text) {
+        let allowed = poster.producer.allow_fast_posts(id % 4);
+        if !poster.producer.post_text_fast(&head, |_| (), text) {
             return false;
         }
         assert!(allowed > 0, "it was not allowed");
@@ -385,7 +385,7 @@ impl World {
         let mut head = Head::at(Stamp::default(), 13);
         head.raw_size = id;
         let (waiting, poster) = (self.inbox.len(), &mut self.posters[who]);
-        let went = poster.producer.post_texts_at_once(&head, texts.iter().map(Vec::as_slice));
+        let went = poster.producer.post_texts_fast(&head, texts.iter().map(Vec::as_slice));
         poster.producer.end_posts();
         let begun = self.inbox.len() > waiting;
         if begun {

@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use inrush::message::batch::{Rest, Text};
+use inrush::message::batch::{SlabTail, Text};
 use inrush::message::{
     Batch, FieldName, Foreign, Lines, Need, Origin, Owner, Pool, Published, Segment, Stamp, ValueType, Writer,
 };
@@ -77,7 +77,7 @@ pub fn run(data: &[u8]) {
         let batch = if late_seal {
             let pending = writer.share();
             assert!(!writer.is_sealed());
-            writer.seal(&mut Rest::default());
+            writer.seal(&mut SlabTail::default());
             pending.seal()
         } else {
             writer.finish()

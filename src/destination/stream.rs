@@ -53,16 +53,16 @@ use leftover::{Targets, as_targets};
 use line::Line;
 use path::PathBuilder;
 use stage::Stage;
-use target::{Flushed, Target, Unheld};
+use target::{Flushed, Target, Uncontrolled};
 use unwritable::Unwritable;
 
 /// While it stops, a full pipe is tried again after this long.
 const STOP_POLL: Duration = Duration::from_millis(5);
 
 /// The state that the files of one destination share.
-struct Room {
+struct StreamContext {
     line: Line,
-    context: Context,
+    template: Context,
     stage: Stage,
     opening: Arc<dyn Connect>,
     wake: Wake,
@@ -77,7 +77,7 @@ struct Room {
     log: ReportFn,
 }
 
-impl Room {
+impl StreamContext {
     fn report(&self, severity: Severity, text: String) {
         (self.log)(Report { severity, text });
     }
@@ -111,7 +111,7 @@ impl Room {
 
 /// The driver of `file()` and `stdout()`.
 pub struct StreamDestination {
-    room: Room,
+    context: StreamContext,
     path: Template,
     path_context: Context,
     paths: PathBuilder,
@@ -147,9 +147,9 @@ impl StreamDestination {
             member
         });
         Self {
-            room: Room {
+            context: StreamContext {
                 line: Line { format: line, no_multi_line },
-                context,
+                template: context,
                 stage: Stage::default(),
                 opening,
                 wake,
@@ -184,7 +184,7 @@ impl StreamDestination {
         if delivery.view.is_empty() {
             return;
         }
-        if self.room.has_macros {
+        if self.context.has_macros {
             self.push_sorted(&delivery, first);
         } else {
             self.make_only_target();
@@ -211,7 +211,7 @@ impl StreamDestination {
 
     /// The driver's kind and its path: files are handed over as they are to one with the same alone.
     fn address(&self) -> (&'static str, String) {
-        (self.room.opening.kind(), self.path.text().to_owned())
+        (self.context.opening.kind(), self.path.text().to_owned())
     }
 
     /// Makes the target of a path without macros, if it is not there.
@@ -220,13 +220,13 @@ impl StreamDestination {
             && let Some(path) = self.path.as_literal()
         {
             let target = Target::new(path, true, Instant::now());
-            self.targets.push(Some(if self.room.opening.is_eager() { target.eager() } else { target }));
+            self.targets.push(Some(if self.context.opening.is_eager() { target.eager() } else { target }));
         }
     }
 
     /// Opens the far end of a driver that has it open without messages, too, and again when it has gone.
     fn look_after_eager(&mut self) {
-        if !self.room.opening.is_eager() {
+        if !self.context.opening.is_eager() {
             return;
         }
         self.make_only_target();
@@ -240,8 +240,8 @@ impl StreamDestination {
         if self.active.is_empty() {
             return;
         }
-        self.room.context.now = self.clock.now();
-        let has_macros = self.room.has_macros;
+        self.context.template.now = self.clock.now();
+        let has_macros = self.context.has_macros;
         let mut active = std::mem::take(&mut self.active);
         active.retain(|id| {
             self.flush_one(*id, now, deadline);
@@ -262,16 +262,16 @@ impl StreamDestination {
         let is_open = target.is_open();
         let share = self.member.as_ref().map_or(usize::MAX, Member::share);
         loop {
-            if !is_open && self.room.open >= share {
+            if !is_open && self.context.open >= share {
                 self.close_oldest(id);
             }
             let Some(target) = &mut self.targets[id] else { return };
-            match target.flush(now, deadline, &mut self.room) {
+            match target.flush(now, deadline, &mut self.context) {
                 Flushed::Done => break,
                 Flushed::NoDescriptor(_) if self.close_oldest(id) => {}
                 Flushed::NoDescriptor(error) => {
                     let Some(target) = &mut self.targets[id] else { return };
-                    target.wait_for_descriptor(error, now, &mut self.room);
+                    target.wait_for_descriptor(error, now, &mut self.context);
                     break;
                 }
             }
@@ -281,9 +281,9 @@ impl StreamDestination {
 
     /// Tells how many messages were dropped for paths that cannot be written.
     fn tell_unwritable(&self) {
-        if let Some(total) = self.room.unwritable.total(Instant::now()) {
+        if let Some(total) = self.context.unwritable.total(Instant::now()) {
             let text = format!("{total} messages for paths that cannot be written were dropped in all");
-            self.room.report(Severity::Error, text);
+            self.context.report(Severity::Error, text);
         }
     }
 
@@ -292,7 +292,7 @@ impl StreamDestination {
         self.active.clear();
         let mut lost = 0;
         for target in self.targets.iter_mut().flatten() {
-            lost += target.abandon(reason, &mut self.room);
+            lost += target.abandon(reason, &mut self.context);
         }
         self.targets.clear();
         self.free.clear();
@@ -304,7 +304,7 @@ impl StreamDestination {
 
     fn target_at(&self, path: &[u8]) -> Option<usize> {
         let known = self.by_path.get(path).copied();
-        known.or_else(|| (!self.room.has_macros && !self.targets.is_empty()).then_some(0))
+        known.or_else(|| (!self.context.has_macros && !self.targets.is_empty()).then_some(0))
     }
 
     /// Takes files of the same address over as they are.
@@ -312,7 +312,7 @@ impl StreamDestination {
         for mut target in targets {
             if let Some(id) = self.target_at(&target.path) {
                 // It came from another one of this path before.
-                target.take_back_torn(&self.room.error());
+                target.take_back_torn(&self.context.error());
                 for chunk in target.into_chunks() {
                     let (delivery, first) = chunk.into_rest();
                     self.push_to(id, delivery, first);
@@ -323,14 +323,14 @@ impl StreamDestination {
             let id = self.targets.len();
             self.by_path.insert(target.path.clone(), id);
             self.active.push(id);
-            self.room.count_open(false, target.is_open());
+            self.context.count_open(false, target.is_open());
             self.targets.push(Some(target));
         }
     }
 
     /// Takes the messages alone.
     fn sort_again(&mut self, leftover: Box<dyn Leftover>) {
-        let deliveries = leftover.into_deliveries(&self.room.error());
+        let deliveries = leftover.into_deliveries(&self.context.error());
         for (delivery, first) in deliveries {
             self.push_numbered(delivery, first);
         }
@@ -362,9 +362,9 @@ impl Destination for StreamDestination {
 
     fn reopen(&mut self) {
         self.look_again();
-        if self.room.opening.ends_at_reload() {
+        if self.context.opening.ends_at_reload() {
             for target in self.targets.iter_mut().flatten() {
-                target.part_from(&mut self.room);
+                target.part_from(&mut self.context);
             }
         }
     }
@@ -375,11 +375,11 @@ impl Destination for StreamDestination {
 
     fn has_something_to_leave(&self) -> bool {
         let is_open = || self.targets.iter().flatten().any(Target::is_open);
-        !self.is_idle() || (self.room.opening.holds_data() && is_open())
+        !self.is_idle() || (self.context.opening.holds_data() && is_open())
     }
 
     fn is_suspended(&self) -> bool {
-        let may_stall = self.room.opening.may_stall();
+        let may_stall = self.context.opening.may_stall();
         self.active.iter().any(|id| self.targets[*id].as_ref().is_some_and(|one| one.is_stuck(may_stall)))
     }
 
@@ -389,8 +389,9 @@ impl Destination for StreamDestination {
     }
 
     fn let_go_of_credit(&mut self, all: bool) -> Option<(Arc<str>, u64)> {
-        let mut left = Unheld { messages: self.room.fifo_size, bytes: super::UNHELD_BYTES, lost: None };
-        let may_stall = self.room.opening.may_stall();
+        let mut left =
+            Uncontrolled { messages: self.context.fifo_size, bytes: super::UNHELD_BYTES, lost: None };
+        let may_stall = self.context.opening.may_stall();
         let is_stuck = |target: &Target| target.is_stuck(may_stall);
         for target in self.targets.iter().flatten().filter(|target| is_stuck(target)) {
             target.count_unheld(&mut left);
@@ -399,7 +400,7 @@ impl Destination for StreamDestination {
             target.let_go_of_credit(all, &mut left);
         }
         let (_, lost) = left.lost.as_ref()?;
-        self.room.counters.count_dropped(*lost);
+        self.context.counters.count_dropped(*lost);
         left.lost
     }
 
@@ -425,26 +426,26 @@ impl Destination for StreamDestination {
         self.used.clear();
         self.free.clear();
         self.reap_at = None;
-        let (is_eager, holds_data) = (self.room.opening.is_eager(), self.room.opening.holds_data());
+        let (is_eager, holds_data) = (self.context.opening.is_eager(), self.context.opening.holds_data());
         let targets = self.targets.drain(..).flatten();
         let waiting = targets.filter_map(|mut target| {
             if is_eager {
-                target.part_from(&mut self.room);
+                target.part_from(&mut self.context);
             } else if !target.is_torn() && !holds_data {
-                target.close(&mut self.room);
+                target.close(&mut self.context);
             }
             (!target.is_idle() || target.is_open()).then_some(target)
         });
         let waiting: Vec<_> = waiting.collect();
-        self.room.count_open_files(0);
+        self.context.count_open_files(0);
         let left = Targets { address: self.address(), all: waiting };
-        Handover::new(Box::new(left), self.next, &self.room.counters)
+        Handover::new(Box::new(left), self.next, &self.context.counters)
     }
 
     fn start_anew(&mut self, panic: &str) {
         let text = format!("fault in the engine: `{}` has failed: {panic}; it begins anew", self.path.text());
-        self.room.report(Severity::Error, text);
-        self.room.stage = Stage::default();
+        self.context.report(Severity::Error, text);
+        self.context.stage = Stage::default();
         self.abandon(DropReason::Fault);
     }
 
@@ -453,16 +454,16 @@ impl Destination for StreamDestination {
             "`{}` was removed by a reload and cannot be written, and there is no place any more for what waits for it",
             self.path.text()
         );
-        self.room.report(Severity::Error, text);
+        self.context.report(Severity::Error, text);
         self.abandon(DropReason::Removed)
     }
 
     fn notice(&self, text: String) {
-        self.room.report(Severity::Notice, text);
+        self.context.report(Severity::Notice, text);
     }
 
     fn stop(&mut self, deadline: Instant) -> u64 {
-        let for_the_end = self.room.opening.stops_by(deadline);
+        let for_the_end = self.context.opening.stops_by(deadline);
         let deadline = deadline.checked_sub(for_the_end).unwrap_or(deadline);
         self.look_again();
         loop {
@@ -486,7 +487,7 @@ impl std::fmt::Debug for StreamDestination {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StreamDestination")
             .field("path", &self.path.text())
-            .field("open", &self.room.open)
+            .field("open", &self.context.open)
             .field("active", &self.active.len())
             .finish_non_exhaustive()
     }

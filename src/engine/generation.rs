@@ -17,7 +17,7 @@ use crossbeam::channel::{Sender, unbounded};
 
 use super::host::{Host, unlocked};
 use super::supervised::{Supervised, stop_sources};
-use super::{Changes, Event, Log, Next, Pipeline, run};
+use super::{Changes, Event, Log, Pipeline, ReloadPlan, run};
 use crate::config::{Config, Diagnostic, Diagnostics};
 use crate::source::Input;
 use crate::source::{self, EngineLog, Gate, Start};
@@ -44,7 +44,7 @@ pub struct Generation {
 /// A configuration that is ready to run.
 pub struct Prepared {
     config: Arc<Config>,
-    next: Next,
+    next: ReloadPlan,
     /// The sources that are not kept.
     fresh: Vec<Supervised>,
 }
@@ -108,7 +108,7 @@ impl Prepared {
         let mut old = before.as_mut().map(|before| std::mem::take(&mut before.sources)).unwrap_or_default();
         let started = initialise(&mut fresh, &config).map_err(Diagnostics::from).and_then(|()| {
             for source in old.iter_mut().chain(&mut fresh) {
-                source.warn_of_unheld(&config, &next, site.log);
+                source.warn_of_uncontrolled(&config, &next, site.log);
             }
             switch(next, &mut old, &stays, &mut fresh, site)
         });
@@ -214,7 +214,7 @@ fn plan(
     config: &Config,
     before: Option<&Generation>,
     site: &mut Site<'_>,
-) -> Result<(Next, Vec<Supervised>), Diagnostics> {
+) -> Result<(ReloadPlan, Vec<Supervised>), Diagnostics> {
     let keep = |input: &Input| {
         let Some(before) = before else { return false };
         let Some(source) = before.source(&input.driver.id) else { return false };
@@ -243,7 +243,7 @@ fn plan(
 /// Switches the pipeline to `next`. At the moment of it, of the `old` sources those that stop last and do not
 /// stay are asked to stop, and their `fresh` successors are started; what did not start.
 fn switch(
-    next: Next,
+    next: ReloadPlan,
     old: &mut [Supervised],
     stays: &[String],
     fresh: &mut [Supervised],
@@ -326,7 +326,7 @@ fn start<'s>(sources: impl Iterator<Item = &'s mut Supervised>, site: &Site<'_>)
 /// Two sources that would keep their state under the same name.
 fn clashes<'s>(
     config: &Config,
-    next: &Next,
+    next: &ReloadPlan,
     sources: impl Iterator<Item = &'s Supervised>,
 ) -> Vec<Diagnostic> {
     let mut seen: HashMap<&str, &Supervised> = HashMap::new();

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::log::Log;
-use super::plan::{Fresh, Output};
+use super::plan::{Output, PlannedOutput};
 use super::succession::{Predecessor, Turn, await_turn};
 use crate::destination::{Destination, Handover};
 use crate::fault::{self, panic_text};
@@ -19,9 +19,9 @@ use crate::flow::{Delivery, Inbox, nap_precisely};
 
 /// Starts the threads of `fresh`; one that may write a file of those in `going` waits for its end. Where the
 /// system has no thread to give, those that were started end.
-pub(super) fn start_all(fresh: Vec<Fresh>, going: &[Arc<Output>], log: &Log) -> io::Result<()> {
+pub(super) fn start_all(fresh: Vec<PlannedOutput>, going: &[Arc<Output>], log: &Log) -> io::Result<()> {
     let mut started: Vec<Arc<Output>> = Vec::new();
-    for Fresh { output, driver, inbox, predecessors } in fresh {
+    for PlannedOutput { output, driver, inbox, predecessors } in fresh {
         let leaves = |one: &Arc<Output>| predecessors.iter().any(|before| Arc::ptr_eq(before, one));
         let before = going.iter().filter_map(|one| one.before(&output, leaves(one))).collect();
         let result = start(Arc::clone(&output), driver, inbox, before, log.clone());

@@ -21,8 +21,8 @@
 //! dropped, and reported by number.
 //!
 //! # What is where
-//! Here is the order of things. Who is here, comes and goes, and what they counted, is the roster's
-//! (`roster`); what a configuration needs is the plan's ([`plan`](super::plan)); threads are started, and
+//! Here is the order of things. Who is here, comes and goes, and what they counted, is the registry's
+//! (`registry`); what a configuration needs is the plan's ([`plan`](super::plan)); threads are started, and
 //! end, in [`worker`] and [`output`].
 
 use std::io;
@@ -34,8 +34,8 @@ use std::time::{Duration, Instant};
 use super::changes::Changes;
 use super::log::Log;
 use super::output;
-use super::plan::{Means, Next, Output, Running, Source};
-use super::roster::{Put, Roster, Worker};
+use super::plan::{Output, PlanContext, ReloadPlan, Running, Source};
+use super::registry::{Registry, Switched, Worker};
 use super::router::{RouteTable, Router};
 use super::stats::Stats;
 use super::worker::{self, Ended};
@@ -58,7 +58,7 @@ pub struct Pipeline {
     clock: SteadyClock,
     /// Set once, for the workers.
     stopping: Arc<AtomicBool>,
-    roster: Mutex<Roster>,
+    registry: Mutex<Registry>,
     ended: Mutex<Ended>,
     /// Messages of the table's `late` that were reported.
     late_said: AtomicU64,
@@ -66,10 +66,10 @@ pub struct Pipeline {
 
 impl std::fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let roster = self.roster();
+        let registry = self.registry();
         f.debug_struct("Pipeline")
-            .field("sources", &roster.sources.len())
-            .field("outputs", &roster.outputs.len())
+            .field("sources", &registry.sources.len())
+            .field("outputs", &registry.outputs.len())
             .finish_non_exhaustive()
     }
 }
@@ -93,14 +93,14 @@ impl Pipeline {
             table: Arc::new(RouteTable::new(clock.clone())),
             clock: clock.clone(),
             stopping: Arc::default(),
-            roster: Mutex::default(),
+            registry: Mutex::default(),
             ended: Mutex::default(),
             late_said: AtomicU64::new(0),
         }
     }
 
-    fn roster(&self) -> MutexGuard<'_, Roster> {
-        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ended(&self) -> MutexGuard<'_, Ended> {
@@ -112,28 +112,32 @@ impl Pipeline {
     ///
     /// # Errors
     /// Options that can only be checked here: unknown time zones, users and groups.
-    pub fn plan(&self, config: &Config, keep: &dyn Fn(&Input) -> bool) -> Result<Next, Vec<Diagnostic>> {
+    pub fn plan(
+        &self,
+        config: &Config,
+        keep: &dyn Fn(&Input) -> bool,
+    ) -> Result<ReloadPlan, Vec<Diagnostic>> {
         let (sources, outputs, leaving, workers) = {
-            let roster = self.roster();
-            let workers = roster.workers.iter().map(|worker| worker.inbox.clone()).collect();
-            let leaving: Vec<_> = roster.leaving_outputs().cloned().collect();
-            (roster.sources.clone(), roster.outputs.clone(), leaving, workers)
+            let registry = self.registry();
+            let workers = registry.workers.iter().map(|worker| worker.inbox.clone()).collect();
+            let leaving: Vec<_> = registry.leaving_outputs().cloned().collect();
+            (registry.sources.clone(), registry.outputs.clone(), leaving, workers)
         };
         let next_lane = &self.next_lane;
         let running = Running { sources: &sources, outputs: &outputs, leaving: &leaving, workers, next_lane };
-        let means = Means { log: &self.log, pool: &self.pool, release: &self.release };
-        Next::new(config, &running, &means, keep)
+        let context = PlanContext { log: &self.log, pool: &self.pool, release: &self.release };
+        ReloadPlan::new(config, &running, &context, keep)
     }
 
     /// Shows the new sources of `next` in the statistics while their host initialises them.
-    pub fn announce(&self, next: &Next) {
+    pub fn announce(&self, next: &ReloadPlan) {
         let new = next.inputs().filter(|input| !next.keeps(&input.driver.id));
-        self.roster().coming = new.cloned().collect();
+        self.registry().coming = new.cloned().collect();
     }
 
     /// Forgets what was announced: it does not come.
     pub fn withdraw(&self) {
-        self.roster().coming.clear();
+        self.registry().coming.clear();
     }
 
     /// Carries `next` out, as the module says; `hand_over` is called when the new routes hold, before the
@@ -141,10 +145,10 @@ impl Pipeline {
     ///
     /// # Errors
     /// When the system has no thread to give: everything is as before, and `hand_over` was not called.
-    pub fn switch(&self, next: Next, hand_over: &mut dyn FnMut()) -> io::Result<Changes> {
-        let Next { sources, outputs, fresh_outputs, fresh_workers, naps, changes, .. } = next;
+    pub fn switch(&self, next: ReloadPlan, hand_over: &mut dyn FnMut()) -> io::Result<Changes> {
+        let ReloadPlan { sources, outputs, fresh_outputs, fresh_workers, naps, changes, .. } = next;
         self.start_workers(fresh_workers)?;
-        let going = self.roster().going(&outputs);
+        let going = self.registry().going(&outputs);
         let replaced: Vec<_> = fresh_outputs.iter().flat_map(|fresh| fresh.predecessors.clone()).collect();
         output::start_all(fresh_outputs, &going, &self.log)?;
         for output in replaced {
@@ -167,11 +171,11 @@ impl Pipeline {
             let (seen, sender) = (Arc::<AtomicU64>::default(), inbox.sender());
             let wake = sender.clone();
             self.clock.on_turn(move || wake.wake());
-            let mut roster = self.roster();
-            let number = roster.workers.len();
+            let mut registry = self.registry();
+            let number = registry.workers.len();
             let guide = Router::new(&self.table, number, Arc::clone(&seen), &self.log);
             worker::start(format!("worker:{number}"), inbox, guide, &self.stopping, ended, &self.log)?;
-            roster.workers.push(Worker { inbox: sender, seen });
+            registry.workers.push(Worker { inbox: sender, seen });
         }
         Ok(())
     }
@@ -185,9 +189,9 @@ impl Pipeline {
         naps: Vec<Duration>,
         going: Vec<Arc<Output>>,
     ) -> Vec<Input> {
-        let Put { version, gone } = self.roster().put(sources, outputs, naps, going, &self.table);
+        let Switched { version, gone } = self.registry().put(sources, outputs, naps, going, &self.table);
         let deadline = Instant::now() + TAKE_UP;
-        while self.roster().taken_up() < version {
+        while self.registry().taken_up() < version {
             if Instant::now() >= deadline {
                 self.log.warning("a worker has not taken up the new routes yet");
                 break;
@@ -199,10 +203,10 @@ impl Pipeline {
 
     /// Lets go of what has come to its end. Called now and then.
     pub fn tidy(&self) {
-        let mut roster = self.roster();
-        let version = roster.taken_up();
-        roster.tidy(version);
-        drop(roster);
+        let mut registry = self.registry();
+        let version = registry.taken_up();
+        registry.tidy(version);
+        drop(registry);
         let late = self.table.late();
         let said = self.late_said.swap(late, Ordering::Relaxed);
         if late > said {
@@ -213,24 +217,24 @@ impl Pipeline {
 
     /// The number of destinations of old configurations that still write.
     pub fn leaving(&self) -> usize {
-        self.roster().leaving()
+        self.registry().leaving()
     }
 
     /// The sources, for their host.
     pub fn inputs(&self) -> Vec<Input> {
-        self.roster().sources.iter().map(|source| source.input.clone()).collect()
+        self.registry().sources.iter().map(|source| source.input.clone()).collect()
     }
 
     /// The ids of the destinations that messages of the source `id` go to.
     pub fn destinations_of(&self, id: &str) -> Vec<String> {
-        let roster = self.roster();
-        let source = roster.sources.iter().find(|source| source.input.driver.id == id);
+        let registry = self.registry();
+        let source = registry.sources.iter().find(|source| source.input.driver.id == id);
         source.map_or_else(Vec::new, |source| source.program.destinations().to_vec())
     }
 
     /// Opens the files of all destinations anew.
     pub fn reopen(&self) {
-        for output in self.roster().all_outputs() {
+        for output in self.registry().all_outputs() {
             output.reopen();
         }
     }
@@ -241,7 +245,7 @@ impl Pipeline {
     pub fn drain(&self, within: Duration) -> u64 {
         let deadline = Instant::now() + within;
         self.end_workers(deadline);
-        let outputs: Vec<_> = self.roster().all_outputs().cloned().collect();
+        let outputs: Vec<_> = self.registry().all_outputs().cloned().collect();
         for output in &outputs {
             let milliseconds = left(deadline).as_millis() as u64;
             output.orders.stop_within_ms.store(milliseconds, Ordering::Relaxed);
@@ -274,16 +278,16 @@ impl Pipeline {
         }
         self.stopping.store(true, Ordering::Release);
         let workers = {
-            let roster = self.roster();
-            roster.workers.iter().for_each(|worker| worker.inbox.wake());
-            roster.workers.len()
+            let registry = self.registry();
+            registry.workers.iter().for_each(|worker| worker.inbox.wake());
+            registry.workers.len()
         };
         self.ended().wait(workers, deadline, &self.log);
     }
 
     /// The counts up to now, since the start of the engine.
     pub fn stats(&self) -> Stats {
-        self.roster().stats()
+        self.registry().stats()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The reload plan: which drivers are kept, which are built: [`Next`].
+//! The reload plan: which drivers are kept, which are built: [`ReloadPlan`].
 //!
 //! A plan takes over every driver that is the same one as before ([`identity`]), with its lane or its
 //! thread, and makes the others, without starting a thread or touching anything outside the process.
@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::changes::Changes;
 use super::identity;
 use super::log::{Log, LogLevel};
-use super::queue::{FullQueue, Orders, Queue, Shared};
+use super::queue::{FullQueue, Orders, OutputState, Queue};
 use super::succession::{End, Predecessor};
 use crate::config::{Config, Diagnostic, Driver, Span};
 use crate::destination::{self, Claim, Counters, Destination, Report, Severity, Site};
@@ -38,7 +38,7 @@ impl Input {
         release: &Arc<dyn Release>,
     ) -> Result<Self, Diagnostic> {
         let pool = Arc::new(Pool::new());
-        make_input(config, statement, driver, 0, inbox, &Means { log, pool: &pool, release })
+        make_input(config, statement, driver, 0, inbox, &PlanContext { log, pool: &pool, release })
     }
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Output {
     address: String,
     claim: Option<Claim>,
     pub(super) counters: Arc<Counters>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<OutputState>,
     pub(super) orders: Orders,
     pub(super) queue: Queue,
     pub(super) end: Arc<End>,
@@ -93,7 +93,7 @@ fn may_meet(one: Option<&Claim>, other: Option<&Claim>) -> bool {
 }
 
 /// A destination whose thread is not started.
-pub(super) struct Fresh {
+pub(super) struct PlannedOutput {
     pub(super) output: Arc<Output>,
     pub(super) driver: Box<dyn Destination>,
     pub(super) inbox: Inbox<Delivery>,
@@ -113,49 +113,49 @@ pub(super) struct Running<'r> {
 }
 
 /// The parts that all plans of an engine are made with.
-pub(super) struct Means<'m> {
+pub(super) struct PlanContext<'m> {
     pub(super) log: &'m Log,
     pub(super) pool: &'m Arc<Pool>,
     pub(super) release: &'m Arc<dyn Release>,
 }
 
 /// The next configuration's drivers.
-pub struct Next {
+pub struct ReloadPlan {
     pub(super) sources: Vec<Source>,
     pub(super) outputs: Vec<Arc<Output>>,
-    pub(super) fresh_outputs: Vec<Fresh>,
+    pub(super) fresh_outputs: Vec<PlannedOutput>,
     pub(super) fresh_workers: Vec<Inbox<Parcel>>,
     pub(super) naps: Vec<Duration>,
     /// The fate of each driver.
     pub changes: Changes,
-    unheld: BTreeMap<String, Vec<Unheld>>,
+    uncontrolled: BTreeMap<String, Vec<UncontrolledRoute>>,
 }
 
 /// A way to a destination on which its source is not held back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unheld {
+pub struct UncontrolledRoute {
     /// The id of the destination.
     pub destination: String,
     /// The log path.
     pub path: Span,
 }
 
-impl std::fmt::Debug for Next {
+impl std::fmt::Debug for ReloadPlan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Next").field("changes", &self.changes).finish_non_exhaustive()
+        f.debug_struct("ReloadPlan").field("changes", &self.changes).finish_non_exhaustive()
     }
 }
 
-impl Next {
+impl ReloadPlan {
     /// Plans what `config` describes; `keep` has the last word on a source that is the same as before.
     pub(super) fn new(
         config: &Config,
         running: &Running<'_>,
-        means: &Means<'_>,
+        context: &PlanContext<'_>,
         keep: &dyn Fn(&Input) -> bool,
     ) -> Result<Self, Vec<Diagnostic>> {
         let compiled = path::compile(config)?;
-        let (outputs, fresh_outputs) = plan_outputs(config, &compiled, running, means.log)?;
+        let (outputs, fresh_outputs) = plan_outputs(config, &compiled, running, context.log)?;
         let kept = |statement: &str, driver: &Driver| {
             let same = running.sources.iter().find(|source| source.input.driver.id == driver.id)?;
             let is_kept = same.key == identity::source(config, statement, driver)
@@ -165,20 +165,20 @@ impl Next {
         };
         let kept: Vec<_> =
             compiled.sources.iter().map(|source| kept(source.statement, source.driver)).collect();
-        let mut crew = Crew::new(running, &kept, compiled.sources.len());
+        let mut assignment = WorkerAssignment::new(running, &kept, compiled.sources.len());
         let (mut sources, mut errors) = (Vec::new(), Vec::new());
-        let mut unheld = BTreeMap::new();
+        let mut uncontrolled = BTreeMap::new();
         for (index, Entrance { statement, driver, program }) in compiled.sources.into_iter().enumerate() {
-            unheld.insert(driver.id.clone(), uncontrolled(&program));
+            uncontrolled.insert(driver.id.clone(), uncontrolled_routes(&program));
             let key = identity::source(config, statement, driver);
             let source = if let Some(same) = kept[index] {
                 let input = Input { driver: driver.clone(), ..same.input.clone() };
                 Source { input, key, worker: same.worker, program }
             } else {
-                let worker = crew.worker_for(&driver.id);
-                let inbox = crew.workers[worker].clone();
+                let worker = assignment.worker_for(&driver.id);
+                let inbox = assignment.workers[worker].clone();
                 let number = running.next_lane.fetch_add(1, Ordering::Relaxed);
-                match make_input(config, statement, driver, number, inbox, means) {
+                match make_input(config, statement, driver, number, inbox, context) {
                     Ok(input) => Source { input, key, worker, program },
                     Err(error) => {
                         errors.push(error);
@@ -191,7 +191,7 @@ impl Next {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let naps = crew.naps(&sources);
+        let naps = assignment.naps(&sources);
         let ids = |sources: &[Source]| {
             sources.iter().map(|source| source.input.driver.id.clone()).collect::<Vec<_>>()
         };
@@ -204,7 +204,15 @@ impl Next {
                 !fresh.contains(&outputs[index].id.as_str())
             }),
         );
-        Ok(Self { sources, outputs, fresh_outputs, fresh_workers: crew.fresh, naps, changes, unheld })
+        Ok(Self {
+            sources,
+            outputs,
+            fresh_outputs,
+            fresh_workers: assignment.fresh,
+            naps,
+            changes,
+            uncontrolled,
+        })
     }
 
     /// The sources, for their host.
@@ -213,8 +221,8 @@ impl Next {
     }
 
     /// The ways of the source with this id that have no flow control.
-    pub fn unheld(&self, id: &str) -> &[Unheld] {
-        self.unheld.get(id).map_or(&[], Vec::as_slice)
+    pub fn uncontrolled_routes(&self, id: &str) -> &[UncontrolledRoute] {
+        self.uncontrolled.get(id).map_or(&[], Vec::as_slice)
     }
 
     /// True when the source with this id goes on as it is.
@@ -224,16 +232,16 @@ impl Next {
 }
 
 /// The ways of `program` on which its source is not held back.
-fn uncontrolled(program: &Program) -> Vec<Unheld> {
-    let ways = program.all_ways().into_iter().filter(|way| !way.flow_control);
-    let named = ways.filter_map(|way| {
+fn uncontrolled_routes(program: &Program) -> Vec<UncontrolledRoute> {
+    let sends = program.all_sends().into_iter().filter(|way| !way.flow_control);
+    let named = sends.filter_map(|way| {
         let destination = program.destinations()[way.destination].clone();
-        way.path.map(|path| Unheld { destination, path })
+        way.path.map(|path| UncontrolledRoute { destination, path })
     });
     named.collect()
 }
 
-type Outputs = (Vec<Arc<Output>>, Vec<Fresh>);
+type Outputs = (Vec<Arc<Output>>, Vec<PlannedOutput>);
 
 fn plan_outputs(
     config: &Config,
@@ -262,7 +270,7 @@ fn plan_outputs(
         }
         let (of_name, predecessors) = predecessors((id, &address, claim.as_ref()), &addresses, running);
         let counters = of_name.last().map_or_else(Arc::default, |before| Arc::clone(&before.counters));
-        let (inbox, shared) = (Inbox::new(), Arc::<Shared>::default());
+        let (inbox, shared) = (Inbox::new(), Arc::<OutputState>::default());
         let full = Arc::new(FullQueue::new(fifo_size, reporter(log, id, &shared)));
         let queue = Queue::new(inbox.sender(), Arc::clone(&counters), Arc::clone(&shared), full, is_soft);
         let sender = inbox.sender();
@@ -271,7 +279,7 @@ fn plan_outputs(
         let (id, orders, end) = (id.to_owned(), Orders::default(), Arc::default());
         let output = Arc::new(Output { id, key, address, claim, counters, shared, orders, queue, end });
         outputs.push(Arc::clone(&output));
-        fresh.push(Fresh { output, driver, inbox, predecessors });
+        fresh.push(PlannedOutput { output, driver, inbox, predecessors });
     }
     Ok((outputs, fresh))
 }
@@ -317,7 +325,7 @@ fn predecessors(
 }
 
 /// The assignment of workers to sources.
-struct Crew<'r> {
+struct WorkerAssignment<'r> {
     running: &'r [Source],
     /// The inboxes of all workers, those to come included.
     workers: Vec<Sender<Parcel>>,
@@ -326,7 +334,7 @@ struct Crew<'r> {
     load: Vec<usize>,
 }
 
-impl<'r> Crew<'r> {
+impl<'r> WorkerAssignment<'r> {
     /// As many workers as there were, or as `sources` need: one for each, and one a core at most.
     fn new(running: &Running<'r>, kept: &[Option<&Source>], sources: usize) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -365,21 +373,21 @@ fn make_input(
     driver: &Driver,
     number: usize,
     inbox: Sender<Parcel>,
-    means: &Means<'_>,
+    context: &PlanContext<'_>,
 ) -> Result<Input, Diagnostic> {
     let planned = source::plan(config, statement, driver)?;
     let own = source::common_options(driver);
     // May ask the system's resolver for the local host's name.
     let names = HostNames::new(NameOptions::new(&config.options, own), Arc::new(ThisSystem::new()));
     if let Some(complaint) = names.take_complaint() {
-        means.log.warning(&format!("source {}: {complaint}", driver.id));
+        context.log.warning(&format!("source {}: {complaint}", driver.id));
     }
     let policy = SourcePolicy::new(statement, names.local(), &config.options, own);
     let policy = if planned.is_local { policy.for_local_messages() } else { policy };
-    let mut origin = policy.origin(local_offset(), Arc::clone(means.release));
+    let mut origin = policy.origin(local_offset(), Arc::clone(context.release));
     origin.ids = config.options.use_uniqid.then(unique_ids);
     let credit = Arc::new(Credit::new(planned.window, planned.max_bytes));
-    let lane = Lane::new(number, inbox, credit, Arc::default(), Arc::clone(means.pool), planned.batch_size);
+    let lane = Lane::new(number, inbox, credit, Arc::default(), Arc::clone(context.pool), planned.batch_size);
     let (policy, names, origin) = (Arc::new(policy), Arc::new(names), Arc::new(origin));
     Ok(Input { driver: driver.clone(), lane, origin, policy, names, status: Arc::default(), planned })
 }
@@ -400,7 +408,7 @@ fn unique_ids() -> Arc<AtomicU64> {
 }
 
 /// Sends what a destination reports to the log under its name; the last error is kept.
-fn reporter(log: &Log, id: &str, shared: &Arc<Shared>) -> Arc<dyn Fn(Report) + Send + Sync> {
+fn reporter(log: &Log, id: &str, shared: &Arc<OutputState>) -> Arc<dyn Fn(Report) + Send + Sync> {
     let (log, id, shared) = (log.clone(), id.to_owned(), Arc::clone(shared));
     Arc::new(move |report: Report| {
         let level = match report.severity {
@@ -424,14 +432,14 @@ mod tests {
     use crate::engine::router::{RouteTable, Router, Routes};
     use crate::message::ReleaseNow;
 
-    fn plan(text: &str) -> Next {
+    fn plan(text: &str) -> ReloadPlan {
         let config = parse_str("test.conf", text, &Environment::new(&VOCABULARY)).unwrap();
         let (log, pool, next_lane) = (Log::silent(), Arc::default(), AtomicUsize::new(0));
         let release: Arc<dyn Release> = Arc::new(ReleaseNow);
-        let means = Means { log: &log, pool: &pool, release: &release };
+        let context = PlanContext { log: &log, pool: &pool, release: &release };
         let running =
             Running { sources: &[], outputs: &[], leaving: &[], workers: Vec::new(), next_lane: &next_lane };
-        Next::new(&config, &running, &means, &|_| true).unwrap()
+        ReloadPlan::new(&config, &running, &context, &|_| true).unwrap()
     }
 
     fn sources(count: usize, options: &str) -> String {

@@ -24,7 +24,7 @@ use crate::message::Selection;
 pub struct Queue {
     inbox: Sender<Delivery>,
     counters: Arc<Counters>,
-    shared: Arc<Shared>,
+    shared: Arc<OutputState>,
     full: Arc<FullQueue>,
     is_soft: bool,
 }
@@ -81,7 +81,7 @@ impl FullQueue {
 
 /// The state that both sides of a destination's queue look at.
 #[derive(Debug, Default)]
-pub struct Shared {
+pub struct OutputState {
     /// True when the destination cannot write at present.
     pub suspended: AtomicBool,
     /// The number of messages that wait, of a destination that retires and cannot write; its counters may be
@@ -93,7 +93,7 @@ pub struct Shared {
     pub last_error: Mutex<Option<Arc<str>>>,
 }
 
-impl Shared {
+impl OutputState {
     /// Says how much waits.
     pub fn set_waiting(&self, messages: u64, bytes: u64) {
         self.waiting.store(messages, Ordering::Relaxed);
@@ -122,7 +122,7 @@ impl Queue {
     pub fn new(
         inbox: Sender<Delivery>,
         counters: Arc<Counters>,
-        shared: Arc<Shared>,
+        shared: Arc<OutputState>,
         full: Arc<FullQueue>,
         is_soft: bool,
     ) -> Self {
@@ -192,7 +192,7 @@ mod tests {
             (false, false, true, true),
             (false, true, true, true),
         ] {
-            let (mut inbox, shared) = (Inbox::new(), Arc::<Shared>::default());
+            let (mut inbox, shared) = (Inbox::new(), Arc::<OutputState>::default());
             shared.suspended.store(is_suspended, Ordering::Relaxed);
             let full = Arc::new(FullQueue::new(7, Arc::new(|report| panic!("{report}"))));
             let queue = Queue::new(inbox.sender(), Arc::default(), shared, full, is_soft);

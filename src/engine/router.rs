@@ -57,19 +57,19 @@ pub struct SourceRoutes {
     program: Arc<Program>,
     /// The queues of the program's destinations; `None` where a reload has removed it.
     queues: Vec<Option<Queue>>,
-    /// The ways that every batch takes as it is.
+    /// The sends that every batch takes as it is.
     plain: Option<Vec<Route>>,
 }
 
 impl SourceRoutes {
     /// Those of `program`, whose destinations have `queues`.
     pub fn new(program: Arc<Program>, queues: Vec<Option<Queue>>) -> Self {
-        let plain = program.ways().map(|ways| {
-            let route = |way: &crate::path::Way| {
+        let plain = program.sends().map(|sends| {
+            let route = |way: &crate::path::SendTo| {
                 let queue = queues[way.destination].clone()?;
                 Some(Route { queue, flow_control: way.flow_control })
             };
-            ways.iter().filter_map(route).collect()
+            sends.iter().filter_map(route).collect()
         });
         Self { program, queues, plain }
     }
@@ -353,7 +353,7 @@ impl Router {
         Sent { messages: messages as usize, frees: urgent && !lane.is_half_used() }
     }
 
-    /// Drops a batch that the routes panicked at. Some of its ways may have it.
+    /// Drops a batch that the routes panicked at. Some of its sends may have it.
     #[cold]
     fn give_up(&self, messages: u32, source: &str, ack: &Ack, panic: &(dyn Any + Send)) {
         ack.drop_rows(&Rows::Range(0..messages), DropReason::Fault);

@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::queue::{Orders, Shared};
+use super::queue::{Orders, OutputState};
 use crate::destination::{Counters, Handover};
 use crate::flow::{Delivery, DropReason, Inbox, Sender};
 
@@ -152,7 +152,7 @@ pub struct Predecessor {
     /// Its end.
     pub end: Arc<End>,
     /// Its state.
-    pub shared: Arc<Shared>,
+    pub shared: Arc<OutputState>,
     /// Tells whether it leaves what it has to whoever waits.
     pub leaves: bool,
 }
@@ -176,7 +176,7 @@ struct Waiting<'w> {
     left: Vec<Vec<Handover>>,
     held: VecDeque<Delivery>,
     counters: &'w Counters,
-    shared: &'w Shared,
+    shared: &'w OutputState,
 }
 
 impl Waiting<'_> {
@@ -241,7 +241,7 @@ pub fn await_turn(
     before: Vec<Predecessor>,
     inbox: &mut Inbox<Delivery>,
     counters: &Counters,
-    (shared, orders, end): (&Shared, &Orders, &End),
+    (shared, orders, end): (&OutputState, &Orders, &End),
 ) -> Turn {
     for predecessor in &before {
         predecessor.end.tell(inbox.sender());

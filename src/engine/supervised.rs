@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::host::{Host, unlocked};
-use super::{Log, Next, Pauses, Unheld};
+use super::{Log, Pauses, ReloadPlan, UncontrolledRoute};
 use crate::config::{Config, Diagnostic, GlobalOptions};
 use crate::source::Input;
 use crate::source::{NotStarted, Source, Start};
@@ -109,11 +109,11 @@ impl Supervised {
 
     /// Says once of each destination that an acknowledgement does not mean delivered, where that is so and
     /// the source waits for acknowledgements.
-    pub fn warn_of_unheld(&mut self, config: &Config, next: &Next, log: &Log) {
+    pub fn warn_of_uncontrolled(&mut self, config: &Config, next: &ReloadPlan, log: &Log) {
         if !self.source.awaits_acknowledgements() {
             return;
         }
-        for Unheld { destination, path } in next.unheld(self.id()) {
+        for UncontrolledRoute { destination, path } in next.uncontrolled_routes(self.id()) {
             if !self.unheld_reported.insert(destination.clone()) {
                 continue;
             }

@@ -56,7 +56,7 @@ pub fn run(mut inbox: Inbox<Parcel>, mut router: Router, stopping: &AtomicBool) 
             return inbox;
         }
         match seen {
-            Some(Seen { frees: true, .. }) => inbox.hurry(),
+            Some(Seen { frees: true, .. }) => inbox.spin_or_nap(),
             Some(Seen { messages, .. }) => inbox.nap(messages),
             None => inbox.wait(router.wait_until()),
         }

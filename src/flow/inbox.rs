@@ -9,9 +9,9 @@
 //! whatever has come meanwhile: otherwise it would take the next batch nearly empty, and so on, for as long
 //! as messages come.
 //!
-//! A receiver that is in a hurry, because a sender will soon stand still without it, does not nap: if it was
-//! in a hurry a moment ago as well, it *looks on* for up to `LOOK_ON`, so that a call of [`Sender::wake`]
-//! costs the sender no system call and takes effect at once. Between looks it lets other threads have its
+//! A receiver whose sender will soon stand still without it does not nap ([`Inbox::spin_or_nap`]): if it
+//! called that a moment ago as well, it spins for up to `SPIN_WAIT`, so that a call of [`Sender::wake`] costs
+//! the sender no system call and takes effect at once. Between looks it lets other threads have its
 //! processor.
 //!
 //! The receiver that finds the queue empty waits in two steps.
@@ -58,8 +58,8 @@ const FLOOD: usize = 100;
 /// And one that brought less than this of a light one: more would not be in the caches any more after a
 /// longer nap.
 const HEAVY: usize = 400;
-/// For how long a receiver in a hurry looks on, and how long ago the last hurry may be.
-const LOOK_ON: Duration = Duration::from_micros(100);
+/// The longest spin, and how long ago the last one may be.
+const SPIN_WAIT: Duration = Duration::from_micros(100);
 /// The number of looks without letting other threads have the processor.
 const LOOKS: u32 = 32;
 /// A receiver that slept longer than this, which is what a nap takes, expects that nothing follows soon: one
@@ -70,7 +70,7 @@ const RESTS: u32 = 2;
 /// The number of naps without work before it sleeps.
 const NAPS: u32 = 2;
 
-struct Shared<T> {
+struct Channel<T> {
     queue: Queue<T>,
     sleeping: CachePadded<AtomicBool>,
     /// True when the receiver was called since it began its last look.
@@ -82,14 +82,14 @@ struct Shared<T> {
 
 /// The receiving end; one thread has it.
 pub struct Inbox<T> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<Channel<T>>,
     parker: Parker,
     nap: Duration,
     naps: u32,
     /// Items that were left for the next look: before all others.
     left_behind: VecDeque<T>,
-    /// The time at which it was last in a hurry.
-    hurried: Option<Instant>,
+    /// The time of the last [`Inbox::spin_or_nap`].
+    last_spin: Option<Instant>,
     /// True when the last wait was a sleep.
     slept: bool,
     /// The number of times it may still sleep at once, when it has sent on what woke it.
@@ -97,7 +97,7 @@ pub struct Inbox<T> {
 }
 
 /// The sending end.
-pub struct Sender<T>(Arc<Shared<T>>);
+pub struct Sender<T>(Arc<Channel<T>>);
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
@@ -185,21 +185,21 @@ impl<T> Inbox<T> {
     /// An empty inbox whose receiver, while items keep coming, naps for `nap`.
     pub fn with_nap(nap: Duration) -> Self {
         let parker = Parker::new();
-        let shared = Shared {
+        let shared = Channel {
             queue: Queue::new(),
             sleeping: CachePadded::new(AtomicBool::new(false)),
             called: CachePadded::new(AtomicBool::new(false)),
             light: CachePadded::new(AtomicBool::new(false)),
             unparker: parker.unparker().clone(),
         };
-        let (left_behind, hurried) = (VecDeque::new(), None);
+        let (left_behind, last_spin) = (VecDeque::new(), None);
         Self {
             shared: Arc::new(shared),
             parker,
             nap,
             naps: NAPS,
             left_behind,
-            hurried,
+            last_spin,
             slept: false,
             rests: 0,
         }
@@ -256,13 +256,12 @@ impl<T> Inbox<T> {
         (self.len(), self.left_behind.len())
     }
 
-    /// Waits for a call of [`Sender::wake`] without going to sleep, if it was in a hurry a moment ago, too;
-    /// otherwise naps.
-    pub fn hurry(&mut self) {
+    /// Waits for a call of [`Sender::wake`] without going to sleep, if it did so a moment ago, too; otherwise naps.
+    pub fn spin_or_nap(&mut self) {
         let now = Instant::now();
-        let again = self.hurried.is_some_and(|before| now.saturating_duration_since(before) < LOOK_ON);
-        self.hurried = Some(now);
-        if again && self.look_on(now + LOOK_ON) {
+        let again = self.last_spin.is_some_and(|before| now.saturating_duration_since(before) < SPIN_WAIT);
+        self.last_spin = Some(now);
+        if again && self.spin_wait(now + SPIN_WAIT) {
             self.slept = false;
         } else {
             self.nap(0);
@@ -270,7 +269,7 @@ impl<T> Inbox<T> {
     }
 
     /// Looks for a call until `end`; whether one came.
-    fn look_on(&self, end: Instant) -> bool {
+    fn spin_wait(&self, end: Instant) -> bool {
         loop {
             for _ in 0..LOOKS {
                 if self.shared.called.load(Ordering::Acquire) {
@@ -407,19 +406,19 @@ mod tests {
         assert_eq!(inbox.try_recv(), Some(5), "nothing else would wake it");
     }
 
-    /// Breaks without it: a receiver in a hurry misses a call that came while it was busy, and the sender
+    /// Breaks without it: a receiver that spins misses a call that came while it was busy, and the sender
     /// stands still.
     #[test]
-    fn a_hurry_ends_with_a_call() {
+    fn a_spin_ends_with_a_call() {
         let mut inbox = Inbox::<()>::with_nap(Duration::from_secs(3600));
         let sender = inbox.sender();
         sender.wake();
-        inbox.hurry();
-        assert!(inbox.hurried.is_some());
+        inbox.spin_or_nap();
+        assert!(inbox.last_spin.is_some());
         // As if it had been a moment ago, however slow this machine is.
-        inbox.hurried = Some(Instant::now() + Duration::from_secs(3600));
+        inbox.last_spin = Some(Instant::now() + Duration::from_secs(3600));
         sender.wake();
-        inbox.hurry();
+        inbox.spin_or_nap();
         inbox.begin_look();
         assert!(!inbox.shared.called.load(Ordering::Relaxed), "a look answers the calls before it");
         std::thread::scope(|scope| {
@@ -427,8 +426,8 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(20));
                 sender.wake();
             });
-            inbox.hurried = Some(Instant::now() + Duration::from_secs(3600));
-            inbox.hurry();
+            inbox.last_spin = Some(Instant::now() + Duration::from_secs(3600));
+            inbox.spin_or_nap();
         });
     }
 

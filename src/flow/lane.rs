@@ -122,7 +122,7 @@ impl Lane {
         self.tracker.get()
     }
 
-    /// Has `parser` parse what is posted with [`Producer::post_unparsed_at_once`]. The lane keeps the first
+    /// Has `parser` parse what is posted with [`Producer::post_unparsed_fast`]. The lane keeps the first
     /// that it is given: whether it is this one.
     pub fn parse_late(&self, parser: &Arc<dyn LateParser>) -> bool {
         Arc::ptr_eq(self.late_parser.get_or_init(|| Arc::clone(parser)), parser)

@@ -9,11 +9,11 @@
 //!
 //! # Small batches
 //! A batch that was taken almost empty costs nothing but what is in it: the writer's next batch goes on where
-//! it ends, in the same slab ([`Rest`]). Otherwise a source that posts a few messages at a time into a
+//! it ends, in the same slab ([`SlabTail`]). Otherwise a source that posts a few messages at a time into a
 //! stalled destination would hold a whole slab for each.
 
-mod room;
 mod seal;
+mod space;
 mod writer;
 
 use std::ops::Range;
@@ -22,14 +22,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crossbeam::utils::CachePadded;
 
-use self::room::Room;
 use self::seal::Seal;
+use self::space::SlabSpace;
 use super::lines::Table;
 use super::pool::{Slab, Slot};
-use super::shared::{Recycle, Shared};
+use super::recycled::{Recycle, Recycled};
 use super::{Field, Origin, Record, Segments, Span};
 
-pub use room::Rest;
+pub use space::SlabTail;
 pub use writer::{
     Need, Published, Row, SharedSegment, Text, USUAL_CHARGE, Writer, unparsed_charge, view_charge,
 };
@@ -49,10 +49,10 @@ pub fn taken() -> u32 {
 }
 
 /// The place of a batch in its slab, and how far it is written and sealed; held by its writer and its reader.
-pub(super) struct Core {
+pub(super) struct BatchShared {
     seal: Seal,
     /// `None` in a place that waits in the pool.
-    slab: Option<Shared<Slab>>,
+    slab: Option<Recycled<Slab>>,
     /// The end of its first record.
     high: u32,
     /// The first of its segments.
@@ -64,9 +64,9 @@ pub(super) struct Core {
     foreign: AtomicBool,
 }
 
-impl Core {
+impl BatchShared {
     /// Of an empty batch that begins in `room`.
-    fn new(room: &Room) -> Self {
+    fn new(room: &SlabSpace) -> Self {
         let (slab, high, segments) = (Some(room.slab().clone()), room.high(), room.segments());
         let (scattered, foreign) = (AtomicBool::new(false), AtomicBool::new(false));
         Self { seal: Seal::new(), slab, high, segments, scattered, foreign }
@@ -79,7 +79,7 @@ impl Core {
     }
 }
 
-impl Recycle for Core {
+impl Recycle for BatchShared {
     fn recycle(mut place: Arc<Self>) {
         let slab = Arc::get_mut(&mut place).and_then(|core| core.slab.take());
         if let Some(pool) = slab.as_ref().and_then(|slab| slab.pool()) {
@@ -99,7 +99,7 @@ pub struct Pending {
 }
 
 enum Half {
-    Open { core: Shared<Core>, origin: Arc<Origin> },
+    Open { core: Recycled<BatchShared>, origin: Arc<Origin> },
     Sealed(Box<Batch>),
 }
 
@@ -142,7 +142,7 @@ impl Drop for Pending {
 /// The owner of the rows that a batch reads.
 pub(super) enum Body {
     Slab {
-        slab: Shared<Slab>,
+        slab: Recycled<Slab>,
         /// The end of the first record.
         high: u32,
         /// True when the texts follow each other, with a newline after each.
@@ -167,7 +167,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    fn new(core: &Core, origin: Arc<Origin>) -> Self {
+    fn new(core: &BatchShared, origin: Arc<Origin>) -> Self {
         let counts = core.seal.take();
         // After the seal: a writer whose row is in the batch read the number before this adds to it.
         TAKEN.fetch_add(1, Ordering::Relaxed);

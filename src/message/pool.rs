@@ -22,8 +22,8 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::{Arc, Mutex};
 
-use super::batch::Core;
-use super::shared::{Recycle, Shared};
+use super::batch::BatchShared;
+use super::recycled::{Recycle, Recycled};
 use super::{Field, Record, Segment, fence};
 
 /// Bytes of an ordinary slab.
@@ -163,7 +163,7 @@ pub struct Pool {
     /// Places of slabs, with nothing in them.
     slab_places: Mutex<Vec<Arc<Slab>>>,
     /// The same of what a batch's writer and reader share.
-    core_places: Mutex<Vec<Arc<Core>>>,
+    core_places: Mutex<Vec<Arc<BatchShared>>>,
     buffers: Mutex<Vec<Box<[u8]>>>,
 }
 
@@ -222,7 +222,7 @@ impl Pool {
     }
 
     /// A slab of `size` bytes at least, with room for `segments` at least; where there are some, for many.
-    pub(super) fn take(self: &Arc<Self>, size: usize, segments: usize) -> Shared<Slab> {
+    pub(super) fn take(self: &Arc<Self>, size: usize, segments: usize) -> Recycled<Slab> {
         let words = size.max(SLAB).div_ceil(size_of::<u64>());
         let words = if size <= SLAB { recycled(&self.slabs) } else { None }.unwrap_or_else(|| slots(words));
         let segments = match segments {
@@ -231,16 +231,16 @@ impl Pool {
             more => slots(more),
         };
         let slab = Slab { words, segments, pool: Some(Arc::clone(self)) };
-        Shared::new(placed(&self.slab_places, slab))
+        Recycled::new(placed(&self.slab_places, slab))
     }
 
     /// A place for `core`.
-    pub(super) fn place(&self, core: Core) -> Shared<Core> {
-        Shared::new(placed(&self.core_places, core))
+    pub(super) fn place(&self, core: BatchShared) -> Recycled<BatchShared> {
+        Recycled::new(placed(&self.core_places, core))
     }
 
     /// Takes back the place of one that has nothing in it.
-    pub(super) fn keep_place(&self, core: Arc<Core>) {
+    pub(super) fn keep_place(&self, core: Arc<BatchShared>) {
         keep(&self.core_places, core, KEEP_CORES);
     }
 

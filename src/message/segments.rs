@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Segment;
 use super::pool::Slab;
-use super::shared::Shared;
+use super::recycled::Recycled;
 
 /// The segments of a batch, numbered from 0; dropped, they let go of what they keep.
 ///
@@ -21,7 +21,7 @@ pub struct Segments {
 
 /// Published segments of a slab, from `first` on.
 struct Adopted {
-    slab: Shared<Slab>,
+    slab: Recycled<Slab>,
     first: u32,
     len: u32,
     /// True when one of them may be foreign.
@@ -56,7 +56,7 @@ impl Segments {
     /// # Safety
     /// They must be published, with the publication seen by this thread, and given away to nobody else, now
     /// or later.
-    pub(super) unsafe fn adopted(slab: &Shared<Slab>, first: u32, len: u32, foreign: bool) -> Self {
+    pub(super) unsafe fn adopted(slab: &Recycled<Slab>, first: u32, len: u32, foreign: bool) -> Self {
         let adopted = (len > 0).then(|| Adopted { slab: slab.clone(), first, len, foreign });
         Self { adopted, own: Vec::new() }
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{Choice, Item, Program, Step, Way};
+use super::{Choice, Item, Program, SendTo, Step};
 use crate::config::{
     Config, DestinationRef, DestinationStatement, Diagnostic, Driver, FilterRef, FilterStatement, IfBranch,
     LogItem, LogPath, PathFlags, SourceRef, SourceStatement, Span,
@@ -168,7 +168,7 @@ impl<'c> Compiler<'c> {
                 _ if !is_inside => {}
                 LogItem::Source(_) => {}
                 LogItem::Destination(to) => {
-                    items.extend(self.ways(to, flow_control, path.span).map(Item::Send));
+                    items.extend(self.sends(to, flow_control, path.span).map(Item::Send));
                 }
                 LogItem::Filter(filter) => items.extend(self.filter(filter).map(Item::Step)),
                 LogItem::If { branches, otherwise } => {
@@ -246,16 +246,16 @@ impl<'c> Compiler<'c> {
         step
     }
 
-    /// The ways to all drivers of `to`.
-    fn ways(
+    /// The sends to all drivers of `to`.
+    fn sends(
         &self,
         to: &'c DestinationRef,
         flow_control: bool,
         path: Span,
-    ) -> impl Iterator<Item = Way> + use<> {
+    ) -> impl Iterator<Item = SendTo> + use<> {
         let (statement, first) = &self.destinations[self.destination(to).name.as_str()];
         let drivers = *first..first + statement.drivers.len();
-        drivers.map(move |destination| Way { destination, flow_control, path: Some(path) })
+        drivers.map(move |destination| SendTo { destination, flow_control, path: Some(path) })
     }
 }
 
@@ -266,7 +266,7 @@ mod tests {
     use crate::drivers::VOCABULARY;
 
     /// For each source its destinations, with `!` where its source waits for them.
-    fn ways(logs: &str) -> Vec<String> {
+    fn sends(logs: &str) -> Vec<String> {
         let text = format!(
             "source a {{ internal(); }}; source b {{ internal(); }};\n\
              destination x {{ file(\"x\"); }}; destination y {{ file(\"y\"); file(\"y2\"); }}; destination z {{ file(\"z\"); }};\n\
@@ -276,12 +276,12 @@ mod tests {
         let compiled = compile(&config).unwrap();
         let shown = |source: &Entrance<'_>| {
             let program = &source.program;
-            let name = |way: &Way| {
+            let name = |way: &SendTo| {
                 let held = if way.flow_control { "!" } else { "" };
                 format!("{}{held}", program.destinations()[way.destination])
             };
-            let ways: Vec<_> = program.all_ways().iter().map(name).collect();
-            format!("{}: {}", source.statement, ways.join(" "))
+            let sends: Vec<_> = program.all_sends().iter().map(name).collect();
+            format!("{}: {}", source.statement, sends.join(" "))
         };
         compiled.sources.iter().map(shown).collect()
     }
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn paths_in_order_with_all_drivers_of_a_statement() {
         let logs = "log { source(a); source(b); destination(y); destination(x); flags(flow-control); }; log { source(b); destination(x); };";
-        assert_eq!(ways(logs), ["a: y#0! y#1! x#0!", "b: y#0! y#1! x#0! x#0"]);
+        assert_eq!(sends(logs), ["a: y#0! y#1! x#0!", "b: y#0! y#1! x#0! x#0"]);
     }
 
     /// Breaks without it: `flags(final)` and `flags(fallback)` are read and not followed.
@@ -299,7 +299,7 @@ mod tests {
                     log { source(a); destination(x); flags(final); };\
                     log { source(a); destination(y); };\
                     log { destination(z); flags(catchall, fallback); };";
-        assert_eq!(ways(logs), ["b: z#0 z#0", "a: x#0"]);
+        assert_eq!(sends(logs), ["b: z#0 z#0", "a: x#0"]);
     }
 
     /// Breaks without it: a path within a path loses messages that the one around it would hold.
@@ -310,25 +310,25 @@ mod tests {
                       log { destination(y); };\
                     flags(flow-control); };\
                     log { source(b); log { destination(z); flags(fallback); }; log { log { destination(x); }; }; };";
-        assert_eq!(ways(logs), ["a: x#0! z#0", "b: x#0"]);
+        assert_eq!(sends(logs), ["a: x#0! z#0", "b: x#0"]);
     }
 
     /// Breaks without it: a source of an inner path also sends to the outer one's destinations.
     #[test]
     fn a_source_inside_a_path_enters_there() {
         let logs = "log { source(a); destination(x); log { source(b); destination(z); }; };";
-        assert_eq!(ways(logs), ["a: x#0 z#0", "b: z#0"]);
+        assert_eq!(sends(logs), ["a: x#0 z#0", "b: z#0"]);
     }
 
     /// Breaks without it: `flags(catchall)` is read and not followed.
     #[test]
     fn a_catchall_path_starts_all_sources() {
-        assert_eq!(ways("log { destination(x); flags(catchall); };"), ["a: x#0", "b: x#0"]);
+        assert_eq!(sends("log { destination(x); flags(catchall); };"), ["a: x#0", "b: x#0"]);
     }
 
     /// Breaks without it: a configuration that native accepts is refused.
     #[test]
     fn a_path_without_a_destination_is_legal() {
-        assert_eq!(ways("log { source(a); };"), ["a: "]);
+        assert_eq!(sends("log { source(a); };"), ["a: "]);
     }
 }

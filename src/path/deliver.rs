@@ -2,7 +2,7 @@
 //! back.
 //!
 //! A destination gets the messages by their rows, and the copies of one in the order of the program: whatever
-//! the bounds of batches are, it sees what an engine of one message at a time would give it. Where ways with
+//! the bounds of batches are, it sees what an engine of one message at a time would give it. Where sends with
 //! and without flow control, or messages that a step made, stand among each other, that takes several pushes.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::run::{Member, Run, Sent};
 use crate::flow::Ack;
 use crate::message::{Rows, Selection};
 
-/// The ends of a program's ways.
+/// The ends of a program's sends.
 pub trait Outputs {
     /// Tells whether messages for the destination with this number hold their credit until they are written.
     fn holds(&self, destination: usize, flow_control: bool) -> bool;

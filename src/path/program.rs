@@ -22,13 +22,13 @@ pub struct Program {
     pub(super) nodes: Vec<Node>,
     /// The ids of the destinations that it may send to, each once.
     destinations: Vec<String>,
-    /// The ways out, where every message of a batch takes all of them and no two lead to one destination.
-    ways: Option<Vec<Way>>,
+    /// The sends, where every message of a batch takes all of them and no two lead to one destination.
+    sends: Option<Vec<SendTo>>,
 }
 
 /// A way to a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Way {
+pub struct SendTo {
     /// The number of the destination in the program.
     pub destination: usize,
     /// Tells whether the source waits for it.
@@ -41,7 +41,7 @@ pub struct Way {
 #[derive(Debug, Clone)]
 pub(super) enum Node {
     Step { number: u32, step: Arc<dyn Step> },
-    Send { number: u32, way: Way },
+    Send { number: u32, way: SendTo },
     Fork(Fork),
 }
 
@@ -65,26 +65,26 @@ pub(super) struct Branch {
 }
 
 impl Program {
-    /// The program of `items`, whose ways lead to the destinations with these `ids`; it keeps those that it
+    /// The program of `items`, whose sends lead to the destinations with these `ids`; it keeps those that it
     /// has a way to.
     pub fn new(items: Vec<Item>, ids: &[&str]) -> Self {
         let items = items.into_iter().map(Item::simplified).collect();
         let mut nodes = number(items, &mut 0);
         let mut used = BTreeSet::new();
-        each_way(&mut nodes, &mut |way| {
+        each_send(&mut nodes, &mut |way| {
             used.insert(way.destination);
         });
-        each_way(&mut nodes, &mut |way| way.destination = used.range(..way.destination).count());
+        each_send(&mut nodes, &mut |way| way.destination = used.range(..way.destination).count());
         let destinations = used.iter().map(|number| ids[*number].to_owned()).collect();
-        let ways = plain_ways(&nodes);
-        Self { nodes, destinations, ways }
+        let sends = plain_sends(&nodes);
+        Self { nodes, destinations, sends }
     }
 
-    /// All ways, in their order.
-    pub fn all_ways(&self) -> Vec<Way> {
-        let (mut nodes, mut ways) = (self.nodes.clone(), Vec::new());
-        each_way(&mut nodes, &mut |way| ways.push(*way));
-        ways
+    /// All sends, in their order.
+    pub fn all_sends(&self) -> Vec<SendTo> {
+        let (mut nodes, mut sends) = (self.nodes.clone(), Vec::new());
+        each_send(&mut nodes, &mut |way| sends.push(*way));
+        sends
     }
 
     /// The ids of the destinations that it may send to.
@@ -92,9 +92,9 @@ impl Program {
         &self.destinations
     }
 
-    /// The ways that every message takes, where nothing else is to be done.
-    pub fn ways(&self) -> Option<&[Way]> {
-        self.ways.as_deref()
+    /// The sends that every message takes, where nothing else is to be done.
+    pub fn sends(&self) -> Option<&[SendTo]> {
+        self.sends.as_deref()
     }
 
     /// All steps, conditions included.
@@ -105,14 +105,14 @@ impl Program {
     }
 }
 
-fn each_way(nodes: &mut [Node], visit: &mut dyn FnMut(&mut Way)) {
+fn each_send(nodes: &mut [Node], visit: &mut dyn FnMut(&mut SendTo)) {
     for node in nodes {
         match node {
             Node::Step { .. } => {}
             Node::Send { way, .. } => visit(way),
             Node::Fork(fork) => {
                 for branch in &mut fork.branches {
-                    each_way(&mut branch.nodes, visit);
+                    each_send(&mut branch.nodes, visit);
                 }
             }
         }
@@ -140,7 +140,7 @@ pub enum Item {
     /// A step.
     Step(Arc<dyn Step>),
     /// A way out.
-    Send(Way),
+    Send(SendTo),
     /// Branches.
     Fork(Vec<Choice>),
 }
@@ -255,21 +255,21 @@ fn is_exclusive(branches: &[Branch]) -> bool {
     })
 }
 
-/// The ways of a program without steps; `None` where it has some, or where two ways lead to one destination:
+/// The sends of a program without steps; `None` where it has some, or where two sends lead to one destination:
 /// that has to get the copies of a message one after the other.
-fn plain_ways(nodes: &[Node]) -> Option<Vec<Way>> {
-    let mut ways: Vec<Way> = Vec::new();
+fn plain_sends(nodes: &[Node]) -> Option<Vec<SendTo>> {
+    let mut sends: Vec<SendTo> = Vec::new();
     let is_plain = follow(nodes, &mut |way| {
-        let is_first = ways.iter().all(|known| known.destination != way.destination);
-        ways.push(way);
+        let is_first = sends.iter().all(|known| known.destination != way.destination);
+        sends.push(way);
         is_first
     });
-    is_plain.is_some().then_some(ways)
+    is_plain.is_some().then_some(sends)
 }
 
 /// Calls `send` with each way that a message takes; how many copies of it come out. `None` when that depends
 /// on the message, or when `send` gives false.
-fn follow(nodes: &[Node], send: &mut dyn FnMut(Way) -> bool) -> Option<usize> {
+fn follow(nodes: &[Node], send: &mut dyn FnMut(SendTo) -> bool) -> Option<usize> {
     let Some((first, rest)) = nodes.split_first() else { return Some(1) };
     match first {
         Node::Step { .. } => None,
@@ -299,7 +299,7 @@ mod tests {
     use super::*;
 
     fn send(destination: usize) -> Item {
-        Item::Send(Way { destination, flow_control: false, path: None })
+        Item::Send(SendTo { destination, flow_control: false, path: None })
     }
 
     fn fork(branches: Vec<(Vec<Item>, &str)>) -> Item {
@@ -312,28 +312,30 @@ mod tests {
         Item::Fork(branches.into_iter().map(branch).collect())
     }
 
-    fn ways(items: Vec<Item>) -> Option<Vec<usize>> {
+    fn sends(items: Vec<Item>) -> Option<Vec<usize>> {
         let program = Program::new(items, &["a", "b", "c", "d"]);
-        let id = |way: &Way| program.destinations()[way.destination].clone();
-        program.ways().map(|ways| ways.iter().map(|way| usize::from(id(way).as_bytes()[0] - b'a')).collect())
+        let id = |way: &SendTo| program.destinations()[way.destination].clone();
+        program
+            .sends()
+            .map(|sends| sends.iter().map(|way| usize::from(id(way).as_bytes()[0] - b'a')).collect())
     }
 
     /// Breaks without it: a path without a filter costs what one with a filter does.
     #[test]
     fn what_does_not_depend_on_the_message_is_known_before() {
-        assert_eq!(ways(vec![]), Some(vec![]));
-        assert_eq!(ways(vec![send(1), send(0)]), Some(vec![1, 0]));
-        assert_eq!(ways(vec![send(1), send(1)]), None, "the copies follow each other");
+        assert_eq!(sends(vec![]), Some(vec![]));
+        assert_eq!(sends(vec![send(1), send(0)]), Some(vec![1, 0]));
+        assert_eq!(sends(vec![send(1), send(1)]), None, "the copies follow each other");
         let inner = fork(vec![(vec![send(0)], ""), (vec![send(1)], "final"), (vec![send(2)], "")]);
-        assert_eq!(ways(vec![inner.clone()]), Some(vec![0, 1]));
-        assert_eq!(ways(vec![inner.clone(), send(3)]), None, "two copies of each message go on");
+        assert_eq!(sends(vec![inner.clone()]), Some(vec![0, 1]));
+        assert_eq!(sends(vec![inner.clone(), send(3)]), None, "two copies of each message go on");
         let fallback =
             fork(vec![(vec![send(0)], "fallback"), (vec![inner], ""), (vec![send(3)], "final fallback")]);
-        assert_eq!(ways(vec![fallback]), Some(vec![0, 1]));
+        assert_eq!(sends(vec![fallback]), Some(vec![0, 1]));
         // A fork without branches matches nothing, and what comes behind it gets nothing.
         let nothing = fork(vec![]);
-        assert_eq!(ways(vec![nothing.clone(), send(0)]), Some(vec![]));
+        assert_eq!(sends(vec![nothing.clone(), send(0)]), Some(vec![]));
         let either = fork(vec![(vec![nothing], "final"), (vec![send(2)], "fallback")]);
-        assert_eq!(ways(vec![either]), None);
+        assert_eq!(sends(vec![either]), None);
     }
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::Surrounding;
 use super::part::{Order, Outline, Part, in_order, join, take_away};
-use super::program::{Branch, Fork, Node, Program, Way};
+use super::program::{Branch, Fork, Node, Program, SendTo};
 use super::step::{Made, Out, Step, Trigger};
 use crate::fault::panic_text;
 use crate::flow::{Ack, DropReason, Lane};
@@ -89,8 +89,8 @@ impl<'r> Run<'r> {
         parts
     }
 
-    fn send(&mut self, number: u32, way: Way, parts: &[Part]) {
-        let Way { destination, flow_control, .. } = way;
+    fn send(&mut self, number: u32, way: SendTo, parts: &[Part]) {
+        let SendTo { destination, flow_control, .. } = way;
         let sent = parts.iter().map(|part| Sent { part: part.clone().through(number), flow_control });
         self.sends[destination].extend(sent);
     }

@@ -201,7 +201,7 @@ fn items(toys: &[Toy], groups: &mut Vec<Arc<Group>>) -> Vec<Item> {
             Item::Step(Arc::<Group>::clone(&groups[groups.len() - 1]))
         }
         Toy::Send(destination, flow_control) => {
-            Item::Send(Way { destination: *destination, flow_control: *flow_control, path: None })
+            Item::Send(SendTo { destination: *destination, flow_control: *flow_control, path: None })
         }
         Toy::Fork(branches) => {
             let choice = |branch: &ToyBranch| Choice {
@@ -469,7 +469,7 @@ fn a_step_makes_what_is_due_and_hands_its_state_on() {
     let program = |group: &Arc<Group>| {
         let step = Arc::<Group>::clone(group) as Arc<dyn Step>;
         let mark = Item::Fork(vec![Choice { items: vec![Item::Step(step)], ..Choice::default() }]);
-        let way = Way { destination: 1, flow_control: true, path: None };
+        let way = SendTo { destination: 1, flow_control: true, path: None };
         Program::new(vec![mark, Item::Step(Arc::new(Mark('p'))), Item::Send(way)], &DESTINATIONS)
     };
     let (before, after) = (program(&old), program(&new));
@@ -523,7 +523,7 @@ impl Step for Faulty {
 /// fallback.
 #[test]
 fn a_panic_in_a_step_costs_the_message_it_was_at() {
-    let way = |destination| Item::Send(Way { destination, flow_control: true, path: None });
+    let way = |destination| Item::Send(SendTo { destination, flow_control: true, path: None });
     let first = Choice { items: vec![Item::Step(Arc::new(Faulty)), way(0)], ..Choice::default() };
     let other = Choice { items: vec![way(1)], is_fallback: true, ..Choice::default() };
     let program = Program::new(vec![Item::Fork(vec![first, other])], &DESTINATIONS);

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use super::ack_tracker::{Batched, Plan};
-use super::acks::{Heard, Order, Tracking, live};
+use super::acks::{NewsReceiver, Order, Tracking, live};
 use super::attachment::Attachment;
 use super::{exception, persist, release, returned, threads};
 use crate::engine::Log;
@@ -30,7 +30,7 @@ const SILENT: u32 = 64;
 pub fn caller(
     py: Python<'_>,
     tracking: &Arc<Tracking>,
-    heard: Heard,
+    heard: NewsReceiver,
     source: Py<PyAny>,
     attachment: &Arc<Attachment>,
 ) -> PyResult<Py<Caller>> {
@@ -54,7 +54,7 @@ pub fn start(py: Python<'_>, caller: &Py<Caller>) -> PyResult<()> {
 /// The body of the thread.
 #[pyclass(frozen)]
 pub struct Caller {
-    heard: Heard,
+    heard: NewsReceiver,
     tracking: Arc<Tracking>,
     attachment: Arc<Attachment>,
     /// Keeps the source alive until its last callback.

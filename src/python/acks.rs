@@ -74,7 +74,11 @@ impl Tracking {
     ///
     /// # Errors
     /// When `object` is not an ack tracker, or its `__init__` was not called: what is wrong with it.
-    pub fn new(object: &Bound<'_, PyAny>, lane: &Lane, source: &str) -> Result<(Arc<Self>, Heard), String> {
+    pub fn new(
+        object: &Bound<'_, PyAny>,
+        lane: &Lane,
+        source: &str,
+    ) -> Result<(Arc<Self>, NewsReceiver), String> {
         let Ok(tracker) = object.cast::<AckTracker>() else {
             return Err(format!("needs to be an AckTracker subtype, got {}", type_name(object)));
         };
@@ -103,7 +107,7 @@ impl Tracking {
             caller: OnceLock::new(),
             called,
         };
-        let heard = Heard { receiver, object: tracker.clone().unbind() };
+        let heard = NewsReceiver { receiver, object: tracker.clone().unbind() };
         Ok((Arc::new(tracking), heard))
     }
 
@@ -153,7 +157,7 @@ impl Tracking {
 
 /// The receiver of news that the thread reads, and the ack tracker. Not part of [`Tracking`], which the
 /// source holds: the ack tracker holds the source, so the two would keep each other for ever.
-pub struct Heard {
+pub struct NewsReceiver {
     pub(super) receiver: Receiver<Order>,
     pub(super) object: Py<AckTracker>,
 }

@@ -2,9 +2,9 @@
 //!
 //! A post takes credit, writes the draft into the open batch of the source's producer, and publishes it,
 //! all with the GIL held. It lets go of the GIL only when there is no credit, or when a sender's name
-//! has to be looked up. What most posts need is in `at_once`; the rest, and every mistake, is here.
+//! has to be looked up. What most posts need is in `fast`; the rest, and every mistake, is here.
 
-mod at_once;
+mod fast;
 
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, OnceLock};
@@ -116,7 +116,7 @@ impl Attachment {
             report,
             event_loop: EventLoop::default(),
             status: Arc::clone(&input.status),
-            unmeasured: AtomicU32::new(at_once::first_measured()),
+            unmeasured: AtomicU32::new(fast::first_measured()),
             late: OnceLock::new(),
         }
     }
@@ -143,7 +143,7 @@ impl Attachment {
         } else {
             self.post_now(py, message, how)
         };
-        self.allow_at_once(py);
+        self.allow_fast_posts(py);
         posted
     }
 
@@ -159,9 +159,9 @@ impl Attachment {
     #[cold]
     fn post_measured(&self, py: Python<'_>, message: &Bound<'_, PyAny>, how: Post<'_>) -> PyResult<bool> {
         let begun = thread_time();
-        self.allow_one_at_once(py);
-        let posted = if self.post_at_once(py, message) { Ok(true) } else { self.post_now(py, message, how) };
-        self.status.add_post_time(thread_time_since(begun) * at_once::MEASURED);
+        self.allow_one_fast_post(py);
+        let posted = if self.post_fast(py, message) { Ok(true) } else { self.post_now(py, message, how) };
+        self.status.add_post_time(thread_time_since(begun) * fast::MEASURED);
         posted
     }
 

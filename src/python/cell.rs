@@ -50,7 +50,7 @@ impl<T> GilCell<T> {
     /// that comes back to the cell.
     #[inline]
     #[expect(clippy::mut_from_ref, reason = "the caller promises that there is one reference at a time")]
-    pub unsafe fn leaf(&self, _py: Python<'_>) -> Option<&mut T> {
+    pub unsafe fn borrow_unmarked(&self, _py: Python<'_>) -> Option<&mut T> {
         if self.borrowed.get() {
             return None;
         }

@@ -51,7 +51,7 @@ pub(super) struct Fetch {
 }
 
 /// The context of a fetcher's thread.
-pub(super) struct Surroundings<'a> {
+pub(super) struct FetchContext<'a> {
     /// The way of its messages.
     pub attachment: &'a Arc<Attachment>,
     /// Its state.
@@ -63,7 +63,7 @@ pub(super) struct Surroundings<'a> {
 }
 
 /// The step after a call of `fetch()`.
-enum Next {
+enum ReloadPlan {
     Fetch,
     FetchAfter(Duration),
     /// Close, and open again later.
@@ -93,7 +93,7 @@ impl Fetch {
     }
 
     /// Fetches until exit is requested.
-    pub fn run(&self, py: Python<'_>, at: &Surroundings<'_>) {
+    pub fn run(&self, py: Python<'_>, at: &FetchContext<'_>) {
         let mut is_open = false;
         while !at.attachment.exit.is_requested() {
             if !is_open {
@@ -107,13 +107,13 @@ impl Fetch {
                 break;
             }
             match self.fetch_once(py, at) {
-                Next::Fetch => {}
-                Next::FetchAfter(wait) => at.wait(py, wait),
-                Next::NotConnected => {
+                ReloadPlan::Fetch => {}
+                ReloadPlan::FetchAfter(wait) => at.wait(py, wait),
+                ReloadPlan::NotConnected => {
                     is_open = false;
                     self.wait_to_reopen(py, at);
                 }
-                Next::Error => {
+                ReloadPlan::Error => {
                     is_open = false;
                     self.call_close(py, at);
                     self.wait_to_reopen(py, at);
@@ -123,7 +123,7 @@ impl Fetch {
         self.call_close(py, at);
     }
 
-    fn call_open(&self, py: Python<'_>, at: &Surroundings<'_>) -> bool {
+    fn call_open(&self, py: Python<'_>, at: &FetchContext<'_>) -> bool {
         let Some(open) = &self.open else { return true };
         let opened = returned::take(py, "open", open.bind(py).call0())
             .and_then(|result| FalseResult::of(open.bind(py), &result));
@@ -142,50 +142,50 @@ impl Fetch {
         }
     }
 
-    fn call_close(&self, py: Python<'_>, at: &Surroundings<'_>) {
+    fn call_close(&self, py: Python<'_>, at: &FetchContext<'_>) {
         let Some(close) = &self.close else { return };
         if let Err(error) = returned::take(py, "close", close.bind(py).call0()) {
             (at.attachment.report)(py, "close", error);
         }
     }
 
-    fn wait_to_reopen(&self, py: Python<'_>, at: &Surroundings<'_>) {
+    fn wait_to_reopen(&self, py: Python<'_>, at: &FetchContext<'_>) {
         at.status.set_restarting(true);
         at.wait(py, self.reopen_delay);
         at.status.set_restarting(false);
     }
 
-    fn fetch_once(&self, py: Python<'_>, at: &Surroundings<'_>) -> Next {
+    fn fetch_once(&self, py: Python<'_>, at: &FetchContext<'_>) -> ReloadPlan {
         let fetched = self.call.call0(py);
         fork::leave(py, &fetched);
         match fetched {
             Ok(result) => self.act_on(py, at, result.bind(py)),
             Err(error) => {
                 (at.attachment.report)(py, "fetch", error);
-                Next::Error
+                ReloadPlan::Error
             }
         }
     }
 
-    fn act_on(&self, py: Python<'_>, at: &Surroundings<'_>, result: &Bound<'_, PyAny>) -> Next {
+    fn act_on(&self, py: Python<'_>, at: &FetchContext<'_>, result: &Bound<'_, PyAny>) -> ReloadPlan {
         let Some((code, second)) = read(result).or_else(|| Some((bare(result)?, None))) else {
             return at.malformed(py, &describe(result));
         };
         match code {
-            TRY_AGAIN => Next::Fetch,
-            NO_DATA => Next::FetchAfter(self.no_data_wait(py, at, second.as_ref())),
+            TRY_AGAIN => ReloadPlan::Fetch,
+            NO_DATA => ReloadPlan::FetchAfter(self.no_data_wait(py, at, second.as_ref())),
             NOT_CONNECTED => {
                 let seconds = self.reopen_delay.as_secs_f64();
                 let text = format!("{}: fetch() returned NOT_CONNECTED; open() in {seconds} s", at.who);
                 py.detach(|| at.log.info(&text));
-                Next::NotConnected
+                ReloadPlan::NotConnected
             }
             ERROR => {
                 // Some classes say here what is wrong.
                 let why = second.as_ref().and_then(|second| second.cast::<PyString>().ok());
                 let why = why.map_or_else(String::new, |why| format!(": {}", escaped(why)));
                 at.say_error(py, "fetch", &format!("returned ERROR{why}"));
-                Next::Error
+                ReloadPlan::Error
             }
             SUCCESS => match &second {
                 Some(second) => at.post_fetched(py, second),
@@ -199,7 +199,7 @@ impl Fetch {
     fn no_data_wait(
         &self,
         py: Python<'_>,
-        at: &Surroundings<'_>,
+        at: &FetchContext<'_>,
         wish: Option<&Bound<'_, PyAny>>,
     ) -> Duration {
         let is_number = |wish: &Bound<'_, PyAny>| {
@@ -248,20 +248,20 @@ fn describe(result: &Bound<'_, PyAny>) -> String {
     }
 }
 
-impl Surroundings<'_> {
+impl FetchContext<'_> {
     fn say_error(&self, py: Python<'_>, method: &str, what: &str) {
         let text = format!("{}: {method}() {what}", self.who);
         // Without the GIL: whoever reads stderr may be slow.
         py.detach(|| self.log.error(&text));
     }
 
-    fn malformed(&self, py: Python<'_>, given: &str) -> Next {
+    fn malformed(&self, py: Python<'_>, given: &str) -> ReloadPlan {
         let what = format!(
             "must return a tuple, such as (self.SUCCESS, message) or (self.NO_DATA,), got {given}; treated as ERROR"
         );
         self.say_error(py, "fetch", &what);
         exception::tell(py, &PyTypeError::new_err(format!("fetch() {what}")));
-        Next::Error
+        ReloadPlan::Error
     }
 
     /// Waits, or until exit is requested.
@@ -284,9 +284,9 @@ impl Surroundings<'_> {
         py.detach(|| self.attachment.wait_until_writable(None))
     }
 
-    fn post_fetched(&self, py: Python<'_>, fetched: &Bound<'_, PyAny>) -> Next {
+    fn post_fetched(&self, py: Python<'_>, fetched: &Bound<'_, PyAny>) -> ReloadPlan {
         if fetched.is_instance_of::<LogMessage>() {
-            return self.post(py, fetched, "").unwrap_or(Next::Fetch);
+            return self.post(py, fetched, "").unwrap_or(ReloadPlan::Fetch);
         }
         if let Ok(list) = fetched.cast::<PyList>() {
             return self.post_all(py, list.len(), |index| list.get_item(index));
@@ -305,7 +305,7 @@ impl Surroundings<'_> {
     }
 
     /// Posts one message; what follows when it is not taken.
-    fn post(&self, py: Python<'_>, message: &Bound<'_, PyAny>, which: &str) -> Option<Next> {
+    fn post(&self, py: Python<'_>, message: &Bound<'_, PyAny>, which: &str) -> Option<ReloadPlan> {
         let error = self.attachment.post(py, message, Post { method: "fetch", wait: Wait::Yes }).err()?;
         let text =
             |error: &PyErr| escape::text_of(error.value(py)).unwrap_or_else(|_| escape::summary(py, error));
@@ -315,7 +315,7 @@ impl Surroundings<'_> {
                 "fetch",
                 &format!("returned a message{which} after the end: {}", text(&error)),
             );
-            return Some(Next::Fetch);
+            return Some(ReloadPlan::Fetch);
         }
         self.attachment.lane.counters().count_refused(1);
         self.say_error(
@@ -324,7 +324,7 @@ impl Surroundings<'_> {
             &format!("returned a message{which} that is not taken; treated as ERROR: {}", text(&error)),
         );
         exception::tell(py, &error);
-        Some(Next::Error)
+        Some(ReloadPlan::Error)
     }
 
     /// Posts a list, all of it, also after a request to exit: nobody else has these messages.
@@ -333,10 +333,10 @@ impl Surroundings<'_> {
         py: Python<'py>,
         count: usize,
         get: impl Fn(usize) -> PyResult<Bound<'py, PyAny>>,
-    ) -> Next {
+    ) -> ReloadPlan {
         for index in 0..count {
             // The list became shorter: another thread has taken messages off it.
-            let Ok(message) = get(index) else { return Next::Fetch };
+            let Ok(message) = get(index) else { return ReloadPlan::Fetch };
             let Some(next) = self.post(py, &message, &format!(" (element {index})")) else { continue };
             let rest = (count - index - 1) as u64;
             if rest > 0 {
@@ -349,21 +349,21 @@ impl Surroundings<'_> {
             }
             return next;
         }
-        Next::Fetch
+        ReloadPlan::Fetch
     }
 
     /// Posts what an iterator gives, asking for the next message only when there is credit for it.
-    fn post_lazily<'py>(&self, py: Python<'py>, messages: &Bound<'py, PyIterator>) -> Next {
+    fn post_lazily<'py>(&self, py: Python<'py>, messages: &Bound<'py, PyIterator>) -> ReloadPlan {
         let mut index = 0;
         let next = loop {
             if self.attachment.exit.is_requested() || !self.wait_for_credit(py) {
-                break Next::Fetch;
+                break ReloadPlan::Fetch;
             }
             match messages.clone().next() {
-                None => return Next::Fetch,
+                None => return ReloadPlan::Fetch,
                 Some(Err(error)) => {
                     (self.attachment.report)(py, "fetch", error);
-                    return Next::Error;
+                    return ReloadPlan::Error;
                 }
                 Some(Ok(message)) => {
                     if let Some(next) = self.post(py, &message, &format!(" (element {index})")) {

@@ -20,7 +20,7 @@ use pyo3::types::{PyDict, PyType};
 use self::callbacks::{Callbacks, Made};
 use self::refusal::Refusal;
 use super::ack_caller::{self, Caller};
-use super::acks::{Heard, Tracking};
+use super::acks::{NewsReceiver, Tracking};
 use super::attachment::{Attachment, Reporter};
 use super::escape;
 use super::event_loop::is_coroutine;
@@ -59,7 +59,7 @@ pub struct PythonSource {
     parse_options: Py<ParseOptions>,
     initialised: bool,
     /// The news that the thread of its ack tracker will read, until that is made.
-    heard: Option<Heard>,
+    heard: Option<NewsReceiver>,
     /// That thread's body, until it is started.
     caller: Option<Py<Caller>>,
 }

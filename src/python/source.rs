@@ -123,7 +123,7 @@ impl LogSource {
             error
         };
         let post = |index: usize, message: &Bound<'_, PyAny>| {
-            if attached.call_post_at_once(py, message) || attached.post_unparsed_at_once(py, message) {
+            if attached.call_post_fast(py, message) || attached.post_unparsed_fast(py, message) {
                 return Ok(true);
             }
             attached
@@ -134,7 +134,7 @@ impl LogSource {
             // Other threads may change the list while a post waits: look at its length each time.
             let mut index = 0;
             while index < list.len() {
-                let posted = attached.post_texts_at_once(py, list, index);
+                let posted = attached.post_texts_fast(py, list, index);
                 if posted > 0 {
                     index += posted;
                     continue;

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 
 use super::attachment::Attachment;
 use super::event_loop;
-use super::fetch::{Fetch, Surroundings};
+use super::fetch::{Fetch, FetchContext};
 use super::{coroutine, escape, exception, fork, release, returned, threads};
 use crate::engine::{Log, Pauses};
 use crate::source::{Backoff, Restart, SourceStatus, Start};
@@ -68,7 +68,7 @@ impl Runner {
             Body::Run { run, cancel_on_exit } => self.supervise(py, run, *cancel_on_exit),
             Body::Fetch(fetch) => {
                 let (attachment, status, log) = (&self.attachment, &*self.status, &self.log);
-                fetch.run(py, &Surroundings { attachment, status, log, who: &self.who });
+                fetch.run(py, &FetchContext { attachment, status, log, who: &self.who });
                 self.log.info(&format!("{}: fetching has ended", self.who));
             }
         }

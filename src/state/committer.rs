@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::file::StateFile;
 use super::format::{Content, Key, Record};
-use super::{Error, Inner, Report, Severity, Shared};
+use super::{Error, Inner, Report, Severity, StateCore};
 
 /// The pause after the first attempt that failed; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -24,13 +24,13 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 const LAST_ATTEMPTS: u32 = 3;
 
 /// Starts the thread.
-pub(super) fn start(shared: Arc<Shared>, file: StateFile, report: Report) -> io::Result<JoinHandle<()>> {
+pub(super) fn start(shared: Arc<StateCore>, file: StateFile, report: Report) -> io::Result<JoinHandle<()>> {
     let mut committer = Committer { shared, file, report, pause: Duration::ZERO, logged: None };
     std::thread::Builder::new().name("inrush-state".to_owned()).spawn(move || committer.run())
 }
 
 struct Committer {
-    shared: Arc<Shared>,
+    shared: Arc<StateCore>,
     file: StateFile,
     report: Report,
     /// The pause after the last failure.

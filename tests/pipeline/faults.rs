@@ -43,9 +43,9 @@ fn a_parser_that_panics_costs_its_message_the_parse_alone() {
     for number in 0..3000 {
         let text = number.to_string();
         // Opens a batch where there is none, and waits for credit.
-        if !poster.producer.post_unparsed_at_once(&Head::default(), text.as_bytes()) {
+        if !poster.producer.post_unparsed_fast(&Head::default(), text.as_bytes()) {
             poster.post(text.as_bytes());
-            poster.producer.allow_at_once(u32::MAX);
+            poster.producer.allow_fast_posts(u32::MAX);
             expected.push(format!("/{text}"));
             continue;
         }

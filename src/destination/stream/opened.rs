@@ -9,21 +9,21 @@ impl StreamDestination {
     /// Closes the files that are more than its share, and a quarter of them if somebody found no descriptor.
     pub(super) fn give_up_descriptors(&mut self) {
         let Some(member) = &mut self.member else { return };
-        let (share, open) = (member.share(), self.room.open);
+        let (share, open) = (member.share(), self.context.open);
         let most = if member.is_asked() { share.min(open - open.div_ceil(4)) } else { share };
-        while self.room.open > most && self.close_oldest(usize::MAX) {}
+        while self.context.open > most && self.close_oldest(usize::MAX) {}
     }
 
     /// Bounds what waits for paths that cannot be opened and that messages chose.
     pub(super) fn shed(&mut self, now: Instant) {
-        if !self.room.has_macros || self.active.is_empty() {
+        if !self.context.has_macros || self.active.is_empty() {
             return;
         }
         let mut left = unwritable::ALL;
         let mut active = std::mem::take(&mut self.active);
         active.retain(|id| {
             let Some(target) = &mut self.targets[*id] else { return false };
-            left = left.saturating_sub(target.shed(left.min(unwritable::ONE), now, &mut self.room));
+            left = left.saturating_sub(target.shed(left.min(unwritable::ONE), now, &mut self.context));
             let waits = !target.is_idle();
             if !waits {
                 self.close_one(*id);
@@ -36,7 +36,7 @@ impl StreamDestination {
     /// Puts an open file at the end of the order of use, and plans when it is closed.
     pub(super) fn note_use(&mut self, id: usize, now: Instant) {
         let Some(target) = self.targets[id].as_mut().filter(|target| target.is_open()) else { return };
-        if !self.room.has_macros {
+        if !self.context.has_macros {
             return;
         }
         self.turn += 1;
@@ -46,7 +46,7 @@ impl StreamDestination {
             let at = now + time_reap;
             self.reap_at = Some(self.reap_at.map_or(at, |before| before.min(at)));
         }
-        if self.used.len() > 64 + 4 * self.room.open {
+        if self.used.len() > 64 + 4 * self.context.open {
             let targets = &self.targets;
             self.used.retain(|(id, turn)| is_current(targets, *id, *turn));
         }
@@ -60,7 +60,7 @@ impl StreamDestination {
                 continue;
             }
             let is_torn = self.targets[id].as_ref().is_some_and(Target::is_torn);
-            if id == except || is_torn || self.room.opening.holds_data() {
+            if id == except || is_torn || self.context.opening.holds_data() {
                 self.used.push_back((id, turn));
                 continue;
             }
@@ -73,7 +73,7 @@ impl StreamDestination {
     /// Closes a file, and forgets it when nothing waits for it.
     pub(super) fn close_one(&mut self, id: usize) {
         let Some(target) = &mut self.targets[id] else { return };
-        target.close(&mut self.room);
+        target.close(&mut self.context);
         if target.is_idle() {
             self.by_path.remove(&target.path);
             self.targets[id] = None;

@@ -80,8 +80,8 @@ impl StreamDestination {
     fn drop_without_path(&mut self, delivery: &Delivery, index: usize, panic: &str) {
         let row = delivery.view.rows().at(index);
         delivery.ack.drop_rows(&Rows::Range(row..row + 1), DropReason::Fault);
-        self.room.counters.count_dropped(1);
+        self.context.counters.count_dropped(1);
         let what = format!("the path of a message could not be made: {panic}; it is dropped");
-        self.room.report(Severity::Error, format!("`{}`: fault in the engine: {what}", self.path.text()));
+        self.context.report(Severity::Error, format!("`{}`: fault in the engine: {what}", self.path.text()));
     }
 }

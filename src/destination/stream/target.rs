@@ -43,7 +43,7 @@ mod writing;
 
 use trouble::BLOCKED_MAX;
 
-use super::Room;
+use super::StreamContext;
 use super::sink::Sink;
 use super::stage::{Chunk, Torn};
 use crate::destination::Numbers;
@@ -70,14 +70,14 @@ struct Blocked {
 
 /// The number of messages that may still wait without credit.
 #[derive(Debug)]
-pub(super) struct Unheld {
+pub(super) struct Uncontrolled {
     pub(super) messages: u64,
     pub(super) bytes: u64,
     /// The messages that found no place any more: the source of the first, and how many messages.
     pub(super) lost: Option<(Arc<str>, u64)>,
 }
 
-impl Unheld {
+impl Uncontrolled {
     /// Takes as many of `messages`, each of so many bytes, as may wait.
     fn take(&mut self, messages: u64, bytes_each: u64) -> u64 {
         let taken = messages.min(self.messages).min(self.bytes / bytes_each);
@@ -148,7 +148,7 @@ impl Target {
     }
 
     /// Takes what waits without credit off what may.
-    pub(super) fn count_unheld(&self, left: &mut Unheld) {
+    pub(super) fn count_unheld(&self, left: &mut Uncontrolled) {
         for chunk in self.pending.iter().filter(|chunk| !chunk.delivery.ack.holds_credit()) {
             left.take(chunk.count(), chunk.bytes_each());
         }
@@ -157,7 +157,7 @@ impl Target {
     /// Lets go of the credit of what waits, on paths without flow control or on `all`; on those with it only
     /// where nobody takes that for an acknowledgement. Of those without it the newest beyond `left` are
     /// dropped.
-    pub(super) fn let_go_of_credit(&mut self, all: bool, left: &mut Unheld) {
+    pub(super) fn let_go_of_credit(&mut self, all: bool, left: &mut Uncontrolled) {
         let mut torn = usize::from(self.torn.is_some());
         self.pending.retain_mut(|chunk| {
             // A line of which a part is out is not given up.
@@ -245,9 +245,9 @@ impl Target {
 
     /// Lets go of a far end that nobody writes to any more; a line of which it has a part begins again
     /// elsewhere.
-    pub(super) fn part_from(&mut self, room: &mut Room) {
-        self.take_back_torn(&room.error());
-        self.close(room);
+    pub(super) fn part_from(&mut self, context: &mut StreamContext) {
+        self.take_back_torn(&context.error());
+        self.close(context);
     }
 
     /// True when a line is out in part: then the file must stay open, or nobody knows later which it was.
@@ -282,12 +282,12 @@ impl Target {
     }
 
     /// Closes the file.
-    pub(super) fn close(&mut self, room: &mut Room) {
-        self.set_sink(None, room);
+    pub(super) fn close(&mut self, context: &mut StreamContext) {
+        self.set_sink(None, context);
     }
 
-    fn set_sink(&mut self, sink: Option<Sink>, room: &mut Room) {
-        room.count_open(self.sink.is_some(), sink.is_some());
+    fn set_sink(&mut self, sink: Option<Sink>, context: &mut StreamContext) {
+        context.count_open(self.sink.is_some(), sink.is_some());
         self.sink = sink;
     }
 

@@ -8,7 +8,7 @@ use super::{LEASE_BYTES, LEASE_BYTES_SHARE, Lane, Parcel, Refused};
 use crate::flow::counters::ProducerCounters;
 use crate::flow::credit::BATCH_CHARGE;
 use crate::flow::tracker::Group;
-use crate::message::batch::{ROW_CHARGE, Rest, unparsed_charge, view_charge};
+use crate::message::batch::{ROW_CHARGE, SlabTail, unparsed_charge, view_charge};
 use crate::message::{Head, Lines, MESSAGE_MAX, Need, Origin, Pending, Published, Row, Segment, Writer};
 
 /// Fills the batches of a lane; one thread at a time has it.
@@ -18,11 +18,11 @@ pub struct Producer {
     origin: Arc<Origin>,
     open: Option<Writer>,
     /// The memory that the batches before the open one left.
-    rest: Rest,
+    rest: SlabTail,
     /// Messages of credit that it took ahead.
     lease: u32,
     /// The number of those that may be posted at once, into the batch that is open.
-    at_once: u32,
+    fast_posts: u32,
     /// Bytes of credit that it took ahead.
     lease_bytes: u64,
     lease_bytes_size: u64,
@@ -42,9 +42,9 @@ impl Producer {
         Self {
             origin,
             open: None,
-            rest: Rest::default(),
+            rest: SlabTail::default(),
             lease: 0,
-            at_once: 0,
+            fast_posts: 0,
             lease_bytes: 0,
             lease_bytes_size: (lane.credit.max_bytes() / LEASE_BYTES_SHARE).min(LEASE_BYTES),
             counters: lane.counters.producer(),
@@ -133,52 +133,52 @@ impl Producer {
     /// covers and the open batch may still take. How many that are; fewer were allowed before, and are not
     /// any more.
     #[inline]
-    pub fn allow_at_once(&mut self, most: u32) -> u32 {
+    pub fn allow_fast_posts(&mut self, most: u32) -> u32 {
         let room = self.open.as_ref().map_or(0, |open| self.lane.batch_size.saturating_sub(open.rows()));
-        self.at_once = most.min(self.lease).min(room);
-        self.at_once
+        self.fast_posts = most.min(self.lease).min(room);
+        self.fast_posts
     }
 
     /// The same after taking credit ahead, if all that was taken is used up and the batch is still open.
-    pub fn renew_at_once(&mut self, most: u32) -> u32 {
+    pub fn renew_fast_posts(&mut self, most: u32) -> u32 {
         if self.lane.is_closed() || self.open.as_ref().is_none_or(Writer::is_sealed) || !self.fill_messages()
         {
             return 0;
         }
         self.fill_bytes();
-        self.allow_at_once(most)
+        self.allow_fast_posts(most)
     }
 
     /// True when a message may be posted at once.
     #[inline]
-    pub fn is_allowed_at_once(&self) -> bool {
-        self.at_once > 0
+    pub fn allows_fast_posts(&self) -> bool {
+        self.fast_posts > 0
     }
 
     /// Ends the permission: how many messages of it are left.
     #[inline]
-    pub fn forbid_at_once(&mut self) -> u32 {
-        std::mem::take(&mut self.at_once)
+    pub fn forbid_fast_posts(&mut self) -> u32 {
+        std::mem::take(&mut self.fast_posts)
     }
 
     /// Posts one message that is a text to be copied with `head`, as `adjust` leaves it, and nothing else, if
-    /// that is allowed ([`Producer::allow_at_once`]) and the open batch takes it: the way of most messages.
+    /// that is allowed ([`Producer::allow_fast_posts`]) and the open batch takes it: the way of most messages.
     /// False: nothing was done, and [`Producer::try_post`] says what is in the way, or posts it. Nothing in
     /// it can panic: it is called where nothing may unwind.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs a plain message a tenth")]
-    pub fn post_text_at_once(&mut self, head: &Head, adjust: impl FnOnce(&mut Head), text: &[u8]) -> bool {
+    pub fn post_text_fast(&mut self, head: &Head, adjust: impl FnOnce(&mut Head), text: &[u8]) -> bool {
         let charge = Need { bytes: text.len(), ..Need::default() }.charge();
         let Some(open) = self.open_for(charge) else { return false };
         let published = open.publish_text(head, adjust, text);
-        self.posted_at_once(published, charge, text.len())
+        self.posted_fast(published, charge, text.len())
     }
 
     /// Posts one message that is a text of `len` bytes to be viewed, all of the segment that `segment` makes,
-    /// and nothing else, as [`Producer::post_text_at_once`] does for one to be copied. `segment` is called
+    /// and nothing else, as [`Producer::post_text_fast`] does for one to be copied. `segment` is called
     /// only when there is a place for it.
     #[inline]
-    pub fn post_view_at_once(
+    pub fn post_view_fast(
         &mut self,
         head: &Head,
         adjust: impl FnOnce(&mut Head),
@@ -186,32 +186,32 @@ impl Producer {
         segment: impl FnOnce() -> Segment,
     ) -> bool {
         let charge = view_charge(len);
-        if self.at_once > 0 && self.lease_bytes < charge {
+        if self.fast_posts > 0 && self.lease_bytes < charge {
             self.lease_bytes += self.lane.credit.try_take_bytes(charge.max(self.lease_bytes_size));
         }
         let Some(open) = self.open_for(charge) else { return false };
         let published = open.publish_view(head, adjust, len, segment);
-        self.posted_at_once(published, charge, len as usize)
+        self.posted_fast(published, charge, len as usize)
     }
 
-    /// As [`Producer::post_text_at_once`], for a text that the lane's [`LateParser`](super::LateParser) is to
+    /// As [`Producer::post_text_fast`], for a text that the lane's [`LateParser`](super::LateParser) is to
     /// parse. A lane that has none refuses.
     #[inline(never)]
-    pub fn post_unparsed_at_once(&mut self, head: &Head, text: &[u8]) -> bool {
+    pub fn post_unparsed_fast(&mut self, head: &Head, text: &[u8]) -> bool {
         if self.lane.late_parser.get().is_none() {
             return false;
         }
         let charge = unparsed_charge(text.len());
         let Some(open) = self.open_for(charge) else { return false };
         let published = open.publish_unparsed(head, text);
-        self.posted_at_once(published, charge, text.len())
+        self.posted_fast(published, charge, text.len())
     }
 
     /// The open batch, if a message of `charge` may be posted at once.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as above")]
     fn open_for(&mut self, charge: u64) -> Option<&mut Writer> {
-        if self.at_once == 0 || self.lease_bytes < charge || self.lane.is_closed() {
+        if self.fast_posts == 0 || self.lease_bytes < charge || self.lane.is_closed() {
             return None;
         }
         self.open.as_mut()
@@ -220,11 +220,11 @@ impl Producer {
     /// Takes what [`Producer::open_for`] asked for, if the message was published; whether it was.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as above")]
-    fn posted_at_once(&mut self, published: Option<Published>, charge: u64, bytes: usize) -> bool {
+    fn posted_fast(&mut self, published: Option<Published>, charge: u64, bytes: usize) -> bool {
         if published != Some(Published::Yes) {
             return false;
         }
-        self.at_once -= 1;
+        self.fast_posts -= 1;
         self.lease -= 1;
         self.lease_bytes -= charge;
         self.counters.add(1, bytes as u64);
@@ -238,12 +238,12 @@ impl Producer {
     /// A batch that they begin is handed over with all of them: a worker that sleeps is woken for the
     /// whole.
     #[inline]
-    pub fn post_texts_at_once<'a>(&mut self, head: &Head, texts: impl Iterator<Item = &'a [u8]>) -> u32 {
+    pub fn post_texts_fast<'a>(&mut self, head: &Head, texts: impl Iterator<Item = &'a [u8]>) -> u32 {
         if self.lane.is_closed() || !self.fill_messages() {
             return 0;
         }
         self.fill_bytes();
-        self.at_once = 0;
+        self.fast_posts = 0;
         match &mut self.open {
             Some(open) if !open.is_sealed() => {
                 let messages = self.lease.min(self.lane.batch_size.saturating_sub(open.rows()));
@@ -298,7 +298,7 @@ impl Producer {
         if self.lane.is_closed() {
             return Err(Refused::Closed);
         }
-        self.at_once = 0;
+        self.fast_posts = 0;
         let charge = need.charge();
         if !self.take_credit(charge) {
             return Err(Refused::NoCredit);
@@ -409,7 +409,7 @@ impl Producer {
 
     /// Ends the open batch: later messages go to another one.
     pub fn close_batch(&mut self) {
-        self.at_once = 0;
+        self.fast_posts = 0;
         if let Some(open) = self.open.take() {
             open.seal(&mut self.rest);
         }
@@ -422,7 +422,7 @@ impl Producer {
     }
 
     fn end_lease(&mut self) {
-        self.at_once = 0;
+        self.fast_posts = 0;
         let (messages, bytes) = (std::mem::take(&mut self.lease), std::mem::take(&mut self.lease_bytes));
         if messages > 0 || bytes > 0 {
             self.lane.credit.give_back(messages, bytes);

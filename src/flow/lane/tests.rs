@@ -127,12 +127,12 @@ fn a_lease_of_bytes_neither_widens_nor_narrows_the_bound() {
         let mut producer = lane.producer(Arc::new(Origin::named("s")));
         let mut posted = 0;
         loop {
-            if producer.post_text_at_once(&Head::default(), |_| (), &[b'x'; 36]) {
+            if producer.post_text_fast(&Head::default(), |_| (), &[b'x'; 36]) {
                 posted += 1;
                 continue;
             }
             let ordinary = post(&mut producer, &[b'x'; 36]);
-            producer.allow_at_once(u32::MAX);
+            producer.allow_fast_posts(u32::MAX);
             match ordinary {
                 Ok(()) => posted += 1,
                 // What is left of the lease comes back before a wait.
@@ -202,29 +202,29 @@ fn what_is_allowed_at_once_is_covered() {
     let credit = Arc::new(Credit::new(160, 1 << 20));
     let lane = Lane::new(0, inbox.sender(), credit, Arc::default(), Arc::new(Pool::new()), Some(5));
     let mut producer = lane.producer(Arc::new(Origin::named("s")));
-    let at_once = |producer: &mut Producer, pri| {
-        producer.post_text_at_once(&Head::default(), |head| head.pri = pri, b"at once")
+    let fast = |producer: &mut Producer, pri| {
+        producer.post_text_fast(&Head::default(), |head| head.pri = pri, b"at once")
     };
-    assert_eq!(producer.allow_at_once(9), 0, "there is no batch");
+    assert_eq!(producer.allow_fast_posts(9), 0, "there is no batch");
     post(&mut producer, b"one").unwrap();
-    assert!(!at_once(&mut producer, 0), "not allowed");
-    assert_eq!((producer.allow_at_once(2), producer.forbid_at_once()), (2, 2));
-    assert!(!at_once(&mut producer, 0), "not allowed any more");
-    assert_eq!(producer.allow_at_once(2), 2);
-    assert!(at_once(&mut producer, 0) && at_once(&mut producer, 165));
-    assert!(!at_once(&mut producer, 0), "no more was allowed");
-    assert_eq!(producer.allow_at_once(u32::MAX), 2, "a batch has five");
+    assert!(!fast(&mut producer, 0), "not allowed");
+    assert_eq!((producer.allow_fast_posts(2), producer.forbid_fast_posts()), (2, 2));
+    assert!(!fast(&mut producer, 0), "not allowed any more");
+    assert_eq!(producer.allow_fast_posts(2), 2);
+    assert!(fast(&mut producer, 0) && fast(&mut producer, 165));
+    assert!(!fast(&mut producer, 0), "no more was allowed");
+    assert_eq!(producer.allow_fast_posts(u32::MAX), 2, "a batch has five");
     producer.close_batch();
-    assert!(!at_once(&mut producer, 0), "it was ended");
+    assert!(!fast(&mut producer, 0), "it was ended");
     for _ in 4..10 {
         post(&mut producer, b"more").unwrap();
         producer.close_batch();
     }
     post(&mut producer, b"more").unwrap();
-    assert_eq!(producer.allow_at_once(u32::MAX), 0, "a lease is of ten messages, and all ten are posted");
+    assert_eq!(producer.allow_fast_posts(u32::MAX), 0, "a lease is of ten messages, and all ten are posted");
     lane.close();
-    producer.allow_at_once(1);
-    assert!(!at_once(&mut producer, 0), "the lane is closed");
+    producer.allow_fast_posts(1);
+    assert!(!fast(&mut producer, 0), "the lane is closed");
     let mut texts = Vec::new();
     while let Some(parcel) = inbox.try_recv() {
         let (view, _ack) = parcel.open();
@@ -245,7 +245,7 @@ fn a_list_is_handed_over_whole() {
     let texts: Vec<_> = (0..128).map(|number| format!("text {number}")).collect();
     let list = || texts.iter().map(String::as_bytes);
     assert_eq!(
-        producer.post_texts_at_once(&Head::default(), list()),
+        producer.post_texts_fast(&Head::default(), list()),
         128,
         "127 were left of what was taken ahead"
     );
@@ -259,7 +259,7 @@ fn a_list_is_handed_over_whole() {
         while !producer.lane().inbox.is_slept_on() {
             std::thread::yield_now();
         }
-        assert_eq!(producer.post_texts_at_once(&Head::default(), list()), 128);
+        assert_eq!(producer.post_texts_fast(&Head::default(), list()), 128);
         let mut inbox = receiver.join().unwrap();
         let parcel = inbox.try_recv().unwrap();
         assert!(!parcel.is_open(), "what has woken the worker is ended");
@@ -281,8 +281,8 @@ fn a_plain_text_is_the_same_by_either_way() {
     for (number, text) in texts.iter().enumerate() {
         let mut text = text.clone();
         text.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at + number) as u8);
-        assert_eq!(producer.allow_at_once(1), 1);
-        assert!(producer.post_text_at_once(&head, |_| (), &text), "a text of {} bytes", text.len());
+        assert_eq!(producer.allow_fast_posts(1), 1);
+        assert!(producer.post_text_fast(&head, |_| (), &text), "a text of {} bytes", text.len());
         let need = Need { bytes: text.len(), ..Need::default() };
         producer
             .try_post(need, |row| {
@@ -314,7 +314,7 @@ fn a_view_is_the_same_by_either_way() {
         (0..3000_usize).map(|number| number.to_string().repeat(200).into_bytes()).collect();
     let (lane, mut inbox) = lane(640_000, 1 << 30);
     let mut producer = lane.producer(Arc::new(Origin::named("s")));
-    let (mut at_once, mut made) = (0, 0);
+    let (mut fast, mut made) = (0, 0);
     for text in &texts {
         let len = text.len() as u32;
         let segment = || Segment::heap(text.clone().into_boxed_slice());
@@ -322,8 +322,8 @@ fn a_view_is_the_same_by_either_way() {
             made += 1;
             segment()
         };
-        if producer.post_view_at_once(&head, |head| head.pri = 9, len, counted) {
-            at_once += 1;
+        if producer.post_view_fast(&head, |head| head.pri = 9, len, counted) {
+            fast += 1;
         } else {
             let need = Need { segments: 1, viewed: text.len(), ..Need::default() };
             producer
@@ -333,10 +333,10 @@ fn a_view_is_the_same_by_either_way() {
                     row.pri(9);
                 })
                 .unwrap();
-            producer.allow_at_once(100);
+            producer.allow_fast_posts(100);
         }
     }
-    assert!(at_once > 2500 && at_once == made, "{at_once} at once, {made} segments made for them");
+    assert!(fast > 2500 && fast == made, "{fast} at once, {made} segments made for them");
     producer.before_wait();
     let need = |text: &Vec<u8>| Need { segments: 1, viewed: text.len(), ..Need::default() }.charge();
     let charged = texts.iter().map(need).sum::<u64>() + inbox.len() as u64 * BATCH_CHARGE;
@@ -385,16 +385,16 @@ fn unparsed_texts_are_parsed_in_their_place() {
     let mut producer = lane.producer(Arc::new(Origin::named("s")));
     let head = Head::default();
     post(&mut producer, b"opens a batch").unwrap();
-    producer.allow_at_once(2);
-    assert!(!producer.post_unparsed_at_once(&head, b"nobody parses it"));
+    producer.allow_fast_posts(2);
+    assert!(!producer.post_unparsed_fast(&head, b"nobody parses it"));
     let (parser, other): (Arc<dyn LateParser>, Arc<dyn LateParser>) =
         (Arc::new(Shouting), Arc::new(Shouting));
     assert!(lane.parse_late(&parser) && lane.parse_late(&parser) && !lane.parse_late(&other));
     let long = vec![b'x'; 700];
-    assert!(producer.post_unparsed_at_once(&head, b"one"));
+    assert!(producer.post_unparsed_fast(&head, b"one"));
     post(&mut producer, b"two").unwrap();
-    producer.allow_at_once(1);
-    assert!(producer.post_unparsed_at_once(&head, &long));
+    producer.allow_fast_posts(1);
+    assert!(producer.post_unparsed_fast(&head, &long));
     producer.before_wait();
     let left = lane.credit().free_bytes();
     let (view, ack) = parsed(&mut inbox, &|text: &str| panic!("{text}"));
@@ -425,9 +425,9 @@ fn a_message_that_the_parser_panics_at_goes_on_as_it_came() {
     let mut producer = lane.producer(Arc::new(Origin::named("s_bad")));
     post(&mut producer, b"opens a batch").unwrap();
     assert!(lane.parse_late(&(Arc::new(Shouting) as Arc<dyn LateParser>)));
-    assert_eq!(producer.allow_at_once(5), 5);
+    assert_eq!(producer.allow_fast_posts(5), 5);
     for text in [&b"one"[..], b"bad", b"two", b"bad too", b"bad\xff"] {
-        assert!(producer.post_unparsed_at_once(&Head::default(), text));
+        assert!(producer.post_unparsed_fast(&Head::default(), text));
     }
     producer.before_wait();
     let said = RefCell::new(Vec::new());
@@ -466,7 +466,7 @@ fn many_producers_keep_their_order_and_the_sum() {
                         let texts: Vec<_> =
                             (number..EACH).take(10).map(|number| format!("{who} {number}")).collect();
                         let texts = texts.iter().map(String::as_bytes);
-                        number += producer.post_texts_at_once(&Head::default(), texts);
+                        number += producer.post_texts_fast(&Head::default(), texts);
                         if number == EACH {
                             break;
                         }

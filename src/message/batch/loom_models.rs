@@ -30,7 +30,7 @@ fn post(writer: &mut Writer, number: u8) -> Published {
 
 /// Posts three rows as a producer does; what went into batches that it opened itself, afterwards.
 fn produce(mut writer: Writer, origin: &Arc<Origin>, pool: &Arc<Pool>) -> Vec<u8> {
-    let (mut later, mut rest) = (Vec::new(), Rest::default());
+    let (mut later, mut rest) = (Vec::new(), SlabTail::default());
     let mut own = None;
     for number in 0..3 {
         while writer.is_sealed() || post(&mut writer, number) == Published::Sealed {
@@ -71,7 +71,7 @@ fn both_ends_may_seal() {
         let pending = writer.share();
         let writing = thread::spawn(move || {
             let published = post(&mut writer, 0);
-            writer.seal(&mut Rest::default());
+            writer.seal(&mut SlabTail::default());
             published
         });
         let batch = pending.seal();

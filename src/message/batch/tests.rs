@@ -109,7 +109,7 @@ fn texts_published_together_are_all_in_the_batch_or_none_is() {
 /// reads the rows of the one after it.
 #[test]
 fn batches_of_one_writer_share_a_slab_and_nothing_in_it() {
-    let (pool, origin, mut rest) = (pool(), origin(), Rest::default());
+    let (pool, origin, mut rest) = (pool(), origin(), SlabTail::default());
     let view = |text: &'static [u8]| Segment::heap(text.into());
     let mut batches = Vec::new();
     for number in 0..1000_u32 {
@@ -146,7 +146,7 @@ fn batches_of_one_writer_share_a_slab_and_nothing_in_it() {
 /// Breaks without it: a large message between small ones costs the slab that they are in.
 #[test]
 fn a_large_message_has_its_own_slab_and_the_small_ones_go_on_in_theirs() {
-    let (pool, origin, mut rest) = (pool(), origin(), Rest::default());
+    let (pool, origin, mut rest) = (pool(), origin(), SlabTail::default());
     let large = vec![b'x'; 200_000];
     let mut batches = Vec::new();
     for text in [&b"one"[..], &large, b"two", &large, b"three"] {
@@ -261,7 +261,7 @@ fn segments_that_wait_keep_their_slab() {
     };
     let held = Arc::new(Held::default());
     let origin = Arc::new(Origin { release: Arc::<Held>::clone(&held), ..Origin::named("s") });
-    let (pool, mut rest) = (pool(), Rest::default());
+    let (pool, mut rest) = (pool(), SlabTail::default());
     let view = Need { segments: 1, viewed: 4, ..Need::default() };
     let slab = |writer: &Writer| std::ptr::from_ref(&**writer.room.slab());
     let mut first = None;
@@ -303,7 +303,7 @@ fn a_race_between_writer_and_sealer_loses_and_doubles_nothing() {
     let mut seen = Vec::new();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut rest = Rest::default();
+            let mut rest = SlabTail::default();
             let mut writer = Writer::open_after(&mut rest, &origin, &pool, Need::default());
             queue.push(writer.share());
             for number in 0..TOTAL {
@@ -409,8 +409,8 @@ fn rows_are_parsed_after_the_seal() {
 #[test]
 fn only_texts_that_follow_each_other_are_joined() {
     type Fill = fn(&mut Writer);
-    let (pool, origin, mut rest) = (pool(), origin(), Rest::default());
-    let plain = |writer: &mut Writer, rest: &mut Rest, fill: Fill| {
+    let (pool, origin, mut rest) = (pool(), origin(), SlabTail::default());
+    let plain = |writer: &mut Writer, rest: &mut SlabTail, fill: Fill| {
         let pending = writer.share();
         assert_eq!(post(writer, b"one"), Some(Published::Yes));
         assert_eq!(writer.publish_text(&Head::default(), |_| (), b""), Some(Published::Yes));
@@ -472,9 +472,9 @@ fn only_texts_that_follow_each_other_are_joined() {
 /// one request makes a heap.
 #[test]
 fn what_a_batch_needs_is_used_again() {
-    let (pool, origin, mut rest) = (pool(), origin(), Rest::default());
+    let (pool, origin, mut rest) = (pool(), origin(), SlabTail::default());
     let places = |writer: &Writer| {
-        (std::ptr::from_ref::<Core>(&writer.core), std::ptr::from_ref(&**writer.room.slab()))
+        (std::ptr::from_ref::<BatchShared>(&writer.core), std::ptr::from_ref(&**writer.room.slab()))
     };
     let mut seen = Vec::new();
     for round in 0..2 * super::super::pool::SLAB / 1000 {

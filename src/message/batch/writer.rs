@@ -1,6 +1,6 @@
 //! The writing end of a batch: [`Writer`], and the [`Row`]s that it fills.
 //!
-//! Room for a row is asked for first ([`Need`]), so that writing it cannot fail; published, it belongs to
+//! Space for a row is asked for first ([`Need`]), so that writing it cannot fail; published, it belongs to
 //! the batch, and dropped unpublished it leaves no trace.
 
 use std::mem::MaybeUninit;
@@ -9,12 +9,12 @@ use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::room::{Rest, Room};
 use super::seal::Counts;
-use super::{Batch, Core, Half, Pending, ROW_CHARGE, slot};
+use super::space::{SlabSpace, SlabTail};
+use super::{Batch, BatchShared, Half, Pending, ROW_CHARGE, slot};
 use crate::message::fence::Light;
+use crate::message::recycled::Recycled;
 use crate::message::revision::REVISED_ROW;
-use crate::message::shared::Shared;
 use crate::message::{
     Field, FieldName, Head, MESSAGE_MAX, Origin, Pool, Record, Segment, Span, Stamp, ValueType,
 };
@@ -70,8 +70,8 @@ pub fn unparsed_charge(len: usize) -> u64 {
 
 /// The producer's end of an open batch.
 pub struct Writer {
-    pub(super) core: Shared<Core>,
-    pub(super) room: Room,
+    pub(super) core: Recycled<BatchShared>,
+    pub(super) room: SlabSpace,
     origin: Arc<Origin>,
     /// The published counts.
     counts: Counts,
@@ -91,13 +91,13 @@ pub enum Published {
 impl Writer {
     /// An empty batch with room for a message that needs `need`, and for many ordinary ones.
     pub fn open(origin: &Arc<Origin>, pool: &Arc<Pool>, need: Need) -> Self {
-        Self::open_after(&mut Rest::default(), origin, pool, need)
+        Self::open_after(&mut SlabTail::default(), origin, pool, need)
     }
 
     /// The same, in what is left after the batches before it, if that is enough for `need`.
-    pub fn open_after(rest: &mut Rest, origin: &Arc<Origin>, pool: &Arc<Pool>, need: Need) -> Self {
+    pub fn open_after(rest: &mut SlabTail, origin: &Arc<Origin>, pool: &Arc<Pool>, need: Need) -> Self {
         let room = rest.take(pool, need);
-        let core = pool.place(Core::new(&room));
+        let core = pool.place(BatchShared::new(&room));
         Self {
             core,
             room,
@@ -132,7 +132,7 @@ impl Writer {
     ///
     /// Takes the writer away: the consumer reads the counts after this, and would take a row that came later
     /// for one of the batch. What it leaves of its slab goes to `rest`.
-    pub fn seal(self, rest: &mut Rest) {
+    pub fn seal(self, rest: &mut SlabTail) {
         self.core.seal.end(self.counts);
         rest.keep(self.room.handed_on());
     }
@@ -193,7 +193,7 @@ impl Writer {
         self.room.fits(need) && !self.counts.is_full()
     }
 
-    /// Room for a row, or `None` when this batch is too full for it.
+    /// Space for a row, or `None` when this batch is too full for it.
     #[inline]
     pub fn row(&mut self, need: Need) -> Option<Row<'_>> {
         debug_assert!(need.size() <= MESSAGE_MAX, "larger messages are refused before");

@@ -40,14 +40,14 @@ impl LazyDraft {
         self.0.into_inner()
     }
 
-    /// The draft as it is; see [`GilCell::leaf`].
+    /// The draft as it is; see [`GilCell::borrow_unmarked`].
     ///
     /// # Safety
     /// As there.
     #[inline]
-    pub unsafe fn leaf(&self, py: Python<'_>) -> Option<&Draft> {
+    pub unsafe fn borrow_unmarked(&self, py: Python<'_>) -> Option<&Draft> {
         // SAFETY: the caller's promise.
-        unsafe { self.0.leaf(py) }.map(|draft| &*draft)
+        unsafe { self.0.borrow_unmarked(py) }.map(|draft| &*draft)
     }
 
     /// Calls `work` with the draft as it is.

@@ -17,14 +17,14 @@ use crate::python::clock;
 use crate::template::{Context, Template, macro_type};
 
 /// The memory that is used again for the next macro.
-struct Room {
+struct MacroScratch {
     pool: Arc<Pool>,
     origin: Arc<Origin>,
     context: Context,
     templates: HashMap<String, Template>,
 }
 
-static ROOM: GilCell<Option<Room>> = GilCell::new(None);
+static ROOM: GilCell<Option<MacroScratch>> = GilCell::new(None);
 
 /// The type and the text of the macro called `name`, or `None` when there is no such macro. Runs no Python
 /// code.
@@ -34,25 +34,25 @@ pub fn macro_value(py: Python<'_>, draft: &Draft, name: &str) -> Option<(ValueTy
     }
     let now = clock::now(py);
     let recvd_offset = clock::local_offset(py, draft.head.recvd_micros);
-    ROOM.with(py, |room| {
-        let room = room.get_or_insert_with(Room::new);
-        room.context.now = now;
-        if room.origin.recvd_offset != recvd_offset {
-            room.origin = Arc::new(Origin { recvd_offset, ..Origin::clone(&room.origin) });
+    ROOM.with(py, |scratch| {
+        let scratch = scratch.get_or_insert_with(MacroScratch::new);
+        scratch.context.now = now;
+        if scratch.origin.recvd_offset != recvd_offset {
+            scratch.origin = Arc::new(Origin { recvd_offset, ..Origin::clone(&scratch.origin) });
         }
         let need = draft.need();
-        let mut writer = Writer::open(&room.origin, &room.pool, need);
+        let mut writer = Writer::open(&scratch.origin, &scratch.pool, need);
         let mut row = writer.row(need)?;
         draft.write(py, &mut row, |_| true);
         row.publish();
         let batch = writer.finish();
         let mut out = Vec::new();
-        room.template(name)?.format(batch.message(0), &room.context, &mut out);
+        scratch.template(name)?.format(batch.message(0), &scratch.context, &mut out);
         Some((macro_type(name), out))
     })
 }
 
-impl Room {
+impl MacroScratch {
     fn new() -> Self {
         // Its batches die here, under the GIL, before the draft that they view: they may release on the spot.
         let origin = Origin { release: Arc::new(ReleaseNow), ..Origin::named("") };

@@ -135,7 +135,7 @@ pub(super) fn object_of(py: Python<'_>, message: LogMessage) -> PyResult<*mut ff
 #[inline]
 fn take(py: Python<'_>) -> Option<*mut ffi::PyObject> {
     // SAFETY: gone at the end of this function, which moves a pointer and numbers.
-    let recycled = unsafe { RECYCLED.leaf(py) }?;
+    let recycled = unsafe { RECYCLED.borrow_unmarked(py) }?;
     let count = recycled.count.checked_sub(1)?;
     let object = *recycled.free.get(count)?;
     recycled.count = count;
@@ -172,7 +172,7 @@ unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
         // SAFETY: the value is there.
         let message = unsafe { &*object.wrapping_byte_add(VALUE).cast::<LogMessage>() };
         // SAFETY: gone when the pointer is out of it.
-        let text = unsafe { message.draft.leaf(py) }.and_then(Draft::only_object);
+        let text = unsafe { message.draft.borrow_unmarked(py) }.and_then(Draft::only_object);
         if let Some(text) = text
             && keep(py, object)
         {
@@ -189,7 +189,7 @@ unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
 #[inline]
 fn keep(py: Python<'_>, object: *mut ffi::PyObject) -> bool {
     // SAFETY: gone at the end of this function, which moves a pointer and a number.
-    let recycled = unsafe { RECYCLED.leaf(py) };
+    let recycled = unsafe { RECYCLED.borrow_unmarked(py) };
     let kept = recycled.and_then(|recycled| {
         let place = recycled.free.get_mut(recycled.count)?;
         *place = object;
@@ -222,7 +222,7 @@ unsafe fn dealloc_otherwise(py: Python<'_>, object: *mut ffi::PyObject) {
 #[inline(never)]
 unsafe fn dealloc_other(py: Python<'_>, object: *mut ffi::PyObject) {
     // SAFETY: gone at once.
-    let recycled = unsafe { RECYCLED.leaf(py) };
+    let recycled = unsafe { RECYCLED.borrow_unmarked(py) };
     if let Some(ordinary) = recycled.and_then(|recycled| recycled.ordinary) {
         // SAFETY: the caller's promise; pyo3 would have got it so.
         unsafe { ordinary(object) };

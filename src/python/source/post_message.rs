@@ -26,7 +26,7 @@ unsafe extern "C" fn post_message(
     let py = unsafe { Python::assume_attached() };
     // SAFETY: the arguments are those that the interpreter gave.
     if let Some((attached, message)) = unsafe { message_alone(py, instance, arguments, count, names) }
-        && attached.post_at_once(py, &message)
+        && attached.post_fast(py, &message)
     {
         return py.None().into_ptr();
     }
@@ -48,15 +48,15 @@ unsafe extern "C" fn post_otherwise(
     // SAFETY: as above.
     let alone = unsafe { message_alone(py, instance, arguments, count, names) };
     if let Some((attached, message)) = &alone
-        && (attached.post_bare_at_once(py, message) || attached.post_unparsed_at_once(py, message))
+        && (attached.post_bare_fast(py, message) || attached.post_unparsed_fast(py, message))
     {
         return py.None().into_ptr();
     }
     let call = || {
         if let Some((attached, message)) = &alone
-            && (attached.post_view_at_once(py, message)
-                || attached.renew_at_once(py)
-                    && (attached.call_post_at_once(py, message) || attached.post_view_at_once(py, message)))
+            && (attached.post_view_fast(py, message)
+                || attached.renew_fast_posts(py)
+                    && (attached.call_post_fast(py, message) || attached.post_view_fast(py, message)))
         {
             return py.None().into_ptr();
         }
@@ -88,7 +88,7 @@ fn internal_error(py: Python<'_>) -> *mut ffi::PyObject {
 /// way.
 ///
 /// What is called with them before `catch_unwind`, which costs a tenth of a post, may not panic: it takes
-/// cells with `leaf`, and asks for bounds with functions that give `None`. Then nothing is done there, and
+/// cells with `borrow_unmarked`, and asks for bounds with functions that give `None`. Then nothing is done there, and
 /// the ordinary way, under `catch_unwind`, says what is wrong.
 #[inline]
 unsafe fn message_alone<'a>(

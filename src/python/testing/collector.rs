@@ -71,7 +71,7 @@ struct State {
     ending: bool,
 }
 
-struct Shared {
+struct Arrivals {
     state: Mutex<State>,
     arrived: Condvar,
     keep: usize,
@@ -80,7 +80,7 @@ struct Shared {
 
 /// Keeps what arrives at the end of a lane.
 pub struct Collector {
-    shared: Arc<Shared>,
+    shared: Arc<Arrivals>,
     inbox: Sender<Parcel>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -97,7 +97,7 @@ impl Collector {
     pub fn start(keep: usize, holds: bool, log: &Log) -> std::io::Result<Self> {
         let state = State { messages: VecDeque::new(), forgotten: 0, holds, withheld: None, ending: false };
         let shared =
-            Arc::new(Shared { state: Mutex::new(state), arrived: Condvar::new(), keep, log: log.clone() });
+            Arc::new(Arrivals { state: Mutex::new(state), arrived: Condvar::new(), keep, log: log.clone() });
         let mut inbox = Inbox::new();
         let sender = inbox.sender();
         let kept = Arc::clone(&shared);
@@ -224,7 +224,7 @@ impl Drop for Collector {
     }
 }
 
-impl Shared {
+impl Arrivals {
     fn take(&self, parcel: Parcel) {
         let lane = Arc::clone(parcel.lane());
         let (mut view, ack) = parcel.open();

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::{Flushed, Target};
 use crate::destination::Severity;
-use crate::destination::stream::Room;
+use crate::destination::stream::StreamContext;
 use crate::destination::stream::sink::Sink;
 use crate::destination::stream::stage::Chunk;
 
@@ -20,50 +20,51 @@ impl Target {
         &mut self,
         now: Instant,
         deadline: Option<Instant>,
-        room: &mut Room,
+        context: &mut StreamContext,
     ) -> Flushed {
-        if let Err(ended) = self.begin(now, room) {
+        if let Err(ended) = self.begin(now, context) {
             return ended;
         }
         self.used = now;
         if self.is_idle() {
-            self.recover(now, room);
+            self.recover(now, context);
         }
         let mut unsynced = Vec::new();
         let mut lines = 0;
         while !self.is_idle() {
             let Some(sink) = &self.sink else { break };
-            let filled = room.stage.fill(&self.pending, self.torn.as_ref(), &room.line, &mut room.context);
+            let filled =
+                context.stage.fill(&self.pending, self.torn.as_ref(), &context.line, &mut context.template);
             if let Err((count, reason)) = filled {
-                self.report_fault(count, &reason, room);
+                self.report_fault(count, &reason, context);
             }
-            let progress = room.stage.write(sink, &self.pending);
+            let progress = context.stage.write(sink, &self.pending);
             if progress.bytes > 0 && sink.is_removed(&self.path) {
                 // None of it counts: the next round opens what the path names now, and begins with the first
                 // line again.
-                room.count_bytes(progress.bytes as u64);
+                context.count_bytes(progress.bytes as u64);
                 self.looked = None;
                 break;
             }
             if progress.torn.is_some() || progress.lines > 0 {
                 self.torn = progress.torn;
             }
-            room.count_bytes(progress.bytes as u64);
+            context.count_bytes(progress.bytes as u64);
             if progress.bytes > 0 {
                 self.blocked = None;
             }
             // A part that fits on a full disk is no recovery: only all of it is.
             if matches!(progress.error, None | Some(Errno::AGAIN)) {
-                self.recover(now, room);
+                self.recover(now, context);
             }
             self.complete(progress.lines, &mut unsynced);
             lines += progress.lines as u64;
-            if !room.fsync {
-                room.counters.count_delivered(std::mem::take(&mut lines));
+            if !context.fsync {
+                context.counters.count_delivered(std::mem::take(&mut lines));
                 unsynced.clear();
             }
             if let Some(error) = progress.error {
-                self.pause(error, now, room);
+                self.pause(error, now, context);
                 break;
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -71,44 +72,44 @@ impl Target {
             }
         }
         if lines > 0 {
-            self.sync(room);
-            room.counters.count_delivered(lines);
+            self.sync(context);
+            context.counters.count_delivered(lines);
         }
         Flushed::Done
     }
 
     /// Makes sure that lines can be written; otherwise how the flush ends.
-    fn begin(&mut self, now: Instant, room: &mut Room) -> Result<(), Flushed> {
+    fn begin(&mut self, now: Instant, context: &mut StreamContext) -> Result<(), Flushed> {
         if self.sink.as_ref().is_some_and(Sink::is_deserted) {
-            self.fail(Errno::PIPE, now, room);
+            self.fail(Errno::PIPE, now, context);
             return Err(Flushed::Done);
         }
-        if let Err(error) = self.ready(now, room) {
+        if let Err(error) = self.ready(now, context) {
             if matches!(error, Errno::MFILE | Errno::NFILE) {
                 return Err(Flushed::NoDescriptor(error));
             }
-            self.fail_to_open(error, now, room);
+            self.fail_to_open(error, now, context);
             return Err(Flushed::Done);
         }
-        self.end_cut_line(room).map_err(|error| {
-            self.pause(error, now, room);
+        self.end_cut_line(context).map_err(|error| {
+            self.pause(error, now, context);
             Flushed::Done
         })
     }
 
-    fn report_fault(&self, count: usize, reason: &str, room: &Room) {
+    fn report_fault(&self, count: usize, reason: &str, context: &StreamContext) {
         let what = format!("{count} messages could not be made into lines: {reason}");
         let text =
             format!("{}: fault in the engine: {what}; they are written as MESSAGE alone", self.shown());
-        room.report(Severity::Error, text);
+        context.report(Severity::Error, text);
     }
 
     /// Makes sure that what the path names is open.
-    fn ready(&mut self, now: Instant, room: &mut Room) -> Result<(), Errno> {
+    fn ready(&mut self, now: Instant, context: &mut StreamContext) -> Result<(), Errno> {
         let retries = self.trouble.is_some();
         if let (Some(sink), false) = (&self.sink, retries) {
             let fresh = self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < LOOK_EVERY);
-            let may_be_replaced = sink.is_regular() || room.opening.holds_data();
+            let may_be_replaced = sink.is_regular() || context.opening.holds_data();
             if fresh || self.standard || !may_be_replaced {
                 return Ok(());
             }
@@ -118,13 +119,13 @@ impl Target {
             }
         }
         if retries {
-            room.count_retry();
+            context.count_retry();
         }
-        let mut opened = self.open(room);
+        let mut opened = self.open(context);
         if matches!(opened, Err(Errno::MFILE)) && self.torn.is_none() && self.sink.is_some() {
             // The descriptor of the file before is as good as any.
-            self.close(room);
-            opened = self.open(room);
+            self.close(context);
+            opened = self.open(context);
         }
         let mut sink = opened?;
         // Compared while the old one is open: its number cannot have been given to another file.
@@ -135,37 +136,37 @@ impl Target {
             }
         }
         let goes_on = self.torn.as_ref().is_some_and(|torn| torn.written > 0);
-        if !goes_on && !self.standard && room.line.ends_lines() && sink.is_inside_line(&self.path) {
+        if !goes_on && !self.standard && context.line.ends_lines() && sink.is_inside_line(&self.path) {
             sink.write(&[IoSlice::new(b"\n")])?;
-            room.count_bytes(1);
+            context.count_bytes(1);
             let text = format!("the last line of {} has no end; it gets one now", self.shown());
-            room.report(Severity::Warning, text);
+            context.report(Severity::Warning, text);
         }
         if let Some(warning) = sink.warning.take()
             && !std::mem::replace(&mut self.warned, true)
         {
-            room.report(Severity::Warning, format!("{}: {warning}", self.shown()));
+            context.report(Severity::Warning, format!("{}: {warning}", self.shown()));
         }
         self.looked = Some(now);
-        self.set_sink(Some(sink), room);
+        self.set_sink(Some(sink), context);
         Ok(())
     }
 
     /// Ends a line that another one has cut in the pipe, unless it is in a line of its own there.
-    fn end_cut_line(&self, room: &Room) -> Result<(), Errno> {
+    fn end_cut_line(&self, context: &StreamContext) -> Result<(), Errno> {
         let goes_on = self.torn.as_ref().is_some_and(|torn| torn.written > 0);
-        if let (Some(sink), false) = (&self.sink, goes_on || !room.line.ends_lines()) {
-            room.count_bytes(sink.end_cut_line()? as u64);
+        if let (Some(sink), false) = (&self.sink, goes_on || !context.line.ends_lines()) {
+            context.count_bytes(sink.end_cut_line()? as u64);
         }
         Ok(())
     }
 
-    fn open(&self, room: &Room) -> Result<Sink, Errno> {
+    fn open(&self, context: &StreamContext) -> Result<Sink, Errno> {
         if self.standard {
             return Sink::standard(&self.path);
         }
-        let mut sink = room.opening.connect(&self.path, &room.wake)?;
-        if let Some(above) = room.descriptors.above().filter(|_| room.has_macros) {
+        let mut sink = context.opening.connect(&self.path, &context.wake)?;
+        if let Some(above) = context.descriptors.above().filter(|_| context.has_macros) {
             sink.move_above(above);
         }
         Ok(sink)
@@ -188,10 +189,10 @@ impl Target {
 
     /// Waits for the disk. What was written cannot be taken back, so a failure here is said and no more:
     /// the system may have forgotten it by the next call.
-    fn sync(&self, room: &Room) {
+    fn sync(&self, context: &StreamContext) {
         if let Some(Err(error)) = self.sink.as_ref().map(Sink::sync) {
-            room.count_error();
-            room.report(Severity::Error, format!("cannot sync {} to its disk: {error}", self.shown()));
+            context.count_error();
+            context.report(Severity::Error, format!("cannot sync {} to its disk: {error}", self.shown()));
         }
     }
 }

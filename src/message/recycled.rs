@@ -1,4 +1,4 @@
-//! Shared values whose places are used again: [`Shared`].
+//! Shared values whose places are used again: [`Recycled`].
 //!
 //! Threads of Python's may live for one request. The first allocation of a thread makes a heap for it, which
 //! costs more than a hundred posts, and its end takes the heap apart again. So what a post needs for a new
@@ -16,22 +16,22 @@ pub(super) trait Recycle: Sized {
 
 /// A value with several holders, the last of which recycles it. Where two let go at the same moment, neither
 /// may see that it is the last: then the value is dropped.
-pub(super) struct Shared<T: Recycle>(ManuallyDrop<Arc<T>>);
+pub(super) struct Recycled<T: Recycle>(ManuallyDrop<Arc<T>>);
 
-impl<T: Recycle> Shared<T> {
+impl<T: Recycle> Recycled<T> {
     /// Holds the value in `place`.
     pub(super) fn new(place: Arc<T>) -> Self {
         Self(ManuallyDrop::new(place))
     }
 }
 
-impl<T: Recycle> Clone for Shared<T> {
+impl<T: Recycle> Clone for Recycled<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<T: Recycle> Deref for Shared<T> {
+impl<T: Recycle> Deref for Recycled<T> {
     type Target = T;
 
     #[inline]
@@ -40,7 +40,7 @@ impl<T: Recycle> Deref for Shared<T> {
     }
 }
 
-impl<T: Recycle> Drop for Shared<T> {
+impl<T: Recycle> Drop for Recycled<T> {
     fn drop(&mut self) {
         // SAFETY: taken once, here.
         let mut place = unsafe { ManuallyDrop::take(&mut self.0) };
@@ -69,7 +69,7 @@ mod tests {
     /// Breaks without it: a place is used again while somebody still holds its value, or never.
     #[test]
     fn the_last_holder_recycles() {
-        let one = Shared::new(Arc::new(Value(7)));
+        let one = Recycled::new(Arc::new(Value(7)));
         let other = one.clone();
         assert_eq!((one.0.0, other.0.0), (7, 7));
         drop(one);

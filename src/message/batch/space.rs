@@ -1,4 +1,5 @@
-//! The free part of a slab: [`Room`], and what a writer's batches leave of theirs for its next one: [`Rest`].
+//! The free part of a slab: [`SlabSpace`], and the part that a writer's batch leaves to its next one:
+//! [`SlabTail`].
 //!
 //! Each text that is copied into a slab has a newline after it, which belongs to no message: the texts of a
 //! batch of plain messages then stand in memory as most destinations write them
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use super::Need;
 use crate::message::pool::{SLAB, Slab};
-use crate::message::shared::Shared;
+use crate::message::recycled::Recycled;
 use crate::message::{Pool, Record};
 
 /// A row larger than this gets a slab of its own rather than the end of one that is in use.
@@ -19,8 +20,8 @@ const RECORD: u32 = size_of::<Record>() as u32;
 /// The free part of a slab. The owner of this value is the only writer there.
 ///
 /// Always `low <= high <= slab.len()`, and a record may end at `high`: its address is aligned.
-pub(super) struct Room {
-    slab: Shared<Slab>,
+pub(super) struct SlabSpace {
+    slab: Recycled<Slab>,
     /// The beginning of the free bytes.
     low: u32,
     /// Their end: the end of the next record.
@@ -39,7 +40,7 @@ pub(super) struct Place {
     pub(super) record: *mut Record,
 }
 
-impl Room {
+impl SlabSpace {
     /// A slab with room for `need` at least, and for segments of more messages if `segments` is more than 0.
     fn new(pool: &Arc<Pool>, need: Need, segments: u32) -> Self {
         let slab = pool.take(need.room(), need.segments.max(segments.min(1) as usize));
@@ -48,7 +49,7 @@ impl Room {
         Self { slab, low: 0, high, segments: 0 }
     }
 
-    pub(super) fn slab(&self) -> &Shared<Slab> {
+    pub(super) fn slab(&self) -> &Recycled<Slab> {
         &self.slab
     }
 
@@ -111,18 +112,18 @@ impl Room {
 
 /// The rest that a writer's batches left of their slab, for its next one.
 #[derive(Default)]
-pub struct Rest(Option<Room>);
+pub struct SlabTail(Option<SlabSpace>);
 
-impl Rest {
+impl SlabTail {
     /// Keeps what the batch of a writer has left, or what was kept before, whichever is more.
-    pub(super) fn keep(&mut self, room: Room) {
+    pub(super) fn keep(&mut self, room: SlabSpace) {
         if self.0.as_ref().is_none_or(|kept| kept.free() < room.free()) {
             self.0 = Some(room);
         }
     }
 
-    /// Room for `need`.
-    pub(super) fn take(&mut self, pool: &Arc<Pool>, need: Need) -> Room {
+    /// Space for `need`.
+    pub(super) fn take(&mut self, pool: &Arc<Pool>, need: Need) -> SlabSpace {
         if let Some(room) = self.0.take_if(|room| room.fits(need)) {
             return room;
         }
@@ -131,13 +132,13 @@ impl Rest {
         if need.room() <= LARGE {
             self.0 = None;
         }
-        Room::new(pool, need, segments)
+        SlabSpace::new(pool, need, segments)
     }
 }
 
-impl std::fmt::Debug for Rest {
+impl std::fmt::Debug for SlabTail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Rest").field(&self.0.as_ref().map(Room::free)).finish()
+        f.debug_tuple("SlabTail").field(&self.0.as_ref().map(SlabSpace::free)).finish()
     }
 }
 
@@ -145,12 +146,12 @@ impl std::fmt::Debug for Rest {
 mod tests {
     use super::*;
 
-    fn is_same(one: &Room, other: &Room) -> bool {
+    fn is_same(one: &SlabSpace, other: &SlabSpace) -> bool {
         std::ptr::eq(&raw const *one.slab, &raw const *other.slab)
     }
 
-    fn room() -> Room {
-        Room::new(&Arc::new(Pool::new()), Need::default(), 0)
+    fn room() -> SlabSpace {
+        SlabSpace::new(&Arc::new(Pool::new()), Need::default(), 0)
     }
 
     /// Breaks without it: a row is written outside of its slab or over another one, or a post that finds no
@@ -179,7 +180,7 @@ mod tests {
     /// first message.
     #[test]
     fn the_larger_rest_is_kept_and_taken_when_it_suffices() {
-        let (pool, mut rest) = (Arc::new(Pool::new()), Rest::default());
+        let (pool, mut rest) = (Arc::new(Pool::new()), SlabTail::default());
         let (mut small, large) = (room(), room());
         small.take_row(1000).unwrap();
         rest.keep(large.handed_on());

@@ -1,4 +1,4 @@
-//! The drivers and workers that run, those that come, and those that go: [`Roster`].
+//! The drivers and workers that run, those that come, and those that go: [`Registry`].
 //!
 //! # Counts
 //! Nobody who adds up at any moment misses a message or counts it twice: a driver goes from one list to the
@@ -22,7 +22,7 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// The lists.
 #[derive(Default)]
-pub(super) struct Roster {
+pub(super) struct Registry {
     pub(super) sources: Vec<Source>,
     pub(super) outputs: Vec<Arc<Output>>,
     pub(super) workers: Vec<Worker>,
@@ -52,15 +52,15 @@ struct LeavingOutput {
     version: u64,
 }
 
-/// The outcome of a [`Roster::put`].
-pub(super) struct Put {
+/// The outcome of a [`Registry::put`].
+pub(super) struct Switched {
     /// The version of the routes that lead to what is new.
     pub(super) version: u64,
     /// The sources that have gone.
     pub(super) gone: Vec<Input>,
 }
 
-impl Roster {
+impl Registry {
     /// The destinations that have not ended and are not in `outputs`.
     pub(super) fn going(&self, outputs: &[Arc<Output>]) -> Vec<Arc<Output>> {
         let stays = |output: &Arc<Output>| outputs.iter().any(|other| Arc::ptr_eq(output, other));
@@ -86,7 +86,7 @@ impl Roster {
         naps: Vec<Duration>,
         going: Vec<Arc<Output>>,
         table: &RouteTable,
-    ) -> Put {
+    ) -> Switched {
         self.coming.clear();
         let before = std::mem::replace(&mut self.sources, sources);
         let is_in = |sources: &[Source], source: &Source| {
@@ -108,7 +108,7 @@ impl Roster {
         for output in were_here.iter().chain(self.leaving_outputs()) {
             output.reopen();
         }
-        Put { version, gone: inputs }
+        Switched { version, gone: inputs }
     }
 
     /// The version of the routes that all workers go by, or newer ones.

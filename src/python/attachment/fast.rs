@@ -1,7 +1,7 @@
 //! Posts for which nothing has to be waited for or looked up: nearly all of a busy source.
 //!
 //! A message that is a short text and nothing else is written into the open batch as long as the producer
-//! allows it ([`Producer::allow_at_once`]). It allows none before the start, nor to a source that
+//! allows it ([`Producer::allow_fast_posts`]). It allows none before the start, nor to a source that
 //! `suspend()`s or has `keep-timestamp(no)`, each of whose messages needs more. One post of [`MEASURED`] is
 //! measured, and the permission ends before it: so a post counts one number down, which stands for credit,
 //! for the batch's size and for the measuring.
@@ -38,41 +38,41 @@ impl Attachment {
     /// False when nothing was done, and [`Attachment::post`] must do it.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs it a tenth")]
-    pub(in crate::python) fn post_at_once(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
+    pub(in crate::python) fn post_fast(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
         let Some(message) = recycle::exact(message) else { return false };
         // SAFETY: gone when the message is written, which calls nothing of Python's.
-        let Some(draft) = (unsafe { message.draft.leaf(py) }) else { return false };
+        let Some(draft) = (unsafe { message.draft.borrow_unmarked(py) }) else { return false };
         let Some(text) = draft.short_text() else { return false };
-        self.post_text_at_once(py, &draft.head, text)
+        self.post_text_fast(py, &draft.head, text)
     }
 
     /// The same as a call, for those who have other work between posts; also for `str` and `bytes`.
     #[inline(never)]
-    pub(in crate::python) fn call_post_at_once(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
-        self.post_at_once(py, message) || self.post_bare_at_once(py, message)
+    pub(in crate::python) fn call_post_fast(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
+        self.post_fast(py, message) || self.post_bare_fast(py, message)
     }
 
     /// The same for a `str` or `bytes` that is no message yet.
     #[inline]
-    pub(in crate::python) fn post_bare_at_once(&self, py: Python<'_>, text: &Bound<'_, PyAny>) -> bool {
+    pub(in crate::python) fn post_bare_fast(&self, py: Python<'_>, text: &Bound<'_, PyAny>) -> bool {
         let Some(text) = exact_text(text).filter(|text| text.len() < VIEW_FROM) else { return false };
         let Ok(head) = clock::try_head_of_message(py) else { return false };
-        self.post_text_at_once(py, &head, text)
+        self.post_text_fast(py, &head, text)
     }
 
     /// Posts `message` if it is a plain one with a long text, which the batch will view, as
-    /// [`Attachment::post_at_once`] does with a short one.
+    /// [`Attachment::post_fast`] does with a short one.
     #[inline(never)]
-    pub(in crate::python) fn post_view_at_once(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
+    pub(in crate::python) fn post_view_fast(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
         let Some(message) = recycle::exact(message) else { return false };
         // SAFETY: gone when the message is written, which calls nothing of Python's.
-        let Some(draft) = (unsafe { message.draft.leaf(py) }) else { return false };
+        let Some(draft) = (unsafe { message.draft.borrow_unmarked(py) }) else { return false };
         let Some((object, start, len)) = draft.long_text() else { return false };
         // SAFETY: as above.
-        let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return false };
+        let Some(producer) = (unsafe { self.producer.borrow_unmarked(py) }) else { return false };
         // SAFETY: the bytes belong to the object, which is immutable.
         let segment = || unsafe { view_of(object.bind(py), start, len) };
-        if !producer.post_view_at_once(&draft.head, |head| self.adjust(head), len, segment) {
+        if !producer.post_view_fast(&draft.head, |head| self.adjust(head), len, segment) {
             return false;
         }
         clock::posted(py);
@@ -90,10 +90,10 @@ impl Attachment {
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs it a tenth")]
-    fn post_text_at_once(&self, py: Python<'_>, head: &Head, text: &[u8]) -> bool {
+    fn post_text_fast(&self, py: Python<'_>, head: &Head, text: &[u8]) -> bool {
         // SAFETY: gone when the message is written, which calls nothing of Python's.
-        let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return false };
-        if !producer.post_text_at_once(head, |head| self.adjust(head), text) {
+        let Some(producer) = (unsafe { self.producer.borrow_unmarked(py) }) else { return false };
+        if !producer.post_text_fast(head, |head| self.adjust(head), text) {
             return false;
         }
         clock::posted(py);
@@ -102,7 +102,7 @@ impl Attachment {
 
     /// Posts the next elements of `list`, from `index` on, that are exactly `bytes` or `str` of ASCII, and
     /// short, if nothing has to be waited for; how many there were.
-    pub(in crate::python) fn post_texts_at_once(
+    pub(in crate::python) fn post_texts_fast(
         &self,
         py: Python<'_>,
         list: &Bound<'_, PyList>,
@@ -113,14 +113,14 @@ impl Attachment {
         // SAFETY: below the length; the texts are gone when they are posted.
         let mut texts = (index..end).map_while(|index| unsafe { short_text(list, index) }).peekable();
         // SAFETY: gone when they are posted, which calls nothing of Python's.
-        let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return 0 };
-        if !self.takes_at_once() || texts.peek().is_none() {
+        let Some(producer) = (unsafe { self.producer.borrow_unmarked(py) }) else { return 0 };
+        if !self.takes_fast() || texts.peek().is_none() {
             return 0;
         }
-        let left = self.unmeasured.load(Ordering::Relaxed) + producer.forbid_at_once();
+        let left = self.unmeasured.load(Ordering::Relaxed) + producer.forbid_fast_posts();
         let begun = (left == 0).then(thread_time);
         let head = Head::at(clock::now(py), self.pri.unwrap_or(DEFAULT_PRI));
-        let posted = producer.post_texts_at_once(&head, texts);
+        let posted = producer.post_texts_fast(&head, texts);
         if let Some(begun) = begun
             && posted > 0
         {
@@ -135,23 +135,19 @@ impl Attachment {
     }
 
     /// Posts the text of `message` if nobody has looked at it since `LogMessage.parse`, as
-    /// [`Attachment::post_at_once`] posts a plain one: the worker will parse it. The first such message goes
+    /// [`Attachment::post_fast`] posts a plain one: the worker will parse it. The first such message goes
     /// the ordinary way, which makes what parses there.
     #[inline]
-    pub(in crate::python) fn post_unparsed_at_once(
-        &self,
-        py: Python<'_>,
-        message: &Bound<'_, PyAny>,
-    ) -> bool {
+    pub(in crate::python) fn post_unparsed_fast(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> bool {
         let (Some(message), Some(Some(late))) = (recycle::exact(message), self.late.get()) else {
             return false;
         };
         // SAFETY: gone when the message is written, which calls nothing of Python's.
-        let Some(draft) = (unsafe { message.draft.leaf(py) }) else { return false };
+        let Some(draft) = (unsafe { message.draft.borrow_unmarked(py) }) else { return false };
         let Some((text, options)) = draft.short_unparsed() else { return false };
         // SAFETY: as above.
-        let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return false };
-        if !late.is_for(options.get().options()) || !producer.post_unparsed_at_once(&draft.head, text) {
+        let Some(producer) = (unsafe { self.producer.borrow_unmarked(py) }) else { return false };
+        if !late.is_for(options.get().options()) || !producer.post_unparsed_fast(&draft.head, text) {
             return false;
         }
         release::drain_some(py);
@@ -159,24 +155,24 @@ impl Attachment {
     }
 
     /// True when a plain message with a short text needs nothing but to be written into the open batch.
-    fn takes_at_once(&self) -> bool {
+    fn takes_fast(&self) -> bool {
         self.started.load(Ordering::Relaxed) && self.suspend.is_none() && self.policy.keeps_timestamp()
     }
 
     /// Counts a post that is not one of those at once; whether it is to be measured.
     pub(super) fn begin_post(&self, py: Python<'_>) -> bool {
-        let unused = self.producer.with(py, crate::flow::Producer::forbid_at_once);
+        let unused = self.producer.with(py, crate::flow::Producer::forbid_fast_posts);
         let left = self.unmeasured.load(Ordering::Relaxed) + unused;
         self.unmeasured.store(left.checked_sub(1).unwrap_or(MEASURED), Ordering::Relaxed);
         left == 0
     }
 
     /// Allows posts at once, up to the next one that is measured.
-    pub(super) fn allow_at_once(&self, py: Python<'_>) {
-        if self.takes_at_once() {
+    pub(super) fn allow_fast_posts(&self, py: Python<'_>) {
+        if self.takes_fast() {
             self.producer.with(py, |producer| {
-                let left = self.unmeasured.load(Ordering::Relaxed) + producer.forbid_at_once();
-                self.unmeasured.store(left - producer.allow_at_once(left), Ordering::Relaxed);
+                let left = self.unmeasured.load(Ordering::Relaxed) + producer.forbid_fast_posts();
+                self.unmeasured.store(left - producer.allow_fast_posts(left), Ordering::Relaxed);
             });
         }
     }
@@ -184,22 +180,22 @@ impl Attachment {
     /// Allows more posts at once when those that were allowed are used up, where that takes no more than
     /// credit: a small window gives little of it ahead. Whether it does.
     #[inline]
-    pub(in crate::python) fn renew_at_once(&self, py: Python<'_>) -> bool {
+    pub(in crate::python) fn renew_fast_posts(&self, py: Python<'_>) -> bool {
         // SAFETY: gone when it has given its permission, which calls nothing of Python's.
-        let Some(producer) = (unsafe { self.producer.leaf(py) }) else { return false };
+        let Some(producer) = (unsafe { self.producer.borrow_unmarked(py) }) else { return false };
         let left = self.unmeasured.load(Ordering::Relaxed);
-        if producer.is_allowed_at_once() || left == 0 || !self.takes_at_once() {
+        if producer.allows_fast_posts() || left == 0 || !self.takes_fast() {
             return false;
         }
-        let allowed = producer.renew_at_once(left);
+        let allowed = producer.renew_fast_posts(left);
         self.unmeasured.store(left - allowed, Ordering::Relaxed);
         allowed > 0
     }
 
     /// Allows one, if any: it is counted already.
-    pub(super) fn allow_one_at_once(&self, py: Python<'_>) {
-        if self.takes_at_once() {
-            self.producer.with(py, |producer| producer.allow_at_once(1));
+    pub(super) fn allow_one_fast_post(&self, py: Python<'_>) {
+        if self.takes_fast() {
+            self.producer.with(py, |producer| producer.allow_fast_posts(1));
         }
     }
 }
