@@ -24,7 +24,7 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 GROUPS := build test lint
 BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
-LINTED := python tests/python tests/torture tests/wheels tools/wheels perf
+LINTED := python tests/python tests/torture tests/compat tests/wheels tools/wheels perf
 PYTEST := -m pytest -n 2 $(TESTS)
 
 .PHONY: help need build wheel wheels run test test-rust test-python test-others test-everywhere test-newest test-wheel test-wheels
@@ -85,7 +85,10 @@ fuzz: need ## search for inputs that break a promise: TARGET=config TIME=60 (fuz
 fuzz-all: need ## all fuzz targets, TIME=600 seconds each
 	@tools/fuzz $(or $(TIME),600)
 
-.PHONY: torture asan tsan valgrind
+.PHONY: compat torture asan tsan valgrind
+compat: wheel ## compare Inrush with syslog-ng: CASES="paths filters/pcre" (all)
+	@PYTHONPATH=tests $(BIN)/python -m compat $(CASES)
+
 torture: wheel ## attack the engine: ATTACK="destination threads" (all), TIME=60 or COUNT=100 (long), SEED=1 (chance)
 	@PYTHONPATH=tests:tests/python $(BIN)/python -m torture $(ATTACK) $(if $(TIME),--time $(TIME)) $(if $(COUNT),--count $(COUNT)) \
 	  $(if $(SEED),--seed $(SEED))

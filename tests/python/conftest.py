@@ -24,6 +24,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 # `interpreter`, and run on each interpreter (`make test-others`).
 ANY_INTERPRETER = {
     "test_cli.py",
+    "test_compat.py",
     "test_control.py",
     "test_docs.py",
     "test_documentation_sample.py",
