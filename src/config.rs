@@ -49,6 +49,7 @@ mod source;
 mod source_map;
 mod span;
 mod statement;
+mod template_operand;
 mod template_options;
 mod template_text;
 mod token;

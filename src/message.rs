@@ -42,6 +42,7 @@ pub mod revision;
 mod rows;
 pub mod segments;
 pub mod selection;
+pub mod typed;
 pub mod value;
 
 pub use batch::{Batch, Need, Pending, Published, Row, Writer};

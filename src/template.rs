@@ -22,13 +22,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::message::MessageRef;
+use crate::message::{MessageRef, ValueType};
 use crate::syslog::sanitize_utf8;
 
 mod append;
+mod build;
 mod civil;
 mod computed;
 mod context;
+mod element;
 mod error;
 mod function;
 mod item;
@@ -37,24 +39,33 @@ mod macros;
 mod number;
 mod parse;
 mod sdata;
+mod surroundings;
 mod time;
 mod zone;
 
+#[cfg(test)]
+mod tests;
+
 pub use context::{Context, Identity, OnError, Options, TimeZoneUse};
+pub use element::with_element;
 pub use error::TemplateError;
 pub use line::{FILE_LINE, append_rfc5424_header};
 pub use macros::{is_computed, macro_names, macro_type};
+pub use surroundings::{Condition, Later, NamedTemplate, NamedTemplates, Surroundings};
 pub use time::TsFormat;
 pub use zone::{Zone, ZoneClock};
 
-use item::{Item, format_items};
+use item::{Item, Items, Scope, format_items, literal};
 use macros::Value;
 use parse::Notes;
+use surroundings::Alone;
 
 /// A compiled template. Copies share the compiled form.
 #[derive(Debug, Clone)]
 pub struct Template {
     compiled: Arc<Compiled>,
+    /// The type that the result is said to have, whatever is in it: `int("…")`.
+    hint: Option<ValueType>,
 }
 
 #[derive(Debug)]
@@ -62,7 +73,7 @@ struct Compiled {
     bytes: Box<[u8]>,
     /// The same to be shown: bytes that are not UTF-8 are written as `\xHH`.
     text: String,
-    items: Box<[Item]>,
+    items: Items,
     /// The one item that is MESSAGE and nothing else, when there is exactly one.
     message_at: Option<usize>,
     notes: Notes,
@@ -83,11 +94,11 @@ impl Default for Template {
         let compiled = Compiled {
             bytes: Box::default(),
             text: String::new(),
-            items: Box::default(),
+            items: Items::default(),
             message_at: None,
             notes: Notes::default(),
         };
-        Self { compiled: Arc::new(compiled) }
+        Self { compiled: Arc::new(compiled), hint: None }
     }
 }
 
@@ -116,18 +127,39 @@ impl Template {
     /// # Errors
     /// Those of [`Template::compile`].
     pub fn compile_bytes(bytes: &[u8]) -> Result<Self, TemplateError> {
-        let parsed = parse::parse(bytes)?;
+        Self::compile_in(bytes, &mut Alone)
+    }
+
+    /// Compiles a text that stands in a configuration: it may refer to what `surroundings` has.
+    ///
+    /// # Errors
+    /// Those of [`Template::compile`], and conditions, templates and functions that are none. An error that
+    /// `surroundings` has reported has no message.
+    pub fn compile_in(bytes: &[u8], surroundings: &mut dyn Surroundings) -> Result<Self, TemplateError> {
+        let parsed = parse::parse(bytes, surroundings)?;
+        let list = &parsed.items.list;
         let messages = |item: &Item| matches!(item, Item::Value(Value::Message, _));
-        let message_at = match parsed.items.iter().filter(|item| messages(item)).count() {
-            1 => parsed.items.iter().position(|item| matches!(item, Item::Value(Value::Message, None))),
+        let message_at = match list.iter().filter(|item| messages(item)).count() {
+            1 => list.iter().position(|item| matches!(item, Item::Value(Value::Message, None))),
             _ => None,
         };
-        let items = parsed.items.into_boxed_slice();
+        let items = parsed.items;
         let mut shown = Vec::new();
         sanitize_utf8(bytes, &mut shown);
         let text = String::from_utf8_lossy(&shown).into_owned();
         let compiled = Compiled { bytes: bytes.into(), text, items, message_at, notes: parsed.notes };
-        Ok(Self { compiled: Arc::new(compiled) })
+        Ok(Self { compiled: Arc::new(compiled), hint: None })
+    }
+
+    /// The same template, whose result is said to be of type `hint`.
+    #[must_use]
+    pub fn with_type(self, hint: ValueType) -> Self {
+        Self { hint: Some(hint), ..self }
+    }
+
+    /// The type that its result is said to have.
+    pub fn hint(&self) -> Option<ValueType> {
+        self.hint
     }
 
     /// The line that `file()` writes when no template is given, [`FILE_LINE`].
@@ -154,14 +186,14 @@ impl Template {
 
     /// The whole result, when no message can change it.
     pub fn as_literal(&self) -> Option<&[u8]> {
-        literal(&self.compiled.items)
+        literal(&self.compiled.items.list)
     }
 
     /// The texts before and after MESSAGE, when they are the same for every message.
     ///
     /// It holds for contexts that do not escape ([`Context::escapes`]).
     pub fn as_message_with_suffix(&self) -> Option<(&[u8], &[u8])> {
-        let items = &*self.compiled.items;
+        let items = &*self.compiled.items.list;
         let at = self.compiled.message_at?;
         Some((literal(&items[..at])?, literal(&items[at + 1..])?))
     }
@@ -182,7 +214,22 @@ impl Template {
     /// Appends what the template is for `message`.
     #[inline]
     pub fn format(&self, message: MessageRef<'_>, context: &Context, out: &mut Vec<u8>) {
-        format_items(&self.compiled.items, message, context, context.escapes(), out);
+        if self.hint.is_some_and(ValueType::is_binary) {
+            self.format_typed(message, context, out);
+            return;
+        }
+        format_items(&self.compiled.items.list, message, context, context.escapes(), out);
+    }
+
+    /// Appends what the template is for `message`, and tells the type of it.
+    ///
+    /// The type is that of the hint. Without one it is that of the single value, macro or function which the
+    /// template consists of, null for a value that is not set. It is a string where the default of a value is
+    /// taken, for several of them, for any other text, for what is escaped, and in configurations for a
+    /// version before 4.0.
+    pub fn format_typed(&self, message: MessageRef<'_>, context: &Context, out: &mut Vec<u8>) -> ValueType {
+        let scope = Scope { message, context };
+        self.compiled.items.append_typed(scope, self.hint, context.escapes(), out)
     }
 
     /// True when [`Template::format_around`] can leave MESSAGE out.
@@ -194,7 +241,7 @@ impl Template {
     /// own, one priority, and stamps in the same second of the same offset, while `context` stays as it is.
     pub fn is_steady(&self, context: &Context) -> bool {
         self.is_around_message(context)
-            && self.compiled.items.iter().all(|item| match item {
+            && self.compiled.items.list.iter().all(|item| match item {
                 Item::Literal(_) => true,
                 Item::Value(value, _) => value.is_steady(context.writes_fractions()),
                 Item::Call(_) => false,
@@ -215,7 +262,7 @@ impl Template {
         between: impl FnOnce(&mut Vec<u8>),
     ) {
         assert!(self.is_around_message(context), "MESSAGE stands once in the template, as it is");
-        let items = &*self.compiled.items;
+        let items = &*self.compiled.items.list;
         let at = self.compiled.message_at.unwrap_or_default();
         format_items(&items[..at], message, context, false, out);
         between(out);
@@ -230,7 +277,7 @@ impl Template {
         scratch: &mut Vec<u8>,
         mut piece: impl FnMut(Piece<'_>),
     ) {
-        for item in &self.compiled.items {
+        for item in &self.compiled.items.list {
             if let Item::Literal(text) = item {
                 piece(Piece::Literal(text));
             } else {
@@ -239,14 +286,5 @@ impl Template {
                 piece(Piece::Value(scratch));
             }
         }
-    }
-}
-
-/// The bytes of items that no message can change.
-fn literal(items: &[Item]) -> Option<&[u8]> {
-    match items {
-        [] => Some(b""),
-        [Item::Literal(text)] => Some(text),
-        _ => None,
     }
 }

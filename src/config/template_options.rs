@@ -41,8 +41,7 @@ const TEMPLATE_BLOCK: Table<TemplateBlock> = &[
     (
         "template",
         Kind::Other(|parser, to| {
-            let text = parser.text_or_number("the text of the template")?;
-            parser.compiled(text).map(|text| to.text = Some(text))
+            parser.template_content("the text of the template").map(|text| to.text = Some(text))
         }),
     ),
     ("template-escape", Kind::YesNo(|to, yes| to.escape = Some(yes))),
@@ -101,10 +100,15 @@ impl Parser {
         }
     }
 
-    /// The value of an option that is a template: its text, or the name of a `template` statement.
-    pub(super) fn template_argument(&mut self) -> Parsed<TemplateText> {
+    /// The value of an option that is a template: its text, or the name of a `template` statement; also a
+    /// number, or a text with its type.
+    pub(crate) fn template_argument(&mut self) -> Parsed<TemplateText> {
         let is_word = matches!(self.peek().kind, TokenKind::Word(_));
-        let text = self.text_or_number("a template or its name")?;
+        let has_type = is_word && self.sees_at(1, &TokenKind::LParen);
+        if has_type || matches!(self.peek().kind, TokenKind::Number(..)) {
+            return self.template_operand();
+        }
+        let text = self.text("a template or its name")?;
         let used = TemplateText::unset(text.span);
         self.template_references.push(TemplateReference { used: used.clone(), text, is_word });
         Ok(used)
@@ -116,14 +120,16 @@ impl Parser {
         for TemplateReference { used, text, is_word } in std::mem::take(&mut self.template_references) {
             if let Some(statement) = self.templates.get(&text.value) {
                 used.set((*statement.text).clone());
-            } else if is_word && !text.value.contains('$') {
-                let message = format!("no template is called `{}`", text.value);
+                continue;
+            }
+            if is_word && !text.value.contains('$') {
+                let message = format!("no template is called `{}`: it is the text itself", text.value);
                 let names = self.templates.keys().map(String::as_str);
-                let quotes =
-                    || Some(format!("put it in quotes if it is the text itself: \"{}\"", text.value));
-                let help = self.suggestion(&text.value, names).or_else(quotes);
-                self.report.error(text.span, message, help);
-            } else if let Ok(compiled) = self.compiled(text) {
+                let help = self.suggestion(&text.value, names);
+                let quotes = || Some(format!("put it in quotes if that is meant: \"{}\"", text.value));
+                self.report.warn(text.span, message, help.or_else(quotes));
+            }
+            if let Ok(compiled) = self.compiled(text) {
                 used.set(compiled);
             }
         }
@@ -149,8 +155,7 @@ impl Parser {
                 }
             }
         } else {
-            let text = self.text_or_number("the text of the template")?;
-            self.compiled(text)?
+            self.template_content("the text of the template")?
         };
         let span = start.to(name.span);
         let text = TemplateText::new(span, CompiledTemplate { name: Some(name.value.clone()), ..text });

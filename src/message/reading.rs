@@ -151,6 +151,18 @@ impl<'a> MessageRef<'a> {
         common.map(|text| text.as_bytes())
     }
 
+    /// The type and the value of a name that the engine knows, as [`known`](Self::known) gives it.
+    pub fn known_typed(&self, id: FieldName) -> Option<(ValueType, &'a [u8])> {
+        let is_own = |field: &&Field| match id {
+            FieldName::Host => matches!(field.id, FieldName::Host | FieldName::ChainedHost),
+            _ => field.id == id,
+        };
+        match self.fields().iter().rfind(is_own) {
+            Some(field) => (!field.is_unset()).then(|| (field.value_type, self.bytes(field.value))),
+            None => self.known(id).map(|text| (ValueType::String, text)),
+        }
+    }
+
     /// HOST, and whether this engine chained it (`chain-hostnames()`).
     #[inline]
     pub fn host(&self) -> (&'a [u8], bool) {

@@ -31,8 +31,32 @@ pub enum ValueType {
 }
 
 impl ValueType {
+    /// The words of type hints, as in `int(…)`; of several for one type, its name comes first.
+    pub const WORDS: &[(&str, Self)] = &[
+        ("string", Self::String),
+        ("boolean", Self::Boolean),
+        ("integer", Self::Integer),
+        ("int", Self::Integer),
+        ("int32", Self::Integer),
+        ("int64", Self::Integer),
+        ("double", Self::Double),
+        ("float", Self::Double),
+        ("datetime", Self::Datetime),
+        ("list", Self::List),
+        ("json", Self::Json),
+        ("literal", Self::Json),
+        ("null", Self::Null),
+        ("bytes", Self::Bytes),
+        ("protobuf", Self::Protobuf),
+    ];
+
+    /// The type that the hint `word` names.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(name, _)| *name == word).map(|(_, value_type)| *value_type)
+    }
+
     /// True when readers of text (templates, Python's `keys()`) pass it over.
-    pub fn is_binary(self) -> bool {
+    pub(crate) fn is_binary(self) -> bool {
         matches!(self, Self::Bytes | Self::Protobuf)
     }
 }

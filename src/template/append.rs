@@ -1,10 +1,12 @@
 //! Values as text: what each macro writes for a message.
 
 use super::Context;
+use super::element;
+use super::item::Scope;
 use super::macros::Value;
 use super::number::push_padded;
 use super::time::Clock;
-use crate::message::{FieldName, MessageRef, list};
+use crate::message::{FieldName, MessageRef, ValueType, list};
 
 /// Appends what `value` is for `message`.
 #[inline]
@@ -29,8 +31,40 @@ pub(super) fn append(value: &Value, message: MessageRef<'_>, context: &Context, 
             context.append_time(*clock, *part, stamp, out);
         }
         Value::Matches => matches(message, out),
+        Value::Element => {
+            element::append(out);
+        }
         Value::Macro(computed) => (computed.append)(message, context, out),
         Value::Nothing => {}
+    }
+}
+
+/// Appends what `value` is, and tells its type. Bytes are written only where `hint` asks for them.
+pub(super) fn append_typed(
+    value: &Value,
+    hint: Option<ValueType>,
+    scope: Scope<'_>,
+    out: &mut Vec<u8>,
+) -> ValueType {
+    let Scope { message, context } = scope;
+    let found = match value {
+        Value::Host => {
+            message.known_typed(FieldName::Host).map(|(value_type, _)| (value_type, host(message)))
+        }
+        Value::Known(id) => known_typed(message, *id),
+        Value::Named(name) => message.named(name),
+        Value::Element => return element::append(out),
+        other => {
+            append(other, message, context, out);
+            return other.static_type();
+        }
+    };
+    match found {
+        Some((value_type, text)) if !value_type.is_binary() || hint == Some(value_type) => {
+            out.extend_from_slice(text);
+            value_type
+        }
+        _ => ValueType::Null,
     }
 }
 
@@ -59,6 +93,12 @@ pub(super) fn known(message: MessageRef<'_>, id: FieldName) -> &[u8] {
         return text;
     }
     b""
+}
+
+/// The type and the value of a name that the engine knows.
+pub(super) fn known_typed(message: MessageRef<'_>, id: FieldName) -> Option<(ValueType, &[u8])> {
+    let sequence = || message.named(b".SDATA.meta.sequenceId");
+    message.known_typed(id).or_else(|| (id == FieldName::CiscoSequence).then(sequence).flatten())
 }
 
 /// The matches of a filter, `1` to `255`, as a list up to the highest; those between that are not set are

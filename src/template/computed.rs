@@ -155,9 +155,6 @@ pub(super) fn host_id(_: MessageRef<'_>, context: &Context, out: &mut Vec<u8>) {
     push_hex(out, u64::from(context.identity().host_id), 8);
 }
 
-/// Nothing: contexts belong to correlating parsers, of which there are none yet.
-pub(super) fn context_id(_: MessageRef<'_>, _: &Context, _: &mut Vec<u8>) {}
-
 pub(super) fn sys_up_time(_: MessageRef<'_>, context: &Context, out: &mut Vec<u8>) {
     let micros = context.now.unix_micros.saturating_sub(context.identity().started_micros);
     push_decimal(out, micros.max(0).unsigned_abs() / 10_000);

@@ -1,16 +1,27 @@
 //! Template functions, `$(name argument …)`: the table of them, [`FUNCTIONS`].
 //!
-//! A function is a row of the table, and a function of Rust in one of the files beside: it appends its
-//! result, for the texts of its arguments ([`Arguments`]).
+//! A function is a row of the table, and code in one of the files beside. Most functions append their result
+//! for the texts of their arguments ([`Arguments`]). One that reads options, literals or conditions is
+//! compiled by its own code: it gets a [`Build`] and the arguments as they are written, and gives a [`Call`].
 
 use std::ops::RangeInclusive;
 
+use super::build::{Build, Source};
+use super::error::TemplateError;
+use super::item::{Call, Items, Scope};
+use crate::message::ValueType;
 use crate::nearest::did_you_mean;
 
 mod env;
 mod path;
 mod text;
 mod url;
+
+/// A compiled call, or the error in its arguments.
+type Compiled = Result<Box<dyn Call>, TemplateError>;
+
+/// Compiles the arguments of a call.
+type Compile = fn(&mut Build<'_>, Vec<Source>) -> Compiled;
 
 /// Any number of arguments.
 const ANY: RangeInclusive<usize> = 0..=usize::MAX;
@@ -19,11 +30,11 @@ const ANY: RangeInclusive<usize> = 0..=usize::MAX;
 #[rustfmt::skip] // One on a line.
 static FUNCTIONS: &[Function] = &[
     Function::of("echo", ANY, "$(echo text …)", text::echo),
-    Function::of("length", ANY, "$(length text …)", text::length),
+    Function::typed("length", ANY, ValueType::Integer, "$(length text …)", text::length),
     Function::of("lowercase", ANY, "$(lowercase text …)", text::lowercase),
     Function::of("uppercase", ANY, "$(uppercase text …)", text::uppercase),
     Function::of("strip", ANY, "$(strip text …)", text::strip),
-    Function { check: text::check_substr, ..Function::strict("substr", 2..=3, "$(substr text start [length])", text::substr) },
+    Function::strict("substr", 2..=3, "$(substr text start [length])", text::substr).checked(text::check_substr),
     Function::of("indent-multi-line", ANY, "$(indent-multi-line text …)", text::indent_multi_line),
     Function::of("basename", 1..=1, "$(basename path)", path::basename),
     Function::of("dirname", 1..=1, "$(dirname path)", path::dirname),
@@ -42,15 +53,38 @@ const LATER: &str = "format-json format-flat-json if grep sanitize replace-delim
 /// A template function.
 pub(super) struct Function {
     name: &'static str,
-    /// The numbers of arguments it takes.
-    takes: RangeInclusive<usize>,
-    /// With another number of arguments it writes nothing; otherwise it takes the first of them.
-    is_strict: bool,
     /// Its usage, as error messages show it.
     pub(super) usage: &'static str,
+    body: Body,
+}
+
+/// The code of a function.
+enum Body {
+    /// Appends for the texts of its arguments.
+    Texts(Texts),
+    /// Compiles the arguments by itself.
+    Own(Compile),
+    /// Is a template: what it stands for.
+    Written(&'static str),
+}
+
+/// A function that appends its result for the texts of its arguments.
+#[derive(Clone, Copy)]
+struct Texts {
+    least: usize,
+    most: usize,
+    /// With another number of arguments it writes nothing; otherwise it takes the first of them.
+    is_strict: bool,
     /// Tells what is doubtful about its arguments: the texts of those that no message changes.
     check: fn(&[Option<&[u8]>]) -> Option<String>,
-    append: fn(&Arguments<'_>, &mut Vec<u8>),
+    append: Append,
+}
+
+/// Appends the result, whose type is always the same, or told.
+#[derive(Clone, Copy)]
+enum Append {
+    Of(ValueType, fn(&Arguments<'_>, &mut Vec<u8>)),
+    Telling(fn(&Arguments<'_>, &mut Vec<u8>) -> ValueType),
 }
 
 /// The arguments of a call.
@@ -89,14 +123,14 @@ impl Arguments<'_> {
 }
 
 impl Function {
-    /// The function called `name`, whose result `append` appends.
+    /// The function called `name`, whose result `append` appends, a string.
     const fn of(
         name: &'static str,
         takes: RangeInclusive<usize>,
         usage: &'static str,
         append: fn(&Arguments<'_>, &mut Vec<u8>),
     ) -> Self {
-        Self { name, takes, is_strict: false, usage, check: |_| None, append }
+        Self::texts(name, takes, usage, false, Append::Of(ValueType::String, append))
     }
 
     /// The same, for one that writes nothing with another number of arguments.
@@ -106,16 +140,71 @@ impl Function {
         usage: &'static str,
         append: fn(&Arguments<'_>, &mut Vec<u8>),
     ) -> Self {
-        Self { name, takes, is_strict: true, usage, check: |_| None, append }
+        Self::texts(name, takes, usage, true, Append::Of(ValueType::String, append))
     }
 
-    /// The function called `name`, or the error in that name and its remedy.
-    pub(super) fn find(name: &str) -> Result<&'static Self, (String, String)> {
+    /// The same as [`strict`](Self::strict), for a result of another type.
+    const fn typed(
+        name: &'static str,
+        takes: RangeInclusive<usize>,
+        value_type: ValueType,
+        usage: &'static str,
+        append: fn(&Arguments<'_>, &mut Vec<u8>),
+    ) -> Self {
+        Self::texts(name, takes, usage, true, Append::Of(value_type, append))
+    }
+
+    /// A function of any number of arguments that tells the type of its result.
+    #[allow(dead_code)]
+    const fn telling(
+        name: &'static str,
+        usage: &'static str,
+        append: fn(&Arguments<'_>, &mut Vec<u8>) -> ValueType,
+    ) -> Self {
+        Self::texts(name, ANY, usage, false, Append::Telling(append))
+    }
+
+    const fn texts(
+        name: &'static str,
+        takes: RangeInclusive<usize>,
+        usage: &'static str,
+        is_strict: bool,
+        append: Append,
+    ) -> Self {
+        let (least, most) = (*takes.start(), *takes.end());
+        let body = Body::Texts(Texts { least, most, is_strict, check: |_| None, append });
+        Self { name, usage, body }
+    }
+
+    /// The same with a check of its arguments.
+    const fn checked(self, check: fn(&[Option<&[u8]>]) -> Option<String>) -> Self {
+        let Self { name, usage, body } = self;
+        match body {
+            Body::Texts(texts) => Self { name, usage, body: Body::Texts(Texts { check, ..texts }) },
+            other => Self { name, usage, body: other },
+        }
+    }
+
+    /// A function that compiles its arguments by itself.
+    #[allow(dead_code)]
+    const fn own(name: &'static str, usage: &'static str, compile: Compile) -> Self {
+        Self { name, usage, body: Body::Own(compile) }
+    }
+
+    /// A function that stands for `text`, a template.
+    #[allow(dead_code)]
+    const fn written(name: &'static str, usage: &'static str, text: &'static str) -> Self {
+        Self { name, usage, body: Body::Written(text) }
+    }
+
+    /// The function called `name`, or the error in that name and its remedy; `others` are the functions of
+    /// the configuration.
+    pub(super) fn find(name: &str, others: &[String]) -> Result<&'static Self, (String, String)> {
         let name = name.replace('_', "-");
         if let Some(function) = FUNCTIONS.iter().find(|function| function.name == name) {
             return Ok(function);
         }
-        let all = || FUNCTIONS.iter().map(|function| function.name);
+        let all = || FUNCTIONS.iter().map(|function| function.name).chain(others.iter().map(String::as_str));
         if LATER.split_ascii_whitespace().any(|later| later == name) {
             let help = format!("this version has {}", all().collect::<Vec<_>>().join(", "));
             return Err((format!("the template function `{name}` is not supported by this version"), help));
@@ -128,35 +217,100 @@ impl Function {
         Err((format!("unknown template function `{name}`"), help))
     }
 
+    /// Compiles a call with `sources` for its arguments.
+    ///
+    /// # Errors
+    /// An argument that is missing or wrong.
+    pub(super) fn compile(&'static self, build: &mut Build<'_>, sources: Vec<Source>) -> Compiled {
+        match &self.body {
+            Body::Texts(texts) => {
+                let arguments =
+                    sources.iter().map(|source| build.items(source)).collect::<Result<Vec<_>, _>>()?;
+                if let Some(doubt) = self.doubt(texts, build, &arguments)? {
+                    build.warn(&doubt, self.usage);
+                }
+                Ok(Box::new(TextsCall { name: self.name, texts, arguments: arguments.into() }))
+            }
+            Body::Own(compile) => compile(build, sources),
+            Body::Written(text) => {
+                if let Some(first) = sources.first() {
+                    let message = format!("`{}` takes no arguments", self.name);
+                    return Err(build.error(first, &message, self.usage));
+                }
+                Ok(Box::new(WrittenCall { name: self.name, items: build.written(text)? }))
+            }
+        }
+    }
+
     /// Checks what can be checked before there is a message: how many `arguments` there are, and the texts of
     /// those that no message changes. Gives what is doubtful: that the call writes nothing, or ignores a part
     /// of it.
-    ///
-    /// # Errors
-    /// The arguments are missing.
-    pub(super) fn check(&self, arguments: &[Option<&[u8]>]) -> Result<Option<String>, String> {
+    fn doubt(
+        &self,
+        texts: &Texts,
+        build: &Build<'_>,
+        arguments: &[Items],
+    ) -> Result<Option<String>, TemplateError> {
         let name = self.name;
-        if arguments.is_empty() && *self.takes.start() > 0 {
-            return Err(format!("`{name}` takes arguments"));
+        if arguments.is_empty() && texts.least > 0 {
+            return Err(build.call_error(&format!("`{name}` takes arguments"), self.usage));
         }
-        if !self.takes.contains(&arguments.len()) {
-            let writes = if self.is_strict { "writes nothing with" } else { "takes the first of" };
+        if !texts.takes(arguments.len()) {
+            let writes = if texts.is_strict { "writes nothing with" } else { "takes the first of" };
             return Ok(Some(format!("`{name}` {writes} this number of arguments: {}", arguments.len())));
         }
-        Ok((self.check)(arguments))
+        Ok((texts.check)(&arguments.iter().map(Items::as_literal).collect::<Vec<_>>()))
     }
+}
 
-    /// Appends the result; `text` gives each of the `count` arguments, and nothing for one that is not
-    /// there.
-    pub(super) fn append(&self, count: usize, text: &dyn Fn(usize) -> Vec<u8>, out: &mut Vec<u8>) {
-        if !self.is_strict || self.takes.contains(&count) {
-            (self.append)(&Arguments { count, text }, out);
+impl Texts {
+    fn takes(&self, count: usize) -> bool {
+        (self.least..=self.most).contains(&count)
+    }
+}
+
+/// A call of a function of texts.
+struct TextsCall {
+    name: &'static str,
+    texts: &'static Texts,
+    arguments: Box<[Items]>,
+}
+
+impl Call for TextsCall {
+    fn append(&self, scope: Scope<'_>, out: &mut Vec<u8>) -> ValueType {
+        let Self { texts, arguments, .. } = self;
+        let count = arguments.len();
+        let text = |index: usize| arguments.get(index).map_or_else(Vec::new, |items| items.text(scope));
+        let arguments = Arguments { count, text: &text };
+        let writes = !texts.is_strict || texts.takes(count);
+        match texts.append {
+            Append::Of(value_type, append) => {
+                if writes {
+                    append(&arguments, out);
+                }
+                value_type
+            }
+            Append::Telling(append) => append(&arguments, out),
         }
     }
 }
 
-impl std::fmt::Debug for Function {
+impl std::fmt::Debug for TextsCall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name)
+        f.debug_tuple(self.name).field(&self.arguments).finish()
+    }
+}
+
+/// A call of a function that stands for a template.
+#[derive(Debug)]
+struct WrittenCall {
+    #[expect(dead_code, reason = "it is for the debug text")]
+    name: &'static str,
+    items: Items,
+}
+
+impl Call for WrittenCall {
+    fn append(&self, scope: Scope<'_>, out: &mut Vec<u8>) -> ValueType {
+        self.items.append_typed(scope, None, false, out)
     }
 }

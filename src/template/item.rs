@@ -1,53 +1,105 @@
 //! Items of a compiled template: literal bytes, values, calls ([`Item`]), and how they are written.
+//!
+//! Text is written by [`format_items`], and needs no types. [`Items::append_typed`] tells the type of the
+//! result with it: that of its element when it is a single one and nothing else, and a string otherwise.
+
+use std::fmt;
 
 use super::Context;
-use super::append::{append, escape};
-use super::function::Function;
+use super::append::{append, append_typed, escape};
 use super::macros::Value;
-use crate::message::MessageRef;
+use crate::message::{MessageRef, ValueType};
 
 /// A piece of a compiled template.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) enum Item {
     Literal(Box<[u8]>),
     Value(Value, Option<Box<[u8]>>),
-    Call(Box<Call>),
+    Call(Box<dyn Call>),
 }
 
-/// A call with its arguments, each a template.
-#[derive(Debug, Clone)]
-pub(super) struct Call {
-    function: &'static Function,
-    arguments: Box<[Box<[Item]>]>,
+/// A call of a template function, with its arguments.
+pub(super) trait Call: fmt::Debug + Send + Sync {
+    /// Appends the result, and tells its type.
+    fn append(&self, scope: Scope<'_>, out: &mut Vec<u8>) -> ValueType;
 }
 
-impl Call {
-    /// Checks what can be checked before there is a message; with it comes what is doubtful about the call.
-    ///
-    /// # Errors
-    /// Why there can be no such call.
-    pub(super) fn new(
-        function: &'static Function,
-        arguments: Vec<Box<[Item]>>,
-    ) -> Result<(Self, Option<String>), String> {
-        let literals = arguments.iter().map(|argument| match &**argument {
-            [Item::Literal(text)] => Some(&**text),
-            _ => None,
-        });
-        let doubt = function.check(&literals.collect::<Vec<_>>())?;
-        Ok((Self { function, arguments: arguments.into() }, doubt))
+/// The message that a template is formatted for, and what it knows beside.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scope<'a> {
+    pub(super) message: MessageRef<'a>,
+    pub(super) context: &'a Context,
+}
+
+/// The items of a template, or of an argument, in order.
+#[derive(Debug, Default)]
+pub(super) struct Items {
+    pub(super) list: Box<[Item]>,
+    /// Values keep their types; otherwise all but what has a hint is a string.
+    pub(super) is_typed: bool,
+}
+
+impl Items {
+    /// The whole result, when no message can change it.
+    pub(super) fn as_literal(&self) -> Option<&[u8]> {
+        literal(&self.list)
     }
 
-    /// Appends the result.
-    fn append(&self, message: MessageRef<'_>, context: &Context, out: &mut Vec<u8>) {
-        let value = |index: usize| {
-            let mut text = Vec::new();
-            if let Some(items) = self.arguments.get(index) {
-                format_items(items, message, context, false, &mut text);
+    /// Appends the result; values are not escaped.
+    pub(super) fn append(&self, scope: Scope<'_>, out: &mut Vec<u8>) {
+        format_items(&self.list, scope.message, scope.context, false, out);
+    }
+
+    /// The result; values are not escaped.
+    pub(super) fn text(&self, scope: Scope<'_>) -> Vec<u8> {
+        let mut text = Vec::new();
+        self.append(scope, &mut text);
+        text
+    }
+
+    /// Appends the result and tells its type; `hint` wins over all others.
+    pub(super) fn append_typed(
+        &self,
+        scope: Scope<'_>,
+        hint: Option<ValueType>,
+        escapes: bool,
+        out: &mut Vec<u8>,
+    ) -> ValueType {
+        let before = out.len();
+        let own = match &*self.list {
+            [Item::Value(value, default)] => {
+                let own = append_typed(value, hint, scope, out);
+                match default {
+                    Some(default) if out.len() == before => {
+                        out.extend_from_slice(default);
+                        if value.is_macro() { own } else { ValueType::String }
+                    }
+                    _ => own,
+                }
             }
-            text
+            [Item::Call(call)] => call.append(scope, out),
+            items => {
+                format_items(items, scope.message, scope.context, escapes, out);
+                return hint.unwrap_or_default();
+            }
         };
-        self.function.append(self.arguments.len(), &value, out);
+        if escapes {
+            escape(out, before);
+        }
+        match hint {
+            Some(hint) => hint,
+            None if self.is_typed && !escapes => own,
+            None => ValueType::String,
+        }
+    }
+}
+
+/// The bytes of items that no message can change.
+pub(super) fn literal(items: &[Item]) -> Option<&[u8]> {
+    match items {
+        [] => Some(b""),
+        [Item::Literal(text)] => Some(text),
+        _ => None,
     }
 }
 
@@ -75,7 +127,9 @@ pub(super) fn format_items(
                     out.extend_from_slice(default);
                 }
             }
-            Item::Call(call) => call.append(message, context, out),
+            Item::Call(call) => {
+                call.append(Scope { message, context }, out);
+            }
         }
         if escapes {
             escape(out, before);

@@ -24,6 +24,8 @@ pub(super) enum Value {
     Macro(Macro),
     /// The values called `1`, `2` … up to the highest, as a list.
     Matches,
+    /// The element that a template is formatted for, `$_`.
+    Element,
     /// Always empty: a message of a correlation that is not there.
     Nothing,
 }
@@ -42,6 +44,22 @@ impl Value {
                 Clock::Current => true,
             },
             Self::Macro(computed) => computed.is_steady,
+            Self::Element => false,
+        }
+    }
+
+    /// Tells whether it is a macro, and no value of the message.
+    pub(super) fn is_macro(&self) -> bool {
+        !matches!(self, Self::Message | Self::Host | Self::Known(_) | Self::Named(_) | Self::Element)
+    }
+
+    /// The type of what is not stored with one.
+    pub(super) fn static_type(&self) -> ValueType {
+        match self {
+            Self::Time(_, part) => part.value_type(),
+            Self::Macro(computed) => computed.value_type,
+            Self::Matches => ValueType::List,
+            _ => ValueType::String,
         }
     }
 }
@@ -51,6 +69,8 @@ impl Value {
 pub(super) struct Macro {
     /// The type of its value.
     value_type: ValueType,
+    /// The type that Python reads it as: numbers that templates have as text are numbers there.
+    read_type: ValueType,
     /// It is the same for what [`Template::is_steady`](super::Template::is_steady) names.
     is_steady: bool,
     /// A value may be kept under its name all the same.
@@ -61,7 +81,7 @@ pub(super) struct Macro {
 
 impl Macro {
     const fn of(value_type: ValueType, append: Append) -> Self {
-        Self { value_type, is_steady: true, is_kept: false, append }
+        Self { value_type, read_type: value_type, is_steady: true, is_kept: false, append }
     }
 }
 
@@ -89,6 +109,17 @@ const fn number(append: Append) -> Value {
     Value::Macro(Macro::of(ValueType::Integer, append))
 }
 
+/// A macro that is a text of digits.
+const fn digits(append: Append) -> Value {
+    Value::Macro(Macro { read_type: ValueType::Integer, ..Macro::of(ValueType::String, append) })
+}
+
+/// The same, for one that may differ between two messages that have all else in common.
+const fn varying_digits(append: Append) -> Value {
+    let digits = Macro { read_type: ValueType::Integer, ..Macro::of(ValueType::String, append) };
+    Value::Macro(Macro { is_steady: false, ..digits })
+}
+
 /// A macro that may differ between two messages that have all else in common.
 const fn varying(value_type: ValueType, append: Append) -> Value {
     Value::Macro(Macro { is_steady: false, ..Macro::of(value_type, append) })
@@ -97,7 +128,7 @@ const fn varying(value_type: ValueType, append: Append) -> Value {
 /// The macros that are no times, in ASCII order.
 const MACROS: &[(&str, Value)] = &[
     ("BSDTAG", text(computed::bsd_tag)),
-    ("CONTEXT_ID", text(computed::context_id)),
+    ("CONTEXT_ID", Value::Element),
     ("DESTIP", text(computed::dest_ip)),
     ("DESTPORT", number(computed::dest_port)),
     ("FACILITY", text(computed::facility)),
@@ -121,23 +152,23 @@ const MACROS: &[(&str, Value)] = &[
     ("PEERIP", text(computed::peer_ip)),
     ("PEERPORT", number(computed::peer_port)),
     ("PID", Value::Known(FieldName::Pid)),
-    ("PRI", number(computed::pri)),
+    ("PRI", digits(computed::pri)),
     ("PRIORITY", text(computed::severity)),
     ("PROGRAM", Value::Known(FieldName::Program)),
     ("PROTO", number(computed::proto)),
     ("PROTO_NAME", text(computed::proto_name)),
     ("RAWMSG", Value::Known(FieldName::RawMsg)),
     ("RAWMSG_SIZE", varying(ValueType::Integer, computed::raw_size)),
-    ("RCPTID", varying(ValueType::Integer, computed::rcpt_id)),
-    ("RUNID", number(computed::run_id)),
+    ("RCPTID", varying_digits(computed::rcpt_id)),
+    ("RUNID", digits(computed::run_id)),
     ("SDATA", text(computed::sdata)),
-    ("SEQNUM", varying(ValueType::Integer, computed::seq_num)),
+    ("SEQNUM", varying_digits(computed::seq_num)),
     ("SEVERITY", text(computed::severity)),
     ("SEVERITY_NUM", number(computed::severity_num)),
     ("SOURCE", text(computed::source)),
     ("SOURCEIP", text(computed::source_ip)),
     ("SOURCEPORT", number(computed::source_port)),
-    ("SYSUPTIME", number(computed::sys_up_time)),
+    ("SYSUPTIME", digits(computed::sys_up_time)),
     ("TAG", text(computed::tag)),
     ("TAGS", Value::Macro(Macro::of(ValueType::List, computed::tags))),
     ("TRANSPORT", Value::Macro(Macro { is_kept: true, ..Macro::of(ValueType::String, computed::transport) })),
@@ -154,7 +185,7 @@ pub(super) fn resolve(name: &str) -> Value {
         return value;
     }
     if name == "_" {
-        return text(computed::context_id);
+        return Value::Element;
     }
     match FieldName::known(name) {
         Some(id) => Value::Known(id),
@@ -181,16 +212,19 @@ fn split(name: &str) -> (Clock, &str) {
 /// of a time. HOST, RAWMSG and the like are kept, and so is TRANSPORT.
 pub fn is_computed(name: &str) -> bool {
     match MACROS.binary_search_by_key(&name, |(text, _)| text) {
-        Ok(at) => matches!(MACROS[at].1, Value::Macro(computed) if !computed.is_kept),
+        Ok(at) => match &MACROS[at].1 {
+            Value::Macro(computed) => !computed.is_kept,
+            value => *value == Value::Element,
+        },
         Err(_) => PARTS.binary_search_by_key(&split(name).1, |(text, _)| text).is_ok(),
     }
 }
 
-/// The type of the macro called `name`; text, when there is none.
+/// The type that Python reads the macro called `name` as; text, when there is none.
 pub fn macro_type(name: &str) -> ValueType {
     match find(name) {
-        Some(Value::Macro(computed)) => computed.value_type,
-        Some(Value::Time(_, part)) => part.value_type(),
+        Some(Value::Macro(computed)) => computed.read_type,
+        Some(Value::Time(_, part)) => part.read_type(),
         _ => ValueType::String,
     }
 }
@@ -240,20 +274,25 @@ mod tests {
         assert!(!kept.into_iter().any(is_computed));
     }
 
-    /// Breaks without it: Python reads a number of a message as bytes, or a text as a number.
+    /// Breaks without it: Python reads a number of a message as bytes, or a text as a number; JSON has a number
+    /// where syslog-ng has a text.
     #[test]
     fn macros_have_types() {
-        for (name, expected) in [
-            ("PRI", ValueType::Integer),
-            ("R_HOUR", ValueType::Integer),
-            ("X_HOUR", ValueType::String),
-            ("DATE", ValueType::String),
-            ("C_UNIXTIME", ValueType::Datetime),
-            ("TAGS", ValueType::List),
-            ("UNIQID", ValueType::String),
-            ("RCPTID", ValueType::Integer),
+        use ValueType::{Datetime, Integer, List, String};
+        for (name, read, value_type) in [
+            ("PRI", Integer, String),
+            ("LEVEL_NUM", Integer, Integer),
+            ("SOURCEPORT", Integer, Integer),
+            ("R_HOUR", Integer, String),
+            ("X_HOUR", String, String),
+            ("DATE", String, String),
+            ("C_UNIXTIME", Datetime, Datetime),
+            ("TAGS", List, List),
+            ("UNIQID", String, String),
+            ("RCPTID", Integer, String),
+            ("SEQNUM", Integer, String),
         ] {
-            assert_eq!(macro_type(name), expected, "{name}");
+            assert_eq!((macro_type(name), resolve(name).static_type()), (read, value_type), "{name}");
         }
     }
 

@@ -18,34 +18,18 @@
 
 use std::ops::Range;
 
+use super::build::{Build, Source};
 use super::error::TemplateError;
 use super::function::Function;
-use super::item::{Call, Item};
+use super::item::{Call, Item, Items, Scope};
 use super::macros::{Value, resolve};
-
-/// Text with the place of each of its bytes in the template.
-struct Text {
-    bytes: Vec<u8>,
-    /// One more than there are bytes: the last one is the place of the end.
-    at: Vec<usize>,
-}
-
-impl Text {
-    fn span(&self, range: Range<usize>) -> Range<usize> {
-        let start = self.at[range.start];
-        // The byte behind it may be elsewhere: a quote that was taken off stands between.
-        start..if range.is_empty() { start } else { self.at[range.end - 1] + 1 }
-    }
-
-    fn str(&self, range: Range<usize>) -> String {
-        String::from_utf8_lossy(&self.bytes[range]).into_owned()
-    }
-}
+use super::surroundings::{NamedTemplate, Surroundings};
+use crate::message::ValueType;
 
 /// The result of parsing.
 #[derive(Default)]
 pub(super) struct Parsed {
-    pub(super) items: Vec<Item>,
+    pub(super) items: Items,
     pub(super) notes: Notes,
 }
 
@@ -65,18 +49,32 @@ const DEPTH: usize = 32;
 const ARGUMENTS: usize = 64;
 
 /// Parses a whole template.
-pub(super) fn parse(text: &[u8]) -> Result<Parsed, TemplateError> {
-    let text = Text { bytes: text.to_vec(), at: (0..=text.len()).collect() };
+pub(super) fn parse(text: &[u8], surroundings: &mut dyn Surroundings) -> Result<Parsed, TemplateError> {
     let mut notes = Notes::default();
-    let items = Parser { text: &text, pos: 0, notes: &mut notes, depth: 0 }.items()?;
+    let items = items(&Source::of(text), &mut notes, surroundings, 0)?;
     Ok(Parsed { items, notes })
 }
 
+/// Parses a template or an argument, which is `depth` calls deep.
+pub(super) fn items(
+    text: &Source,
+    notes: &mut Notes,
+    surroundings: &mut dyn Surroundings,
+    depth: usize,
+) -> Result<Items, TemplateError> {
+    let (is_typed, has_backslashes) = (surroundings.is_typed(), surroundings.has_backslashes());
+    let list = Parser { text, pos: 0, notes, surroundings, depth, has_backslashes }.items()?;
+    Ok(Items { list: list.into(), is_typed })
+}
+
 struct Parser<'t> {
-    text: &'t Text,
+    text: &'t Source,
     pos: usize,
     notes: &'t mut Notes,
+    surroundings: &'t mut dyn Surroundings,
     depth: usize,
+    /// A backslash takes the next byte as it is.
+    has_backslashes: bool,
 }
 
 impl Parser<'_> {
@@ -106,7 +104,9 @@ impl Parser<'_> {
             let start = self.pos;
             self.pos += 1;
             if byte != b'$' {
-                literal.push(byte);
+                let quoted = (byte == b'\\' && self.has_backslashes).then(|| self.peek()).flatten();
+                self.pos += usize::from(quoted.is_some());
+                literal.push(quoted.unwrap_or(byte));
                 continue;
             }
             // The byte after the `$` tells what it begins; one that begins nothing is literal.
@@ -233,31 +233,30 @@ impl Parser<'_> {
             let message = format!("a template function has at most {ARGUMENTS} arguments");
             return self.error(start, self.pos, &message, "");
         }
-        let function = match Function::find(&name.str(0..name.bytes.len())) {
+        let name = name.text();
+        let place = start..self.pos;
+        if let Some(template) = self.surroundings.function(&name) {
+            if !arguments.is_empty() {
+                return self.error(start, self.pos, &format!("`{name}` takes no arguments"), "");
+            }
+            return Ok(Item::Call(Box::new(Own { name, template })));
+        }
+        let function = match Function::find(&name, &self.surroundings.functions()) {
             Ok(function) => function,
             Err((message, help)) => return self.error(name_at.start, name_at.end, &message, &help),
         };
-        let mut compiled = Vec::with_capacity(arguments.len());
-        for text in &arguments {
-            let parser = Parser { text, pos: 0, notes: &mut *self.notes, depth: self.depth + 1 };
-            compiled.push(parser.items()?.into_boxed_slice());
-        }
-        match Call::new(function, compiled) {
-            Ok((call, None)) => Ok(Item::Call(Box::new(call))),
-            Ok((call, Some(doubt))) => {
-                self.warn(start, self.pos, &doubt, function.usage);
-                Ok(Item::Call(Box::new(call)))
-            }
-            Err(message) => self.error(start, self.pos, &message, function.usage),
-        }
+        let call = self.text.span(place);
+        let (notes, surroundings) = (&mut *self.notes, &mut *self.surroundings);
+        let mut build = Build { notes, surroundings, depth: self.depth + 1, call };
+        function.compile(&mut build, arguments).map(Item::Call)
     }
 
     /// The name of the function, which may be quoted, and its place; no bytes when there is none.
-    fn function_name(&mut self, call: usize) -> Result<(Text, Range<usize>), TemplateError> {
+    fn function_name(&mut self, call: usize) -> Result<(Source, Range<usize>), TemplateError> {
         self.spaces();
         let start = self.pos;
         let name = if self.peek().is_some_and(|b| b != b')') { Some(self.argument(call)?) } else { None };
-        let none = || Text { bytes: Vec::new(), at: vec![self.text.at[start]] };
+        let none = || Source { bytes: Vec::new(), at: vec![self.text.at[start]] };
         Ok((name.unwrap_or_else(none), start..self.pos))
     }
 
@@ -278,8 +277,8 @@ impl Parser<'_> {
 
     /// Takes the quotes and backslashes off one argument. The quotes of a nested `$(…)` are its own, and
     /// stay.
-    fn argument(&mut self, call: usize) -> Result<Text, TemplateError> {
-        let mut text = Text { bytes: Vec::new(), at: Vec::new() };
+    fn argument(&mut self, call: usize) -> Result<Source, TemplateError> {
+        let mut text = Source { bytes: Vec::new(), at: Vec::new() };
         let mut parens = 0_usize;
         let mut brace = false;
         while let Some(byte) = self.peek() {
@@ -325,10 +324,24 @@ impl Parser<'_> {
     }
 
     /// Copies the next byte with its place.
-    fn push(&mut self, text: &mut Text) {
+    fn push(&mut self, text: &mut Source) {
         text.bytes.push(self.text.bytes[self.pos]);
         text.at.push(self.text.at[self.pos]);
         self.pos += 1;
+    }
+}
+
+/// A call of a function that the configuration has made of a template.
+#[derive(Debug)]
+struct Own {
+    #[expect(dead_code, reason = "it is for the debug text")]
+    name: String,
+    template: NamedTemplate,
+}
+
+impl Call for Own {
+    fn append(&self, scope: Scope<'_>, out: &mut Vec<u8>) -> ValueType {
+        self.template.append(scope, out)
     }
 }
 

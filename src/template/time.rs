@@ -83,6 +83,11 @@ pub(super) const PARTS: &[(&str, Part)] = &[
 impl Part {
     /// The type of its text.
     pub(super) fn value_type(self) -> ValueType {
+        if self == Part::UnixTime { ValueType::Datetime } else { ValueType::String }
+    }
+
+    /// The type that Python reads it as.
+    pub(super) fn read_type(self) -> ValueType {
         match self {
             Part::Year
             | Part::YearDay
