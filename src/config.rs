@@ -37,6 +37,7 @@ mod number;
 mod option_table;
 mod options;
 mod parser;
+mod pattern_text;
 mod permissions;
 mod pragma;
 mod preamble;

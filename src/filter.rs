@@ -6,28 +6,43 @@
 //! that meet it.
 //!
 //! * [`facility`], [`level`]: a set of numbers, and a look at each record;
-//! * [`program`], [`matching`]: a [`Matcher`] over one text of each message.
+//! * [`text`], [`matching`]: a [`Matcher`] over one text of each message;
+//! * [`netmask`], [`tags`], [`in_list`]: the sender's address, the tags, a value that is in a file;
+//! * [`rate_limit`]: so many messages a second.
+//!
+//! A test whose pattern has `store-matches` also changes the messages that meet it (`matched`): they get a
+//! revision when the test is done, so that the tests behind it read what it has stored.
+//!
+//! # Invariants
+//! * The result is that of a look at one message after the other, from left to right and no further than it
+//!   takes, whatever the rows are.
 #![forbid(unsafe_code)]
 
 mod condition;
 pub mod facility;
+pub mod in_list;
 pub mod level;
-pub mod matcher;
+mod matched;
 pub mod matching;
 mod names;
-pub mod program;
+pub mod netmask;
+pub mod rate_limit;
+pub mod tags;
+pub mod text;
+mod value;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use condition::Filter;
-pub use matcher::Matcher;
 
 use crate::config::grammar::{DriverHead, Parsed, Parser};
 use crate::config::{Config, Diagnostic, FilterTest, Options, Syntax};
-use crate::message::{MessageRef, Rows, Selection};
+use crate::message::{MessageRef, RevisedRow, Rows, Selection};
 #[cfg(doc)]
 use crate::path::Step;
+use crate::pattern::Matcher;
 
 /// The filter functions.
 pub const DRIVERS: &[Entry] = &[
@@ -35,8 +50,17 @@ pub const DRIVERS: &[Entry] = &[
     Entry::of::<level::LevelOptions>("level"),
     Entry::of::<level::LevelOptions>("severity"),
     Entry::of::<level::LevelOptions>("priority"),
+    Entry::of::<text::TextOptions>("program"),
+    Entry::of::<text::TextOptions>("host"),
+    Entry::of::<text::TextOptions>("message"),
+    Entry::of::<text::TextOptions>("source"),
     Entry::of::<matching::MatchOptions>("match"),
-    Entry::of::<program::ProgramOptions>("program"),
+    Entry::of::<netmask::NetmaskOptions>("netmask"),
+    Entry::of::<netmask::NetmaskOptions>("netmask6"),
+    Entry::of::<tags::TagsOptions>("tags"),
+    Entry::of::<in_list::InListOptions>("in-list"),
+    Entry::of::<rate_limit::RateLimitOptions>("rate-limit"),
+    Entry::of::<rate_limit::RateLimitOptions>("throttle"),
 ];
 
 /// A test of one filter function.
@@ -44,10 +68,44 @@ pub trait Test: fmt::Debug + Send + Sync {
     /// Tells whether `message` meets it.
     fn matches(&self, message: MessageRef<'_>) -> bool;
 
-    /// Those of `rows`, which are rows of `selection`, whose messages meet it.
-    fn select(&self, selection: &Selection, rows: &Rows) -> Rows {
-        Rows::from(rows.iter().filter(|row| self.matches(selection.row(*row))).collect::<Vec<_>>())
+    /// Those of `rows`, which are rows of `selection`, whose messages meet it at `now`.
+    fn select(&self, selection: &Selection, rows: &Rows, _now: Instant) -> Rows {
+        keep(rows, |row| self.matches(selection.row(row)))
     }
+
+    /// Its pattern, if it has one.
+    fn matcher(&self) -> Option<&Matcher> {
+        None
+    }
+
+    /// Tells whether its answer depends on the messages before: it has to see them in their order.
+    fn has_state(&self) -> bool {
+        false
+    }
+
+    /// Stores what its pattern finds in `message`, which meets it, into `row`.
+    fn store(&self, _message: MessageRef<'_>, _row: &mut RevisedRow<'_>) {}
+}
+
+/// Those of `rows` that `meets` gives true for.
+#[inline]
+fn keep(rows: &Rows, mut meets: impl FnMut(u32) -> bool) -> Rows {
+    // One place more, where the last row that is not kept is written.
+    let mut kept = vec![0; rows.len() + 1];
+    let mut len = 0;
+    let mut look = |row| {
+        kept[len] = row;
+        len += usize::from(meets(row));
+    };
+    match rows {
+        Rows::Range(range) => range.clone().for_each(&mut look),
+        Rows::List(list) => list.iter().copied().for_each(&mut look),
+    }
+    if len == rows.len() {
+        return rows.clone();
+    }
+    kept.truncate(len);
+    Rows::from(kept)
 }
 
 /// A test, or what is wrong with its options.
@@ -95,3 +153,6 @@ fn compile(config: &Config, test: &FilterTest) -> Compiled {
     let Some(entry) = found else { unreachable!("the words of the language are those of the entries") };
     (entry.compile)(config, test)
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,7 @@
 //! * [`syslog`]: RFC 5424, RFC 3164, framing, time stamps: bytes in, spans out;
 //! * [`template`]: text with macros in it;
 //! * [`config`]: from the user's files to a checked tree, or diagnostics with carets;
+//! * [`pattern`]: regular expressions, texts and globs that texts are compared with;
 //! * [`source`]: the life of a source, and what the source layer does to its messages; one file a driver;
 //! * [`destination`]: files and standard output;
 //! * [`drivers`]: the drivers that a configuration may name;
@@ -50,6 +51,7 @@ pub mod flow;
 pub mod message;
 mod nearest;
 pub mod path;
+pub mod pattern;
 pub mod printable;
 #[cfg(feature = "python")]
 pub mod python;

@@ -50,7 +50,7 @@ pub use context::{Context, Identity, OnError, Options, TimeZoneUse};
 pub use element::with_element;
 pub use error::TemplateError;
 pub use line::{FILE_LINE, append_rfc5424_header};
-pub use macros::{is_computed, macro_names, macro_type};
+pub use macros::{is_computed, is_macro, macro_names, macro_type};
 pub use surroundings::{Condition, Later, NamedTemplate, NamedTemplates, Surroundings};
 pub use time::TsFormat;
 pub use zone::{Zone, ZoneClock};

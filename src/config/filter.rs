@@ -77,6 +77,9 @@ impl FilterTest {
 }
 
 impl Condition {
+    /// Stands for one that an error was reported in: the configuration is refused.
+    const WRONG: Self = Self::And(Vec::new());
+
     /// The filters that it refers to, in their order.
     pub fn references(&self) -> Vec<&Spanned<String>> {
         let (mut found, mut left) = (Vec::new(), vec![self]);
@@ -222,11 +225,20 @@ impl Parser {
         }
         let words: Vec<_> = self.vocabulary.filters.iter().map(Syntax::word).collect();
         let known = self.vocabulary.filters.iter().find(|syntax| same_word(syntax.word, &key.value));
-        let Some(syntax) = known else { return Err(self.unknown_word(Place::Filter, &key, &words)) };
+        let Some(syntax) = known else {
+            self.unknown_word(Place::Filter, &key, &words);
+            self.next();
+            let open = self.open_parenthesis()?;
+            return if self.close_parenthesis(open) { Ok(Condition::WRONG) } else { Err(Reported) };
+        };
         self.next();
         let open = self.open_parenthesis()?;
-        let options = (syntax.read)(self, DriverHead { word: syntax.word, span: key.span, open })?;
-        Ok(Condition::Test(FilterTest { word: syntax.word, span: key.span, options }))
+        match (syntax.read)(self, DriverHead { word: syntax.word, span: key.span, open }) {
+            Ok(options) => Ok(Condition::Test(FilterTest { word: syntax.word, span: key.span, options })),
+            // What is wrong in its parentheses was reported, and what follows them is read.
+            Err(Reported) if self.has_closed(open) => Ok(Condition::WRONG),
+            Err(Reported) => Err(Reported),
+        }
     }
 
     /// Reports that no filter function is here: a comparison, or something else.

@@ -317,6 +317,11 @@ impl Parser {
         self.find_closing(open) && self.eat(&TokenKind::RParen)
     }
 
+    /// Tells whether the `)` that belongs to `open` is the last token that was taken.
+    pub(super) fn has_closed(&self, open: Opening) -> bool {
+        self.parentheses.len() < open.depth && !self.recovering
+    }
+
     /// Reports that the `)` for `open` is missing here.
     pub(super) fn unclosed_parenthesis(&mut self, open: Opening) {
         let found = self.peek().kind.describe();

@@ -133,7 +133,7 @@ impl Text {
     }
 
     /// The place in a file of the bytes `range` of [`Text::bytes`].
-    pub(super) fn locate(&self, range: Range<usize>) -> Span {
+    pub(crate) fn locate(&self, range: Range<usize>) -> Span {
         let run_of = |at: usize| {
             let after = self.runs.partition_point(|run| run.at <= at);
             self.runs.get(after.saturating_sub(1))

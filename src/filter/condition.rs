@@ -2,17 +2,21 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Test;
 use crate::config::{self, Config, Diagnostic};
-use crate::message::{MessageRef, Rows, Selection};
+use crate::message::{Rows, Selection};
 use crate::path::{Out, Step};
+use crate::pattern::Matcher;
 
-/// A filter of a log path, or the condition of an `if`.
+/// A filter of a log path, or the condition of an `if` or of something else.
 #[derive(Debug)]
 pub struct Filter {
     name: String,
     condition: Condition,
+    /// Tells whether it was said that a match was given up.
+    has_given_up: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -29,7 +33,30 @@ impl Filter {
     /// # Errors
     /// Options that can only be checked when everything is read.
     pub fn compile(config: &Config, name: &str, condition: &config::Condition) -> Result<Self, Diagnostic> {
-        Ok(Self { name: name.to_owned(), condition: Condition::compile(config, condition)? })
+        let condition = Condition::compile(config, condition)?;
+        Ok(Self { name: name.to_owned(), condition, has_given_up: AtomicBool::new(false) })
+    }
+
+    /// The rows of `selection` whose messages meet it. The selection keeps all of its rows; what patterns of
+    /// the filter store of them is stored there.
+    pub fn select(&self, selection: &mut Selection, out: &mut Out<'_>) -> Rows {
+        let rows = selection.rows().clone();
+        let met = self.condition.select(selection, &rows, out);
+        self.report(out);
+        met
+    }
+
+    /// Says, the first time, that a match was given up.
+    fn report(&self, out: &mut Out<'_>) {
+        let mut given_up = 0;
+        self.condition.each(&mut |test| given_up += test.matcher().map_or(0, Matcher::given_up));
+        if given_up > 0 && !self.has_given_up.swap(true, Ordering::Relaxed) {
+            out.say(format!(
+                "filter {}: a match takes too many steps, and the message counts as one that does not match; \
+                 it is the first of this filter, and no other will be reported",
+                self.name
+            ));
+        }
     }
 }
 
@@ -50,25 +77,29 @@ impl Condition {
         })
     }
 
-    fn matches(&self, message: MessageRef<'_>) -> bool {
+    /// Calls `visit` with each test.
+    fn each(&self, visit: &mut dyn FnMut(&dyn Test)) {
         match self {
-            Self::Not(inner) => !inner.matches(message),
-            Self::And(parts) => parts.iter().all(|part| part.matches(message)),
-            Self::Or(parts) => parts.iter().any(|part| part.matches(message)),
-            Self::Test(test) => test.matches(message),
+            Self::Not(inner) => inner.each(visit),
+            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.each(visit)),
+            Self::Test(test) => visit(&**test),
         }
     }
 
-    /// Those of `rows` that meet it. A part of `and` and `or` sees only the rows that the parts before it
-    /// have left open.
-    fn select(&self, selection: &Selection, rows: &Rows) -> Rows {
+    /// Those of `rows` of `selection` that meet it. A part of `and` and `or` sees only the rows that the parts
+    /// before it have left open, with what those have stored.
+    fn select(&self, selection: &mut Selection, rows: &Rows, out: &mut Out<'_>) -> Rows {
         match self {
-            Self::Not(inner) => rows.without(&inner.select(selection, rows)),
+            Self::Not(inner) => rows.without(&inner.select(selection, rows, out)),
             Self::And(parts) => {
-                let narrowed = |left: Rows, part: &Self| {
-                    if left.is_empty() { left } else { part.select(selection, &left) }
-                };
-                parts.iter().fold(rows.clone(), narrowed)
+                let mut left = rows.clone();
+                for part in parts {
+                    if left.is_empty() {
+                        break;
+                    }
+                    left = part.select(selection, &left, out);
+                }
+                left
             }
             Self::Or(parts) => {
                 let mut met = Rows::NONE;
@@ -77,23 +108,49 @@ impl Condition {
                     if left.is_empty() {
                         break;
                     }
-                    met = met.or(&part.select(selection, &left));
+                    met = met.or(&part.select(selection, &left, out));
                 }
                 met
             }
-            Self::Test(test) => test.select(selection, rows),
+            Self::Test(test) => select(&**test, selection, rows, out),
         }
     }
 }
 
+/// Those of `rows` of `selection` that meet `test`, which stores what it has to.
+fn select(test: &dyn Test, selection: &mut Selection, rows: &Rows, out: &mut Out<'_>) -> Rows {
+    let now = out.now();
+    let mut part = selection.with_rows(rows.clone());
+    out.narrow(&mut part, |part| test.select(part, rows, now), |message| test.matches(message));
+    let met = part.rows().clone();
+    // Nobody else may read the revision, so that it is changed in its place.
+    drop(part);
+    if !met.is_empty() && test.matcher().is_some_and(Matcher::stores) {
+        let all = selection.rows().clone();
+        selection.set_rows(met.clone());
+        out.revise(selection, |message, row| {
+            test.store(message, row);
+            true
+        });
+        selection.set_rows(all);
+    }
+    met
+}
+
 impl Step for Filter {
     fn apply(&self, selection: &mut Selection, out: &mut Out<'_>) {
-        let condition = &self.condition;
-        out.narrow(selection, |all| condition.select(all, all.rows()), |message| condition.matches(message));
+        let met = self.select(selection, out);
+        selection.set_rows(met);
     }
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn is_ordered(&self) -> bool {
+        let mut has_state = false;
+        self.condition.each(&mut |test| has_state |= test.has_state());
+        has_state
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -124,7 +124,10 @@ impl<'r> Run<'r> {
         let trigger = Trigger { lane: Arc::clone(self.lane), origin };
         let mut out = Out::new(trigger, &self.members[part.batch].ack, self.now);
         let done = catch_unwind(AssertUnwindSafe(|| step.apply(&mut part.selection, &mut out)));
-        let Out { mut faults, kept, made, .. } = out;
+        let Out { mut faults, kept, made, said, .. } = out;
+        for text in &said {
+            (self.around.report)(text);
+        }
         let kept = sorted(kept);
         if let Err(panic) = done {
             // The step itself failed, and not at one message: nobody knows what became of the others.

@@ -73,6 +73,8 @@ pub struct Out<'a> {
     /// Rows that are held back.
     pub(super) kept: Vec<u32>,
     pub(super) made: Vec<Made>,
+    /// Texts for the log.
+    pub(super) said: Vec<String>,
 }
 
 /// Messages that a step has made, all of one lane.
@@ -148,7 +150,7 @@ fn make(
 
 impl<'a> Out<'a> {
     pub(super) fn new(trigger: Trigger, ack: &'a Ack, now: Instant) -> Self {
-        Self { trigger, ack, now, faults: Vec::new(), kept: Vec::new(), made: Vec::new() }
+        Self { trigger, ack, now, faults: Vec::new(), kept: Vec::new(), made: Vec::new(), said: Vec::new() }
     }
 
     /// The origin of the messages.
@@ -195,6 +197,11 @@ impl<'a> Out<'a> {
     pub fn keep(&mut self, row: u32) -> Kept {
         self.kept.push(row);
         self.ack.keep(Rows::Range(row..row + 1))
+    }
+
+    /// Says `text` in the log.
+    pub fn say(&mut self, text: String) {
+        self.said.push(text);
     }
 
     /// Makes a message of those that are kept in `of`. It stands before `row`, and goes on behind this step.

@@ -220,6 +220,11 @@ pub fn is_computed(name: &str) -> bool {
     }
 }
 
+/// Tells whether `name` is a macro, also one whose value may be kept.
+pub fn is_macro(name: &str) -> bool {
+    find(name).is_some()
+}
+
 /// The type that Python reads the macro called `name` as; text, when there is none.
 pub fn macro_type(name: &str) -> ValueType {
     match find(name) {

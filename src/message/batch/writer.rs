@@ -507,8 +507,7 @@ impl Row<'_> {
     /// # Panics
     /// When the row's [`Need`] did not count it.
     pub fn field(&mut self, id: FieldName, name: Text<'_>, value_type: ValueType, value: Text<'_>) {
-        let named = matches!(id, FieldName::Text | FieldName::SdParam);
-        let name = if named { self.place(name) } else { Span::default() };
+        let name = if id.has_text() { self.place(name) } else { Span::default() };
         let value = self.place(value);
         let index = usize::from(self.record.head.fields_len);
         assert!(index < self.fields_most, "counted in Need");

@@ -1,0 +1,72 @@
+//! The value of a message that `value(NAME)` names: [`Value`].
+
+use crate::config::grammar::{Parsed, Parser};
+use crate::config::{Config, Diagnostic, Spanned};
+use crate::message::{FieldName, MessageRef};
+use crate::template::{Context, Template, is_computed, is_macro};
+
+/// A value by its name.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    /// MESSAGE
+    Message,
+    /// A name that the engine knows.
+    Known(FieldName),
+    /// A name-value pair.
+    Named(Box<[u8]>),
+    /// A macro.
+    Macro(Template),
+}
+
+impl Value {
+    /// The value called `name`.
+    pub(super) fn of(config: &Config, name: &Spanned<String>) -> Result<Self, Diagnostic> {
+        let text = name.value.as_str();
+        Ok(match FieldName::known(text) {
+            _ if matches!(text, "MESSAGE" | "MSG" | "MSGONLY") => Self::Message,
+            Some(id) if !is_computed(text) => Self::Known(id),
+            _ if is_macro(text) => {
+                let compiled = Template::compile(&format!("${{{text}}}"));
+                Self::Macro(compiled.map_err(|error| config.error(name.span, error.to_string(), None))?)
+            }
+            _ => Self::Named(text.as_bytes().into()),
+        })
+    }
+
+    /// Calls `read` with its text in `message`, which is empty where it is unset.
+    #[inline]
+    pub(super) fn with<T>(&self, message: MessageRef<'_>, read: impl FnOnce(&[u8]) -> T) -> T {
+        match self {
+            Self::Message => read(message.text()),
+            Self::Known(id) => read(message.known(*id).unwrap_or_default()),
+            Self::Named(name) => {
+                let value = message.named(name).filter(|(kind, _)| !kind.is_binary());
+                read(value.map(|(_, text)| text).unwrap_or_default())
+            }
+            Self::Macro(template) => {
+                let mut text = Vec::new();
+                template.format(message, &Context::default(), &mut text);
+                read(&text)
+            }
+        }
+    }
+}
+
+/// The name in `value()`: `$` in front and braces around it are none of it.
+pub(super) fn read_name(parser: &mut Parser) -> Parsed<Spanned<String>> {
+    let Spanned { value: written, span } = parser.string("the name of a value")?;
+    if written.is_empty() {
+        return Err(parser.report.error(span, "the name of a value is not empty", None));
+    }
+    let Some(name) = written.strip_prefix('$') else {
+        return Ok(Spanned::new(written, span));
+    };
+    let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+    if name.is_empty() || name.contains(['$', '(', '{']) {
+        let message = format!("`{written}` is not the name of a value");
+        return Err(parser.report.error(span, message, Some("template() takes a template".to_owned())));
+    }
+    let message = format!("the `$` of `{written}` is not part of the name");
+    parser.report.warn(span, message, Some(format!("write value(\"{name}\")")));
+    Ok(Spanned::new(name.to_owned(), span))
+}

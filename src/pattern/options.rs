@@ -1,0 +1,146 @@
+//! A pattern with `type()` and `flags()`, as it is written: [`PatternOptions`].
+
+use super::Matcher;
+use crate::config::grammar::{Key, Parsed, Parser, Text, TokenKind};
+
+/// The words of `type()`.
+const TYPES: &[(&str, Type)] =
+    &[("pcre", Type::Pcre), ("posix", Type::Posix), ("string", Type::String), ("glob", Type::Glob)];
+
+/// The words of `flags()`.
+const FLAGS: &[(&str, Flag)] = &[
+    ("ignore-case", Flag::IgnoreCase),
+    ("icase", Flag::IgnoreCase),
+    ("utf8", Flag::Utf8),
+    ("unicode", Flag::Utf8),
+    ("newline", Flag::Newline),
+    ("store-matches", Flag::StoreMatches),
+    ("global", Flag::Global),
+    ("prefix", Flag::Prefix),
+    ("substring", Flag::Substring),
+    ("disable-jit", Flag::DisableJit),
+    ("dupnames", Flag::DupNames),
+];
+
+/// `type()`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Type {
+    /// A regular expression.
+    #[default]
+    Pcre,
+    /// The same, under the name of before.
+    Posix,
+    /// A text.
+    String,
+    /// A pattern of a file's name.
+    Glob,
+}
+
+/// A word of `flags()`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flag {
+    /// Upper and lower case are the same.
+    IgnoreCase,
+    /// Pattern and text are UTF-8.
+    Utf8,
+    /// Any of CR, LF and CRLF ends a line.
+    Newline,
+    /// What the groups matched becomes values of the message.
+    StoreMatches,
+    /// All matches are replaced.
+    Global,
+    /// The text starts with the pattern.
+    Prefix,
+    /// The text has the pattern in it.
+    Substring,
+    /// The pattern is not compiled to machine code.
+    DisableJit,
+    /// Several groups may have one name.
+    DupNames,
+}
+
+/// Words of `flags()`, each once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flags(u16);
+
+impl Flags {
+    /// Tells whether `flag` is one of them.
+    pub fn has(self, flag: Flag) -> bool {
+        self.0 >> flag as u16 & 1 == 1
+    }
+
+    /// These and `flag`.
+    #[must_use]
+    pub fn with(self, flag: Flag) -> Self {
+        Self(self.0 | 1 << flag as u16)
+    }
+}
+
+/// A pattern, and what is written about it.
+#[derive(Debug, Clone)]
+pub(crate) struct PatternOptions {
+    text: Text,
+    kind: Type,
+    flags: Flags,
+}
+
+impl PatternOptions {
+    /// Reads the pattern, whose type is `kind` unless `type()` says otherwise.
+    pub(crate) fn read(parser: &mut Parser, kind: Type) -> Parsed<Self> {
+        let text = parser.text("a pattern in quotes")?;
+        let text = parser.utf8(text)?;
+        Ok(Self { text, kind, flags: Flags::default() })
+    }
+
+    /// Reads `type()` or `flags()`; `None` for another option.
+    pub(crate) fn apply(&mut self, parser: &mut Parser, key: &Key) -> Option<Parsed<()>> {
+        match &*key.value.replace('_', "-") {
+            "type" => Some(parser.choice(TYPES).map(|kind| {
+                if kind == Type::Posix {
+                    let message = "`posix` means `pcre`: there are no other regular expressions";
+                    parser.report.warn(key.span, message, None);
+                }
+                self.kind = kind;
+            })),
+            "flags" => Some(self.read_flags(parser)),
+            _ => None,
+        }
+    }
+
+    /// The words of the options that [`apply`](Self::apply) reads.
+    pub(crate) const KNOWN: [&str; 2] = ["type", "flags"];
+
+    fn read_flags(&mut self, parser: &mut Parser) -> Parsed<()> {
+        while !parser.sees(&TokenKind::RParen) {
+            let word = parser.string("a flag")?;
+            if parser.is_old_flag(&word) {
+                continue;
+            }
+            let name = word.value.replace('_', "-");
+            if let Some((_, flag)) = FLAGS.iter().find(|(known, _)| *known == name) {
+                self.flags = self.flags.with(*flag);
+            } else {
+                let help = parser.suggestion(&word.value, FLAGS.iter().map(|(word, _)| *word));
+                return Err(parser.report.error(word.span, format!("unknown flag `{}`", word.value), help));
+            }
+        }
+        Ok(())
+    }
+
+    /// Compiles it, when all of its options are read. What is wrong with the pattern is reported at its place
+    /// in the text.
+    pub(crate) fn compile(&self, parser: &mut Parser) -> Parsed<Matcher> {
+        if matches!(self.kind, Type::Pcre | Type::Posix)
+            && let Some((span, escape)) = parser.lost_backslash(&self.text)
+        {
+            let message = format!("`{escape}` in double quotes loses its backslash before it is a pattern");
+            let help = "write the pattern in single quotes, or the backslash twice".to_owned();
+            parser.report.warn(span, message, Some(help));
+        }
+        Matcher::new(&self.text.value, self.kind, self.flags).map_err(|error| {
+            let at = self.text.locate(error.at..(error.at + 1).min(self.text.value.len()));
+            let message = format!("this is no regular expression: {}", error.reason);
+            parser.report.error(at, message, None)
+        })
+    }
+}
