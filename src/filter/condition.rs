@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Test;
 use crate::config::{self, Config, Diagnostic};
-use crate::message::{Rows, Selection};
+use crate::message::{MessageRef, Rows, Selection};
 use crate::path::{Out, Step};
 use crate::pattern::Matcher;
 
@@ -46,6 +46,11 @@ impl Filter {
         met
     }
 
+    /// Tells whether `message` meets it. Nothing is stored.
+    pub fn matches(&self, message: MessageRef<'_>) -> bool {
+        self.condition.matches(message)
+    }
+
     /// Says, the first time, that a match was given up.
     fn report(&self, out: &mut Out<'_>) {
         let mut given_up = 0;
@@ -83,6 +88,15 @@ impl Condition {
             Self::Not(inner) => inner.each(visit),
             Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.each(visit)),
             Self::Test(test) => visit(&**test),
+        }
+    }
+
+    fn matches(&self, message: MessageRef<'_>) -> bool {
+        match self {
+            Self::Not(inner) => !inner.matches(message),
+            Self::And(parts) => parts.iter().all(|part| part.matches(message)),
+            Self::Or(parts) => parts.iter().any(|part| part.matches(message)),
+            Self::Test(test) => test.matches(message),
         }
     }
 

@@ -9,7 +9,7 @@
 //! [`MOST_KEYS`] in a generation, the oldest are dropped early.
 
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
@@ -128,6 +128,10 @@ impl Buckets {
 }
 
 impl RateLimit {
+    fn buckets(&self) -> MutexGuard<'_, Buckets> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn key(&self, message: MessageRef<'_>, context: &Context, scratch: &mut Vec<u8>) -> [u64; 2] {
         scratch.clear();
         if let Some(key) = &self.key {
@@ -139,14 +143,14 @@ impl RateLimit {
 }
 
 impl Test for RateLimit {
-    /// Asked only for a message that a panic has left over: it takes no token.
-    fn matches(&self, _: MessageRef<'_>) -> bool {
-        true
+    fn matches(&self, message: MessageRef<'_>) -> bool {
+        let key = self.key(message, &Context::default(), &mut Vec::new());
+        self.buckets().take(key, self.rate, Instant::now())
     }
 
     fn select(&self, selection: &Selection, rows: &Rows, now: Instant) -> Rows {
         let (context, mut scratch) = (Context::default(), Vec::new());
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets();
         keep(rows, |row| {
             let key = self.key(selection.row(row), &context, &mut scratch);
             buckets.take(key, self.rate, now)
