@@ -19,6 +19,7 @@
 //! not exist, a user that is not known) has a [`Span`], and [`Config::error`] makes an error at that place.
 #![forbid(unsafe_code)]
 
+mod application;
 mod backtick;
 mod block;
 mod body;
@@ -28,11 +29,14 @@ mod diagnostic;
 mod driver;
 mod environment;
 mod filter;
+mod generator;
 mod include;
 mod input;
 mod lexer;
+mod library;
 mod lines;
 mod log_path;
+mod modules;
 mod number;
 mod option_table;
 mod options;
@@ -62,11 +66,14 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
+pub use block::is_context;
 pub use destination::DestinationStatement;
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 pub use driver::{Driver, Options, Syntax, Vocabulary};
 pub use environment::{Environment, Progress};
 pub use filter::{Condition, FilterStatement, FilterTest};
+pub use generator::{GeneratorArguments, Generators, RunCommand, run_command};
+pub use library::Library;
 pub use log_path::{DestinationRef, FilterRef, IfBranch, LogItem, LogPath, PathFlags, SourceRef};
 pub use options::{GlobalOptions, MarkMode, StatsOptions, UseDns};
 pub use permissions::{FilePermissions, Given, Ownership};
@@ -134,6 +141,17 @@ pub struct Inspected {
     pub found: Vec<Diagnostic>,
     /// Tells whether there is no error among them.
     pub is_whole: bool,
+    /// Tells whether a word was not known, or refused, in a place where a block could be meant.
+    pub has_unknown_word: bool,
+}
+
+impl Inspected {
+    /// The partial configuration, if a generator of a host could make it whole: code of the host is in it, and
+    /// a word that is not known.
+    pub fn needs_generators(&self) -> Option<&Config> {
+        let config = self.config.as_ref().filter(|_| !self.is_whole && self.has_unknown_word)?;
+        (!config.python_blocks.is_empty()).then_some(config)
+    }
 }
 
 impl Config {
@@ -248,26 +266,42 @@ pub fn load(path: &Path, vocabulary: &'static Vocabulary) -> Result<Config, Diag
 pub fn load_with(path: &Path, environment: &Environment) -> Result<Config, Diagnostics> {
     environment.progress.note(path);
     let text = include::read_main(path).map_err(Diagnostic::without_place)?;
-    whole(parse(path.to_owned(), text, environment))
+    parse(path.to_owned(), text, environment).whole()
 }
 
-/// Reads what can be read of the configuration at `path`, with this process's environment.
-pub fn inspect(path: &Path, vocabulary: &'static Vocabulary) -> Inspected {
+/// Reads what can be read of the configuration at `path`.
+pub fn inspect(path: &Path, environment: &Environment) -> Inspected {
+    environment.progress.note(path);
     match include::read_main(path) {
-        Ok(text) => parse(path.to_owned(), text, &Environment::of_process(path, vocabulary)),
+        Ok(text) => parse(path.to_owned(), text, environment),
         Err(message) => Inspected::unreadable(vec![Diagnostic::without_place(message)]),
     }
 }
 
-/// Reads the configuration at `path` for a second time: a pipe has been read to its end by the first, and is
-/// refused.
+/// Reads what can be read of the text of `config` once more, in another environment: its main file may be a
+/// pipe, which was read to its end.
+pub fn inspect_again(config: &Config, environment: &Environment) -> Inspected {
+    let (path, text) = config.sources_text.main_file();
+    parse(path.to_owned(), text.to_owned(), environment)
+}
+
+/// Reads the configuration at `path` for a second time: a pipe is refused.
 ///
 /// # Errors
 /// Everything that is wrong with it, each at its place, together with the warnings.
 pub fn load_again(path: &Path, environment: &Environment) -> Result<Config, Diagnostics> {
     environment.progress.note(path);
-    include::check_readable_again(path).map_err(Diagnostic::without_place)?;
+    check_readable_again(path)?;
     load_with(path, environment)
+}
+
+/// Checks that the configuration at `path` can be read for a second time: a pipe has been read to its end by
+/// the first.
+///
+/// # Errors
+/// It cannot.
+pub fn check_readable_again(path: &Path) -> Result<(), Diagnostic> {
+    include::check_readable_again(path).map_err(Diagnostic::without_place)
 }
 
 /// Reads the configuration `text`, which errors call `name`. Files are read only for `@include`.
@@ -289,21 +323,31 @@ pub fn load_again(path: &Path, environment: &Environment) -> Result<Config, Diag
 /// assert!(error.to_string().contains("did you mean `source`?"));
 /// ```
 pub fn parse_str(name: &str, text: &str, environment: &Environment) -> Result<Config, Diagnostics> {
-    whole(parse(PathBuf::from(name), text.to_owned(), environment))
+    inspect_str(name, text, environment).whole()
+}
+
+/// Reads what can be read of the configuration `text`, as [`parse_str`].
+pub fn inspect_str(name: &str, text: &str, environment: &Environment) -> Inspected {
+    parse(PathBuf::from(name), text.to_owned(), environment)
 }
 
 impl Inspected {
-    fn unreadable(found: Vec<Diagnostic>) -> Self {
-        Self { config: None, found, is_whole: false }
+    /// A configuration of which nothing could be read.
+    pub(crate) fn unreadable(found: Vec<Diagnostic>) -> Self {
+        Self { config: None, found, is_whole: false, has_unknown_word: false }
     }
-}
 
-fn whole(inspected: Inspected) -> Result<Config, Diagnostics> {
-    match inspected {
-        Inspected { config: Some(config), found, is_whole: true } => {
-            Ok(Config { warnings: Diagnostics::from(found).into(), ..config })
+    /// The configuration with its warnings.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, together with the warnings.
+    pub fn whole(self) -> Result<Config, Diagnostics> {
+        match self {
+            Self { config: Some(config), found, is_whole: true, .. } => {
+                Ok(Config { warnings: Diagnostics::from(found).into(), ..config })
+            }
+            Self { found, .. } => Err(found.into()),
         }
-        Inspected { found, .. } => Err(found.into()),
     }
 }
 
@@ -314,7 +358,8 @@ fn parse(path: PathBuf, text: String, environment: &Environment) -> Inspected {
     let mut report = Report::default();
     let main = report.map.add(path, text, None);
     let parser = parser::Parser::new(report, main, environment.clone());
-    let statement::Read { config, found, failed, has_all_code } =
+    let statement::Read { config, found, failed, has_all_code, has_unknown_word } =
         parser.configuration(environment.config_dir.clone());
-    Inspected { config: config.filter(|_| !failed || has_all_code), found, is_whole: !failed }
+    let config = config.filter(|_| !failed || has_all_code);
+    Inspected { config, found, is_whole: !failed, has_unknown_word }
 }

@@ -135,7 +135,6 @@ const DESTINATIONS: &[&str] = &[
     "unix-dgram",
     "program",
     "usertty",
-    "getvirtconsole",
     "pseudofile",
     "python",
     "http",

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::{self, Config, DestinationRef, Diagnostics, Inspected, Level, LogItem};
+use crate::config::{self, Config, DestinationRef, Diagnostics, Environment, Inspected, Level, LogItem};
 use crate::drivers::VOCABULARY;
 use crate::engine::generation;
 use crate::engine::host::unlocked;
@@ -27,7 +27,16 @@ pub struct Checked {
 
 /// Checks the configuration at `path`, with what `host` adds to the engine.
 pub fn check(path: &Path, log: &Log, host: &mut dyn Host) -> Checked {
-    let Inspected { config, mut found, is_whole } = unlocked(host, || config::inspect(path, &VOCABULARY));
+    let environment = Environment::of_process(path, &VOCABULARY);
+    let mut inspected = unlocked(host, || config::inspect(path, &environment));
+    let generators = inspected.needs_generators().map(|config| host.generators(config));
+    if let Some(Ok(Some(generators))) = generators
+        && let Some(config) = &inspected.config
+    {
+        let environment = Environment { generators: Some(generators), ..environment };
+        inspected = unlocked(host, || config::inspect_again(config, &environment));
+    }
+    let Inspected { config, mut found, is_whole, .. } = inspected;
     let config = config.map(Arc::new);
     match &config {
         Some(config) if is_whole => {

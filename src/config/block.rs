@@ -9,9 +9,11 @@
 //! A use is replaced by the text: the lexer reads it next, with the arguments in the place of their names
 //! between backticks. Arguments are texts too, taken as they are written. What is wrong in the text is shown
 //! in the block and at its use. A word that the language knows in a place is never a block there.
+//! The text of a [generator](super::generator) is made at its use.
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::generator::{Generators, Maker};
 use super::option_table::Key;
 use super::parser::{Opening, Parsed, Parser};
 use super::raw::Argument;
@@ -19,6 +21,7 @@ use super::report::Reported;
 use super::span::Span;
 use super::token::TokenKind;
 use super::unsupported::Place;
+use crate::nearest::did_you_mean;
 
 /// The most blocks that may be open within each other.
 const MAX_DEPTH: usize = 256;
@@ -38,7 +41,7 @@ const CONTEXTS: [&str; 10] = [
 ];
 
 /// The arguments of one use of a block, by the names of its parameters, written with `-`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Arguments {
     values: HashMap<String, String>,
     /// Those of the use whose text has the definition of this block.
@@ -64,18 +67,74 @@ impl Arguments {
 #[derive(Debug)]
 pub(super) struct Block {
     pub(super) name: String,
-    /// The name in the definition.
-    span: Span,
-    parameters: Vec<Argument>,
-    /// It has `...`: other arguments are taken as well.
-    is_open: bool,
-    /// The text.
-    pub(super) body: Span,
-    outer: Option<Arc<Arguments>>,
+    /// The name in the definition. The language's own blocks and those of a host have none.
+    span: Option<Span>,
+    text: BlockText,
+}
+
+/// The text of a block.
+#[derive(Debug)]
+enum BlockText {
+    /// It is written in the configuration.
+    Written {
+        parameters: Vec<Argument>,
+        /// It has `...`: other arguments are taken as well.
+        is_open: bool,
+        body: Span,
+        outer: Option<Arc<Arguments>>,
+    },
+    /// It is made at each use.
+    Made(Maker),
 }
 
 /// The blocks so far, by context and name, the name written with `-`.
-pub(super) type Blocks = HashMap<(&'static str, String), Arc<Block>>;
+#[derive(Debug, Default)]
+pub(super) struct Blocks(HashMap<(&'static str, String), Arc<Block>>);
+
+impl Blocks {
+    /// The blocks before the first line: the language's own, and the generators of a host.
+    pub(super) fn new(generators: Option<&Arc<dyn Generators>>) -> Self {
+        let mut blocks = Self::default();
+        blocks.add_made("destination", "getvirtconsole", None, Maker::Console);
+        if let Some(generators) = generators {
+            for (context, name) in generators.names() {
+                if let Some(context) = context_called(&context) {
+                    let maker = Maker::Host(Arc::clone(generators), context);
+                    blocks.add_made(context, &name, None, maker);
+                }
+            }
+        }
+        blocks
+    }
+
+    /// Adds a generator, which is defined at `span`.
+    pub(super) fn add_made(&mut self, context: &'static str, name: &str, span: Option<Span>, maker: Maker) {
+        self.add(context, Block { name: name.to_owned(), span, text: BlockText::Made(maker) });
+    }
+
+    fn add(&mut self, context: &'static str, block: Block) {
+        self.0.insert((context, block.name.replace('_', "-")), Arc::new(block));
+    }
+
+    fn get(&self, context: &'static str, name: &str) -> Option<&Arc<Block>> {
+        self.0.get(&(context, name.replace('_', "-")))
+    }
+}
+
+/// Tells whether blocks can be for `context`.
+pub fn is_context(context: &str) -> bool {
+    context_called(context).is_some()
+}
+
+/// The context of blocks that is called `word`.
+pub(super) fn context_called(word: &str) -> Option<&'static str> {
+    CONTEXTS.into_iter().find(|known| *known == word.replace('_', "-"))
+}
+
+/// The help for a context that does not exist.
+pub(super) fn context_help(word: &str) -> String {
+    did_you_mean(word, CONTEXTS).unwrap_or_else(|| format!("one of {}", CONTEXTS.join(", ")))
+}
 
 impl Place {
     /// The context of the blocks that may be used there.
@@ -97,11 +156,9 @@ impl Parser {
     /// Reads what comes after `block`.
     pub(super) fn block_statement(&mut self) -> Parsed<()> {
         let context = self.block_word("a context, as in block source name() { … }")?;
-        let Some(known) = CONTEXTS.into_iter().find(|known| *known == context.value.replace('_', "-")) else {
-            let all = || format!("one of {}", CONTEXTS.join(", "));
-            let help = self.suggestion(&context.value, CONTEXTS).unwrap_or_else(all);
+        let Some(known) = context_called(&context.value) else {
             let message = format!("a block cannot be for `{}`", context.value);
-            return Err(self.report.error(context.span, message, Some(help)));
+            return Err(self.report.error(context.span, message, Some(context_help(&context.value))));
         };
         let name = self.block_word("a name for the block")?;
         let open = self.open_parenthesis()?;
@@ -127,9 +184,8 @@ impl Parser {
             return Err(Reported);
         }
         let outer = self.lexer.arguments().cloned();
-        let key = (known, name.value.replace('_', "-"));
-        let block = Block { name: name.value, span: name.span, parameters, is_open, body, outer };
-        self.blocks.insert(key, Arc::new(block));
+        let text = BlockText::Written { parameters, is_open, body, outer };
+        self.lexer.blocks.add(known, Block { name: name.value, span: Some(name.span), text });
         Ok(())
     }
 
@@ -143,15 +199,12 @@ impl Parser {
     }
 
     fn block(&self, place: Place, word: &str) -> Option<Arc<Block>> {
-        if self.blocks.is_empty() {
-            return None;
-        }
-        self.blocks.get(&(place.context(), word.replace('_', "-"))).cloned()
+        self.lexer.blocks.get(place.context(), word).cloned()
     }
 
     /// The names of the blocks that may be used at `place`.
     pub(super) fn block_names(&self, place: Place) -> Vec<String> {
-        let here = self.blocks.iter().filter(|((context, _), _)| *context == place.context());
+        let here = self.lexer.blocks.0.iter().filter(|((context, _), _)| *context == place.context());
         let mut names: Vec<_> = here.map(|(_, block)| block.name.clone()).collect();
         names.sort();
         names
@@ -193,48 +246,110 @@ impl Parser {
             self.close_parenthesis(open);
             return Err(Reported);
         }
-        let values = self.values(block, name, given)?;
         let used = name.to(self.last_span());
+        self.check_depth(block, used)?;
+        match &block.text {
+            BlockText::Written { parameters, is_open, body, outer } => {
+                let values = self.values(block, name, parameters, *is_open, given)?;
+                let arguments = Arguments { values, outer: outer.clone() };
+                self.lexing().open_block(block, *body, used, Arc::new(arguments));
+            }
+            BlockText::Made(maker) => {
+                let text = self.made(block, maker, used, given)?;
+                self.lexing().open_made(block, text, used);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that `block`, which is used at `used`, is not open, and few others are.
+    fn check_depth(&mut self, block: &Arc<Block>, used: Span) -> Parsed<()> {
         let on_way: Vec<_> = self.lexer.open_blocks().collect();
         if let Some(first) = on_way.iter().position(|open| Arc::ptr_eq(open, block)) {
             let names: Vec<_> = on_way[first..].iter().map(|open| open.name.as_str()).collect();
             let help =
                 (names.len() > 1).then(|| format!("the way is {} → {}", names.join(" → "), block.name));
             let message = format!("the block `{}` uses itself", block.name);
-            return Err(self.report.error_with(used, message, block.span, "the block", help));
+            return Err(self.error_about(block, used, message, "the block", help));
         }
         if on_way.len() >= MAX_DEPTH {
             let message = format!("blocks use blocks more than {MAX_DEPTH} levels deep");
             return Err(self.report.error(used, message, None));
         }
-        let arguments = Arguments { values, outer: block.outer.clone() };
-        self.lexing().open_block(block, used, Arc::new(arguments));
         Ok(())
     }
 
+    /// Reports `message` at `span`, and shows the definition of `block` with it, labelled `there`.
+    fn error_about(
+        &mut self,
+        block: &Block,
+        span: Span,
+        message: String,
+        there: &str,
+        help: Option<String>,
+    ) -> Reported {
+        match block.span {
+            Some(definition) => self.report.error_with(span, message, definition, there, help),
+            None => self.report.error(span, message, help),
+        }
+    }
+
+    /// The text that `maker` makes for the use of `block` at `used`.
+    fn made(&mut self, block: &Block, maker: &Maker, used: Span, given: Vec<Argument>) -> Parsed<String> {
+        let mut arguments: Vec<(String, String)> = Vec::new();
+        for Argument { name, text, .. } in given {
+            let name = name.replace('-', "_");
+            arguments.retain(|(other, _)| *other != name);
+            if !text.is_empty() {
+                arguments.push((name, text));
+            }
+        }
+        let (run, most) = (self.lexer.environment.run_command, self.lexer.budget.text());
+        maker.make(&block.name, &arguments, run, most).map_err(|error| {
+            // What others refer to may be missing with it.
+            self.lexer.pragmas.incomplete = true;
+            let what = error.lines().last().unwrap_or_default();
+            let message = format!("the generator `{}` fails: {what}", block.name);
+            let mut diagnostic = self.report.map.error(used, message, None);
+            if let Some(definition) = block.span {
+                diagnostic = diagnostic.with_label(self.report.map.label(definition, "the generator"));
+            }
+            if error.lines().count() > 1 {
+                diagnostic = diagnostic.with_note(error);
+            }
+            self.report.push(diagnostic)
+        })
+    }
+
     /// The text for each parameter of `block`, which is used at `name`.
-    fn values(&mut self, block: &Block, name: Span, given: Vec<Argument>) -> Parsed<HashMap<String, String>> {
+    fn values(
+        &mut self,
+        block: &Block,
+        name: Span,
+        parameters: &[Argument],
+        is_open: bool,
+        given: Vec<Argument>,
+    ) -> Parsed<HashMap<String, String>> {
         let mut values = HashMap::new();
         let mut others = String::new();
         let mut reported = None;
         for argument in given {
-            if block.parameters.iter().any(|parameter| parameter.name == argument.name) {
+            if parameters.iter().any(|parameter| parameter.name == argument.name) {
                 values.insert(argument.name, argument.text);
-            } else if block.is_open {
+            } else if is_open {
                 others.extend([&argument.name.replace('-', "_"), "(", &argument.text, ") "]);
             } else {
-                let names: Vec<_> = block.parameters.iter().map(|one| one.name.as_str()).collect();
+                let names: Vec<_> = parameters.iter().map(|one| one.name.as_str()).collect();
                 let help =
                     self.suggestion(&argument.name, names.iter().copied()).or_else(|| match names[..] {
                         [] => Some("it has none".to_owned()),
                         _ => Some(format!("it has {}", names.join(", "))),
                     });
                 let message = format!("the block `{}` has no parameter `{}`", block.name, argument.name);
-                reported =
-                    Some(self.report.error_with(argument.span, message, block.span, "the block", help));
+                reported = Some(self.error_about(block, argument.span, message, "the block", help));
             }
         }
-        for Argument { name: parameter, text: default, span } in &block.parameters {
+        for Argument { name: parameter, text: default, span } in parameters {
             let value = values.entry(parameter.clone()).or_default();
             if value.is_empty() {
                 value.clone_from(default);
@@ -245,7 +360,7 @@ impl Parser {
                 reported = Some(self.report.error_with(name, message, *span, there, None));
             }
         }
-        if block.is_open {
+        if is_open {
             values.insert("--VARARGS--".to_owned(), others);
         }
         reported.map_or(Ok(values), Err)

@@ -1,9 +1,10 @@
 //! `@include`: a file, all files of a directory, or all files that match a pattern.
 //!
-//! A relative name is looked for in each directory of the include path. Of a directory, the regular files are
-//! taken whose names consist of letters, digits, `.`, `_` and `-` and do not start with a dot, in the order
-//! of their names. A pattern that matches nothing includes nothing; a plain name that does not exist is an
-//! error.
+//! A relative name is looked for in each directory of the include path: the first that has it counts, but for
+//! a pattern, which all of them are searched for. Of a directory, the regular files are taken whose names
+//! consist of letters, digits, `.`, `_` and `-` and do not start with a dot, in the order of their names. A
+//! pattern that matches nothing includes nothing; a plain name that does not exist is an error, but for
+//! scl.conf where no [library](super::library) is installed.
 //!
 //! Only regular files are included. A named pipe, a socket or a device may never answer, or never end, and a
 //! reload would wait for it. The main file may be a pipe: `inrush check -f /dev/stdin`.
@@ -14,6 +15,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::bounds::{Excess, MAX_ENTRIES, MAX_TEXT};
 use super::lexer::Lexing;
+use super::library::{Library, MAIN_FILE};
 use super::source_map::Origin;
 use super::span::Span;
 
@@ -23,28 +25,28 @@ const MAX_DEPTH: usize = 64;
 impl Lexing<'_> {
     /// Opens what `@include` names, to be read next.
     pub(super) fn include(&mut self, name: &str, at: Span) {
-        if name == "scl.conf" {
-            // Nearly every configuration has this line. What the library defines is `block`s: refused where
-            // it is used.
-            let message = "the library of blocks (scl.conf) is not part of Inrush; the line has no effect";
-            self.report.warn(at, message, None);
-            return;
-        }
         self.lexer.environment.progress.note(Path::new(name));
-        let found = match self.find(Path::new(name)) {
-            Ok(found) => found,
-            Err(excess) => {
-                self.report.error(at, excess.message, Some(excess.help));
-                return;
+        match self.find(Path::new(name)) {
+            Ok(Some(found)) => self.include_all(found, at),
+            Ok(None) if is_pattern(name) => {}
+            Ok(None) if name == MAIN_FILE => {
+                // Nearly every configuration has this line, and few use what it brings: a block that is
+                // missing is told where it is used.
+                let message = "no library of blocks (scl.conf) is installed; the line has no effect";
+                self.report.warn(at, message, self.searched(name));
             }
-        };
-        if found.is_empty() {
-            if !is_pattern(name) {
+            Ok(None) => {
                 self.lexer.pragmas.incomplete = true;
                 self.report.error(at, format!("there is no file or directory `{name}`"), self.searched(name));
             }
-            return;
+            Err(excess) => {
+                self.report.error(at, excess.message, Some(excess.help));
+            }
         }
+    }
+
+    /// Opens the files `found`, which the `@include` at `at` names.
+    fn include_all(&mut self, found: Vec<PathBuf>, at: Span) {
         let origins = self.report.map.origins(at);
         let open: Vec<_> = std::iter::once(at.file)
             .chain(origins.filter_map(|origin| match origin {
@@ -56,8 +58,8 @@ impl Lexing<'_> {
             self.report.error(at, format!("files include files more than {MAX_DEPTH} levels deep"), None);
             return;
         }
-        // The innermost file is read first, so the last of the list is opened first.
-        for path in found.into_iter().rev() {
+        let mut files = Vec::with_capacity(found.len());
+        for path in found {
             if open.iter().any(|file| self.report.map.file(*file).path == path) {
                 let message = format!("`{}` includes itself", path.display());
                 self.report.error(at, message, None);
@@ -73,14 +75,17 @@ impl Lexing<'_> {
             }
             match read {
                 Ok(text) => {
-                    let file = self.report.map.add(path, text, Some(at));
-                    self.open(file);
+                    files.push(self.report.map.add(path, text, Some(at)));
                 }
                 Err(message) => {
                     self.lexer.pragmas.incomplete = true;
                     self.report.error(at, message, None);
                 }
             }
+        }
+        // The innermost file is read first, so the last of the list is opened first.
+        for file in files.into_iter().rev() {
+            self.open(file);
         }
     }
 
@@ -91,36 +96,49 @@ impl Lexing<'_> {
         }
     }
 
-    fn find(&self, name: &Path) -> Result<Vec<PathBuf>, Excess> {
-        let bases =
-            if name.is_absolute() { &[PathBuf::new()][..] } else { &self.lexer.environment.include_path };
+    /// The files that `name` means: those of all directories for a pattern, else what the first directory
+    /// has. None for a name that none of them has, and for a pattern that nothing matches.
+    fn find(&self, name: &Path) -> Result<Option<Vec<PathBuf>>, Excess> {
+        let bases = if name.is_absolute() { vec![PathBuf::new()] } else { self.include_path() };
         let mut search = Search { left: MAX_ENTRIES };
-        for base in bases {
-            let path = base.join(name);
-            let found = if is_pattern(&name.to_string_lossy()) {
-                search.matching(base, name)
-            } else if path.is_dir() {
-                search.files_of(&path)
+        let too_many = || Excess::entries(&name.to_string_lossy());
+        if is_pattern(&name.to_string_lossy()) {
+            let mut found = Vec::new();
+            for base in &bases {
+                found.extend(search.matching(base, name).ok_or_else(too_many)?);
+            }
+            found.sort();
+            found.dedup();
+            return Ok(Some(found));
+        }
+        for path in bases.iter().map(|base| base.join(name)) {
+            if path.is_dir() {
+                return search.files_of(&path).map(Some).ok_or_else(too_many);
             } else if path.exists() {
-                Some(vec![path])
-            } else {
-                continue;
-            };
-            let found = found.ok_or_else(|| Excess::entries(&name.to_string_lossy()))?;
-            if !found.is_empty() {
-                return Ok(found);
+                return Ok(Some(vec![path]));
             }
         }
-        Ok(Vec::new())
+        let library = self.lexer.environment.library.as_ref().filter(|_| name == Path::new(MAIN_FILE));
+        Ok(library.and_then(Library::main_file).map(|file| vec![file]))
+    }
+
+    /// The directories in which relative names are looked for: as the environment has them, unless a
+    /// `@define` names others.
+    fn include_path(&self) -> Vec<PathBuf> {
+        let environment = &self.lexer.environment;
+        match self.lexer.defines.get("include-path") {
+            Some(path) if *path != environment.include_path_text() => {
+                let parts = path.split(':').filter(|part| !part.is_empty());
+                parts.map(|part| environment.config_dir.join(part)).collect()
+            }
+            _ => environment.include_path.clone(),
+        }
     }
 
     fn searched(&self, name: &str) -> Option<String> {
-        if Path::new(name).is_absolute() || self.lexer.environment.include_path.is_empty() {
-            return None;
-        }
-        let path: Vec<_> =
-            self.lexer.environment.include_path.iter().map(|dir| dir.display().to_string()).collect();
-        Some(format!("looked for it in {}", path.join(", ")))
+        let path: Vec<_> = self.include_path().iter().map(|dir| dir.display().to_string()).collect();
+        let is_looked_for = !Path::new(name).is_absolute() && !path.is_empty();
+        is_looked_for.then(|| format!("looked for it in {}", path.join(", ")))
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Input {
     read: usize,
     /// The end of what is read of the source.
     end: usize,
+    /// The text starts in the first column of a line.
+    starts_line: bool,
     /// The block that it is the text of, with the arguments of this use.
     block: Option<(Arc<Block>, Arc<Arguments>)>,
     /// The source up to there, with its backticks replaced.
@@ -43,7 +45,13 @@ impl Input {
         let read = if source.text.starts_with('\u{feff}') { 3 } else { 0 };
         let end = source.text.len();
         let text = String::with_capacity(end);
-        Self { file, source, read, end, block: None, text, segments: Vec::new(), at: 0 }
+        let segments = Vec::new();
+        Self { file, source, read, end, starts_line: true, block: None, text, segments, at: 0 }
+    }
+
+    /// The text that the generator `block` has made.
+    pub(super) fn made(file: FileId, source: Arc<SourceFile>, block: Arc<Block>) -> Self {
+        Self { block: Some((block, Arc::default())), ..Self::new(file, source) }
     }
 
     /// The text of `block`, which is the part `range` of its file.
@@ -56,7 +64,8 @@ impl Input {
     ) -> Self {
         let (text, segments) = (String::with_capacity(range.len()), Vec::new());
         let block = Some((block, arguments));
-        Self { file, source, read: range.start, end: range.end, block, text, segments, at: 0 }
+        let (read, end) = (range.start, range.end);
+        Self { file, source, read, end, starts_line: false, block, text, segments, at: 0 }
     }
 
     pub(super) fn block(&self) -> Option<&Arc<Block>> {
@@ -72,7 +81,7 @@ impl Input {
     pub(super) fn is_line_start(&self) -> bool {
         match self.at.checked_sub(1) {
             Some(before) => matches!(self.text.as_bytes()[before], b'\n' | b'\r'),
-            None => self.block.is_none(),
+            None => self.starts_line,
         }
     }
 

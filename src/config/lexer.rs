@@ -11,17 +11,17 @@
 //! (where values are quoted differently) is known only when the lexer gets there. Each [`Input`] keeps a list
 //! of segments that lead from the replaced text back to the file.
 //!
-//! The content of `python { }` and of `block … { }` is not replaced and not cut into tokens: it is one
-//! [`TokenKind::Code`].
+//! The content of `python { }`, `block … { }` and `application … { }` is not replaced and not cut into tokens:
+//! it is one [`TokenKind::Code`].
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::block::{Arguments, Block};
+use super::block::{Arguments, Block, Blocks};
 use super::bounds::{Budget, Excess, MAX_TOKENS};
 use super::environment::Environment;
 use super::input::Input;
 use super::number;
-use super::preamble::Pragmas;
+use super::preamble::{Pragmas, Version};
 use super::python_code;
 use super::quoted;
 use super::raw::EndOf;
@@ -36,6 +36,8 @@ pub(super) struct Lexer {
     pub(super) inputs: Vec<Input>,
     /// The names for backticks, written with `-`.
     pub(super) defines: HashMap<String, String>,
+    /// The blocks so far.
+    pub(super) blocks: Blocks,
     pub(super) pragmas: Pragmas,
     /// The quote of the text that is being read.
     pub(super) quote: Option<u8>,
@@ -47,17 +49,22 @@ pub(super) struct Lexer {
     /// The end of the main file.
     end: Span,
     pub(super) before: Before,
-    /// The current statement is a `block`, whose brace is still to come.
-    in_block: bool,
+    /// The current statement is one of [`RAW`], whose brace is still to come.
+    in_raw: bool,
     /// The brace that opens a block of raw text, which is read next, and what finds its end.
     raw: Option<(Span, EndOf)>,
 }
+
+/// The statements whose braces have raw text in them.
+const RAW: [&str; 3] = ["block", "application", "transformation"];
 
 /// The token before the next one, as far as that one's meaning depends on it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Before {
     /// None, or one that ends an item or a statement.
     End,
+    /// The brace that opens a body.
+    Opening,
     /// `source`, `destination` or `log`, which a name may follow.
     Statement,
     /// `python`, not as somebody's name.
@@ -76,6 +83,7 @@ impl Lexer {
         let _ = budget.take_file(file.text.len());
         Self {
             defines: environment.globals(),
+            blocks: Blocks::new(environment.generators.as_ref()),
             environment,
             inputs: vec![Input::new(main, Arc::clone(file))],
             pragmas: Pragmas::default(),
@@ -85,7 +93,7 @@ impl Lexer {
             tokens: 0,
             end: Span { file: main, start: end, end },
             before: Before::End,
-            in_block: false,
+            in_raw: false,
             raw: None,
         }
     }
@@ -100,9 +108,15 @@ impl Lexer {
         self.inputs.iter().filter_map(Input::block)
     }
 
-    /// `@define allow-config-dups 1`: of two things with one name, the later one counts.
+    /// `@define allow-config-dups 1`, or an old file: of two things with one name, the later one counts.
     pub(super) fn allows_duplicates(&self) -> bool {
-        self.defines.get("allow-config-dups").is_some_and(|value| value != "0")
+        self.is_older_than(Version::NAMES_ARE_UNIQUE)
+            || self.defines.get("allow-config-dups").is_some_and(|value| value != "0")
+    }
+
+    /// Tells whether the configuration is written for a version before `version`.
+    pub(super) fn is_older_than(&self, version: Version) -> bool {
+        self.pragmas.version.is_some_and(|own| own.value < version)
     }
 
     /// Tells whether a `)` without its `(` comes before the next `;` or brace of the text ahead, as it is
@@ -176,21 +190,22 @@ impl Lexing<'_> {
         self.lexer.tokens += 1;
         self.lexer.before = match &token.kind {
             TokenKind::Semicolon | TokenKind::RBrace => Before::End,
+            TokenKind::LBrace => Before::Opening,
             _ if ["source", "destination", "log"].iter().any(|statement| token.is(statement)) => {
                 Before::Statement
             }
             _ if before != Before::Statement && token.is("python") => Before::Python,
             _ => Before::Other,
         };
-        if before == Before::End && token.is("block") {
-            self.lexer.in_block = true;
+        if before == Before::End && RAW.iter().any(|statement| token.is(statement)) {
+            self.lexer.in_raw = true;
         } else if self.lexer.before == Before::End {
-            self.lexer.in_block = false;
+            self.lexer.in_raw = false;
         } else if let TokenKind::LBrace = token.kind {
             if before == Before::Python {
                 self.lexer.python_blocks += 1;
                 self.lexer.raw = Some((token.span, python_code::end_of_code));
-            } else if std::mem::take(&mut self.lexer.in_block) {
+            } else if std::mem::take(&mut self.lexer.in_raw) {
                 self.lexer.raw = Some((token.span, python_code::end_of_raw));
             }
         }
@@ -260,6 +275,7 @@ impl Lexing<'_> {
                 }
                 b'\n' => self.advance(1),
                 _ if self.skip_blank(byte) => {}
+                b'i' if self.old_include() => {}
                 _ => {
                     if let Some(kind) = self.plain_token(byte) {
                         return Some(Token { kind, span: self.span_from(start) });

@@ -20,16 +20,34 @@ impl Lexing<'_> {
         self.lexer.inputs.push(Input::new(file, Arc::clone(self.report.map.file(file))));
     }
 
-    /// Goes on with the text of `block`, which is used at `used`, and comes back when it ends.
-    pub(super) fn open_block(&mut self, block: &Arc<Block>, used: Span, arguments: Arc<Arguments>) {
-        let range = block.body.start as usize..block.body.end as usize;
+    /// Goes on with `body`, the text of `block`, which is used at `used`, and comes back when it ends.
+    pub(super) fn open_block(
+        &mut self,
+        block: &Arc<Block>,
+        body: Span,
+        used: Span,
+        arguments: Arc<Arguments>,
+    ) {
+        let range = body.start as usize..body.end as usize;
         if let Err(excess) = self.lexer.budget.take_use(range.len()) {
             return self.too_much(used, excess);
         }
-        let file = self.report.map.add_use(block.body.file, used, &block.name);
+        let file = self.report.map.add_use(body.file, used, &block.name);
         let source = Arc::clone(self.report.map.file(file));
         self.lexer.before = Before::End;
         self.lexer.inputs.push(Input::of_block(file, source, range, Arc::clone(block), arguments));
+    }
+
+    /// Goes on with `text`, which the generator `block` has made for its use at `used`, and comes back when it
+    /// ends.
+    pub(super) fn open_made(&mut self, block: &Arc<Block>, text: String, used: Span) {
+        if let Err(excess) = self.lexer.budget.take_use(text.len()) {
+            return self.too_much(used, excess);
+        }
+        let file = self.report.map.add_made(text, used, &block.name);
+        let source = Arc::clone(self.report.map.file(file));
+        self.lexer.before = Before::End;
+        self.lexer.inputs.push(Input::made(file, source, Arc::clone(block)));
     }
 
     /// Reads one more line of the innermost file, or the part of it up to a `{`; false at its end.

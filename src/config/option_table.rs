@@ -216,11 +216,15 @@ impl Parser {
     /// Reports a word that means nothing at `place`: as not supported if it is known, else with the nearest
     /// of `known`.
     pub(super) fn unknown_word(&mut self, place: Place, key: &Key, known: &[&'static str]) -> Reported {
+        self.has_unknown_word = true;
+        if place == Place::Statement && key.value == "include" {
+            let message = "`include` is no statement since version 3.20";
+            let help = Some("write @include \"path\", from the first column on".to_owned());
+            return self.report.refuse(key.span, message, help);
+        }
         let refused = self.vocabulary.refused(place);
         if let Some(message) = refusal(place, refused, &key.value) {
-            let include = place == Place::Statement && key.value == "include";
-            let help = include.then(|| "write @include \"path\", from the first column on".to_owned());
-            return self.report.refuse(key.span, &message, help);
+            return self.report.refuse(key.span, &message, None);
         }
         let blocks = self.block_names(place);
         let words = known.iter().chain(refused).chain(refused_words(place)).copied();

@@ -295,6 +295,7 @@ const GLOBAL: Table<GlobalOptions> = &[
     ),
     ("long-hostnames", Kind::Obsolete("chain-hostnames()", &Kind::YesNo(|to, yes| to.chain_hostnames = yes))),
     ("sync", Kind::Other(|parser, to| parser.sync().map(|lines| to.flush_lines = lines))),
+    ("sync-freq", Kind::Other(|parser, to| parser.sync().map(|lines| to.flush_lines = lines))),
     (
         "mark",
         Kind::Unused(
@@ -343,8 +344,10 @@ impl Parser {
     /// The value of `sync()`, the old spelling of `flush-lines()`, with the warnings of both.
     pub(crate) fn sync(&mut self) -> Parsed<u32> {
         let span = self.option;
-        let text = "sync() is an old spelling of flush-lines(), which has no effect in Inrush: what is there is \
-                    written, and lines never wait for others";
+        let text = format!(
+            "{}() is an old spelling of flush-lines(), which has no effect {NO_WAIT}",
+            self.report.map.text(span)
+        );
         self.report.warn(span, text, Some("leave it out".to_owned()));
         self.integer(0, MAX_INT).map(|lines| lines as u32)
     }

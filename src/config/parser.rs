@@ -18,7 +18,6 @@ use std::mem::discriminant;
 
 use indexmap::IndexMap;
 
-use super::block::Blocks;
 use super::diagnostic::Level;
 use super::driver::Vocabulary;
 use super::environment::Environment;
@@ -47,12 +46,12 @@ pub(crate) struct Parser {
     /// The tokens that were looked at and not taken: few, as what a text means may depend on those before it.
     ahead: VecDeque<Token>,
     pub(crate) report: Report,
-    /// The blocks so far.
-    pub(super) blocks: Blocks,
     /// The `template` statements so far.
     pub(super) templates: IndexMap<String, TemplateStatement>,
     /// The texts that may be names of templates: known only when all statements are read.
     pub(super) template_references: Vec<TemplateReference>,
+    /// A word was not known where a block could be meant.
+    pub(super) has_unknown_word: bool,
     /// The place of the token before the current one.
     last: Span,
     /// The name of the option whose value is being read.
@@ -75,9 +74,9 @@ impl Parser {
             lexer: Lexer::new(&report, main, environment),
             ahead: VecDeque::new(),
             report,
-            blocks: Blocks::new(),
             templates: IndexMap::new(),
             template_references: Vec::new(),
+            has_unknown_word: false,
             last: start,
             option: start,
             parentheses: Vec::new(),

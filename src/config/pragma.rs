@@ -4,14 +4,17 @@
 //! @version: 4.27 | current       what the file was written for
 //! @include "path"                file, directory or pattern (see `include`)
 //! @define name value             a name for backticks
-//! @module name [arguments]       accepted: Inrush has no modules to load
+//! @module name [arguments]       accepted: Inrush has no modules to load; `confgen` makes a generator
 //! @requires name ["message"]     skips the rest of an included file if there is no such module
 //! @line "file" line [column]     errors below are shown with this file and line
 //! @config-id: text
 //! ```
+use super::block::{context_called, context_help};
 use super::bounds::MAX_PRAGMA;
 use super::diagnostic::Level;
-use super::lexer::Lexing;
+use super::generator::Maker;
+use super::lexer::{Before, Lexing};
+use super::modules;
 use super::number::Number;
 use super::preamble::Version;
 use super::span::{Span, Spanned};
@@ -20,84 +23,6 @@ use super::token::{Token, TokenKind};
 const VERSION_FORM: &str = "@version: 4.2, or @version: current";
 
 const PRAGMAS: [&str; 7] = ["version", "include", "define", "module", "requires", "line", "config-id"];
-
-/// The modules that a file may name, and whether what they are for is part of Inrush.
-const MODULES: &[(&str, bool)] = &[
-    ("add-contextual-data", false),
-    ("affile", true),
-    ("afmongodb", false),
-    ("afprog", false),
-    ("afsmtp", false),
-    ("afsnmp", false),
-    ("afsocket", false),
-    ("afsocket-notls", false),
-    ("afsocket-tls", false),
-    ("afsql", false),
-    ("afstomp", false),
-    ("afstreams", false),
-    ("afuser", false),
-    ("afamqp", false),
-    ("appmodel", false),
-    ("azure-auth-header", false),
-    ("basicfuncs", true),
-    ("bigquery", false),
-    ("cef", false),
-    ("cloud-auth", false),
-    ("cloud-auth-google", false),
-    ("confgen", false),
-    ("correlation", false),
-    ("cryptofuncs", false),
-    ("csvparser", false),
-    ("date", false),
-    ("dbparser", false),
-    ("disk-buffer", false),
-    ("ebpf", false),
-    ("examples", false),
-    ("geoip2-plugin", false),
-    ("graphite", false),
-    ("grpc", false),
-    ("hook-commands", false),
-    ("http", false),
-    ("java", false),
-    ("json-plugin", false),
-    ("kafka", false),
-    ("kvformat", false),
-    ("linux-kmsg-format", false),
-    ("list-modules", false),
-    ("loki", false),
-    ("map-value-pairs", false),
-    ("metrics-probe", false),
-    ("mod-java", false),
-    ("mod-python", true),
-    ("mqtt", false),
-    ("otel", false),
-    ("pacctformat", false),
-    ("pseudofile", false),
-    ("python", true),
-    ("rate-limit-filter", false),
-    ("redis", false),
-    ("regexp-parser", false),
-    ("riemann", false),
-    ("sdjournal", false),
-    ("secure-logging", false),
-    ("stardate", false),
-    ("syslogformat", true),
-    ("system-source", false),
-    ("tags-parser", false),
-    ("tfgetent", false),
-    ("threaded-diskq-source", false),
-    ("timestamp", false),
-    ("xml", false),
-];
-
-fn module(name: &str) -> Option<bool> {
-    let name = name.replace('_', "-");
-    MODULES.iter().find(|(known, _)| *known == name).map(|(_, provided)| *provided)
-}
-
-fn module_names() -> impl Iterator<Item = &'static str> {
-    MODULES.iter().map(|(name, _)| *name)
-}
 
 /// The text of a word or quoted text; a number as it was written.
 fn plain(token: &Token) -> Option<String> {
@@ -137,6 +62,42 @@ impl Lexing<'_> {
             }
         }
         tokens
+    }
+
+    /// Obeys `include "name";` at the cursor, the form of `@include` in old files; false where there is none.
+    pub(super) fn old_include(&mut self) -> bool {
+        let is_old = self.lexer.is_older_than(Version::NO_INCLUDE_STATEMENT);
+        let starts_item = matches!(self.lexer.before, Before::End | Before::Opening);
+        if !is_old || !starts_item || !self.ahead().starts_with("include") {
+            return false;
+        }
+        let start = self.cursor();
+        self.advance("include".len());
+        let word = self.span_from(start);
+        let mut tokens = Vec::new();
+        while tokens.len() < 2
+            && let Some(byte) = self.peek()
+        {
+            if byte == b'\n' {
+                self.advance(1);
+            } else if !self.skip_blank(byte) {
+                let start = self.cursor();
+                let Some(kind) = self.plain_token(byte) else { break };
+                tokens.push(Token { kind, span: self.span_from(start) });
+            }
+        }
+        let [name, Token { kind: TokenKind::Semicolon, .. }] = tokens.as_slice() else {
+            self.go_back(start);
+            return false;
+        };
+        let Some(path) = plain(name) else {
+            self.go_back(start);
+            return false;
+        };
+        let help = Some("write @include \"path\", from the first column on".to_owned());
+        self.report.warn(word, "`include` is an old spelling of @include", help);
+        self.include(&path, name.span);
+        true
     }
 
     /// Obeys an `@` line, whose tokens (with the `@`) and their texts are `line`.
@@ -228,54 +189,88 @@ impl Lexing<'_> {
     }
 
     fn module(&mut self, name: &str, at: Span, line: &[(Token, String)]) {
-        match (module(name), name) {
-            (Some(_), "confgen") => {
-                let message =
-                    "generators of configuration (`@module confgen`) are not supported by this version";
-                self.report.error(at, message, None);
-            }
-            (Some(_), _) => {}
-            (None, _) => {
-                let help = self.report.suggestion(Level::Warning, name, module_names());
-                self.report.warn(at, format!("no module is called `{name}`; the line has no effect"), help);
-            }
+        if name == "confgen" {
+            return self.generator(at, line);
         }
-        for pair in line.windows(3) {
-            if let [(option, _), (open, _), (value, _)] = pair
-                && option.is("use-virtualenv")
-                && matches!(open.kind, TokenKind::LParen)
-            {
-                match plain(value).as_deref() {
-                    Some("yes" | "on" | "1") => self.lexer.pragmas.use_virtualenv = Some(true),
-                    Some("no" | "off" | "0") => self.lexer.pragmas.use_virtualenv = Some(false),
-                    _ => {
-                        self.report.error(value.span, "expected yes or no", None);
-                    }
+        if !modules::is_known(name) {
+            let help = self.report.suggestion(Level::Warning, name, modules::names());
+            self.report.warn(at, format!("no module is called `{name}`; the line has no effect"), help);
+        }
+        if let Some(value) = argument(line, "use-virtualenv") {
+            match plain(value).as_deref() {
+                Some("yes" | "on" | "1") => self.lexer.pragmas.use_virtualenv = Some(true),
+                Some("no" | "off" | "0") => self.lexer.pragmas.use_virtualenv = Some(false),
+                _ => {
+                    self.report.error(value.span, "expected yes or no", None);
                 }
             }
         }
     }
 
+    /// `@module confgen context(source) name(word) exec("command")`
+    fn generator(&mut self, at: Span, line: &[(Token, String)]) {
+        let known = ["context", "name", "exec"];
+        for pair in line.windows(2) {
+            if let [(option, written), (open, _)] = pair
+                && matches!(open.kind, TokenKind::LParen)
+                && !known.iter().any(|known| option.is(known))
+            {
+                let help = self.report.suggestion(Level::Error, written, known);
+                self.report.error(option.span, format!("`confgen` has no option `{written}`"), help);
+                return;
+            }
+        }
+        let mut values = [const { String::new() }; 3];
+        for (value, option) in values.iter_mut().zip(known) {
+            let given = argument(line, option).and_then(plain).unwrap_or_default();
+            if given.is_empty() {
+                let help = "@module confgen context(source) name(word) exec(\"command\")".to_owned();
+                let message = format!("a generator needs {option}(…)");
+                self.report.error(at, message, Some(format!("it has the form: {help}")));
+                return;
+            }
+            *value = given;
+        }
+        let [context, name, command] = values;
+        let Some(known) = context_called(&context) else {
+            let span = argument(line, "context").map_or(at, |token| token.span);
+            let message = format!("a generator cannot be for `{context}`");
+            self.report.error(span, message, Some(context_help(&context)));
+            return;
+        };
+        let span = argument(line, "name").map(|token| token.span);
+        self.lexer.blocks.add_made(known, &name, span, Maker::Command(command));
+    }
+
     fn requires(&mut self, name: &str, message: Option<&str>, span: Span) {
-        if module(name) == Some(true) {
+        if modules::is_known(name) {
             return;
         }
         let included = self.lexer.inputs.len() > 1;
         match message {
             Some(message) => {
-                let text = format!("`{name}` is required here, and is not part of Inrush: {message}");
+                let text = format!("the module `{name}` is required here, and there is none: {message}");
                 self.report.error(span, text, None);
             }
             None if !included => {
-                self.report.error(span, format!("`{name}` is required, and is not part of Inrush"), None);
+                let help = self.report.suggestion(Level::Error, name, modules::names());
+                let text = format!("the module `{name}` is required, and there is none");
+                self.report.error(span, text, help);
             }
-            None => {
-                let text = format!("the rest of this file is skipped: `{name}` is not part of Inrush");
-                self.report.warn(span, text, None);
-            }
+            None => {}
         }
         if included {
             self.skip_file();
         }
     }
+}
+
+/// The value of `option(value)` in an `@` line.
+fn argument<'l>(line: &'l [(Token, String)], option: &str) -> Option<&'l Token> {
+    line.windows(3).find_map(|three| match three {
+        [(name, _), (open, _), (value, _)] if name.is(option) && matches!(open.kind, TokenKind::LParen) => {
+            Some(value)
+        }
+        _ => None,
+    })
 }

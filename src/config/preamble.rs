@@ -15,6 +15,10 @@ impl Version {
     pub const CURRENT: Version = Version { major: 4, minor: 27 };
     /// Older files are refused.
     pub(super) const OLDEST: Version = Version { major: 3, minor: 0 };
+    /// Older files may have two things of one kind with the same name.
+    pub(super) const NAMES_ARE_UNIQUE: Version = Version { major: 3, minor: 3 };
+    /// Older files may have `include "file";`.
+    pub(super) const NO_INCLUDE_STATEMENT: Version = Version { major: 3, minor: 20 };
     /// From here on nothing changed its meaning.
     pub(super) const UNCHANGED_SINCE: Version = Version { major: 4, minor: 2 };
 

@@ -77,6 +77,14 @@ impl SourceMap {
         id
     }
 
+    /// Adds the text that a generator called `name` has made for its use at `used`.
+    pub(super) fn add_made(&mut self, text: String, used: Span, name: &str) -> FileId {
+        let id = FileId(self.files.len() as u32);
+        let file = SourceFile::new(format!("output of {name}()").into(), id.0, text);
+        self.files.push((Arc::new(file), Origin::Use(used, name.to_owned())));
+        id
+    }
+
     pub(super) fn file(&self, id: FileId) -> &Arc<SourceFile> {
         &self.files[id.0 as usize].0
     }
@@ -106,6 +114,11 @@ impl SourceMap {
     /// The path of the file that `span` points into.
     pub fn path(&self, span: Span) -> &Path {
         &self.file(span.file).path
+    }
+
+    /// The main file's path and text.
+    pub(super) fn main_file(&self) -> (&Path, &str) {
+        self.files.first().map_or((Path::new(""), ""), |(file, _)| (file.path.as_path(), file.text.as_str()))
     }
 
     /// The text that `span` covers.

@@ -34,7 +34,17 @@ pub struct PythonBlock {
     pub span: Span,
 }
 
-const STATEMENTS: [&str; 7] = ["options", "source", "destination", "log", "template", "python", "block"];
+const STATEMENTS: [&str; 9] = [
+    "options",
+    "source",
+    "destination",
+    "log",
+    "template",
+    "python",
+    "block",
+    "application",
+    "transformation",
+];
 
 /// The statements that were read, also of a configuration with errors.
 pub(super) struct Read {
@@ -46,6 +56,8 @@ pub(super) struct Read {
     pub(super) failed: bool,
     /// Tells whether all python blocks are in the configuration, each with its end.
     pub(super) has_all_code: bool,
+    /// Tells whether a word was not known where a block could be meant.
+    pub(super) has_unknown_word: bool,
 }
 
 /// The statements as they are read.
@@ -87,7 +99,7 @@ impl Parser {
         for python_path in &read.options.python_path {
             self.check_directory(&directory, python_path);
         }
-        let Self { lexer, report, templates, .. } = self;
+        let Self { lexer, report, templates, has_unknown_word, .. } = self;
         let pragmas = lexer.pragmas;
         let has_all_code = lexer.python_blocks == read.python_blocks.len() && !pragmas.incomplete;
         let failed = report.failed();
@@ -108,7 +120,13 @@ impl Parser {
             sources_text,
             warnings: Vec::new(),
         };
-        Read { config: (!pragmas.unreadable).then_some(config), found, failed, has_all_code }
+        Read {
+            config: (!pragmas.unreadable).then_some(config),
+            found,
+            failed,
+            has_all_code,
+            has_unknown_word,
+        }
     }
 
     /// Warns of a directory of `python-path()` that is not there; relative ones start from `base`.
@@ -169,6 +187,7 @@ impl Parser {
             }
             Some("template") => self.template_statement(start)?,
             Some("block") => self.block_statement()?,
+            Some("application" | "transformation") => self.application_statement()?,
             _ if same_word("filter", word) && self.vocabulary.has_path_item("filter") => {
                 let name = self.string("a name for the filter")?;
                 let filter = self.filter_body(name.value.clone(), start.to(name.span))?;

@@ -44,7 +44,7 @@ impl Place {
 const UNSUPPORTED: &[(Place, &[&str])] = &[
     (
         Place::Statement,
-        &["filter", "filterx", "include", "parser", "rewrite", "template-function", "junction", "channel"],
+        &["filter", "filterx", "parser", "rewrite", "template-function", "junction", "channel"],
     ),
     (
         Place::LogPath,

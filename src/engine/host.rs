@@ -7,6 +7,8 @@
 //!
 //! # A configuration, as the host sees it
 //! ```text
+//!  generators    of one with words that are not known, which is then read again
+//!     │
 //!  prepare ─► keeps, make … ─► install ─► accept           it runs
 //!     │            │              └─────► put_back, go_back  it does not start; the one before runs again
 //!     └────────────┴──► put_back                          it is refused; the one before has run on
@@ -16,7 +18,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Config, Diagnostic, Span};
+use crate::config::{Config, Diagnostic, Generators, Span};
 use crate::message::{Release, ReleaseNow};
 use crate::source::Input;
 use crate::source::Source;
@@ -55,6 +57,16 @@ pub trait Host {
     fn prepare(&mut self, config: &Config) -> Result<(), Diagnostic> {
         let _ = config;
         Ok(())
+    }
+
+    /// The generators of the host's code in `config`, a configuration that was read in part: there is a word in
+    /// it that is not known. What was made ready for it is put back, unless there are some.
+    ///
+    /// # Errors
+    /// The code is wrong.
+    fn generators(&mut self, config: &Config) -> Result<Option<Arc<dyn Generators>>, Diagnostic> {
+        let _ = config;
+        Ok(None)
     }
 
     /// Everything that is wrong with the host's sources of `config`, which is prepared and will not run.
@@ -151,6 +163,10 @@ impl Host for Standalone {
     fn prepare(&mut self, config: &Config) -> Result<(), Diagnostic> {
         let block = config.python_blocks.first();
         block.map_or(Ok(()), |block| Err(Self::refused(config, block.span)))
+    }
+
+    fn inspect(&mut self, config: &Config) -> Vec<Diagnostic> {
+        self.prepare(config).err().into_iter().collect()
     }
 
     fn make(&mut self, input: &Input, config: &Config) -> Result<Box<dyn Source>, Diagnostic> {

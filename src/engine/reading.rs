@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{RecvTimeoutError, bounded};
 
-use crate::config::{self, Config, Diagnostic, Diagnostics, Environment, Progress};
+use crate::config::{self, Config, Diagnostic, Diagnostics, Environment, Generators, Inspected, Progress};
 use crate::drivers::VOCABULARY;
 
 /// The time that a reload waits for the configuration to be read and parsed.
@@ -25,6 +25,8 @@ const LOOK: Duration = Duration::from_millis(20);
 pub enum Read {
     /// It is there, or there is something wrong with it.
     Done(Result<Arc<Config>, Diagnostics>),
+    /// A part of it is there, and generators of the host could be what it lacks.
+    Partial(Box<Inspected>),
     /// The engine was told to stop.
     Stopped,
 }
@@ -42,14 +44,36 @@ impl Reader {
         let (path, environment) = (path.to_owned(), Environment::of_process(path, &VOCABULARY));
         let progress = Arc::clone(&environment.progress);
         // Somebody may be typing it: there is no hurry.
-        self.wait(progress, None, is_stopping, move || config::load_with(&path, &environment))
+        self.wait(progress, None, is_stopping, move || config::inspect(&path, &environment))
     }
 
     /// Reads the configuration at `path` again, within a bound, unless `is_stopping`.
     pub fn read_again(&mut self, path: &Path, is_stopping: &dyn Fn() -> bool) -> Read {
         let (path, environment) = (path.to_owned(), Environment::of_process(path, &VOCABULARY));
         let progress = Arc::clone(&environment.progress);
-        self.wait(progress, Some(READ_WITHIN), is_stopping, move || config::load_again(&path, &environment))
+        let load = move || match config::check_readable_again(&path) {
+            Ok(()) => config::inspect(&path, &environment),
+            Err(error) => Inspected::unreadable(vec![error]),
+        };
+        self.wait(progress, Some(READ_WITHIN), is_stopping, load)
+    }
+
+    /// Reads the text of `partial` once more, with `generators`, within a bound, unless `is_stopping`.
+    pub fn read_with(
+        &mut self,
+        partial: Config,
+        generators: Arc<dyn Generators>,
+        is_stopping: &dyn Fn() -> bool,
+    ) -> Read {
+        let path = partial.sources_text.paths().next().unwrap_or(Path::new(""));
+        let own = Environment::of_process(path, &VOCABULARY);
+        let environment = Environment { generators: Some(generators), ..own };
+        let progress = Arc::clone(&environment.progress);
+        let load = move || config::inspect_again(&partial, &environment);
+        match self.wait(progress, Some(READ_WITHIN), is_stopping, load) {
+            Read::Partial(inspected) => Read::Done(inspected.whole().and_then(with_log_path)),
+            read => read,
+        }
     }
 
     fn wait(
@@ -57,7 +81,7 @@ impl Reader {
         progress: Arc<Progress>,
         within: Option<Duration>,
         is_stopping: &dyn Fn() -> bool,
-        load: impl FnOnce() -> Result<Config, Diagnostics> + Send + 'static,
+        load: impl FnOnce() -> Inspected + Send + 'static,
     ) -> Read {
         if let Some((thread, progress)) = &self.given_up
             && !thread.is_finished()
@@ -81,7 +105,8 @@ impl Reader {
         let begun = Instant::now();
         loop {
             match receiver.recv_timeout(LOOK) {
-                Ok(read) => return Read::Done(read.and_then(with_log_path)),
+                Ok(read) if read.needs_generators().is_some() => return Read::Partial(Box::new(read)),
+                Ok(read) => return Read::Done(read.whole().and_then(with_log_path)),
                 Err(RecvTimeoutError::Disconnected) => {
                     let text = format!("a fault of Inrush while it read `{}`", progress.file().display());
                     return Read::Done(Err(Diagnostic::without_place(text).into()));
@@ -117,11 +142,11 @@ mod tests {
     use crossbeam::channel::{Sender, unbounded};
 
     /// A load that reads `text` when it gets one.
-    fn slow() -> (Sender<&'static str>, impl FnOnce() -> Result<Config, Diagnostics> + Send + 'static) {
+    fn slow() -> (Sender<&'static str>, impl FnOnce() -> Inspected + Send + 'static) {
         let (sender, receiver) = unbounded();
         let load = move || {
             let text: &str = receiver.recv().unwrap_or_default();
-            config::parse_str("slow.conf", text, &Environment::new(&VOCABULARY))
+            config::inspect_str("slow.conf", text, &Environment::new(&VOCABULARY))
         };
         (sender, load)
     }
@@ -168,7 +193,7 @@ mod tests {
     fn a_configuration_without_a_log_path_is_refused() {
         for text in ["", "# nothing\n", "@version: current\n", "options { };", "destination d { stdout(); };"]
         {
-            let load = || config::parse_str("empty.conf", text, &Environment::new(&VOCABULARY));
+            let load = || config::inspect_str("empty.conf", text, &Environment::new(&VOCABULARY));
             let said = error(Reader::default().wait(Arc::default(), None, &|| false, load));
             assert!(said.contains("`empty.conf`: there is no log path"), "{text:?}: {said}");
         }

@@ -21,7 +21,7 @@ use super::watch::{DRAIN, MainThread, Watch, report_totals};
 use super::{
     Board, Changes, Control, Event, Log, LogLevel, Metrics, Phase, PidFile, Pipeline, own_files, stats_file,
 };
-use crate::config::{Config, Diagnostic, Diagnostics};
+use crate::config::{Config, Diagnostic, Diagnostics, Inspected};
 use crate::fault::panic_text;
 use crate::flow::signals::Signals;
 use crate::message::{Pool, Release};
@@ -256,9 +256,8 @@ impl App<'_> {
 
     /// Starts the first configuration; false if the engine was told to stop before it was read.
     fn first_start(&mut self, file: &Path) -> Result<bool, String> {
-        let Read::Done(config) = self.read(|reader, is_stopping| reader.read(file, is_stopping)) else {
-            return Ok(false);
-        };
+        let read = self.read(|reader, is_stopping| reader.read(file, is_stopping));
+        let Some(config) = self.completed(read) else { return Ok(false) };
         let config = config.map_err(|errors| errors.to_string())?;
         report_warnings(&config, &self.log);
         let prepared = Prepared::new(config, None, &mut self.site());
@@ -270,6 +269,33 @@ impl App<'_> {
     fn read(&mut self, read: impl FnOnce(&mut Reader, &dyn Fn() -> bool) -> Read + Send) -> Read {
         let (board, reader) = (&self.board, &mut self.reader);
         unlocked(self.host, || read(reader, &|| board.phase() == Phase::Stopping))
+    }
+
+    /// The configuration that was read, once more with the generators of the host if it takes them; `None` when
+    /// the engine was told to stop.
+    fn completed(&mut self, read: Read) -> Option<Result<Arc<Config>, Diagnostics>> {
+        let partial = match read {
+            Read::Done(config) => return Some(config),
+            Read::Stopped => return None,
+            Read::Partial(partial) => *partial,
+        };
+        let Inspected { config: Some(config), mut found, .. } = partial else { return None };
+        match self.host.generators(&config) {
+            Ok(Some(generators)) => {
+                match self.read(|reader, is_stopping| reader.read_with(config, generators, is_stopping)) {
+                    Read::Done(Ok(config)) => Some(Ok(config)),
+                    read => {
+                        self.host.put_back();
+                        if let Read::Done(config) = read { Some(config) } else { None }
+                    }
+                }
+            }
+            Ok(None) => Some(Err(found.into())),
+            Err(error) => {
+                found.push(error);
+                Some(Err(found.into()))
+            }
+        }
     }
 
     fn site(&mut self) -> Site<'_> {
@@ -330,12 +356,9 @@ impl App<'_> {
             changes: None,
         };
         // First half: everything that can be wrong with it, while the old one goes on.
-        let config = match self.read(|reader, is_stopping| reader.read_again(file, is_stopping)) {
-            Read::Done(config) => config,
-            Read::Stopped => {
-                Err(Diagnostic::without_place("the engine stops, so nothing is reloaded").into())
-            }
-        };
+        let read = self.read(|reader, is_stopping| reader.read_again(file, is_stopping));
+        let stops = || Err(Diagnostic::without_place("the engine stops, so nothing is reloaded").into());
+        let config = self.completed(read).unwrap_or_else(stops);
         let before = self.current.take();
         let prepared = config.and_then(|config| {
             report_warnings(&config, &self.log);

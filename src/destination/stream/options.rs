@@ -47,6 +47,7 @@ const WRITER: Table<WriterOptions> = &[
     ),
     ("time-reopen", Kind::Seconds(|to, time| to.time_reopen = Some(time))),
     ("sync", Kind::Other(|parser, to| parser.sync().map(|lines| to.flush_lines = Some(lines)))),
+    ("sync-freq", Kind::Other(|parser, to| parser.sync().map(|lines| to.flush_lines = Some(lines)))),
     ("flush-timeout", Kind::NoEffect("since lines never wait for others")),
 ];
 
