@@ -22,7 +22,7 @@
 //!   `coroutine`: what it does for an asynchronous `run()`, on the loop that [`event_loop`] wakes;
 //!   [`wakeup`]: the thread of its `wakeup()`;
 //! * [`blocks`]: `python { }`; `places`: where in them something is; `search_path`: where modules are looked
-//!   for;
+//!   for; `generators`: what the code makes of configuration;
 //! * [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the way from what was delivered to
 //!   its callbacks, and [`ack_caller`]: the thread that calls them;
 //! * [`testing`]: a source without an engine around it;
@@ -55,6 +55,7 @@ mod exit_requested;
 pub mod fetch;
 pub mod fetcher;
 pub mod fork;
+mod generators;
 mod host;
 pub mod hosted;
 pub mod hosting;
@@ -164,6 +165,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     fetcher::add_to(module)?;
     exit_requested::add_to(module)?;
     coroutine::add_to(module)?;
+    generators::add_to(module)?;
     testing::add_to(module)?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
     module.add_function(wrap_pyfunction!(build_info, module)?)

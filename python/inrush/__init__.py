@@ -21,6 +21,7 @@ from inrush._native import (
     Persist,
     PersistedBookmark,
     build_info,
+    register_config_generator,
 )
 from inrush.later import (
     LTZ_LOCAL,
@@ -31,7 +32,6 @@ from inrush.later import (
     LogTemplateException,
     LogTemplateOptions,
     get_installation_path_for,
-    register_config_generator,
 )
 from inrush.results import LogDestinationResult, LogFetcherResult
 

@@ -43,6 +43,15 @@ def main(argv: Sequence[str], /) -> int:
 def build_info() -> dict[str, str]:
     """The build of this engine: `version`, `profile`, `target`, `rustc`, `pyo3`, `allocator`."""
 
+def register_config_generator(
+    context: str, name: str, config_generator: Callable[[dict[str, str]], str | bytes]
+) -> None:
+    """Has `config_generator` called where `name` is used in `context` (`source`, `root`, ...) of a configuration.
+
+    It gets the arguments as they are written, with their quotes, by their names with `_` for `-`, and returns
+    the text that is read in the place of the use.
+    """
+
 @final
 class ParseOptions:
     """The options by which a source's messages are parsed: its flags(), format(), time-zone() and defaults.

@@ -56,11 +56,6 @@ class LogTemplate(_Later):
     """Later: a template compiled once and formatted from Python."""
 
 
-def register_config_generator(context: str, name: str, config_generator: object) -> None:
-    """Later: lets a Python function generate configuration where `name` stands in `context`."""
-    raise _later(f"register_config_generator({context!r}, {name!r}, ...)")
-
-
 def get_installation_path_for(template: str) -> str | None:
     """Later: expands the variables of an installation path."""
     raise _later(f"get_installation_path_for({template!r})")

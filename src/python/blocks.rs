@@ -9,7 +9,7 @@ use pyo3::types::{PyModule, PyString, PyType, PyTypeMethods};
 use super::escape::escaped;
 use super::kind::Kind;
 use super::persist::Reading;
-use super::{callbacks, exception, fork, places, process, search_path};
+use super::{callbacks, exception, fork, generators, places, process, search_path};
 use crate::config::{Config, Diagnostic, PythonBlock, Spanned};
 use crate::engine::Log;
 use crate::source::{PythonDriver, PythonSourceOptions};
@@ -26,6 +26,7 @@ impl Blocks {
     /// The block that does not compile or raises, with its traceback.
     pub fn run(py: Python<'_>, config: &Config) -> Result<Self, Diagnostic> {
         let _reading = Reading::begin();
+        generators::forget_those_of_blocks(py);
         let made = || -> PyResult<Bound<'_, PyModule>> {
             let module = PyModule::new(py, "_syslogng_main")?;
             module.setattr("__builtins__", py.import("builtins")?)?;

@@ -14,8 +14,8 @@ use super::exit::flush_stdout;
 use super::instance::PythonSource;
 use super::modules::{Taken, UserModules, module_of};
 use super::release::UnderGil;
-use super::{ack_caller, at_fork, exception, persist, process, release, search_path, threads};
-use crate::config::{Config, Diagnostic};
+use super::{ack_caller, at_fork, exception, generators, persist, process, release, search_path, threads};
+use crate::config::{Config, Diagnostic, Generators};
 use crate::engine::host::HostView;
 use crate::engine::{Host, Log};
 use crate::message::Release;
@@ -32,13 +32,15 @@ pub(super) struct PythonHost<'py> {
     current: Option<Blocks>,
     /// The blocks of the one that is prepared, and the modules that were taken out for it.
     prepared: Option<(Blocks, Taken)>,
+    /// The code of the blocks that are prepared, and where it looks for modules.
+    prepared_code: Code,
 }
 
 impl<'py> PythonHost<'py> {
     /// The interpreter of the calling thread.
     pub(super) fn new(py: Python<'py>, log: &Log) -> Self {
         let modules = UserModules::new(py, log);
-        Self { py, log: log.clone(), modules, current: None, prepared: None }
+        Self { py, log: log.clone(), modules, current: None, prepared: None, prepared_code: Code::default() }
     }
 
     /// The blocks whose classes sources are made of now.
@@ -81,12 +83,19 @@ impl Host for PythonHost<'_> {
     }
 
     fn prepare(&mut self, config: &Config) -> Result<(), Diagnostic> {
+        let code = Code::of(config);
+        if self.prepared.is_some() && self.prepared_code == code {
+            // They ran for their generators, and run once.
+            return Ok(());
+        }
+        self.put_back();
         let taken = self.modules.take_out(self.py, config);
         let ran = Blocks::run(self.py, config);
         process::restore();
         match ran {
             Ok(blocks) => {
                 self.prepared = Some((blocks, taken));
+                self.prepared_code = code;
                 Ok(())
             }
             Err(error) => {
@@ -97,12 +106,24 @@ impl Host for PythonHost<'_> {
         }
     }
 
+    fn generators(&mut self, config: &Config) -> Result<Option<Arc<dyn Generators>>, Diagnostic> {
+        self.prepare(config)?;
+        let generators = generators::registered(self.py);
+        if generators.is_none() {
+            self.put_back();
+        }
+        Ok(generators)
+    }
+
     fn look_up(&mut self, config: &Config) -> Vec<Diagnostic> {
         self.blocks().map_or_else(Vec::new, |blocks| blocks.look_up(self.py, config, &self.log))
     }
 
     fn inspect(&mut self, config: &Config) -> Vec<Diagnostic> {
         let py = self.py;
+        if self.prepared.is_some() && self.prepared_code == Code::of(config) {
+            return self.look_up(config);
+        }
         let placed = search_path::set(py, config);
         let ran = placed
             .map_err(|error| Diagnostic::without_place(exception::traceback(py, &error)))
@@ -173,6 +194,20 @@ impl Host for PythonHost<'_> {
         let finished = ack_caller::finish_all(self.py, &self.log, within);
         release::drain_all(self.py);
         finished
+    }
+}
+
+/// The text of all python blocks, and the directories of their modules.
+#[derive(Default, PartialEq, Eq)]
+struct Code {
+    blocks: Vec<String>,
+    directories: Vec<(String, &'static str)>,
+}
+
+impl Code {
+    fn of(config: &Config) -> Self {
+        let blocks = config.python_blocks.iter().map(|block| block.code.clone()).collect();
+        Self { blocks, directories: search_path::directories(config) }
     }
 }
 
