@@ -24,6 +24,7 @@ mod backtick;
 mod block;
 mod body;
 mod bounds;
+mod comparison;
 mod destination;
 mod diagnostic;
 mod driver;
@@ -67,6 +68,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 pub use block::is_context;
+pub use comparison::{CompareBy, Comparison, Relation};
 pub use destination::DestinationStatement;
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 pub use driver::{Driver, Options, Syntax, Vocabulary};

@@ -8,7 +8,8 @@
 //! * [`facility`], [`level`]: a set of numbers, and a look at each record;
 //! * [`text`], [`matching`]: a [`Matcher`] over one text of each message;
 //! * [`netmask`], [`tags`], [`in_list`]: the sender's address, the tags, a value that is in a file;
-//! * [`rate_limit`]: so many messages a second.
+//! * [`rate_limit`]: so many messages a second;
+//! * `comparison`: two templates.
 //!
 //! A test whose pattern has `store-matches` also changes the messages that meet it (`matched`): they get a
 //! revision when the test is done, so that the tests behind it read what it has stored.
@@ -18,6 +19,7 @@
 //!   takes, whatever the rows are.
 #![forbid(unsafe_code)]
 
+mod comparison;
 mod condition;
 pub mod facility;
 pub mod in_list;

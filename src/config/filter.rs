@@ -5,7 +5,7 @@
 //!                                  one before "and" or "or" means nothing
 //! or           and ("or" and)*
 //! and          not ("and" not)*
-//! not          "not" not | "(" sequence ")" | filter(NAME) | function(…)
+//! not          "not" not | "(" sequence ")" | filter(NAME) | function(…) | comparison
 //! ```
 //!
 //! A filter may name one that comes later, so names are looked up when all statements are read; a circle of
@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::comparison::Comparison;
 use super::driver::{DriverHead, Options, Syntax};
 use super::option_table::Key;
 use super::parser::{Parsed, Parser};
@@ -21,15 +22,13 @@ use super::report::Reported;
 use super::span::{Span, Spanned};
 use super::token::{TokenKind, same_word};
 use super::unsupported::Place;
+use crate::message::ValueType;
 
 #[cfg(test)]
 mod tests;
 
 /// The deepest that parentheses and `not` may be nested. Each level takes stack in the parser.
 const MAX_DEPTH: usize = 64;
-
-/// The comparisons that are words.
-const COMPARISONS: [&str; 6] = ["lt", "le", "eq", "ne", "ge", "gt"];
 
 /// `filter NAME { … };`, or a filter written inside a log path.
 #[derive(Debug, Clone)]
@@ -55,6 +54,8 @@ pub enum Condition {
     Reference(Spanned<String>),
     /// A filter function.
     Test(FilterTest),
+    /// A comparison of two templates.
+    Comparison(Comparison),
 }
 
 /// A filter function with its options.
@@ -88,7 +89,7 @@ impl Condition {
                 Self::Not(inner) => left.push(inner),
                 Self::And(parts) | Self::Or(parts) => left.extend(parts.iter().rev()),
                 Self::Reference(name) => found.push(name),
-                Self::Test(_) => {}
+                Self::Test(_) | Self::Comparison(_) => {}
             }
         }
         found
@@ -213,6 +214,9 @@ impl Parser {
         if self.opens_block(Place::Filter)? {
             return self.operand(depth + 1);
         }
+        if self.starts_comparison() {
+            return self.comparison();
+        }
         let token = self.peek();
         let TokenKind::Word(word) = &token.kind else { return Err(self.no_function()) };
         let key = Key::new(word.clone(), token.span);
@@ -223,13 +227,18 @@ impl Parser {
             self.next();
             return self.reference("filter").map(Condition::Reference);
         }
-        let words: Vec<_> = self.vocabulary.filters.iter().map(Syntax::word).collect();
+        let types = ValueType::WORDS.iter().map(|(word, _)| *word);
+        let words: Vec<_> = self.vocabulary.filters.iter().map(Syntax::word).chain(types).collect();
         let known = self.vocabulary.filters.iter().find(|syntax| same_word(syntax.word, &key.value));
         let Some(syntax) = known else {
             self.unknown_word(Place::Filter, &key, &words);
             self.next();
             let open = self.open_parenthesis()?;
-            return if self.close_parenthesis(open) { Ok(Condition::WRONG) } else { Err(Reported) };
+            if !self.close_parenthesis(open) {
+                return Err(Reported);
+            }
+            self.skip_comparison();
+            return Ok(Condition::WRONG);
         };
         self.next();
         let open = self.open_parenthesis()?;
@@ -241,27 +250,9 @@ impl Parser {
         }
     }
 
-    /// Reports that no filter function is here: a comparison, or something else.
+    /// Reports that no filter function is here.
     fn no_function(&mut self) -> Reported {
-        let starts =
-            matches!(self.peek().kind, TokenKind::Word(_) | TokenKind::Text(_) | TokenKind::Number(..));
-        if !starts {
-            return self.unexpected("a filter function, as in level(err)");
-        }
-        let first = self.next();
-        let operator = match &self.peek().kind {
-            TokenKind::Operator(operator) if !operator.starts_with('.') => Some((*operator).to_owned()),
-            TokenKind::Word(word) if COMPARISONS.contains(&word.as_str()) => Some(word.clone()),
-            _ => None,
-        };
-        if let Some(operator) = operator {
-            let span = self.peek().span;
-            let message = format!("the comparison `{operator}` is not supported by this version of Inrush");
-            return self.report.refuse(span, &message, None);
-        }
-        let found = first.kind.describe();
-        let message = format!("expected a filter function, as in level(err), found {found}");
-        self.report.error(first.span, message, None)
+        self.unexpected("a filter function, as in level(err)")
     }
 
     /// Checks that the filters which `condition` names exist.

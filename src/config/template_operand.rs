@@ -9,7 +9,6 @@ use crate::template::Template;
 
 impl Parser {
     /// Tells whether a type stands here, with the parenthesis of its value: `int(`.
-    #[allow(dead_code, reason = "for comparisons")]
     pub(crate) fn sees_type_hint(&mut self) -> bool {
         let is_type =
             matches!(&self.peek().kind, TokenKind::Word(word) if ValueType::of_word(word).is_some());

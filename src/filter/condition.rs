@@ -79,6 +79,7 @@ impl Condition {
                 Self::compile(config, &config.filters[&name.value].condition)?
             }
             config::Condition::Test(test) => Self::Test(super::compile(config, test)?),
+            config::Condition::Comparison(compared) => Self::Test(super::comparison::compile(compared)),
         })
     }
 

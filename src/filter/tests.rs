@@ -227,6 +227,85 @@ fn rates_are_limited() {
     assert!(crate::path::Step::is_ordered(&limited));
 }
 
+/// Those of `comparisons` that hold for a message of the program `prog` with the number 42, in a file for
+/// `version`.
+fn hold(version: &str, comparisons: &[&str]) -> String {
+    let holds = |expression: &&str| {
+        let config = config(&format!("@version: {version}\nfilter f {{ {expression} }};\nlog {{ }};"));
+        let filter = Filter::compile(&config, "f", &config.filters["f"].condition).unwrap();
+        let message = batch(&["program=prog,pid=42|t"]);
+        let met = filter.matches(message.message(0));
+        assert_eq!(alone(&filter, message, Instant::now()).0.len(), usize::from(met), "{expression}");
+        if met { 'T' } else { 'F' }
+    };
+    comparisons.iter().map(holds).collect()
+}
+
+/// Breaks without it: a comparison looks at other types than the language says, or at none.
+#[test]
+fn values_are_compared_by_their_types() {
+    let texts = [r#""10" > "9""#, "10 > 9", r#""10" == 10"#, r#""10" == "10.0""#];
+    assert_eq!(hold("4.0", &texts), "FTTF");
+    let nulls = [r#""$nosuch" == """#, r#""$nosuch" == null(0)"#, r#""${PROGRAM}" != null(0)"#];
+    assert_eq!(hold("4.0", &nulls), "FTT");
+    let numbers = [
+        r#""a" == 0"#,
+        r#""" == 0"#,
+        r#""abc" != 5"#,
+        r#""1e3" == 1000"#,
+        r#""0x10" == 16"#,
+        r#""5 " == 5"#,
+        r#""  5" == 5"#,
+    ];
+    assert_eq!(hold("4.0", &numbers), "FFTTTFT");
+    let hints = [
+        r#"null("") < 1"#,
+        r#"boolean("yes") == 0"#,
+        r#"datetime("1.5") == 1500"#,
+        r#"list("a,b") == "a,b""#,
+        r#""1K" == 1000"#,
+        r#"null("") == 0"#,
+        r#"null("") <= 0"#,
+        r#"json("{}") == json("{}")"#,
+        r#"json("1") == 1"#,
+        "9007199254740993 > 9007199254740992",
+    ];
+    assert_eq!(hold("4.0", &hints), "TTTFFFTTFT");
+    let types = [
+        r#""$PID" === 42"#,
+        r#""$PID" == 42"#,
+        r#""$LEVEL_NUM" == "5""#,
+        "5 === 5.0",
+        r#"int("5") === int64("5")"#,
+        r#""5" !== 5"#,
+        r#""a" !== "b""#,
+        r#""a" === a"#,
+    ];
+    assert_eq!(hold("4.0", &types), "FTTFTTTT");
+    let words = [
+        r#""$PROGRAM" eq "prog""#,
+        "prog ne $PROGRAM",
+        "10 lt 9",
+        r#""a" le "ab""#,
+        r#""b" gt "ab""#,
+        r#""" ge "a""#,
+    ];
+    assert_eq!(hold("4.0", &words), "TFTTTF");
+}
+
+/// Breaks without it: a file for an older version means something else than it did.
+#[test]
+fn older_versions_compare_otherwise() {
+    let comparisons =
+        [r#""a" == "b""#, r#""a" < "b""#, r#""10" > "9""#, r#""$nosuch" != null(0)"#, r#""5x" == "5""#];
+    assert_eq!(hold("3.38", &comparisons[..4]), "TFTT");
+    assert_eq!((hold("3.7", &[r#""9" < "10""#]), hold("3.38", &[r#""9" < "10""#])), ("F".into(), "T".into()));
+    let config = config("@version: 3.38\nfilter f { \"$HOST\" == \"a\" };\nlog { };");
+    let warning =
+        config.warnings.iter().find(|one| one.message().contains("whole numbers")).expect("a warning");
+    assert!(warning.to_string().contains("`eq` compares texts"), "{warning}");
+}
+
 /// Breaks without it: one message takes a worker for good, and nobody is told why it did not match.
 #[test]
 fn a_match_that_is_given_up_is_said_once() {
