@@ -58,13 +58,14 @@ impl Origin {
         }
     }
 
-    /// Tells whether messages without a field `id` of their own may have one in common. Of tags they may.
-    pub(super) fn has(&self, id: FieldName) -> bool {
+    /// Tells whether messages without a field `id` of their own have one in common; of tags, that called
+    /// `name`.
+    pub(super) fn has(&self, id: FieldName, name: &[u8]) -> bool {
         match id {
-            FieldName::Host | FieldName::HostFrom => true,
+            FieldName::Host | FieldName::ChainedHost | FieldName::HostFrom => true,
             FieldName::Program => self.program.is_some(),
             FieldName::Pid => self.pid.is_some(),
-            FieldName::Tag => !self.tags.is_empty(),
+            FieldName::Tag => self.tags.iter().any(|tag| tag.as_bytes() == name),
             _ => false,
         }
     }

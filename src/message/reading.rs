@@ -1,6 +1,7 @@
 //! Reading one message: [`MessageRef`].
 
-use super::{Batch, Field, FieldName, Record, Revision, Span, Stamp, ValueType};
+use super::value_name::{SDATA, match_number};
+use super::{Batch, Field, FieldName, Head, Record, Revision, Span, Stamp, ValueName, ValueType};
 
 impl Batch {
     /// The message in `row`.
@@ -65,6 +66,17 @@ impl<'a> MessageRef<'a> {
         self.batch
     }
 
+    /// The message in `row` with a record that `revision` is being changed by.
+    #[inline]
+    pub(super) fn of_revision(
+        batch: &'a Batch,
+        revision: &'a Revision,
+        record: &'a Record,
+        row: u32,
+    ) -> Self {
+        Self { batch, revision: Some(revision), record, text: record.text, row }
+    }
+
     /// The revision that has its record, its record, and its text.
     #[inline]
     pub(super) fn parts(&self) -> (Option<&'a Revision>, &'a Record, Span) {
@@ -106,6 +118,11 @@ impl<'a> MessageRef<'a> {
         self.bytes(self.text)
     }
 
+    /// The type of MESSAGE; it is null when it was unset.
+    pub fn text_type(&self) -> ValueType {
+        self.record.head.text_type
+    }
+
     /// The time at which it happened.
     pub fn stamp(&self) -> Stamp {
         self.record.head.stamp()
@@ -113,7 +130,9 @@ impl<'a> MessageRef<'a> {
 
     /// The time of its receipt.
     pub fn recvd(&self) -> Stamp {
-        Stamp { unix_micros: self.record.head.recvd_micros, offset_seconds: self.batch.origin().recvd_offset }
+        let Head { recvd_micros: unix_micros, recvd_shift, .. } = self.record.head;
+        let offset_seconds = self.batch.origin().recvd_offset + 60 * i32::from(recvd_shift);
+        Stamp { unix_micros, offset_seconds }
     }
 
     /// Facility times 8 plus severity.
@@ -141,8 +160,15 @@ impl<'a> MessageRef<'a> {
         if let Some(field) = self.fields().iter().rfind(|field| field.id == id) {
             return (!field.is_unset()).then(|| self.bytes(field.value));
         }
+        self.common(id)
+    }
+
+    /// The value of `id` that all messages of its batch have in common.
+    #[inline]
+    fn common(&self, id: FieldName) -> Option<&'a [u8]> {
         let origin = self.batch.origin();
         let common = match id {
+            FieldName::Host => Some(&origin.host),
             FieldName::HostFrom => Some(&origin.host_from),
             FieldName::Program => origin.program.as_ref(),
             FieldName::Pid => origin.pid.as_ref(),
@@ -151,15 +177,55 @@ impl<'a> MessageRef<'a> {
         common.map(|text| text.as_bytes())
     }
 
+    /// The type and the text of the value called `name`.
+    pub fn value(&self, name: &ValueName) -> Option<(ValueType, &'a [u8])> {
+        match name {
+            ValueName::Message => {
+                let value_type = self.text_type();
+                (value_type != ValueType::Null).then(|| (value_type, self.text()))
+            }
+            ValueName::Known(id) => self.known_typed(*id),
+            ValueName::Structured(name) | ValueName::Text(name) => self.named(name),
+        }
+    }
+
     /// The type and the value of a name that the engine knows, as [`known`](Self::known) gives it.
     pub fn known_typed(&self, id: FieldName) -> Option<(ValueType, &'a [u8])> {
-        let is_own = |field: &&Field| match id {
+        let is_it = |field: &&Field| match id {
             FieldName::Host => matches!(field.id, FieldName::Host | FieldName::ChainedHost),
             _ => field.id == id,
         };
-        match self.fields().iter().rfind(is_own) {
-            Some(field) => (!field.is_unset()).then(|| (field.value_type, self.bytes(field.value))),
-            None => self.known(id).map(|text| (ValueType::String, text)),
+        match self.fields().iter().rfind(is_it) {
+            Some(field) if field.is_unset() => None,
+            Some(field) => Some((field.value_type, self.bytes(field.value))),
+            None if id == FieldName::CiscoSequence => self.named(b".SDATA.meta.sequenceId"),
+            None => self.common(id).map(|text| (ValueType::String, text)),
+        }
+    }
+
+    /// Tells whether a field has `id` and, where that has a text, `name`; tombstones count.
+    pub(super) fn has_field(&self, id: FieldName, name: &[u8]) -> bool {
+        let is_host = |id| matches!(id, FieldName::Host | FieldName::ChainedHost);
+        self.fields().iter().any(|field| {
+            let is_id = field.id == id || (is_host(id) && is_host(field.id));
+            is_id && (!id.has_text() || self.bytes(field.name) == name)
+        })
+    }
+
+    /// Tells whether it has a match of a pattern with the number `first`, or a later one.
+    pub(super) fn has_matches(&self, first: u8) -> bool {
+        self.fields().iter().any(|field| {
+            let is_number = field.id == FieldName::Text && !field.is_unset() && field.name.len <= 3;
+            is_number && match_number(self.bytes(field.name)).is_some_and(|number| number >= first)
+        })
+    }
+
+    /// Tells whether it has the tag.
+    pub fn has_tag(&self, tag: &[u8]) -> bool {
+        let is_it = |field: &&Field| field.id == FieldName::Tag && self.bytes(field.name) == tag;
+        match self.fields().iter().rfind(is_it) {
+            Some(field) => !field.is_unset(),
+            None => self.batch.origin().tags.iter().any(|known| known.as_bytes() == tag),
         }
     }
 
@@ -179,17 +245,29 @@ impl<'a> MessageRef<'a> {
     /// The type and the text of the pair called `name`, which is none of the known ones.
     /// `.SDATA.id.param` finds a parameter of structured data; of one that is repeated, the last.
     pub fn named(&self, name: &[u8]) -> Option<(ValueType, &'a [u8])> {
-        if let Some(rest) = name.strip_prefix(b".SDATA.") {
-            let found = self.pairs().filter(|pair| pair.id == FieldName::SdParam).filter(|pair| {
-                rest.strip_prefix(pair.sd_id).and_then(|rest| rest.strip_prefix(b".")) == Some(pair.name)
-            });
-            if let Some(pair) = found.last() {
-                return Some((pair.value_type, pair.value));
-            }
+        if name.starts_with(SDATA)
+            && let Some(found) = self.structured(name)
+        {
+            return Some(found);
         }
         let named = |field: &&Field| field.id == FieldName::Text && self.bytes(field.name) == name;
         let field = self.fields().iter().rev().find(named)?;
         (!field.is_unset()).then(|| (field.value_type, self.bytes(field.value)))
+    }
+
+    /// The type and the text of the parameter of structured data that is called `whole`; of one that is
+    /// repeated, the last.
+    fn structured(&self, whole: &[u8]) -> Option<(ValueType, &'a [u8])> {
+        let rest = whole.strip_prefix(SDATA)?;
+        let found = self.pairs().filter(|pair| pair.id == FieldName::SdParam).filter(|pair| {
+            rest.strip_prefix(pair.sd_id).and_then(|rest| rest.strip_prefix(b".")) == Some(pair.name)
+        });
+        found.last().map(|pair| (pair.value_type, pair.value))
+    }
+
+    /// Tells whether it has the parameter of structured data that is called `whole`.
+    pub(super) fn has_structured(&self, whole: &[u8]) -> bool {
+        self.structured(whole).is_some()
     }
 
     /// Its tags: those of its origin that it did not clear, and its own.

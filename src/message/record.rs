@@ -2,6 +2,8 @@
 //!
 //! All of them are plain numbers without a pointer, so a batch's arrays can be copied as bytes.
 
+use super::ValueType;
+
 /// A place in a batch: `len` bytes at `offset` of segment `segment`.
 ///
 /// Segment 0 is the batch's own block; the others are memory that was given to it.
@@ -137,7 +139,7 @@ pub struct Field {
     /// Its name.
     pub id: FieldName,
     /// The value's type.
-    pub value_type: super::ValueType,
+    pub value_type: ValueType,
 }
 
 impl Field {
@@ -164,10 +166,14 @@ pub struct Head {
     pub pri: u16,
     /// The number of its fields.
     pub(super) fields_len: u16,
+    /// How many minutes farther east of UTC the clock of `recvd_micros` is than its source's.
+    pub(super) recvd_shift: i16,
+    /// The type of MESSAGE.
+    pub(super) text_type: ValueType,
     /// Not 0 while the text is still to be parsed: see
-    /// [`Selection::parse_late`](super::Selection::parse_late). As wide as there is place, so that every byte
-    /// of a head has a value, and it is copied in two moves.
-    pub(super) unparsed: u32,
+    /// [`Selection::parse_late`](super::Selection::parse_late). Every byte of a head has a value, so that it
+    /// is copied in two moves.
+    pub(super) unparsed: u8,
 }
 
 impl Head {
@@ -179,6 +185,8 @@ impl Head {
         raw_size: 0,
         pri: 0,
         fields_len: 0,
+        recvd_shift: 0,
+        text_type: ValueType::String,
         unparsed: 0,
     };
 

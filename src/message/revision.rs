@@ -13,6 +13,10 @@
 //! and its parents, so that a [`Span`] means the same everywhere. A row that a revision does not have is its
 //! parent's.
 //!
+//! A row that is being changed ([`RevisedRow`]) stands behind all others: its fields are copied there by its
+//! first change, and changed in place by the further ones, however many steps make them. Its end puts it in
+//! the place of what it was before.
+//!
 //! # Invariants
 //! * A revision is changed only by its one holder (`Arc::get_mut`); one that is shared is read only, and gets
 //!   a child ([`Selection::revise`](super::Selection::revise)).
@@ -21,13 +25,18 @@
 //! * Fields of a row follow each other. What a later change of the row leaves behind is cleared away when it
 //!   is more than what is used.
 
+mod index;
 mod row;
+mod texts;
+mod values;
 
 use std::sync::Arc;
 
 use super::{Batch, Field, MessageRef, Record, Span};
+use texts::Texts;
 
-pub use row::{Draft, RevisedRow, TooManyFields};
+pub(super) use index::Index;
+pub use row::RevisedRow;
 
 /// Memory that a changed row takes beside its fields and texts.
 pub const REVISED_ROW: usize = size_of::<Record>() + size_of::<u32>();
@@ -48,8 +57,7 @@ pub struct Revision {
     fields: Vec<Field>,
     /// The number of `fields` that belong to no row any more.
     stale: usize,
-    /// Its texts.
-    bytes: Vec<u8>,
+    texts: Texts,
     /// Tells whether a row of it was changed again, so that memory may be unused.
     rewritten: bool,
     /// The bytes of texts that make it worth while to look for those that nobody uses any more.
@@ -68,12 +76,22 @@ impl Revision {
     /// The memory that it takes, of which credit is taken: not that of its parents.
     pub fn charge(&self) -> u64 {
         let fixed = self.records.len() * REVISED_ROW + self.fields.len() * size_of::<Field>();
-        (fixed + self.bytes.len()) as u64
+        (fixed + self.texts.len()) as u64
     }
 
     /// The revision that it was made of.
     pub fn parent(&self) -> Option<&Arc<Self>> {
         self.parent.as_ref()
+    }
+
+    /// Tells whether it has changed no row.
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Takes the revision that it was made of.
+    pub(super) fn into_parent(self) -> Option<Arc<Self>> {
+        self.parent
     }
 
     /// Tells whether it has changed `row` itself.
@@ -115,7 +133,7 @@ impl Revision {
                 None => batch.bytes(span),
             };
         }
-        &self.bytes[span.offset as usize..][..span.len as usize]
+        self.texts.get(span.offset, span.len)
     }
 
     /// Makes `message`, which is one of the same batch under another revision, its own row.
@@ -140,10 +158,31 @@ impl Revision {
         if span.is_unset() || span.segment as usize <= message.batch().segments_len() {
             return span;
         }
-        let bytes = message.bytes(span);
-        let offset = self.bytes.len() as u32;
-        self.bytes.extend_from_slice(bytes);
+        let offset = self.texts.add(message.bytes(span));
         Span { segment: self.segment, offset, len: span.len }
+    }
+
+    /// Makes `record`, whose fields are those from `start` on, that of `row`.
+    #[inline]
+    fn put(&mut self, batch: &Batch, row: u32, start: usize, mut record: Record) {
+        record.fields_start = start as u32;
+        record.head.fields_len = (self.fields.len() - start) as u16;
+        record.head.unparsed = 0;
+        if self.places.is_empty() {
+            self.places = vec![0; batch.rows() as usize];
+        }
+        let place = &mut self.places[row as usize];
+        match place.checked_sub(1) {
+            None => {
+                self.records.push(record);
+                *place = self.records.len() as u32;
+            }
+            Some(number) => {
+                let before = std::mem::replace(&mut self.records[number as usize], record);
+                self.stale += usize::from(before.head.fields_len);
+                self.rewritten = true;
+            }
+        }
     }
 
     /// Takes its own change of `row` back: the row is its parent's again.
@@ -161,7 +200,7 @@ impl Revision {
     /// and says for how much more credit is to be taken.
     pub(super) fn end_changes(&mut self) -> u64 {
         let is_stale = self.stale > 64 && self.stale > self.fields.len() / 2;
-        if self.rewritten && (is_stale || self.bytes.len() > self.tidy_at) {
+        if self.rewritten && (is_stale || self.texts.len() > self.tidy_at) {
             self.clear_away();
         }
         let more = self.charge().saturating_sub(self.charged);
@@ -172,16 +211,14 @@ impl Revision {
     /// Moves fields and texts that are used to the front, row by row.
     #[cold]
     fn clear_away(&mut self) {
-        let (fields, bytes) = (std::mem::take(&mut self.fields), std::mem::take(&mut self.bytes));
+        let (fields, texts) = (std::mem::take(&mut self.fields), std::mem::take(&mut self.texts));
         let own = self.segment;
-        let mut kept = Vec::new();
+        let mut kept = Texts::default();
         let mut moved = |span: Span| {
             if span.segment != own {
                 return span;
             }
-            let offset = kept.len() as u32;
-            kept.extend_from_slice(&bytes[span.offset as usize..][..span.len as usize]);
-            Span { offset, ..span }
+            Span { offset: kept.add(texts.get(span.offset, span.len)), ..span }
         };
         for place in self.places.iter().filter(|place| **place != 0) {
             let record = &mut self.records[*place as usize - 1];
@@ -195,8 +232,8 @@ impl Revision {
             });
             self.fields.extend(moved);
         }
-        self.bytes = kept;
-        (self.stale, self.tidy_at) = (0, TIDY_AT.max(2 * self.bytes.len()));
+        self.texts = kept;
+        (self.stale, self.tidy_at) = (0, TIDY_AT.max(2 * self.texts.len()));
     }
 }
 

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::batch::USUAL_CHARGE;
-use super::revision::{Draft, TooManyFields};
+use super::revision::Index;
 use super::{Batch, MessageRef, RevisedRow, Revision, Rows, Stamp};
 use crate::fault::panic_text;
 
@@ -124,27 +124,32 @@ impl Selection {
         (0..self.len()).map(|index| self.message(index))
     }
 
-    /// Calls `change` with each message and a change of it. What it gives true for stays; the change is the
-    /// message's then. A message with which it gives false, that comes to too many fields, or that it panics
+    /// Calls `change` with each message, to be read and changed. What it gives true for stays; the change is
+    /// the message's then. A message with which it gives false, that would pass a bound, or that it panics
     /// at, leaves the selection.
     ///
     /// A revision that nobody else holds is changed in place; another one gets a child. Returns how much
-    /// memory was taken; the rows that `change` panicked at go to `faults`.
+    /// memory was taken; the rows that passed a bound or panicked go to `faults`.
     pub fn revise(
         &mut self,
         faults: &mut Vec<Fault>,
-        mut change: impl FnMut(MessageRef<'_>, &mut RevisedRow<'_>) -> bool,
+        mut change: impl FnMut(&mut RevisedRow<'_>) -> bool,
     ) -> u64 {
         let mut revision = self.take_revision();
-        let mut draft = Draft::default();
+        let mut names = Index::default();
         let (mut kept, mut index) = (Narrowed::new(&self.rows), 0);
         while index < self.rows.len() {
-            // What a panic leaves half done is the draft's alone.
+            // A row that panics takes back what it has half done.
             let all = catch_unwind(AssertUnwindSafe(|| {
                 while index < self.rows.len() {
                     let row = self.rows.at(index);
-                    if revision.change(&self.batch, row, &mut draft, &mut change) != Ok(true) {
-                        kept.leave_out(index);
+                    match revision.change(&self.batch, row, &mut names, &mut change) {
+                        Ok(true) => {}
+                        Ok(false) => kept.leave_out(index),
+                        Err(limit) => {
+                            faults.push(Fault { row, reason: limit.to_string() });
+                            kept.leave_out(index);
+                        }
                     }
                     index += 1;
                 }
@@ -152,14 +157,14 @@ impl Selection {
             if let Err(panic) = all {
                 faults.push(Fault { row: self.rows.at(index), reason: panic_text(&*panic) });
                 kept.leave_out(index);
-                (index, draft) = (index + 1, Draft::default());
+                (index, names) = (index + 1, Index::default());
             }
         }
         if let Some(rows) = kept.into_rows() {
             self.rows = rows;
         }
         let more = revision.end_changes();
-        self.revision = Some(Arc::new(revision));
+        self.revision = if revision.is_empty() { revision.into_parent() } else { Some(Arc::new(revision)) };
         more
     }
 
@@ -196,30 +201,25 @@ impl Selection {
     }
 
     /// Calls `parse` with the text, the time of receipt and the [`RevisedRow`] of every message that was
-    /// posted unparsed, in order. A message that it panics at, or that comes to too many fields, goes on as
-    /// it came, and `parse` has to take care itself of what it was in the middle of.
+    /// posted unparsed, in order. A message that it panics at, or that would pass a bound, goes on as it
+    /// came, and `parse` has to take care itself of what it was in the middle of.
     pub fn parse_late(&mut self, mut parse: impl FnMut(&[u8], Stamp, &mut RevisedRow<'_>)) -> LateParsed {
         let Some(first) = self.rows.iter().find(|row| self.batch.is_unparsed(*row)) else {
             return LateParsed::default();
         };
         let (all, mut parsed) = (self.rows.clone(), LateParsed::default());
-        let mut unparsed = 0;
+        let (batch, mut unparsed) = (Arc::clone(&self.batch), 0);
         self.rows = self.rows.without(&Rows::Range(0..first));
-        let taken = self.revise(&mut parsed.faults, |message, row| {
-            if !message.is_unparsed() {
+        let taken = self.revise(&mut parsed.faults, |row| {
+            // What is not parsed is the batch's still.
+            let message = batch.message(row.row());
+            if !row.read().is_unparsed() {
                 return false;
             }
             unparsed += 1;
             parse(message.text(), message.stamp(), row);
             true
         });
-        // Those that are neither changed nor faults have too many fields.
-        if self.rows.len() + parsed.faults.len() < unparsed as usize {
-            let faults: Vec<u32> = parsed.faults.iter().map(|fault| fault.row).collect();
-            let unparsed = all.iter().filter(|row| self.batch.is_unparsed(*row));
-            let refused = unparsed.filter(|row| !self.rows.contains(*row) && !faults.contains(row));
-            parsed.faults.extend(refused.map(|row| Fault { row, reason: TooManyFields.to_string() }));
-        }
         self.rows = all;
         parsed.more = taken.saturating_sub(unparsed * USUAL_CHARGE);
         parsed

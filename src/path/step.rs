@@ -170,11 +170,7 @@ impl<'a> Out<'a> {
 
     /// Changes the messages of `selection` as `change` does, and narrows it to those that it gives true for.
     /// The memory is charged to their source.
-    pub fn revise(
-        &mut self,
-        selection: &mut Selection,
-        change: impl FnMut(MessageRef<'_>, &mut RevisedRow<'_>) -> bool,
-    ) {
+    pub fn revise(&mut self, selection: &mut Selection, change: impl FnMut(&mut RevisedRow<'_>) -> bool) {
         self.ack.charge(selection.revise(&mut self.faults, change));
     }
 

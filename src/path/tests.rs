@@ -80,8 +80,8 @@ struct Mark(char);
 
 impl Step for Mark {
     fn apply(&self, selection: &mut Selection, out: &mut Out<'_>) {
-        out.revise(selection, |message, row| {
-            let mut text = message.text().to_vec();
+        out.revise(selection, |row| {
+            let mut text = row.read().text().to_vec();
             text.push(self.0 as u8);
             row.message(Text::Copy(&text));
             true

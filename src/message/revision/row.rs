@@ -1,165 +1,164 @@
 //! One row that is being changed: [`RevisedRow`].
 
 use std::fmt;
-use std::ops::Range;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashSet;
-
-use super::Revision;
+use super::{Index, Revision};
 use crate::message::batch::Text;
-use crate::message::{Batch, Field, FieldName, Head, MessageRef, Record, Span, Stamp, ValueType};
+use crate::message::{
+    Batch, Field, FieldName, Head, MESSAGE_MAX, MessageRef, Record, Span, Stamp, ValueType,
+};
 
-/// A message would have more than 65,535 fields.
+/// Unused bytes of texts of one row that are not worth moving the others for.
+const UNUSED_MAX: usize = 4096;
+
+/// A bound that a message would pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooManyFields;
+pub enum RowLimit {
+    /// It would have more than 65,535 fields.
+    Fields,
+    /// Its new texts would be longer than a message may be.
+    Bytes,
+}
 
-impl fmt::Display for TooManyFields {
+impl fmt::Display for RowLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a message has at most {} fields", u16::MAX)
+        match self {
+            Self::Fields => write!(f, "a message has at most {} fields", u16::MAX),
+            Self::Bytes => write!(f, "a message has at most {} MiB", MESSAGE_MAX >> 20),
+        }
     }
 }
 
-impl std::error::Error for TooManyFields {}
+impl std::error::Error for RowLimit {}
 
-/// The memory of a [`RevisedRow`], used again for each row.
-#[derive(Debug, Default)]
-pub struct Draft {
-    record: Record,
-    /// The fields that are new.
-    fields: Vec<Field>,
-    /// The texts that are new.
-    bytes: Vec<u8>,
-    /// The text that was copied last, counted from the start of the revision's texts: it is nearly always the
-    /// same word again, and then taken for both.
-    last: Range<usize>,
-    /// Tells whether a new field may have the name of an earlier one.
-    doubles: bool,
-    too_many: bool,
-}
-
-/// A row that is being changed. The message is read as it was until the change is done.
+/// A row that is being changed.
+///
+/// [`RevisedRow::read`] gives the message with all changes so far. The first change opens the row: its fields
+/// are copied behind those of all other rows, and are changed there. A row that was not opened stays as it
+/// was, at no cost.
 pub struct RevisedRow<'a> {
-    revision: &'a Revision,
-    draft: &'a mut Draft,
+    pub(super) batch: &'a Batch,
+    pub(super) revision: &'a mut Revision,
+    pub(super) index: &'a mut Index,
+    row: u32,
+    /// The record as it is now. Its fields are the last ones of the revision, once the row is open.
+    pub(super) record: Record,
     /// MESSAGE as it was before: what [`Text::Payload`] counts in.
     payload: Span,
+    /// The bytes of texts that the revision had before.
+    texts_before: usize,
+    /// How many bytes of its texts nothing uses any more.
+    unused: usize,
+    pub(super) is_open: bool,
+    /// Tells whether a field of it is a tombstone.
+    pub(super) has_unset: bool,
+    limit: Option<RowLimit>,
 }
 
 impl Revision {
-    /// Calls `change` with the message in `row` of `batch`, as it is read by this revision, and a change of
-    /// it. When it gives true, the change is the row's; otherwise, and after a panic, the row is as it was.
+    /// Calls `change` with the message in `row` of `batch`, as it is read by this revision. When it gives
+    /// true, the change is the row's; otherwise, and after a panic, the row is as it was.
     ///
     /// # Errors
-    /// [`TooManyFields`]: the row is as it was.
+    /// A bound would be passed: the row is as it was.
     #[inline]
     pub fn change(
         &mut self,
         batch: &Batch,
         row: u32,
-        draft: &mut Draft,
-        change: impl FnOnce(MessageRef<'_>, &mut RevisedRow<'_>) -> bool,
-    ) -> Result<bool, TooManyFields> {
-        let message = batch.revised(row, self);
-        let (owner, record, payload) = message.parts();
-        let had = usize::from(record.head.fields_len);
-        draft.begin(Record { text: payload, ..*record });
-        let is_done = change(message, &mut RevisedRow { revision: self, draft, payload });
-        if !is_done || draft.too_many || had + draft.fields.len() > usize::from(u16::MAX) {
-            return if is_done { Err(TooManyFields) } else { Ok(false) };
+        index: &mut Index,
+        change: impl FnOnce(&mut RevisedRow<'_>) -> bool,
+    ) -> Result<bool, RowLimit> {
+        let (_, record, payload) = batch.revised(row, self).parts();
+        let (record, texts_before) = (Record { text: payload, ..*record }, self.texts.len());
+        index.begin();
+        let mut row = RevisedRow {
+            batch,
+            revision: self,
+            index,
+            row,
+            record,
+            payload,
+            texts_before,
+            unused: 0,
+            is_open: false,
+            has_unset: false,
+            limit: None,
+        };
+        if record.head.unparsed != 0 {
+            row.open();
         }
-        // Those that it had come first, wherever they are.
-        let (record, is_revised) = (*record, owner.is_some());
-        let start = self.fields.len();
-        if had > 0 {
-            self.take_fields(batch, row, &record, is_revised);
-        }
-        self.fields.extend_from_slice(&draft.fields);
-        self.bytes.extend_from_slice(&draft.bytes);
-        if draft.doubles {
-            self.remove_doubles(batch, start);
-        }
-        self.put(batch, row, start, draft.record);
-        Ok(true)
+        let is_done = change(&mut row);
+        if is_done { row.end().map(|()| true) } else { Ok(false) }
     }
 
     /// Copies the fields of `row`, as they are read now, behind the others.
     #[cold]
-    fn take_fields(&mut self, batch: &Batch, row: u32, record: &Record, is_revised: bool) {
-        if self.has(row) {
+    fn take_fields(&mut self, batch: &Batch, row: u32) {
+        if let Some(record) = self.own(row) {
             let start = record.fields_start as usize;
             self.fields.extend_from_within(start..start + usize::from(record.head.fields_len));
             return;
         }
-        let found = self.parent.as_ref().filter(|_| is_revised).and_then(|parent| parent.find(row));
-        match found {
+        match self.parent.as_ref().and_then(|parent| parent.find(row)) {
             Some((owner, record)) => self.fields.extend_from_slice(owner.fields(record)),
-            None => self.fields.extend_from_slice(batch.fields(record)),
+            None => self.fields.extend_from_slice(batch.fields(batch.record(row))),
         }
-    }
-
-    /// Makes `record`, whose fields begin at `start`, that of `row`.
-    #[inline]
-    pub(super) fn put(&mut self, batch: &Batch, row: u32, start: usize, mut record: Record) {
-        record.fields_start = start as u32;
-        record.head.fields_len = (self.fields.len() - start) as u16;
-        record.head.unparsed = 0;
-        if self.places.is_empty() {
-            self.places = vec![0; batch.rows() as usize];
-        }
-        let place = &mut self.places[row as usize];
-        match place.checked_sub(1) {
-            None => {
-                self.records.push(record);
-                *place = self.records.len() as u32;
-            }
-            Some(number) => {
-                let before = std::mem::replace(&mut self.records[number as usize], record);
-                self.stale += usize::from(before.head.fields_len);
-                self.rewritten = true;
-            }
-        }
-    }
-
-    /// Removes all fields from `start` on but the last of each name, and what is unset where nothing else
-    /// would show.
-    #[cold]
-    fn remove_doubles(&mut self, batch: &Batch, start: usize) {
-        let mut known: HashSet<(FieldName, &[u8]), RandomState> = HashSet::default();
-        let mut kept: Vec<Field> = Vec::with_capacity(self.fields.len() - start);
-        for field in self.fields[start..].iter().rev() {
-            let id = if field.id == FieldName::ChainedHost { FieldName::Host } else { field.id };
-            let is_structured = matches!(id, FieldName::SdId | FieldName::SdParam);
-            let name = if id.has_text() { self.bytes(batch, field.name) } else { b"" };
-            let is_last = is_structured || known.insert((id, name));
-            if is_last && (!field.is_unset() || batch.origin().has(id)) {
-                kept.push(*field);
-            }
-        }
-        drop(known);
-        self.fields.truncate(start);
-        self.fields.extend(kept.into_iter().rev());
     }
 }
 
-impl Draft {
+impl Drop for RevisedRow<'_> {
+    /// Takes back what was not ended, also in a panic.
     #[inline]
-    fn begin(&mut self, record: Record) {
-        self.record = record;
-        self.fields.clear();
-        self.bytes.clear();
-        (self.doubles, self.too_many) = (false, false);
+    fn drop(&mut self) {
+        if self.is_open {
+            self.revision.fields.truncate(self.start());
+            self.revision.texts.truncate(self.texts_before);
+        }
     }
 }
 
 impl RevisedRow<'_> {
+    /// The message as it is now.
+    #[inline]
+    pub fn read(&self) -> MessageRef<'_> {
+        if self.is_open {
+            MessageRef::of_revision(self.batch, self.revision, &self.record, self.row)
+        } else {
+            self.batch.revised(self.row, self.revision)
+        }
+    }
+
+    /// Its number in the batch.
+    pub fn row(&self) -> u32 {
+        self.row
+    }
+
+    /// Its head, as it is now.
+    pub fn head(&self) -> &Head {
+        &self.record.head
+    }
+
     /// Makes `text` MESSAGE.
     ///
     /// # Panics
     /// When a part of the payload does not lie inside it.
     #[inline]
     pub fn message(&mut self, text: Text<'_>) {
-        self.draft.record.text = self.place(text);
+        self.typed_message(ValueType::String, text);
+    }
+
+    /// Makes `text` MESSAGE, a value of this type.
+    ///
+    /// # Panics
+    /// When a part of the payload does not lie inside it.
+    #[inline]
+    pub fn typed_message(&mut self, value_type: ValueType, text: Text<'_>) {
+        self.open();
+        let text = self.place(text);
+        let before = std::mem::replace(&mut self.record.text, text);
+        self.record.head.text_type = value_type;
+        self.leave(before);
     }
 
     /// Adds a name-value pair of a name that the message does not have yet; `name` is read only when `id` has
@@ -169,62 +168,158 @@ impl RevisedRow<'_> {
     /// When a part of the payload does not lie inside it.
     #[inline]
     pub fn field(&mut self, id: FieldName, name: Text<'_>, value_type: ValueType, value: Text<'_>) {
-        if self.draft.fields.len() == usize::from(u16::MAX) {
-            self.draft.too_many = true;
-            return;
-        }
+        self.open();
         let name = if id.has_text() { self.place(name) } else { Span::default() };
         let value = self.place(value);
-        self.draft.fields.push(Field { name, value, id, value_type });
+        self.push(Field { name, value, id, value_type });
     }
 
-    /// Sets a name-value pair, in the place of an earlier one of this name.
+    /// Sets a name-value pair, in the place of an earlier one of this name. Structured data has no names
+    /// here: see [`RevisedRow::set_value`].
     ///
     /// # Panics
     /// When a part of the payload does not lie inside it.
-    pub fn set(&mut self, id: FieldName, name: Text<'_>, value_type: ValueType, value: Text<'_>) {
-        self.draft.doubles = true;
-        self.field(id, name, value_type, value);
+    pub fn set(&mut self, id: FieldName, name: &[u8], value_type: ValueType, value: Text<'_>) {
+        self.open();
+        match self.find(id, name) {
+            Some(at) => self.replace(at, id, value_type, value),
+            None => self.field(id, Text::Copy(name), value_type, value),
+        }
+    }
+
+    /// Gives the field at `at` another value.
+    pub(super) fn replace(&mut self, at: usize, id: FieldName, value_type: ValueType, value: Text<'_>) {
+        let value = self.place(value);
+        let field = &mut self.revision.fields[at];
+        let before = std::mem::replace(&mut field.value, value);
+        (field.id, field.value_type) = (id, value_type);
+        self.leave(before);
     }
 
     /// Unsets a name-value pair, also one that all messages of the batch have in common.
-    pub fn unset(&mut self, id: FieldName, name: Text<'_>) {
-        self.set(id, name, ValueType::Null, Text::Copy(b""));
-        if let Some(field) = self.draft.fields.last_mut().filter(|_| !self.draft.too_many) {
-            field.value = Span::UNSET;
+    pub fn unset(&mut self, id: FieldName, name: &[u8]) {
+        let is_common = self.batch.origin().has(id, name);
+        if !is_common && !self.is_open && !self.read().has_field(id, name) {
+            return;
         }
+        self.open();
+        if !self.unset_all(|row, field| row.is_named(field, id, name)) && is_common {
+            self.field(id, Text::Copy(name), ValueType::Null, Text::Copy(b""));
+            if let Some(field) = self.revision.fields.last_mut() {
+                field.value = Span::UNSET;
+            }
+            self.has_unset = true;
+        }
+    }
+
+    /// Makes a tombstone of each field that `is_meant` gives true for; whether there was one. The row is
+    /// open.
+    pub(super) fn unset_all(&mut self, is_meant: impl Fn(&Self, &Field) -> bool) -> bool {
+        let mut is_found = false;
+        for at in self.start()..self.revision.fields.len() {
+            let field = self.revision.fields[at];
+            if is_meant(self, &field) {
+                is_found = true;
+                self.unset_at(at);
+            }
+        }
+        is_found
+    }
+
+    /// Makes a tombstone of the field at `at`.
+    pub(super) fn unset_at(&mut self, at: usize) {
+        let field = &mut self.revision.fields[at];
+        let before = std::mem::replace(&mut field.value, Span::UNSET);
+        field.value_type = ValueType::Null;
+        self.has_unset = true;
+        self.leave(before);
     }
 
     /// Sets a tag.
     pub fn tag(&mut self, tag: &[u8]) {
-        self.set(FieldName::Tag, Text::Copy(tag), ValueType::String, Text::Copy(b""));
+        if !self.read().has_tag(tag) {
+            self.set(FieldName::Tag, tag, ValueType::String, Text::Copy(b""));
+        }
     }
 
     /// Clears a tag, also one that all messages of the batch have.
     pub fn clear_tag(&mut self, tag: &[u8]) {
-        self.unset(FieldName::Tag, Text::Copy(tag));
-    }
-
-    /// Its head, as it is now.
-    pub fn head(&self) -> &Head {
-        &self.draft.record.head
+        self.unset(FieldName::Tag, tag);
     }
 
     /// Sets when the message happened, and when it was received.
     #[inline]
     pub fn stamps(&mut self, stamp: Stamp, recvd_micros: i64) {
-        self.draft.record.head.set_stamp(stamp);
-        self.draft.record.head.recvd_micros = recvd_micros;
+        self.open();
+        self.record.head.set_stamp(stamp);
+        self.record.head.recvd_micros = recvd_micros;
+    }
+
+    /// Sets when the message was received, and the offset of the clock that says so.
+    pub fn recvd(&mut self, recvd: Stamp) {
+        self.open();
+        self.record.head.recvd_micros = recvd.unix_micros;
+        let shift = (recvd.offset_seconds - self.batch.origin().recvd_offset) / 60;
+        self.record.head.recvd_shift = i16::try_from(shift).unwrap_or_default();
     }
 
     /// Sets facility times 8 plus severity.
     #[inline]
     pub fn pri(&mut self, pri: u16) {
-        self.draft.record.head.pri = pri;
+        self.open();
+        self.record.head.pri = pri;
+    }
+
+    /// The number of its first field, once it is open.
+    #[inline]
+    pub(super) fn start(&self) -> usize {
+        self.record.fields_start as usize
+    }
+
+    /// Has its fields behind those of all other rows.
+    #[inline]
+    pub(super) fn open(&mut self) {
+        if !self.is_open {
+            self.is_open = true;
+            let start = self.revision.fields.len();
+            if self.record.head.fields_len > 0 {
+                self.revision.take_fields(self.batch, self.row);
+            }
+            self.record.fields_start = start as u32;
+        }
     }
 
     #[inline]
-    fn place(&mut self, text: Text<'_>) -> Span {
+    fn push(&mut self, field: Field) {
+        if self.has_room() {
+            self.revision.fields.push(field);
+            if self.index.is_built() {
+                self.index_last();
+            }
+        }
+    }
+
+    /// Puts a field before the one at `at`.
+    pub(super) fn insert(&mut self, at: usize, field: Field) {
+        if self.has_room() {
+            self.revision.fields.insert(at, field);
+            self.index.begin();
+        }
+    }
+
+    /// Counts one more field; false where that would be too many.
+    #[inline]
+    fn has_room(&mut self) -> bool {
+        if self.record.head.fields_len == u16::MAX {
+            self.limit = Some(RowLimit::Fields);
+            return false;
+        }
+        self.record.head.fields_len += 1;
+        true
+    }
+
+    #[inline]
+    pub(super) fn place(&mut self, text: Text<'_>) -> Span {
         match text {
             Text::Copy(bytes) => self.copy(bytes),
             Text::Payload(offset, len) => {
@@ -235,30 +330,95 @@ impl RevisedRow<'_> {
         }
     }
 
-    /// Puts `bytes` behind the texts of the revision, and says where they will be.
+    /// Puts `bytes` behind the texts of the revision, and says where they are.
     #[inline]
     fn copy(&mut self, bytes: &[u8]) -> Span {
+        let len = self.revision.texts.len() + bytes.len();
         if bytes.is_empty() {
             return Span::default();
         }
-        let Self { revision, draft, .. } = self;
-        let before = revision.bytes.len();
-        // Either of the revision or of the draft: a text is in one of them.
-        let last = match draft.last.start.checked_sub(before) {
-            None => revision.bytes.get(draft.last.clone()),
-            Some(start) => draft.bytes.get(start..start + draft.last.len()),
-        };
-        if last != Some(bytes) {
-            let start = before + draft.bytes.len();
-            draft.bytes.extend_from_slice(bytes);
-            draft.last = start..start + bytes.len();
+        if len > u32::MAX as usize || len - self.texts_before > MESSAGE_MAX {
+            self.limit = Some(RowLimit::Bytes);
+            return Span::default();
         }
-        Span { segment: revision.segment, offset: draft.last.start as u32, len: bytes.len() as u32 }
+        let offset = self.revision.texts.add(bytes);
+        Span { segment: self.revision.segment, offset, len: bytes.len() as u32 }
+    }
+
+    /// Notes that the text at `span` is used by one field less.
+    #[inline]
+    fn leave(&mut self, span: Span) {
+        if span.segment == self.revision.segment && span.offset as usize >= self.texts_before {
+            self.unused += span.len as usize;
+            if self.unused > UNUSED_MAX {
+                self.tidy();
+            }
+        }
+    }
+
+    /// Moves its texts together, when most of them are not used any more.
+    #[cold]
+    fn tidy(&mut self) {
+        let (own, before, start) = (self.revision.segment, self.texts_before, self.start());
+        let Revision { texts, fields, .. } = &mut *self.revision;
+        if 2 * self.unused < texts.len() - before {
+            return;
+        }
+        let old = texts.split_off(before);
+        let mut moved = |span: &mut Span| {
+            if span.segment == own && span.offset as usize >= before {
+                let text = &old[span.offset as usize - before..][..span.len as usize];
+                span.offset = texts.add(text);
+            }
+        };
+        moved(&mut self.record.text);
+        for field in &mut fields[start..] {
+            moved(&mut field.name);
+            moved(&mut field.value);
+        }
+        self.unused = 0;
+    }
+
+    /// Makes it the row of its revision.
+    fn end(mut self) -> Result<(), RowLimit> {
+        if let Some(limit) = self.limit {
+            return Err(limit);
+        }
+        if !self.is_open {
+            return Ok(());
+        }
+        if self.has_unset {
+            self.remove_tombstones();
+        }
+        if self.unused > 0 {
+            self.tidy();
+        }
+        self.is_open = false;
+        let start = self.start();
+        self.revision.put(self.batch, self.row, start, self.record);
+        Ok(())
+    }
+
+    /// Removes what is unset where nothing else would show.
+    #[cold]
+    fn remove_tombstones(&mut self) {
+        let (start, batch) = (self.start(), self.batch);
+        let mut kept = start;
+        for at in start..self.revision.fields.len() {
+            let field = self.revision.fields[at];
+            let name = if field.id.has_text() { self.revision.bytes(batch, field.name) } else { b"" };
+            if !field.is_unset() || batch.origin().has(field.id, name) {
+                self.revision.fields[kept] = field;
+                kept += 1;
+            }
+        }
+        self.revision.fields.truncate(kept);
     }
 }
 
 impl fmt::Debug for RevisedRow<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RevisedRow").field("fields", &self.draft.fields.len()).finish_non_exhaustive()
+        let fields = self.record.head.fields_len;
+        f.debug_struct("RevisedRow").field("row", &self.row).field("fields", &fields).finish_non_exhaustive()
     }
 }
