@@ -51,6 +51,7 @@ mod python_options;
 mod quoted;
 mod raw;
 mod report;
+mod rewrite;
 mod source;
 mod source_map;
 mod span;
@@ -61,6 +62,7 @@ mod template_text;
 mod token;
 mod unsupported;
 mod value;
+mod value_name;
 mod zone;
 
 use std::path::{Path, PathBuf};
@@ -81,6 +83,7 @@ pub use options::{GlobalOptions, MarkMode, StatsOptions, UseDns};
 pub use permissions::{FilePermissions, Given, Ownership};
 pub use preamble::Version;
 pub use python_options::OptionValue;
+pub use rewrite::{RewriteFunction, RewriteItem, RewriteRef, RewriteStatement};
 pub use source::SourceStatement;
 pub use source_map::SourceMap;
 pub use span::{FileId, Span, Spanned};
@@ -100,6 +103,7 @@ pub(crate) mod grammar {
     pub(crate) use super::template_options::TEMPLATE;
     pub(crate) use super::token::{Text, TokenKind};
     pub(crate) use super::unsupported::Place;
+    pub(crate) use super::value_name::ValueUse;
 }
 
 /// A configuration that was read and checked.
@@ -121,6 +125,8 @@ pub struct Config {
     pub destinations: IndexMap<String, DestinationStatement>,
     /// The named `filter {}` statements.
     pub filters: IndexMap<String, FilterStatement>,
+    /// The named `rewrite {}` statements.
+    pub rewrites: IndexMap<String, RewriteStatement>,
     /// The `template` statements.
     pub templates: IndexMap<String, TemplateStatement>,
     /// The log paths, in the order in which a message meets them.

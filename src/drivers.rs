@@ -7,25 +7,29 @@
 use std::sync::LazyLock;
 
 use crate::config::{Syntax, Vocabulary};
-use crate::{destination, filter, source};
+use crate::{destination, filter, rewrite, source};
 
 /// All drivers of this crate.
 pub static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
     let sources: Vec<_> = source::DRIVERS.iter().map(source::Entry::syntax).collect();
     let destinations: Vec<_> = destination::DRIVERS.iter().map(destination::Entry::syntax).collect();
     let filters: Vec<_> = filter::DRIVERS.iter().map(filter::Entry::syntax).collect();
+    let rewrites: Vec<_> = rewrite::DRIVERS.iter().map(rewrite::Entry::syntax).collect();
     let refused_sources = without(SOURCES, &sources);
     let refused_destinations = without(DESTINATIONS, &destinations);
     let refused_filters = without(FILTERS, &filters);
-    let path_items = &["filter", "junction", "if"];
+    let refused_rewrites = without(REWRITES, &rewrites);
+    let path_items = &["filter", "rewrite", "junction", "if"];
     Vocabulary {
         sources,
         destinations,
         filters,
+        rewrites,
         path_items,
         refused_sources,
         refused_destinations,
         refused_filters,
+        refused_rewrites,
     }
 });
 
@@ -52,6 +56,32 @@ const FILTERS: &[&str] = &[
     "source",
     "tags",
     "throttle",
+];
+
+/// Functions of rewrites of the language. Those of them that have an entry are not refused.
+const REWRITES: &[&str] = &[
+    "channel",
+    "clear-tag",
+    "credit-card-hash",
+    "credit-card-mask",
+    "fix-time-zone",
+    "geoip2",
+    "groupset",
+    "groupunset",
+    "guess-time-zone",
+    "junction",
+    "log",
+    "rename",
+    "set",
+    "set-facility",
+    "set-matches",
+    "set-pri",
+    "set-severity",
+    "set-tag",
+    "set-time-zone",
+    "subst",
+    "unset",
+    "unset-matches",
 ];
 
 /// Source drivers of the language. Those of them that have an entry are not refused.

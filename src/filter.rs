@@ -85,8 +85,8 @@ pub trait Test: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Stores what its pattern finds in `message`, which meets it, into `row`.
-    fn store(&self, _message: MessageRef<'_>, _row: &mut RevisedRow<'_>) {}
+    /// Stores what its pattern finds in the message of `row`, which meets it.
+    fn store(&self, _row: &mut RevisedRow<'_>) {}
 }
 
 /// Those of `rows` that `meets` gives true for.

@@ -29,6 +29,7 @@
 //! * [`drivers`]: the drivers that a configuration may name;
 //! * [`state`]: what outlives the process: values by name, in one crash-safe file;
 //! * [`filter`]: which messages go on: conditions, and the functions that they are made of;
+//! * [`rewrite`]: what is changed in messages on their way: rewrite functions, one behind the other;
 //! * [`path`]: what happens to messages on their way: programs of steps, sends and forks;
 //! * [`engine`]: from a configuration to threads: start, reload, stop, supervision, statistics, the log;
 //! * `python`: the only room that knows pyo3: `LogSource`, `LogMessage`, buffers, Python as the engine's
@@ -55,6 +56,7 @@ pub mod pattern;
 pub mod printable;
 #[cfg(feature = "python")]
 pub mod python;
+pub mod rewrite;
 pub mod source;
 pub mod state;
 pub mod syslog;

@@ -44,6 +44,7 @@ pub mod segments;
 pub mod selection;
 pub mod typed;
 pub mod value;
+pub mod value_name;
 
 pub use batch::{Batch, Need, Pending, Published, Row, Writer};
 pub use buffer::EngineBuffer;
@@ -58,6 +59,7 @@ pub use rows::Rows;
 pub use segments::Segments;
 pub use selection::{Fault, LateParsed, Selection};
 pub use value::ValueType;
+pub use value_name::ValueName;
 
 /// The longest message, in bytes, all its texts together: 256 MiB.
 ///

@@ -51,6 +51,7 @@ pub use element::with_element;
 pub use error::TemplateError;
 pub use line::{FILE_LINE, append_rfc5424_header};
 pub use macros::{is_computed, is_macro, macro_names, macro_type};
+pub(crate) use macros::{is_settable, nearest as nearest_macro};
 pub use surroundings::{Condition, Later, NamedTemplate, NamedTemplates, Surroundings};
 pub use time::TsFormat;
 pub use zone::{Zone, ZoneClock};

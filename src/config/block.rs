@@ -146,6 +146,9 @@ impl Place {
             Self::Destination => "destination",
             Self::LogPath => "log",
             Self::Filter => "filter",
+            // An option of a rewrite function has no blocks of its own: those for rewrites are whole
+            // functions.
+            Self::Rewrite | Self::RewriteOption => "rewrite",
             Self::SourceOption => "inner-src",
             Self::DestinationOption => "inner-dest",
         }
@@ -234,7 +237,9 @@ impl Parser {
         open: Opening,
     ) -> Option<Parsed<()>> {
         // An option of a template is no statement.
-        let block = self.block(place, &key.value).filter(|_| place != Place::Statement)?;
+        let block = self
+            .block(place, &key.value)
+            .filter(|_| !matches!(place, Place::Statement | Place::RewriteOption))?;
         Some(self.expand(&block, key.span, open))
     }
 

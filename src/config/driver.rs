@@ -80,8 +80,10 @@ pub struct Vocabulary {
     pub destinations: Vec<Syntax>,
     /// The functions of `filter { }`.
     pub filters: Vec<Syntax>,
-    /// The items of log paths that there are, beside sources, destinations and paths: `filter`, `junction`,
-    /// `if`.
+    /// The functions of `rewrite { }`.
+    pub rewrites: Vec<Syntax>,
+    /// The items of log paths that there are, beside sources, destinations and paths: `filter`, `rewrite`,
+    /// `junction`, `if`.
     pub path_items: &'static [&'static str],
     /// The words of the language for sources that there are not, and that are refused by name.
     pub refused_sources: Vec<&'static str>,
@@ -89,6 +91,8 @@ pub struct Vocabulary {
     pub refused_destinations: Vec<&'static str>,
     /// The same for functions of filters.
     pub refused_filters: Vec<&'static str>,
+    /// The same for functions of rewrites.
+    pub refused_rewrites: Vec<&'static str>,
 }
 
 impl Vocabulary {
@@ -97,6 +101,7 @@ impl Vocabulary {
             Place::Source => &self.sources,
             Place::Destination => &self.destinations,
             Place::Filter => &self.filters,
+            Place::Rewrite => &self.rewrites,
             _ => &[],
         }
     }
@@ -112,6 +117,7 @@ impl Vocabulary {
             Place::Source => &self.refused_sources,
             Place::Destination => &self.refused_destinations,
             Place::Filter => &self.refused_filters,
+            Place::Rewrite => &self.refused_rewrites,
             _ => &[],
         }
     }

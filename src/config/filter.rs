@@ -145,6 +145,15 @@ impl Parser {
         }
     }
 
+    /// The value of `condition()`, up to its `)`; the word is at `span`.
+    pub(super) fn condition(&mut self, span: Span) -> Parsed<FilterStatement> {
+        let condition = self.sequence(0, &TokenKind::RParen)?;
+        if !self.sees(&TokenKind::RParen) {
+            return Err(self.unexpected("`and`, `or`, `;` or `)`"));
+        }
+        Ok(FilterStatement { name: self.anonymous("filter"), span, condition })
+    }
+
     /// Conditions with `;` between them, up to `end`.
     fn sequence(&mut self, depth: usize, end: &TokenKind) -> Parsed<Condition> {
         let first = self.and_condition(depth)?;

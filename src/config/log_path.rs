@@ -3,6 +3,7 @@ use super::destination::DestinationStatement;
 use super::filter::FilterStatement;
 use super::option_table::Key;
 use super::parser::{Parsed, Parser};
+use super::rewrite::RewriteRef;
 use super::source::SourceStatement;
 use super::span::{Span, Spanned};
 use super::token::{TokenKind, same_word};
@@ -33,6 +34,8 @@ pub enum LogItem {
     Destination(DestinationRef),
     /// `filter(…)` or `filter { … }`
     Filter(FilterRef),
+    /// `rewrite(…)` or `rewrite { … }`
+    Rewrite(RewriteRef),
     /// `junction { channel { … }; … }`: each channel gets the messages; what comes out of them goes on.
     Junction(Vec<LogPath>),
     /// `if … elif … else …`
@@ -68,7 +71,7 @@ impl LogItem {
     /// The paths in it.
     pub fn paths(&self) -> Vec<&LogPath> {
         match self {
-            Self::Source(_) | Self::Destination(_) | Self::Filter(_) => Vec::new(),
+            Self::Source(_) | Self::Destination(_) | Self::Filter(_) | Self::Rewrite(_) => Vec::new(),
             Self::Junction(channels) => channels.iter().collect(),
             Self::If { branches, otherwise } => {
                 branches.iter().map(|branch| &branch.path).chain(otherwise).collect()
@@ -193,6 +196,7 @@ impl Parser {
             "source" => self.source_ref(span).map(|source| Some(LogItem::Source(source))),
             "destination" => self.destination_ref(span).map(|to| Some(LogItem::Destination(to))),
             "filter" => self.filter_ref(span).map(|filter| Some(LogItem::Filter(filter))),
+            "rewrite" => self.rewrite_ref(span).map(|rewrite| Some(LogItem::Rewrite(rewrite))),
             "junction" => self.junction(depth).map(|channels| Some(LogItem::Junction(channels))),
             "if" => self.if_item(span, depth).map(Some),
             "log" | "channel" => self.log_path(span, depth + 1).map(|(path, _)| Some(LogItem::Log(path))),
@@ -237,6 +241,15 @@ impl Parser {
         }
         let name = self.reference("filter")?;
         Ok(FilterRef::Named(name.value, name.span))
+    }
+
+    fn rewrite_ref(&mut self, start: Span) -> Parsed<RewriteRef> {
+        if let TokenKind::LBrace = self.peek().kind {
+            let name = self.anonymous("rewrite");
+            return self.rewrite_body(name, start).map(RewriteRef::Inline);
+        }
+        let name = self.reference("rewrite")?;
+        Ok(RewriteRef::Named(name.value, name.span))
     }
 
     /// Reads what comes after `junction`.

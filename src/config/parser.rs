@@ -21,6 +21,7 @@ use indexmap::IndexMap;
 use super::diagnostic::Level;
 use super::driver::Vocabulary;
 use super::environment::Environment;
+use super::filter::FilterStatement;
 use super::lexer::{Lexer, Lexing};
 use super::report::{Report, Reported};
 use super::span::{FileId, Span, Spanned};
@@ -56,6 +57,8 @@ pub(crate) struct Parser {
     last: Span,
     /// The name of the option whose value is being read.
     pub(super) option: Span,
+    /// The `condition()` of the rewrite function whose options are being read.
+    pub(super) condition: Option<FilterStatement>,
     /// The places of the parentheses that are open.
     parentheses: Vec<Span>,
     /// The number of anonymous statements of each kind so far.
@@ -79,6 +82,7 @@ impl Parser {
             has_unknown_word: false,
             last: start,
             option: start,
+            condition: None,
             parentheses: Vec::new(),
             anonymous: HashMap::new(),
             recovering: false,

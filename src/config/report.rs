@@ -184,7 +184,7 @@ mod tests {
     /// Breaks without it: one word that is not supported hides all other errors.
     #[test]
     fn a_word_that_is_refused_often_is_said_once() {
-        let text = "rewrite r { unset(); };\n".repeat(40);
+        let text = "filterx r { unset(); };\n".repeat(40);
         let errors = parse_str("x", &text, &Environment::new(&crate::drivers::VOCABULARY)).unwrap_err();
         assert_eq!(errors.iter().count(), 1);
         let shown = errors.to_string();

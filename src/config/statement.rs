@@ -14,6 +14,7 @@ use super::options::GlobalOptions;
 use super::parser::{Opening, Parsed, Parser};
 use super::preamble::Version;
 use super::report::Reported;
+use super::rewrite::{RewriteRef, RewriteStatement};
 use super::source::SourceStatement;
 use super::span::{Span, Spanned};
 use super::token::{TokenKind, same_word};
@@ -67,6 +68,7 @@ struct Statements {
     sources: IndexMap<String, SourceStatement>,
     destinations: IndexMap<String, DestinationStatement>,
     filters: IndexMap<String, FilterStatement>,
+    rewrites: IndexMap<String, RewriteStatement>,
     logs: Vec<LogPath>,
     log_names: IndexMap<String, Span>,
     python_blocks: Vec<PythonBlock>,
@@ -104,7 +106,7 @@ impl Parser {
         let has_all_code = lexer.python_blocks == read.python_blocks.len() && !pragmas.incomplete;
         let failed = report.failed();
         let (sources_text, found) = report.into_parts(!pragmas.unreadable);
-        let Statements { options, sources, destinations, filters, logs, python_blocks, .. } = read;
+        let Statements { options, sources, destinations, filters, rewrites, logs, python_blocks, .. } = read;
         let config = Config {
             directory,
             version: pragmas.version.map_or(Version::CURRENT, |version| version.value),
@@ -114,6 +116,7 @@ impl Parser {
             sources,
             destinations,
             filters,
+            rewrites,
             templates,
             logs,
             python_blocks,
@@ -195,6 +198,13 @@ impl Parser {
                 self.duplicate("filter", &name, first)?;
                 read.filters.insert(name.value, filter);
             }
+            _ if same_word("rewrite", word) && self.vocabulary.has_path_item("rewrite") => {
+                let name = self.string("a name for the rewrite")?;
+                let rewrite = self.rewrite_body(name.value.clone(), start.to(name.span))?;
+                let first = read.rewrites.get(&name.value).map(|first| first.span);
+                self.duplicate("rewrite", &name, first)?;
+                read.rewrites.insert(name.value, rewrite);
+            }
             _ => {
                 let key = Key::new(word.clone(), start);
                 return Err(self.unknown_word(Place::Statement, &key, &STATEMENTS));
@@ -237,8 +247,9 @@ impl Parser {
     pub(super) fn knows(&self, place: Place, word: &str) -> bool {
         match place {
             Place::Statement => {
-                let is_filter = same_word("filter", word) && self.vocabulary.has_path_item("filter");
-                is_filter || STATEMENTS.iter().any(|statement| same_word(statement, word))
+                let is_built = |item| same_word(item, word) && self.vocabulary.has_path_item(item);
+                ["filter", "rewrite"].into_iter().any(is_built)
+                    || STATEMENTS.iter().any(|statement| same_word(statement, word))
             }
             Place::LogPath => self.path_words().iter().any(|item| same_word(item, word)),
             _ => self.vocabulary.syntaxes(place).iter().any(|syntax| same_word(syntax.word, word)),
@@ -284,6 +295,9 @@ impl Parser {
         for filter in read.filters.values() {
             self.check_condition(&read.filters, &filter.condition);
         }
+        for rewrite in read.rewrites.values() {
+            self.check_rewrite(read, rewrite);
+        }
         self.check_circles(&read.filters);
         if self.report.failed() {
             // What a path seems to lack may be what could not be read.
@@ -317,6 +331,10 @@ impl Parser {
                 LogItem::Filter(FilterRef::Inline(filter)) => {
                     self.check_condition(&read.filters, &filter.condition);
                 }
+                LogItem::Rewrite(RewriteRef::Named(name, span)) if !read.rewrites.contains_key(name) => {
+                    self.unknown_name("rewrite", name, *span, read.rewrites.keys());
+                }
+                LogItem::Rewrite(RewriteRef::Inline(rewrite)) => self.check_rewrite(read, rewrite),
                 LogItem::If { branches, .. } => {
                     for condition in branches.iter().filter_map(|branch| branch.condition.as_ref()) {
                         self.check_condition(&read.filters, &condition.condition);
@@ -327,6 +345,12 @@ impl Parser {
             for path in item.paths() {
                 self.check_path(read, path);
             }
+        }
+    }
+
+    fn check_rewrite(&mut self, read: &Statements, rewrite: &RewriteStatement) {
+        for condition in rewrite.conditions() {
+            self.check_condition(&read.filters, &condition.condition);
         }
     }
 

@@ -20,6 +20,10 @@ pub(crate) enum Place {
     LogPath,
     /// In `filter { }`.
     Filter,
+    /// In `rewrite { }`.
+    Rewrite,
+    /// In the parentheses of a rewrite function.
+    RewriteOption,
     /// In the parentheses of a source driver.
     SourceOption,
     /// In the parentheses of a destination driver.
@@ -31,11 +35,12 @@ impl Place {
     pub(super) fn noun(self) -> &'static str {
         match self {
             Self::Statement => "statement",
-            Self::Global | Self::SourceOption | Self::DestinationOption => "option",
+            Self::Global | Self::SourceOption | Self::DestinationOption | Self::RewriteOption => "option",
             Self::Source => "source driver",
             Self::Destination => "destination driver",
             Self::LogPath => "item of a log path",
             Self::Filter => "filter function",
+            Self::Rewrite => "rewrite function",
         }
     }
 }
@@ -92,6 +97,7 @@ pub(super) fn refusal(place: Place, drivers: &[&str], word: &str) -> Option<Stri
         Place::Source => "the source ",
         Place::Destination => "the destination ",
         Place::Filter => "the filter function ",
+        Place::Rewrite => "the rewrite function ",
         _ => "",
     };
     known.then(|| format!("{noun}`{word}` is not supported by this version of Inrush"))

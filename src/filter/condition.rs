@@ -143,8 +143,8 @@ fn select(test: &dyn Test, selection: &mut Selection, rows: &Rows, out: &mut Out
     if !met.is_empty() && test.matcher().is_some_and(Matcher::stores) {
         let all = selection.rows().clone();
         selection.set_rows(met.clone());
-        out.revise(selection, |message, row| {
-            test.store(message, row);
+        out.revise(selection, |row| {
+            test.store(row);
             true
         });
         selection.set_rows(all);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
-use super::value::{Value, read_name};
+use super::value::Value;
 use super::{Compiled, FilterOptions, Test};
-use crate::config::grammar::{DriverHead, Parsed, Parser, Place, TokenKind};
+use crate::config::grammar::{DriverHead, Parsed, Parser, Place, TokenKind, ValueUse};
 use crate::config::{Config, Spanned};
 use crate::message::MessageRef;
 
@@ -42,10 +42,10 @@ impl FilterOptions for InListOptions {
         };
         let mut value = None;
         if matches!(parser.peek().kind, TokenKind::Text(_)) {
-            value = read_name(parser).ok();
+            value = parser.value_name(ValueUse::Read).ok();
         }
         parser.options_in_parentheses(head.open, Place::Filter, &|| vec!["value"], |parser, key| {
-            (key.value == "value").then(|| read_name(parser).map(|name| value = Some(name)))
+            (key.value == "value").then(|| parser.value_name(ValueUse::Read).map(|name| value = Some(name)))
         });
         let lines = lines?;
         let Some(value) = value else {

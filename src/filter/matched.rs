@@ -7,60 +7,40 @@
 use std::ops::Range;
 
 use crate::message::batch::Text;
-use crate::message::{FieldName, MessageRef, RevisedRow, ValueType};
+use crate::message::{FieldName, RevisedRow, ValueName, ValueType};
 use crate::pattern::Matcher;
 
 /// The most groups that are stored, the whole match included.
 pub(crate) const MOST: usize = 256;
 
-/// Stores what `matcher` finds in `text`, which it matches; `is_payload` says that `text` is MESSAGE. More
-/// groups than can be stored are none.
-pub(super) fn store(
-    matcher: &Matcher,
-    text: &[u8],
-    is_payload: bool,
-    message: MessageRef<'_>,
-    row: &mut RevisedRow<'_>,
-) {
+/// Stores what `matcher` finds in `text`, which it matches: a copy of a value, or else MESSAGE. More groups
+/// than can be stored are none.
+pub(super) fn store(matcher: &Matcher, text: Option<&[u8]>, row: &mut RevisedRow<'_>) {
     let mut captures = matcher.captures();
-    if !matcher.find_at(text, 0, &mut captures) || captures.len() > MOST {
+    let is_found = matcher.find_at(text.unwrap_or(row.read().text()), 0, &mut captures);
+    if !is_found || captures.len() > MOST {
         return;
     }
-    let part = |range: Range<usize>| {
-        if is_payload {
-            Text::Payload(range.start as u32, range.len() as u32)
-        } else {
-            Text::Copy(&text[range])
-        }
+    let part = |range: Range<usize>| match text {
+        None => Text::Payload(range.start as u32, range.len() as u32),
+        Some(text) => Text::Copy(&text[range]),
     };
     let mut number = Number::default();
     for group in 0..captures.len() {
-        let name = Text::Copy(number.text(group));
+        let name = number.text(group);
         match captures.get(group) {
             Some(range) => row.set(FieldName::Text, name, ValueType::String, part(range)),
             None => row.unset(FieldName::Text, name),
         }
     }
-    for pair in message.pairs() {
-        if pair.id == FieldName::Text && number_of(pair.name).is_some_and(|old| old >= captures.len()) {
-            row.unset(FieldName::Text, Text::Copy(pair.name));
-        }
+    if let Ok(first) = u8::try_from(captures.len()) {
+        row.unset_matches(first);
     }
     for (group, name) in matcher.group_names().iter().enumerate() {
-        let Some((name, range)) = name.as_ref().zip(captures.get(group)) else { continue };
-        match FieldName::known(name) {
-            _ if matches!(name.as_str(), "MESSAGE" | "MSG" | "MSGONLY") => row.message(part(range)),
-            Some(id) => row.set(id, Text::Copy(b""), ValueType::String, part(range)),
-            None => row.set(FieldName::Text, Text::Copy(name.as_bytes()), ValueType::String, part(range)),
+        if let Some((name, range)) = name.as_ref().zip(captures.get(group)) {
+            row.set_value(&ValueName::new(name), ValueType::String, part(range));
         }
     }
-}
-
-/// The number that a name is, if it is one of those that matches set.
-fn number_of(name: &[u8]) -> Option<usize> {
-    let is_number = matches!(name, [b'0'] | [b'1'..=b'9', ..]) && name.len() < 4;
-    let digits = std::str::from_utf8(name).ok().filter(|_| is_number)?;
-    digits.parse().ok().filter(|number| *number < MOST)
 }
 
 /// A number below [`MOST`] as text.
@@ -85,16 +65,12 @@ impl Number {
 mod tests {
     use super::*;
 
-    /// Breaks without it: a value that a user called `01` or `300` is unset by a match, or `$255` is not.
+    /// Breaks without it: what a group matched is a value of another name.
     #[test]
-    fn numbers_of_matches_go_both_ways() {
+    fn numbers_of_matches_are_written_as_they_are() {
         let mut number = Number::default();
         for value in 0..MOST {
             assert_eq!(number.text(value), value.to_string().as_bytes());
-            assert_eq!(number_of(value.to_string().as_bytes()), Some(value));
-        }
-        for name in ["", "01", "00", "256", "1000", "a", "1a", "-1", "+1"] {
-            assert_eq!(number_of(name.as_bytes()), None, "{name}");
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::value::{Value, read_name};
+use super::value::Value;
 use super::{Compiled, FilterOptions, Test, keep, matched};
-use crate::config::grammar::{DriverHead, Parsed, Parser, Place};
+use crate::config::grammar::{DriverHead, Parsed, Parser, Place, ValueUse};
 use crate::config::{Config, Spanned, TemplateText};
 use crate::message::{FieldName, MessageRef, RevisedRow, Rows, Selection};
 use crate::pattern::{Matcher, PatternOptions, Type};
@@ -31,7 +31,7 @@ impl FilterOptions for MatchOptions {
         parser.options_in_parentheses(head.open, Place::Filter, &known, |parser, key| {
             says_where |= matches!(&*key.value, "value" | "template");
             match &*key.value {
-                "value" => Some(read_name(parser).map(|name| value = Some(name))),
+                "value" => Some(parser.value_name(ValueUse::Read).map(|name| value = Some(name))),
                 "template" => Some(parser.template_argument().map(|text| template = Some(text))),
                 _ => pattern.apply(parser, key),
             }
@@ -114,10 +114,10 @@ impl Test for Match {
         Some(&self.matcher)
     }
 
-    fn store(&self, message: MessageRef<'_>, row: &mut RevisedRow<'_>) {
-        let is_payload = matches!(&self.subject, Subject::Value(Value::Message));
-        self.with(message, &Context::default(), &mut Vec::new(), |text| {
-            matched::store(&self.matcher, text, is_payload, message, row);
-        });
+    fn store(&self, row: &mut RevisedRow<'_>) {
+        let is_message = matches!(&self.subject, Subject::Value(Value::Message));
+        let copy = (!is_message)
+            .then(|| self.with(row.read(), &Context::default(), &mut Vec::new(), <[u8]>::to_vec));
+        matched::store(&self.matcher, copy.as_deref(), row);
     }
 }

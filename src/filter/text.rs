@@ -81,7 +81,8 @@ impl Test for Text {
         Some(&self.matcher)
     }
 
-    fn store(&self, message: MessageRef<'_>, row: &mut RevisedRow<'_>) {
-        matched::store(&self.matcher, self.of(message), self.subject == Subject::Message, message, row);
+    fn store(&self, row: &mut RevisedRow<'_>) {
+        let copy = (self.subject != Subject::Message).then(|| self.of(row.read()).to_vec());
+        matched::store(&self.matcher, copy.as_deref(), row);
     }
 }

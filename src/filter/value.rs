@@ -1,6 +1,5 @@
 //! The value of a message that `value(NAME)` names: [`Value`].
 
-use crate::config::grammar::{Parsed, Parser};
 use crate::config::{Config, Diagnostic, Spanned};
 use crate::message::{FieldName, MessageRef};
 use crate::template::{Context, Template, is_computed, is_macro};
@@ -50,23 +49,4 @@ impl Value {
             }
         }
     }
-}
-
-/// The name in `value()`: `$` in front and braces around it are none of it.
-pub(super) fn read_name(parser: &mut Parser) -> Parsed<Spanned<String>> {
-    let Spanned { value: written, span } = parser.string("the name of a value")?;
-    if written.is_empty() {
-        return Err(parser.report.error(span, "the name of a value is not empty", None));
-    }
-    let Some(name) = written.strip_prefix('$') else {
-        return Ok(Spanned::new(written, span));
-    };
-    let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
-    if name.is_empty() || name.contains(['$', '(', '{']) {
-        let message = format!("`{written}` is not the name of a value");
-        return Err(parser.report.error(span, message, Some("template() takes a template".to_owned())));
-    }
-    let message = format!("the `$` of `{written}` is not part of the name");
-    parser.report.warn(span, message, Some(format!("write value(\"{name}\")")));
-    Ok(Spanned::new(name.to_owned(), span))
 }

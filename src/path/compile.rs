@@ -17,9 +17,10 @@ use indexmap::IndexMap;
 use super::{Choice, Item, Program, SendTo, Step};
 use crate::config::{
     Config, DestinationRef, DestinationStatement, Diagnostic, Driver, FilterRef, FilterStatement, IfBranch,
-    LogItem, LogPath, PathFlags, SourceRef, SourceStatement, Span,
+    LogItem, LogPath, PathFlags, RewriteItem, RewriteRef, SourceRef, SourceStatement, Span,
 };
 use crate::filter::Filter;
+use crate::rewrite::Rewrite;
 
 /// Sources, destinations, and what leads from the ones to the others.
 #[derive(Debug)]
@@ -171,6 +172,7 @@ impl<'c> Compiler<'c> {
                     items.extend(self.sends(to, flow_control, path.span).map(Item::Send));
                 }
                 LogItem::Filter(filter) => items.extend(self.filter(filter).map(Item::Step)),
+                LogItem::Rewrite(rewrite) => items.extend(self.rewrite(rewrite).map(Item::Step)),
                 LogItem::If { branches, otherwise } => {
                     items.push(Item::Fork(self.alternatives(
                         branches,
@@ -224,24 +226,44 @@ impl<'c> Compiler<'c> {
             FilterRef::Named(name, _) => {
                 // Each place that refers to it has a step of its own.
                 let statement = &self.config.filters[name];
-                self.step_at(std::ptr::from_ref(filter) as usize, statement)
+                self.filter_step(std::ptr::from_ref(filter) as usize, statement)
             }
             FilterRef::Inline(statement) => self.step(statement),
         }
     }
 
     fn step(&mut self, statement: &'c FilterStatement) -> Option<Arc<dyn Step>> {
-        self.step_at(std::ptr::from_ref(statement) as usize, statement)
+        self.filter_step(std::ptr::from_ref(statement) as usize, statement)
     }
 
-    /// The step of the item at `place`, which all sources that pass it share.
-    fn step_at(&mut self, place: usize, statement: &'c FilterStatement) -> Option<Arc<dyn Step>> {
+    fn filter_step(&mut self, place: usize, statement: &'c FilterStatement) -> Option<Arc<dyn Step>> {
+        let config = self.config;
+        self.step_at(place, || Filter::compile(config, &statement.name, &statement.condition))
+    }
+
+    fn rewrite(&mut self, rewrite: &'c RewriteRef) -> Option<Arc<dyn Step>> {
+        let config = self.config;
+        let statement = match rewrite {
+            RewriteRef::Named(name, _) => &config.rewrites[name],
+            RewriteRef::Inline(statement) => statement,
+        };
+        let functions = statement.items.iter().map(|RewriteItem::Function(function)| function);
+        let place = std::ptr::from_ref(rewrite) as usize;
+        self.step_at(place, || Rewrite::compile(config, &statement.name, functions))
+    }
+
+    /// The step of the item at `place`, which all sources that pass it share. Each place that refers to a
+    /// statement has a step of its own.
+    fn step_at<S: Step + 'static>(
+        &mut self,
+        place: usize,
+        compile: impl FnOnce() -> Result<S, Diagnostic>,
+    ) -> Option<Arc<dyn Step>> {
         if let Some(step) = self.steps.get(&place) {
             return step.clone();
         }
-        let compiled = Filter::compile(self.config, &statement.name, &statement.condition);
-        let step = compiled.map_err(|error| self.errors.push(error)).ok();
-        let step = step.map(|filter| Arc::new(filter) as Arc<dyn Step>);
+        let step = compile().map_err(|error| self.errors.push(error)).ok();
+        let step = step.map(|step| Arc::new(step) as Arc<dyn Step>);
         self.steps.insert(place, step.clone());
         step
     }

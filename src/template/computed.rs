@@ -84,7 +84,7 @@ pub(super) fn raw_size(message: MessageRef<'_>, _: &Context, out: &mut Vec<u8>) 
 }
 
 pub(super) fn source(message: MessageRef<'_>, _: &Context, out: &mut Vec<u8>) {
-    out.extend_from_slice(message.batch().origin().source.as_bytes());
+    out.extend_from_slice(or(named(message, b"SOURCE"), message.batch().origin().source.as_bytes()));
 }
 
 pub(super) fn transport(message: MessageRef<'_>, _: &Context, out: &mut Vec<u8>) {
@@ -185,12 +185,10 @@ fn named<'a>(message: MessageRef<'a>, name: &[u8]) -> &'a [u8] {
     message.named(name).map_or(b"", |(_, text)| text)
 }
 
-/// The transport by which a message came, as its source says.
+/// The transport by which a message came, as it says itself, or its source.
 fn transport_of(message: MessageRef<'_>) -> &[u8] {
-    match &message.batch().origin().transport {
-        Some(name) => name.as_bytes(),
-        None => message.named(b"TRANSPORT").map_or(b"", |(_, text)| text),
-    }
+    let common = message.batch().origin().transport.as_deref().unwrap_or_default();
+    or(named(message, b"TRANSPORT"), common.as_bytes())
 }
 
 /// The number and the name of the protocol that the transport is named after.

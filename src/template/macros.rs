@@ -225,6 +225,14 @@ pub fn is_macro(name: &str) -> bool {
     find(name).is_some()
 }
 
+/// The macros that give a value of their name where there is one, and are computed otherwise.
+const SETTABLE: [&str; 4] = ["PEERIP", "PEERPORT", "SOURCE", "TRANSPORT"];
+
+/// Tells whether steps may set a value called `name`, so that templates show it.
+pub(crate) fn is_settable(name: &str) -> bool {
+    !is_computed(name) || SETTABLE.contains(&name)
+}
+
 /// The type that Python reads the macro called `name` as; text, when there is none.
 pub fn macro_type(name: &str) -> ValueType {
     match find(name) {
@@ -244,7 +252,7 @@ pub fn macro_names() -> impl Iterator<Item = String> {
 
 /// The macro that `name` looks like a misspelling of: upper case, no macro, and at most two edits
 /// away from one (one edit for short names).
-pub(super) fn nearest(name: &str) -> Option<String> {
+pub(crate) fn nearest(name: &str) -> Option<String> {
     let upper = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
     let known = find(name).is_some() || FieldName::known(name).is_some();
     if known || name.len() < 3 || name.bytes().all(|b| b.is_ascii_digit()) || !name.bytes().all(upper) {

@@ -14,10 +14,12 @@ static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary {
     sources: crate::drivers::VOCABULARY.sources.clone(),
     destinations: crate::drivers::VOCABULARY.destinations.clone(),
     filters: vec![Syntax { word: "message", read: text }],
+    rewrites: Vec::new(),
     path_items: &["filter", "junction", "if"],
     refused_sources: Vec::new(),
     refused_destinations: Vec::new(),
     refused_filters: Vec::new(),
+    refused_rewrites: Vec::new(),
 });
 
 fn text(parser: &mut Parser, _: DriverHead) -> Parsed<Arc<dyn Options>> {

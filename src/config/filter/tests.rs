@@ -14,10 +14,12 @@ static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary {
     sources: crate::drivers::VOCABULARY.sources.clone(),
     destinations: crate::drivers::VOCABULARY.destinations.clone(),
     filters: vec![Syntax { word: "m", read: contains }, Syntax { word: "level", read: contains }],
+    rewrites: Vec::new(),
     path_items: &["filter", "junction", "if"],
     refused_sources: Vec::new(),
     refused_destinations: Vec::new(),
     refused_filters: vec!["rate-limit"],
+    refused_rewrites: Vec::new(),
 });
 
 #[derive(Debug)]

@@ -364,17 +364,17 @@ fn values_are_set_by_their_names() {
     let mut selection = Selection::all(Arc::new(writer.finish()));
     let name = ValueName::new;
     revise(&mut selection, |row| {
-        row.set_value(&name("MSGONLY"), ValueType::Integer, b"5");
+        row.set_value(&name("MSGONLY"), ValueType::Integer, Text::Copy(b"5"));
         assert_eq!(row.read().value(&name("MESSAGE")), Some((ValueType::Integer, &b"5"[..])));
         row.unset_value(&name("MSG"));
         assert_eq!(row.read().value(&name("MESSAGE")), None);
-        row.set_value(&name("MESSAGE"), ValueType::String, b"new");
-        row.set_value(&name(".SDATA.a.b.x"), ValueType::String, b"4");
+        row.set_value(&name("MESSAGE"), ValueType::String, Text::Copy(b"new"));
+        row.set_value(&name(".SDATA.a.b.x"), ValueType::String, Text::Copy(b"4"));
         row.unset_value(&name(".SDATA.a.b.y"));
-        row.set_value(&name(".SDATA.a.b.z"), ValueType::String, b"5");
-        row.set_value(&name("FULLHOST"), ValueType::String, b"h");
+        row.set_value(&name(".SDATA.a.b.z"), ValueType::String, Text::Copy(b"5"));
+        row.set_value(&name("FULLHOST"), ValueType::String, Text::Copy(b"h"));
         assert!(row.read().known(FieldName::LegacyMsgHdr).is_some());
-        row.set_value(&name("PID"), ValueType::Integer, b"7");
+        row.set_value(&name("PID"), ValueType::Integer, Text::Copy(b"7"));
         assert!(row.read().known(FieldName::LegacyMsgHdr).is_none());
         true
     });
@@ -413,4 +413,20 @@ fn the_time_of_receipt_has_a_zone_of_its_own() {
         true
     });
     assert_eq!(selection.message(0).recvd(), recvd);
+}
+
+/// Breaks without it: a message that would be too large goes on, and breaks what comes after it.
+#[test]
+fn a_message_that_would_be_too_large_is_a_fault() {
+    let mut selection = selection(2);
+    let (mut faults, part) = (Vec::new(), vec![b'x'; 40 << 20]);
+    selection.revise(&mut faults, |row| {
+        let parts = if row.row() == 0 { 7 } else { 1 };
+        for number in 0..parts {
+            row.field(FieldName::Text, Text::Copy(&[b'a' + number]), ValueType::String, Text::Copy(&part));
+        }
+        true
+    });
+    assert_eq!(faults, [Fault { row: 0, reason: "a message has at most 256 MiB".to_owned() }]);
+    assert_eq!((selection.len(), selection.message(0).pairs().count()), (1, 2));
 }

@@ -14,8 +14,7 @@ impl RevisedRow<'_> {
     /// With PROGRAM and PID goes the header that the message was received with, which has the old ones. A
     /// parameter of structured data that is repeated is there once afterwards; a new one goes to the end of
     /// its element, or into a new element before the others.
-    pub fn set_value(&mut self, name: &ValueName, value_type: ValueType, value: &[u8]) {
-        let value = Text::Copy(value);
+    pub fn set_value(&mut self, name: &ValueName, value_type: ValueType, value: Text<'_>) {
         match name {
             ValueName::Message => self.typed_message(value_type, value),
             ValueName::Known(FieldName::CiscoSequence)

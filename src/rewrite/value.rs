@@ -1,0 +1,127 @@
+//! What an operation writes: [`Value`], and the memory that it is made in, [`Scratch`].
+
+use std::fmt;
+
+use crate::config::{Config, Diagnostic, TemplateOptions, TemplateText};
+use crate::message::{MessageRef, ValueType};
+use crate::source::this_process;
+use crate::template::{Context, Options, Template, TimeZoneUse, Zone, ZoneClock};
+
+/// The longest text that the memory of a rewrite is kept for.
+const KEPT: usize = 64 * 1024;
+
+/// A text that is written: a template, or the same for all messages.
+#[derive(Debug)]
+pub(super) enum Value {
+    Constant(ValueType, Box<[u8]>),
+    Template(Template, usize),
+}
+
+impl Value {
+    /// The value of `text`, formatted as `options` say.
+    ///
+    /// # Errors
+    /// Options that can only be checked when everything is read.
+    pub(super) fn compile(
+        config: &Config,
+        text: &TemplateText,
+        options: &TemplateOptions,
+        contexts: &mut Contexts,
+    ) -> Result<Self, Diagnostic> {
+        let resolved = options.resolve(config, text.escape)?;
+        if let Some(literal) = text.template.as_literal() {
+            return Ok(Self::Constant(ValueType::String, literal.into()));
+        }
+        Ok(Self::Template(text.template.clone(), contexts.of(options, resolved)))
+    }
+
+    /// The type and the text for `message`.
+    #[inline]
+    pub(super) fn of<'v>(
+        &'v self,
+        message: MessageRef<'_>,
+        scratch: &'v mut Scratch,
+    ) -> (ValueType, &'v [u8]) {
+        match self {
+            Self::Constant(value_type, text) => (*value_type, text),
+            Self::Template(template, context) => {
+                scratch.text.clear();
+                template.format(message, &scratch.contexts[*context], &mut scratch.text);
+                (ValueType::String, &scratch.text)
+            }
+        }
+    }
+}
+
+/// The ways in which the templates of a rewrite are formatted: mostly one.
+#[derive(Debug, Default)]
+pub struct Contexts(Vec<(String, Options)>);
+
+impl Contexts {
+    /// The number of the context for templates with these `options`, of which `resolved` is the whole.
+    fn of(&mut self, options: &TemplateOptions, resolved: Options) -> usize {
+        let key = format!("{options:+?}");
+        let known = self.0.iter().position(|(other, _)| *other == key);
+        known.unwrap_or_else(|| {
+            self.0.push((key, resolved));
+            self.0.len() - 1
+        })
+    }
+
+    /// New memory for a rewrite with these contexts.
+    pub(super) fn scratch(&self) -> Scratch {
+        let context =
+            |(_, options): &(String, Options)| Context::new(options, this_process(), TimeZoneUse::Send);
+        let clock = (!self.0.is_empty()).then(|| ZoneClock::new(Zone::local()));
+        Scratch { contexts: self.0.iter().map(context).collect(), clock, text: Vec::new(), said: Vec::new() }
+    }
+}
+
+/// The memory of a rewrite at work.
+pub struct Scratch {
+    contexts: Vec<Context>,
+    /// The time, for those contexts.
+    clock: Option<ZoneClock>,
+    text: Vec<u8>,
+    /// What is to be said in the log.
+    said: Vec<String>,
+}
+
+impl Scratch {
+    /// Has `text` said in the log.
+    #[allow(dead_code, reason = "for functions that ignore values")]
+    pub(super) fn say(&mut self, text: String) {
+        self.said.push(text);
+    }
+
+    /// Gives what is to be said in the log to `say`.
+    pub(super) fn said(&mut self, say: impl FnMut(String)) {
+        self.said.drain(..).for_each(say);
+    }
+
+    /// A copy of `text`.
+    pub(super) fn copy(&mut self, text: &[u8]) -> &[u8] {
+        self.text.clear();
+        self.text.extend_from_slice(text);
+        &self.text
+    }
+
+    /// Begins with other messages.
+    pub(super) fn begin(&mut self) {
+        if self.text.capacity() > KEPT {
+            self.text = Vec::new();
+        }
+        if let Some(clock) = &mut self.clock {
+            let now = clock.now();
+            for context in &mut self.contexts {
+                context.now = now;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scratch").field("contexts", &self.contexts).finish_non_exhaustive()
+    }
+}
