@@ -97,8 +97,7 @@ impl Parser {
 
     /// The template that a rewrite function begins with.
     pub(crate) fn rewrite_template(&mut self, head: DriverHead) -> Parsed<TemplateText> {
-        let template = self.text_or_number("a template in quotes").and_then(|text| self.compile(text));
-        template.inspect_err(|_| {
+        self.template_operand().inspect_err(|_| {
             self.close_parenthesis(head.open);
         })
     }

@@ -38,8 +38,8 @@ fn message(text: &str) -> Selection {
 
 /// The configuration with a path of one rewrite.
 fn configuration(body: &str, others: &str) -> Config {
-    let text =
-        format!("@version: current\n{others}\nlog {{ source {{ internal(); }}; rewrite {{ {body} }}; }};");
+    let version = if others.starts_with('@') { "" } else { "@version: current\n" };
+    let text = format!("{version}{others}\nlog {{ source {{ internal(); }}; rewrite {{ {body} }}; }};");
     parse_str("t.conf", &text, &Environment::new(&VOCABULARY)).unwrap()
 }
 
@@ -104,6 +104,36 @@ fn set_gives_values() {
     for (body, template, expected) in table {
         assert_eq!(rewritten(body, "text", template), expected, "{body}");
     }
+}
+
+/// Breaks without it: a number that was set is a text for whoever reads it, or a text that was set is a number.
+#[test]
+fn values_have_the_types_of_what_they_were_set_to() {
+    let table = [
+        ("set(5 value(v));", ValueType::Integer, "5"),
+        ("set(1.5 value(v));", ValueType::Double, "1.5"),
+        (r#"set("5" value(v));"#, ValueType::String, "5"),
+        (r#"set(list("a,b") value(v));"#, ValueType::List, "a,b"),
+        (r#"set(int("abc") value(v));"#, ValueType::Integer, "abc"),
+        (r#"set("$LEVEL_NUM" value(v));"#, ValueType::Integer, "5"),
+        (r#"set("$LEVEL_NUM " value(v));"#, ValueType::String, "5 "),
+        (r#"set("$TAGS" value(v));"#, ValueType::List, ".source.s"),
+        (r#"set("$nosuch" value(v));"#, ValueType::Null, ""),
+        ("set(5 value(w)); rename(w v);", ValueType::Integer, "5"),
+        ("set(5); rename(MSG v);", ValueType::Integer, "5"),
+        (r#"set(5); set("$MSG" value(v));"#, ValueType::Integer, "5"),
+        (r#"set(5 value(PID)); set("$PID" value(v));"#, ValueType::Integer, "5"),
+        (r#"unset(); set("$MSG" value(v));"#, ValueType::Null, ""),
+    ];
+    for (body, value_type, text) in table {
+        let mut selection = message("text");
+        assert_eq!(apply(&step(&configuration(body, "")), &mut selection), []);
+        assert_eq!(selection.message(0).named(b"v"), Some((value_type, text.as_bytes())), "{body}");
+    }
+    let old = configuration(r#"set(5 value(v));"#, "@version: 3.38");
+    let mut selection = message("text");
+    apply(&step(&old), &mut selection);
+    assert_eq!(selection.message(0).named(b"v"), Some((ValueType::Integer, &b"5"[..])));
 }
 
 /// Breaks without it: a value that was taken away is still there, or one that was never there costs
@@ -185,7 +215,7 @@ fn errors_are_at_their_place() {
         (r#"set("x" condition());"#, "expected a filter function"),
         (r#"set("${x");"#, "t.conf"),
         (r#"set("x" flags(global));"#, "unknown option `flags`"),
-        ("set();", "expected a template in quotes"),
+        ("set();", "expected a template"),
         (r#"rename("a");"#, "expected the name of a value"),
     ];
     for (body, expected) in table {

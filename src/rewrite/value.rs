@@ -30,7 +30,7 @@ impl Value {
     ) -> Result<Self, Diagnostic> {
         let resolved = options.resolve(config, text.escape)?;
         if let Some(literal) = text.template.as_literal() {
-            return Ok(Self::Constant(ValueType::String, literal.into()));
+            return Ok(Self::Constant(text.template.hint().unwrap_or_default(), literal.into()));
         }
         Ok(Self::Template(text.template.clone(), contexts.of(options, resolved)))
     }
@@ -46,8 +46,9 @@ impl Value {
             Self::Constant(value_type, text) => (*value_type, text),
             Self::Template(template, context) => {
                 scratch.text.clear();
-                template.format(message, &scratch.contexts[*context], &mut scratch.text);
-                (ValueType::String, &scratch.text)
+                let context = &scratch.contexts[*context];
+                let value_type = template.format_typed(message, context, &mut scratch.text);
+                (value_type, &scratch.text)
             }
         }
     }

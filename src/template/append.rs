@@ -48,6 +48,7 @@ pub(super) fn append_typed(
 ) -> ValueType {
     let Scope { message, context } = scope;
     let found = match value {
+        Value::Message => Some((message.text_type(), message.text())),
         Value::Host => {
             message.known_typed(FieldName::Host).map(|(value_type, _)| (value_type, host(message)))
         }
