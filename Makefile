@@ -153,8 +153,8 @@ lint: wheel ## formats, lints and types, Rust and Python
 	cargo clippy --quiet --all-targets --no-default-features -- -D warnings
 	cargo clippy --quiet --all-targets -- -D warnings
 	for minor in 14 15; do $(call for-minor,$$minor) cargo clippy --quiet --lib -- -D warnings; done
-	cargo doc --quiet --no-deps --no-default-features
-	cargo doc --quiet --no-deps
+	cargo doc --quiet --no-deps --document-private-items --no-default-features
+	cargo doc --quiet --no-deps --document-private-items
 	$(BIN)/ruff check $(LINTED)
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/mypy

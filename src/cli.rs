@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::engine::LogLevel;
 use crate::engine::run::Settings;
+use crate::error::Error;
 use crate::flow::signals;
 
 pub mod check;
@@ -254,7 +255,7 @@ pub fn begin(arguments: &[OsString]) -> Left {
 }
 
 /// Prints what `command` came to; the exit code.
-fn print_result(command: &str, result: Result<String, String>) -> i32 {
+fn print_result(command: &str, result: Result<String, Error>) -> i32 {
     match result {
         Ok(text) => output::print(&text, 0),
         Err(error) => {

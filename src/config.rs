@@ -173,7 +173,7 @@ impl Config {
     }
 
     /// The source statements, and those that are written in a path.
-    pub fn source_statements(&self) -> Vec<&SourceStatement> {
+    pub(crate) fn source_statements(&self) -> Vec<&SourceStatement> {
         let items = self.all_paths().into_iter().flat_map(|path| &path.items);
         let inline = items.filter_map(|item| match item {
             LogItem::Source(SourceRef::Inline(statement)) => Some(statement),
@@ -203,7 +203,7 @@ impl Config {
     ///
     /// # Errors
     /// There is none.
-    pub fn check_for_log_path(&self) -> Result<(), Diagnostic> {
+    pub(crate) fn check_for_log_path(&self) -> Result<(), Diagnostic> {
         if !self.logs.is_empty() {
             return Ok(());
         }
@@ -215,7 +215,7 @@ impl Config {
     }
 
     /// An error at `span` that shows another place with it, labelled `there`.
-    pub fn error_with(
+    pub(crate) fn error_with(
         &self,
         span: Span,
         message: impl Into<String>,
@@ -228,7 +228,7 @@ impl Config {
 
     /// The code of `block` on this line of its file, from its first column on as Python counts them; none
     /// when the block does not reach there.
-    pub fn code_line(&self, block: &PythonBlock, line: u32) -> Option<Span> {
+    pub(crate) fn code_line(&self, block: &PythonBlock, line: u32) -> Option<Span> {
         let at = self.sources_text.part_on_line(block.span, line)?;
         let text = self.sources_text.text(at);
         // As in the block's code: on the line of its brace it starts with the first word.
@@ -237,13 +237,13 @@ impl Config {
     }
 
     /// The first NUL in the code of `block`.
-    pub fn nul_in(&self, block: &PythonBlock) -> Option<Span> {
+    pub(crate) fn nul_in(&self, block: &PythonBlock) -> Option<Span> {
         let at = self.sources_text.text(block.span).find('\0')?;
         Some(one_byte(block, at))
     }
 
     /// The bracket or quote in the code of `block` that has no partner.
-    pub fn without_partner_in(&self, block: &PythonBlock) -> Option<Span> {
+    pub(crate) fn without_partner_in(&self, block: &PythonBlock) -> Option<Span> {
         let at = python_code::without_partner(self.sources_text.text(block.span))?;
         Some(one_byte(block, at))
     }

@@ -43,7 +43,7 @@ pub use stream::{LineFormat, StreamDestination, StreamSettings};
 
 /// The destination drivers.
 #[rustfmt::skip] // One on a line.
-pub const DRIVERS: &[Entry] = &[
+pub(crate) const DRIVERS: &[Entry] = &[
     Entry::of::<file::FileOptions>("file"),
     Entry::of::<pipe::PipeOptions>("pipe"),
     Entry::of::<program::ProgramOptions>("program"),
@@ -104,7 +104,7 @@ impl Entry {
     }
 
     /// The driver in the language.
-    pub fn syntax(&self) -> Syntax {
+    pub(crate) fn syntax(&self) -> Syntax {
         self.syntax
     }
 }
@@ -194,7 +194,7 @@ impl fmt::Debug for Site {
 
 /// Most bytes that wait for one destination without the credit of a source: what the byte half of the
 /// credit is for the others.
-pub const UNHELD_BYTES: u64 = 64 * 1024 * 1024;
+pub(crate) const UNHELD_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The severity of a [`Report`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

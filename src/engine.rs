@@ -4,8 +4,8 @@
 //!  sources ─► lanes ─► workers (route, batch by batch) ─► queues ─► destinations, a thread each
 //! ```
 //!
-//! * [`run`]: the main thread, from start to stop; [`event`]: what wakes it; `watch`: the bound of a stop;
-//!   `exit`: the log's last lines; [`host`]: what an embedding adds;
+//! * [`run`](mod@run): the main thread, from start to stop; [`event`]: what wakes it; `watch`: the bound of a
+//!   stop; `exit`: the log's last lines; [`host`]: what an embedding adds;
 //! * `generation`: one configuration with its sources, and the way to the next one; `supervised`: a source
 //!   that is started again where it failed, and the end of several; `suspended`: sources that wait for
 //!   credit;
@@ -27,44 +27,45 @@
 //! The engine knows nothing of Python, which adds its classes as a [`Host`].
 #![forbid(unsafe_code)]
 
-pub mod backoff;
-pub mod board;
-pub mod changes;
+pub(crate) mod backoff;
+pub(crate) mod board;
+pub(crate) mod changes;
 pub mod control;
-pub mod event;
+pub(crate) mod event;
 pub(crate) mod exit;
 pub(crate) mod generation;
-pub mod host;
-pub mod identity;
-pub mod live_line;
-pub mod log;
-pub mod metrics;
-pub mod output;
-pub mod own_files;
-pub mod pidfile;
-pub mod pipeline;
-pub mod plan;
-pub mod queue;
-pub mod reading;
+pub(crate) mod host;
+pub(crate) mod identity;
+pub(crate) mod live_line;
+pub(crate) mod log;
+pub(crate) mod metrics;
+pub(crate) mod output;
+pub(crate) mod own_files;
+pub(crate) mod pidfile;
+pub(crate) mod pipeline;
+pub(crate) mod plan;
+pub(crate) mod queue;
+pub(crate) mod reading;
 mod registry;
-pub mod router;
-pub mod run;
+pub(crate) mod router;
+pub(crate) mod run;
 pub mod stats;
-pub mod stats_file;
-pub mod succession;
+pub(crate) mod stats_file;
+pub(crate) mod succession;
 pub(crate) mod supervised;
 mod suspended;
 pub(crate) mod watch;
-pub mod worker;
+pub(crate) mod worker;
 
 pub use backoff::Pauses;
 pub use board::{Board, Phase};
 pub use changes::Changes;
 pub use control::Control;
 pub use event::Event;
-pub use host::{Host, Standalone};
+pub use host::{Host, HostView, Standalone};
 pub use log::{Log, LogLevel};
 pub use metrics::Metrics;
 pub use pidfile::PidFile;
 pub use pipeline::Pipeline;
 pub use plan::{ReloadPlan, UncontrolledRoute};
+pub use run::{Ended, Settings, run};

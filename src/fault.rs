@@ -8,7 +8,7 @@
 use std::any::Any;
 
 /// The text of a panic that was caught.
-pub fn panic_text(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no reason is known".to_owned())
@@ -16,7 +16,7 @@ pub fn panic_text(panic: &(dyn Any + Send)) -> String {
 
 /// Ends the process after `report` said why: a thread is at its end that the others wait for. A supervisor
 /// starts the process again, and sources with bookmarks go on where the last message was written.
-pub fn fatal(thread: &str, panic: &(dyn Any + Send), report: impl Fn(&str)) -> ! {
+pub(crate) fn fatal(thread: &str, panic: &(dyn Any + Send), report: impl Fn(&str)) -> ! {
     report(&format!("fault in the engine: {thread} has failed: {}; the process ends", panic_text(panic)));
     std::process::abort();
 }

@@ -17,7 +17,7 @@
 //! Each knows only those above it; `engine`, `python` and `cli` may know all.
 //!
 //! * `fault`: what is done about a panic; `nearest`: the known word that a wrong one may mean;
-//! * [`printable`]: texts of others in lines that people read;
+//! * `printable`: texts of others in lines that people read;
 //! * [`message`]: what flows: records in batches, the memory under them, views for readers;
 //! * [`flow`]: how it flows: lanes, inboxes, credit, acknowledgements;
 //! * [`syslog`]: RFC 5424, RFC 3164, framing, time stamps: bytes in, spans out;
@@ -31,21 +31,40 @@
 //! * [`filter`]: which messages go on: conditions, and the functions that they are made of;
 //! * [`rewrite`]: what is changed in messages on their way: rewrite functions, one behind the other;
 //! * [`path`]: what happens to messages on their way: programs of steps, sends and forks;
+//! * `error`: the one error of the crate, [`Error`];
 //! * [`engine`]: from a configuration to threads: start, reload, stop, supervision, statistics, the log;
 //! * `python`: the only room that knows pyo3: `LogSource`, `LogMessage`, buffers, Python as the engine's
 //!   host;
 //! * [`cli`]: the command line.
 //!
+//! # As a library
+//! The names at the top of the crate are its façade: a configuration is read ([`parse`], [`load`]), and run
+//! with what an embedding adds to the engine ([`run()`], [`Host`]). Everything fallible there has one error,
+//! [`Error`]. The rooms that are public besides are so for the benchmarks, the fuzz targets and the tests.
+//!
+//! ```
+//! let text = r#"log { source { example-msg-generator(num(3)); }; destination { file("/tmp/three"); }; };"#;
+//! let config = inrush::parse("three.conf", text)?;
+//! assert_eq!(config.logs.len(), 1);
+//!
+//! let refused = inrush::parse("three.conf", "sauce s { };").unwrap_err();
+//! assert!(matches!(&refused, inrush::Error::Config(_)));
+//! assert!(refused.to_string().contains("did you mean `source`?"));
+//! # Ok::<(), inrush::Error>(())
+//! ```
+//!
 //! Data goes one way, from source to destination; what goes back is credit and acknowledgements, through
 //! [`flow`] alone. Without the feature `python` the crate is the engine alone, and its command `inrush` runs
 //! configurations whose sources are the engine's own.
-#![deny(missing_docs)]
+#![deny(missing_docs, unreachable_pub)]
+#![cfg_attr(not(feature = "python"), allow(dead_code, reason = "the Python room alone uses some of it"))]
 
 pub mod cli;
 pub mod config;
 pub mod destination;
 pub mod drivers;
 pub mod engine;
+mod error;
 mod fault;
 pub mod filter;
 pub mod flow;
@@ -53,11 +72,34 @@ pub mod message;
 mod nearest;
 pub mod path;
 pub mod pattern;
-pub mod printable;
+mod printable;
 #[cfg(feature = "python")]
-pub mod python;
+mod python;
 pub mod rewrite;
 pub mod source;
 pub mod state;
 pub mod syslog;
 pub mod template;
+
+use std::path::Path;
+
+pub use config::{Config, Diagnostic, Diagnostics};
+pub use engine::{Ended, Host, HostView, Log, LogLevel, Settings, Standalone, run};
+pub use error::Error;
+pub use template::Template;
+
+/// Reads the configuration at `path`, with the drivers of this crate and the process's environment.
+///
+/// # Errors
+/// [`Error::Config`]: everything that is wrong with it, each at its place, together with the warnings.
+pub fn load(path: &Path) -> Result<Config, Error> {
+    Ok(config::load(path, &drivers::VOCABULARY)?)
+}
+
+/// Reads the configuration `text`, which errors call `name`. Files are read only for `@include`.
+///
+/// # Errors
+/// [`Error::Config`]: everything that is wrong with it, each at its place, together with the warnings.
+pub fn parse(name: &str, text: &str) -> Result<Config, Error> {
+    Ok(config::parse_str(name, text, &config::Environment::new(&drivers::VOCABULARY))?)
+}

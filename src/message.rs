@@ -65,4 +65,4 @@ pub use value_name::ValueName;
 ///
 /// The byte count of a batch is published in 30 bits beside its other counts; a longer message is
 /// refused with an error where it is posted.
-pub const MESSAGE_MAX: usize = 1 << 28;
+pub(crate) const MESSAGE_MAX: usize = 1 << 28;

@@ -21,7 +21,7 @@ fn is_hostile(character: char) -> bool {
 }
 
 /// `text` as a part of one line: control characters, line breaks and format characters are written out.
-pub fn line(text: &str) -> Cow<'_, str> {
+pub(crate) fn line(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hostile) {
         return Cow::Borrowed(text);
     }
@@ -37,13 +37,13 @@ pub fn line(text: &str) -> Cow<'_, str> {
 }
 
 /// `text` with the lines that it has; each of them as [`line`](line()) makes it.
-pub fn lines(text: &str) -> Cow<'_, str> {
+pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     joined(text, "")
 }
 
 /// `text` as one message of a log: of several lines all but the first are indented, so that none looks like a
 /// message of its own. Beyond `most` bytes it is cut, and says by how much.
-pub fn message(text: &str, most: usize) -> Cow<'_, str> {
+pub(crate) fn message(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return joined(text, CONTINUED);
     }

@@ -84,7 +84,7 @@ pub use thread::{Body, NotPosted, Poster, SourceThread};
 
 /// The source drivers.
 #[rustfmt::skip] // One on a line.
-pub const DRIVERS: &[Entry] = &[
+pub(crate) const DRIVERS: &[Entry] = &[
     Entry::of::<PythonSourceOptions>("python"),
     Entry::of::<PythonSourceOptions>("python-fetcher"),
     Entry::of::<InternalSourceOptions>("internal"),
@@ -150,7 +150,7 @@ impl Entry {
     }
 
     /// The driver in the language.
-    pub fn syntax(&self) -> Syntax {
+    pub(crate) fn syntax(&self) -> Syntax {
         self.syntax
     }
 }
@@ -183,6 +183,6 @@ pub fn make(input: &Input, config: &Config, log: &Arc<dyn EngineLog>) -> Made {
 }
 
 /// The options of `driver` that all sources have.
-pub fn common_options(driver: &Driver) -> &LogSourceOptions {
+pub(crate) fn common_options(driver: &Driver) -> &LogSourceOptions {
     (entry(driver).common)(driver)
 }

@@ -50,9 +50,9 @@ pub use store::Store;
 pub use value::Value;
 
 /// The most bytes of a value.
-pub const LARGEST_VALUE: usize = 64 << 20;
+pub(crate) const LARGEST_VALUE: usize = 64 << 20;
 /// The most bytes of a key and of the name of a store.
-pub const LARGEST_KEY: usize = 1 << 20;
+pub(crate) const LARGEST_KEY: usize = 1 << 20;
 /// The time that a state which is let go of has to write what is left.
 const LAST_COMMIT: Duration = Duration::from_secs(5);
 
@@ -88,7 +88,7 @@ impl Error {
     }
 
     /// The number of the system's error, if it was one.
-    pub fn errno(&self) -> Option<i32> {
+    pub(crate) fn errno(&self) -> Option<i32> {
         self.errno
     }
 }
@@ -195,7 +195,7 @@ impl State {
     }
 
     /// A state that ends with the process.
-    pub fn in_memory() -> Arc<Self> {
+    pub(crate) fn in_memory() -> Arc<Self> {
         let shared = Arc::new(StateCore { descriptor: AtomicI32::new(-1), ..StateCore::default() });
         Arc::new(Self { shared, path: None, thread: Mutex::default() })
     }
@@ -296,7 +296,7 @@ impl State {
 
     /// Says that this process is a fork of the engine's: from now on everything is refused here. Returns the
     /// descriptor that would hold the lock for as long as this process lives, for the caller to close.
-    pub fn forked(&self) -> Option<RawFd> {
+    pub(crate) fn forked(&self) -> Option<RawFd> {
         self.shared.is_copy.store(true, Ordering::Relaxed);
         let descriptor = self.shared.descriptor.load(Ordering::Relaxed);
         (descriptor >= 0).then_some(descriptor)
@@ -338,6 +338,6 @@ impl Drop for State {
 ///
 /// # Errors
 /// An engine has it, it is damaged, it is not a state file, or the system says no.
-pub fn look_into(path: &Path) -> Result<BTreeMap<Key, BTreeMap<Key, Value>>, Error> {
+pub(crate) fn look_into(path: &Path) -> Result<BTreeMap<Key, BTreeMap<Key, Value>>, Error> {
     file::look_into(path).map(|loaded| loaded.content)
 }

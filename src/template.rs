@@ -240,7 +240,7 @@ impl Template {
 
     /// True when nothing but MESSAGE differs between two messages of one batch that have no pairs of their
     /// own, one priority, and stamps in the same second of the same offset, while `context` stays as it is.
-    pub fn is_steady(&self, context: &Context) -> bool {
+    pub(crate) fn is_steady(&self, context: &Context) -> bool {
         self.is_around_message(context)
             && self.compiled.items.list.iter().all(|item| match item {
                 Item::Literal(_) => true,

@@ -71,7 +71,8 @@ impl Rig {
 
     fn open(&self) -> Result<Control, String> {
         let host = Box::new(self.notes.clone());
-        Control::open(&self.path(), Arc::clone(&self.board), &self.log, host)
+        let opened = Control::open(&self.path(), Arc::clone(&self.board), &self.log, host);
+        opened.map_err(|error| error.to_string())
     }
 
     fn connect(&self) -> UnixStream {
@@ -217,7 +218,7 @@ fn places_where_no_socket_can_be_are_named() {
     let mut rig = Rig::closed();
     let open = |path: &Path| {
         let host = Box::new(Notes::default());
-        Control::open(path, Arc::default(), &Log::silent(), host).unwrap_err()
+        Control::open(path, Arc::default(), &Log::silent(), host).unwrap_err().to_string()
     };
     let missing = rig.directory.path().join("missing/control");
     assert!(open(&missing).contains("missing/control: "), "{}", open(&missing));
@@ -382,7 +383,7 @@ fn ctl(words: &str, path: &Path) -> Result<String, String> {
     let arguments: Vec<OsString> =
         ["inrush", "ctl"].into_iter().chain(words.split(' ')).map(Into::into).collect();
     let Command::Ctl(options) = cli::parse(&arguments).unwrap().command else { panic!("another command") };
-    ctl::run(&options, Some(path.into()))
+    ctl::run(&options, Some(path.into())).map_err(|error| error.to_string())
 }
 
 /// Without it: whoever asks in vain has to guess why.

@@ -14,12 +14,13 @@ use serde_json::Value;
 use super::{CtlOptions, Request};
 use crate::engine::control::line::{self, NoLine};
 use crate::engine::control::{RELOAD_WAIT, socket};
+use crate::error::Error;
 use crate::printable;
 
 pub mod tables;
 
 /// The environment variable that names the socket.
-pub const SOCKET_VARIABLE: &str = "INRUSH_CONTROL";
+pub(crate) const SOCKET_VARIABLE: &str = "INRUSH_CONTROL";
 /// The time that an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// The time that `stop --wait` waits.
@@ -33,7 +34,7 @@ const MAX_ANSWER: usize = 256 * 1024 * 1024;
 ///
 /// # Errors
 /// What to say instead: there is nobody to ask, or the engine refused.
-pub fn run(options: &CtlOptions, variable: Option<OsString>) -> Result<String, String> {
+pub fn run(options: &CtlOptions, variable: Option<OsString>) -> Result<String, Error> {
     let named = options.control.clone();
     let path = named.or_else(|| variable.filter(|path| !path.is_empty()).map(PathBuf::from));
     let path = path.ok_or_else(|| {
@@ -48,7 +49,7 @@ pub fn run(options: &CtlOptions, variable: Option<OsString>) -> Result<String, S
     // Names and texts in it are others'; a program that reads JSON gets them as they are.
     match shown(&path, &answer, &options.request) {
         Ok(text) => Ok(printable::lines(&text).into_owned()),
-        Err(error) => Err(printable::lines(&error).into_owned()),
+        Err(error) => Err(printable::lines(&error).into_owned().into()),
     }
 }
 

@@ -3,17 +3,17 @@
 use std::io::{self, ErrorKind, Write};
 
 /// The exit code of a command whose output was not taken.
-pub const NOT_WRITTEN: i32 = 1;
+pub(crate) const NOT_WRITTEN: i32 = 1;
 
 /// Writes `text` to stdout; the exit code: `code`, or [`NOT_WRITTEN`] when the stream does not take it. That
 /// is said on stderr, unless the reader has gone (`| head`): it has what it wanted.
-pub fn print(text: &str, code: i32) -> i32 {
+pub(crate) fn print(text: &str, code: i32) -> i32 {
     print_to(io::stdout().lock(), &mut io::stderr().lock(), text, code)
 }
 
 /// Writes `text` to stderr. Where that does not take it there is nobody left to tell; the exit code says that
 /// something is wrong.
-pub fn complain(text: &str) {
+pub(crate) fn complain(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde_json::{Map, Value as Json, json};
 
 use super::PersistRequest;
+use crate::error::Error;
 use crate::state::value::decimal;
 use crate::state::{Key, Value, look_into};
 
@@ -18,15 +19,15 @@ type Stores = BTreeMap<Key, BTreeMap<Key, Value>>;
 ///
 /// # Errors
 /// An engine has the file, it is damaged, it is no state file, or the system says no: as a sentence.
-pub fn run(request: &PersistRequest) -> Result<String, String> {
+pub fn run(request: &PersistRequest) -> Result<String, Error> {
     match request {
         PersistRequest::List { file } => read(file).map(|stores| list(&stores)),
         PersistRequest::Dump { file } => read(file).map(|stores| dump(&stores)),
     }
 }
 
-fn read(file: &Path) -> Result<Stores, String> {
-    look_into(file).map_err(|error| error.to_string())
+fn read(file: &Path) -> Result<Stores, Error> {
+    Ok(look_into(file)?)
 }
 
 /// Each store that has values, and how many.

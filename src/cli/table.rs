@@ -40,7 +40,7 @@ impl Table {
     }
 
     /// Cuts the cells of the last column so that no line is longer than `columns`, and says so with `…`.
-    pub fn cut_to(&mut self, columns: usize) {
+    pub(crate) fn cut_to(&mut self, columns: usize) {
         let last = self.columns.len() - 1;
         let before: usize = (0..last).map(|column| self.width(column) + GAP.len()).sum();
         let room = columns.saturating_sub(before).max(self.columns[last].0.chars().count());
@@ -86,7 +86,7 @@ impl Table {
 }
 
 /// `1234567` as `1,234,567`.
-pub fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {

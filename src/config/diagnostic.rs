@@ -166,7 +166,7 @@ pub(super) enum More {
 
 impl Diagnostic {
     /// An error that has no place in any file, such as a configuration that cannot be opened.
-    pub fn without_place(message: impl Into<String>) -> Self {
+    pub(crate) fn without_place(message: impl Into<String>) -> Self {
         Self::new(Level::Error, message.into())
     }
 
@@ -220,7 +220,7 @@ impl Diagnostic {
 
     /// Adds a line that explains; it is shown below the place.
     #[must_use]
-    pub fn with_note(mut self, note: impl Into<String>) -> Self {
+    pub(crate) fn with_note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
     }
@@ -242,7 +242,7 @@ impl Diagnostic {
     }
 
     /// Its message with all that explains it, without the lines of the file.
-    pub fn in_words(&self) -> String {
+    pub(crate) fn in_words(&self) -> String {
         let mut words = self.message.clone();
         let notes = self.notes.iter().chain(&self.help);
         notes.for_each(|note| words.extend(["\n", note]));

@@ -85,7 +85,7 @@ impl Maker {
 }
 
 /// Runs no command: for texts that come from somewhere else than a file of the user's.
-pub fn refuse_command(_: &str, _: &GeneratorArguments, _: usize) -> Result<String, String> {
+pub(crate) fn refuse_command(_: &str, _: &GeneratorArguments, _: usize) -> Result<String, String> {
     Err("commands are not run for this text".to_owned())
 }
 

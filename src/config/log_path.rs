@@ -83,7 +83,7 @@ impl LogItem {
 
 impl LogPath {
     /// Tells whether there is a source in it, or in a path in it.
-    pub fn has_source(&self) -> bool {
+    pub(crate) fn has_source(&self) -> bool {
         let is_source = |item: &LogItem| match item {
             LogItem::Source(_) => true,
             other => other.paths().into_iter().any(LogPath::has_source),

@@ -88,7 +88,7 @@ impl TemplateOptions {
     ///
     /// # Errors
     /// Time zones that nobody knows, at their places.
-    pub fn resolve(&self, config: &Config, escape: Option<bool>) -> Result<Options, Diagnostic> {
+    pub(crate) fn resolve(&self, config: &Config, escape: Option<bool>) -> Result<Options, Diagnostic> {
         let global = &config.options;
         let zone = |own: &Option<Spanned<String>>, global: &Option<Spanned<String>>| {
             own.as_ref().or(global.as_ref()).map(|zone| config.zone(zone)).transpose()

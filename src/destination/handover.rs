@@ -22,7 +22,7 @@ pub struct Numbers {
 
 impl Numbers {
     /// Those of the very first message.
-    pub const FIRST: Self = Self { order: 1, sequence: 1 };
+    pub(crate) const FIRST: Self = Self { order: 1, sequence: 1 };
 
     /// Those of the message `count` messages later in the same batch.
     #[must_use]
@@ -67,7 +67,7 @@ impl Handover {
     }
 
     /// The deliveries of a destination that had not begun to write.
-    pub fn unsorted(deliveries: Vec<Delivery>, counters: &Arc<Counters>) -> Self {
+    pub(crate) fn unsorted(deliveries: Vec<Delivery>, counters: &Arc<Counters>) -> Self {
         Self { leftover: None, deliveries, next: Numbers::FIRST, counters: Arc::clone(counters) }
     }
 
@@ -99,7 +99,7 @@ impl Handover {
     }
 
     /// Drops them, as there is nobody to take them; returns how many.
-    pub fn give_up(self) -> u64 {
+    pub(crate) fn give_up(self) -> u64 {
         let lost = self.messages();
         // What cannot be taken back is told by nobody: the next to open the file ends the line.
         let begun = self.leftover.map(|leftover| leftover.into_deliveries(&|_| ())).unwrap_or_default();

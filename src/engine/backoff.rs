@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::source::Backoff;
 
 /// A run of this length was a good one.
-pub const HEALTHY: Duration = Duration::from_secs(60);
+pub(crate) const HEALTHY: Duration = Duration::from_secs(60);
 /// The longest pause of all: a century is as good as for ever, and a clock can hold it.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// The shares of a pause between which chance chooses.

@@ -70,7 +70,7 @@ impl Board {
     }
 
     /// Says where the engine is; a stop is never taken back.
-    pub fn set_phase(&self, phase: Phase) {
+    pub(crate) fn set_phase(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
     }
 
@@ -84,12 +84,12 @@ impl Board {
     }
 
     /// The time since the engine's start.
-    pub fn uptime(&self) -> Duration {
+    pub(crate) fn uptime(&self) -> Duration {
         self.begun.elapsed()
     }
 
     /// The engine, its totals, its sources and its destinations, as a JSON document.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let stats = self.stats();
         let mut all = json!({
             "version": env!("CARGO_PKG_VERSION"),

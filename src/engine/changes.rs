@@ -65,7 +65,7 @@ impl Changes {
     }
 
     /// `{"sources": {"kept": […], "replaced": […], "started": […], "stopped": […]}, "destinations": {…}}`
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         json!({ "sources": self.sources.to_json(), "destinations": self.destinations.to_json() })
     }
 }

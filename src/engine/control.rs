@@ -38,6 +38,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{Board, Log};
+use crate::error::Error;
 use crate::flow::unshared::Unshared;
 
 mod answer;
@@ -55,7 +56,7 @@ use socket::SocketFile;
 /// The longest request, in bytes.
 pub const MAX_REQUEST: usize = 4096;
 /// The time that a request may take to come, and an answer to be taken.
-pub const REQUEST_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const REQUEST_WITHIN: Duration = Duration::from_secs(5);
 /// The time that clients may take to get their last answer when the socket is closed.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// The pause when the system has no descriptor for another client.
@@ -102,7 +103,7 @@ impl Control {
         board: Arc<Board>,
         log: &Log,
         requests: Box<dyn Requests>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Error> {
         let (listener, file) = socket::listen(path)?;
         let unshared = Unshared::new(&listener);
         let listener = Arc::new(listener);

@@ -12,7 +12,7 @@ const LAST_LINES_NOW: Duration = Duration::from_secs(1);
 
 /// Ends the process at once, without what its host does at the end: a thread that does not end would block
 /// that.
-pub fn exit_now(code: i32) -> ! {
+pub(crate) fn exit_now(code: i32) -> ! {
     // A fork of the engine's has a log without a writer, which holds nothing back.
     if !signals::is_fork() {
         log::flush(LAST_LINES_NOW);
@@ -21,13 +21,13 @@ pub fn exit_now(code: i32) -> ! {
 }
 
 /// Waits until the log is written, within a bound.
-pub fn flush_log() {
+pub(crate) fn flush_log() {
     log::flush(LAST_LINES);
 }
 
 /// Lets the last lines of the log out whenever the process ends with `exit`, also after the interpreter of a
 /// host.
-pub fn at_exit() {
+pub(crate) fn at_exit() {
     extern "C" fn flush() {
         flush_log();
     }

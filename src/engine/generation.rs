@@ -23,7 +23,7 @@ use crate::source::Input;
 use crate::source::{self, EngineLog, Gate, Start};
 
 /// The surroundings in which all configurations of a process run.
-pub struct Site<'s> {
+pub(crate) struct Site<'s> {
     /// The engine's log.
     pub log: &'s Log,
     /// Lanes, workers, destinations.
@@ -35,14 +35,14 @@ pub struct Site<'s> {
 }
 
 /// A configuration and the sources that run for it.
-pub struct Generation {
+pub(crate) struct Generation {
     config: Arc<Config>,
     /// In the order of the configuration.
     sources: Vec<Supervised>,
 }
 
 /// A configuration that is ready to run.
-pub struct Prepared {
+pub(crate) struct Prepared {
     config: Arc<Config>,
     next: ReloadPlan,
     /// The sources that are not kept.
@@ -50,7 +50,7 @@ pub struct Prepared {
 }
 
 /// The end of an attempt to run a configuration.
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The generation that runs now.
     pub generation: Option<Generation>,
     /// The changes to each driver, or why the configuration does not run.
@@ -66,7 +66,7 @@ pub struct Outcome {
 ///
 /// # Errors
 /// Everything that a start would refuse before it calls `init()`.
-pub fn check(config: Arc<Config>, log: &Log, host: &mut dyn Host) -> Result<(), Diagnostics> {
+pub(crate) fn check(config: Arc<Config>, log: &Log, host: &mut dyn Host) -> Result<(), Diagnostics> {
     let (events, _nobody) = unbounded();
     let pipeline = run::pipeline(log, &host.release());
     let mut site = Site { log, pipeline: &pipeline, events: &events, host };
@@ -81,7 +81,7 @@ impl Prepared {
     ///
     /// # Errors
     /// Everything that is wrong with it; then all is as before.
-    pub fn new(
+    pub(crate) fn new(
         config: Arc<Config>,
         before: Option<&Generation>,
         site: &mut Site<'_>,
@@ -96,7 +96,7 @@ impl Prepared {
     }
 
     /// Stops the sources that go, initialises those that come, and switches to them.
-    pub fn carry_out(self, before: Option<Generation>, site: &mut Site<'_>) -> Outcome {
+    pub(crate) fn carry_out(self, before: Option<Generation>, site: &mut Site<'_>) -> Outcome {
         let Self { config, next, mut fresh } = self;
         let mut before = before;
         let goes = |source: &Supervised| !next.keeps(source.id()) && !source.stops_last();
@@ -146,12 +146,12 @@ impl Generation {
     }
 
     /// The warnings of its configuration.
-    pub fn warnings(&self) -> &[Diagnostic] {
+    pub(crate) fn warnings(&self) -> &[Diagnostic] {
         &self.config.warnings
     }
 
     /// The longest that one of its sources may take to stop.
-    pub fn stop_timeout(&self) -> Duration {
+    pub(crate) fn stop_timeout(&self) -> Duration {
         self.sources.iter().map(Supervised::stop_timeout).max().unwrap_or_default()
     }
 
@@ -188,13 +188,13 @@ impl Generation {
     }
 
     /// Starts the sources that could not be started, when it is time for it; what is to be said of it.
-    pub fn retry_starts(&mut self, events: &Sender<Event>) -> Vec<String> {
+    pub(crate) fn retry_starts(&mut self, events: &Sender<Event>) -> Vec<String> {
         let start = starting(events, Gate::open());
         self.sources.iter_mut().filter_map(|source| source.retry_start(&start)).collect()
     }
 
     /// Stops the sources, each within its bound; returns whether all have ended.
-    pub fn stop(&mut self, site: &mut Site<'_>) -> bool {
+    pub(crate) fn stop(&mut self, site: &mut Site<'_>) -> bool {
         let first = self.stop_those(&|source| !source.stops_last(), site);
         self.stop_those(&|_| true, site) && first
     }

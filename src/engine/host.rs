@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Config, Diagnostic, Generators, Span};
+use crate::error::Error;
 use crate::message::{Release, ReleaseNow};
 use crate::source::Input;
 use crate::source::Source;
@@ -45,7 +46,7 @@ pub trait Host {
     ///
     /// # Errors
     /// A sentence: the engine does not start.
-    fn open(&mut self, state: &Arc<State>) -> Result<(), String> {
+    fn open(&mut self, state: &Arc<State>) -> Result<(), Error> {
         let _ = state;
         Ok(())
     }
@@ -175,7 +176,7 @@ impl Host for Standalone {
 }
 
 /// The result of `work`, which may wait, and is called without the lock of `host`.
-pub fn unlocked<R: Send>(host: &dyn Host, work: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn unlocked<R: Send>(host: &dyn Host, work: impl FnOnce() -> R + Send) -> R {
     let (mut work, mut result) = (Some(work), None);
     host.without_lock(&mut || result = work.take().map(|work| work()));
     match result {

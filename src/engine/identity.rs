@@ -10,7 +10,7 @@
 use crate::config::{Config, Driver, GlobalOptions};
 
 /// The text of a source driver in the statement called `statement`.
-pub fn source(config: &Config, statement: &str, driver: &Driver) -> String {
+pub(crate) fn source(config: &Config, statement: &str, driver: &Driver) -> String {
     format!("{:+?}", (statement, driver, for_sources(&config.options)))
 }
 

@@ -18,7 +18,7 @@ const COLUMNS: usize = 80;
 const MIN_REASON: usize = 12;
 
 /// The line, and what it showed last.
-pub struct LiveLine {
+pub(crate) struct LiveLine {
     /// True when stderr is a terminal.
     pub is_shown: bool,
     posted: u64,
@@ -27,12 +27,12 @@ pub struct LiveLine {
 
 impl LiveLine {
     /// A line that shows nothing yet.
-    pub fn of_stderr() -> Self {
+    pub(crate) fn of_stderr() -> Self {
         Self { is_shown: std::io::stderr().is_terminal(), posted: 0, at: Instant::now() }
     }
 
     /// The line for what `stats` has counted.
-    pub fn text(&mut self, stats: &Stats) -> String {
+    pub(crate) fn text(&mut self, stats: &Stats) -> String {
         let now = Instant::now();
         let posted = stats.posted();
         let seconds = now.duration_since(self.at).as_secs_f64().max(1e-3);

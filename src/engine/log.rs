@@ -25,7 +25,7 @@ mod stderr;
 use stderr::Stderr;
 
 /// The most bytes of a message that stderr gets; the rest is counted.
-pub const MAX_MESSAGE: usize = 64 * 1024;
+pub(crate) const MAX_MESSAGE: usize = 64 * 1024;
 
 /// The time that the last lines of a process may take to be written, where stderr takes them.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -39,7 +39,7 @@ fn stderr() -> &'static Stderr {
 
 /// Waits until stderr has taken what was logged: `within` at most, and no longer than a second where it takes
 /// nothing. For the end of the process.
-pub fn flush(within: Duration) {
+pub(crate) fn flush(within: Duration) {
     // Where nothing was logged, nothing is made.
     if let Some(stderr) = STDERR.get() {
         stderr.flush(within);
@@ -47,7 +47,7 @@ pub fn flush(within: Duration) {
 }
 
 /// The number of lines of the log that stderr did not take.
-pub fn lost() -> u64 {
+pub(crate) fn lost() -> u64 {
     STDERR.get().map_or(0, Stderr::lost)
 }
 
@@ -88,7 +88,7 @@ impl LogLevel {
         [Self::Error, Self::Warning, Self::Notice, Self::Info, Self::Debug, Self::Trace];
 
     /// The level with this name.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|level| level.name() == name)
     }
 
@@ -171,7 +171,7 @@ impl Log {
     }
 
     /// Shows from now on what is at least as grave as `level`.
-    pub fn set_level(&self, level: LogLevel) {
+    pub(crate) fn set_level(&self, level: LogLevel) {
         self.0.level.store(level as u8, Ordering::Relaxed);
     }
 
@@ -223,18 +223,18 @@ impl Log {
     }
 
     /// Logs an error that the process ends with, and waits until it is written, within a bound.
-    pub fn last_error(&self, text: &str) {
+    pub(crate) fn last_error(&self, text: &str) {
         self.log(LogLevel::Error, text);
         flush(LAST_WORDS);
     }
 
     /// Shows `line` at the foot of the terminal until the next call; an empty one takes it away.
-    pub fn set_live_line(&self, line: &str) {
+    pub(crate) fn set_live_line(line: &str) {
         stderr().set_foot(line);
     }
 
     /// Logs a warning or an error about the configuration, at its own level; the word for that is said once.
-    pub fn diagnostic(&self, diagnostic: &Diagnostic) {
+    pub(crate) fn diagnostic(&self, diagnostic: &Diagnostic) {
         let level = match diagnostic.level() {
             Level::Error => LogLevel::Error,
             Level::Warning => LogLevel::Warning,

@@ -20,7 +20,7 @@ use super::control::clients::Clients;
 use crate::flow::unshared::Unshared;
 
 mod http;
-pub mod text;
+pub(crate) mod text;
 
 /// The pause when the system has no descriptor for another client.
 const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
@@ -51,7 +51,7 @@ impl fmt::Debug for Metrics {
 ///
 /// # Errors
 /// A sentence that says what was expected.
-pub fn address(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     let local = |port: u16| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     if let Ok(port) = text.parse::<u16>() {
         return Ok(local(port));

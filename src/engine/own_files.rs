@@ -11,7 +11,7 @@ const MOST_LINKS: usize = 40;
 ///
 /// # Errors
 /// A sentence that names the two options.
-pub fn check(files: &[(&str, Option<&Path>)]) -> Result<(), String> {
+pub(crate) fn check(files: &[(&str, Option<&Path>)]) -> Result<(), String> {
     let mut left: VecDeque<_> = files.iter().filter_map(|(option, path)| Some((*option, (*path)?))).collect();
     while let Some((option, path)) = left.pop_front() {
         if let Some((other, _)) = left.iter().find(|(_, other)| is_same(path, other)) {

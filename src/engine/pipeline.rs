@@ -81,7 +81,12 @@ impl Pipeline {
     }
 
     /// The same, with `clock` for the steps of its paths.
-    pub fn with_clock(log: &Log, pool: &Arc<Pool>, release: &Arc<dyn Release>, clock: &SteadyClock) -> Self {
+    pub(crate) fn with_clock(
+        log: &Log,
+        pool: &Arc<Pool>,
+        release: &Arc<dyn Release>,
+        clock: &SteadyClock,
+    ) -> Self {
         let descriptors = Descriptors::of_process();
         let (limit, most) = (descriptors.limit(), descriptors.most());
         log.debug(&format!("{limit} file descriptors, {most} of them for files of paths with macros"));
@@ -136,7 +141,7 @@ impl Pipeline {
     }
 
     /// Forgets what was announced: it does not come.
-    pub fn withdraw(&self) {
+    pub(crate) fn withdraw(&self) {
         self.registry().coming.clear();
     }
 
@@ -226,7 +231,7 @@ impl Pipeline {
     }
 
     /// The ids of the destinations that messages of the source `id` go to.
-    pub fn destinations_of(&self, id: &str) -> Vec<String> {
+    pub(crate) fn destinations_of(&self, id: &str) -> Vec<String> {
         let registry = self.registry();
         let source = registry.sources.iter().find(|source| source.input.driver.id == id);
         source.map_or_else(Vec::new, |source| source.program.destinations().to_vec())

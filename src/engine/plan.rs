@@ -221,7 +221,7 @@ impl ReloadPlan {
     }
 
     /// The ways of the source with this id that have no flow control.
-    pub fn uncontrolled_routes(&self, id: &str) -> &[UncontrolledRoute] {
+    pub(crate) fn uncontrolled_routes(&self, id: &str) -> &[UncontrolledRoute] {
         self.uncontrolled.get(id).map_or(&[], Vec::as_slice)
     }
 

@@ -21,7 +21,7 @@ use crate::message::Selection;
 
 /// The sending side of a destination.
 #[derive(Debug, Clone)]
-pub struct Queue {
+pub(crate) struct Queue {
     inbox: Sender<Delivery>,
     counters: Arc<Counters>,
     shared: Arc<OutputState>,
@@ -30,7 +30,7 @@ pub struct Queue {
 }
 
 /// The drops of a queue of at most `log-fifo-size()` messages, as the log is told.
-pub struct FullQueue {
+pub(crate) struct FullQueue {
     fifo_size: u64,
     drops: Drops,
     report: ReportFn,
@@ -44,13 +44,13 @@ impl std::fmt::Debug for FullQueue {
 
 impl FullQueue {
     /// Tells `report` of what a queue of this size drops.
-    pub fn new(fifo_size: u64, report: ReportFn) -> Self {
+    pub(crate) fn new(fifo_size: u64, report: ReportFn) -> Self {
         Self { fifo_size, drops: Drops::default(), report }
     }
 
     /// Notes that messages of `source` were dropped.
     #[cold]
-    pub fn note(&self, source: &str, messages: u64) {
+    pub(crate) fn note(&self, source: &str, messages: u64) {
         let text = match self.drops.note(messages, Instant::now()) {
             None => return,
             Some(News::Began) => format!(
@@ -68,7 +68,7 @@ impl FullQueue {
     }
 
     /// Notes that the destination writes again, or has ended.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         if let Some((total, time)) = self.drops.end(Instant::now()) {
             let text = format!(
                 "{total} messages were dropped in {:.1} s, as the queue was full",
@@ -81,7 +81,7 @@ impl FullQueue {
 
 /// The state that both sides of a destination's queue look at.
 #[derive(Debug, Default)]
-pub struct OutputState {
+pub(crate) struct OutputState {
     /// True when the destination cannot write at present.
     pub suspended: AtomicBool,
     /// The number of messages that wait, of a destination that retires and cannot write; its counters may be
@@ -95,7 +95,7 @@ pub struct OutputState {
 
 impl OutputState {
     /// Says how much waits.
-    pub fn set_waiting(&self, messages: u64, bytes: u64) {
+    pub(crate) fn set_waiting(&self, messages: u64, bytes: u64) {
         self.waiting.store(messages, Ordering::Relaxed);
         self.waiting_bytes.store(bytes, Ordering::Relaxed);
     }
@@ -103,7 +103,7 @@ impl OutputState {
 
 /// The requests of others to a destination's thread; a setter wakes it ([`Queue::wake`]).
 #[derive(Debug, Default)]
-pub struct Orders {
+pub(crate) struct Orders {
     /// Open the files anew.
     pub reopen: AtomicBool,
     /// Write what is there, however long it takes, then end.
@@ -119,7 +119,7 @@ pub struct Orders {
 impl Queue {
     /// A queue into `inbox`, of at most so many messages without credit as `full` says. With `is_soft` its
     /// sources wait for it on every path while it can write.
-    pub fn new(
+    pub(crate) fn new(
         inbox: Sender<Delivery>,
         counters: Arc<Counters>,
         shared: Arc<OutputState>,
@@ -130,19 +130,19 @@ impl Queue {
     }
 
     /// The reporter of its drops.
-    pub fn full(&self) -> &FullQueue {
+    pub(crate) fn full(&self) -> &FullQueue {
         &self.full
     }
 
     /// Tells whether messages of a path with this flow control hold their credit until they are written.
     #[inline]
-    pub fn holds(&self, flow_control: bool) -> bool {
+    pub(crate) fn holds(&self, flow_control: bool) -> bool {
         flow_control || (self.is_soft && !self.shared.suspended.load(Ordering::Relaxed))
     }
 
     /// Sends `view` on. With an `ack` that holds credit, as [`Queue::holds`] has it, it is never dropped;
     /// without, it finds a place or the newest of it is dropped.
-    pub fn push(&self, view: Selection, ack: Ack, flow_control: bool) {
+    pub(crate) fn push(&self, view: Selection, ack: Ack, flow_control: bool) {
         if ack.holds_credit() {
             self.counters.queued.fetch_add(view.len() as u64, Ordering::Relaxed);
             self.inbox.send(Delivery { view, ack, flow_control });
@@ -168,7 +168,7 @@ impl Queue {
     }
 
     /// Brings the destination's thread to look at what it is asked.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         self.inbox.wake();
     }
 }

@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// The end of a wait for a configuration.
 #[derive(Debug)]
-pub enum Read {
+pub(crate) enum Read {
     /// It is there, or there is something wrong with it.
     Done(Result<Arc<Config>, Diagnostics>),
     /// A part of it is there, and generators of the host could be what it lacks.
@@ -33,14 +33,14 @@ pub enum Read {
 
 /// Reads configurations, one at a time.
 #[derive(Debug, Default)]
-pub struct Reader {
+pub(crate) struct Reader {
     /// The thread that was given up, and what it reads.
     given_up: Option<(JoinHandle<()>, Arc<Progress>)>,
 }
 
 impl Reader {
     /// Reads the configuration at `path` for the first time, unless `is_stopping`.
-    pub fn read(&mut self, path: &Path, is_stopping: &dyn Fn() -> bool) -> Read {
+    pub(crate) fn read(&mut self, path: &Path, is_stopping: &dyn Fn() -> bool) -> Read {
         let (path, environment) = (path.to_owned(), Environment::of_process(path, &VOCABULARY));
         let progress = Arc::clone(&environment.progress);
         // Somebody may be typing it: there is no hurry.
@@ -48,7 +48,7 @@ impl Reader {
     }
 
     /// Reads the configuration at `path` again, within a bound, unless `is_stopping`.
-    pub fn read_again(&mut self, path: &Path, is_stopping: &dyn Fn() -> bool) -> Read {
+    pub(crate) fn read_again(&mut self, path: &Path, is_stopping: &dyn Fn() -> bool) -> Read {
         let (path, environment) = (path.to_owned(), Environment::of_process(path, &VOCABULARY));
         let progress = Arc::clone(&environment.progress);
         let load = move || match config::check_readable_again(&path) {
@@ -59,7 +59,7 @@ impl Reader {
     }
 
     /// Reads the text of `partial` once more, with `generators`, within a bound, unless `is_stopping`.
-    pub fn read_with(
+    pub(crate) fn read_with(
         &mut self,
         partial: Config,
         generators: Arc<dyn Generators>,

@@ -36,7 +36,7 @@ use crate::path::{Outputs, Program, Step, Surrounding, Timed};
 
 /// One way out for the batches of a source.
 #[derive(Debug, Clone)]
-pub struct Route {
+pub(crate) struct Route {
     /// The queue of the destination.
     pub queue: Queue,
     /// Tells whether the source waits for it.
@@ -53,7 +53,7 @@ impl Route {
 
 /// The route of one source's messages.
 #[derive(Debug, Clone, Default)]
-pub struct SourceRoutes {
+pub(crate) struct SourceRoutes {
     program: Arc<Program>,
     /// The queues of the program's destinations; `None` where a reload has removed it.
     queues: Vec<Option<Queue>>,
@@ -63,7 +63,7 @@ pub struct SourceRoutes {
 
 impl SourceRoutes {
     /// Those of `program`, whose destinations have `queues`.
-    pub fn new(program: Arc<Program>, queues: Vec<Option<Queue>>) -> Self {
+    pub(crate) fn new(program: Arc<Program>, queues: Vec<Option<Queue>>) -> Self {
         let plain = program.sends().map(|sends| {
             let route = |way: &crate::path::SendTo| {
                 let queue = queues[way.destination].clone()?;
@@ -90,7 +90,7 @@ impl Outputs for SourceRoutes {
 
 /// The routes of each source's messages.
 #[derive(Debug, Default)]
-pub struct Routes {
+pub(crate) struct Routes {
     /// By the number of the source's lane.
     pub sources: HashMap<usize, SourceRoutes, RandomState>,
     /// The nap of each worker while batches come.
@@ -101,7 +101,7 @@ pub struct Routes {
 
 impl Routes {
     /// The routes of `sources`, by the numbers of their lanes, for workers that look away for `naps`.
-    pub fn new(sources: HashMap<usize, SourceRoutes, RandomState>, naps: Vec<Duration>) -> Self {
+    pub(crate) fn new(sources: HashMap<usize, SourceRoutes, RandomState>, naps: Vec<Duration>) -> Self {
         let mut steps: Vec<Arc<dyn Step>> = Vec::new();
         for step in sources.values().flat_map(|source| source.program.steps()) {
             if step.key().is_some() && !steps.iter().any(|known| Arc::ptr_eq(known, step)) {
@@ -192,7 +192,7 @@ impl Routes {
 
 /// The routes, for all workers.
 #[derive(Debug, Default)]
-pub struct RouteTable {
+pub(crate) struct RouteTable {
     /// Raised after `routes` was set.
     version: AtomicU64,
     routes: Mutex<Arc<Routes>>,
@@ -205,26 +205,26 @@ pub struct RouteTable {
 
 impl RouteTable {
     /// An empty one, whose steps look at `clock`.
-    pub fn new(clock: SteadyClock) -> Self {
+    pub(crate) fn new(clock: SteadyClock) -> Self {
         Self { clock, ..Self::default() }
     }
 
     /// Sends every later batch by `routes`; returns the number that workers show when they do.
-    pub fn set(&self, routes: Routes) -> u64 {
+    pub(crate) fn set(&self, routes: Routes) -> u64 {
         let mut current = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         *current = Arc::new(routes);
         self.version.fetch_add(1, Ordering::Release) + 1
     }
 
     /// Messages that came too late, when their source had no way any more. They are counted as dropped.
-    pub fn late(&self) -> u64 {
+    pub(crate) fn late(&self) -> u64 {
         self.late.load(Ordering::Relaxed)
     }
 }
 
 /// The outcome of a batch.
 #[derive(Debug, Clone, Copy)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// The number of its messages.
     pub messages: usize,
     /// Tells whether its source was about to stand still, and is not any more: it waits for nothing but its
@@ -234,7 +234,7 @@ pub struct Sent {
 
 /// One worker's look at a [`RouteTable`].
 #[derive(Debug)]
-pub struct Router {
+pub(crate) struct Router {
     table: Arc<RouteTable>,
     worker: usize,
     version: u64,
@@ -245,7 +245,7 @@ pub struct Router {
 
 impl Router {
     /// The router of the worker with this number, which shows in `seen` which version it goes by.
-    pub fn new(table: &Arc<RouteTable>, worker: usize, seen: Arc<AtomicU64>, log: &Log) -> Self {
+    pub(crate) fn new(table: &Arc<RouteTable>, worker: usize, seen: Arc<AtomicU64>, log: &Log) -> Self {
         table.routers.fetch_add(1, Ordering::AcqRel);
         let (table, log) = (Arc::clone(table), log.clone());
         Self { table, worker, version: 0, routes: Arc::default(), seen, log }
@@ -253,7 +253,7 @@ impl Router {
 
     /// Takes up newer routes, if there are some, after what is in `inbox` now was sent by the old ones.
     #[inline]
-    pub fn follow(&mut self, inbox: &mut Inbox<Parcel>) {
+    pub(crate) fn follow(&mut self, inbox: &mut Inbox<Parcel>) {
         if self.table.version.load(Ordering::Acquire) != self.version {
             self.take_up(inbox);
         }
@@ -281,7 +281,7 @@ impl Router {
     }
 
     /// The time at which something is to be done without a batch.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         if self.routes.steps.is_empty() {
             return None;
         }
@@ -289,20 +289,20 @@ impl Router {
     }
 
     /// The same, as the end of a wait.
-    pub fn wait_until(&self) -> Option<Instant> {
+    pub(crate) fn wait_until(&self) -> Option<Instant> {
         self.table.clock.wait_until(self.deadline())
     }
 
     /// Does what is due.
     #[inline]
-    pub fn expire(&self) {
+    pub(crate) fn expire(&self) {
         if !self.routes.steps.is_empty() {
             self.guarded("do what is due", |around| self.routes.expire(around));
         }
     }
 
     /// Ends it; the last one has all steps make what they can.
-    pub fn end(self) {
+    pub(crate) fn end(self) {
         if self.table.routers.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.guarded("end the steps", |around| self.routes.hand_over(None, around));
         }
@@ -320,7 +320,7 @@ impl Router {
 
     /// Sends one batch on.
     #[inline]
-    pub fn send(&self, parcel: Parcel) -> Sent {
+    pub(crate) fn send(&self, parcel: Parcel) -> Sent {
         let urgent = parcel.is_urgent();
         let lane = Arc::clone(parcel.lane());
         let report = |text: &str| self.log.error(text);

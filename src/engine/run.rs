@@ -22,6 +22,7 @@ use super::{
     Board, Changes, Control, Event, Log, LogLevel, Metrics, Phase, PidFile, Pipeline, own_files, stats_file,
 };
 use crate::config::{Config, Diagnostic, Diagnostics, Inspected};
+use crate::error::Error;
 use crate::fault::panic_text;
 use crate::flow::signals::Signals;
 use crate::message::{Pool, Release};
@@ -95,7 +96,7 @@ pub fn run(settings: &Settings, log: &Log, host: &mut dyn Host) -> Ended {
     let code = match app.open(settings) {
         Ok(()) => app.run(settings, &receiver),
         Err(error) => {
-            log.error(&error);
+            log.error(&error.to_string());
             1
         }
     };
@@ -171,7 +172,7 @@ struct App<'h> {
 
 impl App<'_> {
     /// Opens what the command line names.
-    fn open(&mut self, settings: &Settings) -> Result<(), String> {
+    fn open(&mut self, settings: &Settings) -> Result<(), Error> {
         self.open_files(settings)?;
         self.open_control(settings)?;
         self.open_state(settings)?;
@@ -180,7 +181,7 @@ impl App<'_> {
 
     /// Takes the pid file, and looks whether the statistics can be written at the end; nothing if two files
     /// are one.
-    fn open_files(&mut self, settings: &Settings) -> Result<(), String> {
+    fn open_files(&mut self, settings: &Settings) -> Result<(), Error> {
         own_files::check(&[
             ("--pidfile", settings.pidfile.as_deref()),
             ("--persist-file", settings.persist_file.as_deref()),
@@ -189,10 +190,10 @@ impl App<'_> {
             ("--file", Some(&settings.file)),
         ])?;
         self.pidfile = settings.pidfile.as_deref().map(PidFile::open).transpose()?;
-        settings.stats_file.as_deref().map_or(Ok(()), stats_file::check)
+        Ok(settings.stats_file.as_deref().map_or(Ok(()), stats_file::check)?)
     }
 
-    fn open_control(&self, settings: &Settings) -> Result<(), String> {
+    fn open_control(&self, settings: &Settings) -> Result<(), Error> {
         let Some(path) = &settings.control else { return Ok(()) };
         let requests = Box::new(MainThread { events: self.events.clone(), watch: Arc::clone(&self.watch) });
         let (board, log) = (Arc::clone(&self.board), &self.log);
@@ -200,16 +201,16 @@ impl App<'_> {
         Ok(())
     }
 
-    fn open_state(&mut self, settings: &Settings) -> Result<(), String> {
+    fn open_state(&mut self, settings: &Settings) -> Result<(), Error> {
         if let Some(path) = &settings.persist_file {
             let report = state_report(&self.log);
             let opened = unlocked(self.host, || State::open(path, report));
-            self.state = opened.map_err(|error| error.to_string())?;
+            self.state = opened?;
         }
         self.host.open(&self.state)
     }
 
-    fn open_metrics(&mut self, settings: &Settings) -> Result<(), String> {
+    fn open_metrics(&mut self, settings: &Settings) -> Result<(), Error> {
         let Some(address) = settings.metrics else { return Ok(()) };
         let board = Arc::clone(&self.board);
         let metrics = unlocked(self.host, || Metrics::open(address, board))?;
@@ -255,14 +256,14 @@ impl App<'_> {
     }
 
     /// Starts the first configuration; false if the engine was told to stop before it was read.
-    fn first_start(&mut self, file: &Path) -> Result<bool, String> {
+    fn first_start(&mut self, file: &Path) -> Result<bool, Error> {
         let read = self.read(|reader, is_stopping| reader.read(file, is_stopping));
         let Some(config) = self.completed(read) else { return Ok(false) };
-        let config = config.map_err(|errors| errors.to_string())?;
+        let config = config?;
         report_warnings(&config, &self.log);
-        let prepared = Prepared::new(config, None, &mut self.site());
-        let prepared = prepared.map_err(|errors| errors.to_string())?;
-        self.carry_out(prepared).0.map(|_| true).map_err(|errors| errors.to_string())
+        let prepared = Prepared::new(config, None, &mut self.site())?;
+        self.carry_out(prepared).0?;
+        Ok(true)
     }
 
     /// Reads a configuration, without the lock of the host: sources that run go on meanwhile.
@@ -341,10 +342,10 @@ impl App<'_> {
             self.suspended.look(&self.pipeline, &self.log);
             self.pipeline.tidy();
             if live.is_shown {
-                self.log.set_live_line(&live.text(&self.board.stats()));
+                Log::set_live_line(&live.text(&self.board.stats()));
             }
         }
-        self.log.set_live_line("");
+        Log::set_live_line("");
     }
 
     fn reload(&mut self, file: &Path) -> Reloaded {

@@ -206,7 +206,7 @@ impl Stats {
     }
 
     /// The snapshot as a JSON document, with the names of the fields above.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let source = |source: &SourceStats| {
             let totals = &source.totals;
             let dropped = DropReason::ALL.map(|reason| (reason.name(), totals.dropped[reason as usize]));

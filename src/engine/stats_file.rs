@@ -22,7 +22,7 @@ const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 ///
 /// # Errors
 /// A sentence: it is of a kind that could hold up the end.
-pub fn check(path: &Path) -> Result<(), String> {
+pub(crate) fn check(path: &Path) -> Result<(), String> {
     match std::fs::metadata(path) {
         Ok(metadata) => check_kind(path, metadata.file_type()).map_err(|error| failed(path, &error)),
         // It is created at the end.
@@ -34,7 +34,7 @@ pub fn check(path: &Path) -> Result<(), String> {
 ///
 /// # Errors
 /// A sentence.
-pub fn write(path: &Path, text: &str) -> Result<(), String> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), String> {
     write_within(path, text, WITHIN).map_err(|error| failed(path, &error))
 }
 

@@ -28,7 +28,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// The end of a destination's thread.
 #[derive(Debug, Default)]
-pub struct End {
+pub(crate) struct End {
     state: Mutex<Ending>,
     ended: Condvar,
 }
@@ -64,7 +64,7 @@ impl End {
     }
 
     /// It has ended, and could not write `lost` messages.
-    pub fn set(&self, lost: u64) {
+    pub(crate) fn set(&self, lost: u64) {
         let mut state = self.state();
         state.lost = Some(lost);
         for follower in state.followers.drain(..) {
@@ -74,22 +74,22 @@ impl End {
     }
 
     /// Somebody takes over from now on.
-    pub fn expect_heir(&self) {
+    pub(crate) fn expect_heir(&self) {
         self.state().heir = Heir::Waits;
     }
 
     /// Tells whether somebody takes over.
-    pub fn has_heir(&self) -> bool {
+    pub(crate) fn has_heir(&self) -> bool {
         self.state().heir == Heir::Waits
     }
 
     /// Notes that the destination with the end `later` waits for it, as it may write the same file.
-    pub fn precedes(&self, later: &Arc<Self>) {
+    pub(crate) fn precedes(&self, later: &Arc<Self>) {
         self.state().later.push(Arc::clone(later));
     }
 
     /// Tells whether the destination with the end `later` waits for it.
-    pub fn is_before(&self, later: &Arc<Self>) -> bool {
+    pub(crate) fn is_before(&self, later: &Arc<Self>) -> bool {
         self.state().later.iter().any(|known| Arc::ptr_eq(known, later))
     }
 
@@ -97,7 +97,7 @@ impl End {
     ///
     /// # Errors
     /// Gives it back when there is none.
-    pub fn hand(&self, left: Vec<Handover>) -> Result<(), Vec<Handover>> {
+    pub(crate) fn hand(&self, left: Vec<Handover>) -> Result<(), Vec<Handover>> {
         let mut state = self.state();
         if state.heir != Heir::Waits {
             return Err(left);
@@ -121,12 +121,12 @@ impl End {
     }
 
     /// The number of messages that it could not write, once it has ended.
-    pub fn lost(&self) -> Option<u64> {
+    pub(crate) fn lost(&self) -> Option<u64> {
         self.state().lost
     }
 
     /// Waits for the end until `deadline`; how many messages it could not write, if it has come.
-    pub fn wait(&self, deadline: Instant) -> Option<u64> {
+    pub(crate) fn wait(&self, deadline: Instant) -> Option<u64> {
         let mut state = self.state();
         while state.lost.is_none() {
             let left = deadline.checked_duration_since(Instant::now())?;
@@ -148,7 +148,7 @@ impl End {
 
 /// A destination that comes first.
 #[derive(Debug, Clone)]
-pub struct Predecessor {
+pub(crate) struct Predecessor {
     /// Its end.
     pub end: Arc<End>,
     /// Its state.
@@ -159,7 +159,7 @@ pub struct Predecessor {
 
 /// The end of waiting for the others.
 #[derive(Debug)]
-pub enum Turn {
+pub(crate) enum Turn {
     /// It may write: first what was left to it, then what came in while it waited.
     Come(Vec<Handover>, Vec<Delivery>),
     /// It was replaced before, and leaves to its heir what was left to it, and what came in.
@@ -237,7 +237,7 @@ impl Waiting<'_> {
 /// It only waits for who is older than itself. One that was replaced waits for those alone that leave
 /// something to it, and they leave it without waiting for anybody else: so nobody waits for ever for one that
 /// could write.
-pub fn await_turn(
+pub(crate) fn await_turn(
     before: Vec<Predecessor>,
     inbox: &mut Inbox<Delivery>,
     counters: &Counters,

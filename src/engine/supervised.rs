@@ -16,7 +16,7 @@ const AFTER_CLOSE: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(2);
 
 /// A source, with its place in the pipeline.
-pub struct Supervised {
+pub(crate) struct Supervised {
     input: Input,
     source: Box<dyn Source>,
     /// The pauses between attempts to start it, when one has failed.
@@ -29,33 +29,33 @@ pub struct Supervised {
 
 impl Supervised {
     /// `source`, which was made for `input`.
-    pub fn new(input: &Input, source: Box<dyn Source>) -> Self {
+    pub(crate) fn new(input: &Input, source: Box<dyn Source>) -> Self {
         let input = input.clone();
         Self { input, source, pauses: None, start_again: None, unheld_reported: BTreeSet::new() }
     }
 
     /// The id of its driver.
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.input.driver.id
     }
 
     /// The name under which its state is kept.
-    pub fn persist_name(&self) -> Option<&str> {
+    pub(crate) fn persist_name(&self) -> Option<&str> {
         self.source.persist_name()
     }
 
     /// The time that it may take to stop.
-    pub fn stop_timeout(&self) -> Duration {
+    pub(crate) fn stop_timeout(&self) -> Duration {
         self.source.stop_timeout()
     }
 
     /// Tells whether it goes on until the others have stopped.
-    pub fn stops_last(&self) -> bool {
+    pub(crate) fn stops_last(&self) -> bool {
         self.source.stops_last()
     }
 
     /// Tells whether it runs or is done, and may go on when the global options change.
-    pub fn goes_on_under(&self, before: &GlobalOptions, after: &GlobalOptions) -> bool {
+    pub(crate) fn goes_on_under(&self, before: &GlobalOptions, after: &GlobalOptions) -> bool {
         (self.source.is_alive() || self.source.is_done()) && self.source.goes_on_under(before, after)
     }
 
@@ -63,25 +63,25 @@ impl Supervised {
     ///
     /// # Errors
     /// It refuses the configuration.
-    pub fn init(&mut self, config: &Config) -> Result<(), Diagnostic> {
+    pub(crate) fn init(&mut self, config: &Config) -> Result<(), Diagnostic> {
         self.source.init(config)
     }
 
     /// Takes back what [`Supervised::init`] did, if it was called.
-    pub fn abandon(&mut self) {
+    pub(crate) fn abandon(&mut self) {
         self.source.close();
         self.source.deinit();
         self.source.finalize();
     }
 
     /// Asks it to end.
-    pub fn ask_to_stop(&mut self) {
+    pub(crate) fn ask_to_stop(&mut self) {
         self.source.ask_to_stop();
     }
 
     /// Starts it; what is to be said when that fails. Then there is another attempt after a pause, as after
     /// an exception, or it is the end of the source.
-    pub fn start(&mut self, start: &Start) -> Option<String> {
+    pub(crate) fn start(&mut self, start: &Start) -> Option<String> {
         self.input.status.start();
         let NotStarted { summary, text } = self.source.start(start).err()?;
         self.input.status.end();
@@ -100,7 +100,7 @@ impl Supervised {
 
     /// Tries to start it again, when [`Supervised::start`] had failed and the pause after that is over; what
     /// is to be said when that fails, too.
-    pub fn retry_start(&mut self, start: &Start) -> Option<String> {
+    pub(crate) fn retry_start(&mut self, start: &Start) -> Option<String> {
         self.start_again.take_if(|when| *when <= Instant::now())?;
         self.input.status.set_restarting(false);
         self.input.status.count_restart();
@@ -109,7 +109,7 @@ impl Supervised {
 
     /// Says once of each destination that an acknowledgement does not mean delivered, where that is so and
     /// the source waits for acknowledgements.
-    pub fn warn_of_uncontrolled(&mut self, config: &Config, next: &ReloadPlan, log: &Log) {
+    pub(crate) fn warn_of_uncontrolled(&mut self, config: &Config, next: &ReloadPlan, log: &Log) {
         if !self.source.awaits_acknowledgements() {
             return;
         }
@@ -135,13 +135,13 @@ impl Supervised {
 }
 
 /// Stops `sources`, each within its bound, and lets go of them; whether all have ended.
-pub fn stop_sources(sources: &mut [Supervised], log: &Log, host: &dyn Host) -> bool {
+pub(crate) fn stop_sources(sources: &mut [Supervised], log: &Log, host: &dyn Host) -> bool {
     let mut sources: Vec<&mut dyn Source> = sources.iter_mut().map(|it| &mut *it.source as _).collect();
     stop(&mut sources, log, &|pause| unlocked(host, || std::thread::sleep(pause)))
 }
 
 /// The same for sources without anything beside them. `sleep` waits without whatever lock is held.
-pub fn stop(sources: &mut [&mut dyn Source], log: &Log, sleep: &dyn Fn(Duration)) -> bool {
+pub(crate) fn stop(sources: &mut [&mut dyn Source], log: &Log, sleep: &dyn Fn(Duration)) -> bool {
     let await_end = |source: &dyn Source, deadline: Instant, is_there: fn(&dyn Source) -> bool| {
         while is_there(source) && Instant::now() < deadline {
             sleep(LOOK);

@@ -25,12 +25,12 @@ use crate::cli::ctl::tables;
 use crate::flow::signals::Signals;
 
 /// The time that the destinations may take to write what is left, when the engine stops.
-pub const DRAIN: Duration = Duration::from_secs(10);
+pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 /// The time that a stop may take beyond the time that its sources and destinations are given.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Sees to it that a stop ends.
-pub struct Watch {
+pub(crate) struct Watch {
     log: Log,
     board: Arc<Board>,
     /// Closed before the process ends, however it does.
@@ -50,7 +50,7 @@ pub struct Watch {
 
 impl Watch {
     /// A watch over the main thread of `host`.
-    pub fn new(log: &Log, board: &Arc<Board>, host: Arc<dyn HostView>) -> Self {
+    pub(crate) fn new(log: &Log, board: &Arc<Board>, host: Arc<dyn HostView>) -> Self {
         let bound_ms = AtomicU64::new((DRAIN + GRACE).as_millis() as u64);
         Self {
             log: log.clone(),
@@ -66,29 +66,29 @@ impl Watch {
     }
 
     /// A watch over the end of `inrush check`, for which nothing runs that would need longer.
-    pub fn of_check(log: &Log, host: Arc<dyn HostView>) -> Self {
+    pub(crate) fn of_check(log: &Log, host: Arc<dyn HostView>) -> Self {
         let bound_ms = AtomicU64::new(GRACE.as_millis() as u64);
         Self { bound_ms, ..Self::new(log, &Arc::default(), host) }
     }
 
     /// Sets how long the sources of the configuration may take to stop.
-    pub fn set_bound(&self, sources: Duration) {
+    pub(crate) fn set_bound(&self, sources: Duration) {
         self.bound_ms.store((sources + DRAIN + GRACE).as_millis() as u64, Ordering::Relaxed);
     }
 
     /// Closes `control` when the process ends.
-    pub fn set_control(&self, control: Control) {
+    pub(crate) fn set_control(&self, control: Control) {
         // There is one a process.
         let _ = self.control.set(control);
     }
 
     /// The main thread is done with the sources: from here on it hangs in nobody's code.
-    pub fn note_draining(&self) {
+    pub(crate) fn note_draining(&self) {
         self.is_draining.store(true, Ordering::Release);
     }
 
     /// The engine has stopped: what the host does at the end has the time that is left.
-    pub fn begin_end(self: &Arc<Self>) {
+    pub(crate) fn begin_end(self: &Arc<Self>) {
         self.note_draining();
         self.has_ended.store(true, Ordering::Release);
         self.close_control();
@@ -102,7 +102,7 @@ impl Watch {
     }
 
     /// Reads signals on a thread of its own, and passes them on to `events`.
-    pub fn start(self: &Arc<Self>, signals: Signals, events: Sender<Event>) {
+    pub(crate) fn start(self: &Arc<Self>, signals: Signals, events: Sender<Event>) {
         let watch = Arc::clone(self);
         let spawned = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             let mut asked = 0;
@@ -237,7 +237,7 @@ impl Watch {
 }
 
 /// Says what became of every message.
-pub fn report_totals(log: &Log, board: &Board) -> Stats {
+pub(crate) fn report_totals(log: &Log, board: &Board) -> Stats {
     let stats = board.stats();
     for source in &stats.sources {
         log.notice(&format!("source {}: {}", source.id, source.line()));
@@ -250,7 +250,7 @@ pub fn report_totals(log: &Log, board: &Board) -> Stats {
 }
 
 /// The main thread, for those who ask it through the control socket.
-pub struct MainThread {
+pub(crate) struct MainThread {
     /// Its list.
     pub events: Sender<Event>,
     /// Bounds a stop of it.

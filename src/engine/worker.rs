@@ -23,7 +23,7 @@ use crate::flow::{DropReason, Inbox, Parcel, nap_precisely};
 ///
 /// # Errors
 /// When the system has no thread to give.
-pub fn start(
+pub(crate) fn start(
     name: String,
     inbox: Inbox<Parcel>,
     router: Router,
@@ -45,7 +45,7 @@ pub fn start(
 
 /// Takes what comes until `stopping` is set and the inbox is empty, and gives the inbox back: what is
 /// sent into it after that is counted as dropped by whoever drops it.
-pub fn run(mut inbox: Inbox<Parcel>, mut router: Router, stopping: &AtomicBool) -> Inbox<Parcel> {
+pub(crate) fn run(mut inbox: Inbox<Parcel>, mut router: Router, stopping: &AtomicBool) -> Inbox<Parcel> {
     loop {
         let last_round = stopping.load(Ordering::Acquire);
         router.follow(&mut inbox);
@@ -98,7 +98,7 @@ fn pass(inbox: &mut Inbox<Parcel>, router: &Router, all: bool) -> Option<Seen> {
 
 /// The workers that have ended.
 #[derive(Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// The channel on which they say so, with their inboxes.
     workers: (Notify<Inbox<Parcel>>, Receiver<Inbox<Parcel>>),
     inboxes: Vec<Inbox<Parcel>>,
@@ -114,12 +114,12 @@ impl Default for Ended {
 
 impl Ended {
     /// The callback that a worker gives its inbox to.
-    pub fn notify(&self) -> Notify<Inbox<Parcel>> {
+    pub(crate) fn notify(&self) -> Notify<Inbox<Parcel>> {
         self.workers.0.clone()
     }
 
     /// Waits until `workers` have ended, or until `deadline`.
-    pub fn wait(&mut self, workers: usize, deadline: Instant, log: &Log) {
+    pub(crate) fn wait(&mut self, workers: usize, deadline: Instant, log: &Log) {
         while self.inboxes.len() < workers {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(inbox) = self.workers.1.recv_timeout(left) else {
@@ -132,7 +132,7 @@ impl Ended {
 
     /// Counts what came after the workers' last look, from posts that raced with the closing of their
     /// lane, as dropped; how many messages that were.
-    pub fn collect_late(&mut self, log: &Log) -> u64 {
+    pub(crate) fn collect_late(&mut self, log: &Log) -> u64 {
         let Self { inboxes, late, .. } = self;
         for inbox in inboxes {
             while let Some(parcel) = inbox.try_recv() {

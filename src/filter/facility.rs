@@ -14,7 +14,7 @@ const NAMES: Names =
 
 /// `facility(…)`: names and ranges of them, or one number.
 #[derive(Debug, Clone, Copy)]
-pub struct FacilityOptions {
+pub(crate) struct FacilityOptions {
     /// Bit `n` is set for the facility `n`.
     pub set: u128,
 }

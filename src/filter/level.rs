@@ -14,7 +14,7 @@ const NAMES: Names =
 
 /// `level(…)`: names and ranges of them.
 #[derive(Debug, Clone, Copy)]
-pub struct LevelOptions {
+pub(crate) struct LevelOptions {
     /// Bit `n` is set for the severity `n`.
     pub set: u128,
 }

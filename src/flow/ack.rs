@@ -95,7 +95,7 @@ impl Ack {
     }
 
     /// The same for a batch that has a ticket of a tracker's.
-    pub fn with_ticket(
+    pub(crate) fn with_ticket(
         credit: &Arc<Credit>,
         counters: &Arc<SourceCounters>,
         messages: u32,
@@ -130,7 +130,7 @@ impl Ack {
     /// An ack for each of the ways out that wait, which have `held` of the batch: a row's credit comes back
     /// when the last of them that has it is done, and at once where none has it. To be called once, by the
     /// only holder of the credit.
-    pub fn spread(&self, held: &[&Rows]) -> Vec<Self> {
+    pub(crate) fn spread(&self, held: &[&Rows]) -> Vec<Self> {
         debug_assert!(matches!(self.hold, Hold::Whole), "the first ack is spread");
         if !self.receipt.spread(held) {
             return held.iter().map(|_| self.clone()).collect();
@@ -166,13 +166,13 @@ impl Ack {
     }
 
     /// Tells whether a tracker takes the end of its credit for the arrival of its messages.
-    pub fn is_tracked(&self) -> bool {
+    pub(crate) fn is_tracked(&self) -> bool {
         self.receipt.is_tracked()
     }
 
     /// The part of its source's window that it holds, of messages or of bytes, in parts of `whole`: all of it
     /// for as long as one of its messages waits. Nothing without credit.
-    pub fn window_share(&self, whole: u64) -> u64 {
+    pub(crate) fn window_share(&self, whole: u64) -> u64 {
         let Receipt { credit, messages, .. } = &*self.receipt;
         let messages = match &self.hold {
             Hold::None => return 0,
@@ -191,7 +191,7 @@ impl Ack {
     }
 
     /// Counts `messages` of the batch as filtered: they went to no destination, and were not dropped.
-    pub fn count_filtered(&self, messages: u32) {
+    pub(crate) fn count_filtered(&self, messages: u32) {
         self.receipt.count_filtered(messages);
     }
 

@@ -98,14 +98,8 @@ fn clock_nanos() -> i64 {
     now.tv_sec * 1_000_000_000 + now.tv_nsec
 }
 
-/// Microseconds since the epoch.
-#[inline]
-pub fn now_micros() -> i64 {
-    clock_nanos() / 1000
-}
-
 /// The processor time of this thread so far.
-pub fn thread_time() -> Duration {
+pub(crate) fn thread_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: a place for the time, and a clock that every system has.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
@@ -114,7 +108,7 @@ pub fn thread_time() -> Duration {
 
 /// The processor time of this thread since `begun`, without what the two looks at it cost, which is more than
 /// most posts.
-pub fn thread_time_since(begun: Duration) -> Duration {
+pub(crate) fn thread_time_since(begun: Duration) -> Duration {
     static LOOK: LazyLock<Duration> = LazyLock::new(|| {
         let looks = (0..64).map(|_| {
             let begun = thread_time();
@@ -144,7 +138,7 @@ impl WallClock {
 
     /// The local offset at `micros`, in seconds east of UTC.
     #[inline]
-    pub fn local_offset(&mut self, micros: i64) -> i32 {
+    pub(crate) fn local_offset(&mut self, micros: i64) -> i32 {
         self.zone.offset(micros)
     }
 }

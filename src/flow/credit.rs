@@ -84,7 +84,7 @@ impl Credit {
     }
 
     /// Half of the window, as the free messages are counted.
-    pub fn half_window(&self) -> i64 {
+    pub(crate) fn half_window(&self) -> i64 {
         i64::from(self.window / 2)
     }
 
@@ -95,7 +95,8 @@ impl Credit {
 
     /// A waiting source resumes when more messages than this are free: a quarter of the window, at
     /// most 100.
-    pub fn resume_above(&self) -> u32 {
+    #[cfg(test)]
+    pub(crate) fn resume_above(&self) -> u32 {
         self.resume_above as u32
     }
 
@@ -110,22 +111,22 @@ impl Credit {
     }
 
     /// The number of posts that found no credit.
-    pub fn suspensions(&self) -> u64 {
+    pub(crate) fn suspensions(&self) -> u64 {
         self.suspensions.load(Ordering::Relaxed)
     }
 
     /// For how long somebody waited for credit, or had suspended itself, so far.
-    pub fn blocked(&self) -> Duration {
+    pub(crate) fn blocked(&self) -> Duration {
         self.blocked.total()
     }
 
     /// True when somebody waits for credit, or has suspended itself, at this moment.
-    pub fn is_waited_for(&self) -> bool {
+    pub(crate) fn is_waited_for(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0 || self.suspended.load(Ordering::Relaxed)
     }
 
     /// True when a post would find credit now.
-    pub fn is_available(&self) -> bool {
+    pub(crate) fn is_available(&self) -> bool {
         self.free_messages() > 0 && self.free_bytes() > 0
     }
 
@@ -154,7 +155,7 @@ impl Credit {
 
     /// Takes `bytes` bytes, even beyond what is free: for messages of a lease.
     #[inline]
-    pub fn take_bytes(&self, bytes: u64) {
+    pub(crate) fn take_bytes(&self, bytes: u64) {
         self.bytes.fetch_sub(bytes as i64, Ordering::Relaxed);
     }
 
@@ -165,7 +166,7 @@ impl Credit {
     }
 
     /// Takes `bytes` bytes if so many are free; returns how many: all or none.
-    pub fn try_take_bytes(&self, bytes: u64) -> u64 {
+    pub(crate) fn try_take_bytes(&self, bytes: u64) -> u64 {
         let mut free = self.free_bytes();
         while bytes > 0 && free >= bytes as i64 {
             let left = free - bytes as i64;
@@ -178,7 +179,7 @@ impl Credit {
     }
 
     /// Gives back `messages` and `bytes`, and wakes who waits for them.
-    pub fn give_back(&self, messages: u32, bytes: u64) {
+    pub(crate) fn give_back(&self, messages: u32, bytes: u64) {
         self.bytes.fetch_add(bytes as i64, Ordering::Relaxed);
         let free = self.messages.fetch_add(i64::from(messages), Ordering::Relaxed) + i64::from(messages);
         debug_assert!(free <= i64::from(self.window), "more credit came back than was taken");
@@ -204,7 +205,7 @@ impl Credit {
 
     /// Waits like [`Credit::wait`], and ends when `gives_up` is true without credit. Whoever makes it true
     /// calls [`Credit::wake_waiters`] afterwards.
-    pub fn wait_unless(&self, deadline: Option<Instant>, gives_up: impl Fn() -> bool) -> Waited {
+    pub(crate) fn wait_unless(&self, deadline: Option<Instant>, gives_up: impl Fn() -> bool) -> Waited {
         self.blocked.begin();
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let ended = loop {
@@ -234,20 +235,20 @@ impl Credit {
     }
 
     /// Lets all who wait look again whether they give up.
-    pub fn wake_waiters(&self) {
+    pub(crate) fn wake_waiters(&self) {
         // Pairs with the fence in `wait_unless`: the waiter sees what was written before, or is notified.
         fence(Ordering::SeqCst);
         self.returned.notify(usize::MAX);
     }
 
     /// Counts a post that found no credit.
-    pub fn count_suspension(&self) {
+    pub(crate) fn count_suspension(&self) {
         self.suspensions.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Ends all waits, now and later, and a suspension, which is not answered any more: the source is
     /// stopping for good.
-    pub fn cancel_waits(&self) {
+    pub(crate) fn cancel_waits(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
         // Pairs with the fences in `wait_unless` and `suspend`: they see the end, or this sees them.
         fence(Ordering::SeqCst);
@@ -256,7 +257,7 @@ impl Credit {
     }
 
     /// Ends all waits that begin later, without a word to those that have begun: in a fork there are none.
-    pub fn cancel_later_waits(&self) {
+    pub(crate) fn cancel_later_waits(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
@@ -271,13 +272,13 @@ impl Credit {
 
     /// Sets what [`Credit::suspend`] is answered with. Called on the thread that gave credit back: it
     /// must only pass the news on.
-    pub fn set_on_resume(&self, call: Box<dyn Fn() + Send + Sync>) {
+    pub(crate) fn set_on_resume(&self, call: Box<dyn Fn() + Send + Sync>) {
         // A second call would be a second `init` of the same source, which the engine does not do.
         let _ = self.on_resume.set(call);
     }
 
     /// Says that the source has suspended itself: `on_resume` is called once, when it may go on.
-    pub fn suspend(&self) {
+    pub(crate) fn suspend(&self) {
         self.blocked.begin();
         if self.suspended.swap(true, Ordering::Relaxed) {
             self.blocked.end();

@@ -18,7 +18,7 @@ impl Default for Exit {
 
 impl Exit {
     /// True when the source is asked to end.
-    pub fn is_requested(&self) -> bool {
+    pub(crate) fn is_requested(&self) -> bool {
         self.requested.load(Ordering::Relaxed)
     }
 

@@ -47,7 +47,7 @@ use crossbeam::utils::CachePadded;
 use super::sync::{AtomicBool, Ordering, Parker, Queue, Unparker, fence};
 
 /// The time that a receiver which just had work looks away before it looks again.
-pub const NAP: Duration = Duration::from_micros(50);
+pub(crate) const NAP: Duration = Duration::from_micros(50);
 /// The same in a flood: batches fill whole meanwhile, and one that its writer has ended costs less to take.
 const FLOOD_NAP: Duration = Duration::from_micros(400);
 /// The same when it is a light one, as of lists that come now and then: each look costs as much as hundreds
@@ -126,7 +126,7 @@ impl<T> Sender<T> {
 
     /// True when the receiver naps and what it gets is little: an item that is handed over whole, with
     /// nothing to follow soon, saves it more than it costs. A hint.
-    pub fn naps_lightly(&self) -> bool {
+    pub(crate) fn naps_lightly(&self) -> bool {
         self.0.light.load(Ordering::Relaxed)
     }
 
@@ -183,7 +183,7 @@ impl<T> Inbox<T> {
     }
 
     /// An empty inbox whose receiver, while items keep coming, naps for `nap`.
-    pub fn with_nap(nap: Duration) -> Self {
+    pub(crate) fn with_nap(nap: Duration) -> Self {
         let parker = Parker::new();
         let shared = Channel {
             queue: Queue::new(),
@@ -221,7 +221,7 @@ impl<T> Inbox<T> {
     }
 
     /// Changes for how long the receiver naps while items keep coming.
-    pub fn set_nap(&mut self, nap: Duration) {
+    pub(crate) fn set_nap(&mut self, nap: Duration) {
         self.nap = nap;
     }
 
@@ -242,7 +242,7 @@ impl<T> Inbox<T> {
 
     /// Leaves items, which [`Inbox::try_recv`] gave in this order, for the next look: it gives them again,
     /// before all others.
-    pub fn leave_behind(&mut self, items: Vec<T>) {
+    pub(crate) fn leave_behind(&mut self, items: Vec<T>) {
         for item in items.into_iter().rev() {
             self.left_behind.push_front(item);
         }
@@ -250,14 +250,14 @@ impl<T> Inbox<T> {
 
     /// Begins a look, which answers the calls of [`Sender::wake`] before it: how many items there are, and
     /// how many of them were left behind by the look before.
-    pub fn begin_look(&self) -> (usize, usize) {
+    pub(crate) fn begin_look(&self) -> (usize, usize) {
         self.shared.called.store(false, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         (self.len(), self.left_behind.len())
     }
 
     /// Waits for a call of [`Sender::wake`] without going to sleep, if it did so a moment ago, too; otherwise naps.
-    pub fn spin_or_nap(&mut self) {
+    pub(crate) fn spin_or_nap(&mut self) {
         let now = Instant::now();
         let again = self.last_spin.is_some_and(|before| now.saturating_duration_since(before) < SPIN_WAIT);
         self.last_spin = Some(now);
@@ -289,7 +289,7 @@ impl<T> Inbox<T> {
     /// Waits for a nap whatever is in the queue, so that items which are still being filled are worth taking;
     /// a longer one in a flood, which is told by what the look before `brought`. A call of [`Sender::wake`]
     /// ends it.
-    pub fn nap(&mut self, brought: usize) {
+    pub(crate) fn nap(&mut self, brought: usize) {
         let flood = brought >= FLOOD;
         if std::mem::take(&mut self.slept) && self.rests > 0 && self.is_empty() && !flood {
             return self.sleep(None);

@@ -149,20 +149,20 @@ impl Lane {
 
     /// Refuses every post from now on, in a fork of the process that made the lane: nobody is there who would
     /// take them. No lock is taken, as its owner may be a thread that the fork does not have.
-    pub fn close_in_fork(&self) {
+    pub(crate) fn close_in_fork(&self) {
         self.forked.store(true, Ordering::Relaxed);
         self.closed.store(true, Ordering::SeqCst);
         self.credit.cancel_later_waits();
     }
 
     /// Tells whether this process is a fork of the one that made it.
-    pub fn is_forked(&self) -> bool {
+    pub(crate) fn is_forked(&self) -> bool {
         self.forked.load(Ordering::Relaxed)
     }
 
     /// True when half of the window or all of the bytes are used up: its source stands still, or soon will,
     /// until credit comes back.
-    pub fn is_half_used(&self) -> bool {
+    pub(crate) fn is_half_used(&self) -> bool {
         self.credit.free_messages() <= self.credit.half_window() || self.credit.free_bytes() <= 0
     }
 

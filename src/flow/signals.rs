@@ -66,7 +66,7 @@ extern "C" fn handle(signal: c_int) {
 
 /// Sets the engine's handlers, whatever was set before; for SIGUSR1 and SIGUSR2 only where nobody else has
 /// one.
-pub fn install() {
+pub(crate) fn install() {
     let own = handle as extern "C" fn(c_int) as usize;
     for signal in SIGNALS {
         if matches!(signal, SIGUSR1 | SIGUSR2) && !matches!(handler(signal), libc::SIG_DFL | libc::SIG_IGN) {
@@ -92,7 +92,7 @@ fn handler(signal: c_int) -> usize {
 /// Lets the signals come to a command that has nothing to stop, which then ends at once: also of SIGINT, for
 /// which Python has a handler that comes to its turn late and shows a traceback. What whoever started it has
 /// ignored stays so.
-pub fn leave_to_defaults() {
+pub(crate) fn leave_to_defaults() {
     if handler(SIGINT) != libc::SIG_IGN {
         // SAFETY: sets a default.
         unsafe { libc::signal(SIGINT, libc::SIG_DFL) };
@@ -152,7 +152,7 @@ impl Signals {
 }
 
 /// True when this process is a fork of the engine's.
-pub fn is_fork() -> bool {
+pub(crate) fn is_fork() -> bool {
     let owner = OWNER.load(Ordering::Relaxed);
     // SAFETY: getpid cannot fail.
     owner != 0 && owner != unsafe { libc::getpid() }

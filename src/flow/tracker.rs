@@ -158,7 +158,7 @@ impl Tracker {
     }
 
     /// The ticket of a batch that is about to be sent; of `group`, where it is one of several.
-    pub fn issue(&self, group: Option<Group>) -> u64 {
+    pub(crate) fn issue(&self, group: Option<Group>) -> u64 {
         let since = Instant::now();
         let mut state = self.lock();
         if let Some(group) = group {
@@ -169,7 +169,7 @@ impl Tracker {
 
     /// Takes a ticket back: its batch had `messages` messages, of whose credit so many messages and bytes are
     /// still out, and nobody has its rows `aborted`. A ticket that is not out is ignored.
-    pub fn acked(&self, ticket: u64, messages: u32, (left, bytes): (u32, u64), aborted: Vec<u32>) {
+    pub(crate) fn acked(&self, ticket: u64, messages: u32, (left, bytes): (u32, u64), aborted: Vec<u32>) {
         let returned = Returned { messages, early: messages - left, bytes };
         let mut state = self.lock();
         let back = match self.order {
@@ -263,12 +263,12 @@ impl Tracker {
     }
 
     /// Forgets `group`: nothing is told of it.
-    pub fn forget_group(&self, group: Group) {
+    pub(crate) fn forget_group(&self, group: Group) {
         self.lock().groups.remove(&group);
     }
 
     /// From now on credit comes back with the callbacks alone.
-    pub fn await_callbacks(&self) {
+    pub(crate) fn await_callbacks(&self) {
         let mut state = self.lock();
         if state.awaited.is_none() {
             // Of what is news already, the credit that did not go back waits for all of it.
@@ -280,13 +280,13 @@ impl Tracker {
 
     /// From now on credit comes back with the acknowledgements, while the callbacks are not more than a
     /// window behind.
-    pub fn stop_awaiting(&self) {
+    pub(crate) fn stop_awaiting(&self) {
         let back = self.lock().awaited.take().map(|mut awaited| take_first(&mut awaited, u64::MAX));
         self.give_back(back.unwrap_or_default());
     }
 
     /// Says that the callbacks for `messages` messages of the news are done.
-    pub fn called_back(&self, messages: u32) {
+    pub(crate) fn called_back(&self, messages: u32) {
         let mut state = self.lock();
         state.behind = state.behind.saturating_sub(u64::from(messages));
         let back = if let Some(awaited) = &mut state.awaited {

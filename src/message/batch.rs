@@ -35,7 +35,7 @@ pub use writer::{
 };
 
 /// The charge of a message beside its texts, charged to the byte half of the credit.
-pub const ROW_CHARGE: usize = 64;
+pub(crate) const ROW_CHARGE: usize = 64;
 
 /// The number of batches that were taken by their consumers, in the whole process.
 static TAKEN: CachePadded<AtomicU32> = CachePadded::new(AtomicU32::new(0));
@@ -115,7 +115,7 @@ impl Half {
 impl Pending {
     /// True when its writer still writes to it: to end it would disturb the writer. A hint, as that may
     /// change at any moment.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         matches!(&self.batch, Some(Half::Open { core, .. }) if !core.seal.is_sealed())
     }
 
@@ -219,7 +219,7 @@ impl Batch {
     }
 
     /// The same, for messages that are made of these.
-    pub fn shared_origin(&self) -> &Arc<Origin> {
+    pub(crate) fn shared_origin(&self) -> &Arc<Origin> {
         &self.origin
     }
 

@@ -26,21 +26,21 @@ static EXPEDITED: LazyLock<bool> =
     LazyLock::new(|| membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok());
 
 /// Finds out now whether the kernel makes fences. In a process with threads that takes it some milliseconds.
-pub fn register() {
+pub(crate) fn register() {
     #[cfg(not(loom))]
     LazyLock::force(&EXPEDITED);
 }
 
 /// The fences of the fast side, if it has to make its own: found out once, and kept where it is at hand.
 #[derive(Debug, Clone, Copy)]
-pub struct Light {
+pub(super) struct Light {
     #[cfg(not(loom))]
     expedited: bool,
 }
 
 impl Light {
     /// The answer for this process.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             #[cfg(not(loom))]
             expedited: *EXPEDITED,
@@ -50,7 +50,7 @@ impl Light {
     /// The side that is fast: what this thread stored before is seen by the loads after the other side's
     /// [`heavy`], or the loads after this see what the other side stored before it.
     #[inline]
-    pub fn fence(self) {
+    pub(crate) fn fence(self) {
         #[cfg(not(loom))]
         if self.expedited {
             compiler_fence(Ordering::SeqCst);
@@ -69,7 +69,7 @@ impl Light {
 /// When the kernel refuses what it granted before, as after a filter for system calls that the process gave
 /// itself meanwhile: nothing could be said of what the other side stored.
 #[cfg(not(loom))]
-pub fn heavy() {
+pub(crate) fn heavy() {
     if !*EXPEDITED {
         fence(Ordering::SeqCst);
         return;
@@ -86,6 +86,6 @@ pub fn heavy() {
 
 /// The side that is slow.
 #[cfg(loom)]
-pub fn heavy() {
+pub(crate) fn heavy() {
     loom::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
 }

@@ -99,7 +99,7 @@ impl Segment {
     }
 
     /// True when dropping it must wait for [`Release`].
-    pub fn is_foreign(&self) -> bool {
+    pub(crate) fn is_foreign(&self) -> bool {
         matches!(self.owner, Owner::Foreign(_) | Owner::Shared(_))
     }
 }

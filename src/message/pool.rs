@@ -27,7 +27,7 @@ use super::recycled::{Recycle, Recycled};
 use super::{Field, Record, Segment, fence};
 
 /// Bytes of an ordinary slab.
-pub const SLAB: usize = 128 * 1024;
+pub(crate) const SLAB: usize = 128 * 1024;
 /// Segments of a slab whose messages have some.
 const SEGMENTS: usize = 1024;
 /// Most slabs kept for later: 16 MiB, and less when fewer were ever in use.
@@ -209,7 +209,7 @@ impl Pool {
     }
 
     /// Gets slabs ready for a start: the first use of memory costs more than all that is written there.
-    pub fn warm_up(self: &Arc<Self>) {
+    pub(crate) fn warm_up(self: &Arc<Self>) {
         const PAGE: usize = 4096;
         let slabs: Vec<_> = (0..WARM_SLABS).map(|_| self.take(SLAB, 0)).collect();
         for slab in &slabs {

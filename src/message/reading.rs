@@ -147,7 +147,7 @@ impl<'a> MessageRef<'a> {
 
     /// True when it has name-value pairs of its own.
     #[inline]
-    pub fn has_pairs(&self) -> bool {
+    pub(crate) fn has_pairs(&self) -> bool {
         self.record.head.fields_len > 0
     }
 

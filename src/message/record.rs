@@ -92,7 +92,7 @@ pub enum FieldName {
 impl FieldName {
     /// Tells whether a field with it has a text for its name.
     #[inline]
-    pub fn has_text(self) -> bool {
+    pub(crate) fn has_text(self) -> bool {
         matches!(self, Self::Text | Self::SdParam | Self::Tag)
     }
 
@@ -178,7 +178,7 @@ pub struct Head {
 
 impl Head {
     /// With nothing in it.
-    pub const EMPTY: Self = Self {
+    pub(crate) const EMPTY: Self = Self {
         stamp_micros: 0,
         recvd_micros: 0,
         stamp_offset: 0,
@@ -211,7 +211,7 @@ impl Head {
 
     /// Changes when the message says it happened.
     #[inline]
-    pub fn set_stamp(&mut self, stamp: Stamp) {
+    pub(crate) fn set_stamp(&mut self, stamp: Stamp) {
         (self.stamp_micros, self.stamp_offset) = (stamp.unix_micros, stamp.offset_seconds);
     }
 }

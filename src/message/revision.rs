@@ -39,7 +39,7 @@ pub(super) use index::Index;
 pub use row::RevisedRow;
 
 /// Memory that a changed row takes beside its fields and texts.
-pub const REVISED_ROW: usize = size_of::<Record>() + size_of::<u32>();
+pub(crate) const REVISED_ROW: usize = size_of::<Record>() + size_of::<u32>();
 
 /// Texts below this are not worth looking through for unused ones.
 const TIDY_AT: usize = 16 * 1024;

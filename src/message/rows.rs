@@ -15,7 +15,7 @@ pub enum Rows {
 
 impl Rows {
     /// No row.
-    pub const NONE: Self = Self::Range(0..0);
+    pub(crate) const NONE: Self = Self::Range(0..0);
 
     /// The number of them.
     #[inline]

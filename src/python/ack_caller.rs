@@ -27,7 +27,7 @@ const SILENT: u32 = 64;
 ///
 /// # Errors
 /// No memory.
-pub fn caller(
+pub(crate) fn caller(
     py: Python<'_>,
     tracking: &Arc<Tracking>,
     heard: NewsReceiver,
@@ -41,7 +41,7 @@ pub fn caller(
 ///
 /// # Errors
 /// When the system has no thread to give: then it can be tried again.
-pub fn start(py: Python<'_>, caller: &Py<Caller>) -> PyResult<()> {
+pub(crate) fn start(py: Python<'_>, caller: &Py<Caller>) -> PyResult<()> {
     let Caller { tracking, attachment, .. } = caller.get();
     live().push(Arc::clone(tracking));
     let started = threads::start(py, &format!("acks {}", attachment.id), caller.clone_ref(py).into_any());
@@ -271,7 +271,7 @@ impl Caller {
 
 /// Has every thread call back what it heard of, and end; waits for that at most `within`. False when one has
 /// not ended: its callback hangs, and the log says where.
-pub fn finish_all(py: Python<'_>, log: &Log, within: Duration) -> bool {
+pub(crate) fn finish_all(py: Python<'_>, log: &Log, within: Duration) -> bool {
     for tracking in &*live() {
         // Nobody receives when the thread is just ending.
         let _ = tracking.orders.send(Order::Finish);

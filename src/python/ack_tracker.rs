@@ -55,7 +55,7 @@ impl Plan {
     }
 
     /// The name of its callback in the log.
-    pub fn callback_name(&self) -> &'static str {
+    pub(crate) fn callback_name(&self) -> &'static str {
         match self {
             Self::Instant(_) | Self::Consecutive(_) => "Bookmark.ack_callback",
             Self::Persisted(_) => "PersistedBookmark.store",
@@ -99,7 +99,7 @@ impl Plan {
 ///
 /// # Errors
 /// `TypeError`, with the name of `method`.
-pub fn check_persisted(bookmark: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
+pub(crate) fn check_persisted(bookmark: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
     let kept = bookmark.is_exact_instance_of::<PyString>()
         || bookmark.is_exact_instance_of::<PyInt>()
         || bookmark.is_exact_instance_of::<PyBytes>()

@@ -55,7 +55,7 @@ pub(super) enum Order {
 pub(super) type Marks = Vec<(u32, Py<PyAny>)>;
 
 /// The state of a source that has an ack tracker.
-pub struct Tracking {
+pub(crate) struct Tracking {
     pub(super) tracker: Arc<Tracker>,
     /// True when its bookmarks go into a store, which does not take every object.
     pub(super) persists: bool,
@@ -74,7 +74,7 @@ impl Tracking {
     ///
     /// # Errors
     /// When `object` is not an ack tracker, or its `__init__` was not called: what is wrong with it.
-    pub fn new(
+    pub(crate) fn new(
         object: &Bound<'_, PyAny>,
         lane: &Lane,
         source: &str,
@@ -116,7 +116,7 @@ impl Tracking {
     }
 
     /// The tracker of the batches.
-    pub fn tracker(&self) -> &Arc<Tracker> {
+    pub(crate) fn tracker(&self) -> &Arc<Tracker> {
         &self.tracker
     }
 
@@ -124,31 +124,31 @@ impl Tracking {
     ///
     /// # Errors
     /// `TypeError`, with the name of `method`.
-    pub fn check(&self, bookmark: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
+    pub(crate) fn check(&self, bookmark: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
         if self.persists { check_persisted(bookmark, method) } else { Ok(()) }
     }
 
     /// Keeps the bookmark of a row that was published in this hold of the GIL.
     #[inline]
-    pub fn mark(&self, py: Python<'_>, (ticket, row): (u64, u32), bookmark: Py<PyAny>) {
+    pub(crate) fn mark(&self, py: Python<'_>, (ticket, row): (u64, u32), bookmark: Py<PyAny>) {
         self.marks.with(py, |marks| marks.entry(ticket).or_default().push((row, bookmark)));
     }
 
     /// Keeps the bookmark that is told when every batch of `group` is done, of which there are no more.
-    pub fn mark_group(&self, py: Python<'_>, group: Group, bookmark: Py<PyAny>) {
+    pub(crate) fn mark_group(&self, py: Python<'_>, group: Group, bookmark: Py<PyAny>) {
         let ticket = self.tracker.close_group(group);
         self.mark(py, (ticket, 0), bookmark);
     }
 
     /// Says that no more is posted.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         // Nobody receives when the thread has ended.
         let _ = self.orders.send(Order::Close);
     }
 
     /// Called by a thread that may wait for credit. If it is the one that calls back, the credit must not
     /// wait for its callbacks.
-    pub fn before_wait(&self) {
+    pub(crate) fn before_wait(&self) {
         if self.caller.get().is_some_and(|caller| *caller == std::thread::current().id()) {
             self.tracker.stop_holding();
         }
@@ -157,7 +157,7 @@ impl Tracking {
 
 /// The receiver of news that the thread reads, and the ack tracker. Not part of [`Tracking`], which the
 /// source holds: the ack tracker holds the source, so the two would keep each other for ever.
-pub struct NewsReceiver {
+pub(crate) struct NewsReceiver {
     pub(super) receiver: Receiver<Order>,
     pub(super) object: Py<AckTracker>,
 }

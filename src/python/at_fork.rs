@@ -30,7 +30,7 @@ static LANES: GilCell<Option<Vec<Weak<Lane>>>> = GilCell::new(None);
 ///
 /// # Errors
 /// The interpreter has no `os.register_at_fork`.
-pub fn install(py: Python<'_>) -> PyResult<()> {
+pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
     let is_installed = LANES.with(py, |lanes| {
         let is_installed = lanes.is_some();
         lanes.get_or_insert_default();
@@ -47,7 +47,7 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
 }
 
 /// Has every later fork close `lane`.
-pub fn close_in_forks(py: Python<'_>, lane: &Arc<Lane>) {
+pub(crate) fn close_in_forks(py: Python<'_>, lane: &Arc<Lane>) {
     // Without it a fork has no end of its posts; everything else is as it was.
     let _ = install(py);
     LANES.with(py, |lanes| {
@@ -59,7 +59,7 @@ pub fn close_in_forks(py: Python<'_>, lane: &Arc<Lane>) {
 }
 
 /// The exception for a post in a fork.
-pub fn refused(method: &str) -> PyErr {
+pub(crate) fn refused(method: &str) -> PyErr {
     PyRuntimeError::new_err(format!(
         "{method}: this process is a fork of the engine's, and nobody here delivers; give the message to the process of the engine \
          (a pipe, a multiprocessing.Queue), and post it there"

@@ -33,7 +33,7 @@ use crate::syslog::ParseOptions;
 use crate::syslog::fill::Filler;
 
 /// The engine's side of an attached source.
-pub struct Attachment {
+pub(crate) struct Attachment {
     /// The id of the driver, for messages.
     pub id: String,
     /// Its way into the engine.
@@ -73,7 +73,7 @@ pub struct Attachment {
 }
 
 /// Takes an exception, with the name of the callback that raised it.
-pub type Reporter = Box<dyn Fn(Python<'_>, &str, PyErr) + Send + Sync>;
+pub(crate) type Reporter = Box<dyn Fn(Python<'_>, &str, PyErr) + Send + Sync>;
 
 /// The way in which a post is made.
 #[derive(Clone, Copy)]
@@ -92,7 +92,7 @@ pub(super) enum Wait {
 
 impl Attachment {
     /// The way into the engine of the source `input`.
-    pub fn new(
+    pub(crate) fn new(
         input: &Input,
         parse_options: Arc<ParseOptions>,
         pri: Option<u16>,
@@ -122,7 +122,7 @@ impl Attachment {
     }
 
     /// Lets go of the instance: the source has come to its end.
-    pub fn let_go(&self, py: Python<'_>) {
+    pub(crate) fn let_go(&self, py: Python<'_>) {
         let suspend = self.suspend.as_ref().and_then(|cell| cell.with(py, Option::take));
         drop(suspend);
     }
@@ -427,7 +427,7 @@ impl Attachment {
     }
 
     /// Asks the source to end: ends every wait but that of a post.
-    pub fn request_exit(&self) {
+    pub(crate) fn request_exit(&self) {
         self.exit.request();
         self.lane.credit().wake_waiters();
     }

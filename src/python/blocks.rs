@@ -15,7 +15,7 @@ use crate::engine::Log;
 use crate::source::{PythonDriver, PythonSourceOptions};
 
 /// The module of the configuration's own code.
-pub struct Blocks {
+pub(crate) struct Blocks {
     module: Py<PyModule>,
 }
 
@@ -24,7 +24,7 @@ impl Blocks {
     ///
     /// # Errors
     /// The block that does not compile or raises, with its traceback.
-    pub fn run(py: Python<'_>, config: &Config) -> Result<Self, Diagnostic> {
+    pub(crate) fn run(py: Python<'_>, config: &Config) -> Result<Self, Diagnostic> {
         let _reading = Reading::begin();
         generators::forget_those_of_blocks(py);
         let made = || -> PyResult<Bound<'_, PyModule>> {
@@ -53,7 +53,7 @@ impl Blocks {
     }
 
     /// Makes the module importable as `_syslogng_main`.
-    pub fn install(&self, py: Python<'_>) {
+    pub(crate) fn install(&self, py: Python<'_>) {
         let modules = py.import("sys").and_then(|sys| sys.getattr("modules"));
         // Without `sys.modules` nothing can be imported at all, and nothing is missed.
         let _ = modules.and_then(|modules| modules.set_item("_syslogng_main", &self.module));
@@ -64,7 +64,7 @@ impl Blocks {
     /// # Errors
     /// No such class, not a `LogSource`, a callback that does nothing when it is called: at the place of
     /// `class()`.
-    pub fn class<'py>(
+    pub(crate) fn class<'py>(
         &self,
         py: Python<'py>,
         config: &Config,

@@ -42,7 +42,7 @@ fn all(kind: Kind) -> &'static [(&'static str, bool)] {
 ///
 /// # Errors
 /// What is wrong with one, and how it is mended.
-pub fn check(owner: &Bound<'_, PyAny>, kind: Kind, name: &str) -> Result<(), (String, String)> {
+pub(crate) fn check(owner: &Bound<'_, PyAny>, kind: Kind, name: &str) -> Result<(), (String, String)> {
     for (method, may_be_async) in all(kind) {
         let Ok(callback) = owner.getattr(*method) else { continue };
         if is_plain(&callback) {

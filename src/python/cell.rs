@@ -16,7 +16,7 @@ const _: () = assert!(
 /// Free-threaded builds of CPython have no such thread, and `-X gil=0` overrules a module that declares to
 /// need one, so the crate does not compile for them.
 #[derive(Debug, Default)]
-pub struct GilCell<T> {
+pub(crate) struct GilCell<T> {
     value: UnsafeCell<T>,
     borrowed: Cell<bool>,
 }
@@ -26,7 +26,7 @@ unsafe impl<T: Send> Sync for GilCell<T> {}
 
 impl<T> GilCell<T> {
     /// A cell with `value` in it.
-    pub const fn new(value: T) -> Self {
+    pub(crate) const fn new(value: T) -> Self {
         Self { value: UnsafeCell::new(value), borrowed: Cell::new(false) }
     }
 
@@ -36,7 +36,7 @@ impl<T> GilCell<T> {
     /// # Panics
     /// When `work` comes back here all the same. pyo3 makes an exception of it.
     #[inline]
-    pub fn with<R>(&self, _py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
+    pub(crate) fn with<R>(&self, _py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
         assert!(!self.borrowed.replace(true), "used while it is being used");
         let _reset = Reset(&self.borrowed);
         // SAFETY: the GIL is held, and `borrowed` says that no other reference is out on this thread.
@@ -50,7 +50,7 @@ impl<T> GilCell<T> {
     /// that comes back to the cell.
     #[inline]
     #[expect(clippy::mut_from_ref, reason = "the caller promises that there is one reference at a time")]
-    pub unsafe fn borrow_unmarked(&self, _py: Python<'_>) -> Option<&mut T> {
+    pub(crate) unsafe fn borrow_unmarked(&self, _py: Python<'_>) -> Option<&mut T> {
         if self.borrowed.get() {
             return None;
         }
@@ -59,13 +59,8 @@ impl<T> GilCell<T> {
     }
 
     /// The value, when nobody else has the cell.
-    pub fn into_inner(self) -> T {
+    pub(crate) fn into_inner(self) -> T {
         self.value.into_inner()
-    }
-
-    /// The value, when nobody else can reach the cell.
-    pub fn get_mut(&mut self) -> &mut T {
-        self.value.get_mut()
     }
 }
 
@@ -80,7 +75,7 @@ impl Drop for Reset<'_> {
 /// A value made of `Cell`s, for the thread that holds the GIL: read and written piece by piece, so that
 /// nobody borrows it.
 #[derive(Debug)]
-pub struct GilGuarded<T>(T);
+pub(crate) struct GilGuarded<T>(T);
 
 // SAFETY: the value is reached through `get` alone, with proof that the thread holds the GIL. A reference
 // cannot outlive that proof, nor be taken along where the GIL is given up: it is not `Send` where `T` is not
@@ -89,13 +84,13 @@ unsafe impl<T: Send> Sync for GilGuarded<T> {}
 
 impl<T> GilGuarded<T> {
     /// `value`, guarded.
-    pub const fn new(value: T) -> Self {
+    pub(crate) const fn new(value: T) -> Self {
         Self(value)
     }
 
     /// The value.
     #[inline]
-    pub fn get<'a>(&'a self, _py: Python<'a>) -> &'a T {
+    pub(crate) fn get<'a>(&'a self, _py: Python<'a>) -> &'a T {
         &self.0
     }
 }

@@ -13,16 +13,16 @@ static CLOCK: GilCell<WallClock> = GilCell::new(WallClock::new());
 static STAMPS: GilGuarded<StampCache> = GilGuarded::new(StampCache::new());
 
 /// The payload of a panic.
-pub type Panic = Box<dyn Any + Send>;
+pub(crate) type Panic = Box<dyn Any + Send>;
 
 /// The local offset at `micros`, in seconds east of UTC.
 #[inline]
-pub fn local_offset(py: Python<'_>, micros: i64) -> i32 {
+pub(crate) fn local_offset(py: Python<'_>, micros: i64) -> i32 {
     CLOCK.with(py, |clock| clock.local_offset(micros))
 }
 
 /// Now, on the local clock. No message that is made later has an earlier time.
-pub fn now(py: Python<'_>) -> Stamp {
+pub(crate) fn now(py: Python<'_>) -> Stamp {
     let stamp = read(py);
     STAMPS.get(py).restart(stamp);
     stamp
@@ -35,7 +35,7 @@ fn read(py: Python<'_>) -> Stamp {
 
 /// The head of a message that is made now: the time, or that of the message before it.
 #[inline]
-pub fn head_of_message(py: Python<'_>) -> Head {
+pub(crate) fn head_of_message(py: Python<'_>) -> Head {
     try_head_of_message(py).unwrap_or_else(|panic| resume_unwind(panic))
 }
 
@@ -44,20 +44,20 @@ pub fn head_of_message(py: Python<'_>) -> Head {
 /// # Errors
 /// The panic that it would have been.
 #[inline]
-pub fn try_head_of_message(py: Python<'_>) -> Result<Head, Panic> {
+pub(crate) fn try_head_of_message(py: Python<'_>) -> Result<Head, Panic> {
     shared_head(py).map_or_else(|| begin_sharing(py), Ok)
 }
 
 /// The head of a message that is made now, if it may have the stamp of the message before it; otherwise
 /// [`begin_sharing`] gives it its own.
 #[inline]
-pub fn shared_head(py: Python<'_>) -> Option<Head> {
+pub(crate) fn shared_head(py: Python<'_>) -> Option<Head> {
     STAMPS.get(py).share(batch::taken())
 }
 
 /// Says that the message that was made last is in an open batch, which a worker will take.
 #[inline]
-pub fn posted(py: Python<'_>) {
+pub(crate) fn posted(py: Python<'_>) {
     STAMPS.get(py).posted();
 }
 
@@ -67,7 +67,7 @@ pub fn posted(py: Python<'_>) {
 /// # Errors
 /// A panic, where nothing may unwind.
 #[inline(never)]
-pub fn begin_sharing(py: Python<'_>) -> Result<Head, Panic> {
+pub(crate) fn begin_sharing(py: Python<'_>) -> Result<Head, Panic> {
     catch_unwind(|| {
         let taken = batch::taken();
         STAMPS.get(py).begin(read(py), taken)

@@ -27,7 +27,7 @@ use crate::syslog::timestamp::{Civil, write_unix};
 ///
 /// # Errors
 /// What `utcoffset()` raises.
-pub fn of(value: &Bound<'_, PyDateTime>) -> PyResult<Stamp> {
+pub(crate) fn of(value: &Bound<'_, PyDateTime>) -> PyResult<Stamp> {
     let wall = Civil {
         year: value.get_year(),
         month: value.get_month(),
@@ -56,7 +56,7 @@ pub fn of(value: &Bound<'_, PyDateTime>) -> PyResult<Stamp> {
 ///
 /// # Errors
 /// `ValueError` for anything but a datetime.
-pub fn of_any(value: &Bound<'_, PyAny>) -> PyResult<Stamp> {
+pub(crate) fn of_any(value: &Bound<'_, PyAny>) -> PyResult<Stamp> {
     let Ok(datetime) = value.cast::<PyDateTime>() else {
         let given = type_name(value);
         return Err(PyValueError::new_err(format!("timestamp: expected a datetime, got {given}")));
@@ -86,7 +86,7 @@ fn offset_at_wall(wall: &Civil, fold: bool, zone: &TimeZone) -> i32 {
 ///
 /// # Errors
 /// `ValueError` outside the years 1 to 9999.
-pub fn wall(py: Python<'_>, stamp: Stamp) -> PyResult<Bound<'_, PyDateTime>> {
+pub(crate) fn wall(py: Python<'_>, stamp: Stamp) -> PyResult<Bound<'_, PyDateTime>> {
     let at = Timestamp::from_microsecond(stamp.unix_micros).unwrap_or(Timestamp::UNIX_EPOCH);
     let zone = TimeZone::system();
     let local = zone.to_offset_info(at);
@@ -98,7 +98,7 @@ pub fn wall(py: Python<'_>, stamp: Stamp) -> PyResult<Bound<'_, PyDateTime>> {
 ///
 /// # Errors
 /// `ValueError` outside the years 1 to 9999.
-pub fn local(py: Python<'_>, unix_micros: i64) -> PyResult<Bound<'_, PyDateTime>> {
+pub(crate) fn local(py: Python<'_>, unix_micros: i64) -> PyResult<Bound<'_, PyDateTime>> {
     naive(py, &Civil::from_unix(unix_micros, clock::local_offset(py, unix_micros)), false)
 }
 
@@ -108,14 +108,14 @@ fn naive<'py>(py: Python<'py>, civil: &Civil, fold: bool) -> PyResult<Bound<'py,
 }
 
 /// The text of a value of type datetime: seconds since the epoch with three digits of a fraction, cut.
-pub fn text(unix_micros: i64) -> Vec<u8> {
+pub(crate) fn text(unix_micros: i64) -> Vec<u8> {
     let mut out = Vec::with_capacity(16);
     write_unix(unix_micros.div_euclid(1000) * 1000, 3, &mut out);
     out
 }
 
 /// The microseconds since the epoch in the text of a value of type datetime; `None` when it is no such text.
-pub fn parse(text: &[u8]) -> Option<i64> {
+pub(crate) fn parse(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] | rest => (false, rest),

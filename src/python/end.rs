@@ -17,7 +17,7 @@ const LAST_THREADS: Duration = Duration::from_millis(500);
 /// Begins the end, which `watch` bounds. Returns `code`, with which Python goes on to its own end; where
 /// threads have not ended (`has_stuck_thread`, or others of the user's) that would wait for them, or end them
 /// in the middle of a call: then the process ends here.
-pub fn end(py: Python<'_>, log: &Log, watch: &Arc<Watch>, has_stuck_thread: bool, code: i32) -> i32 {
+pub(super) fn end(py: Python<'_>, log: &Log, watch: &Arc<Watch>, has_stuck_thread: bool, code: i32) -> i32 {
     py.detach(|| watch.begin_end());
     if has_stuck_thread || has_other_threads(py, log) {
         let _ = py.import("atexit").and_then(|atexit| atexit.call_method0("_run_exitfuncs"));

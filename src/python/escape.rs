@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 /// The text of `text`, with lone surrogates escaped.
-pub fn escaped(text: &Bound<'_, PyString>) -> String {
+pub(crate) fn escaped(text: &Bound<'_, PyString>) -> String {
     if let Ok(text) = text.to_str() {
         return text.to_owned();
     }
@@ -24,12 +24,12 @@ pub fn escaped(text: &Bound<'_, PyString>) -> String {
 ///
 /// # Errors
 /// What its `__str__` raises.
-pub fn text_of(value: &Bound<'_, PyAny>) -> PyResult<String> {
+pub(crate) fn text_of(value: &Bound<'_, PyAny>) -> PyResult<String> {
     Ok(escaped(&value.str()?))
 }
 
 /// Type and text of `error`, in one line: `ValueError: no such log`.
-pub fn summary(py: Python<'_>, error: &PyErr) -> String {
+pub(crate) fn summary(py: Python<'_>, error: &PyErr) -> String {
     let class = error.get_type(py);
     let class = class.qualname().map_or_else(|_| "an exception".to_owned(), |name| escaped(&name));
     match text_of(error.value(py).as_any()) {

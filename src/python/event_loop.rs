@@ -19,7 +19,7 @@ use crate::flow::Credit;
 
 /// The engine's side of a source's event loop.
 #[derive(Default)]
-pub struct EventLoop {
+pub(crate) struct EventLoop {
     /// The loop and its main task, while it runs and was not cancelled.
     pub(super) main: GilCell<Option<Main>>,
     pub(super) waker: OnceLock<Waker>,
@@ -39,19 +39,19 @@ impl EventLoop {
     ///
     /// # Errors
     /// When the loop refuses.
-    pub fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+    pub(crate) fn cancel(&self, py: Python<'_>) -> PyResult<()> {
         let Some(main) = self.main.with(py, Option::take) else { return Ok(()) };
         let cancel = main.task.getattr(py, "cancel")?;
         main.event_loop.call_method1(py, "call_soon_threadsafe", (cancel,)).map(drop)
     }
 
     /// Sets whether `run()` is being called.
-    pub fn set_called(&self, py: Python<'_>, is_called: bool) {
+    pub(crate) fn set_called(&self, py: Python<'_>, is_called: bool) {
         self.is_called.with(py, |kept| *kept = is_called);
     }
 
     /// Tells whether `run()` is in the middle of its call, so that it is no coroutine.
-    pub fn is_called(&self, py: Python<'_>) -> bool {
+    pub(crate) fn is_called(&self, py: Python<'_>) -> bool {
         self.is_called.with(py, |kept| *kept)
     }
 
@@ -59,7 +59,7 @@ impl EventLoop {
     ///
     /// # Errors
     /// When the loop refuses.
-    pub fn run_soon(&self, py: Python<'_>, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(crate) fn run_soon(&self, py: Python<'_>, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
         let event_loop = self.main.with(py, |main| main.as_ref().map(|main| main.event_loop.clone_ref(py)));
         match event_loop {
             Some(event_loop) => {
@@ -71,7 +71,7 @@ impl EventLoop {
     }
 
     /// Asks the thread of the callbacks to end.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         if let Some(waker) = self.waker.get() {
             // Nobody receives when it has ended.
             let _ = waker.orders.send(Order::End);
@@ -79,7 +79,7 @@ impl EventLoop {
     }
 
     /// True until that thread has come to its end.
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         self.waker.get().is_some_and(|waker| !waker.thread.is_finished())
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn tell(py: Python<'_>, error: &PyErr) {
 
 /// The traceback of `error`, as the interpreter prints it. Code of `python { }` blocks is compiled under
 /// the configuration's own name and lines, so that is what it shows.
-pub fn traceback(py: Python<'_>, error: &PyErr) -> String {
+pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
     tell(py, error);
     let format = || -> PyResult<String> {
         let parts = (error.get_type(py), error.value(py), error.traceback(py));
@@ -45,7 +45,7 @@ fn text_of_lines(lines: &Bound<'_, PyAny>) -> PyResult<String> {
 }
 
 /// The stacks of all Python threads, each under its name.
-pub fn stacks(py: Python<'_>) -> String {
+pub(crate) fn stacks(py: Python<'_>) -> String {
     let find = || -> PyResult<Vec<String>> {
         let threads = py.import("threading")?.call_method0("enumerate")?.cast_into::<PyList>()?;
         let mut all = Vec::new();
@@ -61,7 +61,7 @@ pub fn stacks(py: Python<'_>) -> String {
 }
 
 /// The stack of the Python thread `ident`, innermost call last; `None` when it has ended.
-pub fn stack(py: Python<'_>, ident: u64) -> Option<String> {
+pub(crate) fn stack(py: Python<'_>, ident: u64) -> Option<String> {
     let find = || -> PyResult<Option<String>> {
         let frames = py.import("sys")?.call_method0("_current_frames")?.cast_into::<PyDict>()?;
         let Some(frame) = frames.get_item(ident)? else { return Ok(None) };

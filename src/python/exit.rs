@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 
 /// Writes what Python's own streams hold back.
-pub fn flush_stdout(py: Python<'_>) {
+pub(crate) fn flush_stdout(py: Python<'_>) {
     for name in ["stdout", "stderr"] {
         let stream = py.import("sys").and_then(|sys| sys.getattr(name));
         // A stream that the user's code closed has nothing to flush.

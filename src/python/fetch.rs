@@ -81,7 +81,7 @@ const NO_DATA: i64 = 4;
 
 impl Fetch {
     /// A copy for another life of the thread.
-    pub fn clone_ref(&self, py: Python<'_>) -> Self {
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
         let copy = |callback: &Option<Py<PyAny>>| callback.as_ref().map(|callback| callback.clone_ref(py));
         Self {
             call: self.call.clone_ref(py),
@@ -93,7 +93,7 @@ impl Fetch {
     }
 
     /// Fetches until exit is requested.
-    pub fn run(&self, py: Python<'_>, at: &FetchContext<'_>) {
+    pub(super) fn run(&self, py: Python<'_>, at: &FetchContext<'_>) {
         let mut is_open = false;
         while !at.attachment.exit.is_requested() {
             if !is_open {

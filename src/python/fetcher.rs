@@ -14,7 +14,7 @@ pub struct LogFetcher {
 
 impl LogFetcher {
     /// The engine's part of the instance.
-    pub fn hosted(&self) -> &Hosted {
+    pub(crate) fn hosted(&self) -> &Hosted {
         &self.hosted
     }
 }

@@ -17,7 +17,7 @@ use crate::printable;
 /// Ends the process if it is a fork of the engine's; `result` is what the callback came to.
 ///
 /// `exit(code)` is what it says, any other exception is written to stderr and is 1, everything else 0.
-pub fn leave<T>(py: Python<'_>, result: &PyResult<T>) {
+pub(crate) fn leave<T>(py: Python<'_>, result: &PyResult<T>) {
     if !signals::is_fork() {
         return;
     }

@@ -18,6 +18,7 @@ use super::{ack_caller, at_fork, exception, generators, persist, process, releas
 use crate::config::{Config, Diagnostic, Generators};
 use crate::engine::host::HostView;
 use crate::engine::{Host, Log};
+use crate::error::Error;
 use crate::message::Release;
 use crate::source::Input;
 use crate::source::{PythonSourceOptions, Source};
@@ -77,9 +78,9 @@ impl Host for PythonHost<'_> {
         Arc::new(UnderGil)
     }
 
-    fn open(&mut self, state: &Arc<State>) -> Result<(), String> {
+    fn open(&mut self, state: &Arc<State>) -> Result<(), Error> {
         let watched = at_fork::install(self.py).and_then(|()| persist::set_engine(self.py, state, &self.log));
-        watched.map_err(|error| format!("cannot see forks: {error}"))
+        Ok(watched.map_err(|error| format!("cannot see forks: {error}"))?)
     }
 
     fn prepare(&mut self, config: &Config) -> Result<(), Diagnostic> {

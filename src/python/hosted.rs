@@ -29,7 +29,7 @@ pub(super) fn set_offline(make: MakeOffline) {
 
 /// The engine's part of an instance.
 #[derive(Default)]
-pub struct Hosted {
+pub(crate) struct Hosted {
     attached: OnceLock<Arc<Attachment>>,
     persist_name: GilCell<Option<String>>,
     /// TRANSPORT, when it was set before the source was attached.
@@ -44,7 +44,7 @@ fn not_attached(method: &str) -> PyErr {
 
 impl Hosted {
     /// Makes the instance a source of the engine.
-    pub fn attach(&self, py: Python<'_>, attachment: Arc<Attachment>) {
+    pub(crate) fn attach(&self, py: Python<'_>, attachment: Arc<Attachment>) {
         if let Some(transport) = self.transport.with(py, Option::take) {
             attachment.set_transport(py, transport);
         }
@@ -55,7 +55,7 @@ impl Hosted {
 
     /// The engine's side, once there is one.
     #[inline]
-    pub fn get(&self) -> Option<&Arc<Attachment>> {
+    pub(crate) fn get(&self) -> Option<&Arc<Attachment>> {
         self.attached.get()
     }
 
@@ -64,7 +64,7 @@ impl Hosted {
     /// # Errors
     /// `RuntimeError` when there is none, or this process is a fork of the one that has it.
     #[inline]
-    pub fn attachment(&self, method: &str) -> PyResult<&Arc<Attachment>> {
+    pub(crate) fn attachment(&self, method: &str) -> PyResult<&Arc<Attachment>> {
         match self.attached.get() {
             Some(attached) if attached.lane.is_forked() => Err(at_fork::refused(method)),
             Some(attached) => Ok(attached),
@@ -87,7 +87,7 @@ impl Hosted {
     /// # Errors
     /// `RuntimeError` when it was not.
     #[inline]
-    pub fn running(&self, method: &str) -> PyResult<&Arc<Attachment>> {
+    pub(crate) fn running(&self, method: &str) -> PyResult<&Arc<Attachment>> {
         let attached = self.attachment(method)?;
         if attached.started.load(Ordering::Relaxed) {
             return Ok(attached);
@@ -99,17 +99,17 @@ impl Hosted {
     }
 
     /// `persist_name`
-    pub fn persist_name(&self, py: Python<'_>) -> Option<String> {
+    pub(crate) fn persist_name(&self, py: Python<'_>) -> Option<String> {
         self.persist_name.with(py, |kept| kept.clone())
     }
 
     /// Sets `persist_name`.
-    pub fn set_persist_name(&self, py: Python<'_>, name: &str) {
+    pub(crate) fn set_persist_name(&self, py: Python<'_>, name: &str) {
         self.persist_name.with(py, |kept| *kept = Some(name.to_owned()));
     }
 
     /// Sets TRANSPORT of every later message.
-    pub fn set_transport(&self, py: Python<'_>, name: &str) {
+    pub(crate) fn set_transport(&self, py: Python<'_>, name: &str) {
         match self.attached.get() {
             Some(attached) => attached.set_transport(py, Arc::from(name)),
             None => self.transport.with(py, |kept| *kept = Some(Arc::from(name))),
@@ -124,7 +124,7 @@ impl Hosted {
     ///
     /// # Errors
     /// `ValueError` for what is no time.
-    pub fn sleep(&self, py: Python<'_>, seconds: f64) -> PyResult<bool> {
+    pub(crate) fn sleep(&self, py: Python<'_>, seconds: f64) -> PyResult<bool> {
         let deadline = deadline("sleep", seconds)?;
         if seconds <= 0.0 {
             return Ok(self.attached.get().is_none_or(|attached| !attached.exit.is_requested()));

@@ -9,17 +9,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 static HOSTS: AtomicUsize = AtomicUsize::new(0);
 
 /// While it lives, sources of this process are made by a host, and one that has none is not for use.
-pub struct Hosting(());
+pub(crate) struct Hosting(());
 
 impl Hosting {
     /// Another host.
-    pub fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         HOSTS.fetch_add(1, Ordering::Relaxed);
         Self(())
     }
 
     /// The only host; `None` when there is one.
-    pub fn alone() -> Option<Self> {
+    pub(crate) fn alone() -> Option<Self> {
         let alone = HOSTS.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed);
         alone.is_ok().then(|| Self(()))
     }
@@ -32,6 +32,6 @@ impl Drop for Hosting {
 }
 
 /// True when this process has no host, so that sources in it are made by hand.
-pub fn is_offline() -> bool {
+pub(crate) fn is_offline() -> bool {
     HOSTS.load(Ordering::Relaxed) == 0
 }

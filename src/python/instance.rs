@@ -41,7 +41,7 @@ use crate::engine::Log;
 use crate::source::{Input, PythonSourceOptions, Source, SourceStatus, Start};
 
 /// A source between its configuration and its end.
-pub struct PythonSource {
+pub(crate) struct PythonSource {
     id: String,
     class: String,
     options: Box<PythonSourceOptions>,
@@ -70,7 +70,7 @@ impl PythonSource {
     /// # Errors
     /// An exception in the constructor, `suspend` without `wakeup`, options that cannot be converted: at the
     /// source's place in the configuration.
-    pub fn create(
+    pub(crate) fn create(
         py: Python<'_>,
         config: &Config,
         input: &Input,
@@ -132,17 +132,17 @@ impl PythonSource {
     }
 
     /// The user's object.
-    pub fn instance(&self) -> &Py<PyAny> {
+    pub(crate) fn instance(&self) -> &Py<PyAny> {
         &self.instance
     }
 
     /// Its way into the engine.
-    pub fn attachment(&self) -> &Arc<Attachment> {
+    pub(crate) fn attachment(&self) -> &Arc<Attachment> {
         &self.attachment
     }
 
     /// Its state.
-    pub fn status(&self) -> &Arc<SourceStatus> {
+    pub(crate) fn status(&self) -> &Arc<SourceStatus> {
         &self.status
     }
 
@@ -163,7 +163,7 @@ impl PythonSource {
     ///
     /// # Errors
     /// A false result or an exception, at the source's place in the configuration.
-    pub fn initialise(&mut self, py: Python<'_>, config: &Config) -> Result<(), Diagnostic> {
+    pub(crate) fn initialise(&mut self, py: Python<'_>, config: &Config) -> Result<(), Diagnostic> {
         let refusal = Refusal { py, config, span: self.options.class.span };
         let instance = self.instance.bind(py);
         let call = || -> PyResult<Option<FalseResult>> {
@@ -213,7 +213,7 @@ impl PythonSource {
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub fn start_running(&mut self, py: Python<'_>, with: &Start) -> PyResult<()> {
+    pub(crate) fn start_running(&mut self, py: Python<'_>, with: &Start) -> PyResult<()> {
         if self.kind == Kind::Source {
             // After the user's modules and init(), which may have put something in the method's place. A
             // class that cannot be changed does without.

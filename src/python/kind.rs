@@ -10,7 +10,7 @@ use super::source::LogSource;
 
 /// The kind of a class, by its base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// It has `run()`.
     Source,
     /// It has `fetch()`.
@@ -19,7 +19,7 @@ pub enum Kind {
 
 impl Kind {
     /// The kind of `class`; `None` when it derives from neither base.
-    pub fn of(class: &Bound<'_, PyType>) -> Option<Self> {
+    pub(crate) fn of(class: &Bound<'_, PyType>) -> Option<Self> {
         if class.is_subclass_of::<LogSource>().unwrap_or(false) {
             return Some(Self::Source);
         }
@@ -27,7 +27,7 @@ impl Kind {
     }
 
     /// The base class.
-    pub fn base(self, py: Python<'_>) -> Bound<'_, PyType> {
+    pub(crate) fn base(self, py: Python<'_>) -> Bound<'_, PyType> {
         match self {
             Self::Source => py.get_type::<LogSource>(),
             Self::Fetcher => py.get_type::<LogFetcher>(),
@@ -35,7 +35,7 @@ impl Kind {
     }
 
     /// The method in which the source's thread spends its time.
-    pub fn main_method(self) -> &'static str {
+    pub(crate) fn main_method(self) -> &'static str {
         match self {
             Self::Source => "run",
             Self::Fetcher => "fetch",
@@ -43,7 +43,7 @@ impl Kind {
     }
 
     /// The prefix of the name under which its state is kept.
-    pub fn persist_prefix(self) -> &'static str {
+    pub(crate) fn persist_prefix(self) -> &'static str {
         match self {
             Self::Source => "python-source",
             Self::Fetcher => "python-fetcher",
@@ -52,7 +52,7 @@ impl Kind {
 }
 
 /// The engine's part of `instance`; `None` when it derives from neither base.
-pub fn hosted<'a>(instance: &'a Bound<'_, PyAny>) -> Option<&'a Hosted> {
+pub(crate) fn hosted<'a>(instance: &'a Bound<'_, PyAny>) -> Option<&'a Hosted> {
     if let Ok(source) = instance.cast::<LogSource>() {
         return Some(source.get().hosted());
     }

@@ -25,7 +25,7 @@ mod draft;
 mod fields;
 mod lazy;
 mod macros;
-pub mod names;
+pub(crate) mod names;
 mod pairs;
 mod parse;
 mod payload;
@@ -42,12 +42,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDateTime, PyDict, PyList, PyString, PyTuple};
 
 pub(super) use class::add_to;
-pub use draft::{Draft, DraftField, Extra, Place, VIEW_FROM, view_of};
-pub use fields::Full;
-pub use lazy::LazyDraft;
-pub use macros::macro_value;
+pub(crate) use draft::{Draft, DraftField, Place, VIEW_FROM, view_of};
+pub(crate) use fields::Full;
+pub(crate) use lazy::LazyDraft;
+pub(crate) use macros::macro_value;
+pub(crate) use payload::Payload;
 pub(super) use payload::exact_text;
-pub use payload::{Payload, too_long};
 pub(super) use unparsed::with_parsed;
 
 use super::datetime;
@@ -279,7 +279,7 @@ impl LogMessage {
     }
 
     /// Sets where the message came from, any object; None unsets it.
-    pub fn set_bookmark(&self, bookmark: &Bound<'_, PyAny>) {
+    pub(crate) fn set_bookmark(&self, bookmark: &Bound<'_, PyAny>) {
         drop(self.swap_bookmark(Some(bookmark), bookmark.py()));
     }
 

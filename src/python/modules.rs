@@ -7,14 +7,14 @@ use crate::config::Config;
 use crate::engine::Log;
 
 /// The user's own modules.
-pub struct UserModules {
+pub(crate) struct UserModules {
     /// An `inrush.modules.Modules`; none when it could not be made, which was said.
     modules: Option<Py<PyAny>>,
     log: Log,
 }
 
 /// Stale modules that a reload took out of `sys.modules`.
-pub struct Taken {
+pub(crate) struct Taken {
     /// An `inrush.modules.Taken`.
     object: Option<Py<PyAny>>,
     names: Vec<String>,
@@ -23,14 +23,14 @@ pub struct Taken {
 
 impl UserModules {
     /// Nothing is known yet; the start of the process is remembered.
-    pub fn new(py: Python<'_>, log: &Log) -> Self {
+    pub(crate) fn new(py: Python<'_>, log: &Log) -> Self {
         let made = py.import("inrush.modules").and_then(|module| module.call_method0("Modules"));
         let made = made.inspect_err(|error| said(py, log, error)).ok();
         Self { modules: made.map(Bound::unbind), log: log.clone() }
     }
 
     /// Remembers the modules that a configuration imported, which was accepted.
-    pub fn note(&self, py: Python<'_>) {
+    pub(crate) fn note(&self, py: Python<'_>) {
         let Some(modules) = &self.modules else { return };
         if let Err(error) = modules.call_method0(py, "note") {
             said(py, &self.log, &error);
@@ -39,7 +39,7 @@ impl UserModules {
 
     /// Before the blocks of `config` run: searches its directories from now on, and takes out what they are
     /// to import anew, if it wants that.
-    pub fn take_out(&self, py: Python<'_>, config: &Config) -> Taken {
+    pub(crate) fn take_out(&self, py: Python<'_>, config: &Config) -> Taken {
         let nothing = Taken { object: None, names: Vec::new(), concerns_blocks: false };
         let Some(modules) = &self.modules else { return nothing };
         let code: Vec<&str> = config.python_blocks.iter().map(|block| block.code.as_str()).collect();
@@ -60,7 +60,7 @@ impl UserModules {
     }
 
     /// The configuration is not accepted: every module is what it was.
-    pub fn put_back(&self, py: Python<'_>, taken: &Taken) {
+    pub(crate) fn put_back(&self, py: Python<'_>, taken: &Taken) {
         let Some(taken) = &taken.object else { return };
         if let Err(error) = taken.call_method0(py, "put_back") {
             said(py, &self.log, &error);
@@ -71,7 +71,7 @@ impl UserModules {
 impl Taken {
     /// True when the class called `class` comes from one of the modules, or from a python block that imports
     /// one.
-    pub fn concerns(&self, class: &str) -> bool {
+    pub(crate) fn concerns(&self, class: &str) -> bool {
         match module_of(class) {
             Some(module) => self.names.iter().any(|name| name == module),
             None => self.concerns_blocks,
@@ -80,7 +80,7 @@ impl Taken {
 }
 
 /// The module that `class()` names; none for a class of the python blocks.
-pub fn module_of(class: &str) -> Option<&str> {
+pub(crate) fn module_of(class: &str) -> Option<&str> {
     class.rsplit_once('.').map(|(module, _)| module).filter(|module| *module != "_syslogng_main")
 }
 

@@ -14,7 +14,7 @@ use crate::state::{Error, Store, Value};
 
 mod engine;
 
-pub use engine::{Reading, has_saved, report, set_engine, set_test, settle, take_saved, unset_engine};
+pub(crate) use engine::{Reading, has_saved, set_engine, set_test, settle, take_saved, unset_engine};
 use engine::{note_saved, state};
 
 fn failed(error: &Error) -> PyErr {
@@ -120,7 +120,7 @@ impl Persist {
     ///
     /// # Errors
     /// Those of an assignment, but for the disk's.
-    pub fn set_later(
+    pub(crate) fn set_later(
         &self,
         py: Python<'_>,
         key: &Bound<'_, PyAny>,

@@ -8,14 +8,14 @@ use rustix::fs::{Mode, OFlags};
 use crate::flow::signals;
 
 /// Puts back what is the engine's: after each callback, and at every tick.
-pub fn restore() {
+pub(crate) fn restore() {
     signals::install();
     reserve_standard();
 }
 
 /// Opens `/dev/null` on whatever of the descriptors 0 to 2 is closed, so that no file of the engine's gets
 /// their numbers: what is printed would go there.
-pub fn reserve_standard() {
+pub(crate) fn reserve_standard() {
     // The system gives the lowest number that is free. Without one there is nothing to reserve for either.
     while let Ok(nowhere) = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty()) {
         if nowhere.as_raw_fd() > 2 {

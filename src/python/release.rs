@@ -2,11 +2,9 @@
 //!
 //! Threads of the engine never attach to Python, so a batch that is done puts its segments on a list.
 //! They are dropped under the GIL, in groups: by the next post that the batch views or that opens a batch
-//! ([`drain_some`]), or, when nobody posts so, by the reaper, a Python thread that looks every
-//! [`REAP_EVERY`].
+//! ([`drain_some`]), or, when nobody posts so, by the main thread, at each of its rounds ([`drain_all`]).
 
 use std::ptr::NonNull;
-use std::time::Duration;
 
 use crossbeam::queue::SegQueue;
 use pyo3::ffi;
@@ -14,8 +12,6 @@ use pyo3::prelude::*;
 
 use crate::message::{Foreign, Release, Segments};
 
-/// The time that an object may stay on the list when no post comes.
-pub const REAP_EVERY: Duration = Duration::from_millis(100);
 /// The number of batches whose segments one post drops.
 const GROUPS_PER_POST: usize = 4;
 
@@ -23,7 +19,7 @@ static LIST: SegQueue<Segments> = SegQueue::new();
 
 /// The [`Release`] of batches with Python objects: puts them on the list.
 #[derive(Debug, Default)]
-pub struct UnderGil;
+pub(crate) struct UnderGil;
 
 impl Release for UnderGil {
     fn release(&self, segments: Segments) {
@@ -33,7 +29,7 @@ impl Release for UnderGil {
 
 /// Keeps `object` as the owner of memory that the engine views. Its batch must have [`UnderGil`].
 #[inline]
-pub fn keep(object: &Bound<'_, PyAny>) -> Foreign {
+pub(crate) fn keep(object: &Bound<'_, PyAny>) -> Foreign {
     let owned = object.clone().into_ptr();
     // SAFETY: `into_ptr` never gives a null pointer.
     let owned = unsafe { NonNull::new_unchecked(owned.cast::<()>()) };
@@ -48,14 +44,14 @@ unsafe fn let_go(object: NonNull<()>) {
 
 /// Drops a few groups, if there are any.
 #[inline]
-pub fn drain_some(py: Python<'_>) {
+pub(crate) fn drain_some(py: Python<'_>) {
     if !LIST.is_empty() {
         drain(py, GROUPS_PER_POST);
     }
 }
 
 /// Drops everything that is on the list now.
-pub fn drain_all(py: Python<'_>) {
+pub(crate) fn drain_all(py: Python<'_>) {
     drain(py, LIST.len());
 }
 
@@ -68,9 +64,4 @@ fn drain(_py: Python<'_>, groups: usize) {
             None => break,
         }
     }
-}
-
-/// True when objects are waiting to be let go.
-pub fn is_empty() -> bool {
-    LIST.is_empty()
 }

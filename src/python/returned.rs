@@ -14,7 +14,7 @@ use super::{escape, fork};
 ///
 /// # Errors
 /// What the callback raised, or `TypeError` if it returned work that nobody will do.
-pub fn take<'py>(
+pub(crate) fn take<'py>(
     py: Python<'py>,
     method: &str,
     result: PyResult<Bound<'py, PyAny>>,
@@ -30,7 +30,7 @@ pub fn take<'py>(
 ///
 /// # Errors
 /// `TypeError`, with the place of the function that gave it.
-pub fn refuse_unfinished(result: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
+pub(crate) fn refuse_unfinished(result: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
     if result.is_none() || result.is_instance_of::<PyBool>() {
         return Ok(());
     }
@@ -61,7 +61,7 @@ pub fn refuse_unfinished(result: &Bound<'_, PyAny>, method: &str) -> PyResult<()
 }
 
 /// The place of the function of a code object: `FILE:LINE`.
-pub fn place_of_code(code: &Bound<'_, PyAny>) -> Option<String> {
+pub(crate) fn place_of_code(code: &Bound<'_, PyAny>) -> Option<String> {
     let file = code.getattr("co_filename").ok()?;
     let line: u32 = code.getattr("co_firstlineno").ok()?.extract().ok()?;
     Some(format!("{}:{line}", escape::escaped(file.cast::<PyString>().ok()?)))

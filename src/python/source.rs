@@ -29,12 +29,12 @@ pub struct LogSource {
 impl LogSource {
     /// The engine's part of the instance.
     #[inline]
-    pub fn hosted(&self) -> &Hosted {
+    pub(crate) fn hosted(&self) -> &Hosted {
         &self.hosted
     }
 
     /// Sets `auto_close_batches` back to its default.
-    pub fn reset_auto_close_batches(&self, py: Python<'_>) {
+    pub(crate) fn reset_auto_close_batches(&self, py: Python<'_>) {
         self.auto_close_batches.with(py, |kept| *kept = true);
     }
 
@@ -42,7 +42,7 @@ impl LogSource {
     ///
     /// # Errors
     /// What setting an attribute of the class raises.
-    pub fn speed_up(class: &Bound<'_, PyType>) -> PyResult<()> {
+    pub(crate) fn speed_up(class: &Bound<'_, PyType>) -> PyResult<()> {
         post_message::give_own(class)
     }
 

@@ -34,7 +34,7 @@ const SEND_AT: u64 = 1 << 20;
 const TAKE: u32 = 256;
 
 /// The way in which a buffer is split.
-pub struct Split {
+pub(crate) struct Split {
     delimiter: Vec<u8>,
     parse: bool,
     keep_empty: bool,

@@ -34,7 +34,7 @@ pub(super) enum Body {
 
 impl Body {
     /// A copy for another life of the thread.
-    pub fn clone_ref(&self, py: Python<'_>) -> Self {
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
         match self {
             Self::Run { run, cancel_on_exit } => {
                 Self::Run { run: run.clone_ref(py), cancel_on_exit: *cancel_on_exit }

@@ -5,9 +5,9 @@
 //! stands a [`collector`] in the place of workers and destinations. What both give a source, and how they
 //! read messages, is in `input`.
 
-pub mod collector;
+pub(crate) mod collector;
 mod input;
-pub mod offline;
+pub(crate) mod offline;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -16,7 +16,7 @@ const TAKEN: [&str; 4] = ["_start_new_thread", "_start_joinable_thread", "_alloc
 
 /// The number of the calling thread, as `sys._current_frames()` has it; `threading.get_ident()` may give that
 /// of a greenlet.
-pub fn ident() -> u64 {
+pub(crate) fn ident() -> u64 {
     // SAFETY: it cannot fail.
     unsafe { libc::pthread_self() }
 }
@@ -25,7 +25,7 @@ pub fn ident() -> u64 {
 ///
 /// # Errors
 /// The system has no thread to give.
-pub fn start(py: Python<'_>, name: &str, target: Py<PyAny>) -> PyResult<()> {
+pub(crate) fn start(py: Python<'_>, name: &str, target: Py<PyAny>) -> PyResult<()> {
     let threading = py.import("threading")?;
     if is_patched(&threading) {
         py.import("inrush.threads")?.call_method0("prepare")?;

@@ -22,7 +22,7 @@ impl FalseResult {
     ///
     /// # Errors
     /// The result was asked for its truth, and raised.
-    pub fn of(method: &Bound<'_, PyAny>, result: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+    pub(super) fn of(method: &Bound<'_, PyAny>, result: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
         if result.is_truthy()? {
             return Ok(None);
         }
@@ -34,7 +34,7 @@ impl FalseResult {
     }
 
     /// The words for a result that was perhaps not meant; none for `False`.
-    pub fn described(&self) -> Option<String> {
+    pub(crate) fn described(&self) -> Option<String> {
         let shown = self.shown.as_deref()?;
         let is_false = if shown == "None" { "" } else { ", which is false" };
         Some(format!("returned {shown}{is_false}: end it with `return True`"))

@@ -27,7 +27,7 @@ use crate::message::{ValueType, list};
 
 /// The text of a value to be stored.
 #[derive(Debug)]
-pub enum Written<'a> {
+pub(crate) enum Written<'a> {
     /// The bytes of the Python object, or those that are always the same.
     Borrowed(&'a [u8]),
     /// Made from it.
@@ -36,7 +36,7 @@ pub enum Written<'a> {
 
 impl Written<'_> {
     /// Its bytes.
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Borrowed(bytes) => bytes,
             Self::Owned(bytes) => bytes,
@@ -49,7 +49,7 @@ impl Written<'_> {
 /// # Errors
 /// `ValueError` for a type that a message cannot hold, `UnicodeEncodeError` (a `ValueError`) for a `str` with
 /// lone surrogates, `OverflowError` for an `int` beyond 64 bits; the first and the last name the key.
-pub fn write<'a>(key: &[u8], value: &'a Bound<'_, PyAny>) -> PyResult<(ValueType, Written<'a>)> {
+pub(crate) fn write<'a>(key: &[u8], value: &'a Bound<'_, PyAny>) -> PyResult<(ValueType, Written<'a>)> {
     Ok(if let Ok(text) = value.cast_exact::<PyString>() {
         (ValueType::String, Written::Borrowed(text.to_str()?.as_bytes()))
     } else if let Ok(bytes) = value.cast_exact::<PyBytes>() {
@@ -89,7 +89,7 @@ fn list_text(key: &[u8], list: &Bound<'_, PyList>) -> PyResult<Vec<u8>> {
 }
 
 /// A key for an error message.
-pub fn key_text(key: &[u8]) -> String {
+pub(crate) fn key_text(key: &[u8]) -> String {
     format!("'{}'", String::from_utf8_lossy(key))
 }
 
@@ -115,7 +115,7 @@ fn float_text(number: f64) -> String {
 /// A value that was read, as plain data: made where Python code must not run, turned into an object where it
 /// may.
 #[derive(Debug)]
-pub enum Read {
+pub(crate) enum Read {
     /// Text, and what does not read as its type.
     Bytes(Py<PyBytes>),
     /// An integer.
@@ -134,7 +134,7 @@ pub enum Read {
 
 impl Read {
     /// The value that `text` is when it is of type `value_type`. Runs no Python code.
-    pub fn of(py: Python<'_>, value_type: ValueType, text: &[u8]) -> Self {
+    pub(crate) fn of(py: Python<'_>, value_type: ValueType, text: &[u8]) -> Self {
         let bytes = || PyBytes::new(py, text).unbind();
         let read = match value_type {
             ValueType::Integer => parsed(text).map(Self::Int),
@@ -156,7 +156,7 @@ impl Read {
     ///
     /// # Errors
     /// `MemoryError`.
-    pub fn into_object(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    pub(crate) fn into_object(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
             Self::Bytes(bytes) => bytes.into_bound(py).into_any(),
             Self::Int(number) => number.into_pyobject(py)?.into_any(),

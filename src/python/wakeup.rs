@@ -21,7 +21,7 @@ enum Order {
 }
 
 /// The thread, for its source.
-pub struct Wakeups {
+pub(crate) struct Wakeups {
     orders: Sender<Order>,
     thread: JoinHandle<()>,
 }
@@ -31,7 +31,7 @@ impl Wakeups {
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub fn start(wakeup: Py<PyAny>, attachment: &Arc<Attachment>) -> std::io::Result<Self> {
+    pub(crate) fn start(wakeup: Py<PyAny>, attachment: &Arc<Attachment>) -> std::io::Result<Self> {
         let (orders, receiver) = unbounded();
         let name = format!("wakeup {}", attachment.id);
         let weak = Arc::downgrade(attachment);
@@ -45,13 +45,13 @@ impl Wakeups {
     }
 
     /// Asks the thread to end after the call in which it is.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         // Nobody receives when it has ended.
         let _ = self.orders.send(Order::End);
     }
 
     /// True until it has come to its end.
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         !self.thread.is_finished()
     }
 }

@@ -56,7 +56,7 @@ impl Value {
 
 /// The ways in which the templates of a rewrite are formatted: mostly one.
 #[derive(Debug, Default)]
-pub struct Contexts(Vec<(String, Options)>);
+pub(crate) struct Contexts(Vec<(String, Options)>);
 
 impl Contexts {
     /// The number of the context for templates with these `options`, of which `resolved` is the whole.

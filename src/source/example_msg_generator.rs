@@ -28,7 +28,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `example-msg-generator(…)`
 #[derive(Debug, Clone)]
-pub struct GeneratorOptions {
+pub(super) struct GeneratorOptions {
     /// `num()`: how many messages it posts; without it, it goes on.
     pub num: Option<u64>,
     /// `freq()`: the time between two messages, or none.

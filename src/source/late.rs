@@ -64,7 +64,7 @@ impl Late {
 
     /// True when it parses as `options` say.
     #[inline]
-    pub fn is_for(&self, options: &Arc<ParseOptions>) -> bool {
+    pub(crate) fn is_for(&self, options: &Arc<ParseOptions>) -> bool {
         Arc::ptr_eq(&self.options, options)
     }
 }

@@ -150,7 +150,7 @@ pub struct Opener {
 
 impl Gate {
     /// A gate that is shut, and what opens it.
-    pub fn shut() -> (Opener, Self) {
+    pub(crate) fn shut() -> (Opener, Self) {
         let (sender, receiver) = bounded(0);
         (Opener { _sender: sender }, Self(receiver))
     }

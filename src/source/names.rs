@@ -225,7 +225,7 @@ impl HostNames {
 
     /// The complaint about the hosts file, for the log: that it cannot be read, or which lines. Each
     /// complaint is given once; new ones can come from [`HostNames::new`] and [`HostNames::look_up`].
-    pub fn take_complaint(&self) -> Option<String> {
+    pub(crate) fn take_complaint(&self) -> Option<String> {
         lock(self.hosts.as_ref()?).unsaid.take()
     }
 

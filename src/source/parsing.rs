@@ -53,7 +53,7 @@ impl ParsingOptions {
     }
 
     /// The priority that replaces a message's own, when `default-facility()` or `default-severity()` is set.
-    pub fn forced_pri(&self) -> Option<u16> {
+    pub(crate) fn forced_pri(&self) -> Option<u16> {
         if self.default_facility.is_none() && self.default_severity.is_none() {
             return None;
         }
@@ -66,7 +66,7 @@ impl ParsingOptions {
     ///
     /// # Errors
     /// A format or a time zone that is not known, at its place.
-    pub fn parse_options(&self, config: &Config) -> Result<ParseOptions, Diagnostic> {
+    pub(crate) fn parse_options(&self, config: &Config) -> Result<ParseOptions, Diagnostic> {
         let global = &config.options;
         let flags =
             if global.check_hostname { self.flags.with(Flags::CHECK_HOSTNAME, true) } else { self.flags };

@@ -100,7 +100,7 @@ impl SourcePolicy {
 
     /// The same for messages that the engine makes itself.
     #[must_use]
-    pub fn for_local_messages(mut self) -> Self {
+    pub(crate) fn for_local_messages(mut self) -> Self {
         if self.chain_hostnames && !self.host_override {
             self.host = Arc::from(format!("{}@{}", self.source, self.local));
         }
@@ -180,22 +180,22 @@ impl SourcePolicy {
     }
 
     /// True when a message's own HOST never stays as it is: `keep-hostname(no)`, or `host-override()`.
-    pub fn host_is_fixed(&self) -> bool {
+    pub(crate) fn host_is_fixed(&self) -> bool {
         self.host_override || !self.keep_hostname
     }
 
     /// True when a message's own PROGRAM is lost: `program-override()`.
-    pub fn program_is_fixed(&self) -> bool {
+    pub(crate) fn program_is_fixed(&self) -> bool {
         self.program_override.is_some()
     }
 
     /// True when a message's own PID is lost: `use-syslogng-pid(yes)`.
-    pub fn pid_is_fixed(&self) -> bool {
+    pub(crate) fn pid_is_fixed(&self) -> bool {
         self.pid.is_some()
     }
 
     /// True when STAMP is the message's own: `keep-timestamp(yes)`.
-    pub fn keeps_timestamp(&self) -> bool {
+    pub(crate) fn keeps_timestamp(&self) -> bool {
         self.keep_timestamp
     }
 }

@@ -74,13 +74,13 @@ pub struct SourceStatus {
 
 impl SourceStatus {
     /// Says which of the sources of its class it is.
-    pub fn set_instance(&self, name: &str) {
+    pub(crate) fn set_instance(&self, name: &str) {
         // A source is asked for its name once.
         let _ = self.instance.set(name.into());
     }
 
     /// Its name among the sources of its class, where it has said so.
-    pub fn instance(&self) -> Option<Arc<str>> {
+    pub(crate) fn instance(&self) -> Option<Arc<str>> {
         self.instance.get().cloned()
     }
 
@@ -96,23 +96,23 @@ impl SourceStatus {
     }
 
     /// The source is asked to end.
-    pub fn ask_to_stop(&self) {
+    pub(crate) fn ask_to_stop(&self) {
         self.is_stopping.store(true, Ordering::Release);
     }
 
     /// Says whether the source waits before it is started again; the end of a wait that was not cut short is
     /// counted by [`SourceStatus::count_restart`].
-    pub fn set_restarting(&self, is_restarting: bool) {
+    pub(crate) fn set_restarting(&self, is_restarting: bool) {
         self.is_restarting.store(is_restarting, Ordering::Relaxed);
     }
 
     /// True when it was started and has not ended.
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         self.is_alive.load(Ordering::Acquire)
     }
 
     /// A callback of the source raised; `error` is one line for a table.
-    pub fn count_exception(&self, error: &str) {
+    pub(crate) fn count_exception(&self, error: &str) {
         self.exceptions.fetch_add(1, Ordering::Relaxed);
         let text: String = match error.char_indices().nth(MAX_ERROR) {
             Some((end, _)) => format!("{}…", &error[..end]),
@@ -122,22 +122,22 @@ impl SourceStatus {
     }
 
     /// The source is started again.
-    pub fn count_restart(&self) {
+    pub(crate) fn count_restart(&self) {
         self.restarts.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The number of exceptions of callbacks.
-    pub fn exceptions(&self) -> u32 {
+    pub(crate) fn exceptions(&self) -> u32 {
         self.exceptions.load(Ordering::Relaxed)
     }
 
     /// The number of times it was started again.
-    pub fn restarts(&self) -> u32 {
+    pub(crate) fn restarts(&self) -> u32 {
         self.restarts.load(Ordering::Relaxed)
     }
 
     /// The last exception's text, cut to a line's length.
-    pub fn last_error(&self) -> Option<Arc<str>> {
+    pub(crate) fn last_error(&self) -> Option<Arc<str>> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -147,12 +147,12 @@ impl SourceStatus {
     }
 
     /// Adds to the time that posts took.
-    pub fn add_post_time(&self, time: Duration) {
+    pub(crate) fn add_post_time(&self, time: Duration) {
         self.post_nanos.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// The processor time that posts took with the GIL, as far as it was measured.
-    pub fn post_time(&self) -> Duration {
+    pub(crate) fn post_time(&self) -> Duration {
         Duration::from_nanos(self.post_nanos.load(Ordering::Relaxed))
     }
 

@@ -44,7 +44,7 @@ impl Store {
     ///
     /// # Errors
     /// It is too large, or the state is closed.
-    pub fn put_later(&self, key: &[u8], value: Value) -> Result<(), Error> {
+    pub(crate) fn put_later(&self, key: &[u8], value: Value) -> Result<(), Error> {
         self.check(key, &value)?;
         self.set(false, key, value)
     }

@@ -44,16 +44,6 @@ impl From<i64> for Value {
 }
 
 impl Value {
-    /// The type as Python names it.
-    pub fn type_name(&self) -> &'static str {
-        match self {
-            Self::Text(_) => "str",
-            Self::Integer(_) => "int",
-            Self::Bytes(_) => "bytes",
-            Self::Bool(_) => "bool",
-        }
-    }
-
     /// Its size in bytes.
     pub fn size(&self) -> usize {
         self.content().len()
@@ -121,7 +111,7 @@ pub(super) fn read_bytes<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// The decimal digits of the integer `bytes`, two's complement and little-endian.
-pub fn decimal(bytes: &[u8]) -> String {
+pub(crate) fn decimal(bytes: &[u8]) -> String {
     let negative = bytes.last().is_some_and(|last| last & 0x80 != 0);
     let mut limbs: Vec<u32> = bytes
         .chunks(4)

@@ -75,43 +75,43 @@ impl Flags {
     /// Parse at all; without it the whole input is the message.
     pub const PARSE: Self = Self(1);
     /// A host name with characters that no host name has is not taken as one.
-    pub const CHECK_HOSTNAME: Self = Self(1 << 1);
+    pub(crate) const CHECK_HOSTNAME: Self = Self(1 << 1);
     /// A message that starts with `<pri>1 ` is RFC 5424.
-    pub const SYSLOG_PROTOCOL: Self = Self(1 << 2);
+    pub(crate) const SYSLOG_PROTOCOL: Self = Self(1 << 2);
     /// The text is UTF-8, unseen.
     pub const ASSUME_UTF8: Self = Self(1 << 3);
     /// Look whether the text is UTF-8.
-    pub const VALIDATE_UTF8: Self = Self(1 << 4);
+    pub(crate) const VALIDATE_UTF8: Self = Self(1 << 4);
     /// Text that is not UTF-8 is to be made so.
-    pub const SANITIZE_UTF8: Self = Self(1 << 5);
+    pub(crate) const SANITIZE_UTF8: Self = Self(1 << 5);
     /// A message may keep its line breaks.
     pub const MULTI_LINE: Self = Self(1 << 6);
     /// Keep the text `program[pid]: ` as it came.
-    pub const STORE_LEGACY_MSGHDR: Self = Self(1 << 7);
+    pub(crate) const STORE_LEGACY_MSGHDR: Self = Self(1 << 7);
     /// Keep the whole input.
-    pub const STORE_RAW_MESSAGE: Self = Self(1 << 8);
+    pub(crate) const STORE_RAW_MESSAGE: Self = Self(1 << 8);
     /// The first word after an RFC 3164 stamp can be a host.
     pub const EXPECT_HOSTNAME: Self = Self(1 << 9);
     /// Guess the offset of a stamp without one from its distance to now.
-    pub const GUESS_TIMEZONE: Self = Self(1 << 10);
+    pub(crate) const GUESS_TIMEZONE: Self = Self(1 << 10);
     /// Parse the header; without it only the priority is taken off.
-    pub const HEADER: Self = Self(1 << 11);
+    pub(crate) const HEADER: Self = Self(1 << 11);
     /// Reads as RFC 3164 what is not RFC 5424; without it, that is an error.
-    pub const RFC3164_FALLBACK: Self = Self(1 << 12);
+    pub(crate) const RFC3164_FALLBACK: Self = Self(1 << 12);
     /// A message that does not parse becomes a note about it.
     pub const PIGGYBACK_ERRORS: Self = Self(1 << 13);
     /// A program name with characters that no program name has is part of the message.
-    pub const CHECK_PROGRAM: Self = Self(1 << 14);
+    pub(crate) const CHECK_PROGRAM: Self = Self(1 << 14);
     /// The messages are the kernel's own.
     pub const KERNEL: Self = Self(1 << 15);
     /// Readers: empty lines are messages.
-    pub const EMPTY_LINES: Self = Self(1 << 16);
+    pub(crate) const EMPTY_LINES: Self = Self(1 << 16);
     /// Readers: may run on a thread of their own.
-    pub const THREADED: Self = Self(1 << 17);
+    pub(crate) const THREADED: Self = Self(1 << 17);
     /// Readers: no fields about the transport.
-    pub const IGNORE_AUX_DATA: Self = Self(1 << 18);
+    pub(crate) const IGNORE_AUX_DATA: Self = Self(1 << 18);
     /// Readers: the end of the input ends the process.
-    pub const EXIT_ON_EOF: Self = Self(1 << 19);
+    pub(crate) const EXIT_ON_EOF: Self = Self(1 << 19);
 
     /// The flags that only readers of files and sockets have.
     const READERS: Self = Self(
@@ -123,7 +123,7 @@ impl Flags {
     );
 
     /// The flags that a `python()` source starts with.
-    pub const DEFAULT: Self = Self(
+    pub(crate) const DEFAULT: Self = Self(
         Self::PARSE.0
             | Self::SYSLOG_PROTOCOL.0
             | Self::MULTI_LINE.0
@@ -142,13 +142,13 @@ impl Flags {
 
     /// True when some flag of `other` is set.
     #[inline]
-    pub const fn has_any(self, other: Self) -> bool {
+    pub(crate) const fn has_any(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
     /// The flags of both sets.
     #[must_use]
-    pub const fn union(self, other: Self) -> Self {
+    pub(crate) const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
@@ -177,7 +177,7 @@ impl Flags {
     ///
     /// # Errors
     /// The word when it is not a flag, or one that only readers of files and sockets have.
-    pub fn apply_posted(&mut self, word: &str) -> Result<(), UnknownFlag> {
+    pub(crate) fn apply_posted(&mut self, word: &str) -> Result<(), UnknownFlag> {
         let (flag, on) = Self::read(word)?;
         if Self::READERS.has(flag) {
             return Err(UnknownFlag { word: word.to_owned(), is_readers: true });

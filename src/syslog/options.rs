@@ -17,7 +17,7 @@ pub enum Format {
 
 impl Format {
     /// The format that a word of the configuration names.
-    pub fn from_word(word: &str) -> Option<Self> {
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
         match word {
             "syslog" => Some(Self::Syslog),
             "raw" => Some(Self::Raw),
@@ -41,7 +41,7 @@ impl BadHostname {
     }
 
     /// True when `word` is no host.
-    pub fn is_bad(&self, word: &[u8]) -> bool {
+    pub(crate) fn is_bad(&self, word: &[u8]) -> bool {
         (self.0)(word)
     }
 }
@@ -87,7 +87,7 @@ impl ParseOptions {
     /// The priority of a message that has none: `default_pri`, or `kern.notice` for the kernel's own messages
     /// when the configuration has not said otherwise.
     #[inline]
-    pub fn pri_without(&self) -> u16 {
+    pub(crate) fn pri_without(&self) -> u16 {
         if self.flags.has(Flags::KERNEL) && self.default_pri == DEFAULT_PRI {
             KERNEL_PRI
         } else {

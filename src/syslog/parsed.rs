@@ -120,13 +120,13 @@ impl Marks {
 
     /// Tells whether some mark of `marks` is set.
     #[inline]
-    pub const fn has_any(self, marks: Self) -> bool {
+    pub(crate) const fn has_any(self, marks: Self) -> bool {
         self.0 & marks.0 != 0
     }
 
     /// The marks of both sets.
     #[must_use]
-    pub const fn union(self, other: Self) -> Self {
+    pub(crate) const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 

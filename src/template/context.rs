@@ -28,7 +28,7 @@ pub enum OnError {
 
 impl OnError {
     /// The words of `on-error()`.
-    pub const WORDS: &[(&str, Self)] = &[
+    pub(crate) const WORDS: &[(&str, Self)] = &[
         ("drop-message", Self::DropMessage),
         ("silently-drop-message", Self::SilentlyDropMessage),
         ("drop-property", Self::DropProperty),

@@ -134,7 +134,7 @@ pub enum TsFormat {
 
 impl TsFormat {
     /// The words of `ts-format()`.
-    pub const WORDS: &[(&str, Self)] = &[
+    pub(crate) const WORDS: &[(&str, Self)] = &[
         ("rfc3164", Self::Rfc3164),
         ("bsd", Self::Rfc3164),
         ("rfc3339", Self::Iso),

@@ -32,7 +32,7 @@ impl Zone {
     }
 
     /// The zone as jiff has it.
-    pub fn to_time_zone(&self) -> TimeZone {
+    pub(crate) fn to_time_zone(&self) -> TimeZone {
         match self {
             // What `parse` gives is less than a day, and so within jiff's bounds.
             Self::Fixed(seconds) => TimeZone::fixed(Offset::from_seconds(*seconds).unwrap_or(Offset::UTC)),

@@ -53,7 +53,7 @@ impl StreamSettings {
     }
 
     /// The destination with these settings.
-    pub fn planned(self) -> Planned {
+    pub(crate) fn planned(self) -> Planned {
         Planned {
             identity: format!("{self:+?}"),
             address: self.path.text().to_owned(),

@@ -56,7 +56,7 @@ impl Opening {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn make_directories(&self, path: &Path) -> Result<(), Errno> {
+    pub(crate) fn make_directories(&self, path: &Path) -> Result<(), Errno> {
         path.parent().map_or(Ok(()), |parent| make_dirs(parent, &self.dir))
     }
 }
@@ -163,7 +163,7 @@ impl Sink {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn to_peer(fd: OwnedFd, peer: Box<dyn Peer>) -> Result<Self, Errno> {
+    pub(crate) fn to_peer(fd: OwnedFd, peer: Box<dyn Peer>) -> Result<Self, Errno> {
         let flags = fs::fcntl_getfl(&fd)?;
         fs::fcntl_setfl(&fd, flags | OFlags::NONBLOCK)?;
         let sink = Self::new(fd)?;

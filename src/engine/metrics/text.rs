@@ -16,7 +16,7 @@ use crate::flow::DropReason;
 use crate::source::SourceState;
 
 /// The type of the text, for HTTP.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A metric with one value for each driver: name, help, whether it only grows, value.
 type Row<T> = (&'static str, &'static str, Kind, fn(&T) -> f64);
@@ -69,7 +69,7 @@ const DESTINATION: [Row<DestinationStats>; 8] = [
 ];
 
 /// The text for what is on `board`.
-pub fn of(board: &Board) -> String {
+pub(crate) fn of(board: &Board) -> String {
     let mut registry = Registry::default();
     let uptime = board.uptime().as_secs_f64();
     registry.register_collector(Box::new(Snapshot {

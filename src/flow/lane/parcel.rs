@@ -38,7 +38,7 @@ impl Parcel {
     }
 
     /// True when its source still writes to it; a hint.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.pending.as_ref().is_some_and(Pending::is_open)
     }
 

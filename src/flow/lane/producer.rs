@@ -66,7 +66,7 @@ impl Producer {
     }
 
     /// Changes what later messages have in common.
-    pub fn set_origin(&mut self, origin: Arc<Origin>) {
+    pub(crate) fn set_origin(&mut self, origin: Arc<Origin>) {
         self.close_batch();
         self.origin = origin;
     }
@@ -140,7 +140,7 @@ impl Producer {
     }
 
     /// The same after taking credit ahead, if all that was taken is used up and the batch is still open.
-    pub fn renew_fast_posts(&mut self, most: u32) -> u32 {
+    pub(crate) fn renew_fast_posts(&mut self, most: u32) -> u32 {
         if self.lane.is_closed() || self.open.as_ref().is_none_or(Writer::is_sealed) || !self.fill_messages()
         {
             return 0;
@@ -151,13 +151,13 @@ impl Producer {
 
     /// True when a message may be posted at once.
     #[inline]
-    pub fn allows_fast_posts(&self) -> bool {
+    pub(crate) fn allows_fast_posts(&self) -> bool {
         self.fast_posts > 0
     }
 
     /// Ends the permission: how many messages of it are left.
     #[inline]
-    pub fn forbid_fast_posts(&mut self) -> u32 {
+    pub(crate) fn forbid_fast_posts(&mut self) -> u32 {
         std::mem::take(&mut self.fast_posts)
     }
 
@@ -178,7 +178,7 @@ impl Producer {
     /// and nothing else, as [`Producer::post_text_fast`] does for one to be copied. `segment` is called
     /// only when there is a place for it.
     #[inline]
-    pub fn post_view_fast(
+    pub(crate) fn post_view_fast(
         &mut self,
         head: &Head,
         adjust: impl FnOnce(&mut Head),
@@ -400,7 +400,7 @@ impl Producer {
     }
 
     /// Posts lines, for which credit was taken.
-    pub fn send_lines(&mut self, lines: Lines) {
+    pub(crate) fn send_lines(&mut self, lines: Lines) {
         self.close_batch();
         self.counters.add(u64::from(lines.rows()), text_bytes(lines.rows(), lines.charge()));
         let ticket = self.lane.issue(self.group);

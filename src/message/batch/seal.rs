@@ -48,34 +48,34 @@ const SEALED: u64 = 1 << 63;
 
 /// The numbers of rows, segments and bytes of charge.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts(u64);
+pub(super) struct Counts(u64);
 
 impl Counts {
     /// A batch with more bytes than this takes no further message, so that the bits for them suffice.
     const BYTES_FULL: u64 = (1 << BYTES_BITS) - 1 - 2 * MESSAGE_MAX as u64;
 
     #[inline]
-    pub fn new(rows: u32, segments: u32, bytes: u64) -> Self {
+    pub(super) fn new(rows: u32, segments: u32, bytes: u64) -> Self {
         Self(u64::from(rows) | (u64::from(segments) << SEGMENT_SHIFT) | (bytes << BYTES_SHIFT))
     }
 
     #[inline]
-    pub fn rows(self) -> u32 {
+    pub(super) fn rows(self) -> u32 {
         (self.0 & MASK) as u32
     }
 
-    pub fn segments(self) -> u32 {
+    pub(super) fn segments(self) -> u32 {
         ((self.0 >> SEGMENT_SHIFT) & MASK) as u32
     }
 
     #[inline]
-    pub fn bytes(self) -> u64 {
+    pub(super) fn bytes(self) -> u64 {
         self.0 >> BYTES_SHIFT
     }
 
     /// True when there may be no place for the bytes of another message.
     #[inline]
-    pub fn is_full(self) -> bool {
+    pub(crate) fn is_full(self) -> bool {
         self.bytes() > Self::BYTES_FULL
     }
 }
@@ -90,28 +90,28 @@ impl Add for Counts {
 }
 
 /// The two words of the protocol.
-pub struct Seal {
+pub(super) struct Seal {
     published: AtomicU64,
     seal: AtomicU64,
 }
 
 impl Seal {
     /// Of an open batch with nothing in it.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { published: AtomicU64::new(0), seal: AtomicU64::new(OPEN) }
     }
 
     /// The writer's: publishes that there is so much by now. False: the batch was sealed before, with less.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call of its own costs a plain message a tenth")]
-    pub fn publish(&self, counts: Counts, light: Light) -> bool {
+    pub(super) fn publish(&self, counts: Counts, light: Light) -> bool {
         self.published.store(counts.0, Ordering::Release);
         light.fence();
         self.seal.load(Ordering::Relaxed) == OPEN || self.settle(counts) == counts
     }
 
     /// The writer's: ends the batch with what it published, unless it was ended before.
-    pub fn end(&self, counts: Counts) {
+    pub(super) fn end(&self, counts: Counts) {
         let ended = SEALED | counts.0;
         if self.seal.compare_exchange(OPEN, ended, Ordering::AcqRel, Ordering::Acquire).is_err() {
             self.settle(counts);
@@ -119,7 +119,7 @@ impl Seal {
     }
 
     /// The consumer's, once: ends the batch. The final counts: nothing after it belongs to the batch.
-    pub fn take(&self) -> Counts {
+    pub(super) fn take(&self) -> Counts {
         match self.seal.compare_exchange(OPEN, SEALING, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => {
                 fence::heavy();
@@ -143,7 +143,7 @@ impl Seal {
     /// True when the consumer has begun to take the batch, or it was ended; a hint, as that may be at any
     /// moment.
     #[inline]
-    pub fn is_sealed(&self) -> bool {
+    pub(super) fn is_sealed(&self) -> bool {
         self.seal.load(Ordering::Relaxed) != OPEN
     }
 }

@@ -95,7 +95,12 @@ impl Writer {
     }
 
     /// The same, in what is left after the batches before it, if that is enough for `need`.
-    pub fn open_after(rest: &mut SlabTail, origin: &Arc<Origin>, pool: &Arc<Pool>, need: Need) -> Self {
+    pub(crate) fn open_after(
+        rest: &mut SlabTail,
+        origin: &Arc<Origin>,
+        pool: &Arc<Pool>,
+        need: Need,
+    ) -> Self {
         let room = rest.take(pool, need);
         let core = pool.place(BatchShared::new(&room));
         Self {
@@ -231,7 +236,7 @@ impl Writer {
     /// it, and nothing else, or gives `None` when this batch is too full for it; then `segment` was not
     /// called.
     #[inline]
-    pub fn publish_view(
+    pub(crate) fn publish_view(
         &mut self,
         head: &Head,
         adjust: impl FnOnce(&mut Head),
@@ -280,7 +285,7 @@ impl Writer {
     /// ends or this batch is full. Gives how many there were and their charge; nothing is in the batch when
     /// it was sealed before.
     #[inline]
-    pub fn publish_texts<'a>(
+    pub(crate) fn publish_texts<'a>(
         &mut self,
         head: &Head,
         messages: u32,

@@ -1,8 +1,8 @@
 //! Posts for which nothing has to be waited for or looked up: nearly all of a busy source.
 //!
 //! A message that is a short text and nothing else is written into the open batch as long as the producer
-//! allows it ([`Producer::allow_fast_posts`]). It allows none before the start, nor to a source that
-//! `suspend()`s or has `keep-timestamp(no)`, each of whose messages needs more. One post of [`MEASURED`] is
+//! allows it ([`allow_fast_posts`](crate::flow::Producer::allow_fast_posts)). It allows none before the
+//! start, nor to a source that `suspend()`s or has `keep-timestamp(no)`, each of whose messages needs more. One post of [`MEASURED`] is
 //! measured, and the permission ends before it: so a post counts one number down, which stands for credit,
 //! for the batch's size and for the measuring.
 

@@ -14,11 +14,11 @@ use crate::syslog::fill::FieldSink;
 
 /// A payload of at least this many bytes is viewed, a shorter one is copied: where the two cost the same,
 /// see `docs/decisions/views-from-768-bytes.md`.
-pub const VIEW_FROM: usize = 768;
+pub(crate) const VIEW_FROM: usize = 768;
 
 /// The place of a text of a draft.
 #[derive(Debug, Clone)]
-pub enum Place {
+pub(crate) enum Place {
     /// A part of the payload: offset and length.
     Payload(u32, u32),
     /// In the draft.
@@ -27,7 +27,7 @@ pub enum Place {
 
 impl Place {
     /// Nowhere: no text at all.
-    pub const EMPTY: Self = Self::Payload(0, 0);
+    pub(crate) const EMPTY: Self = Self::Payload(0, 0);
 }
 
 impl From<Text<'_>> for Place {
@@ -41,7 +41,7 @@ impl From<Text<'_>> for Place {
 
 /// A name-value pair of a draft.
 #[derive(Debug, Clone)]
-pub struct DraftField {
+pub(crate) struct DraftField {
     /// Its name.
     pub id: FieldName,
     /// Its text, where `id` says that it has one.
@@ -54,7 +54,7 @@ pub struct DraftField {
 
 /// The parts that only some drafts have.
 #[derive(Debug, Default)]
-pub struct Extra {
+pub(crate) struct Extra {
     /// Name-value pairs in the order of their first setting; structured data in the order of
     /// [`FieldName::SdId`].
     pub fields: Vec<DraftField>,
@@ -66,7 +66,7 @@ pub struct Extra {
 
 /// A message that is not posted, or not yet.
 #[derive(Debug)]
-pub struct Draft {
+pub(crate) struct Draft {
     /// The memory of its texts.
     pub payload: Payload,
     /// Its head: STAMP, when it was made, its priority.
@@ -81,37 +81,37 @@ pub struct Draft {
 impl Draft {
     /// A draft without a message, made now.
     #[inline]
-    pub fn new(py: Python<'_>) -> Self {
+    pub(crate) fn new(py: Python<'_>) -> Self {
         Self::of(py, Payload::None)
     }
 
     /// A draft of `payload`, made now.
     #[inline]
-    pub fn of(py: Python<'_>, payload: Payload) -> Self {
+    pub(crate) fn of(py: Python<'_>, payload: Payload) -> Self {
         Self::with(clock::head_of_message(py), payload)
     }
 
     /// A draft of `payload` with `head`.
     #[inline]
-    pub fn with(head: Head, payload: Payload) -> Self {
+    pub(crate) fn with(head: Head, payload: Payload) -> Self {
         Self { payload, head, extra: None, unparsed: None }
     }
 
     /// True when it has a text, a time and a priority, and nothing else.
     #[inline]
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         self.extra.is_none() && self.unparsed.is_none()
     }
 
     /// The bookmark that it carries.
     #[inline]
-    pub fn bookmark(&self) -> Option<&Py<PyAny>> {
+    pub(crate) fn bookmark(&self) -> Option<&Py<PyAny>> {
         self.extra.as_ref()?.bookmark.as_ref()
     }
 
     /// The object that keeps its text, when there is nothing else that would have to be let go.
     #[inline]
-    pub fn only_object(&self) -> Option<*mut ffi::PyObject> {
+    pub(crate) fn only_object(&self) -> Option<*mut ffi::PyObject> {
         match &self.payload {
             Payload::Object { object, .. } if self.is_plain() => Some(object.as_ptr()),
             _ => None,
@@ -120,7 +120,7 @@ impl Draft {
 
     /// Its text, when that is a `str` or `bytes` to be copied and there is nothing but the text and the head.
     #[inline]
-    pub fn short_text(&self) -> Option<&[u8]> {
+    pub(crate) fn short_text(&self) -> Option<&[u8]> {
         match &self.payload {
             Payload::Object { len, .. } if *len < VIEW_FROM && self.is_plain() => Some(self.payload.bytes()),
             _ => None,
@@ -130,7 +130,7 @@ impl Draft {
     /// The object with its text, where that begins and how long it is, when it is to be viewed and there is
     /// nothing but the text and the head.
     #[inline]
-    pub fn long_text(&self) -> Option<(&Py<PyAny>, NonNull<u8>, u32)> {
+    pub(crate) fn long_text(&self) -> Option<(&Py<PyAny>, NonNull<u8>, u32)> {
         match &self.payload {
             Payload::Object { object, start, len } if *len >= VIEW_FROM && self.is_plain() => {
                 Some((object, *start, *len as u32))
@@ -141,14 +141,14 @@ impl Draft {
 
     /// Its text and how it is to be parsed, when it is not parsed yet and the text is to be copied.
     #[inline]
-    pub fn short_unparsed(&self) -> Option<(&[u8], &Py<ParseOptions>)> {
+    pub(crate) fn short_unparsed(&self) -> Option<(&[u8], &Py<ParseOptions>)> {
         let options = self.unparsed.as_ref()?;
         (self.extra.is_none() && !self.is_viewed()).then(|| (self.payload.bytes(), options))
     }
 
     /// Lets go of its objects, more cheaply than dropping it where the GIL is known to be held.
     #[inline]
-    pub fn let_go(self, py: Python<'_>) {
+    pub(crate) fn let_go(self, py: Python<'_>) {
         /// Apart, for those that have none of it.
         #[inline(never)]
         fn drop_rest(py: Python<'_>, extra: Option<Box<Extra>>, unparsed: Option<Py<ParseOptions>>) {
@@ -168,18 +168,18 @@ impl Draft {
     }
 
     /// The rarer parts, made on first use.
-    pub fn extra(&mut self) -> &mut Extra {
+    pub(crate) fn extra(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()
     }
 
     /// Its name-value pairs, structured data headers included.
     #[inline]
-    pub fn fields(&self) -> &[DraftField] {
+    pub(crate) fn fields(&self) -> &[DraftField] {
         self.extra.as_deref().map_or(&[], |extra| &extra.fields)
     }
 
     /// The bytes at `place`.
-    pub fn bytes<'a>(&'a self, place: &'a Place) -> &'a [u8] {
+    pub(crate) fn bytes<'a>(&'a self, place: &'a Place) -> &'a [u8] {
         match place {
             Place::Payload(offset, len) => &self.payload.bytes()[*offset as usize..][..*len as usize],
             Place::Own(bytes) => bytes,
@@ -188,7 +188,7 @@ impl Draft {
 
     /// MESSAGE, or `None` when it is not set.
     #[inline]
-    pub fn message(&self) -> Option<&[u8]> {
+    pub(crate) fn message(&self) -> Option<&[u8]> {
         match self.extra.as_deref().and_then(|extra| extra.message.as_ref()) {
             Some((_, place)) => Some(self.bytes(place)),
             None if matches!(self.payload, Payload::None) => None,
@@ -198,13 +198,13 @@ impl Draft {
 
     /// The type of MESSAGE, when it is set.
     #[inline]
-    pub fn message_type(&self) -> ValueType {
+    pub(crate) fn message_type(&self) -> ValueType {
         let message = self.extra.as_deref().and_then(|extra| extra.message.as_ref());
         message.map_or(ValueType::String, |(value_type, _)| *value_type)
     }
 
     /// The value of a name that the engine knows.
-    pub fn known(&self, id: FieldName) -> Option<&[u8]> {
+    pub(crate) fn known(&self, id: FieldName) -> Option<&[u8]> {
         let field = self.fields().iter().rfind(|field| field.id == id)?;
         Some(self.bytes(&field.value))
     }
@@ -217,7 +217,7 @@ impl Draft {
 
     /// The room that [`Draft::write`] takes.
     #[inline]
-    pub fn need(&self) -> Need {
+    pub(crate) fn need(&self) -> Need {
         let payload = self.payload.bytes().len();
         let mut need = if self.is_viewed() {
             Need { viewed: payload, segments: 1, ..Need::default() }
@@ -236,7 +236,7 @@ impl Draft {
 
     /// Writes the payload into `row`, copied or viewed.
     #[inline]
-    pub fn write_payload(&self, py: Python<'_>, row: &mut Row<'_>) {
+    pub(crate) fn write_payload(&self, py: Python<'_>, row: &mut Row<'_>) {
         match &self.payload {
             Payload::Object { object, start, len } if self.is_viewed() => {
                 // SAFETY: the bytes belong to the object, which is immutable.
@@ -248,7 +248,7 @@ impl Draft {
 
     /// Writes the draft into `row`, with those of its fields that `keep` is true for.
     #[inline]
-    pub fn write(&self, py: Python<'_>, row: &mut Row<'_>, keep: impl Fn(FieldName) -> bool) {
+    pub(crate) fn write(&self, py: Python<'_>, row: &mut Row<'_>, keep: impl Fn(FieldName) -> bool) {
         self.write_payload(py, row);
         row.head(&self.head);
         if let Some(extra) = &self.extra {
@@ -262,7 +262,7 @@ impl Draft {
 /// # Safety
 /// They do, and never change.
 #[inline]
-pub unsafe fn view_of(object: &Bound<'_, PyAny>, start: NonNull<u8>, len: u32) -> Segment {
+pub(crate) unsafe fn view_of(object: &Bound<'_, PyAny>, start: NonNull<u8>, len: u32) -> Segment {
     let owner = Owner::Foreign(release::keep(object));
     // SAFETY: the caller's promise; `owner` keeps the object.
     unsafe { Segment::new(start, len, owner) }

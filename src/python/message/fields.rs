@@ -16,7 +16,7 @@ const FIELDS_MAX: usize = u16::MAX as usize;
 
 /// The reason why a value does not fit into a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Full {
+pub(crate) enum Full {
     /// All texts together would be longer than [`MESSAGE_MAX`].
     Bytes,
     /// There are as many names as a record can count.
@@ -50,7 +50,7 @@ impl DraftField {
 
 impl Draft {
     /// The type and the text of what `name` names, unless it is a macro.
-    pub fn value(&self, name: Name<'_>) -> Option<(ValueType, &[u8])> {
+    pub(crate) fn value(&self, name: Name<'_>) -> Option<(ValueType, &[u8])> {
         if name == Name::Message {
             return self.message().map(|text| (self.message_type(), text));
         }
@@ -94,7 +94,7 @@ impl Draft {
     ///
     /// # Errors
     /// When the message has no room for it; then it is as it was.
-    pub fn set(
+    pub(crate) fn set(
         &mut self,
         name: Name<'_>,
         value_type: ValueType,
@@ -137,7 +137,7 @@ impl Draft {
     ///
     /// # Errors
     /// When the message has no room for it; then it is as it was.
-    pub fn set_message(&mut self, payload: Payload) -> Result<Option<Payload>, Full> {
+    pub(crate) fn set_message(&mut self, payload: Payload) -> Result<Option<Payload>, Full> {
         room(self.field_bytes(), payload.bytes().len())?;
         Ok(Some(self.replace_payload(payload)))
     }
@@ -200,7 +200,7 @@ impl Draft {
 
     /// Unsets what `name` names. `None` when it is not set; otherwise what is to be dropped when the draft is
     /// closed.
-    pub fn unset(&mut self, name: Name<'_>) -> Option<Payload> {
+    pub(crate) fn unset(&mut self, name: Name<'_>) -> Option<Payload> {
         if name == Name::Message {
             self.message()?;
             return Some(self.replace_payload(Payload::None));
@@ -228,7 +228,7 @@ impl Draft {
 
     /// Makes `payload` MESSAGE and gives back the old one. Fields that are parts of the old one become
     /// copies.
-    pub fn replace_payload(&mut self, payload: Payload) -> Payload {
+    pub(crate) fn replace_payload(&mut self, payload: Payload) -> Payload {
         let old = std::mem::replace(&mut self.payload, payload);
         if let Some(extra) = &mut self.extra {
             extra.message = None;
@@ -249,7 +249,7 @@ impl Draft {
 
     /// Calls `see` with the name and the field of each pair that Python sees, in order; MESSAGE is not among
     /// them.
-    pub fn each_pair(&self, mut see: impl FnMut(&[u8], &DraftField)) {
+    pub(crate) fn each_pair(&self, mut see: impl FnMut(&[u8], &DraftField)) {
         let mut id: &[u8] = b"";
         for field in self.fields() {
             if field.id == FieldName::SdId {
@@ -269,7 +269,7 @@ impl Draft {
     }
 
     /// The number of values that are set, MESSAGE among them.
-    pub fn value_count(&self) -> usize {
+    pub(crate) fn value_count(&self) -> usize {
         usize::from(self.message().is_some()) + self.fields().iter().filter(|field| field.is_pair()).count()
     }
 }

@@ -14,18 +14,18 @@ use crate::python::cell::GilCell;
 
 /// A draft that is parsed before anyone but a post sees it.
 #[derive(Debug)]
-pub struct LazyDraft(GilCell<Draft>);
+pub(crate) struct LazyDraft(GilCell<Draft>);
 
 impl LazyDraft {
     /// A cell with `draft` in it.
     #[inline]
-    pub const fn new(draft: Draft) -> Self {
+    pub(crate) const fn new(draft: Draft) -> Self {
         Self(GilCell::new(draft))
     }
 
     /// Calls `work` with the draft, as [`GilCell::with`] does, after parsing what was not parsed yet.
     #[inline]
-    pub fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Draft) -> R) -> R {
+    pub(crate) fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Draft) -> R) -> R {
         self.0.with(py, |draft| {
             if draft.unparsed.is_some() {
                 unparsed::parse_now(py, draft);
@@ -36,7 +36,7 @@ impl LazyDraft {
 
     /// The draft as it is.
     #[inline]
-    pub fn into_inner(self) -> Draft {
+    pub(crate) fn into_inner(self) -> Draft {
         self.0.into_inner()
     }
 
@@ -45,14 +45,14 @@ impl LazyDraft {
     /// # Safety
     /// As there.
     #[inline]
-    pub unsafe fn borrow_unmarked(&self, py: Python<'_>) -> Option<&Draft> {
+    pub(crate) unsafe fn borrow_unmarked(&self, py: Python<'_>) -> Option<&Draft> {
         // SAFETY: the caller's promise.
         unsafe { self.0.borrow_unmarked(py) }.map(|draft| &*draft)
     }
 
     /// Calls `work` with the draft as it is.
     #[inline]
-    pub fn with_unparsed<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Draft) -> R) -> R {
+    pub(crate) fn with_unparsed<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Draft) -> R) -> R {
         self.0.with(py, work)
     }
 }

@@ -28,7 +28,7 @@ static ROOM: GilCell<Option<MacroScratch>> = GilCell::new(None);
 
 /// The type and the text of the macro called `name`, or `None` when there is no such macro. Runs no Python
 /// code.
-pub fn macro_value(py: Python<'_>, draft: &Draft, name: &str) -> Option<(ValueType, Vec<u8>)> {
+pub(crate) fn macro_value(py: Python<'_>, draft: &Draft, name: &str) -> Option<(ValueType, Vec<u8>)> {
     if !matches!(Name::of(name.as_bytes()), Name::Macro(_)) {
         return None;
     }

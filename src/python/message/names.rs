@@ -12,13 +12,13 @@ use crate::python::type_name::type_name;
 use crate::template::{is_computed, macro_names};
 
 /// The names of all macros.
-pub fn macros() -> impl Iterator<Item = String> {
+pub(crate) fn macros() -> impl Iterator<Item = String> {
     macro_names().filter(|name| is_computed(name))
 }
 
 /// The meaning of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Name<'a> {
+pub(crate) enum Name<'a> {
     /// MESSAGE, also as MSG and MSGONLY.
     Message,
     /// A name that the engine knows.
@@ -32,13 +32,13 @@ pub enum Name<'a> {
 }
 
 /// The macros that a source may set: then they are values like others.
-pub const SETTABLE: [&str; 2] = ["PEERIP", "PEERPORT"];
+pub(crate) const SETTABLE: [&str; 2] = ["PEERIP", "PEERPORT"];
 
 impl<'a> Name<'a> {
     /// The name under which a value is kept: a macro that a source may set is a name like any other then.
     #[inline]
     #[must_use]
-    pub fn stored(self) -> Self {
+    pub(crate) fn stored(self) -> Self {
         match self {
             Self::Macro(name) if SETTABLE.contains(&name) => Self::Text(name.as_bytes()),
             other => other,
@@ -47,7 +47,7 @@ impl<'a> Name<'a> {
 
     /// The meaning of `key`.
     #[inline]
-    pub fn of(key: &'a [u8]) -> Self {
+    pub(crate) fn of(key: &'a [u8]) -> Self {
         if let Some(rest) = key.strip_prefix(b".SDATA.") {
             return if split_sdata(rest).is_some() { Self::Sdata(rest) } else { Self::Text(key) };
         }
@@ -74,7 +74,7 @@ impl<'a> Name<'a> {
 }
 
 /// The SD-ID and the PARAM-NAME of `id.param`: the last point separates them, and neither is empty.
-pub fn split_sdata(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn split_sdata(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     let point = memchr::memrchr(b'.', rest)?;
     let (id, param) = (&rest[..point], &rest[point + 1..]);
     (!id.is_empty() && !param.is_empty()).then_some((id, param))
@@ -85,7 +85,7 @@ pub fn split_sdata(rest: &[u8]) -> Option<(&[u8], &[u8])> {
 /// # Errors
 /// `TypeError` for anything but exactly `str` or `bytes`, `UnicodeEncodeError` for lone surrogates.
 #[inline]
-pub fn key_bytes<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+pub(crate) fn key_bytes<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
     if let Ok(text) = key.cast_exact::<PyString>() {
         return Ok(text.to_str()?.as_bytes());
     }

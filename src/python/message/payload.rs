@@ -14,7 +14,7 @@ use crate::python::type_name::type_name;
 
 /// The place of the text of a draft's payload.
 #[derive(Debug, Default)]
-pub enum Payload {
+pub(crate) enum Payload {
     /// There is none: MESSAGE is not set.
     #[default]
     None,
@@ -27,8 +27,6 @@ pub enum Payload {
         /// Its length in bytes.
         len: usize,
     },
-    /// In the draft.
-    Owned(Box<[u8]>),
 }
 
 // SAFETY: `start` points into an immutable object that `object` keeps.
@@ -37,12 +35,11 @@ unsafe impl Send for Payload {}
 impl Payload {
     /// Its bytes.
     #[inline]
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::None => &[],
             // SAFETY: `Payload::of` took both from the object, which is immutable and alive.
             Self::Object { start, len, .. } => unsafe { std::slice::from_raw_parts(start.as_ptr(), *len) },
-            Self::Owned(bytes) => bytes,
         }
     }
 
@@ -53,7 +50,7 @@ impl Payload {
     /// `TypeError` for anything else, `UnicodeEncodeError` for a `str` with lone surrogates,
     /// `ValueError` for a text longer than [`MESSAGE_MAX`].
     #[inline]
-    pub fn of(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(crate) fn of(value: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Some(payload) = Self::of_exact(value) {
             return Ok(payload);
         }
@@ -75,15 +72,9 @@ impl Payload {
     /// Lets go of its object, more cheaply than dropping it where the GIL is known to be held.
     #[inline]
     pub(super) fn let_go(self, py: Python<'_>) {
-        #[cold]
-        #[inline(never)]
-        fn drop_owned(bytes: Box<[u8]>) {
-            drop(bytes);
-        }
         match self {
             Self::None => {}
             Self::Object { object, .. } => object.drop_ref(py),
-            Self::Owned(bytes) => drop_owned(bytes),
         }
     }
 
@@ -153,7 +144,7 @@ impl Payload {
     pub(in crate::python) fn object(&self) -> Option<(&Py<PyAny>, NonNull<u8>, usize)> {
         match self {
             Self::Object { object, start, len } => Some((object, *start, *len)),
-            _ => None,
+            Self::None => None,
         }
     }
 }
@@ -220,6 +211,6 @@ pub(super) fn check_layout(py: Python<'_>) -> PyResult<()> {
 }
 
 /// The error for a message of `len` bytes.
-pub fn too_long(len: usize) -> PyErr {
+pub(crate) fn too_long(len: usize) -> PyErr {
     PyValueError::new_err(format!("message: {len} bytes, expected at most {MESSAGE_MAX}"))
 }

@@ -20,9 +20,9 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
-use crate::engine::{Log, LogLevel};
+use crate::engine::Log;
 use crate::python::cell::GilCell;
-use crate::state::{Severity, State};
+use crate::state::State;
 
 /// The engine of this process, if there is one.
 enum Engine {
@@ -42,11 +42,11 @@ thread_local! {
 }
 
 /// While it lives, this thread reads a configuration, and has no state.
-pub struct Reading(());
+pub(crate) struct Reading(());
 
 impl Reading {
     /// Begins.
-    pub fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         READING.set(READING.get() + 1);
         Self(())
     }
@@ -64,18 +64,18 @@ pub(super) fn note_saved() {
 }
 
 /// Tells whether the calling thread has saved something since [`take_saved`].
-pub fn has_saved() -> bool {
+pub(crate) fn has_saved() -> bool {
     HAS_SAVED.get()
 }
 
 /// The same, and forgets it.
-pub fn take_saved() -> bool {
+pub(crate) fn take_saved() -> bool {
     HAS_SAVED.take()
 }
 
 /// Waits, without the GIL, until what was saved is on the disk, or the disk refuses; without a file not at
 /// all.
-pub fn settle(py: Python<'_>) {
+pub(crate) fn settle(py: Python<'_>) {
     let state = ENGINE.with(py, |engine| match engine {
         Engine::Runs { state, .. } => Some(Arc::clone(state)),
         Engine::None => None,
@@ -89,7 +89,7 @@ pub fn settle(py: Python<'_>) {
 ///
 /// # Errors
 /// The interpreter has no `os.register_at_fork`.
-pub fn set_engine(py: Python<'_>, state: &Arc<State>, log: &Log) -> PyResult<()> {
+pub(crate) fn set_engine(py: Python<'_>, state: &Arc<State>, log: &Log) -> PyResult<()> {
     let engine = Engine::Runs { state: Arc::clone(state), log: log.clone(), has_warned: false };
     drop(ENGINE.with(py, |kept| std::mem::replace(kept, engine)));
     let forked = PyCFunction::new_closure(
@@ -106,24 +106,14 @@ pub fn set_engine(py: Python<'_>, state: &Arc<State>, log: &Log) -> PyResult<()>
 }
 
 /// Makes `state` the one of every `Persist` from now on, for a test.
-pub fn set_test(py: Python<'_>, state: &Arc<State>, log: &Log) {
+pub(crate) fn set_test(py: Python<'_>, state: &Arc<State>, log: &Log) {
     let engine = Engine::Runs { state: Arc::clone(state), log: log.clone(), has_warned: true };
     drop(ENGINE.with(py, |kept| std::mem::replace(kept, engine)));
 }
 
 /// A `Persist` that is made from now on belongs to no engine.
-pub fn unset_engine(py: Python<'_>) {
+pub(crate) fn unset_engine(py: Python<'_>) {
     drop(ENGINE.with(py, |kept| std::mem::replace(kept, Engine::None)));
-}
-
-/// The report of the state in the engine's log.
-pub fn report(log: &Log) -> crate::state::Report {
-    let log = log.clone();
-    Box::new(move |severity, text| match severity {
-        Severity::Error => log.log(LogLevel::Error, text),
-        Severity::Warning => log.log(LogLevel::Warning, text),
-        Severity::Notice => log.log(LogLevel::Notice, text),
-    })
 }
 
 fn after_fork(py: Python<'_>) {

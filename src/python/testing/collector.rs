@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// The outcome of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It is waited for.
     Held,
     /// It is delivered.
@@ -30,7 +30,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Its name in Python.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Held => "held",
             Self::Acked => "acked",
@@ -47,7 +47,7 @@ struct Hold {
 
 /// A message that has arrived.
 #[derive(Clone)]
-pub struct Arrived {
+pub(crate) struct Arrived {
     view: Selection,
     index: usize,
     hold: Arc<Mutex<Hold>>,
@@ -56,7 +56,7 @@ pub struct Arrived {
 
 impl Arrived {
     /// The message.
-    pub fn message(&self) -> MessageRef<'_> {
+    pub(crate) fn message(&self) -> MessageRef<'_> {
         self.view.message(self.index)
     }
 }
@@ -79,7 +79,7 @@ struct Arrivals {
 }
 
 /// Keeps what arrives at the end of a lane.
-pub struct Collector {
+pub(crate) struct Collector {
     shared: Arc<Arrivals>,
     inbox: Sender<Parcel>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -94,7 +94,7 @@ impl Collector {
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub fn start(keep: usize, holds: bool, log: &Log) -> std::io::Result<Self> {
+    pub(crate) fn start(keep: usize, holds: bool, log: &Log) -> std::io::Result<Self> {
         let state = State { messages: VecDeque::new(), forgotten: 0, holds, withheld: None, ending: false };
         let shared =
             Arc::new(Arrivals { state: Mutex::new(state), arrived: Condvar::new(), keep, log: log.clone() });
@@ -116,23 +116,23 @@ impl Collector {
     }
 
     /// The inbox that its lane leads to.
-    pub fn inbox(&self) -> Sender<Parcel> {
+    pub(crate) fn inbox(&self) -> Sender<Parcel> {
         self.inbox.clone()
     }
 
     /// The number of messages that have arrived.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         let state = lock(&self.shared.state);
         state.forgotten + state.messages.len()
     }
 
     /// The number of the first message that is kept.
-    pub fn first(&self) -> usize {
+    pub(crate) fn first(&self) -> usize {
         lock(&self.shared.state).forgotten
     }
 
     /// The message with this number, and what became of it.
-    pub fn get(&self, number: usize) -> Option<(Arrived, Outcome)> {
+    pub(crate) fn get(&self, number: usize) -> Option<(Arrived, Outcome)> {
         let state = lock(&self.shared.state);
         let arrived = state.messages.get(number.checked_sub(state.forgotten)?)?.clone();
         let outcome = arrived.outcome;
@@ -140,19 +140,19 @@ impl Collector {
     }
 
     /// Forgets everything that arrived; what is held stays held for ever, so nothing should be.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let mut state = lock(&self.shared.state);
         state.forgotten += state.messages.len();
         state.messages.clear();
     }
 
     /// Says whether messages are held from now on.
-    pub fn set_holds(&self, holds: bool) {
+    pub(crate) fn set_holds(&self, holds: bool) {
         lock(&self.shared.state).holds = holds;
     }
 
     /// Keeps the credit of what is delivered from now on, until it is called with false.
-    pub fn set_withholds(&self, withholds: bool) {
+    pub(crate) fn set_withholds(&self, withholds: bool) {
         let mut state = lock(&self.shared.state);
         let before = if withholds {
             state.withheld.get_or_insert_default();
@@ -166,7 +166,7 @@ impl Collector {
     }
 
     /// Decides about a message: whether it was held until now; `None` when there is none of this number.
-    pub fn decide(&self, number: usize, outcome: Outcome) -> Option<bool> {
+    pub(crate) fn decide(&self, number: usize, outcome: Outcome) -> Option<bool> {
         let (hold, row) = {
             let mut state = lock(&self.shared.state);
             let index = number.checked_sub(state.forgotten)?;
@@ -192,7 +192,7 @@ impl Collector {
     }
 
     /// Waits until `count` messages have arrived, until `is_over`, or until `deadline`; whether they have.
-    pub fn wait(&self, count: usize, deadline: Instant, is_over: impl Fn() -> bool) -> bool {
+    pub(crate) fn wait(&self, count: usize, deadline: Instant, is_over: impl Fn() -> bool) -> bool {
         loop {
             // Looked at before the count, and without the lock: what it looks at may be in here.
             let is_over = Instant::now() >= deadline || is_over();
@@ -208,7 +208,7 @@ impl Collector {
     }
 
     /// Ends the thread when it has taken all that is on its way.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         lock(&self.shared.state).ending = true;
         self.inbox.wake();
         if let Some(thread) = lock(&self.thread).take() {

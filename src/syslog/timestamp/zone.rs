@@ -110,7 +110,7 @@ impl Zone {
 
     /// The offset at a wall time, given in seconds as if the wall were UTC.
     #[inline]
-    pub fn offset_at_wall(&self, wall_seconds: i64) -> i32 {
+    pub(crate) fn offset_at_wall(&self, wall_seconds: i64) -> i32 {
         // A day at both ends, so that no offset can lead out of the table.
         if !(TABLE.start + DAY..TABLE.end - DAY).contains(&wall_seconds) {
             return self.offset_at_wall_outside(wall_seconds);
@@ -121,7 +121,7 @@ impl Zone {
 
     /// The offset that goes by `name` in this zone, `CET` or `CEST` in Berlin.
     #[inline]
-    pub fn offset_of_name(&self, name: &[u8]) -> Option<i32> {
+    pub(crate) fn offset_of_name(&self, name: &[u8]) -> Option<i32> {
         self.names.iter().find(|(known, _)| &**known == name).map(|(_, offset)| *offset)
     }
 
