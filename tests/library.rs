@@ -275,3 +275,34 @@ log { source { internal(); }; };";
         assert_eq!(messages(machine.load(text).unwrap_err().iter().as_slice()), [message], "{text}");
     }
 }
+
+/// Breaks without it: a whole file, as people have them, is refused for something else than the drivers that
+/// there are not yet.
+#[test]
+fn whole_files_are_refused_for_their_drivers_alone() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/config/whole");
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let refused = text.lines().find_map(|line| line.strip_prefix("# refused:")).unwrap();
+        let mut expected: Vec<_> = refused.split_whitespace().map(str::to_owned).collect();
+        let environment = Environment::of_process(&path, &VOCABULARY);
+        let found = match load_with(&path, &environment) {
+            Ok(config) => config.warnings,
+            Err(errors) => errors.into(),
+        };
+        let errors = found.iter().filter(|one| one.level() == Level::Error);
+        let mut said: Vec<_> = errors
+            .map(|error| {
+                let word = error.message().split('`').nth(1).unwrap_or_default();
+                let is_driver =
+                    error.message().starts_with("the ") && error.message().contains("not supported");
+                if is_driver { word.to_owned() } else { error.render(false) }
+            })
+            .collect();
+        said.sort();
+        said.dedup();
+        expected.sort();
+        assert_eq!(said, expected, "{}", path.display());
+    }
+}
