@@ -4,12 +4,14 @@
 //! thread, and makes the others, without starting a thread or touching anything outside the process.
 //! [`Pipeline::switch`](super::Pipeline::switch) carries it out; dropped, it leaves nothing behind.
 
+mod assignment;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, PoisonError};
-use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use self::assignment::WorkerAssignment;
 use super::changes::Changes;
 use super::identity;
 use super::log::{Log, LogLevel};
@@ -17,7 +19,6 @@ use super::queue::{FullQueue, Orders, OutputState, Queue};
 use super::succession::{End, Predecessor};
 use crate::config::{Config, Diagnostic, Driver, Span};
 use crate::destination::{self, Claim, Counters, Destination, Report, Severity, Site};
-use crate::flow::inbox::NAP;
 use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
 use crate::message::{Pool, Release};
 use crate::path::compile::Entrance;
@@ -324,49 +325,6 @@ fn predecessors(
     }
 }
 
-/// The assignment of workers to sources.
-struct WorkerAssignment<'r> {
-    running: &'r [Source],
-    /// The inboxes of all workers, those to come included.
-    workers: Vec<Sender<Parcel>>,
-    fresh: Vec<Inbox<Parcel>>,
-    /// The number of sources of each.
-    load: Vec<usize>,
-}
-
-impl<'r> WorkerAssignment<'r> {
-    /// As many workers as there were, or as `sources` need: one for each, and one a core at most.
-    fn new(running: &Running<'r>, kept: &[Option<&Source>], sources: usize) -> Self {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let mut workers = running.workers.clone();
-        let fresh: Vec<_> = (workers.len()..sources.min(cores)).map(|_| Inbox::new()).collect();
-        workers.extend(fresh.iter().map(Inbox::sender));
-        let mut load = vec![0; workers.len()];
-        for source in kept.iter().flatten() {
-            load[source.worker] += 1;
-        }
-        Self { running: running.sources, workers, fresh, load }
-    }
-
-    /// The worker of a new source: that of the one before it with its id, whose batches go first; else
-    /// the one with the least to do.
-    fn worker_for(&mut self, id: &str) -> usize {
-        let before = self.running.iter().find(|source| source.input.driver.id == id);
-        let least = || (0..self.load.len()).min_by_key(|worker| self.load[*worker]).unwrap_or_default();
-        let worker = before.map_or_else(least, |source| source.worker);
-        self.load[worker] += 1;
-        worker
-    }
-
-    fn naps(&self, sources: &[Source]) -> Vec<Duration> {
-        let nap = |worker| {
-            let own = sources.iter().filter(|source| source.worker == worker);
-            own.map(|source| source.input.planned.nap).min().unwrap_or(NAP)
-        };
-        (0..self.workers.len()).map(nap).collect()
-    }
-}
-
 fn make_input(
     config: &Config,
     statement: &str,
@@ -425,77 +383,4 @@ fn reporter(log: &Log, id: &str, shared: &Arc<OutputState>) -> Arc<dyn Fn(Report
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Environment, parse_str};
-    use crate::drivers::VOCABULARY;
-    use crate::engine::router::{RouteTable, Router, Routes};
-    use crate::message::ReleaseNow;
-
-    fn plan(text: &str) -> ReloadPlan {
-        let config = parse_str("test.conf", text, &Environment::new(&VOCABULARY)).unwrap();
-        let (log, pool, next_lane) = (Log::silent(), Arc::default(), AtomicUsize::new(0));
-        let release: Arc<dyn Release> = Arc::new(ReleaseNow);
-        let context = PlanContext { log: &log, pool: &pool, release: &release };
-        let running =
-            Running { sources: &[], outputs: &[], leaving: &[], workers: Vec::new(), next_lane: &next_lane };
-        ReloadPlan::new(&config, &running, &context, &|_| true).unwrap()
-    }
-
-    fn sources(count: usize, options: &str) -> String {
-        let sources = (0..count).map(|index| {
-            format!("source s{index} {{ python(class(\"A\") persist-name(\"{index}\") {options}); }}; log {{ source(s{index}); }};")
-        });
-        sources.collect::<Vec<_>>().concat()
-    }
-
-    /// Breaks without it: all sources share one worker, and the other processors have nothing to do.
-    #[test]
-    fn sources_are_spread_over_the_workers() {
-        let cores = thread::available_parallelism().unwrap().get();
-        for count in [1, cores, 2 * cores, 5 * cores + 1] {
-            let next = plan(&sources(count, ""));
-            let workers = count.min(cores);
-            assert_eq!(next.fresh_workers.len(), workers);
-            let mut load = vec![0; workers];
-            for source in &next.sources {
-                load[source.worker] += 1;
-            }
-            let (least, most) = (load.iter().min().unwrap(), load.iter().max().unwrap());
-            assert!(*least > 0 && most - least <= 1, "{count} sources: {load:?}");
-        }
-    }
-
-    /// Breaks without it: `batch-timeout()` is read and changes nothing.
-    #[test]
-    fn a_worker_naps_as_long_as_batch_timeout_says() {
-        assert_eq!(plan(&sources(1, "")).naps, [NAP]);
-        let next = plan(&sources(1, "batch-timeout(20)"));
-        assert_eq!(next.naps, [Duration::from_millis(20)]);
-        // And the worker does what the plan says.
-        let table = Arc::<RouteTable>::default();
-        let mut inbox = Inbox::new();
-        let mut router = Router::new(&table, 0, Arc::default(), &Log::silent());
-        assert_eq!(inbox.nap_time(), NAP);
-        table.set(Routes::new(hashbrown::HashMap::default(), next.naps));
-        router.follow(&mut inbox);
-        assert_eq!(inbox.nap_time(), Duration::from_millis(20));
-    }
-
-    /// Breaks without it: one patient source makes the messages of all others on its worker wait.
-    #[test]
-    fn the_shortest_batch_timeout_of_a_worker_counts() {
-        let cores = thread::available_parallelism().unwrap().get();
-        let patient = sources(cores, "batch-timeout(20)");
-        let short = "source t { python(class(\"B\") batch-timeout(3)); }; log { source(t); };";
-        let next = plan(&format!("{patient}{short}"));
-        let worker = next.sources.last().unwrap().worker;
-        assert_eq!(next.naps[worker], Duration::from_millis(3));
-        assert!(
-            next.naps
-                .iter()
-                .enumerate()
-                .all(|(other, nap)| other == worker || *nap == Duration::from_millis(20))
-        );
-    }
-}
+mod tests;

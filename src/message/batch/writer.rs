@@ -3,6 +3,8 @@
 //! Space for a row is asked for first ([`Need`]), so that writing it cannot fail; published, it belongs to
 //! the batch, and dropped unpublished it leaves no trace.
 
+mod row;
+
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::slice;
@@ -15,9 +17,9 @@ use super::{Batch, BatchShared, Half, Pending, ROW_CHARGE, slot};
 use crate::message::fence::Light;
 use crate::message::recycled::Recycled;
 use crate::message::revision::REVISED_ROW;
-use crate::message::{
-    Field, FieldName, Head, MESSAGE_MAX, Origin, Pool, Record, Segment, Span, Stamp, ValueType,
-};
+use crate::message::{Field, Head, MESSAGE_MAX, Origin, Pool, Record, Segment, Span};
+
+pub use row::{Row, SharedSegment, Text};
 
 /// The fields that a parsed message is charged for before it is parsed: host, program, PID, message id or
 /// header, and MSGFORMAT, with some for structured data.
@@ -403,193 +405,6 @@ impl Drop for Writer {
             // Nobody else will ever see the batch: end it here, so that its segments are released.
             self.core.seal.end(self.counts);
             drop(self.share().seal());
-        }
-    }
-}
-
-/// A segment that several rows of one batch view.
-#[derive(Debug, Clone, Copy)]
-pub struct SharedSegment {
-    number: u32,
-    len: u32,
-}
-
-/// The origin of the text of a name or a value.
-#[derive(Debug, Clone, Copy)]
-pub enum Text<'a> {
-    /// Bytes to be copied; counted in [`Need::bytes`].
-    Copy(&'a [u8]),
-    /// A part of the row's payload: its offset and length.
-    Payload(u32, u32),
-}
-
-/// A row being written. Dropped unpublished, it leaves no trace.
-pub struct Row<'w> {
-    writer: &'w mut Writer,
-    record: Record,
-    payload: Span,
-    /// The beginning of the free bytes.
-    low: u32,
-    segments: u32,
-    /// The number of fields it has room for.
-    fields_most: usize,
-    charge: u64,
-}
-
-impl Row<'_> {
-    /// Copies `bytes` into the slab.
-    ///
-    /// # Panics
-    /// When there is no room for them: they were not counted in the row's [`Need`].
-    #[inline]
-    fn copy(&mut self, bytes: &[u8]) -> Span {
-        let free = self.writer.room.high() as usize - size_of::<Record>() - self.low as usize;
-        assert!(bytes.len() <= free, "counted in Need");
-        let at = self.writer.room.slab().bytes(self.low as usize, bytes.len());
-        // SAFETY: free bytes of the slab, which only this writer has.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), at, bytes.len()) };
-        let span = Span { segment: 0, offset: self.low, len: bytes.len() as u32 };
-        self.low += bytes.len() as u32;
-        span
-    }
-
-    /// Makes a copy of `bytes` the payload: what [`Text::Payload`] counts in. MESSAGE is all of it
-    /// until [`Row::message`] says otherwise.
-    #[inline]
-    pub fn payload_copy(&mut self, bytes: &[u8]) {
-        self.payload = self.copy(bytes);
-        self.record.text = self.payload;
-    }
-
-    /// Makes the bytes of `segment` the payload, without a copy.
-    ///
-    /// # Panics
-    /// When the row's [`Need`] did not count the segment.
-    #[inline]
-    pub fn payload_adopt(&mut self, segment: Segment) {
-        assert!((self.segments as usize) < self.writer.room.slab().segments().len(), "counted in Need");
-        let len = segment.bytes().len() as u32;
-        let number = self.writer.store_segment(self.segments, || segment);
-        self.segments += 1;
-        self.payload = Span { segment: number, offset: 0, len };
-        self.record.text = self.payload;
-    }
-
-    /// Makes `len` bytes at `offset` of a shared segment the payload.
-    ///
-    /// # Panics
-    /// When they do not lie inside the segment.
-    #[inline]
-    pub fn payload_share(&mut self, segment: SharedSegment, offset: u32, len: u32) {
-        assert!(u64::from(offset) + u64::from(len) <= u64::from(segment.len), "inside the segment");
-        self.payload = Span { segment: segment.number, offset, len };
-        self.record.text = self.payload;
-    }
-
-    /// Makes `text` MESSAGE.
-    ///
-    /// # Panics
-    /// When a part of the payload does not lie inside it.
-    #[inline]
-    pub fn message(&mut self, text: Text<'_>) {
-        self.record.text = self.place(text);
-    }
-
-    #[inline]
-    fn place(&mut self, text: Text<'_>) -> Span {
-        match text {
-            Text::Copy(bytes) => self.copy(bytes),
-            Text::Payload(offset, len) => {
-                let inside = u64::from(offset) + u64::from(len) <= u64::from(self.payload.len);
-                assert!(inside, "a part lies inside the payload");
-                self.payload.part(offset, len)
-            }
-        }
-    }
-
-    /// Adds a name-value pair; `name` is read only when `id` has its name as text.
-    ///
-    /// # Panics
-    /// When the row's [`Need`] did not count it.
-    pub fn field(&mut self, id: FieldName, name: Text<'_>, value_type: ValueType, value: Text<'_>) {
-        let name = if id.has_text() { self.place(name) } else { Span::default() };
-        let value = self.place(value);
-        let index = usize::from(self.record.head.fields_len);
-        assert!(index < self.fields_most, "counted in Need");
-        let all = self.writer.room.slab().fields(self.record.fields_start as usize, self.fields_most);
-        let at = all.wrapping_add(index);
-        // SAFETY: one of the fields that were set aside for this row, which is not published.
-        unsafe { at.write(Field { name, value, id, value_type }) };
-        self.record.head.fields_len += 1;
-    }
-
-    /// Sets what the message has beside its text.
-    #[inline]
-    pub fn head(&mut self, head: &Head) {
-        self.record.head = Head { fields_len: self.record.head.fields_len, unparsed: 0, ..*head };
-    }
-
-    /// Sets when the message happened, and when it was received.
-    #[inline]
-    pub fn stamps(&mut self, stamp: Stamp, recvd_micros: i64) {
-        self.record.head.set_stamp(stamp);
-        self.record.head.recvd_micros = recvd_micros;
-    }
-
-    /// Sets facility times 8 plus severity.
-    #[inline]
-    pub fn pri(&mut self, pri: u16) {
-        self.record.head.pri = pri;
-    }
-
-    /// Sets the size that the message had on the wire.
-    #[inline]
-    pub fn raw_size(&mut self, bytes: u32) {
-        self.record.head.raw_size = bytes;
-    }
-
-    /// Puts the row into the batch.
-    #[inline]
-    pub fn publish(mut self) -> Published {
-        self.end_text();
-        let writer = &mut *self.writer;
-        let at = writer.room.slab().record(writer.room.high() as usize);
-        // SAFETY: the record lies above the row's bytes and is not published, so only this writer touches it.
-        unsafe { at.write(self.record) };
-        let segments = self.segments - writer.room.segments();
-        let counts = writer.counts + Counts::new(1, segments, self.charge);
-        if !writer.core.seal.publish(counts, writer.light) {
-            return Published::Sealed;
-        }
-        writer.counts = counts;
-        writer.room.take(self.low, self.segments);
-        Published::Yes
-    }
-
-    /// Puts a newline after the text, where the row is a copied text and nothing else.
-    #[inline]
-    fn end_text(&mut self) {
-        let Span { segment, offset, len } = self.record.text;
-        let has_place = (self.low as usize) < self.writer.room.high() as usize - size_of::<Record>();
-        let is_plain = segment == 0 && self.record.head.fields_len == 0 && self.fields_most == 0;
-        if has_place && is_plain && offset == self.writer.room.low() && offset + len == self.low {
-            let at = self.writer.room.slab().bytes(self.low as usize, 1);
-            // SAFETY: a free byte of the slab, which only this writer has; the record begins behind it.
-            unsafe { at.write(b'\n') };
-            self.low += 1;
-        } else {
-            self.writer.core.scatter();
-        }
-    }
-}
-
-impl Drop for Row<'_> {
-    /// Lets go of the segments of a row that is not published, here on the writer's thread.
-    fn drop(&mut self) {
-        for index in self.writer.room.segments()..self.segments {
-            let at = slot(self.writer.room.slab().segments(), index as usize);
-            // SAFETY: written by this row, and not published: nobody else has it.
-            unsafe { ptr::drop_in_place(at) };
         }
     }
 }
