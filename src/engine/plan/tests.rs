@@ -1,7 +1,10 @@
+use std::thread;
+
 use super::*;
 use crate::config::{Environment, parse_str};
 use crate::drivers::VOCABULARY;
 use crate::engine::router::{RouteTable, Router, Routes};
+use crate::flow::inbox::NAP;
 use crate::message::ReleaseNow;
 
 fn plan(text: &str) -> ReloadPlan {
