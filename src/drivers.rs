@@ -26,6 +26,7 @@ pub static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
         filters,
         rewrites,
         path_items,
+        condition: filter::compile_condition,
         refused_sources,
         refused_destinations,
         refused_filters,

@@ -40,11 +40,12 @@ use std::time::Instant;
 pub use condition::Filter;
 
 use crate::config::grammar::{DriverHead, Parsed, Parser};
-use crate::config::{Config, Diagnostic, FilterTest, Options, Syntax};
+use crate::config::{self, Config, Diagnostic, FilterTest, Options, Syntax};
 use crate::message::{MessageRef, RevisedRow, Rows, Selection};
 #[cfg(doc)]
 use crate::path::Step;
 use crate::pattern::Matcher;
+use crate::template;
 
 /// The filter functions.
 pub const DRIVERS: &[Entry] = &[
@@ -147,6 +148,17 @@ impl Entry {
     pub fn syntax(&self) -> Syntax {
         self.syntax
     }
+}
+
+/// Compiles a condition that stands in a template.
+///
+/// # Errors
+/// Options that can only be checked when everything is read.
+pub fn compile_condition(
+    config: &Config,
+    condition: &config::Condition,
+) -> Result<Arc<dyn template::Condition>, Diagnostic> {
+    Ok(Arc::new(Filter::compile(config, "", condition)?))
 }
 
 /// Compiles one filter function.

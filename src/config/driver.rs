@@ -7,11 +7,15 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use super::Config;
+use super::diagnostic::Diagnostic;
+use super::filter::Condition;
 use super::option_table::Key;
 use super::parser::{Opening, Parsed, Parser};
 use super::span::Span;
 use super::token::same_word;
 use super::unsupported::Place;
+use crate::template;
 
 /// The options of a driver, as its own file has read them.
 ///
@@ -71,6 +75,9 @@ impl fmt::Debug for Syntax {
     }
 }
 
+/// Compiles a condition, or says what is wrong with it.
+pub type CompileCondition = fn(&Config, &Condition) -> Result<Arc<dyn template::Condition>, Diagnostic>;
+
 /// The drivers that a configuration may name.
 #[derive(Debug)]
 pub struct Vocabulary {
@@ -85,6 +92,8 @@ pub struct Vocabulary {
     /// The items of log paths that there are, beside sources, destinations and paths: `filter`, `rewrite`,
     /// `junction`, `if`.
     pub path_items: &'static [&'static str],
+    /// Compiles a condition that stands in a template.
+    pub condition: CompileCondition,
     /// The words of the language for sources that there are not, and that are refused by name.
     pub refused_sources: Vec<&'static str>,
     /// The same for destinations.

@@ -155,7 +155,7 @@ impl Parser {
     }
 
     /// Conditions with `;` between them, up to `end`.
-    fn sequence(&mut self, depth: usize, end: &TokenKind) -> Parsed<Condition> {
+    pub(super) fn sequence(&mut self, depth: usize, end: &TokenKind) -> Parsed<Condition> {
         let first = self.and_condition(depth)?;
         let mut whole = self.more_or(first, depth)?;
         while self.sees(&TokenKind::Semicolon) {

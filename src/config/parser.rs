@@ -26,6 +26,7 @@ use super::lexer::{Lexer, Lexing};
 use super::report::{Report, Reported};
 use super::span::{FileId, Span, Spanned};
 use super::template_options::TemplateReference;
+use super::template_surroundings::Links;
 use super::template_text::TemplateStatement;
 use super::token::{Text, Token, TokenKind};
 
@@ -40,6 +41,16 @@ pub(crate) struct Opening {
     depth: usize,
 }
 
+/// The place in a text to which a parser goes back after another one.
+pub(super) struct OuterText {
+    pub(super) lexer: Lexer,
+    ahead: VecDeque<Token>,
+    parentheses: Vec<Span>,
+    last: Span,
+    option: Span,
+    recovering: bool,
+}
+
 /// Reads tokens into the syntax tree.
 pub(crate) struct Parser {
     pub(super) vocabulary: &'static Vocabulary,
@@ -50,7 +61,9 @@ pub(crate) struct Parser {
     /// The `template` statements so far.
     pub(super) templates: IndexMap<String, TemplateStatement>,
     /// The texts that may be names of templates: known only when all statements are read.
-    pub(super) template_references: Vec<TemplateReference>,
+    pub(super) template_references: VecDeque<TemplateReference>,
+    /// The things that templates refer to.
+    pub(super) links: Links,
     /// A word was not known where a block could be meant.
     pub(super) has_unknown_word: bool,
     /// The place of the token before the current one.
@@ -78,7 +91,8 @@ impl Parser {
             ahead: VecDeque::new(),
             report,
             templates: IndexMap::new(),
-            template_references: Vec::new(),
+            template_references: VecDeque::new(),
+            links: Links::default(),
             has_unknown_word: false,
             last: start,
             option: start,
@@ -94,6 +108,26 @@ impl Parser {
         let count = self.anonymous.entry(kind).or_default();
         *count += 1;
         format!("#anon-{kind}{}", *count - 1)
+    }
+
+    /// Goes to the start of another text; what is returned leads back.
+    pub(super) fn begin_text(&mut self, lexer: Lexer) -> OuterText {
+        OuterText {
+            lexer: std::mem::replace(&mut self.lexer, lexer),
+            ahead: std::mem::take(&mut self.ahead),
+            parentheses: std::mem::take(&mut self.parentheses),
+            last: self.last,
+            option: self.option,
+            recovering: std::mem::take(&mut self.recovering),
+        }
+    }
+
+    /// Goes back to where [`begin_text`](Self::begin_text) was.
+    pub(super) fn end_text(&mut self, outer: OuterText) {
+        self.lexer = outer.lexer;
+        self.ahead = outer.ahead;
+        self.parentheses = outer.parentheses;
+        (self.last, self.option, self.recovering) = (outer.last, outer.option, outer.recovering);
     }
 
     // Looking.

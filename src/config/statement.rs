@@ -17,6 +17,7 @@ use super::report::Reported;
 use super::rewrite::{RewriteRef, RewriteStatement};
 use super::source::SourceStatement;
 use super::span::{Span, Spanned};
+use super::template_surroundings::Links;
 use super::token::{TokenKind, same_word};
 use super::unsupported::Place;
 
@@ -35,12 +36,13 @@ pub struct PythonBlock {
     pub span: Span,
 }
 
-const STATEMENTS: [&str; 9] = [
+const STATEMENTS: [&str; 10] = [
     "options",
     "source",
     "destination",
     "log",
     "template",
+    "template-function",
     "python",
     "block",
     "application",
@@ -97,15 +99,16 @@ impl Parser {
             }
         }
         self.resolve_templates();
+        self.link_templates();
         self.check(&read);
         for python_path in &read.options.python_path {
             self.check_directory(&directory, python_path);
         }
-        let Self { lexer, report, templates, has_unknown_word, .. } = self;
+        let Self { lexer, report, templates, links, vocabulary, has_unknown_word, .. } = self;
         let pragmas = lexer.pragmas;
         let has_all_code = lexer.python_blocks == read.python_blocks.len() && !pragmas.incomplete;
-        let failed = report.failed();
-        let (sources_text, found) = report.into_parts(!pragmas.unreadable);
+        let mut failed = report.failed();
+        let (sources_text, mut found) = report.into_parts(!pragmas.unreadable);
         let Statements { options, sources, destinations, filters, rewrites, logs, python_blocks, .. } = read;
         let config = Config {
             directory,
@@ -123,6 +126,11 @@ impl Parser {
             sources_text,
             warnings: Vec::new(),
         };
+        if !failed {
+            let before = found.len();
+            Links::compile(links.into_conditions(), vocabulary, &config, &mut found);
+            failed = found.len() > before;
+        }
         Read {
             config: (!pragmas.unreadable).then_some(config),
             found,
@@ -189,6 +197,7 @@ impl Parser {
                 }
             }
             Some("template") => self.template_statement(start)?,
+            Some("template-function") => self.template_function()?,
             Some("block") => self.block_statement()?,
             Some("application" | "transformation") => self.application_statement()?,
             _ if same_word("filter", word) && self.vocabulary.has_path_item("filter") => {
@@ -297,6 +306,9 @@ impl Parser {
         }
         for rewrite in read.rewrites.values() {
             self.check_rewrite(read, rewrite);
+        }
+        for condition in self.template_conditions() {
+            self.check_condition(&read.filters, &condition);
         }
         self.check_circles(&read.filters);
         if self.report.failed() {

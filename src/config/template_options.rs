@@ -2,13 +2,13 @@
 //! statements.
 use super::option_table::{Kind, Table, apply, names};
 use super::parser::{Parsed, Parser};
+use super::report::Reported;
 use super::span::{Span, Spanned};
+use super::template_surroundings::Around;
 use super::template_text::{CompiledTemplate, TemplateOptions, TemplateStatement, TemplateText};
 use super::token::{Text, TokenKind};
 use super::unsupported::Place;
 use crate::template::{OnError, Template, TsFormat};
-
-const NO_TYPES: &str = "in this version: the values of its templates have no types that could fail";
 
 /// The options of [`TemplateOptions`].
 pub(crate) const TEMPLATE: Table<TemplateOptions> = &[
@@ -21,13 +21,7 @@ pub(crate) const TEMPLATE: Table<TemplateOptions> = &[
     ("send-time-zone", Kind::Text(|to, zone| to.send_time_zone = Some(zone))),
     ("local-time-zone", Kind::Text(|to, zone| to.local_time_zone = Some(zone))),
     ("template-escape", Kind::YesNo(|to, yes| to.template_escape = Some(yes))),
-    (
-        "on-error",
-        Kind::Unused(
-            NO_TYPES,
-            &Kind::Other(|parser, to| parser.on_error().map(|action| to.on_error = Some(action))),
-        ),
-    ),
+    ("on-error", Kind::Other(|parser, to| parser.on_error().map(|action| to.on_error = Some(action)))),
 ];
 
 /// The parts of a `template NAME { }`.
@@ -82,7 +76,7 @@ impl Parser {
 
     /// Compiles a text, as [`compile`](Self::compile).
     pub(super) fn compiled(&mut self, text: Text) -> Parsed<CompiledTemplate> {
-        match Template::compile_bytes(text.bytes()) {
+        match Template::compile_in(text.bytes(), &mut Around { parser: self, text: &text }) {
             Ok(template) => {
                 for (at, nearest) in template.suspicious_names() {
                     let name = String::from_utf8_lossy(&text.bytes()[at.clone()]);
@@ -96,6 +90,8 @@ impl Parser {
                 }
                 Ok(CompiledTemplate { name: None, text: text.value, template, escape: None })
             }
+            // The surroundings have reported it.
+            Err(error) if error.message.is_empty() => Err(Reported),
             Err(error) => Err(self.report.error(text.locate(error.at), error.message, error.help)),
         }
     }
@@ -110,14 +106,15 @@ impl Parser {
         }
         let text = self.text("a template or its name")?;
         let used = TemplateText::unset(text.span);
-        self.template_references.push(TemplateReference { used: used.clone(), text, is_word });
+        self.template_references.push_back(TemplateReference { used: used.clone(), text, is_word });
         Ok(used)
     }
 
     /// Finds the statements that texts are the names of, and compiles the others, now that all statements are
     /// read.
     pub(super) fn resolve_templates(&mut self) {
-        for TemplateReference { used, text, is_word } in std::mem::take(&mut self.template_references) {
+        // A text may hold a condition, and that another one.
+        while let Some(TemplateReference { used, text, is_word }) = self.template_references.pop_front() {
             if let Some(statement) = self.templates.get(&text.value) {
                 used.set((*statement.text).clone());
                 continue;
@@ -138,25 +135,7 @@ impl Parser {
     /// Reads what comes after `template`, which was at `start`.
     pub(super) fn template_statement(&mut self, start: Span) -> Parsed<()> {
         let name = self.string("a name for the template")?;
-        let text = if let TokenKind::LBrace = self.peek().kind {
-            self.next();
-            let (mut block, errors) = (TemplateBlock::default(), self.report.errors());
-            self.options_in_braces(Place::Statement, &|| names(TEMPLATE_BLOCK).collect(), |parser, key| {
-                apply(TEMPLATE_BLOCK, &mut block, parser, key)
-            });
-            match block.text {
-                Some(text) => CompiledTemplate { escape: block.escape, ..text },
-                // An error in the text itself was reported already.
-                None if self.report.errors() > errors => return Err(super::report::Reported),
-                None => {
-                    let message = format!("the template `{}` has no text", name.value);
-                    let help = Some("give it one with template(\"…\")".to_owned());
-                    return Err(self.report.error(name.span, message, help));
-                }
-            }
-        } else {
-            self.template_content("the text of the template")?
-        };
+        let text = self.in_template_statement(&name.value, |parser| parser.template_body(&name))?;
         let span = start.to(name.span);
         let text = TemplateText::new(span, CompiledTemplate { name: Some(name.value.clone()), ..text });
         let first = self.templates.get(&name.value).map(|first| first.name.span);
@@ -164,5 +143,28 @@ impl Parser {
         self.templates
             .insert(name.value.clone(), TemplateStatement { name: Spanned::new(name.value, span), text });
         Ok(())
+    }
+
+    /// Reads what comes after the name of a `template` statement.
+    fn template_body(&mut self, name: &Spanned<String>) -> Parsed<CompiledTemplate> {
+        if let TokenKind::LBrace = self.peek().kind {
+            self.next();
+            let (mut block, errors) = (TemplateBlock::default(), self.report.errors());
+            self.options_in_braces(Place::Statement, &|| names(TEMPLATE_BLOCK).collect(), |parser, key| {
+                apply(TEMPLATE_BLOCK, &mut block, parser, key)
+            });
+            match block.text {
+                Some(text) => Ok(CompiledTemplate { escape: block.escape, ..text }),
+                // An error in the text itself was reported already.
+                None if self.report.errors() > errors => Err(Reported),
+                None => {
+                    let message = format!("the template `{}` has no text", name.value);
+                    let help = Some("give it one with template(\"…\")".to_owned());
+                    Err(self.report.error(name.span, message, help))
+                }
+            }
+        } else {
+            self.template_content("the text of the template")
+        }
     }
 }

@@ -9,6 +9,7 @@ use crate::config::{self, Config, Diagnostic};
 use crate::message::{MessageRef, Rows, Selection};
 use crate::path::{Out, Step};
 use crate::pattern::Matcher;
+use crate::template;
 
 /// A filter of a log path, or the condition of an `if` or of something else.
 #[derive(Debug)]
@@ -150,6 +151,12 @@ fn select(test: &dyn Test, selection: &mut Selection, rows: &Rows, out: &mut Out
         selection.set_rows(all);
     }
     met
+}
+
+impl template::Condition for Filter {
+    fn matches(&self, message: MessageRef<'_>) -> bool {
+        self.condition.matches(message)
+    }
 }
 
 impl Step for Filter {

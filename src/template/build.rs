@@ -35,7 +35,6 @@ impl Source {
     }
 
     /// A part of it.
-    #[allow(dead_code, reason = "for value-pairs")]
     pub(super) fn part(&self, range: Range<usize>) -> Self {
         let mut at = self.at[range.start..=range.end].to_vec();
         if let (Some(end), false) = (at.last_mut(), range.is_empty()) {
@@ -82,7 +81,6 @@ impl Build<'_> {
     ///
     /// # Errors
     /// It is none.
-    #[allow(dead_code, reason = "for conditions")]
     pub(super) fn condition(&mut self, source: &Source) -> Result<Later<Arc<dyn Condition>>, TemplateError> {
         let at = source.place();
         let Ok(text) = std::str::from_utf8(&source.bytes) else {

@@ -91,6 +91,8 @@ pub struct Context {
     escape: bool,
     on_error: OnError,
     times: RefCell<Times>,
+    /// Memory for texts that are made and looked at.
+    scratch: RefCell<Vec<u8>>,
 }
 
 #[derive(Clone)]
@@ -117,6 +119,7 @@ impl Context {
                 zone: zone.clone().map(ZoneClock::new),
                 seconds: Seconds::default(),
             }),
+            scratch: RefCell::default(),
         }
     }
 
@@ -133,6 +136,18 @@ impl Context {
     /// The treatment of a value whose type does not fit.
     pub fn on_error(&self) -> OnError {
         self.on_error
+    }
+
+    /// Memory for texts, empty, to be [given back](Self::give_scratch).
+    pub(super) fn take_scratch(&self) -> Vec<u8> {
+        let mut scratch = self.scratch.take();
+        scratch.clear();
+        scratch
+    }
+
+    /// Keeps memory for the next that takes it.
+    pub(super) fn give_scratch(&self, scratch: Vec<u8>) {
+        self.scratch.replace(scratch);
     }
 
     /// True when times have fractions of a second.

@@ -12,7 +12,16 @@ use super::item::{Call, Items, Scope};
 use crate::message::ValueType;
 use crate::nearest::did_you_mean;
 
+mod change;
+mod choice;
+mod date;
+mod digest;
 mod env;
+mod getent;
+mod json;
+mod lists;
+mod numbers;
+pub(super) mod options;
 mod path;
 mod text;
 mod url;
@@ -21,7 +30,7 @@ mod url;
 type Compiled = Result<Box<dyn Call>, TemplateError>;
 
 /// Compiles the arguments of a call.
-type Compile = fn(&mut Build<'_>, Vec<Source>) -> Compiled;
+type Compile = fn(&mut Build<'_>, &[Source]) -> Compiled;
 
 /// Any number of arguments.
 const ANY: RangeInclusive<usize> = 0..=usize::MAX;
@@ -29,6 +38,7 @@ const ANY: RangeInclusive<usize> = 0..=usize::MAX;
 /// The functions there are.
 #[rustfmt::skip] // One on a line.
 static FUNCTIONS: &[Function] = &[
+    // Texts.
     Function::of("echo", ANY, "$(echo text …)", text::echo),
     Function::typed("length", ANY, ValueType::Integer, "$(length text …)", text::length),
     Function::of("lowercase", ANY, "$(lowercase text …)", text::lowercase),
@@ -38,17 +48,84 @@ static FUNCTIONS: &[Function] = &[
     Function::of("indent-multi-line", ANY, "$(indent-multi-line text …)", text::indent_multi_line),
     Function::of("basename", 1..=1, "$(basename path)", path::basename),
     Function::of("dirname", 1..=1, "$(dirname path)", path::dirname),
-    Function::of("env", ANY, "$(env NAME …)", env::env),
+    Function::own("sanitize", "$(sanitize [options] text …)", change::sanitize),
+    Function::strict("replace-delimiter", 3..=3, "$(replace-delimiter delimiters new text)", change::replace_delimiter),
+    Function::own("padding", "$(padding text width [pad])", change::padding),
+    Function::own("binary", "$(binary number …)", change::binary),
+    Function::of("or", ANY, "$(or text …)", choice::or),
+    // Encodings and digests.
+    Function::of("base64-encode", ANY, "$(base64-encode text …)", change::base64_encode),
     Function::of("url-encode", ANY, "$(url-encode text …)", url::url_encode),
+    Function::of("url-decode", ANY, "$(url-decode text …)", change::url_decode),
+    Function::of("ipv4-to-int", ANY, "$(ipv4-to-int address …)", change::ipv4_to_int),
+    Function::own("md4", "$(md4 [--length n] text …)", digest::md4),
+    Function::own("md5", "$(md5 [--length n] text …)", digest::md5),
+    Function::own("sha1", "$(sha1 [--length n] text …)", digest::sha1),
+    Function::own("sha256", "$(sha256 [--length n] text …)", digest::sha256),
+    Function::own("sha512", "$(sha512 [--length n] text …)", digest::sha512),
+    Function::own("hash", "$(hash [--length n] text …)", digest::sha256),
+    Function::of("uuid", ANY, "$(uuid)", digest::uuid),
+    // Numbers.
+    Function::telling("+", "$(+ a b)", numbers::add),
+    Function::telling("-", "$(- a b)", numbers::subtract),
+    Function::telling("*", "$(* a b)", numbers::multiply),
+    Function::telling("/", "$(/ a b)", numbers::divide),
+    Function::telling("%", "$(% a b)", numbers::remainder),
+    Function::telling("round", "$(round number [digits])", numbers::round),
+    Function::telling("ceil", "$(ceil number)", numbers::ceil),
+    Function::telling("floor", "$(floor number)", numbers::floor),
+    Function::own("sum", "$(sum number)", numbers::sum),
+    Function::own("min", "$(min number)", numbers::min),
+    Function::own("max", "$(max number)", numbers::max),
+    Function::own("average", "$(average number)", numbers::average),
+    // Lists.
+    Function::of("list-head", ANY, "$(list-head list …)", lists::head),
+    Function::of("list-nth", 1..=usize::MAX, "$(list-nth index list …)", lists::nth).checked(lists::check_nth),
+    Function::typed("list-tail", ANY, ValueType::List, "$(list-tail list …)", lists::tail),
+    Function::typed("list-slice", 1..=usize::MAX, ValueType::List, "$(list-slice from:to list …)", lists::slice).checked(lists::check_slice),
+    Function::typed("list-count", ANY, ValueType::Integer, "$(list-count list …)", lists::count),
+    Function::typed("list-append", 1..=usize::MAX, ValueType::List, "$(list-append list text …)", lists::append),
+    Function::typed("list-concat", ANY, ValueType::List, "$(list-concat list …)", lists::concat),
+    Function::own("list-search", "$(list-search [--mode mode] pattern list …)", lists::search),
+    Function::of("implode", 1..=usize::MAX, "$(implode separator list …)", lists::implode),
+    Function::own("explode", "$(explode separator text …)", lists::explode),
+    Function::own("map", "$(map template list)", choice::map),
+    Function::own("filter", "$(filter condition list)", choice::filter),
+    // Named values.
+    Function::own("format-json", "$(format-json [value-pairs])", json::format_json),
+    Function::own("format-flat-json", "$(format-flat-json [value-pairs])", json::format_flat_json),
+    Function::own("format-welf", "$(format-welf [value-pairs])", json::format_welf),
+    Function::own("format-cef-extension", "$(format-cef-extension [value-pairs])", json::format_cef_extension),
+    Function::own("graphite-output", "$(graphite-output [--timestamp template] [value-pairs])", json::graphite_output),
+    Function::own("names", "$(names [value-pairs])", json::names),
+    Function::own("values", "$(values [value-pairs])", json::values),
+    Function::written("format-gelf", "$(format-gelf)", json::GELF),
+    Function::written("format-ewmm", "$(format-ewmm)", json::EWMM),
+    Function::written("format-cim", "$(format-cim)", json::CIM),
+    // Conditions, messages, templates.
+    Function::own("if", "$(if (condition) yes no)", choice::if_else),
+    Function::own("grep", "$(grep (condition) text …)", choice::grep),
+    Function::own("context-lookup", "$(context-lookup (condition) text …)", choice::context_lookup),
+    Function::own("context-values", "$(context-values text …)", choice::context_values),
+    Function::typed("context-length", ANY, ValueType::Integer, "$(context-length)", choice::context_length),
+    Function::own("iterate", "$(iterate template start)", choice::iterate),
+    Function::own("template", "$(template name [fallback …])", choice::template),
+    Function::own("tag", "$(tag name [yes [no]])", choice::tag),
+    Function::own("tags-head", "$(tags-head name …)", choice::tags_head),
+    Function::own("format-date", "$(format-date [--time-zone zone] format [time])", date::format_date),
+    Function::own("stardate", "$(stardate [--digits n] unixtime)", date::stardate),
+    // The system.
+    Function::of("env", ANY, "$(env NAME …)", env::env),
+    Function::strict("getent", 2..=3, "$(getent database key [field])", getent::getent).checked(getent::check_getent),
 ];
 
 /// Functions of the language. Those of them that have a row above are not refused.
-const LATER: &str = "format-json format-flat-json if grep sanitize replace-delimiter format-date \
-    base64-encode url-encode url-decode sha1 sha256 sha512 md5 md4 uuid python template names values tag \
-    tags-head implode explode list-head list-nth list-slice list-tail list-append list-concat list-count \
-    list-search or padding + - * / % round ceil floor sum min max average ipv4-to-int dns-resolve-ip \
-    format-welf format-cef-extension graphite-output context-length context-lookup context-values map \
-    filter iterate getent geoip2 slog hash";
+const LATER: &str = "python dns-resolve-ip geoip2 slog";
+
+/// The number that an argument is.
+fn number(text: &[u8]) -> Option<i64> {
+    std::str::from_utf8(text).ok()?.trim_start().parse().ok()
+}
 
 /// A template function.
 pub(super) struct Function {
@@ -155,7 +232,6 @@ impl Function {
     }
 
     /// A function of any number of arguments that tells the type of its result.
-    #[allow(dead_code)]
     const fn telling(
         name: &'static str,
         usage: &'static str,
@@ -186,13 +262,11 @@ impl Function {
     }
 
     /// A function that compiles its arguments by itself.
-    #[allow(dead_code)]
     const fn own(name: &'static str, usage: &'static str, compile: Compile) -> Self {
         Self { name, usage, body: Body::Own(compile) }
     }
 
     /// A function that stands for `text`, a template.
-    #[allow(dead_code)]
     const fn written(name: &'static str, usage: &'static str, text: &'static str) -> Self {
         Self { name, usage, body: Body::Written(text) }
     }
@@ -221,7 +295,7 @@ impl Function {
     ///
     /// # Errors
     /// An argument that is missing or wrong.
-    pub(super) fn compile(&'static self, build: &mut Build<'_>, sources: Vec<Source>) -> Compiled {
+    pub(super) fn compile(&'static self, build: &mut Build<'_>, sources: &[Source]) -> Compiled {
         match &self.body {
             Body::Texts(texts) => {
                 let arguments =

@@ -250,6 +250,21 @@ pub fn macro_names() -> impl Iterator<Item = String> {
     plain.map(str::to_owned).chain(prefixed)
 }
 
+/// The macros that scopes and patterns of value-pairs find, with their names: not those that are values of a
+/// message, but for HOST and MSG.
+pub(super) fn macro_values() -> impl Iterator<Item = (String, Value)> {
+    macro_names().filter_map(|name| {
+        let value = find(&name)?;
+        let is_macro = match &value {
+            Value::Macro(computed) => !computed.is_kept && name != "SOURCE",
+            Value::Message => name == "MSG",
+            Value::Known(_) | Value::Named(_) => false,
+            _ => true,
+        };
+        is_macro.then_some((name, value))
+    })
+}
+
 /// The macro that `name` looks like a misspelling of: upper case, no macro, and at most two edits
 /// away from one (one edit for short names).
 pub(crate) fn nearest(name: &str) -> Option<String> {

@@ -248,7 +248,7 @@ impl Parser<'_> {
         let call = self.text.span(place);
         let (notes, surroundings) = (&mut *self.notes, &mut *self.surroundings);
         let mut build = Build { notes, surroundings, depth: self.depth + 1, call };
-        function.compile(&mut build, arguments).map(Item::Call)
+        function.compile(&mut build, &arguments).map(Item::Call)
     }
 
     /// The name of the function, which may be quoted, and its place; no bytes when there is none.

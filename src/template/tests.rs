@@ -8,6 +8,11 @@ use super::{Context, Options, Surroundings, Template, TimeZoneUse};
 use crate::message::batch::Text;
 use crate::message::{Batch, FieldName, Need, Origin, Pool, Stamp, ValueType, Writer};
 
+mod json;
+mod lists;
+mod messages;
+mod numbers;
+mod text;
 mod types;
 
 /// A value of a message: its name, its type, its text.
@@ -45,10 +50,18 @@ fn batch(text: &[u8], pairs: &[Typed<'_>]) -> Batch {
     writer.finish()
 }
 
-/// Strings by their names.
-#[allow(dead_code)]
-fn strings<'a>(pairs: &[(&'a str, &'a str)]) -> Vec<Typed<'a>> {
-    pairs.iter().map(|(name, value)| (*name, ValueType::String, value.as_bytes())).collect()
+/// A message whose text is `hello`, with strings by their names.
+fn message(pairs: &[(&str, &str)]) -> Batch {
+    let typed: Vec<_> = pairs.iter().map(|(name, value)| (*name, ValueType::String, *value)).collect();
+    typed_message(&typed)
+}
+
+/// The same with values of any type.
+fn typed_message(pairs: &[(&str, ValueType, &str)]) -> Batch {
+    let values: Vec<Vec<u8>> = pairs.iter().map(|(_, _, value)| bytes(value)).collect();
+    let pairs =
+        pairs.iter().zip(&values).map(|((name, value_type, _), value)| (*name, *value_type, &**value));
+    batch(b"hello", &pairs.collect::<Vec<_>>())
 }
 
 /// The text that `template` gives, with what is no text of ASCII as `⟨hh⟩`, and its type; `ERROR` when it is
@@ -99,13 +112,16 @@ fn shown(text: &[u8]) -> String {
     out
 }
 
-/// Checks rows of templates and their results, written `template => result` with ` ¦ ` between.
-#[allow(dead_code)]
+/// Checks rows of templates and their results, written `template => result`, one a line. A `|` behind both shows
+/// blanks at the end.
 fn check_rows(rows: &str, batch: &Batch, options: &Options, around: &mut dyn Surroundings) {
-    for row in rows.split(['¦', '\n']).map(str::trim).filter(|row| !row.is_empty()) {
+    let mut wrong = Vec::new();
+    for row in rows.lines().filter(|row| !row.is_empty()) {
         let (template, expected) = row.split_once(" => ").unwrap();
-        // A `|` behind both shows blanks at the end.
         let (given, _) = result(template, batch, options, around);
-        assert_eq!(given, expected, "{template}");
+        if given != expected {
+            wrong.push(format!("{template} => {given}, not {expected}"));
+        }
     }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }

@@ -16,6 +16,7 @@ static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary {
     filters: vec![Syntax { word: "message", read: text }],
     rewrites: Vec::new(),
     path_items: &["filter", "junction", "if"],
+    condition: |_, _| unreachable!("no template has one"),
     refused_sources: Vec::new(),
     refused_destinations: Vec::new(),
     refused_filters: Vec::new(),

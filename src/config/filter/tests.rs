@@ -16,6 +16,7 @@ static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary {
     filters: vec![Syntax { word: "m", read: contains }, Syntax { word: "level", read: contains }],
     rewrites: Vec::new(),
     path_items: &["filter", "junction", "if"],
+    condition: |_, _| unreachable!("no template has one"),
     refused_sources: Vec::new(),
     refused_destinations: Vec::new(),
     refused_filters: vec!["rate-limit"],

@@ -1,6 +1,6 @@
 //! Functions of texts: `echo`, `length`, `lowercase`, `uppercase`, `strip`, `substr`, `indent-multi-line`.
 
-use super::Arguments;
+use super::{Arguments, number};
 use crate::template::number::push_decimal;
 
 /// `$(echo)`: the texts, with a space between.
@@ -65,10 +65,6 @@ pub(super) fn indent_multi_line(arguments: &Arguments<'_>, out: &mut Vec<u8>) {
             out.push(b'\t');
         }
     }
-}
-
-fn number(text: &[u8]) -> Option<i64> {
-    std::str::from_utf8(text).ok()?.trim_start().parse().ok()
 }
 
 /// `text` without the white space of ASCII at its ends.

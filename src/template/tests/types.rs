@@ -6,8 +6,8 @@ use super::*;
 use std::ops::Range;
 
 /// A configuration for a version before 4.0, and for one before 3.5.
-struct Old {
-    has_backslashes: bool,
+pub(super) struct Old {
+    pub(super) has_backslashes: bool,
 }
 
 impl Surroundings for Old {

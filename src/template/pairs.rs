@@ -1,0 +1,298 @@
+//! value-pairs: the values, macros and templates of a message that go out by their names.
+//!
+//! ```text
+//!  scope, key, exclude ──► which values and macros      pair ──► further ones, made by templates
+//!  rekey ──► their names                                cast ──► whether they keep their types
+//! ```
+//!
+//! All that does not depend on a message is decided once, by the [`Builder`]: which macros there are, and the
+//! names that they and the pairs have after the rekeying. Of a message only the values are looked at, each
+//! against the scopes and the patterns of `key()` and `exclude()`: of those that match, the last one decides.
+//! Of several things with one name the last one stays, in the order of values, macros, pairs.
+//!
+//! [`ValuePairs::gather`] gives what a message has, in the order of the names' bytes. Nothing is copied but
+//! what a template or a macro makes, and a name that is changed.
+
+use smallvec::SmallVec;
+
+use super::glob::Glob;
+use super::item::{Items, Scope};
+use super::macros::Value;
+use crate::message::{FieldName, ValueType};
+
+mod builder;
+pub(super) mod command_line;
+
+pub(super) use builder::Builder;
+
+/// The choice of values by the first byte of their names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Scopes {
+    /// Values whose names do not start with a dot.
+    plain: bool,
+    /// Values whose names do.
+    dotted: bool,
+    /// Values of structured data.
+    sdata: bool,
+}
+
+/// A change of names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Drops bytes in front; a name that is shorter stays.
+    Shift(usize),
+    /// Drops what stands up to and with a dot, so many times, or nothing where there are fewer.
+    ShiftLevels(usize),
+    AddPrefix(Box<[u8]>),
+    ReplacePrefix(Box<[u8]>, Box<[u8]>),
+    Upper,
+    Lower,
+}
+
+/// Changes of the names that have one of some patterns.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Rekey {
+    globs: Vec<Glob>,
+    changes: Vec<Change>,
+}
+
+/// The maker of a value that does not depend on what values a message has.
+#[derive(Debug)]
+enum Maker {
+    /// A macro: left out when it is empty.
+    Macro(Value),
+    Template(Items, Option<ValueType>),
+}
+
+/// The values of a message that go out by their names, and how.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
+pub(super) struct ValuePairs {
+    scopes: Scopes,
+    /// Patterns of names, and whether they include.
+    globs: Vec<(Glob, bool)>,
+    rekeys: Vec<Rekey>,
+    /// Macros and pairs by their last names, in rising order.
+    made: Vec<(Box<[u8]>, Maker)>,
+    /// Values have their types; otherwise all but what has a hint is a string.
+    keeps_types: bool,
+    includes_bytes: bool,
+    omits_empty: bool,
+    /// No value can be chosen.
+    no_values: bool,
+}
+
+/// A value with its name and type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NamedValue<'a> {
+    /// Its name, after the rekeying.
+    pub name: &'a [u8],
+    /// Its type.
+    pub value_type: ValueType,
+    /// Its text.
+    pub value: &'a [u8],
+}
+
+/// Bytes of the message, or of what was made.
+#[derive(Clone, Copy)]
+enum Bytes<'a> {
+    Given(&'a [u8]),
+    Made(usize, usize),
+}
+
+impl<'a> Bytes<'a> {
+    fn get(self, made: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Given(bytes) => bytes,
+            Self::Made(start, end) => &made[start..end],
+        }
+    }
+}
+
+/// A value that was found, before the made texts stay where they are.
+type Found<'a> = (Bytes<'a>, ValueType, Bytes<'a>);
+
+/// Values that are kept on the stack; more go to the heap.
+const FEW: usize = 24;
+
+impl ValuePairs {
+    /// Calls `with` with the values of a message, in rising order of their names, each name once.
+    pub(super) fn gather<R>(&self, scope: Scope<'_>, with: impl FnOnce(&[NamedValue<'_>]) -> R) -> R {
+        let mut made = scope.context.take_scratch();
+        let mut found: SmallVec<[Found<'_>; FEW]> = SmallVec::new();
+        if !self.no_values {
+            self.find_values(scope, &mut made, &mut found);
+        }
+        let values = found.len();
+        for (name, maker) in &self.made {
+            let start = made.len();
+            let value_type = match maker {
+                Maker::Macro(value) => super::append::append_typed(value, None, scope, &mut made),
+                Maker::Template(items, hint) => items.append_typed(scope, *hint, false, &mut made),
+            };
+            let is_empty = made.len() == start;
+            if is_empty && (self.omits_empty || matches!(maker, Maker::Macro(_))) {
+                continue;
+            }
+            let hint = if let Maker::Template(_, hint) = maker { *hint } else { None };
+            if value_type.is_binary() && !self.includes_bytes {
+                continue;
+            }
+            let value_type = if self.keeps_types || hint.is_some() { value_type } else { ValueType::String };
+            found.push((Bytes::Given(name), value_type, Bytes::Made(start, made.len())));
+        }
+        let named = found.iter().map(|(name, value_type, value)| NamedValue {
+            name: name.get(&made),
+            value_type: *value_type,
+            value: value.get(&made),
+        });
+        let mut named: SmallVec<[NamedValue<'_>; FEW]> = named.collect();
+        if values > 0 {
+            // Stable: of one name the later value stays behind the earlier one.
+            named.sort_by(|one, other| one.name.cmp(other.name));
+            keep_last(&mut named);
+        }
+        let result = with(&named);
+        drop(named);
+        drop(found);
+        scope.context.give_scratch(made);
+        result
+    }
+
+    /// Finds the values of the message.
+    fn find_values<'a>(&self, scope: Scope<'a>, made: &mut Vec<u8>, found: &mut SmallVec<[Found<'a>; FEW]>) {
+        let Scope { message, .. } = scope;
+        let mut add = |made: &mut Vec<u8>, name: Bytes<'a>, value_type, value: &'a [u8]| {
+            self.add(made, found, name, value_type, value);
+        };
+        // What all messages have, and what their origin may give them.
+        let source = message.batch().origin().source.as_bytes();
+        if message.text_type() != ValueType::Null {
+            add(made, Bytes::Given(b"MESSAGE"), message.text_type(), message.text());
+        }
+        if !source.is_empty() {
+            add(made, Bytes::Given(b"SOURCE"), ValueType::String, source);
+        }
+        for id in COMMON {
+            if let (Some(name), Some((value_type, value))) = (id.text(), message.known_typed(*id))
+                && !(value.is_empty() && *id != FieldName::Program)
+            {
+                add(made, Bytes::Given(name.as_bytes()), value_type, value);
+            }
+        }
+        if let Some(transport) = &message.batch().origin().transport {
+            add(made, Bytes::Given(b"TRANSPORT"), ValueType::String, transport.as_bytes());
+        }
+        for pair in message.pairs() {
+            let name = match pair.id {
+                FieldName::SdId | FieldName::SourceIp | FieldName::SourcePort | FieldName::ChainedHost => {
+                    continue;
+                }
+                id if COMMON.contains(&id) => continue,
+                FieldName::Text => Bytes::Given(pair.name),
+                FieldName::SdParam => {
+                    let start = made.len();
+                    for part in [b".SDATA.", pair.sd_id, b".", pair.name] {
+                        made.extend_from_slice(part);
+                    }
+                    Bytes::Made(start, made.len())
+                }
+                known => match known.text() {
+                    Some(name) => Bytes::Given(name.as_bytes()),
+                    None => continue,
+                },
+            };
+            add(made, name, pair.value_type, pair.value);
+        }
+    }
+
+    /// Adds a value if it is chosen, under its last name.
+    fn add<'a>(
+        &self,
+        made: &mut Vec<u8>,
+        found: &mut SmallVec<[Found<'a>; FEW]>,
+        name: Bytes<'a>,
+        value_type: ValueType,
+        value: &'a [u8],
+    ) {
+        let is_left_out =
+            value_type.is_binary() && !self.includes_bytes || value.is_empty() && self.omits_empty;
+        if is_left_out || !self.chooses(name.get(made)) {
+            return;
+        }
+        let name = self.rekeyed(made, name);
+        let value_type =
+            if self.keeps_types || value_type.is_binary() { value_type } else { ValueType::String };
+        found.push((name, value_type, Bytes::Given(value)));
+    }
+
+    /// Tells whether the value called `name` is chosen.
+    fn chooses(&self, name: &[u8]) -> bool {
+        if let Some((_, includes)) = self.globs.iter().rev().find(|(glob, _)| glob.matches(name)) {
+            return *includes;
+        }
+        let scopes = &self.scopes;
+        match name {
+            [b'.', ..] => scopes.dotted || scopes.sdata && name.starts_with(b".SDATA."),
+            _ => scopes.plain,
+        }
+    }
+
+    /// The name after all changes; what is new of it is put behind `made`.
+    fn rekeyed<'a>(&self, made: &mut Vec<u8>, name: Bytes<'a>) -> Bytes<'a> {
+        let mut changed: Option<Vec<u8>> = None;
+        for rekey in &self.rekeys {
+            let now = changed.as_deref().unwrap_or(name.get(made));
+            if rekey.globs.iter().any(|glob| glob.matches(now)) {
+                let mut next = now.to_vec();
+                rekey.changes.iter().for_each(|change| change.apply(&mut next));
+                changed = Some(next);
+            }
+        }
+        match changed {
+            None => name,
+            Some(changed) => {
+                let start = made.len();
+                made.extend_from_slice(&changed);
+                Bytes::Made(start, made.len())
+            }
+        }
+    }
+}
+
+/// The names that a message may have from its origin.
+const COMMON: &[FieldName] = &[FieldName::Host, FieldName::HostFrom, FieldName::Program, FieldName::Pid];
+
+/// Removes all but the last of equal names, which stand beside each other.
+fn keep_last(named: &mut SmallVec<[NamedValue<'_>; FEW]>) {
+    let mut kept = 0;
+    for at in 0..named.len() {
+        if named.get(at + 1).is_none_or(|next| next.name != named[at].name) {
+            named[kept] = named[at];
+            kept += 1;
+        }
+    }
+    named.truncate(kept);
+}
+
+impl Change {
+    /// Changes `name`.
+    fn apply(&self, name: &mut Vec<u8>) {
+        match self {
+            Self::Shift(bytes) if *bytes <= name.len() => drop(name.drain(..bytes)),
+            Self::ShiftLevels(levels) => {
+                let dots = name.iter().enumerate().filter(|(_, byte)| **byte == b'.');
+                if let Some((dot, _)) = dots.clone().nth(levels - 1) {
+                    name.drain(..=dot);
+                }
+            }
+            Self::AddPrefix(prefix) => drop(name.splice(..0, prefix.iter().copied())),
+            Self::ReplacePrefix(old, new) if name.starts_with(old) => {
+                name.splice(..old.len(), new.iter().copied());
+            }
+            Self::Shift(_) | Self::ReplacePrefix(..) => {}
+            Self::Upper => name.make_ascii_uppercase(),
+            Self::Lower => name.make_ascii_lowercase(),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The choices of value-pairs as they are written, in order: [`Builder`].
+
+use super::super::glob::Glob;
+use super::super::item::Items;
+use super::super::macros::{macro_values, resolve};
+use super::{Change, Maker, Rekey, Scopes, ValuePairs};
+use crate::message::ValueType;
+
+/// The macros and values of RFC 3164.
+const RFC_3164: &[&str] = &["FACILITY", "PRIORITY", "HOST", "PROGRAM", "PID", "MESSAGE", "DATE"];
+
+/// The scopes there are.
+const SCOPES: &[&str] = &[
+    "nv-pairs",
+    "dot-nv-pairs",
+    "all-nv-pairs",
+    "rfc3164",
+    "core",
+    "base",
+    "rfc5424",
+    "syslog-proto",
+    "selected-macros",
+    "sdata",
+    "all-macros",
+    "everything",
+    "none",
+];
+
+/// The choices of value-pairs, as they are written.
+#[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
+pub(in crate::template) struct Builder {
+    scopes: Scopes,
+    /// The macros of the scopes.
+    macros: Vec<&'static str>,
+    all_macros: bool,
+    globs: Vec<(Glob, bool)>,
+    rekeys: Vec<Rekey>,
+    pairs: Vec<(Vec<u8>, Items, Option<ValueType>)>,
+    keeps_types: bool,
+    pub(in crate::template) includes_bytes: bool,
+    pub(in crate::template) omits_empty: bool,
+    /// A dot in front of a name becomes an underscore, after all else.
+    pub(in crate::template) no_leading_dot: bool,
+}
+
+impl Builder {
+    /// No choices: values have their types if `keeps_types`.
+    pub(in crate::template) fn new(keeps_types: bool) -> Self {
+        Self { keeps_types, ..Self::default() }
+    }
+
+    /// Adds the scope called `word`.
+    ///
+    /// # Errors
+    /// The nearest scope, or all of them, when there is none of that name.
+    pub(in crate::template) fn scope(&mut self, word: &str) -> Result<(), String> {
+        let (scopes, macros) = (&mut self.scopes, &mut self.macros);
+        match &*word.replace('_', "-") {
+            "nv-pairs" => scopes.plain = true,
+            "dot-nv-pairs" => scopes.dotted = true,
+            "all-nv-pairs" => (scopes.plain, scopes.dotted) = (true, true),
+            "rfc3164" | "core" | "base" => macros.extend(RFC_3164),
+            "rfc5424" | "syslog-proto" => {
+                macros.extend(RFC_3164);
+                macros.push("MSGID");
+                scopes.sdata = true;
+            }
+            "selected-macros" => {
+                macros.extend(RFC_3164);
+                macros.extend(["TAGS", "SOURCEIP", "SEQNUM"]);
+            }
+            "sdata" => scopes.sdata = true,
+            "all-macros" => self.all_macros = true,
+            "everything" => {
+                (scopes.plain, scopes.dotted, self.all_macros) = (true, true, true);
+                macros.extend(RFC_3164);
+                macros.push("MSGID");
+            }
+            "none" => (*scopes, *macros, self.all_macros) = (Scopes::default(), Vec::new(), false),
+            other => {
+                let nearest = crate::nearest::did_you_mean(other, SCOPES.iter().copied());
+                return Err(nearest.unwrap_or_else(|| format!("the scopes are {}", SCOPES.join(", "))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Includes the names that have one of `patterns`.
+    pub(in crate::template) fn include(&mut self, patterns: &[Vec<u8>]) {
+        self.globs.extend(patterns.iter().map(|pattern| (Glob::new(pattern), true)));
+    }
+
+    /// Excludes the names that have one of `patterns`.
+    pub(in crate::template) fn exclude(&mut self, patterns: &[Vec<u8>]) {
+        self.globs.extend(patterns.iter().map(|pattern| (Glob::new(pattern), false)));
+    }
+
+    /// Adds a value that `items` make, which are said to be of type `hint`.
+    pub(in crate::template) fn pair(&mut self, name: Vec<u8>, items: Items, hint: Option<ValueType>) {
+        self.pairs.push((name, items, hint));
+    }
+
+    /// Changes the names that have one of `patterns`.
+    pub(in crate::template) fn rekey(&mut self, patterns: &[Vec<u8>], changes: Vec<Change>) {
+        if !changes.is_empty() {
+            let globs = patterns.iter().map(|pattern| Glob::new(pattern)).collect();
+            self.rekeys.push(Rekey { globs, changes });
+        }
+    }
+
+    /// Sets whether values have their types.
+    pub(in crate::template) fn keep_types(&mut self, keeps: bool) {
+        self.keeps_types = keeps;
+    }
+
+    /// What the choices come to.
+    pub(in crate::template) fn build(mut self) -> ValuePairs {
+        if self.no_leading_dot {
+            let change = Change::ReplacePrefix((*b".").into(), (*b"_").into());
+            self.rekeys.push(Rekey { globs: vec![Glob::new(b".*")], changes: vec![change] });
+        }
+        let excluded =
+            |name: &str| self.globs.iter().any(|(glob, includes)| !includes && glob.matches(name.as_bytes()));
+        let included =
+            |name: &str| self.globs.iter().any(|(glob, includes)| *includes && glob.matches(name.as_bytes()));
+        let mut chosen = Vec::new();
+        for (name, value) in macro_values() {
+            let in_scope = self.all_macros || self.macros.contains(&&*name);
+            if in_scope && !excluded(&name) || included(&name) {
+                chosen.push((name.into_bytes(), Maker::Macro(value)));
+            }
+        }
+        // Those of the scopes that are values by themselves.
+        for name in self.macros.iter().copied().filter(|name| !excluded(name)) {
+            if !chosen.iter().any(|(other, _)| *other == name.as_bytes()) {
+                chosen.push((name.as_bytes().to_vec(), Maker::Macro(resolve(name))));
+            }
+        }
+        let pairs = self.pairs.into_iter().map(|(name, items, hint)| (name, Maker::Template(items, hint)));
+        chosen.extend(pairs);
+        let mut made: Vec<(Box<[u8]>, Maker)> = Vec::with_capacity(chosen.len());
+        for (mut name, maker) in chosen {
+            for rekey in &self.rekeys {
+                if rekey.globs.iter().any(|glob| glob.matches(&name)) {
+                    rekey.changes.iter().for_each(|change| change.apply(&mut name));
+                }
+            }
+            made.retain(|(other, _)| **other != *name);
+            made.push((name.into(), maker));
+        }
+        made.sort_by(|one, other| one.0.cmp(&other.0));
+        let no_values = self.scopes == Scopes::default() && !self.globs.iter().any(|(_, includes)| *includes);
+        ValuePairs {
+            scopes: self.scopes,
+            globs: self.globs,
+            rekeys: self.rekeys,
+            made,
+            keeps_types: self.keeps_types,
+            includes_bytes: self.includes_bytes,
+            omits_empty: self.omits_empty,
+            no_values,
+        }
+    }
+}
