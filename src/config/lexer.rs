@@ -20,7 +20,6 @@ use super::block::{Arguments, Block, Blocks};
 use super::bounds::{Budget, Excess, MAX_TOKENS};
 use super::environment::Environment;
 use super::input::Input;
-use super::number;
 use super::preamble::{Pragmas, Version};
 use super::python_code;
 use super::quoted;
@@ -28,6 +27,7 @@ use super::raw::EndOf;
 use super::report::Report;
 use super::span::{FileId, Span};
 use super::token::{Token, TokenKind};
+use super::word::{word, word_length};
 
 /// The texts that tokens are still to be read from, and all that their meaning depends on.
 pub(super) struct Lexer {
@@ -330,31 +330,6 @@ impl Lexing<'_> {
         };
         self.advance(length);
         Some(kind)
-    }
-}
-
-/// The length of the word at the start of `bytes`: runs of ordinary characters joined by single dots.
-pub(super) fn word_length(bytes: &[u8]) -> usize {
-    let ordinary = |at: usize| bytes.get(at).is_some_and(|byte| !b" \t\r\n#'\"(){}[]\\;,|.@:".contains(byte));
-    let mut at = 0;
-    while ordinary(at) || (bytes.get(at) == Some(&b'.') && ordinary(at + 1)) {
-        at += 1;
-    }
-    at
-}
-
-/// The token that a word is.
-fn word(text: &str) -> TokenKind {
-    const OPERATORS: [&str; 8] = ["<", "<=", "==", "!=", ">=", ">", "===", "!=="];
-    if text == "=>" {
-        return TokenKind::Arrow;
-    }
-    if let Some(operator) = OPERATORS.iter().find(|operator| **operator == text) {
-        return TokenKind::Operator(operator);
-    }
-    match number::parse(text) {
-        Some(number) => TokenKind::Number(number, text.to_owned()),
-        None => TokenKind::Word(text.to_owned()),
     }
 }
 

@@ -8,12 +8,13 @@
 //! ```
 use super::bounds::Excess;
 use super::diagnostic::Level;
-use super::lexer::{Lexing, word_length};
+use super::lexer::Lexing;
 use super::parser::{Parsed, Parser};
 use super::python_code;
 use super::report::Reported;
 use super::span::Span;
 use super::token::{Token, TokenKind};
+use super::word::word_length;
 
 /// Finds the closing brace of a block of raw text that starts at an offset.
 pub(super) type EndOf = fn(&str, usize) -> Option<usize>;

@@ -8,7 +8,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::diagnostic::{Diagnostic, Label, Level, ceil_char, floor_char};
+use super::diagnostic::{Diagnostic, Level};
+use super::label::{Label, ceil_char, floor_char};
 use super::span::{FileId, SourceFile, Span};
 
 /// A backtick expression that was replaced.
