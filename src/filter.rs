@@ -24,7 +24,7 @@ mod condition;
 pub mod facility;
 pub mod in_list;
 pub mod level;
-mod matched;
+pub(crate) mod matched;
 pub mod matching;
 mod names;
 pub mod netmask;

@@ -5,7 +5,9 @@
 //! of a path. It does all of them to a message before it comes to the next one: the first change copies the
 //! message's fields behind those of the others, and the further ones are made in place.
 //!
-//! * [`set`], [`unset`], [`rename`]: values by their names;
+//! * [`set`], [`subst`], [`unset`], [`rename`]: values by their names;
+//! * [`group`]: values by patterns of their names; [`matches`]: what patterns have found;
+//! * [`tags`], [`priority`], [`zone`]: the parts of a message that are no values;
 //! * [`value`]: what is written, a template or a text that no message changes.
 //!
 //! # Invariants
@@ -14,11 +16,17 @@
 //!   the bounds of a message (65,535 fields, 256 MiB) is dropped as a fault.
 #![forbid(unsafe_code)]
 
-pub mod rename;
-pub mod set;
+mod group;
+mod matches;
+mod priority;
+mod rename;
+mod set;
 mod step;
-pub mod unset;
+mod subst;
+mod tags;
+mod unset;
 mod value;
+mod zone;
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,9 +43,22 @@ use value::Contexts;
 
 /// The rewrite functions.
 pub const DRIVERS: &[Entry] = &[
+    Entry::of::<tags::TagOptions>("clear-tag"),
+    Entry::of::<zone::ZoneOptions>("fix-time-zone"),
+    Entry::of::<group::GroupSetOptions>("groupset"),
+    Entry::of::<group::GroupUnsetOptions>("groupunset"),
+    Entry::of::<zone::GuessOptions>("guess-time-zone"),
     Entry::of::<rename::RenameOptions>("rename"),
     Entry::of::<set::SetOptions>("set"),
+    Entry::of::<priority::PriorityOptions>("set-facility"),
+    Entry::of::<matches::SetMatchesOptions>("set-matches"),
+    Entry::of::<priority::PriorityOptions>("set-pri"),
+    Entry::of::<priority::PriorityOptions>("set-severity"),
+    Entry::of::<tags::TagOptions>("set-tag"),
+    Entry::of::<zone::ZoneOptions>("set-time-zone"),
+    Entry::of::<subst::SubstOptions>("subst"),
     Entry::of::<unset::UnsetOptions>("unset"),
+    Entry::of::<matches::UnsetMatchesOptions>("unset-matches"),
 ];
 
 /// An operation of a rewrite function.

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::message::batch::Text;
 use crate::message::{FieldName, RevisedRow, ValueName, ValueType};
-use crate::pattern::Matcher;
+use crate::pattern::{Captures, Matcher};
 
 /// The most groups that are stored, the whole match included.
 pub(crate) const MOST: usize = 256;
@@ -17,8 +17,19 @@ pub(crate) const MOST: usize = 256;
 /// than can be stored are none.
 pub(super) fn store(matcher: &Matcher, text: Option<&[u8]>, row: &mut RevisedRow<'_>) {
     let mut captures = matcher.captures();
-    let is_found = matcher.find_at(text.unwrap_or(row.read().text()), 0, &mut captures);
-    if !is_found || captures.len() > MOST {
+    if matcher.find_at(text.unwrap_or(row.read().text()), 0, &mut captures) {
+        store_found(matcher, &captures, text, row);
+    }
+}
+
+/// Stores the groups that `captures` has of `text`, as [`store`].
+pub(crate) fn store_found(
+    matcher: &Matcher,
+    captures: &Captures,
+    text: Option<&[u8]>,
+    row: &mut RevisedRow<'_>,
+) {
+    if captures.len() > MOST {
         return;
     }
     let part = |range: Range<usize>| match text {

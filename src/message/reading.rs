@@ -93,7 +93,7 @@ impl<'a> MessageRef<'a> {
     }
 
     #[inline]
-    fn fields(&self) -> &'a [Field] {
+    pub(super) fn fields(&self) -> &'a [Field] {
         match self.revision {
             None => self.batch.fields(self.record),
             Some(revision) => revision.fields(self.record),

@@ -27,6 +27,7 @@
 
 mod index;
 mod row;
+mod slots;
 mod texts;
 mod values;
 

@@ -9,7 +9,7 @@ use pcre2::bytes::CaptureLocations;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::options::{Flag, Flags, Type};
-use super::pcre::{PatternError, Pcre};
+use super::pcre::{PatternError, Pcre, settings_len};
 use super::regular::{End, Regular};
 
 /// The most memory that `regex` may take for an expression; one that needs more is PCRE2's.
@@ -152,6 +152,17 @@ impl Matcher {
             },
             _ => unreachable!("captures are used with the matcher that they were made for"),
         }
+    }
+
+    /// The same regular expression for matches that begin where the search does, and are not empty: behind an
+    /// empty match, the next one at the same place. Its groups are those of this one. `None` where there can be
+    /// none.
+    pub(crate) fn not_empty(&self) -> Option<Self> {
+        let (settings, rest) = self.pattern.split_at(settings_len(&self.pattern));
+        // A comment at the end would go on up to the parenthesis.
+        let end = if rest.contains("(?x") || rest.contains('#') { "\n" } else { "" };
+        let at_once = format!("{settings}\\G(?:{rest}{end})(?!\\G)");
+        Self::new(&at_once, self.kind, self.flags).ok().filter(|_| self.pcre.is_some())
     }
 
     /// A match of a pattern that is no regular expression.

@@ -106,7 +106,7 @@ impl Pcre {
 }
 
 /// The length of the settings at the start of a pattern, as `(*UTF)(*CRLF)`.
-fn settings_len(pattern: &str) -> usize {
+pub(super) fn settings_len(pattern: &str) -> usize {
     let mut len = 0;
     while let Some(inside) = pattern[len..].strip_prefix("(*")
         && let Some(end) = inside.find(')')

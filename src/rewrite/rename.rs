@@ -9,7 +9,7 @@ use crate::message::{RevisedRow, ValueName};
 
 /// `rename("from" "to" condition())`
 #[derive(Debug, Clone)]
-pub struct RenameOptions {
+pub(super) struct RenameOptions {
     /// The name that it has.
     pub from: Spanned<String>,
     /// The name that it gets.

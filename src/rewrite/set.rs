@@ -9,7 +9,7 @@ use crate::message::{RevisedRow, ValueName};
 
 /// `set("template" value() condition())`, with the options of templates.
 #[derive(Debug, Clone)]
-pub struct SetOptions {
+pub(super) struct SetOptions {
     /// The template.
     pub text: TemplateText,
     /// `value()`: the name of the value; without it, MESSAGE.

@@ -1,5 +1,7 @@
 //! Rewrites as a configuration has them, on messages.
 
+mod functions;
+
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -8,7 +8,7 @@ use crate::message::{RevisedRow, ValueName};
 
 /// `unset(value() condition())`
 #[derive(Debug, Clone, Default)]
-pub struct UnsetOptions {
+pub(super) struct UnsetOptions {
     /// `value()`: the name of the value; without it, MESSAGE.
     pub value: Option<Spanned<String>>,
 }

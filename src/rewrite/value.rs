@@ -2,10 +2,14 @@
 
 use std::fmt;
 
+use super::zone::KnownZone;
 use crate::config::{Config, Diagnostic, TemplateOptions, TemplateText};
 use crate::message::{MessageRef, ValueType};
 use crate::source::this_process;
 use crate::template::{Context, Options, Template, TimeZoneUse, Zone, ZoneClock};
+
+/// The most time zones that are kept.
+const ZONES: usize = 32;
 
 /// The longest text that the memory of a rewrite is kept for.
 const KEPT: usize = 64 * 1024;
@@ -33,6 +37,11 @@ impl Value {
             return Ok(Self::Constant(text.template.hint().unwrap_or_default(), literal.into()));
         }
         Ok(Self::Template(text.template.clone(), contexts.of(options, resolved)))
+    }
+
+    /// Tells whether it is the same for all messages.
+    pub(super) fn is_constant(&self) -> bool {
+        matches!(self, Self::Constant(..))
     }
 
     /// The type and the text for `message`.
@@ -74,7 +83,13 @@ impl Contexts {
         let context =
             |(_, options): &(String, Options)| Context::new(options, this_process(), TimeZoneUse::Send);
         let clock = (!self.0.is_empty()).then(|| ZoneClock::new(Zone::local()));
-        Scratch { contexts: self.0.iter().map(context).collect(), clock, text: Vec::new(), said: Vec::new() }
+        Scratch {
+            contexts: self.0.iter().map(context).collect(),
+            clock,
+            text: Vec::new(),
+            zones: Vec::new(),
+            said: Vec::new(),
+        }
     }
 }
 
@@ -84,15 +99,29 @@ pub struct Scratch {
     /// The time, for those contexts.
     clock: Option<ZoneClock>,
     text: Vec<u8>,
+    /// The time zones that were asked for lately, by their names.
+    zones: Vec<(Box<[u8]>, Option<KnownZone>)>,
     /// What is to be said in the log.
     said: Vec<String>,
 }
 
 impl Scratch {
     /// Has `text` said in the log.
-    #[allow(dead_code, reason = "for functions that ignore values")]
     pub(super) fn say(&mut self, text: String) {
         self.said.push(text);
+    }
+
+    /// The zone called `name`, if there is one.
+    pub(super) fn zone(&mut self, name: &[u8]) -> Option<&mut KnownZone> {
+        let known = self.zones.iter().position(|(known, _)| **known == *name);
+        let at = known.unwrap_or_else(|| {
+            if self.zones.len() >= ZONES {
+                self.zones.clear();
+            }
+            self.zones.push((name.into(), KnownZone::of(name)));
+            self.zones.len() - 1
+        });
+        self.zones[at].1.as_mut()
     }
 
     /// Gives what is to be said in the log to `say`.

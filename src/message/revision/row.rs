@@ -255,6 +255,12 @@ impl RevisedRow<'_> {
         self.record.head.recvd_micros = recvd_micros;
     }
 
+    /// Sets when the message happened.
+    pub(crate) fn stamp(&mut self, stamp: Stamp) {
+        self.open();
+        self.record.head.set_stamp(stamp);
+    }
+
     /// Sets when the message was received, and the offset of the clock that says so.
     pub fn recvd(&mut self, recvd: Stamp) {
         self.open();

@@ -65,7 +65,7 @@ impl RevisedRow<'_> {
     }
 
     /// Unsets the header that the message was received with, when what it says has changed.
-    fn forget_header(&mut self, changed: FieldName) {
+    pub(super) fn forget_header(&mut self, changed: FieldName) {
         if matches!(changed, FieldName::Program | FieldName::Pid) {
             self.unset(FieldName::LegacyMsgHdr, b"");
         }
