@@ -43,6 +43,9 @@ mod number;
 mod option_table;
 mod options;
 mod parser;
+mod parser_statement;
+mod path_branches;
+mod path_flags;
 mod pattern_text;
 mod permissions;
 mod pragma;
@@ -51,6 +54,7 @@ mod python_code;
 mod python_options;
 mod quoted;
 mod raw;
+mod references;
 mod report;
 mod rewrite;
 mod source;
@@ -74,6 +78,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 pub use block::is_context;
+pub use body::BodyItem;
 pub use comparison::{CompareBy, Comparison, Relation};
 pub use destination::DestinationStatement;
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
@@ -82,8 +87,10 @@ pub use environment::{Environment, Progress};
 pub use filter::{Condition, FilterStatement, FilterTest};
 pub use generator::{GeneratorArguments, Generators, RunCommand, run_command};
 pub use library::Library;
-pub use log_path::{DestinationRef, FilterRef, IfBranch, LogItem, LogPath, PathFlags, SourceRef};
+pub use log_path::{DestinationRef, FilterRef, IfBranch, LogItem, LogPath, ParserRef, SourceRef};
 pub use options::{GlobalOptions, MarkMode, UseDns};
+pub use parser_statement::ParserStatement;
+pub use path_flags::PathFlags;
 pub use permissions::{FilePermissions, Given, Ownership};
 pub use preamble::Version;
 pub use python_options::OptionValue;
@@ -132,6 +139,8 @@ pub struct Config {
     pub filters: IndexMap<String, FilterStatement>,
     /// The named `rewrite {}` statements.
     pub rewrites: IndexMap<String, RewriteStatement>,
+    /// The named `parser {}` statements.
+    pub parsers: IndexMap<String, ParserStatement>,
     /// The `template` statements.
     pub templates: IndexMap<String, TemplateStatement>,
     /// The log paths, in the order in which a message meets them.
@@ -187,12 +196,17 @@ impl Config {
         self.sources.values().chain(inline).collect()
     }
 
-    /// The log paths, and those in them.
+    /// The log paths, and those in them and in the bodies of statements.
     pub fn all_paths(&self) -> Vec<&LogPath> {
         let mut paths: Vec<&LogPath> = self.logs.iter().collect();
+        paths.extend(self.sources.values().flat_map(SourceStatement::paths));
+        paths.extend(self.destinations.values().flat_map(DestinationStatement::paths));
+        paths.extend(self.parsers.values().flat_map(ParserStatement::paths));
+        paths.extend(self.rewrites.values().flat_map(RewriteStatement::paths));
         let mut next = 0;
         while let Some(path) = paths.get(next).copied() {
             paths.extend(path.items.iter().flat_map(LogItem::paths));
+            paths.extend(path.items.iter().flat_map(LogItem::body_paths));
             next += 1;
         }
         paths
@@ -251,6 +265,15 @@ impl Config {
     pub(crate) fn without_partner_in(&self, block: &PythonBlock) -> Option<Span> {
         let at = python_code::without_partner(self.sources_text.text(block.span))?;
         Some(one_byte(block, at))
+    }
+
+    /// A warning at `span` that may show another place with it, with its label.
+    pub fn warning_with(&self, span: Span, message: &str, other: Option<(Span, &str)>) -> Diagnostic {
+        let warning = self.warning(span, message, None);
+        match other {
+            Some((other, there)) => warning.with_label(self.sources_text.label(other, there)),
+            None => warning,
+        }
     }
 
     /// A warning at `span`, found by whoever uses the configuration.

@@ -19,7 +19,7 @@ pub static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
     let refused_destinations = without(DESTINATIONS, &destinations);
     let refused_filters = without(FILTERS, &filters);
     let refused_rewrites = without(REWRITES, &rewrites);
-    let path_items = &["filter", "rewrite", "junction", "if"];
+    let path_items = &["filter", "rewrite", "parser", "junction", "if", "parallelize"];
     Vocabulary {
         sources,
         destinations,
@@ -29,6 +29,7 @@ pub static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
         condition: filter::compile_condition,
         refused_sources,
         refused_destinations,
+        refused_parsers: PARSERS.to_vec(),
         refused_filters,
         refused_rewrites,
     }
@@ -61,7 +62,6 @@ const FILTERS: &[&str] = &[
 
 /// Functions of rewrites of the language. Those of them that have an entry are not refused.
 const REWRITES: &[&str] = &[
-    "channel",
     "clear-tag",
     "credit-card-hash",
     "credit-card-mask",
@@ -70,8 +70,6 @@ const REWRITES: &[&str] = &[
     "groupset",
     "groupunset",
     "guess-time-zone",
-    "junction",
-    "log",
     "rename",
     "set",
     "set-facility",
@@ -85,10 +83,51 @@ const REWRITES: &[&str] = &[
     "unset-matches",
 ];
 
+/// Parsers of the language, all of them refused.
+const PARSERS: &[&str] = &[
+    "add-contextual-data",
+    "apache-accesslog-parser",
+    "app-parser",
+    "cef-parser",
+    "checkpoint-parser",
+    "cisco-parser",
+    "csv-parser",
+    "date-parser",
+    "db-parser",
+    "ewmm-parser",
+    "fortigate-parser",
+    "geoip2",
+    "group-lines",
+    "grouping-by",
+    "iptables-parser",
+    "json-parser",
+    "kv-parser",
+    "leef-parser",
+    "linux-audit-parser",
+    "map-value-pairs",
+    "mariadb-audit-parser",
+    "metrics-probe",
+    "netskope-parser",
+    "opentelemetry",
+    "panos-parser",
+    "postgresql-csvlog-parser",
+    "python",
+    "python-parser",
+    "regexp-parser",
+    "sdata-parser",
+    "snmptrapd-parser",
+    "sudo-parser",
+    "syslog-parser",
+    "tags-parser",
+    "values-parser",
+    "websense-parser",
+    "windows-eventlog-xml-parser",
+    "xml",
+    "xml-parser",
+];
+
 /// Source drivers of the language. Those of them that have an entry are not refused.
 const SOURCES: &[&str] = &[
-    "channel",
-    "log",
     "file",
     "wildcard-file",
     "pipe",
@@ -153,8 +192,6 @@ const SOURCES: &[&str] = &[
 
 /// Destination drivers of the language. Those of them that have an entry are not refused.
 const DESTINATIONS: &[&str] = &[
-    "channel",
-    "log",
     "pipe",
     "network",
     "syslog",

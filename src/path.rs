@@ -37,7 +37,7 @@ use std::sync::Arc;
 pub(crate) use alone::alone;
 pub use compile::{Compiled, compile};
 pub use deliver::Outputs;
-pub use program::{Choice, Item, Program, SendTo};
+pub use program::{Choice, Item, Program, SendTo, Unreached};
 pub use step::{Out, Step, Timed, Trigger};
 
 use crate::flow::{Ack, Lane, SteadyClock};

@@ -43,11 +43,11 @@ fn wrong(text: &str) -> Vec<String> {
 }
 
 fn python(config: &Config, source: &str) -> PythonSourceOptions {
-    config.sources[source].drivers[0].options::<PythonSourceOptions>().expect("python()").clone()
+    config.sources[source].drivers()[0].options::<PythonSourceOptions>().expect("python()").clone()
 }
 
 fn file(config: &Config, destination: &str, index: usize) -> FileOptions {
-    config.destinations[destination].drivers[index].options::<FileOptions>().expect("file()").clone()
+    config.destinations[destination].drivers()[index].options::<FileOptions>().expect("file()").clone()
 }
 
 /// The options of the one source of `source s { python(class(A) OPTIONS); };`.
@@ -74,13 +74,13 @@ fn the_sample_of_the_documentation() {
         panic!("{:?}", config.logs[0].items)
     };
     assert_eq!(source.name, "#anon-source0");
-    assert_eq!(source.drivers[0].id, "#anon-source0#0");
-    let python = source.drivers[0].options::<PythonSourceOptions>().expect("python()");
+    assert_eq!(source.drivers()[0].id, "#anon-source0#0");
+    let python = source.drivers()[0].options::<PythonSourceOptions>().expect("python()");
     assert_eq!(python.class.value, "Gen");
     assert_eq!(config.sources_text.text(python.class.span), "\"Gen\"");
     assert_eq!(python.options["count"], OptionValue::Int(10));
     assert_eq!(python.source.tags, ["t1"]);
-    let file = destination.drivers[0].options::<FileOptions>().expect("file()");
+    let file = destination.drivers()[0].options::<FileOptions>().expect("file()");
     assert_eq!(file.path.text, "out.log");
     assert_eq!(file.writer.template.as_ref().unwrap().text, "$MSG\n");
 }
@@ -182,7 +182,7 @@ fn every_option_of_python() {
     assert_eq!(all.stop_timeout, Duration::from_secs(3));
     assert_eq!(all.max_inflight_bytes, 16 << 20);
     assert_eq!((all.batch_size, all.batch_timeout), (Some(256), Some(Duration::from_millis(20))));
-    assert_eq!(config.sources["s_every"].drivers[1].id, "s_every#1");
+    assert_eq!(config.sources["s_every"].drivers()[1].id, "s_every#1");
     assert_eq!(config.use_virtualenv, Some(false));
     assert_eq!(config.config_id.as_deref(), Some("every-option"));
 }
@@ -293,7 +293,7 @@ fn python_blocks_keep_their_code_and_lines() {
 fn includes() {
     let config = good("include.d/main.conf");
     assert_eq!(config.sources.keys().collect::<Vec<_>>(), ["s_a", "s_b"]);
-    let where_from = config.sources_text.path(config.sources["s_b"].drivers[0].span);
+    let where_from = config.sources_text.path(config.sources["s_b"].drivers()[0].span);
     assert!(where_from.ends_with("pieces/inside.txt"));
     assert_eq!(file(&config, "d_c", 0).path.text, "/var/log/c.log");
     assert!(config.warnings.is_empty());
@@ -439,7 +439,7 @@ fn old_spellings_are_warned_about_and_obeyed() {
 fn templates_may_come_after_their_use() {
     let config = right("destination d { file(x template(t)); stdout(template(\"t\")); }; template t '$MSG';");
     assert_eq!(file(&config, "d", 0).writer.template.unwrap().text, "$MSG");
-    let stdout = config.destinations["d"].drivers[1].options::<StdoutOptions>().expect("stdout()");
+    let stdout = config.destinations["d"].drivers()[1].options::<StdoutOptions>().expect("stdout()");
     assert_eq!(stdout.writer.template.as_ref().unwrap().name.as_deref(), Some("t"));
     assert_eq!(wrong("template t { template-escape(no); };"), ["the template `t` has no text"]);
 }
@@ -521,7 +521,7 @@ fn the_environment_is_looked_up_after_the_defines() {
     };
     let text = "@define kind \"def\"\nsource s { internal(tags(\"`kind`\") log-fifo-size(`ONLY_ENV`)); };";
     let config = parse_str("test.conf", text, &environment).unwrap();
-    let internal = config.sources["s"].drivers[0].options::<InternalSourceOptions>().expect("internal()");
+    let internal = config.sources["s"].drivers()[0].options::<InternalSourceOptions>().expect("internal()");
     assert_eq!(
         (internal.source.tags.as_slice(), internal.log_fifo_size),
         (&["def".to_owned()][..], Some(1000))

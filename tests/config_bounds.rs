@@ -278,7 +278,7 @@ fn a_file_like_that_of_a_distribution_is_refused_for_its_statements_only() {
     let expected = [
         (7, refused("the source `system`")),
         (9, refused("the destination `usertty`")),
-        (17, refused("`parser`")),
+        (17, refused("the parser `csv-parser`")),
     ];
     assert_eq!(said.len(), expected.len(), "{errors}");
     for (said, expected) in said.iter().zip(&expected) {

@@ -84,7 +84,7 @@ fn an_installed_library_is_found_and_used() {
     let text = "@include \"scl.conf\"\ndestination d { lines(file(/x) create-dirs(yes)); };\ntemplate t \"`of-the-end`\";";
     let config = machine.load(text).unwrap();
     assert!(config.warnings.is_empty(), "{}", config.warnings[0]);
-    assert_eq!(config.destinations["d"].drivers.len(), 1);
+    assert_eq!(config.destinations["d"].drivers().len(), 1);
     assert_eq!(texts(&config), [("t", "1")]);
     let errors =
         machine.load("@include \"scl.conf\"\nsource s { web(); };\nsource t { never(); };").unwrap_err();
@@ -230,7 +230,7 @@ fn old_files_include_others_with_a_statement() {
     let text =
         "source s { include \"a.conf\"; internal(); };\n  include\n 'b.conf' ; template include \"y\";";
     let config = machine.load(&format!("@version: 3.19\n{text}")).unwrap();
-    assert_eq!(config.sources["s"].drivers.len(), 2);
+    assert_eq!(config.sources["s"].drivers().len(), 2);
     assert_eq!(texts(&config), [("t", "x"), ("include", "y")]);
     let old = "`include` is an old spelling of @include";
     assert_eq!(messages(&config.warnings).iter().filter(|one| **one == old).count(), 2);

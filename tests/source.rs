@@ -49,7 +49,7 @@ impl Source {
     fn new(global: &str, own: &str) -> Self {
         let text = format!("options {{ {global} }}; source s_net {{ python(class(A) {own}); }};");
         let config = parse_str("test.conf", &text, &Environment::new(&VOCABULARY)).unwrap();
-        let python = config.sources["s_net"].drivers[0].options::<PythonSourceOptions>().expect("python()");
+        let python = config.sources["s_net"].drivers()[0].options::<PythonSourceOptions>().expect("python()");
         let names = HostNames::new(NameOptions::new(&config.options, &python.source), network());
         let policy = SourcePolicy::new("s_net", names.local(), &config.options, &python.source);
         Self { names, policy }

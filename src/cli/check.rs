@@ -14,6 +14,7 @@ use crate::drivers::VOCABULARY;
 use crate::engine::generation;
 use crate::engine::host::unlocked;
 use crate::engine::{Host, Log};
+use crate::path::compile;
 
 /// The result of `inrush check`.
 pub struct Checked {
@@ -43,6 +44,7 @@ pub fn check(path: &Path, log: &Log, host: &mut dyn Host) -> Checked {
             found.extend(config.check_for_log_path().err());
             let refused = generation::check(Arc::clone(config), log, host).err();
             found.extend(refused.into_iter().flat_map(Vec::from));
+            found.extend(compile::unreached(config));
         }
         Some(config) => found.extend(host.inspect(config)),
         None => {}
@@ -68,12 +70,12 @@ pub fn check(path: &Path, log: &Log, host: &mut dyn Host) -> Checked {
 /// The summary: how much there is of what.
 fn summary(config: &Config) -> String {
     let paths = config.all_paths();
-    let sources: usize = config.source_statements().iter().map(|statement| statement.drivers.len()).sum();
+    let sources: usize = config.source_statements().iter().map(|statement| statement.drivers().len()).sum();
     let inline = paths.iter().flat_map(|path| &path.items).map(|item| match item {
-        LogItem::Destination(DestinationRef::Inline(statement)) => statement.drivers.len(),
+        LogItem::Destination(DestinationRef::Inline(statement)) => statement.drivers().len(),
         _ => 0,
     });
-    let named = config.destinations.values().map(|statement| statement.drivers.len());
+    let named = config.destinations.values().map(|statement| statement.drivers().len());
     let destinations: usize = named.chain(inline).sum();
     let parts =
         [counted(sources, "source"), counted(destinations, "destination"), counted(paths.len(), "path")];

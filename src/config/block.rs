@@ -144,6 +144,7 @@ impl Place {
             Self::Global => "options",
             Self::Source => "source",
             Self::Destination => "destination",
+            Self::Parser => "parser",
             Self::LogPath => "log",
             Self::Filter => "filter",
             // An option of a rewrite function has no blocks of its own: those for rewrites are whole

@@ -2,6 +2,8 @@
 //!
 //! An item that could not be read is skipped to its end; where another statement starts, a `}` is missing and
 //! taken for read.
+use super::driver::Driver;
+use super::log_path::LogPath;
 use super::option_table::{Ending, Key};
 use super::parser::{Parsed, Parser};
 use super::report::Reported;
@@ -9,7 +11,47 @@ use super::span::Span;
 use super::token::{Token, TokenKind};
 use super::unsupported::Place;
 
+/// An item of the body of a source, a destination or a parser.
+#[derive(Debug, Clone)]
+pub enum BodyItem {
+    /// `name(options)`
+    Driver(Driver),
+    /// `channel { … }` or `log { … }`
+    Path(LogPath),
+}
+
+impl BodyItem {
+    /// The driver that it is.
+    pub fn driver(&self) -> Option<&Driver> {
+        match self {
+            Self::Driver(driver) => Some(driver),
+            Self::Path(_) => None,
+        }
+    }
+
+    /// The path that it is.
+    pub fn path(&self) -> Option<&LogPath> {
+        match self {
+            Self::Driver(_) => None,
+            Self::Path(path) => Some(path),
+        }
+    }
+}
+
 impl Parser {
+    /// `{ drivers and paths }` at `place`, of the statement called `name`; `depth` is how many paths are
+    /// around it.
+    pub(super) fn body_items(&mut self, place: Place, name: &str, depth: usize) -> Parsed<Vec<BodyItem>> {
+        let open = self.expect(&TokenKind::LBrace)?;
+        Ok(self.body(open, Some(place), |parser, index| {
+            if !parser.peek().is("channel") && !parser.peek().is("log") {
+                return parser.driver(place, name, index).map(BodyItem::Driver);
+            }
+            let span = parser.next().span;
+            parser.log_path(span, depth + 1).map(BodyItem::Path)
+        }))
+    }
+
     /// The items of `{ … }`, whose brace at `open` was read; `read` gets the number of items before. Blocks
     /// for `place` may be used among them.
     pub(super) fn body<T>(

@@ -90,7 +90,7 @@ pub struct Vocabulary {
     /// The functions of `rewrite { }`.
     pub rewrites: Vec<Syntax>,
     /// The items of log paths that there are, beside sources, destinations and paths: `filter`, `rewrite`,
-    /// `junction`, `if`.
+    /// `parser`, `junction`, `if`, `parallelize`.
     pub path_items: &'static [&'static str],
     /// Compiles a condition that stands in a template.
     pub condition: CompileCondition,
@@ -98,6 +98,8 @@ pub struct Vocabulary {
     pub refused_sources: Vec<&'static str>,
     /// The same for destinations.
     pub refused_destinations: Vec<&'static str>,
+    /// The same for parsers.
+    pub refused_parsers: Vec<&'static str>,
     /// The same for functions of filters.
     pub refused_filters: Vec<&'static str>,
     /// The same for functions of rewrites.
@@ -125,6 +127,7 @@ impl Vocabulary {
         match place {
             Place::Source => &self.refused_sources,
             Place::Destination => &self.refused_destinations,
+            Place::Parser => &self.refused_parsers,
             Place::Filter => &self.refused_filters,
             Place::Rewrite => &self.refused_rewrites,
             _ => &[],

@@ -3,6 +3,8 @@ use super::destination::DestinationStatement;
 use super::filter::FilterStatement;
 use super::option_table::Key;
 use super::parser::{Parsed, Parser};
+use super::parser_statement::ParserStatement;
+use super::path_flags::PathFlags;
 use super::rewrite::RewriteRef;
 use super::source::SourceStatement;
 use super::span::{Span, Spanned};
@@ -17,6 +19,8 @@ const MAX_DEPTH: usize = 64;
 pub struct LogPath {
     /// The name; of an anonymous path, one that nobody can have written.
     pub name: String,
+    /// The name in the text, where it has one.
+    pub given: Option<Span>,
     /// Its parts, in the order in which it was written.
     pub items: Vec<LogItem>,
     /// `flags()`
@@ -36,6 +40,8 @@ pub enum LogItem {
     Filter(FilterRef),
     /// `rewrite(…)` or `rewrite { … }`
     Rewrite(RewriteRef),
+    /// `parser(…)` or `parser { … }`
+    Parser(ParserRef),
     /// `junction { channel { … }; … }`: each channel gets the messages; what comes out of them goes on.
     Junction(Vec<LogPath>),
     /// `if … elif … else …`
@@ -67,16 +73,38 @@ pub enum FilterRef {
     Inline(FilterStatement),
 }
 
+/// A parser in a log path.
+#[derive(Debug, Clone)]
+pub enum ParserRef {
+    /// `parser(name)`: one of [`Config::parsers`](super::Config::parsers).
+    Named(String, Span),
+    /// `parser { … }`
+    Inline(ParserStatement),
+}
+
 impl LogItem {
-    /// The paths in it.
+    /// The paths that are branches of the path it is in.
     pub fn paths(&self) -> Vec<&LogPath> {
         match self {
-            Self::Source(_) | Self::Destination(_) | Self::Filter(_) | Self::Rewrite(_) => Vec::new(),
+            Self::Source(_) | Self::Destination(_) | Self::Filter(_) | Self::Rewrite(_) | Self::Parser(_) => {
+                Vec::new()
+            }
             Self::Junction(channels) => channels.iter().collect(),
             Self::If { branches, otherwise } => {
                 branches.iter().map(|branch| &branch.path).chain(otherwise).collect()
             }
             Self::Log(path) => vec![path],
+        }
+    }
+
+    /// The paths in the body of the statement that is written in it.
+    pub fn body_paths(&self) -> Vec<&LogPath> {
+        match self {
+            Self::Source(SourceRef::Inline(statement)) => statement.paths().collect(),
+            Self::Destination(DestinationRef::Inline(statement)) => statement.paths().collect(),
+            Self::Parser(ParserRef::Inline(statement)) => statement.paths().collect(),
+            Self::Rewrite(RewriteRef::Inline(statement)) => statement.paths().collect(),
+            _ => Vec::new(),
         }
     }
 }
@@ -110,29 +138,15 @@ pub enum DestinationRef {
     Inline(DestinationStatement),
 }
 
-/// `flags()` of a log path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PathFlags {
-    /// `flow-control` or `no-flow-control`; `None` means: as in `options {}`, or as the path around it.
-    pub flow_control: Option<bool>,
-    /// `final`: what went this way goes no further.
-    pub is_final: bool,
-    /// `fallback`: only what went no other way.
-    pub fallback: bool,
-    /// `catchall`: every message of every source.
-    pub catchall: bool,
-}
-
-const FLAGS: [&str; 7] =
-    ["flow-control", "no-flow-control", "final", "fallback", "catchall", "catch-all", "drop-unmatched"];
-
 const ITEMS: [&str; 4] = ["source", "destination", "log", "flags"];
 
 /// The place in a path: what may still come depends on it.
 #[derive(Default)]
-struct Progress {
+pub(super) struct Progress {
+    /// The first source.
+    pub(super) source: Option<Span>,
     /// The first item that is no source.
-    other: Option<Span>,
+    pub(super) other: Option<Span>,
     /// The first embedded path.
     embedded: Option<Span>,
     flags: Option<(PathFlags, Span)>,
@@ -140,11 +154,7 @@ struct Progress {
 
 impl Parser {
     /// Reads what comes after `log`, which was at `start`. `depth` is how many paths are around it.
-    pub(super) fn log_path(
-        &mut self,
-        start: Span,
-        depth: usize,
-    ) -> Parsed<(LogPath, Option<Spanned<String>>)> {
+    pub(super) fn log_path(&mut self, start: Span, depth: usize) -> Parsed<LogPath> {
         let mut given = None;
         if let TokenKind::Word(_) | TokenKind::Text(_) = self.peek().kind {
             given = Some(self.string("a name for the path")?);
@@ -155,12 +165,22 @@ impl Parser {
         }
         let open = self.expect(&TokenKind::LBrace)?;
         let name = match &given {
-            Some(name) => name.value.clone(),
+            Some(name) => self.path_name(name),
             None => self.anonymous("log"),
         };
         let (items, flags) = self.path_items(open, depth);
-        let span = start.to(given.as_ref().map_or(start, |name| name.span));
-        Ok((LogPath { name, items, flags, span }, given))
+        let given = given.map(|name| name.span);
+        let span = start.to(given.unwrap_or(start));
+        Ok(LogPath { name, given, items, flags, span })
+    }
+
+    /// The name of a path, which no other path may have, wherever it is.
+    fn path_name(&mut self, name: &Spanned<String>) -> String {
+        let first = self.path_names.get(&name.value).copied();
+        if self.duplicate("log path", name, first).is_ok() {
+            self.path_names.insert(name.value.clone(), name.span);
+        }
+        name.value.clone()
     }
 
     /// The items of a path, whose brace at `open` was read.
@@ -193,13 +213,23 @@ impl Parser {
         self.next();
         self.check_place(progress, item, span);
         match item {
-            "source" => self.source_ref(span).map(|source| Some(LogItem::Source(source))),
-            "destination" => self.destination_ref(span).map(|to| Some(LogItem::Destination(to))),
+            "source" => self.source_ref(span, depth).map(|source| Some(LogItem::Source(source))),
+            "destination" => self.destination_ref(span, depth).map(|to| Some(LogItem::Destination(to))),
             "filter" => self.filter_ref(span).map(|filter| Some(LogItem::Filter(filter))),
-            "rewrite" => self.rewrite_ref(span).map(|rewrite| Some(LogItem::Rewrite(rewrite))),
-            "junction" => self.junction(depth).map(|channels| Some(LogItem::Junction(channels))),
-            "if" => self.if_item(span, depth).map(Some),
-            "log" | "channel" => self.log_path(span, depth + 1).map(|(path, _)| Some(LogItem::Log(path))),
+            "rewrite" => self.rewrite_ref(span, depth).map(|rewrite| Some(LogItem::Rewrite(rewrite))),
+            "parser" => self.parser_ref(span, depth).map(|parser| Some(LogItem::Parser(parser))),
+            "parallelize" => self.parallelize(span),
+            "junction" => {
+                let channels = self.junction(depth)?;
+                self.check_sources(progress, span, &channels)?;
+                Ok(Some(LogItem::Junction(channels)))
+            }
+            "if" => {
+                let item = self.if_item(span, depth)?;
+                self.check_if_sources(progress, span, &item)?;
+                Ok(Some(item))
+            }
+            "log" | "channel" => self.log_path(span, depth + 1).map(|path| Some(LogItem::Log(path))),
             _ => {
                 progress.flags = Some((self.path_flags(depth)?, span));
                 Ok(None)
@@ -227,7 +257,11 @@ impl Parser {
                 let message = "source has to come before what happens to its messages";
                 self.report.error_with(span, message, there, "this comes first", None);
             }
-            ("source" | "destination", ..) => {}
+            ("source", ..) => {
+                progress.source.get_or_insert(span);
+            }
+            // Those may bring the sources themselves, and are looked at when they are read.
+            ("junction" | "if", ..) => {}
             _ => {
                 progress.other.get_or_insert(span);
             }
@@ -243,89 +277,49 @@ impl Parser {
         Ok(FilterRef::Named(name.value, name.span))
     }
 
-    fn rewrite_ref(&mut self, start: Span) -> Parsed<RewriteRef> {
+    fn rewrite_ref(&mut self, start: Span, depth: usize) -> Parsed<RewriteRef> {
         if let TokenKind::LBrace = self.peek().kind {
             let name = self.anonymous("rewrite");
-            return self.rewrite_body(name, start).map(RewriteRef::Inline);
+            return self.rewrite_body(name, start, depth).map(RewriteRef::Inline);
         }
         let name = self.reference("rewrite")?;
         Ok(RewriteRef::Named(name.value, name.span))
     }
 
-    /// Reads what comes after `junction`.
-    fn junction(&mut self, depth: usize) -> Parsed<Vec<LogPath>> {
-        let open = self.expect(&TokenKind::LBrace)?;
-        let channels = self.body(open, None, |parser, _| {
-            if !parser.peek().is("channel") && !parser.peek().is("log") {
-                return Err(parser.unexpected("a channel, as in channel { … };"));
-            }
-            let span = parser.next().span;
-            parser.log_path(span, depth + 1).map(|(path, _)| path)
-        });
-        let with_source = channels.iter().find(|channel| channel.has_source());
-        let without_source = channels.iter().find(|channel| !channel.has_source());
-        if let (Some(with_source), Some(without_source)) = (with_source, without_source) {
-            let message = "some channels of this junction have a source, and this one has none";
-            let (at, there) = (without_source.span, with_source.span);
-            return Err(self.report.error_with(at, message, there, "one with a source", None));
-        }
-        Ok(channels)
+    /// Reads what comes after `parallelize`, which was at `start`.
+    fn parallelize(&mut self, start: Span) -> Parsed<Option<LogItem>> {
+        let open = self.open_parenthesis()?;
+        self.close_parenthesis(open);
+        let message = "`parallelize` has no effect: the messages of a source are kept in their order";
+        self.report.warn(start, message, None);
+        Ok(None)
     }
 
-    /// Reads what comes after `if`, which was at `start`, up to the last branch.
-    fn if_item(&mut self, start: Span, depth: usize) -> Parsed<LogItem> {
-        let mut branches = vec![self.if_branch(start, depth)?];
-        let mut otherwise = None;
-        loop {
-            let (is_elif, is_else) = (self.peek().is("elif"), self.peek().is("else"));
-            if !is_elif && !is_else {
-                return Ok(LogItem::If { branches, otherwise });
-            }
-            let span = self.next().span;
-            if otherwise.is_some() {
-                return Err(self.report.error(span, "nothing can come after `else { … }` but a `;`", None));
-            }
-            if is_elif {
-                branches.push(self.if_branch(span, depth)?);
-            } else {
-                otherwise = Some(self.if_path(span, depth)?);
-            }
-        }
-    }
-
-    fn if_branch(&mut self, start: Span, depth: usize) -> Parsed<IfBranch> {
-        let condition = match self.peek().kind {
-            TokenKind::LParen => Some(self.if_condition(start)?),
-            TokenKind::LBrace => None,
-            _ => return Err(self.unexpected("`(` and a condition, or `{`")),
-        };
-        self.if_path(start, depth).map(|path| IfBranch { condition, path })
-    }
-
-    /// `{ … }` of a branch, whose word is at `start`.
-    fn if_path(&mut self, start: Span, depth: usize) -> Parsed<LogPath> {
-        if !self.sees(&TokenKind::LBrace) {
-            return Err(self.unexpected("`{`"));
-        }
-        self.log_path(start, depth + 1).map(|(path, _)| path)
-    }
-
-    fn source_ref(&mut self, start: Span) -> Parsed<SourceRef> {
+    fn source_ref(&mut self, start: Span, depth: usize) -> Parsed<SourceRef> {
         if let TokenKind::LBrace = self.peek().kind {
             let name = self.anonymous("source");
-            return self.source_body(name, start).map(SourceRef::Inline);
+            return self.source_body(name, start, depth).map(SourceRef::Inline);
         }
         let name = self.reference("source")?;
         Ok(SourceRef::Named(name.value, name.span))
     }
 
-    fn destination_ref(&mut self, start: Span) -> Parsed<DestinationRef> {
+    fn destination_ref(&mut self, start: Span, depth: usize) -> Parsed<DestinationRef> {
         if let TokenKind::LBrace = self.peek().kind {
             let name = self.anonymous("destination");
-            return self.destination_body(name, start).map(DestinationRef::Inline);
+            return self.destination_body(name, start, depth).map(DestinationRef::Inline);
         }
         let name = self.reference("destination")?;
         Ok(DestinationRef::Named(name.value, name.span))
+    }
+
+    fn parser_ref(&mut self, start: Span, depth: usize) -> Parsed<ParserRef> {
+        if let TokenKind::LBrace = self.peek().kind {
+            let name = self.anonymous("parser");
+            return self.parser_body(name, start, depth).map(ParserRef::Inline);
+        }
+        let name = self.reference("parser")?;
+        Ok(ParserRef::Named(name.value, name.span))
     }
 
     /// `(name)`
@@ -337,47 +331,5 @@ impl Parser {
         let name = self.string(&format!("the name of a {kind}"))?;
         self.expect(&TokenKind::RParen)?;
         Ok(name)
-    }
-
-    fn path_flags(&mut self, depth: usize) -> Parsed<PathFlags> {
-        let mut flags = PathFlags::default();
-        let mut flow_control: Option<Spanned<bool>> = None;
-        self.expect(&TokenKind::LParen)?;
-        while !self.eat(&TokenKind::RParen) {
-            let word = self.string("a flag")?;
-            if self.is_old_flag(&word) {
-                continue;
-            }
-            let Some(flag) = FLAGS.iter().find(|flag| same_word(flag, &word.value)) else {
-                let help = self.suggestion(&word.value, FLAGS);
-                self.report.error(word.span, format!("unknown flag `{}`", word.value), help);
-                continue;
-            };
-            match *flag {
-                "flow-control" | "no-flow-control" => {
-                    let wanted = Spanned::new(*flag == "flow-control", word.span);
-                    if let Some(other) = flow_control.filter(|other| other.value != wanted.value) {
-                        let message = "a path cannot have both flow-control and no-flow-control";
-                        self.report.error_with(word.span, message, other.span, "the other one", None);
-                    }
-                    flow_control = Some(wanted);
-                }
-                "final" => flags.is_final = true,
-                "fallback" => flags.fallback = true,
-                "drop-unmatched" => {
-                    let message = "`drop-unmatched` has no effect: it was removed from the language in 4.1";
-                    self.report.warn(word.span, message, None);
-                }
-                _ => {
-                    flags.catchall = true;
-                    if depth > 0 {
-                        let message = format!("`{flag}` has no effect on an embedded path");
-                        self.report.warn(word.span, message, None);
-                    }
-                }
-            }
-        }
-        flags.flow_control = flow_control.map(|flag| flag.value);
-        Ok(flags)
     }
 }

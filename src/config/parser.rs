@@ -74,6 +74,8 @@ pub(crate) struct Parser {
     pub(super) condition: Option<FilterStatement>,
     /// The places of the parentheses that are open.
     parentheses: Vec<Span>,
+    /// The names of log paths so far.
+    pub(super) path_names: IndexMap<String, Span>,
     /// The number of anonymous statements of each kind so far.
     anonymous: HashMap<&'static str, usize>,
     /// A closing bracket was reported as missing and taken for read: that there is no semicolon after it goes
@@ -98,6 +100,7 @@ impl Parser {
             option: start,
             condition: None,
             parentheses: Vec::new(),
+            path_names: IndexMap::new(),
             anonymous: HashMap::new(),
             recovering: false,
         }

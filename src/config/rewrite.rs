@@ -1,15 +1,18 @@
 //! Rewrites: `rewrite NAME { … };` and `rewrite { … }` in a log path.
 //!
 //! ```text
-//! body         (item ";")*          each item ends with a `;`, the last one too
-//! item         function "(" options condition(E)? ")"
+//! body         (item ";")* (path ";")*          each ends with a `;`, the last one too
+//! item         function "(" options condition(E)? ")" | "junction" "{" (path ";")* "}"
+//! path         ("channel" | "log") "{" … "}"
 //! ```
 //!
-//! The items are done in their order, each to what the ones before it have made of the message.
+//! The items are done in their order, each to what the ones before it have made of the message. The paths at
+//! the end are the channels of one junction.
 use std::sync::Arc;
 
 use super::driver::{DriverHead, Options, Syntax};
 use super::filter::FilterStatement;
+use super::log_path::LogPath;
 use super::option_table::Key;
 use super::parser::{Opening, Parsed, Parser};
 use super::span::Span;
@@ -33,6 +36,8 @@ pub struct RewriteStatement {
 pub enum RewriteItem {
     /// A rewrite function.
     Function(RewriteFunction),
+    /// `junction { … }`, or the paths at the end.
+    Junction(Vec<LogPath>),
 }
 
 /// A rewrite function with its options.
@@ -70,19 +75,57 @@ impl RewriteStatement {
     pub fn conditions(&self) -> impl Iterator<Item = &FilterStatement> {
         self.items.iter().filter_map(|item| match item {
             RewriteItem::Function(function) => function.condition.as_ref(),
+            RewriteItem::Junction(_) => None,
         })
+    }
+
+    /// The paths in it.
+    pub fn paths(&self) -> impl Iterator<Item = &LogPath> {
+        let of = |item| match item {
+            &RewriteItem::Function(_) => &[][..],
+            RewriteItem::Junction(channels) => channels,
+        };
+        self.items.iter().flat_map(of)
     }
 }
 
 impl Parser {
-    /// `{ … }` of a rewrite called `name`, whose statement is at `span`.
-    pub(super) fn rewrite_body(&mut self, name: String, span: Span) -> Parsed<RewriteStatement> {
+    /// `{ … }` of a rewrite called `name`, whose statement is at `span`; `depth` is how many paths are around
+    /// it.
+    pub(super) fn rewrite_body(
+        &mut self,
+        name: String,
+        span: Span,
+        depth: usize,
+    ) -> Parsed<RewriteStatement> {
         let open = self.expect(&TokenKind::LBrace)?;
-        let items = self.body(open, Some(Place::Rewrite), |parser, _| parser.rewrite_item());
+        let mut paths: Vec<LogPath> = Vec::new();
+        let items = self.body(open, Some(Place::Rewrite), |parser, _| {
+            let (word, span) = (parser.peek().kind.clone(), parser.peek().span);
+            let is = |keyword| matches!(&word, TokenKind::Word(word) if same_word(word, keyword));
+            if is("channel") || is("log") {
+                parser.next();
+                paths.push(parser.log_path(span, depth + 1)?);
+                return Ok(None);
+            }
+            if let Some(first) = paths.first() {
+                let message = "this has to come before the paths of the rewrite";
+                return Err(parser.report.error_with(span, message, first.span, "a path", None));
+            }
+            if is("junction") {
+                parser.next();
+                return parser.junction(depth).map(RewriteItem::Junction).map(Some);
+            }
+            parser.rewrite_function().map(RewriteItem::Function).map(Some)
+        });
+        let mut items: Vec<RewriteItem> = items.into_iter().flatten().collect();
+        if !paths.is_empty() {
+            items.push(RewriteItem::Junction(paths));
+        }
         Ok(RewriteStatement { name, span, items })
     }
 
-    fn rewrite_item(&mut self) -> Parsed<RewriteItem> {
+    fn rewrite_function(&mut self) -> Parsed<RewriteFunction> {
         let syntaxes = &self.vocabulary.rewrites;
         let words: Vec<_> = syntaxes.iter().map(Syntax::word).collect();
         let (Key { value: word, span }, open) = self.driver_name(Place::Rewrite, &words)?;
@@ -92,7 +135,7 @@ impl Parser {
         self.condition = None;
         let options = (syntax.read)(self, DriverHead { word: syntax.word, span, open })?;
         let condition = self.condition.take();
-        Ok(RewriteItem::Function(RewriteFunction { word: syntax.word, span, options, condition }))
+        Ok(RewriteFunction { word: syntax.word, span, options, condition })
     }
 
     /// The template that a rewrite function begins with.

@@ -8,13 +8,14 @@ use super::backtick;
 use super::destination::DestinationStatement;
 use super::diagnostic::{Diagnostic, Level};
 use super::filter::FilterStatement;
-use super::log_path::{DestinationRef, FilterRef, LogItem, LogPath, SourceRef};
+use super::log_path::LogPath;
 use super::option_table::Key;
 use super::options::GlobalOptions;
 use super::parser::{Opening, Parsed, Parser};
+use super::parser_statement::ParserStatement;
 use super::preamble::Version;
 use super::report::Reported;
-use super::rewrite::{RewriteRef, RewriteStatement};
+use super::rewrite::RewriteStatement;
 use super::source::SourceStatement;
 use super::span::{Span, Spanned};
 use super::template_surroundings::Links;
@@ -36,6 +37,7 @@ pub struct PythonBlock {
     pub span: Span,
 }
 
+/// The statements that there always are.
 const STATEMENTS: [&str; 10] = [
     "options",
     "source",
@@ -65,14 +67,14 @@ pub(super) struct Read {
 
 /// The statements as they are read.
 #[derive(Default)]
-struct Statements {
+pub(super) struct Statements {
     options: GlobalOptions,
-    sources: IndexMap<String, SourceStatement>,
-    destinations: IndexMap<String, DestinationStatement>,
-    filters: IndexMap<String, FilterStatement>,
-    rewrites: IndexMap<String, RewriteStatement>,
-    logs: Vec<LogPath>,
-    log_names: IndexMap<String, Span>,
+    pub(super) sources: IndexMap<String, SourceStatement>,
+    pub(super) destinations: IndexMap<String, DestinationStatement>,
+    pub(super) filters: IndexMap<String, FilterStatement>,
+    pub(super) rewrites: IndexMap<String, RewriteStatement>,
+    pub(super) parsers: IndexMap<String, ParserStatement>,
+    pub(super) logs: Vec<LogPath>,
     python_blocks: Vec<PythonBlock>,
 }
 
@@ -109,7 +111,8 @@ impl Parser {
         let has_all_code = lexer.python_blocks == read.python_blocks.len() && !pragmas.incomplete;
         let mut failed = report.failed();
         let (sources_text, mut found) = report.into_parts(!pragmas.unreadable);
-        let Statements { options, sources, destinations, filters, rewrites, logs, python_blocks, .. } = read;
+        let Statements { options, sources, destinations, filters, rewrites, parsers, logs, python_blocks } =
+            read;
         let config = Config {
             directory,
             version: pragmas.version.map_or(Version::CURRENT, |version| version.value),
@@ -120,6 +123,7 @@ impl Parser {
             destinations,
             filters,
             rewrites,
+            parsers,
             templates,
             logs,
             python_blocks,
@@ -164,25 +168,20 @@ impl Parser {
             }
             Some("source") => {
                 let name = self.string("a name for the source")?;
-                let source = self.source_body(name.value.clone(), start.to(name.span))?;
+                let source = self.source_body(name.value.clone(), start.to(name.span), 0)?;
                 let first = read.sources.get(&name.value).map(|first| first.span);
                 self.duplicate("source", &name, first)?;
                 read.sources.insert(name.value, source);
             }
             Some("destination") => {
                 let name = self.string("a name for the destination")?;
-                let destination = self.destination_body(name.value.clone(), start.to(name.span))?;
+                let destination = self.destination_body(name.value.clone(), start.to(name.span), 0)?;
                 let first = read.destinations.get(&name.value).map(|first| first.span);
                 self.duplicate("destination", &name, first)?;
                 read.destinations.insert(name.value, destination);
             }
             Some("log") => {
-                let (path, name) = self.log_path(start, 0)?;
-                if let Some(name) = name {
-                    let first = read.log_names.get(&name.value).copied();
-                    self.duplicate("log path", &name, first)?;
-                    read.log_names.insert(name.value, name.span);
-                }
+                let path = self.log_path(start, 0)?;
                 read.logs.push(path);
             }
             Some("python") => {
@@ -209,10 +208,17 @@ impl Parser {
             }
             _ if same_word("rewrite", word) && self.vocabulary.has_path_item("rewrite") => {
                 let name = self.string("a name for the rewrite")?;
-                let rewrite = self.rewrite_body(name.value.clone(), start.to(name.span))?;
+                let rewrite = self.rewrite_body(name.value.clone(), start.to(name.span), 0)?;
                 let first = read.rewrites.get(&name.value).map(|first| first.span);
                 self.duplicate("rewrite", &name, first)?;
                 read.rewrites.insert(name.value, rewrite);
+            }
+            _ if same_word("parser", word) && self.vocabulary.has_path_item("parser") => {
+                let name = self.string("a name for the parser")?;
+                let parser = self.parser_body(name.value.clone(), start.to(name.span), 0)?;
+                let first = read.parsers.get(&name.value).map(|first| first.span);
+                self.duplicate("parser", &name, first)?;
+                read.parsers.insert(name.value, parser);
             }
             _ => {
                 let key = Key::new(word.clone(), start);
@@ -236,20 +242,28 @@ impl Parser {
         }
     }
 
-    /// `{ drivers }` of a source called `name`, whose statement is at `span`.
-    pub(super) fn source_body(&mut self, name: String, span: Span) -> Parsed<SourceStatement> {
-        let open = self.expect(&TokenKind::LBrace)?;
-        let place = Place::Source;
-        let drivers = self.body(open, Some(place), |parser, index| parser.driver(place, &name, index));
-        Ok(SourceStatement { name, span, drivers })
+    /// `{ … }` of a source called `name`, whose statement is at `span`; `depth` is how many paths are around
+    /// it.
+    pub(super) fn source_body(&mut self, name: String, span: Span, depth: usize) -> Parsed<SourceStatement> {
+        let items = self.body_items(Place::Source, &name, depth)?;
+        Ok(SourceStatement { name, span, items })
     }
 
-    /// `{ drivers }` of a destination called `name`, whose statement is at `span`.
-    pub(super) fn destination_body(&mut self, name: String, span: Span) -> Parsed<DestinationStatement> {
-        let open = self.expect(&TokenKind::LBrace)?;
-        let place = Place::Destination;
-        let drivers = self.body(open, Some(place), |parser, index| parser.driver(place, &name, index));
-        Ok(DestinationStatement { name, span, drivers })
+    /// The same of a destination.
+    pub(super) fn destination_body(
+        &mut self,
+        name: String,
+        span: Span,
+        depth: usize,
+    ) -> Parsed<DestinationStatement> {
+        let items = self.body_items(Place::Destination, &name, depth)?;
+        Ok(DestinationStatement { name, span, items })
+    }
+
+    /// The same of a parser.
+    pub(super) fn parser_body(&mut self, name: String, span: Span, depth: usize) -> Parsed<ParserStatement> {
+        let items = self.body_items(Place::Parser, &name, depth)?;
+        Ok(ParserStatement { name, span, items })
     }
 
     /// Tells whether the language itself has `word` at `place`.
@@ -257,10 +271,12 @@ impl Parser {
         match place {
             Place::Statement => {
                 let is_built = |item| same_word(item, word) && self.vocabulary.has_path_item(item);
-                ["filter", "rewrite"].into_iter().any(is_built)
+                ["filter", "rewrite", "parser"].into_iter().any(is_built)
                     || STATEMENTS.iter().any(|statement| same_word(statement, word))
             }
             Place::LogPath => self.path_words().iter().any(|item| same_word(item, word)),
+            Place::Source | Place::Destination | Place::Parser | Place::Rewrite if is_path(word) => true,
+            Place::Rewrite if same_word("junction", word) => true,
             _ => self.vocabulary.syntaxes(place).iter().any(|syntax| same_word(syntax.word, word)),
         }
     }
@@ -296,76 +312,6 @@ impl Parser {
         Ok((key, open))
     }
 
-    /// Checks that are possible only when everything is read.
-    fn check(&mut self, read: &Statements) {
-        for path in &read.logs {
-            self.check_path(read, path);
-        }
-        for filter in read.filters.values() {
-            self.check_condition(&read.filters, &filter.condition);
-        }
-        for rewrite in read.rewrites.values() {
-            self.check_rewrite(read, rewrite);
-        }
-        for condition in self.template_conditions() {
-            self.check_condition(&read.filters, &condition);
-        }
-        self.check_circles(&read.filters);
-        if self.report.failed() {
-            // What a path seems to lack may be what could not be read.
-            return;
-        }
-        for path in &read.logs {
-            let with_source = path.has_source();
-            if !with_source && !path.flags.catchall {
-                self.report.warn(path.span, "this log path has no source, so no message takes it", None);
-            } else if with_source && path.flags.catchall {
-                let message = "this path gets the messages of every source, whatever sources it names";
-                self.report.warn(path.span, message, None);
-            }
-        }
-    }
-
-    fn check_path(&mut self, read: &Statements, path: &LogPath) {
-        for item in &path.items {
-            match item {
-                LogItem::Source(SourceRef::Named(name, span)) if !read.sources.contains_key(name) => {
-                    self.unknown_name("source", name, *span, read.sources.keys());
-                }
-                LogItem::Destination(DestinationRef::Named(name, span))
-                    if !read.destinations.contains_key(name) =>
-                {
-                    self.unknown_name("destination", name, *span, read.destinations.keys());
-                }
-                LogItem::Filter(FilterRef::Named(name, span)) if !read.filters.contains_key(name) => {
-                    self.unknown_name("filter", name, *span, read.filters.keys());
-                }
-                LogItem::Filter(FilterRef::Inline(filter)) => {
-                    self.check_condition(&read.filters, &filter.condition);
-                }
-                LogItem::Rewrite(RewriteRef::Named(name, span)) if !read.rewrites.contains_key(name) => {
-                    self.unknown_name("rewrite", name, *span, read.rewrites.keys());
-                }
-                LogItem::Rewrite(RewriteRef::Inline(rewrite)) => self.check_rewrite(read, rewrite),
-                LogItem::If { branches, .. } => {
-                    for condition in branches.iter().filter_map(|branch| branch.condition.as_ref()) {
-                        self.check_condition(&read.filters, &condition.condition);
-                    }
-                }
-                _ => {}
-            }
-            for path in item.paths() {
-                self.check_path(read, path);
-            }
-        }
-    }
-
-    fn check_rewrite(&mut self, read: &Statements, rewrite: &RewriteStatement) {
-        for condition in rewrite.conditions() {
-            self.check_condition(&read.filters, &condition.condition);
-        }
-    }
-
     pub(super) fn unknown_name<'a>(
         &mut self,
         kind: &str,
@@ -385,4 +331,9 @@ impl Parser {
         });
         self.report.error(span, format!("no {kind} is called `{name}`"), help);
     }
+}
+
+/// Tells whether `word` starts a path in a body.
+fn is_path(word: &str) -> bool {
+    same_word("channel", word) || same_word("log", word)
 }

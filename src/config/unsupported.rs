@@ -16,6 +16,8 @@ pub(crate) enum Place {
     Source,
     /// In `destination { }`.
     Destination,
+    /// In `parser { }`.
+    Parser,
     /// In `log { }`.
     LogPath,
     /// In `filter { }`.
@@ -38,6 +40,7 @@ impl Place {
             Self::Global | Self::SourceOption | Self::DestinationOption | Self::RewriteOption => "option",
             Self::Source => "source driver",
             Self::Destination => "destination driver",
+            Self::Parser => "parser",
             Self::LogPath => "item of a log path",
             Self::Filter => "filter function",
             Self::Rewrite => "rewrite function",
@@ -96,6 +99,7 @@ pub(super) fn refusal(place: Place, drivers: &[&str], word: &str) -> Option<Stri
         Place::SourceOption | Place::DestinationOption => "the option ",
         Place::Source => "the source ",
         Place::Destination => "the destination ",
+        Place::Parser => "the parser ",
         Place::Filter => "the filter function ",
         Place::Rewrite => "the rewrite function ",
         _ => "",

@@ -94,7 +94,7 @@ mod tests {
         let text = format!("options {{ {global} }}; destination d {{ file(\"/x\" {to}); }};");
         let environment = Environment::new(&VOCABULARY);
         let config = parse_str("test.conf", &text, &environment).unwrap_or_else(|errors| panic!("{errors}"));
-        let options = config.destinations["d"].drivers[0].options::<FileOptions>().expect("file()");
+        let options = config.destinations["d"].drivers()[0].options::<FileOptions>().expect("file()");
         options.settings(&config).unwrap()
     }
 
@@ -102,7 +102,7 @@ mod tests {
     fn opening(global: &str, to: &str) -> Opening {
         let text = format!("options {{ {global} }}; destination d {{ file(\"/x\" {to}); }};");
         let config = parse_str("test.conf", &text, &Environment::new(&VOCABULARY)).unwrap();
-        config.destinations["d"].drivers[0]
+        config.destinations["d"].drivers()[0]
             .options::<FileOptions>()
             .expect("file()")
             .opening(&config)

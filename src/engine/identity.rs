@@ -54,7 +54,7 @@ mod tests {
              destination d {{ file(\"/x\" {file_options}); }}; log {{ source(s); destination(d); }};"
         );
         let config = parse_str("test.conf", &text, &Environment::new(&VOCABULARY)).unwrap();
-        let (from, to) = (&config.sources["s"].drivers[0], &config.destinations["d"].drivers[0]);
+        let (from, to) = (&config.sources["s"].drivers()[0], &config.destinations["d"].drivers()[0]);
         (source(&config, "s", from), destination::plan(&config, to).unwrap().identity)
     }
 

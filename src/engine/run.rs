@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::fault::panic_text;
 use crate::flow::signals::Signals;
 use crate::message::{Pool, Release};
+use crate::path::compile::unreached;
 use crate::state::{Severity, State};
 
 /// The time between two rounds of the main thread.
@@ -133,7 +134,7 @@ fn log_panics(log: &Log) {
 
 /// Writes the warnings about a configuration that was read to `log`.
 fn report_warnings(config: &Config, log: &Log) {
-    for warning in &config.warnings {
+    for warning in config.warnings.iter().chain(&unreached(config)) {
         log.diagnostic(warning);
     }
 }

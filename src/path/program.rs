@@ -6,6 +6,9 @@
 //!                           └─ branch: nodes     fallback: only for messages that no other branch matched
 //! ```
 //!
+//! A tee is a fork whose branches keep their copies: the messages go on behind it as they came, whatever
+//! happens in it. It stands for a destination that has paths of its own.
+//!
 //! A fork stands for the log paths of a source, for embedded paths, a junction, and `if`. A message matches a
 //! branch when it comes out at its end, or, where the branch has a condition, when it meets that. What comes
 //! out of the branches goes on behind the fork, a copy for each branch it came out of.
@@ -24,6 +27,8 @@ pub struct Program {
     destinations: Vec<String>,
     /// The sends, where every message of a batch takes all of them and no two lead to one destination.
     sends: Option<Vec<SendTo>>,
+    /// The paths that no message meets.
+    unreached: Vec<Unreached>,
 }
 
 /// A way to a destination.
@@ -43,6 +48,7 @@ pub(super) enum Node {
     Step { number: u32, step: Arc<dyn Step> },
     Send { number: u32, way: SendTo },
     Fork(Fork),
+    Tee(Fork),
 }
 
 /// Branches for the same messages.
@@ -60,6 +66,8 @@ pub(super) struct Branch {
     pub(super) nodes: Vec<Node>,
     pub(super) is_final: bool,
     pub(super) is_fallback: bool,
+    /// The log path that it is.
+    path: Option<Span>,
     /// The number of its exit.
     pub(super) exit: u32,
 }
@@ -68,7 +76,8 @@ impl Program {
     /// The program of `items`, whose sends lead to the destinations with these `ids`; it keeps those that it
     /// has a way to.
     pub fn new(items: Vec<Item>, ids: &[&str]) -> Self {
-        let items = items.into_iter().map(Item::simplified).collect();
+        let mut unreached = Vec::new();
+        let items = items.into_iter().map(|item| item.simplified(&mut unreached)).collect();
         let mut nodes = number(items, &mut 0);
         let mut used = BTreeSet::new();
         each_send(&mut nodes, &mut |way| {
@@ -77,7 +86,7 @@ impl Program {
         each_send(&mut nodes, &mut |way| way.destination = used.range(..way.destination).count());
         let destinations = used.iter().map(|number| ids[*number].to_owned()).collect();
         let sends = plain_sends(&nodes);
-        Self { nodes, destinations, sends }
+        Self { nodes, destinations, sends, unreached }
     }
 
     /// All sends, in their order.
@@ -90,6 +99,18 @@ impl Program {
     /// The ids of the destinations that it may send to.
     pub fn destinations(&self) -> &[String] {
         &self.destinations
+    }
+
+    /// The paths that no message meets.
+    pub fn unreached(&self) -> &[Unreached] {
+        &self.unreached
+    }
+
+    /// The paths that messages may meet.
+    pub fn reached(&self) -> Vec<Span> {
+        let mut paths = Vec::new();
+        collect_paths(&self.nodes, &mut paths);
+        paths
     }
 
     /// The sends that every message takes, where nothing else is to be done.
@@ -110,7 +131,7 @@ fn each_send(nodes: &mut [Node], visit: &mut dyn FnMut(&mut SendTo)) {
         match node {
             Node::Step { .. } => {}
             Node::Send { way, .. } => visit(way),
-            Node::Fork(fork) => {
+            Node::Fork(fork) | Node::Tee(fork) => {
                 for branch in &mut fork.branches {
                     each_send(&mut branch.nodes, visit);
                 }
@@ -124,11 +145,22 @@ fn collect_steps<'p>(nodes: &'p [Node], steps: &mut Vec<&'p Arc<dyn Step>>) {
         match node {
             Node::Step { step, .. } => steps.push(step),
             Node::Send { .. } => {}
-            Node::Fork(fork) => {
+            Node::Fork(fork) | Node::Tee(fork) => {
                 for branch in &fork.branches {
                     steps.extend(&branch.condition);
                     collect_steps(&branch.nodes, steps);
                 }
+            }
+        }
+    }
+}
+
+fn collect_paths(nodes: &[Node], paths: &mut Vec<Span>) {
+    for node in nodes {
+        if let Node::Fork(fork) | Node::Tee(fork) = node {
+            for branch in &fork.branches {
+                paths.extend(branch.path);
+                collect_paths(&branch.nodes, paths);
             }
         }
     }
@@ -141,8 +173,10 @@ pub enum Item {
     Step(Arc<dyn Step>),
     /// A way out.
     Send(SendTo),
-    /// Branches.
+    /// Branches: what comes out of them goes on.
     Fork(Vec<Choice>),
+    /// Branches for copies: the messages themselves go on.
+    Tee(Vec<Choice>),
 }
 
 /// A branch that a program is made of.
@@ -156,6 +190,17 @@ pub struct Choice {
     pub is_final: bool,
     /// `flags(fallback)`
     pub is_fallback: bool,
+    /// The log path that it is, where a configuration has it.
+    pub path: Option<Span>,
+}
+
+/// A path that no message meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Unreached {
+    /// The path.
+    pub path: Span,
+    /// The path that takes all messages before it.
+    pub taken_by: Option<Span>,
 }
 
 impl Choice {
@@ -170,36 +215,44 @@ impl Item {
     fn always_passes(&self) -> bool {
         match self {
             Self::Step(_) => false,
-            Self::Send(_) => true,
+            Self::Send(_) | Self::Tee(_) => true,
             Self::Fork(choices) => always_passes(choices),
         }
     }
 
-    /// The same without branches that no message can meet, and with the fallbacks behind the others, as
-    /// messages meet them.
-    fn simplified(self) -> Self {
-        let Self::Fork(choices) = self else { return self };
-        let mut kept: Vec<Choice> = Vec::new();
-        let choices: Vec<Choice> = choices
-            .into_iter()
-            .map(|choice| Choice {
-                items: choice.items.into_iter().map(Self::simplified).collect(),
-                ..choice
-            })
-            .collect();
-        let is_matched = choices.iter().any(|choice| !choice.is_fallback && choice.always_matches());
-        let mut has_ended = [false; 2];
-        for choice in choices {
-            let ended = &mut has_ended[usize::from(choice.is_fallback)];
-            if *ended || (choice.is_fallback && is_matched) {
-                continue;
-            }
-            *ended = choice.is_final && choice.always_matches();
-            kept.push(choice);
+    /// The same without branches that no message can meet, which go to `unreached`, and with the fallbacks
+    /// behind the others, as messages meet them.
+    fn simplified(self, unreached: &mut Vec<Unreached>) -> Self {
+        match self {
+            Self::Fork(choices) => Self::Fork(simplified(choices, unreached)),
+            Self::Tee(choices) => Self::Tee(simplified(choices, unreached)),
+            other => other,
         }
-        kept.sort_by_key(|choice| choice.is_fallback);
-        Self::Fork(kept)
     }
+}
+
+fn simplified(choices: Vec<Choice>, unreached: &mut Vec<Unreached>) -> Vec<Choice> {
+    let mut simple = |choice: Choice| {
+        let items = choice.items.into_iter().map(|item| item.simplified(unreached)).collect();
+        Choice { items, ..choice }
+    };
+    let choices: Vec<Choice> = choices.into_iter().map(&mut simple).collect();
+    let matched_by = choices.iter().find(|choice| !choice.is_fallback && choice.always_matches());
+    let matched_by = matched_by.map(|choice| choice.path);
+    let mut ended_by = [None; 2];
+    let mut kept: Vec<Choice> = Vec::new();
+    for choice in choices {
+        let ended = &mut ended_by[usize::from(choice.is_fallback)];
+        let by = (*ended).or(matched_by.filter(|_| choice.is_fallback));
+        if let Some(taken_by) = by {
+            unreached.extend(choice.path.map(|path| Unreached { path, taken_by }));
+            continue;
+        }
+        *ended = (choice.is_final && choice.always_matches()).then_some(choice.path);
+        kept.push(choice);
+    }
+    kept.sort_by_key(|choice| choice.is_fallback);
+    kept
 }
 
 /// Tells whether every message comes out of one of `choices`.
@@ -231,18 +284,22 @@ fn number(items: Vec<Item>, next: &mut u32) -> Vec<Node> {
     let node = |item| match item {
         Item::Step(step) => Node::Step { number: take(next), step },
         Item::Send(way) => Node::Send { number: take(next), way },
-        Item::Fork(choices) => {
-            let branch = |choice: Choice| {
-                let Choice { condition, items, is_final, is_fallback } = choice;
-                let nodes = number(items, next);
-                Branch { condition, nodes, is_final, is_fallback, exit: take(next) }
-            };
-            let branches: Vec<Branch> = choices.into_iter().map(branch).collect();
-            let is_exclusive = is_exclusive(&branches);
-            Node::Fork(Fork { branches, is_exclusive })
-        }
+        Item::Fork(choices) => Node::Fork(fork(choices, next)),
+        Item::Tee(choices) => Node::Tee(fork(choices, next)),
     };
     items.into_iter().map(node).collect()
+}
+
+fn fork(choices: Vec<Choice>, next: &mut u32) -> Fork {
+    let branch = |choice: Choice| {
+        let Choice { condition, items, is_final, is_fallback, path } = choice;
+        let nodes = number(items, next);
+        *next += 1;
+        Branch { condition, nodes, is_final, is_fallback, path, exit: *next }
+    };
+    let branches: Vec<Branch> = choices.into_iter().map(branch).collect();
+    let is_exclusive = is_exclusive(&branches);
+    Fork { branches, is_exclusive }
 }
 
 /// Tells whether a message matches one of `branches` at most: all but the last of a pass are final. One that
@@ -291,6 +348,15 @@ fn follow(nodes: &[Node], send: &mut dyn FnMut(SendTo) -> bool) -> Option<usize>
             }
             Some(copies)
         }
+        Node::Tee(tee) => {
+            for branch in &tee.branches {
+                if branch.condition.is_some() || branch.is_fallback {
+                    return None;
+                }
+                follow(&branch.nodes, send)?;
+            }
+            follow(rest, send)
+        }
     }
 }
 
@@ -308,6 +374,7 @@ mod tests {
             items,
             is_final: flags.contains("final"),
             is_fallback: flags.contains("fallback"),
+            path: None,
         };
         Item::Fork(branches.into_iter().map(branch).collect())
     }

@@ -84,6 +84,12 @@ impl<'r> Run<'r> {
                 Node::Step { number, step } => parts = self.step(*number, &**step, parts),
                 Node::Send { number, way } => self.send(*number, *way, &parts),
                 Node::Fork(fork) => parts = self.fork(fork, parts),
+                Node::Tee(tee) => {
+                    // What becomes of the copies says nothing of the messages.
+                    let outer = std::mem::take(&mut self.ended);
+                    self.fork(tee, parts.clone());
+                    self.ended = outer;
+                }
             }
         }
         parts
@@ -240,6 +246,13 @@ impl<'r> Run<'r> {
                     true
                 }
                 Node::Step { .. } | Node::Send { .. } => false,
+                Node::Tee(tee) => {
+                    let is_inside = tee.branches.iter().any(|branch| self.resume(&branch.nodes, step, parts));
+                    if is_inside {
+                        parts.clear();
+                    }
+                    is_inside
+                }
                 Node::Fork(fork) => fork.branches.iter().any(|branch| {
                     let is_inside = self.resume(&branch.nodes, step, parts);
                     if is_inside && !fork.is_exclusive {

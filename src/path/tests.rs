@@ -32,6 +32,7 @@ enum Toy {
     Group,
     Send(usize, bool),
     Fork(Vec<ToyBranch>),
+    Tee(Vec<ToyBranch>),
 }
 
 #[derive(Debug, Clone)]
@@ -203,14 +204,16 @@ fn items(toys: &[Toy], groups: &mut Vec<Arc<Group>>) -> Vec<Item> {
         Toy::Send(destination, flow_control) => {
             Item::Send(SendTo { destination: *destination, flow_control: *flow_control, path: None })
         }
-        Toy::Fork(branches) => {
+        Toy::Fork(branches) | Toy::Tee(branches) => {
             let choice = |branch: &ToyBranch| Choice {
                 condition: branch.condition.map(|(of, rest)| Arc::new(Keep(of, rest)) as Arc<dyn Step>),
                 items: items(&branch.toys, groups),
                 is_final: branch.is_final,
                 is_fallback: branch.is_fallback,
+                path: None,
             };
-            Item::Fork(branches.iter().map(choice).collect())
+            let choices = branches.iter().map(choice).collect();
+            if let Toy::Tee(_) = toy { Item::Tee(choices) } else { Item::Fork(choices) }
         }
     };
     toys.iter().map(item).collect()
@@ -254,6 +257,12 @@ impl Oracle {
             }
             Toy::Group => self.group(first, rest, (number, text), next),
             Toy::Fork(branches) => self.fork(branches, rest, (number, text), next),
+            Toy::Tee(branches) => {
+                let before = self.ended.len();
+                self.fork(branches, &[], (number, text.clone()), &mut |_, _, _| ());
+                self.ended.truncate(before);
+                self.go(rest, number, text, next)
+            }
         }
     }
 
@@ -400,7 +409,8 @@ fn toy() -> impl Strategy<Value = Toy> {
             is_final,
             is_fallback,
         });
-        prop::collection::vec(branch, 0..4).prop_map(Toy::Fork)
+        (prop::collection::vec(branch, 0..4), prop::bool::weighted(0.3))
+            .prop_map(|(branches, is_tee)| if is_tee { Toy::Tee(branches) } else { Toy::Fork(branches) })
     })
 }
 

@@ -10,7 +10,7 @@ use super::escape::escaped;
 use super::kind::Kind;
 use super::persist::Reading;
 use super::{callbacks, exception, fork, generators, places, process, search_path};
-use crate::config::{Config, Diagnostic, PythonBlock, Spanned};
+use crate::config::{Config, Diagnostic, PythonBlock, SourceStatement, Spanned};
 use crate::engine::Log;
 use crate::source::{PythonDriver, PythonSourceOptions};
 
@@ -95,7 +95,7 @@ impl Blocks {
     /// The errors in the classes of all Python sources of `config`, and with how they parse.
     pub(super) fn look_up(&self, py: Python<'_>, config: &Config, log: &Log) -> Vec<Diagnostic> {
         let mut errors = Vec::new();
-        for driver in config.source_statements().into_iter().flat_map(|statement| &statement.drivers) {
+        for driver in config.source_statements().into_iter().flat_map(SourceStatement::drivers) {
             let Some(options) = driver.options::<PythonSourceOptions>() else { continue };
             errors.extend(self.class(py, config, options, log).err());
             errors.extend(options.parsing.parse_options(config).err());

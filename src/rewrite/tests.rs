@@ -47,7 +47,10 @@ fn configuration(body: &str, others: &str) -> Config {
 
 fn step(config: &Config) -> Rewrite {
     let LogItem::Rewrite(RewriteRef::Inline(statement)) = &config.logs[0].items[1] else { unreachable!() };
-    let functions = statement.items.iter().map(|RewriteItem::Function(function)| function);
+    let functions = statement.items.iter().filter_map(|item| match item {
+        RewriteItem::Function(function) => Some(function),
+        RewriteItem::Junction(_) => None,
+    });
     Rewrite::compile(config, &statement.name, functions).unwrap()
 }
 

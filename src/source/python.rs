@@ -261,7 +261,7 @@ mod tests {
     }
 
     fn python(config: &Config) -> &PythonSourceOptions {
-        config.sources["s"].drivers[0].options().expect("python()")
+        config.sources["s"].drivers()[0].options().expect("python()")
     }
 
     /// Breaks without it: an option of a source is accepted and changes nothing.
@@ -269,7 +269,7 @@ mod tests {
     fn options_of_a_source_arrive() {
         let plan = |from| {
             let config = config("", from);
-            crate::source::plan(&config, "s", &config.sources["s"].drivers[0]).unwrap()
+            crate::source::plan(&config, "s", config.sources["s"].drivers()[0]).unwrap()
         };
         let default = plan("");
         assert_eq!((default.nap, default.batch_size), (NAP, None));

@@ -18,6 +18,7 @@ static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary {
     path_items: &["filter", "junction", "if"],
     condition: |_, _| unreachable!("no template has one"),
     refused_sources: Vec::new(),
+    refused_parsers: Vec::new(),
     refused_destinations: Vec::new(),
     refused_filters: Vec::new(),
     refused_rewrites: Vec::new(),
@@ -86,7 +87,7 @@ fn an_argument_is_taken_as_it_is_written() {
     // Parentheses in quoted texts and in comments close nothing.
     let argument = "internal(tags(')' \"(\\\")\")); # )\n internal()";
     let text = format!("block source b(x()) {{ `x`; }}; source s {{ b(x({argument})); }};");
-    assert_eq!(right(&text).sources["s"].drivers.len(), 2);
+    assert_eq!(right(&text).sources["s"].drivers().len(), 2);
     assert_eq!(wrong("block root b(x()) {\ntemplate t '`x`';\n};\nb(x(\"it's\"));").len(), 1);
     assert_eq!(wrong("block root b(x()) {\ntemplate t \"\\`x`\";\n};\nb(x(a));").len(), 1);
 }
@@ -152,7 +153,7 @@ fn other_arguments_are_in_varargs() {
     let config = right(
         "block source s(...) { python(class(A) `__VARARGS__`); }; source s { s(tags(t) log-iw-size(7)); };",
     );
-    let options = format!("{:?}", config.sources["s"].drivers[0].options);
+    let options = format!("{:?}", config.sources["s"].drivers()[0].options);
     assert!(options.contains("log_iw_size: Some(7)") && options.contains("tags: [\"t\"]"), "{options}");
 }
 
@@ -201,7 +202,7 @@ log { source { src(tag(z)); }; destination { stdout(lines() log-fifo-size(3) lin
     assert!(config.options.log_fifo_size == 7 && config.options.keep_hostname);
     assert_eq!(config.sources.keys().collect::<Vec<_>>(), ["s_a", "s_b"]);
     assert!(matches!(&config.filters["f_b"].condition, Condition::Or(parts) if parts.len() == 2));
-    assert_eq!(config.destinations["d"].drivers.len(), 2);
+    assert_eq!(config.destinations["d"].drivers().len(), 2);
     let path = &config.logs[0];
     assert!(matches!(
         path.items[..],
@@ -215,7 +216,7 @@ log { source { src(tag(z)); }; destination { stdout(lines() log-fifo-size(3) lin
 fn an_empty_block_and_doubled_semicolons_are_fine() {
     let config =
         right("block source e() { }; block source i() { internal();; }; source s { e(); ; i(); e() };");
-    assert_eq!(config.sources["s"].drivers.len(), 1);
+    assert_eq!(config.sources["s"].drivers().len(), 1);
     right("block root e() { }; e();; e() e();");
     assert_eq!(wrong("block source i() { internal() }; source s { i() i(); };"), ["expected `;`, found `i`"]);
 }

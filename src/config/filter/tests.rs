@@ -18,6 +18,7 @@ static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary {
     path_items: &["filter", "junction", "if"],
     condition: |_, _| unreachable!("no template has one"),
     refused_sources: Vec::new(),
+    refused_parsers: Vec::new(),
     refused_destinations: Vec::new(),
     refused_filters: vec!["rate-limit"],
     refused_rewrites: Vec::new(),

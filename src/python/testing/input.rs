@@ -37,7 +37,7 @@ pub(super) fn make_input(
         return Err(PyRuntimeError::new_err("the options of the source end its statement"));
     };
     let name = name.clone();
-    let Some(driver) = statement.drivers.first_mut() else {
+    let Some(driver) = statement.drivers_mut().next() else {
         return Err(PyRuntimeError::new_err("the options of the source end its driver"));
     };
     if let Some(options) = driver.options::<PythonSourceOptions>() {

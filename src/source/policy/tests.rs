@@ -15,7 +15,7 @@ fn policy(options: &str) -> SourcePolicy {
 fn policy_with(global: &str, options: &str) -> SourcePolicy {
     let text = format!("options {{ {global} }}; source s_in {{ python(class(A) {options}); }};");
     let config = parse_str("test.conf", &text, &Environment::new(&VOCABULARY)).unwrap();
-    let python = config.sources["s_in"].drivers[0].options::<PythonSourceOptions>().expect("python()");
+    let python = config.sources["s_in"].drivers()[0].options::<PythonSourceOptions>().expect("python()");
     SourcePolicy::new("s_in", &Arc::from("node"), &config.options, &python.source)
 }
 
