@@ -267,10 +267,15 @@ log { source { internal(); }; };";
     assert!(config.warnings.is_empty(), "{}", config.warnings[0]);
     for (text, message) in [
         ("application x { };", "expected `[`, found `{`"),
-        ("application x[] { };", "expected a topic, as in application name[topic] { … }, found `]`"),
+        ("application x[] { };", "expected a topic, as in name[topic] { … }, found `]`"),
         ("application [x] { };", "expected a name, as in application name[topic] { … }, found `[`"),
         ("application x[y];", "expected `{`, found `;`"),
-        ("application x[y] { filter { };", "the brace of this block is never closed"),
+        (
+            "application x[y] { filter { };",
+            "expected filter, parser, filterx or `}`, found the end of the file",
+        ),
+        ("application x[y] { filter { x { };", "the brace of this block is never closed"),
+        ("application x[y] { rewrite { }; };", "expected filter, parser or filterx, found `rewrite`"),
     ] {
         assert_eq!(messages(machine.load(text).unwrap_err().iter().as_slice()), [message], "{text}");
     }

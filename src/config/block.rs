@@ -10,10 +10,16 @@
 //! between backticks. Arguments are texts too, taken as they are written. What is wrong in the text is shown
 //! in the block and at its use. A word that the language knows in a place is never a block there.
 //! The text of a [generator](super::generator) is made at its use.
+mod arguments;
+
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use super::generator::{Generators, Maker};
+pub(super) use arguments::Arguments;
+use arguments::arguments_of;
+
+use super::generator::{GeneratorArguments, Generators, Maker};
 use super::option_table::Key;
 use super::parser::{Opening, Parsed, Parser};
 use super::raw::Argument;
@@ -40,29 +46,6 @@ const CONTEXTS: [&str; 10] = [
     "inner-dest",
 ];
 
-/// The arguments of one use of a block, by the names of its parameters, written with `-`.
-#[derive(Debug, Default)]
-pub(super) struct Arguments {
-    values: HashMap<String, String>,
-    /// Those of the use whose text has the definition of this block.
-    outer: Option<Arc<Arguments>>,
-}
-
-impl Arguments {
-    /// The text for the name between two backticks, if it is that of a parameter.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let name = name.replace('_', "-");
-        let own = self.values.get(&name).map(String::as_str);
-        own.or_else(|| self.outer.as_ref().and_then(|outer| outer.get(&name)))
-    }
-
-    /// The names of all parameters.
-    pub(super) fn names(&self) -> Vec<&str> {
-        let outer = self.outer.iter().flat_map(|outer| outer.names());
-        self.values.keys().map(String::as_str).chain(outer).collect()
-    }
-}
-
 /// A block that was defined.
 #[derive(Debug)]
 pub(super) struct Block {
@@ -85,6 +68,16 @@ enum BlockText {
     },
     /// It is made at each use.
     Made(Maker),
+    /// It is made at each use of the applications so far.
+    Applications,
+}
+
+impl Block {
+    /// A part of an application, which is defined at `span`.
+    pub(super) fn part(name: String, span: Span, body: Span, outer: Option<Arc<Arguments>>) -> Self {
+        let text = BlockText::Written { parameters: Vec::new(), is_open: false, body, outer };
+        Self { name, span: Some(span), text }
+    }
 }
 
 /// The blocks so far, by context and name, the name written with `-`.
@@ -96,6 +89,8 @@ impl Blocks {
     pub(super) fn new(generators: Option<&Arc<dyn Generators>>) -> Self {
         let mut blocks = Self::default();
         blocks.add_made("destination", "getvirtconsole", None, Maker::Console);
+        let (name, text) = ("app-parser".to_owned(), BlockText::Applications);
+        blocks.add("parser", Block { name, span: None, text });
         if let Some(generators) = generators {
             for (context, name) in generators.names() {
                 if let Some(context) = context_called(&context) {
@@ -112,7 +107,8 @@ impl Blocks {
         self.add(context, Block { name: name.to_owned(), span, text: BlockText::Made(maker) });
     }
 
-    fn add(&mut self, context: &'static str, block: Block) {
+    /// Adds a block.
+    pub(super) fn add(&mut self, context: &'static str, block: Block) {
         self.0.insert((context, block.name.replace('_', "-")), Arc::new(block));
     }
 
@@ -261,7 +257,11 @@ impl Parser {
                 self.lexing().open_block(block, *body, used, Arc::new(arguments));
             }
             BlockText::Made(maker) => {
-                let text = self.made(block, maker, used, given)?;
+                let text = self.made(block, maker, used, &arguments_of(given))?;
+                self.lexing().open_made(block, text, used);
+            }
+            BlockText::Applications => {
+                let text = self.app_parser(&arguments_of(given), used)?;
                 self.lexing().open_made(block, text, used);
             }
         }
@@ -271,7 +271,10 @@ impl Parser {
     /// Checks that `block`, which is used at `used`, is not open, and few others are.
     fn check_depth(&mut self, block: &Arc<Block>, used: Span) -> Parsed<()> {
         let on_way: Vec<_> = self.lexer.open_blocks().collect();
-        if let Some(first) = on_way.iter().position(|open| Arc::ptr_eq(open, block)) {
+        // An application may use those of another topic.
+        let is_open = |open: &Arc<Block>| Arc::ptr_eq(open, block);
+        let may_be_open = matches!(block.text, BlockText::Applications);
+        if let Some(first) = on_way.iter().position(|open| !may_be_open && is_open(open)) {
             let names: Vec<_> = on_way[first..].iter().map(|open| open.name.as_str()).collect();
             let help =
                 (names.len() > 1).then(|| format!("the way is {} → {}", names.join(" → "), block.name));
@@ -301,17 +304,17 @@ impl Parser {
     }
 
     /// The text that `maker` makes for the use of `block` at `used`.
-    fn made(&mut self, block: &Block, maker: &Maker, used: Span, given: Vec<Argument>) -> Parsed<String> {
-        let mut arguments: Vec<(String, String)> = Vec::new();
-        for Argument { name, text, .. } in given {
-            let name = name.replace('-', "_");
-            arguments.retain(|(other, _)| *other != name);
-            if !text.is_empty() {
-                arguments.push((name, text));
-            }
-        }
+    fn made(
+        &mut self,
+        block: &Block,
+        maker: &Maker,
+        used: Span,
+        arguments: &GeneratorArguments,
+    ) -> Parsed<String> {
+        let place = format!("the generator {}", block.name);
+        self.lexer.environment.progress.note(Path::new(&place));
         let (run, most) = (self.lexer.environment.run_command, self.lexer.budget.text());
-        maker.make(&block.name, &arguments, run, most).map_err(|error| {
+        maker.make(&block.name, arguments, run, most).map_err(|error| {
             // What others refer to may be missing with it.
             self.lexer.pragmas.incomplete = true;
             let what = error.lines().last().unwrap_or_default();

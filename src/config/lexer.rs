@@ -49,14 +49,11 @@ pub(super) struct Lexer {
     /// The end of the main file.
     end: Span,
     pub(super) before: Before,
-    /// The current statement is one of [`RAW`], whose brace is still to come.
+    /// The next brace has raw text in it: the current statement is a `block`, or the parser says so.
     in_raw: bool,
     /// The brace that opens a block of raw text, which is read next, and what finds its end.
     raw: Option<(Span, EndOf)>,
 }
-
-/// The statements whose braces have raw text in them.
-const RAW: [&str; 3] = ["block", "application", "transformation"];
 
 /// The token before the next one, as far as that one's meaning depends on it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,6 +93,11 @@ impl Lexer {
             in_raw: false,
             raw: None,
         }
+    }
+
+    /// Has the text after the next brace taken as it is written.
+    pub(super) fn begin_raw(&mut self) {
+        self.in_raw = true;
     }
 
     /// The arguments of the block whose text is read now.
@@ -197,7 +199,7 @@ impl Lexing<'_> {
             _ if before != Before::Statement && token.is("python") => Before::Python,
             _ => Before::Other,
         };
-        if before == Before::End && RAW.iter().any(|statement| token.is(statement)) {
+        if before == Before::End && token.is("block") {
             self.lexer.in_raw = true;
         } else if self.lexer.before == Before::End {
             self.lexer.in_raw = false;

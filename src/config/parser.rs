@@ -18,6 +18,7 @@ use std::mem::discriminant;
 
 use indexmap::IndexMap;
 
+use super::application::Application;
 use super::diagnostic::Level;
 use super::driver::Vocabulary;
 use super::environment::Environment;
@@ -58,6 +59,8 @@ pub(crate) struct Parser {
     /// The tokens that were looked at and not taken: few, as what a text means may depend on those before it.
     ahead: VecDeque<Token>,
     pub(crate) report: Report,
+    /// The applications so far.
+    pub(super) applications: Vec<Application>,
     /// The `template` statements so far.
     pub(super) templates: IndexMap<String, TemplateStatement>,
     /// The texts that may be names of templates: known only when all statements are read.
@@ -92,6 +95,7 @@ impl Parser {
             lexer: Lexer::new(&report, main, environment),
             ahead: VecDeque::new(),
             report,
+            applications: Vec::new(),
             templates: IndexMap::new(),
             template_references: VecDeque::new(),
             links: Links::default(),

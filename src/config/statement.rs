@@ -198,7 +198,8 @@ impl Parser {
             Some("template") => self.template_statement(start)?,
             Some("template-function") => self.template_function()?,
             Some("block") => self.block_statement()?,
-            Some("application" | "transformation") => self.application_statement()?,
+            Some("application") => self.application_statement()?,
+            Some("transformation") => self.transformation_statement()?,
             _ if same_word("filter", word) && self.vocabulary.has_path_item("filter") => {
                 let name = self.string("a name for the filter")?;
                 let filter = self.filter_body(name.value.clone(), start.to(name.span))?;
