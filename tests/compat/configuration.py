@@ -66,6 +66,7 @@ BLOCK = re.compile(rf"\bblock(\s+)(\S+)(\s+)({NAME})(?=\s*\()")
 FUNCTION = re.compile(rf"\$\((template )?({NAME})(?=[\s)])")
 FILE = re.compile(r"\b(D\d?)\s*;")
 WRITTEN = re.compile(r"\bdestination\(\s*(D\d?)\s*\)")
+TOKEN = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|#[^\n]*|\blog\b|[{}]""")
 TEST = re.compile(r'(?<![\w"])m("[^"]*");?')
 SET = re.compile(r'(?<![\w"])R("[^"]*");?')
 
@@ -171,9 +172,13 @@ class Translated:
 
     @staticmethod
     def _behind_templates(text: str, files: str) -> str:
-        first = re.search(r"(?m)^log\b|(?<=;)\s*log\b", text)
-        at = first.start() if first else len(text)
-        return f"{text[:at]}\n{files}{text[at:]}"
+        """The text with these statements before its first log path."""
+        depth = 0
+        for token in TOKEN.finditer(text):
+            if token[0] == "log" and depth == 0:
+                return f"{text[: token.start()]}\n{files}{text[token.start() :]}"
+            depth += {"{": 1, "}": -1}.get(token[0], 0)
+        return text + files
 
     def prepare(self) -> None:
         """Makes its directory and its input."""
