@@ -22,7 +22,6 @@
 //! * A branch sees the changes of the steps before it and its own, and no other's.
 #![forbid(unsafe_code)]
 
-#[cfg(test)]
 mod alone;
 pub mod compile;
 mod deliver;
@@ -33,8 +32,7 @@ mod step;
 
 use std::sync::Arc;
 
-#[cfg(test)]
-pub(crate) use alone::alone;
+pub use alone::Alone;
 pub use compile::{Compiled, compile};
 pub use deliver::Outputs;
 pub use program::{Choice, Item, Program, SendTo, Unreached};

@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, reason = "a target that cannot go on has found something")]
 
 pub mod config;
+pub mod filter;
 pub mod flow;
 pub mod framing;
 pub mod message;
@@ -26,6 +27,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All of them.
 pub const TARGETS: &[Target] = &[
     ("config", config::run),
+    ("filter", filter::run),
     ("rfc5424", rfc5424::run),
     ("rfc3164", rfc3164::run),
     ("framing", framing::run),

@@ -1,5 +1,7 @@
 //! `in-list(…)`: a value that is a line of a file.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -33,7 +35,7 @@ impl FilterOptions for InListOptions {
         let file = file.inspect_err(|_| {
             parser.close_parenthesis(head.open);
         })?;
-        let lines = match std::fs::read(&file.value) {
+        let lines = match read(&file.value) {
             Ok(text) => Ok(Arc::new(lines(&text))),
             Err(error) => {
                 let message = format!("{} cannot be read: {error}", file.value);
@@ -59,6 +61,17 @@ impl FilterOptions for InListOptions {
         let value = Value::of(config, &self.value)?;
         Ok(Arc::new(InList { lines: Arc::clone(&self.lines), value }))
     }
+}
+
+/// The text of a file. A device has no end.
+fn read(path: &str) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// The lines of `text` that are not empty, without what ends them.

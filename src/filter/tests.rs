@@ -8,7 +8,7 @@ use crate::config::{Config, Environment, parse_str};
 use crate::drivers::VOCABULARY;
 use crate::message::batch::Text;
 use crate::message::{FieldName, Head, Need, Origin, Pool, Selection, Stamp, ValueType, Writer};
-use crate::path::alone;
+use crate::path::Alone;
 use crate::syslog::names::{parse_facility, parse_severity};
 use crate::template::{Context, Template};
 
@@ -43,6 +43,12 @@ fn batch(messages: &[&str]) -> Selection {
         row.publish();
     }
     Selection::all(Arc::new(writer.finish()))
+}
+
+/// What `filter` lets pass of `selection` at `now`, and what it says.
+fn alone(filter: &Filter, mut selection: Selection, now: Instant) -> (Selection, Vec<String>) {
+    let said = Alone::new(&Arc::clone(selection.batch())).apply(filter, &mut selection, now);
+    (selection, said)
 }
 
 fn config(text: &str) -> Config {
@@ -340,7 +346,8 @@ fn mistakes_are_errors() {
             "in-list(\"/nowhere\" value(\"HOST\"))",
             "/nowhere cannot be read: No such file or directory (os error 2)",
         ),
-        ("in-list(\"/dev/null\")", "`in-list` needs a value()"),
+        ("in-list(\"/dev/null\" \"HOST\")", "/dev/null cannot be read: it is no regular file"),
+        ("in-list(\"Cargo.toml\")", "`in-list` needs a value()"),
     ] {
         assert_eq!(wrong(expression), [expected], "{expression}");
     }

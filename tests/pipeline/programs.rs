@@ -44,6 +44,10 @@ const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice",
 impl Condition {
     fn text(&self) -> String {
         match self {
+            Self::Has('a') => "message(a)".to_owned(),
+            Self::Has('b') => "message('(?=b)')".to_owned(),
+            Self::Has('c') => "message('(.?)(?<found>c)' flags(store-matches))".to_owned(),
+            Self::Has('d') => "(message('(d)' flags(store-matches)) and \"$1\" eq d)".to_owned(),
             Self::Has('e') => "match('[e]' value(\"MESSAGE\"))".to_owned(),
             Self::Has(letter) => {
                 format!("match(\"{letter}\" value(\"MESSAGE\") type(string) flags(substring))")
