@@ -27,6 +27,7 @@ pub static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
         rewrites,
         path_items,
         condition: filter::compile_condition,
+        doubts: filter::doubts,
         refused_sources,
         refused_destinations,
         refused_parsers: PARSERS.to_vec(),

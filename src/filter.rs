@@ -21,6 +21,7 @@
 
 mod comparison;
 mod condition;
+mod doubts;
 pub mod facility;
 pub mod in_list;
 pub mod level;
@@ -38,6 +39,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use condition::Filter;
+pub(crate) use doubts::doubts;
 
 use crate::config::grammar::{DriverHead, Parsed, Parser};
 use crate::config::{self, Config, Diagnostic, FilterTest, Options, Syntax};

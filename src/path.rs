@@ -32,7 +32,7 @@ mod step;
 
 use std::sync::Arc;
 
-pub use alone::Alone;
+pub use alone::{Alone, alone};
 pub use compile::{Compiled, compile};
 pub use deliver::Outputs;
 pub use program::{Choice, Item, Program, SendTo, Unreached};

@@ -71,7 +71,7 @@ pub trait Operation: fmt::Debug + Send + Sync {
 pub(crate) type Compiled = Result<Box<dyn Operation>, Diagnostic>;
 
 /// The options of a rewrite function.
-pub(crate) trait RewriteOptions: Options + Sized {
+pub(crate) trait FunctionOptions: Options + Sized {
     /// Reads them, up to the `)` of the function.
     fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self>;
 
@@ -88,7 +88,7 @@ pub struct Entry {
 
 impl Entry {
     /// The function called `word`, which has the options `O`.
-    const fn of<O: RewriteOptions>(word: &'static str) -> Self {
+    const fn of<O: FunctionOptions>(word: &'static str) -> Self {
         Self {
             syntax: Syntax { word, read: |parser, head| Ok(Arc::new(O::read(parser, head)?)) },
             compile: |config, function, contexts| {

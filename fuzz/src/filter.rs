@@ -15,7 +15,7 @@ use inrush::drivers::VOCABULARY;
 use inrush::filter::Filter;
 use inrush::message::batch::Text;
 use inrush::message::{FieldName, Head, MessageRef, Need, Origin, Selection, Stamp, ValueType, Writer};
-use inrush::path::Alone;
+use inrush::path::alone;
 use inrush::template::{Context, Template};
 
 const SHOWN: &str = "$MSG|$PROGRAM|$0|$1|$2|$3|$*|$name";
@@ -48,10 +48,8 @@ fn compiled(expression: &str) -> Option<Filter> {
 }
 
 /// The messages that pass, with what is stored of them.
-fn passed(filter: &Filter, mut selection: Selection) -> Vec<String> {
-    let alone = Alone::new(&Arc::clone(selection.batch()));
-    alone.apply(filter, &mut selection, Instant::now());
-    selection.messages().map(shown).collect()
+fn passed(filter: &Filter, selection: Selection) -> Vec<String> {
+    alone(filter, selection, Instant::now()).0.messages().map(shown).collect()
 }
 
 fn shown(message: MessageRef<'_>) -> String {

@@ -145,7 +145,7 @@ impl Place {
             Self::Filter => "filter",
             // An option of a rewrite function has no blocks of its own: those for rewrites are whole
             // functions.
-            Self::Rewrite | Self::RewriteOption => "rewrite",
+            Self::Rewrite | Self::FunctionOption => "rewrite",
             Self::SourceOption => "inner-src",
             Self::DestinationOption => "inner-dest",
         }
@@ -236,7 +236,7 @@ impl Parser {
         // An option of a template is no statement.
         let block = self
             .block(place, &key.value)
-            .filter(|_| !matches!(place, Place::Statement | Place::RewriteOption))?;
+            .filter(|_| !matches!(place, Place::Statement | Place::FunctionOption))?;
         Some(self.expand(&block, key.span, open))
     }
 

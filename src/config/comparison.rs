@@ -9,8 +9,8 @@
 //! | `@version` | The operators by types |
 //! |---|---|
 //! | 4.0 and later | as their operands are |
-//! | 3.8 to 3.x | a text in quotes that is a whole number is one. Where no operand has a type then, both are the whole numbers that they begin with, or 0 |
-//! | before | where no operand has a type, as texts |
+//! | 3.8 to 3.x | where no operand has a type, as the whole numbers that they begin with, or 0; otherwise as above, and what has no type is a string |
+//! | before | where no operand has a type, as texts; otherwise the same |
 
 use super::filter::Condition;
 use super::parser::{Parsed, Parser};
@@ -144,13 +144,6 @@ impl Comparison {
         if version >= TYPED {
             return;
         }
-        if version >= NUMBERS {
-            for operand in [&mut self.left, &mut self.right] {
-                if let Some(number) = as_number(operand) {
-                    *operand = number;
-                }
-            }
-        }
         if self.left.template.hint().is_none() && self.right.template.hint().is_none() {
             self.by = if version >= NUMBERS { CompareBy::LeadingNumber } else { CompareBy::Text };
         }
@@ -161,13 +154,6 @@ impl Comparison {
             }
         }
     }
-}
-
-/// The operand as a whole number, if it is the text of one.
-fn as_number(operand: &TemplateText) -> Option<TemplateText> {
-    let text = std::str::from_utf8(operand.template.as_literal()?).ok()?;
-    let is_number = operand.template.hint().is_none() && text.parse::<i64>().is_ok();
-    is_number.then(|| with_type(operand, ValueType::Integer))
 }
 
 fn with_type(operand: &TemplateText, hint: ValueType) -> TemplateText {

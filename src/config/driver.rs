@@ -94,6 +94,8 @@ pub struct Vocabulary {
     pub path_items: &'static [&'static str],
     /// Compiles a condition that stands in a template.
     pub condition: CompileCondition,
+    /// The parts of a condition that no message can meet, with the reasons.
+    pub(crate) doubts: fn(&Condition) -> Vec<(Span, String)>,
     /// The words of the language for sources that there are not, and that are refused by name.
     pub refused_sources: Vec<&'static str>,
     /// The same for destinations.

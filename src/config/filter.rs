@@ -125,7 +125,15 @@ impl Parser {
         let condition = self.sequence(0, &TokenKind::RBrace);
         let ended = condition.and_then(|condition| self.expect(&TokenKind::RBrace).map(|_| condition));
         let condition = ended.inspect_err(|Reported| self.skip_body())?;
+        self.warn_of_doubts(&condition);
         Ok(FilterStatement { name, span, condition })
+    }
+
+    /// Warns of the parts of `condition` that no message can meet.
+    fn warn_of_doubts(&mut self, condition: &Condition) {
+        for (span, message) in (self.vocabulary.doubts)(condition) {
+            self.report.warn(span, message, None);
+        }
     }
 
     /// `( … )` of an `if` at `span`.
@@ -133,6 +141,7 @@ impl Parser {
         let open = self.open_parenthesis()?;
         match self.sequence(0, &TokenKind::RParen) {
             Ok(condition) if self.eat(&TokenKind::RParen) => {
+                self.warn_of_doubts(&condition);
                 Ok(FilterStatement { name: self.anonymous("filter"), span, condition })
             }
             condition => {
@@ -151,6 +160,7 @@ impl Parser {
         if !self.sees(&TokenKind::RParen) {
             return Err(self.unexpected("`and`, `or`, `;` or `)`"));
         }
+        self.warn_of_doubts(&condition);
         Ok(FilterStatement { name: self.anonymous("filter"), span, condition })
     }
 

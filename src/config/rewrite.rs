@@ -154,7 +154,7 @@ impl Parser {
         mut read: impl FnMut(&mut Parser, &Key) -> Option<Parsed<()>>,
     ) {
         let known = || known().into_iter().chain(["condition"]).collect();
-        self.options_in_parentheses(open, Place::RewriteOption, &known, |parser, key| {
+        self.options_in_parentheses(open, Place::FunctionOption, &known, |parser, key| {
             if !same_word("condition", &key.value) {
                 return read(parser, key);
             }

@@ -24,8 +24,8 @@ pub(crate) enum Place {
     Filter,
     /// In `rewrite { }`.
     Rewrite,
-    /// In the parentheses of a rewrite function.
-    RewriteOption,
+    /// In the parentheses of a filter or rewrite function.
+    FunctionOption,
     /// In the parentheses of a source driver.
     SourceOption,
     /// In the parentheses of a destination driver.
@@ -37,7 +37,7 @@ impl Place {
     pub(super) fn noun(self) -> &'static str {
         match self {
             Self::Statement => "statement",
-            Self::Global | Self::SourceOption | Self::DestinationOption | Self::RewriteOption => "option",
+            Self::Global | Self::SourceOption | Self::DestinationOption | Self::FunctionOption => "option",
             Self::Source => "source driver",
             Self::Destination => "destination driver",
             Self::Parser => "parser",

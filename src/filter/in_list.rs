@@ -46,7 +46,7 @@ impl FilterOptions for InListOptions {
         if matches!(parser.peek().kind, TokenKind::Text(_)) {
             value = parser.value_name(ValueUse::Read).ok();
         }
-        parser.options_in_parentheses(head.open, Place::Filter, &|| vec!["value"], |parser, key| {
+        parser.options_in_parentheses(head.open, Place::FunctionOption, &|| vec!["value"], |parser, key| {
             (key.value == "value").then(|| parser.value_name(ValueUse::Read).map(|name| value = Some(name)))
         });
         let lines = lines?;

@@ -28,7 +28,7 @@ impl FilterOptions for MatchOptions {
         })?;
         let (mut value, mut template, mut says_where) = (None, None, false);
         let known = || [&["value", "template"], &PatternOptions::KNOWN[..]].concat();
-        parser.options_in_parentheses(head.open, Place::Filter, &known, |parser, key| {
+        parser.options_in_parentheses(head.open, Place::FunctionOption, &known, |parser, key| {
             says_where |= matches!(&*key.value, "value" | "template");
             match &*key.value {
                 "value" => Some(parser.value_name(ValueUse::Read).map(|name| value = Some(name))),

@@ -43,23 +43,22 @@ impl FilterOptions for RateLimitOptions {
         }
         let (mut rate, mut key, before) = (None, None, parser.report.errors());
         let known = || vec!["rate", "key", "template", "thread-local-rate"];
-        parser.options_in_parentheses(head.open, Place::Filter, &known, |parser, name| {
-            match &*name.value.replace('_', "-") {
-                "rate" => {
-                    Some(parser.integer(1, i64::from(i32::MAX)).map(|n| rate = Some((n as u32, false))))
-                }
-                "thread-local-rate" => {
-                    Some(parser.integer(1, i64::from(i32::MAX)).map(|n| rate = Some((n as u32, true))))
-                }
-                word @ ("key" | "template") => {
-                    if word == "template" {
-                        let help = Some("use key()".to_owned());
-                        parser.report.warn(name.span, "template() is an old spelling", help);
-                    }
-                    Some(parser.template_argument().map(|template| key = Some(template)))
-                }
-                _ => None,
+        parser.options_in_parentheses(head.open, Place::FunctionOption, &known, |parser, name| match &*name
+            .value
+            .replace('_', "-")
+        {
+            "rate" => Some(parser.integer(1, i64::from(i32::MAX)).map(|n| rate = Some((n as u32, false)))),
+            "thread-local-rate" => {
+                Some(parser.integer(1, i64::from(i32::MAX)).map(|n| rate = Some((n as u32, true))))
             }
+            word @ ("key" | "template") => {
+                if word == "template" {
+                    let help = Some("use key()".to_owned());
+                    parser.report.warn(name.span, "template() is an old spelling", help);
+                }
+                Some(parser.template_argument().map(|template| key = Some(template)))
+            }
+            _ => None,
         });
         // One that is wrong was reported.
         if parser.report.errors() > before {

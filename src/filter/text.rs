@@ -6,7 +6,7 @@ use super::{Compiled, FilterOptions, Test, matched};
 use crate::config::Config;
 use crate::config::grammar::{DriverHead, Parsed, Parser, Place};
 use crate::message::{FieldName, MessageRef, RevisedRow};
-use crate::pattern::{Matcher, PatternOptions, Type};
+use crate::pattern::{Flags, Matcher, PatternOptions, Type};
 
 /// The text that a function looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,24 @@ pub struct TextOptions {
     matcher: Matcher,
 }
 
+impl TextOptions {
+    /// The text of the pattern.
+    pub(super) fn pattern(&self) -> &str {
+        self.matcher.pattern()
+    }
+
+    /// Tells whether no text meets both this and `other`: both have to be the whole of one text, and differ.
+    pub(super) fn excludes(&self, other: &Self) -> bool {
+        let is_whole = |options: &Self| {
+            options.matcher.kind() == Type::String && options.matcher.flags() == Flags::default()
+        };
+        self.subject == other.subject
+            && is_whole(self)
+            && is_whole(other)
+            && self.pattern() != other.pattern()
+    }
+}
+
 impl FilterOptions for TextOptions {
     fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self> {
         let subject = match head.word {
@@ -42,7 +60,7 @@ impl FilterOptions for TextOptions {
             parser.close_parenthesis(head.open);
         })?;
         let known = || PatternOptions::KNOWN.to_vec();
-        parser.options_in_parentheses(head.open, Place::Filter, &known, |parser, key| {
+        parser.options_in_parentheses(head.open, Place::FunctionOption, &known, |parser, key| {
             pattern.apply(parser, key)
         });
         Ok(Self { subject, matcher: pattern.compile(parser)? })

@@ -41,6 +41,15 @@ impl Alone {
     }
 }
 
+/// Does `step` to `selection` at `now`: what goes on, and what the step says.
+///
+/// # Panics
+/// When the step panicked at a message.
+pub fn alone(step: &dyn Step, mut selection: Selection, now: Instant) -> (Selection, Vec<String>) {
+    let said = Alone::new(&Arc::clone(selection.batch())).apply(step, &mut selection, now);
+    (selection, said)
+}
+
 impl fmt::Debug for Alone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Alone").finish_non_exhaustive()

@@ -5,11 +5,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use memchr::memmem::Finder;
-use pcre2::bytes::CaptureLocations;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::options::{Flag, Flags, Type};
-use super::pcre::{PatternError, Pcre, settings_len};
+use super::pcre::{Groups, PatternError, Pcre, settings_len};
 use super::regular::{End, Regular};
 
 /// The most memory that `regex` may take for an expression; one that needs more is PCRE2's.
@@ -40,13 +39,13 @@ enum Test {
 
 /// The places of a match and of its groups in a text. They are made for a matcher, and used again for each
 /// text.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Captures(Spans);
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Spans {
     Whole(Range<usize>),
-    Groups(CaptureLocations),
+    Groups(Groups),
 }
 
 impl Captures {
@@ -68,7 +67,7 @@ impl Captures {
     pub fn get(&self, group: usize) -> Option<Range<usize>> {
         match &self.0 {
             Spans::Whole(whole) => (group == 0).then(|| whole.clone()),
-            Spans::Groups(groups) => groups.get(group).map(|(start, end)| start..end),
+            Spans::Groups(groups) => groups.get(group),
         }
     }
 }

@@ -4,7 +4,9 @@
 //! write a text that takes years. The bounds stand in front of the pattern, where PCRE2 reads them as it does
 //! the pattern's own settings, such as `(*UTF)`.
 
+use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pcre2::bytes::{CaptureLocations, Regex, RegexBuilder};
 
@@ -18,7 +20,7 @@ const HEAP_LIMIT: u32 = 20_000;
 const STACK_LIMIT: usize = 1 << 20;
 
 /// The codes of errors that say of a text that it is not UTF-8.
-const NOT_UTF8: std::ops::RangeInclusive<i32> = -23..=-3;
+const NOT_UTF8: RangeInclusive<i32> = -23..=-3;
 
 /// What is wrong with a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,12 +37,53 @@ pub(super) struct Pcre {
     regex: Regex,
     /// The matches that were given up.
     given_up: AtomicU64,
+    spare: Spare,
+}
+
+/// Captures of an expression that nobody uses now: to make one takes a stack of its own.
+#[derive(Debug, Clone, Default)]
+struct Spare(Arc<Mutex<Vec<CaptureLocations>>>);
+
+impl Spare {
+    /// The most that are kept.
+    const MOST: usize = 16;
+
+    fn all(&self) -> MutexGuard<'_, Vec<CaptureLocations>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The places of groups, which go back to their expression when they are dropped.
+#[derive(Debug)]
+pub(super) struct Groups {
+    places: Option<CaptureLocations>,
+    spare: Spare,
+}
+
+impl Groups {
+    pub(super) fn len(&self) -> usize {
+        self.places.as_ref().map_or(1, CaptureLocations::len)
+    }
+
+    #[inline]
+    pub(super) fn get(&self, group: usize) -> Option<Range<usize>> {
+        self.places.as_ref()?.get(group).map(|(start, end)| start..end)
+    }
+}
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        let mut spare = self.spare.all();
+        if spare.len() < Spare::MOST {
+            spare.extend(self.places.take());
+        }
+    }
 }
 
 impl Clone for Pcre {
     /// The same expression, with a count of its own.
     fn clone(&self) -> Self {
-        Self { regex: self.regex.clone(), given_up: AtomicU64::new(0) }
+        Self::of(self.regex.clone())
     }
 }
 
@@ -66,7 +109,11 @@ impl Pcre {
             let at = if at > settings.len() { at.saturating_sub(names.len()) } else { at };
             PatternError { at, reason }
         })?;
-        Ok(Self { regex, given_up: AtomicU64::new(0) })
+        Ok(Self::of(regex))
+    }
+
+    fn of(regex: Regex) -> Self {
+        Self { regex, given_up: AtomicU64::new(0), spare: Spare::default() }
     }
 
     /// Tells whether `text` matches.
@@ -77,8 +124,9 @@ impl Pcre {
 
     /// Looks for a match from `start` on.
     #[inline]
-    pub(super) fn find_at(&self, text: &[u8], start: usize, captures: &mut CaptureLocations) -> bool {
-        let found = self.regex.captures_read_at(captures, text, start);
+    pub(super) fn find_at(&self, text: &[u8], start: usize, groups: &mut Groups) -> bool {
+        let places = groups.places.get_or_insert_with(|| self.regex.capture_locations());
+        let found = self.regex.captures_read_at(places, text, start);
         self.answer(found.map(|found| found.is_some()))
     }
 
@@ -91,8 +139,10 @@ impl Pcre {
         })
     }
 
-    pub(super) fn captures(&self) -> CaptureLocations {
-        self.regex.capture_locations()
+    pub(super) fn captures(&self) -> Groups {
+        let places = self.spare.all().pop();
+        let places = places.unwrap_or_else(|| self.regex.capture_locations());
+        Groups { places: Some(places), spare: self.spare.clone() }
     }
 
     /// The names of its groups, the whole match first.

@@ -1,7 +1,7 @@
 //! `groupset(…)`, `groupunset(…)`: all values whose names are like a pattern.
 
 use super::value::{Contexts, Value};
-use super::{Compiled, Operation, RewriteOptions, Scratch};
+use super::{Compiled, FunctionOptions, Operation, Scratch};
 use crate::config::grammar::{DriverHead, Key, Parsed, Parser, TEMPLATE, TokenKind, apply, names};
 use crate::config::{Config, Diagnostic, Spanned, TemplateOptions, TemplateText};
 use crate::message::RevisedRow;
@@ -54,7 +54,7 @@ fn compile_values(config: &Config, values: &[Spanned<String>]) -> Result<Vec<Mat
     values.iter().map(matcher).collect()
 }
 
-impl RewriteOptions for GroupSetOptions {
+impl FunctionOptions for GroupSetOptions {
     fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self> {
         let text = parser.rewrite_template(head)?;
         let mut options = Self { text, values: Vec::new(), template: TemplateOptions::default() };
@@ -73,7 +73,7 @@ impl RewriteOptions for GroupSetOptions {
     }
 }
 
-impl RewriteOptions for GroupUnsetOptions {
+impl FunctionOptions for GroupUnsetOptions {
     fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self> {
         let mut options = Self { values: Vec::new() };
         parser.rewrite_options(head.open, &|| vec!["values"], |parser, key| {

@@ -1,7 +1,7 @@
 //! `set-matches(…)`, `unset-matches()`: the matches of patterns, `$0` to `$255`.
 
 use super::value::{Contexts, Value};
-use super::{Compiled, Operation, RewriteOptions, Scratch};
+use super::{Compiled, FunctionOptions, Operation, Scratch};
 use crate::config::grammar::{DriverHead, Parsed, Parser};
 use crate::config::{Config, TemplateOptions, TemplateText};
 use crate::message::batch::Text;
@@ -17,7 +17,7 @@ pub(super) struct SetMatchesOptions {
     pub text: TemplateText,
 }
 
-impl RewriteOptions for SetMatchesOptions {
+impl FunctionOptions for SetMatchesOptions {
     fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self> {
         let text = parser.rewrite_template(head)?;
         parser.rewrite_options(head.open, &Vec::new, |_, _| None);
@@ -49,7 +49,7 @@ impl Operation for SetMatches {
 #[derive(Debug, Clone)]
 pub(super) struct UnsetMatchesOptions;
 
-impl RewriteOptions for UnsetMatchesOptions {
+impl FunctionOptions for UnsetMatchesOptions {
     fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self> {
         parser.rewrite_options(head.open, &Vec::new, |_, _| None);
         Ok(Self)

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::value::{Contexts, Value};
-use super::{Compiled, Operation, RewriteOptions, Scratch};
+use super::{Compiled, FunctionOptions, Operation, Scratch};
 use crate::config::grammar::{DriverHead, Parsed, Parser};
 use crate::config::{Config, TemplateOptions, TemplateText};
 use crate::message::RevisedRow;
@@ -63,7 +63,7 @@ pub(super) struct PriorityOptions {
     part: Part,
 }
 
-impl RewriteOptions for PriorityOptions {
+impl FunctionOptions for PriorityOptions {
     fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self> {
         let text = parser.rewrite_template(head)?;
         parser.rewrite_options(head.open, &Vec::new, |_, _| None);

@@ -1,7 +1,7 @@
 //! `rename(…)`: gives a value another name.
 
 use super::value::Contexts;
-use super::{Compiled, Operation, RewriteOptions, Scratch};
+use super::{Compiled, FunctionOptions, Operation, Scratch};
 use crate::config::grammar::{DriverHead, Parsed, Parser, ValueUse};
 use crate::config::{Config, Spanned};
 use crate::message::batch::Text;
@@ -16,7 +16,7 @@ pub(super) struct RenameOptions {
     pub to: Spanned<String>,
 }
 
-impl RewriteOptions for RenameOptions {
+impl FunctionOptions for RenameOptions {
     fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self> {
         let mut name = || parser.value_name(ValueUse::Write);
         let both = name().and_then(|from| name().map(|to| (from, to)));

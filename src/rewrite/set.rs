@@ -1,7 +1,7 @@
 //! `set(…)`: gives a value a text.
 
 use super::value::{Contexts, Value};
-use super::{Compiled, Operation, RewriteOptions, Scratch};
+use super::{Compiled, FunctionOptions, Operation, Scratch};
 use crate::config::grammar::{DriverHead, Parsed, Parser, TEMPLATE, ValueUse, apply, names};
 use crate::config::{Config, Spanned, TemplateOptions, TemplateText};
 use crate::message::batch::Text;
@@ -18,7 +18,7 @@ pub(super) struct SetOptions {
     pub template: TemplateOptions,
 }
 
-impl RewriteOptions for SetOptions {
+impl FunctionOptions for SetOptions {
     fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self> {
         let text = parser.rewrite_template(head)?;
         let mut options = Self { text, value: None, template: TemplateOptions::default() };

@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::value::{Contexts, Value};
-use super::{Compiled, Operation, RewriteOptions, Scratch};
+use super::{Compiled, FunctionOptions, Operation, Scratch};
 use crate::config::grammar::{DriverHead, Parsed, Parser, TokenKind, ValueUse};
 use crate::config::{Config, Spanned, TemplateOptions, TemplateText};
 use crate::filter::matched;
@@ -32,7 +32,7 @@ pub(super) struct SubstOptions {
     pub value: Option<Spanned<String>>,
 }
 
-impl RewriteOptions for SubstOptions {
+impl FunctionOptions for SubstOptions {
     fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self> {
         let mut pattern = PatternOptions::read(parser, Type::Pcre).inspect_err(|_| {
             parser.close_parenthesis(head.open);

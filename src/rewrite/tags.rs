@@ -1,7 +1,7 @@
 //! `set-tag(…)`, `clear-tag(…)`: the tags of a message.
 
 use super::value::{Contexts, Value};
-use super::{Compiled, Operation, RewriteOptions, Scratch};
+use super::{Compiled, FunctionOptions, Operation, Scratch};
 use crate::config::grammar::{DriverHead, Parsed, Parser, TEMPLATE, apply, names};
 use crate::config::{Config, TemplateOptions, TemplateText};
 use crate::message::RevisedRow;
@@ -17,7 +17,7 @@ pub(super) struct TagOptions {
     pub sets: bool,
 }
 
-impl RewriteOptions for TagOptions {
+impl FunctionOptions for TagOptions {
     fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self> {
         let text = parser.rewrite_template(head)?;
         let mut options = Self { text, template: TemplateOptions::default(), sets: head.word == "set-tag" };

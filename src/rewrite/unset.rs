@@ -1,7 +1,7 @@
 //! `unset(…)`: takes a value away.
 
 use super::value::Contexts;
-use super::{Compiled, Operation, RewriteOptions, Scratch};
+use super::{Compiled, FunctionOptions, Operation, Scratch};
 use crate::config::grammar::{DriverHead, Parsed, Parser, ValueUse};
 use crate::config::{Config, Spanned};
 use crate::message::{RevisedRow, ValueName};
@@ -13,7 +13,7 @@ pub(super) struct UnsetOptions {
     pub value: Option<Spanned<String>>,
 }
 
-impl RewriteOptions for UnsetOptions {
+impl FunctionOptions for UnsetOptions {
     fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self> {
         let mut options = Self::default();
         parser.rewrite_options(head.open, &|| vec!["value"], |parser, key| match &*key.value {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::value::{Contexts, Value};
-use super::{Compiled, Operation, RewriteOptions, Scratch};
+use super::{Compiled, FunctionOptions, Operation, Scratch};
 use crate::config::grammar::{DriverHead, Parsed, Parser, TEMPLATE, apply, names};
 use crate::config::{Config, Spanned, TemplateOptions, TemplateText};
 use crate::message::{RevisedRow, Stamp};
@@ -51,7 +51,7 @@ pub(super) struct ZoneOptions {
     pub fixes: bool,
 }
 
-impl RewriteOptions for ZoneOptions {
+impl FunctionOptions for ZoneOptions {
     fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self> {
         let text = parser.rewrite_template(head)?;
         if let Some(literal) = text.template.as_literal().filter(|text| zone(text).is_none()) {
@@ -83,7 +83,7 @@ pub(super) struct GuessOptions {
     pub which: Option<Spanned<()>>,
 }
 
-impl RewriteOptions for GuessOptions {
+impl FunctionOptions for GuessOptions {
     fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self> {
         let mut options = Self::default();
         parser.rewrite_options(head.open, &|| vec!["time-stamp"], |parser, key| {

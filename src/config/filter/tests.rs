@@ -17,6 +17,7 @@ static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary {
     rewrites: Vec::new(),
     path_items: &["filter", "junction", "if"],
     condition: |_, _| unreachable!("no template has one"),
+    doubts: |_| Vec::new(),
     refused_sources: Vec::new(),
     refused_parsers: Vec::new(),
     refused_destinations: Vec::new(),
