@@ -29,6 +29,7 @@ mod index;
 mod row;
 mod slots;
 mod texts;
+mod tidy;
 mod values;
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Random log paths with filters and forks, against an interpreter of one message at a time.
+//! Random log paths with filters, rewrites and forks, against an interpreter of one message at a time.
 //!
 //! The invariant: whatever happens on the way (reloads, destinations that stand still, batches of any size),
 //! each file has what the interpreter says, in its order; each message is delivered if it went anywhere and
@@ -24,9 +24,69 @@ struct Path {
 #[derive(Debug, Clone)]
 enum Item {
     Filter(Condition),
+    Rewrite(Vec<Change>),
     Send(usize),
     Junction(Vec<Path>),
     If(Vec<(Condition, Path)>, Option<Path>),
+}
+
+/// A rewrite function, for the messages that meet a condition.
+#[derive(Debug, Clone)]
+struct Change(Edit, Option<Condition>);
+
+#[derive(Debug, Clone)]
+enum Edit {
+    /// Writes a letter behind the text.
+    Append(char),
+    /// Writes one letter for another, wherever it is.
+    Replace(char, char),
+    /// Sets the level.
+    Level(u8),
+    /// Keeps the text as a value.
+    Keep,
+    /// Makes that value the text.
+    Restore,
+    /// Takes it away.
+    Forget,
+}
+
+/// A message as the interpreter has it.
+#[derive(Debug, Clone)]
+struct Message {
+    text: String,
+    level: u8,
+    kept: String,
+}
+
+impl Change {
+    /// The function as it is written.
+    fn text(&self) -> String {
+        let Self(edit, condition) = self;
+        let condition = condition.as_ref().map(|condition| format!(" condition({})", condition.text()));
+        let condition = condition.unwrap_or_default();
+        match edit {
+            Edit::Append(letter) => format!("set(\"${{MSG}}{letter}\"{condition});"),
+            Edit::Replace(from, to) => format!("subst(\"{from}\" \"{to}\" flags(global){condition});"),
+            Edit::Level(level) => format!("set-severity(\"{level}\"{condition});"),
+            Edit::Keep => format!("set(\"$MSG\" value(\"kept\"){condition});"),
+            Edit::Restore => format!("set(\"$kept\"{condition});"),
+            Edit::Forget => format!("unset(value(\"kept\"){condition});"),
+        }
+    }
+
+    fn apply(&self, message: &mut Message) {
+        if self.1.as_ref().is_some_and(|condition| !condition.is_met(message)) {
+            return;
+        }
+        match &self.0 {
+            Edit::Append(letter) => message.text.push(*letter),
+            Edit::Replace(from, to) => message.text = message.text.replace(*from, &to.to_string()),
+            Edit::Level(level) => message.level = *level,
+            Edit::Keep => message.kept.clone_from(&message.text),
+            Edit::Restore => message.text.clone_from(&message.kept),
+            Edit::Forget => message.kept.clear(),
+        }
+    }
 }
 
 /// A condition on the letters of a text and on its level.
@@ -59,13 +119,13 @@ impl Condition {
         }
     }
 
-    fn is_met(&self, text: &str, level: u8) -> bool {
+    fn is_met(&self, message: &Message) -> bool {
         match self {
-            Self::Has(letter) => text.contains(*letter),
-            Self::Level(most) => level <= *most,
-            Self::Not(inner) => !inner.is_met(text, level),
-            Self::And(one, two) => one.is_met(text, level) && two.is_met(text, level),
-            Self::Or(one, two) => one.is_met(text, level) || two.is_met(text, level),
+            Self::Has(letter) => message.text.contains(*letter),
+            Self::Level(most) => message.level <= *most,
+            Self::Not(inner) => !inner.is_met(message),
+            Self::And(one, two) => one.is_met(message) && two.is_met(message),
+            Self::Or(one, two) => one.is_met(message) || two.is_met(message),
         }
     }
 }
@@ -77,6 +137,10 @@ impl Path {
         for item in &self.items {
             match item {
                 Item::Filter(condition) => write!(body, "filter {{ {} }}; ", condition.text()).unwrap(),
+                Item::Rewrite(changes) => {
+                    let changes = changes.iter().map(Change::text).collect::<String>();
+                    write!(body, "rewrite {{ {changes} }}; ").unwrap();
+                }
                 Item::Send(to) => write!(body, "destination(d{to}); ").unwrap(),
                 Item::Junction(channels) => {
                     let channels = channels.iter().map(|channel| format!("channel {}; ", channel.body("")));
@@ -113,39 +177,47 @@ struct Oracle {
     filtered: u64,
 }
 
-type Behind<'b> = dyn FnMut(&mut Oracle) -> bool + 'b;
+type Behind<'b> = dyn FnMut(&mut Oracle, &Message) -> bool + 'b;
 
 impl Oracle {
     fn post(&mut self, paths: &[Path], text: &str, level: u8) {
         let before: usize = self.files.iter().map(Vec::len).sum();
-        self.fork(&paths.iter().collect::<Vec<_>>(), text, level, &mut |_| true);
+        let message = Message { text: text.to_owned(), level, kept: String::new() };
+        self.fork(&paths.iter().collect::<Vec<_>>(), &message, &mut |_, _| true);
         let after: usize = self.files.iter().map(Vec::len).sum();
         self.filtered += u64::from(before == after);
     }
 
     /// Sends a message through `items` and on to `next`; whether it matched.
-    fn go(&mut self, items: &[Item], text: &str, level: u8, next: &mut Behind<'_>) -> bool {
-        let Some((first, rest)) = items.split_first() else { return next(self) };
+    fn go(&mut self, items: &[Item], message: &Message, next: &mut Behind<'_>) -> bool {
+        let Some((first, rest)) = items.split_first() else { return next(self, message) };
         match first {
-            Item::Filter(condition) => condition.is_met(text, level) && self.go(rest, text, level, next),
+            Item::Filter(condition) => condition.is_met(message) && self.go(rest, message, next),
+            Item::Rewrite(changes) => {
+                let mut message = message.clone();
+                for change in changes {
+                    change.apply(&mut message);
+                }
+                self.go(rest, &message, next)
+            }
             Item::Send(to) => {
-                self.files[*to].push(text.to_owned());
-                self.go(rest, text, level, next)
+                self.files[*to].push(message.text.clone());
+                self.go(rest, message, next)
             }
             Item::Junction(channels) => {
                 let channels: Vec<&Path> = channels.iter().collect();
-                self.fork(&channels, text, level, &mut |oracle| oracle.go(rest, text, level, next))
+                self.fork(&channels, message, &mut |oracle, message| oracle.go(rest, message, next))
             }
             Item::If(branches, otherwise) => {
-                let taken = branches.iter().find(|(condition, _)| condition.is_met(text, level));
+                let taken = branches.iter().find(|(condition, _)| condition.is_met(message));
                 let taken = taken.map(|(_, path)| path).or(otherwise.as_ref());
                 let items = taken.map_or(&[][..], |path| &path.items);
-                self.go(items, text, level, &mut |oracle| oracle.go(rest, text, level, next))
+                self.go(items, message, &mut |oracle, message| oracle.go(rest, message, next))
             }
         }
     }
 
-    fn fork(&mut self, branches: &[&Path], text: &str, level: u8, next: &mut Behind<'_>) -> bool {
+    fn fork(&mut self, branches: &[&Path], message: &Message, next: &mut Behind<'_>) -> bool {
         let (mut is_matched, mut came_out) = (false, false);
         for pass in [false, true] {
             if pass && is_matched {
@@ -153,9 +225,9 @@ impl Oracle {
             }
             for branch in branches.iter().filter(|branch| branch.is_fallback == pass) {
                 let mut matches = false;
-                self.go(&branch.items, text, level, &mut |oracle| {
+                self.go(&branch.items, message, &mut |oracle, message| {
                     matches = true;
-                    let went_on = next(oracle);
+                    let went_on = next(oracle, message);
                     came_out |= went_on;
                     went_on
                 });
@@ -167,6 +239,19 @@ impl Oracle {
         }
         came_out
     }
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let letter = || prop::char::range('a', 'f');
+    let edit = prop_oneof![
+        letter().prop_map(Edit::Append),
+        (letter(), letter()).prop_map(|(from, to)| Edit::Replace(from, to)),
+        (0..8_u8).prop_map(Edit::Level),
+        Just(Edit::Keep),
+        Just(Edit::Restore),
+        Just(Edit::Forget),
+    ];
+    (edit, prop::option::of(condition())).prop_map(|(edit, condition)| Change(edit, condition))
 }
 
 fn condition() -> impl Strategy<Value = Condition> {
@@ -195,12 +280,17 @@ fn path() -> impl Strategy<Value = Path> {
             },
         )
     };
-    let leaf =
-        prop_oneof![condition().prop_map(Item::Filter), (0..DESTINATIONS).prop_map(Item::Send)].boxed();
+    let leaf = prop_oneof![
+        condition().prop_map(Item::Filter),
+        prop::collection::vec(change(), 0..4).prop_map(Item::Rewrite),
+        (0..DESTINATIONS).prop_map(Item::Send)
+    ]
+    .boxed();
     let item = leaf.prop_recursive(2, 12, 3, move |inner| {
         let inner = inner.boxed();
         prop_oneof![
             2 => condition().prop_map(Item::Filter),
+            2 => prop::collection::vec(change(), 0..4).prop_map(Item::Rewrite),
             4 => (0..DESTINATIONS).prop_map(Item::Send),
             1 => prop::collection::vec(path(inner.clone()), 0..4).prop_map(Item::Junction),
             1 => (prop::collection::vec((condition(), path(inner.clone())), 1..3), prop::option::of(path(inner)))
@@ -304,7 +394,8 @@ proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..ProptestConfig::with_cases(64) })]
 
     /// Breaks without it: a message takes another way than the language says, or files get messages in
-    /// another order after a filter or a fork; a message has two outcomes; credit is lost.
+    /// another order after a filter, a rewrite or a fork; a branch has what another one has changed; a message has two outcomes;
+    /// credit is lost.
     #[test]
     fn log_paths_do_what_the_interpreter_does(
         first in prop::collection::vec(path(), 1..4),

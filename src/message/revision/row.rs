@@ -8,9 +8,6 @@ use crate::message::{
     Batch, Field, FieldName, Head, MESSAGE_MAX, MessageRef, Record, Span, Stamp, ValueType,
 };
 
-/// Unused bytes of texts of one row that are not worth moving the others for.
-const UNUSED_MAX: usize = 4096;
-
 /// A bound that a message would pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowLimit {
@@ -46,9 +43,9 @@ pub struct RevisedRow<'a> {
     /// MESSAGE as it was before: what [`Text::Payload`] counts in.
     payload: Span,
     /// The bytes of texts that the revision had before.
-    texts_before: usize,
+    pub(super) texts_before: usize,
     /// How many bytes of its texts nothing uses any more.
-    unused: usize,
+    pub(super) unused: usize,
     pub(super) is_open: bool,
     /// Tells whether a field of it is a tombstone.
     pub(super) has_unset: bool,
@@ -351,40 +348,6 @@ impl RevisedRow<'_> {
         Span { segment: self.revision.segment, offset, len: bytes.len() as u32 }
     }
 
-    /// Notes that the text at `span` is used by one field less.
-    #[inline]
-    fn leave(&mut self, span: Span) {
-        if span.segment == self.revision.segment && span.offset as usize >= self.texts_before {
-            self.unused += span.len as usize;
-            if self.unused > UNUSED_MAX {
-                self.tidy();
-            }
-        }
-    }
-
-    /// Moves its texts together, when most of them are not used any more.
-    #[cold]
-    fn tidy(&mut self) {
-        let (own, before, start) = (self.revision.segment, self.texts_before, self.start());
-        let Revision { texts, fields, .. } = &mut *self.revision;
-        if 2 * self.unused < texts.len() - before {
-            return;
-        }
-        let old = texts.split_off(before);
-        let mut moved = |span: &mut Span| {
-            if span.segment == own && span.offset as usize >= before {
-                let text = &old[span.offset as usize - before..][..span.len as usize];
-                span.offset = texts.add(text);
-            }
-        };
-        moved(&mut self.record.text);
-        for field in &mut fields[start..] {
-            moved(&mut field.name);
-            moved(&mut field.value);
-        }
-        self.unused = 0;
-    }
-
     /// Makes it the row of its revision.
     fn end(mut self) -> Result<(), RowLimit> {
         if let Some(limit) = self.limit {
@@ -403,22 +366,6 @@ impl RevisedRow<'_> {
         let start = self.start();
         self.revision.put(self.batch, self.row, start, self.record);
         Ok(())
-    }
-
-    /// Removes what is unset where nothing else would show.
-    #[cold]
-    fn remove_tombstones(&mut self) {
-        let (start, batch) = (self.start(), self.batch);
-        let mut kept = start;
-        for at in start..self.revision.fields.len() {
-            let field = self.revision.fields[at];
-            let name = if field.id.has_text() { self.revision.bytes(batch, field.name) } else { b"" };
-            if !field.is_unset() || batch.origin().has(field.id, name) {
-                self.revision.fields[kept] = field;
-                kept += 1;
-            }
-        }
-        self.revision.fields.truncate(kept);
     }
 }
 
