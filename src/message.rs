@@ -29,6 +29,7 @@
 
 pub mod batch;
 pub mod buffer;
+mod copied;
 mod fence;
 pub mod foreign;
 pub mod lines;

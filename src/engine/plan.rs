@@ -156,7 +156,7 @@ impl ReloadPlan {
         keep: &dyn Fn(&Input) -> bool,
     ) -> Result<Self, Vec<Diagnostic>> {
         let compiled = path::compile(config)?;
-        let (outputs, fresh_outputs) = plan_outputs(config, &compiled, running, context.log)?;
+        let (outputs, fresh_outputs) = plan_outputs(config, &compiled, running, context)?;
         let kept = |statement: &str, driver: &Driver| {
             let same = running.sources.iter().find(|source| source.input.driver.id == driver.id)?;
             let is_kept = same.key == identity::source(config, statement, driver)
@@ -248,7 +248,7 @@ fn plan_outputs(
     config: &Config,
     compiled: &Compiled<'_>,
     running: &Running<'_>,
-    log: &Log,
+    context: &PlanContext<'_>,
 ) -> Result<Outputs, Vec<Diagnostic>> {
     let (mut planned, mut errors) = (Vec::new(), Vec::new());
     for to in &compiled.destinations {
@@ -272,10 +272,11 @@ fn plan_outputs(
         let (of_name, predecessors) = predecessors((id, &address, claim.as_ref()), &addresses, running);
         let counters = of_name.last().map_or_else(Arc::default, |before| Arc::clone(&before.counters));
         let (inbox, shared) = (Inbox::new(), Arc::<OutputState>::default());
-        let full = Arc::new(FullQueue::new(fifo_size, reporter(log, id, &shared)));
-        let queue = Queue::new(inbox.sender(), Arc::clone(&counters), Arc::clone(&shared), full, is_soft);
+        let full = Arc::new(FullQueue::new(fifo_size, reporter(context.log, id, &shared)));
+        let (own, state) = (Arc::clone(&counters), Arc::clone(&shared));
+        let queue = Queue::new(inbox.sender(), own, state, full, is_soft, context.pool);
         let sender = inbox.sender();
-        let (report, wake) = (reporter(log, id, &shared), Arc::new(move || sender.wake()));
+        let (report, wake) = (reporter(context.log, id, &shared), Arc::new(move || sender.wake()));
         let driver = make(Site { counters: Arc::clone(&counters), report, wake });
         let (id, orders, end) = (id.to_owned(), Orders::default(), Arc::default());
         let output = Arc::new(Output { id, key, address, claim, counters, shared, orders, queue, end });

@@ -17,7 +17,7 @@ use std::time::Instant;
 use crate::destination::drops::{Drops, News};
 use crate::destination::{Counters, Report, ReportFn, Severity, UNHELD_BYTES};
 use crate::flow::{Ack, Delivery, DropReason, Sender};
-use crate::message::Selection;
+use crate::message::{Pool, Selection};
 
 /// The sending side of a destination.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub(crate) struct Queue {
     shared: Arc<OutputState>,
     full: Arc<FullQueue>,
     is_soft: bool,
+    /// The pool of what is copied out.
+    pool: Arc<Pool>,
 }
 
 /// The drops of a queue of at most `log-fifo-size()` messages, as the log is told.
@@ -125,8 +127,9 @@ impl Queue {
         shared: Arc<OutputState>,
         full: Arc<FullQueue>,
         is_soft: bool,
+        pool: &Arc<Pool>,
     ) -> Self {
-        Self { inbox, counters, shared, full, is_soft }
+        Self { inbox, counters, shared, full, is_soft, pool: Arc::clone(pool) }
     }
 
     /// The reporter of its drops.
@@ -152,8 +155,13 @@ impl Queue {
         let most = self.full.fifo_size.min(UNHELD_BYTES / view.bytes_each());
         let room = most.saturating_sub(self.counters.queued.load(Ordering::Relaxed)) as usize;
         let view = if view.len() > room { self.drop_newest(&view, room, &ack) } else { view };
-        if !view.is_empty() {
-            self.counters.queued.fetch_add(view.len() as u64, Ordering::Relaxed);
+        self.counters.queued.fetch_add(view.len() as u64, Ordering::Relaxed);
+        if view.is_narrow() {
+            for (view, of) in view.copied_out(&self.pool) {
+                let ack = of.map_or_else(|| ack.clone(), |of| ack.of_copies(of));
+                self.inbox.send(Delivery { view, ack, flow_control });
+            }
+        } else if !view.is_empty() {
             self.inbox.send(Delivery { view, ack, flow_control });
         }
     }
@@ -178,8 +186,8 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::flow::{Credit, Inbox};
-    use crate::message::{Need, Origin, Pool, Writer};
+    use crate::flow::{Credit, Inbox, SourceCounters};
+    use crate::message::{Need, Origin, Rows, Writer};
 
     /// Breaks without it: a source waits for a destination that drops what it cannot send, on a path without
     /// flow control, or does not wait for a file that can be written.
@@ -195,7 +203,8 @@ mod tests {
             let (mut inbox, shared) = (Inbox::new(), Arc::<OutputState>::default());
             shared.suspended.store(is_suspended, Ordering::Relaxed);
             let full = Arc::new(FullQueue::new(7, Arc::new(|report| panic!("{report}"))));
-            let queue = Queue::new(inbox.sender(), Arc::default(), shared, full, is_soft);
+            let pool = Arc::new(Pool::new());
+            let queue = Queue::new(inbox.sender(), Arc::default(), shared, full, is_soft, &pool);
             let need = Need { bytes: 64, ..Need::default() };
             let mut writer = Writer::open(&Arc::new(Origin::named("s_door")), &Arc::new(Pool::new()), need);
             let mut row = writer.row(need).unwrap();
@@ -211,6 +220,42 @@ mod tests {
             assert_eq!(delivery.ack.holds_credit(), is_held, "{is_soft} {is_suspended} {flow_control}");
             assert_eq!(credit.free_messages() == 9, is_held);
         }
+    }
+
+    /// Breaks without it: a few messages without credit keep the memory of all that came with them, or one that
+    /// is dropped then is taken for another.
+    #[test]
+    fn a_narrow_selection_without_credit_is_copied_out() {
+        let (pool, mut inbox) = (Arc::new(Pool::new()), Inbox::new());
+        let full = Arc::new(FullQueue::new(7, Arc::new(|report| panic!("{report}"))));
+        let queue = Queue::new(inbox.sender(), Arc::default(), Arc::default(), full, false, &pool);
+        let need = Need { bytes: 64, ..Need::default() };
+        let mut writer = Writer::open(&Arc::new(Origin::named("s_door")), &pool, need);
+        for text in ["a", "b", "c", "d", "e"] {
+            let mut row = writer.row(need).unwrap();
+            row.payload_copy(text.as_bytes());
+            row.publish();
+        }
+        let (credit, counters) = (Arc::new(Credit::new(10, 1000)), Arc::<SourceCounters>::default());
+        credit.try_take(5, 0);
+        let (all, ack) = (Selection::all(Arc::new(writer.finish())), Ack::new(&credit, &counters, 5, 0));
+        queue.push(all.with_rows(Rows::from(vec![1, 4])), ack.without_credit(), false);
+        assert_eq!(Arc::strong_count(all.batch()), 1, "the batch is kept");
+        let delivery = inbox.try_recv().unwrap();
+        let texts: Vec<_> = delivery.view.messages().map(|message| message.text().to_vec()).collect();
+        assert_eq!(texts, [b"b", b"e"]);
+        // Of the two, the second is lost; it is also one that somebody else has lost.
+        delivery.ack.drop_rows(&Rows::Range(1..2), DropReason::QueueFull);
+        delivery.ack.without_credit().drop_rows(&Rows::Range(1..2), DropReason::QueueFull);
+        ack.drop_rows(&Rows::Range(4..5), DropReason::QueueFull);
+        drop((delivery, ack));
+        let totals = counters.totals();
+        assert_eq!((totals.delivered, totals.dropped.iter().sum::<u64>()), (4, 1));
+        // Three of five are as they are.
+        let ack = Ack::new(&credit, &counters, 5, 0);
+        credit.try_take(5, 0);
+        queue.push(all.with_rows(Rows::Range(0..3)), ack.without_credit(), false);
+        assert_eq!(Arc::strong_count(all.batch()), 2);
     }
 
     /// Breaks without it: messages are dropped and nobody is told, or a line is written for each batch of

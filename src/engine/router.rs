@@ -254,9 +254,14 @@ impl Router {
     /// Takes up newer routes, if there are some, after what is in `inbox` now was sent by the old ones.
     #[inline]
     pub(crate) fn follow(&mut self, inbox: &mut Inbox<Parcel>) {
-        if self.table.version.load(Ordering::Acquire) != self.version {
+        if self.is_behind() {
             self.take_up(inbox);
         }
+    }
+
+    /// Tells whether there are newer routes than those that it goes by.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.table.version.load(Ordering::Acquire) != self.version
     }
 
     #[cold]

@@ -14,6 +14,9 @@ use std::sync::mpsc::{Receiver, Sender as Notify, channel};
 use std::thread;
 use std::time::Instant;
 
+mod postponed;
+
+use self::postponed::Postponed;
 use super::log::Log;
 use super::router::Router;
 use crate::fault;
@@ -46,19 +49,30 @@ pub(crate) fn start(
 /// Takes what comes until `stopping` is set and the inbox is empty, and gives the inbox back: what is
 /// sent into it after that is counted as dropped by whoever drops it.
 pub(crate) fn run(mut inbox: Inbox<Parcel>, mut router: Router, stopping: &AtomicBool) -> Inbox<Parcel> {
+    let mut postponed = Postponed::default();
     loop {
         let last_round = stopping.load(Ordering::Acquire);
+        if !postponed.is_empty() {
+            // What came before newer routes goes by the old ones, and what comes before a stop is not left.
+            postponed.release(last_round || router.is_behind(), |parcel| {
+                router.send(parcel);
+            });
+        }
         router.follow(&mut inbox);
-        let seen = pass(&mut inbox, &router, last_round);
+        let seen = pass(&mut inbox, &router, &mut postponed, last_round);
         router.expire();
         if last_round {
+            postponed.release(true, |parcel| {
+                router.send(parcel);
+            });
             router.end();
             return inbox;
         }
+        let due = || postponed.next_look().into_iter().chain(router.wait_until()).min();
         match seen {
-            Some(Seen { frees: true, .. }) => inbox.spin_or_nap(),
-            Some(Seen { messages, .. }) => inbox.nap(messages),
-            None => inbox.wait(router.wait_until()),
+            Some(Seen { frees: true, .. }) => inbox.spin_or_nap(due),
+            Some(Seen { messages, .. }) => inbox.nap(messages, due),
+            None => inbox.wait(due()),
         }
     }
 }
@@ -76,7 +90,7 @@ struct Seen {
 /// So is a batch that is still open where another one was sent on: more will come, and its writer, which
 /// would be disturbed, will have ended it by then. If not, it is taken then all the same. An open batch is
 /// the last that its writer has sent, so nothing overtakes it.
-fn pass(inbox: &mut Inbox<Parcel>, router: &Router, all: bool) -> Option<Seen> {
+fn pass(inbox: &mut Inbox<Parcel>, router: &Router, postponed: &mut Postponed, all: bool) -> Option<Seen> {
     let (mut due, mut left_before) = inbox.begin_look();
     let (mut seen, mut open) = (None, Vec::new());
     while (due > 0 || all)
@@ -88,6 +102,7 @@ fn pass(inbox: &mut Inbox<Parcel>, router: &Router, all: bool) -> Option<Seen> {
             open.push(parcel);
             continue;
         }
+        let Some(parcel) = postponed.admit(parcel) else { continue };
         let sent = router.send(parcel);
         let Seen { messages, frees } = seen.get_or_insert(Seen { messages: 0, frees: false });
         (*messages, *frees) = (*messages + sent.messages, *frees || sent.frees);
@@ -147,3 +162,6 @@ impl Ended {
         *late
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,6 +74,8 @@ enum Hold {
     Whole,
     /// That of some rows, with all clones of the ack together.
     Rows(Arc<HeldRows>),
+    /// None, of messages that were copied out: each of theirs stands for the row that has its place here.
+    Copied(Arc<Rows>),
 }
 
 /// The hold of one way out on the credit of its rows.
@@ -124,7 +126,17 @@ impl Ack {
     /// Another ack of the same batch that holds no credit: for a branch without flow control.
     #[must_use]
     pub fn without_credit(&self) -> Self {
-        Self { receipt: Arc::clone(&self.receipt), hold: Hold::None }
+        let hold = match &self.hold {
+            Hold::Copied(of) => Hold::Copied(Arc::clone(of)),
+            _ => Hold::None,
+        };
+        Self { receipt: Arc::clone(&self.receipt), hold }
+    }
+
+    /// An ack, without credit, of a batch of copies of `of`, which are rows of this one.
+    pub(crate) fn of_copies(&self, of: Rows) -> Self {
+        debug_assert!(!matches!(self.hold, Hold::Copied(_)), "copies are not copied again");
+        Self { receipt: Arc::clone(&self.receipt), hold: Hold::Copied(Arc::new(of)) }
     }
 
     /// An ack for each of the ways out that wait, which have `held` of the batch: a row's credit comes back
@@ -162,7 +174,7 @@ impl Ack {
 
     /// Tells whether it still holds credit of its batch.
     pub fn holds_credit(&self) -> bool {
-        !matches!(self.hold, Hold::None)
+        matches!(self.hold, Hold::Whole | Hold::Rows(_))
     }
 
     /// Tells whether a tracker takes the end of its credit for the arrival of its messages.
@@ -175,7 +187,7 @@ impl Ack {
     pub(crate) fn window_share(&self, whole: u64) -> u64 {
         let Receipt { credit, messages, .. } = &*self.receipt;
         let messages = match &self.hold {
-            Hold::None => return 0,
+            Hold::None | Hold::Copied(_) => return 0,
             Hold::Whole => u64::from(*messages),
             Hold::Rows(held) => held.rows.len() as u64,
         };
@@ -185,7 +197,9 @@ impl Ack {
 
     /// Lets go of the credit, and keeps the outcome open.
     pub fn let_go_of_credit(&mut self) {
-        if let Hold::Whole = std::mem::replace(&mut self.hold, Hold::None) {
+        if self.holds_credit()
+            && let Hold::Whole = std::mem::replace(&mut self.hold, Hold::None)
+        {
             self.receipt.let_go();
         }
     }
@@ -197,7 +211,13 @@ impl Ack {
 
     /// Counts `rows` of the batch as dropped.
     pub fn drop_rows(&self, rows: &Rows, reason: DropReason) {
-        self.receipt.drop_rows(rows, reason);
+        match &self.hold {
+            Hold::Copied(of) => {
+                let rows: Vec<u32> = rows.iter().map(|row| of.at(row as usize)).collect();
+                self.receipt.drop_rows(&Rows::from(rows), reason);
+            }
+            _ => self.receipt.drop_rows(rows, reason),
+        }
     }
 }
 

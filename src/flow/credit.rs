@@ -29,6 +29,8 @@ pub const BATCH_CHARGE: u64 = 448;
 pub struct Credit {
     messages: CachePadded<AtomicI64>,
     bytes: CachePadded<AtomicI64>,
+    /// Bytes of those that are taken which steps took, beyond what their batches came with.
+    grown: AtomicU64,
     window: u32,
     max_bytes: u64,
     resume_above: i64,
@@ -65,6 +67,7 @@ impl Credit {
         Self {
             messages: CachePadded::new(AtomicI64::new(i64::from(window))),
             bytes: CachePadded::new(AtomicI64::new(max_bytes.min(i64::MAX as u64) as i64)),
+            grown: AtomicU64::new(0),
             window,
             max_bytes,
             resume_above: i64::from((window / 4).min(100)),
@@ -157,6 +160,27 @@ impl Credit {
     #[inline]
     pub(crate) fn take_bytes(&self, bytes: u64) {
         self.bytes.fetch_sub(bytes as i64, Ordering::Relaxed);
+    }
+
+    /// Takes `bytes` bytes, even beyond what is free: memory that a step takes for a batch that is out.
+    pub(super) fn grow(&self, bytes: u64) {
+        self.grown.fetch_add(bytes, Ordering::Relaxed);
+        self.take_bytes(bytes);
+    }
+
+    /// Notes that `bytes` bytes of those that steps took are in no batch any more; they are given back with
+    /// the others of the batch.
+    pub(super) fn shrink(&self, bytes: u64) {
+        if bytes > 0 {
+            self.grown.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// True when no byte is free, and batches that steps have made larger are out: none that follows is to be
+    /// begun.
+    #[inline]
+    pub(crate) fn is_outgrown(&self) -> bool {
+        self.grown.load(Ordering::Relaxed) > 0 && self.free_bytes() <= 0
     }
 
     /// Takes `messages` messages and `bytes` bytes, even beyond what is free: for what a step makes.

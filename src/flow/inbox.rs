@@ -257,14 +257,14 @@ impl<T> Inbox<T> {
     }
 
     /// Waits for a call of [`Sender::wake`] without going to sleep, if it did so a moment ago, too; otherwise naps.
-    pub(crate) fn spin_or_nap(&mut self) {
+    pub(crate) fn spin_or_nap(&mut self, due: impl FnOnce() -> Option<Instant>) {
         let now = Instant::now();
         let again = self.last_spin.is_some_and(|before| now.saturating_duration_since(before) < SPIN_WAIT);
         self.last_spin = Some(now);
         if again && self.spin_wait(now + SPIN_WAIT) {
             self.slept = false;
         } else {
-            self.nap(0);
+            self.nap(0, due);
         }
     }
 
@@ -288,11 +288,11 @@ impl<T> Inbox<T> {
 
     /// Waits for a nap whatever is in the queue, so that items which are still being filled are worth taking;
     /// a longer one in a flood, which is told by what the look before `brought`. A call of [`Sender::wake`]
-    /// ends it.
-    pub(crate) fn nap(&mut self, brought: usize) {
+    /// ends it, and so does the time that is `due`, where it is longer than a nap.
+    pub(crate) fn nap(&mut self, brought: usize, due: impl FnOnce() -> Option<Instant>) {
         let flood = brought >= FLOOD;
         if std::mem::take(&mut self.slept) && self.rests > 0 && self.is_empty() && !flood {
-            return self.sleep(None);
+            return self.sleep(due());
         }
         self.rests = 0;
         // After a long one that brings nothing, the flood is over.

@@ -92,12 +92,18 @@ impl<'a> MessageRef<'a> {
         }
     }
 
+    /// Its own fields.
     #[inline]
     pub(super) fn fields(&self) -> &'a [Field] {
         match self.revision {
             None => self.batch.fields(self.record),
             Some(revision) => revision.fields(self.record),
         }
+    }
+
+    /// Its head.
+    pub(super) fn head(&self) -> &'a Head {
+        &self.record.head
     }
 
     /// Tells whether its text is still to be parsed.

@@ -15,6 +15,8 @@ pub(super) struct Receipt {
     /// The messages of credit that have not come back.
     left: AtomicU32,
     bytes: AtomicU64,
+    /// The part of `bytes` that steps took.
+    grown: AtomicU64,
     /// The number of holders of the credit.
     holders: AtomicU32,
     /// For each row how many hold its credit, where that differs from row to row.
@@ -62,6 +64,7 @@ impl Receipt {
             messages,
             left: AtomicU32::new(messages),
             bytes: AtomicU64::new(bytes),
+            grown: AtomicU64::new(0),
             holders: AtomicU32::new(1),
             row_holders: OnceLock::new(),
             filtered: AtomicU32::new(0),
@@ -81,8 +84,9 @@ impl Receipt {
 
     /// Takes `bytes` bytes of credit more; the caller holds the credit.
     pub(super) fn charge(&self, bytes: u64) {
-        self.credit.take_bytes(bytes);
+        self.credit.grow(bytes);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.grown.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// One more holds the credit.
@@ -110,6 +114,7 @@ impl Receipt {
 
     fn end_credit(&self) {
         let (left, bytes) = (self.left.load(Ordering::Relaxed), self.bytes());
+        self.credit.shrink(self.grown.load(Ordering::Relaxed));
         match &self.tracked {
             None => self.credit.give_back(left, bytes),
             Some(tracked) => self.end_tracked(tracked, left, bytes),

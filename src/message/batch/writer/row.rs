@@ -5,7 +5,7 @@ use std::ptr;
 use super::Writer;
 use crate::message::batch::seal::Counts;
 use crate::message::batch::{Published, slot};
-use crate::message::{Field, FieldName, Head, Record, Segment, Span, Stamp, ValueType};
+use crate::message::{Field, FieldName, Head, MessageRef, Record, Segment, Span, Stamp, ValueType};
 
 /// A segment that several rows of one batch view.
 #[derive(Debug, Clone, Copy)]
@@ -114,13 +114,30 @@ impl Row<'_> {
     pub fn field(&mut self, id: FieldName, name: Text<'_>, value_type: ValueType, value: Text<'_>) {
         let name = if id.has_text() { self.place(name) } else { Span::default() };
         let value = self.place(value);
+        self.put_field(Field { name, value, id, value_type });
+    }
+
+    /// Adds a field.
+    fn put_field(&mut self, field: Field) {
         let index = usize::from(self.record.head.fields_len);
         assert!(index < self.fields_most, "counted in Need");
         let all = self.writer.room.slab().fields(self.record.fields_start as usize, self.fields_most);
         let at = all.wrapping_add(index);
         // SAFETY: one of the fields that were set aside for this row, which is not published.
-        unsafe { at.write(Field { name, value, id, value_type }) };
+        unsafe { at.write(field) };
         self.record.head.fields_len += 1;
+    }
+
+    /// Makes it a copy of `message`, with all of its own fields, those included that unset a name.
+    pub(in crate::message) fn copy_of(&mut self, message: MessageRef<'_>) {
+        self.payload_copy(message.text());
+        self.head(message.head());
+        for field in message.fields() {
+            let mut copied = |span: Span| if span.is_unset() { span } else { self.copy(message.bytes(span)) };
+            let name = if field.id.has_text() { copied(field.name) } else { Span::default() };
+            let value = copied(field.value);
+            self.put_field(Field { name, value, ..*field });
+        }
     }
 
     /// Sets what the message has beside its text.
