@@ -86,8 +86,8 @@ fuzz-all: need ## all fuzz targets, TIME=600 seconds each
 	@tools/fuzz $(or $(TIME),600)
 
 .PHONY: compat torture asan tsan valgrind
-compat: wheel ## compare Inrush with syslog-ng: CASES="paths filters/pcre" (all)
-	@PYTHONPATH=tests $(BIN)/python -m compat $(CASES)
+compat: wheel ## compare Inrush with syslog-ng: CASES="paths filters/pcre" (all), RANDOM=1000 random ones (200), SEED=1 (chance)
+	@PYTHONPATH=tests $(BIN)/python -m compat $(CASES) --random $(or $(RANDOM),200) $(if $(SEED),--seed $(SEED))
 
 torture: wheel ## attack the engine: ATTACK="destination threads" (all), TIME=60 or COUNT=100 (long), SEED=1 (chance)
 	@PYTHONPATH=tests:tests/python $(BIN)/python -m torture $(ATTACK) $(if $(TIME),--time $(TIME)) $(if $(COUNT),--count $(COUNT)) \

@@ -66,7 +66,8 @@ Commands
 --------
 ::
 
-    make compat                                all cases
+    make compat                                all cases, then 200 random ones
     make compat CASES="paths filters/pcre"     families, and cases by the start of their names
+    make compat RANDOM=1000 SEED=7             this many random cases; what differs is made as small as it gets
     PYTHONPATH=tests python -m compat --show paths/final      both configurations of a case, and what they gave
 """

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 
 from compat.case import Case, CaseError, families, read_differences, read_family
 from compat.engine import INSTALL, Native
 from compat.judge import Verdict, judge, report
 from compat.judge import families as by_family
+from compat.random_cases import random_verdicts
 
 
 def chosen(cases: list[Case], patterns: list[str]) -> list[Case]:
@@ -32,11 +34,22 @@ def show(verdict: Verdict) -> None:
             print(f"---- {file}\n{data.decode(errors='backslashreplace')}", end="")
 
 
+def messages(case: Case) -> str:
+    """The messages of a random case, as they are written in a file of cases."""
+    lines = []
+    for each in case.messages:
+        values = " ".join(f'{name}="{value.decode()}"' for name, value in each.values.items())
+        lines.append(f"> [-PID pri={each.pri} {values}] {each.text.decode()}")
+    return "\n".join(lines)
+
+
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="compat", description=__doc__)
     parser.add_argument("cases", nargs="*", help="families, or paths of cases by their start")
     parser.add_argument("--show", action="store_true", help="print the configurations and what came of them")
+    parser.add_argument("--random", type=int, default=0, metavar="N", help="N random cases, too")
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="of the random cases")
     arguments = parser.parse_args()
     native = Native.program() is not None
     if not native:
@@ -65,6 +78,12 @@ def main() -> int:
         if wrong:
             print(report(wrong))
         failed += len(wrong)
+    if arguments.random and native:
+        verdicts = random_verdicts(arguments.random, arguments.seed)
+        print(f"random: {arguments.random} cases of seed {arguments.seed}, {len(verdicts)} fail")
+        for verdict in verdicts:
+            print(f"{verdict.case.configuration}\n{messages(verdict.case)}\n{report([verdict])}")
+        failed += len(verdicts)
     return 1 if failed else 0
 
 

@@ -1,4 +1,5 @@
-//! Random log paths with filters, rewrites and forks, against an interpreter of one message at a time.
+//! Random log paths with filters, rewrites, forks, and statements that have paths of their own, against an
+//! interpreter of one message at a time.
 //!
 //! The invariant: whatever happens on the way (reloads, destinations that stand still, batches of any size),
 //! each file has what the interpreter says, in its order; each message is delivered if it went anywhere and
@@ -27,6 +28,10 @@ enum Item {
     Rewrite(Vec<Change>),
     Send(usize),
     Junction(Vec<Path>),
+    /// A destination with these paths: what happens in them says nothing of the message.
+    Destination(Vec<Path>),
+    /// A parser with these paths, one after the other.
+    Parser(Vec<Path>),
     If(Vec<(Condition, Path)>, Option<Path>),
 }
 
@@ -146,6 +151,15 @@ impl Path {
                     let channels = channels.iter().map(|channel| format!("channel {}; ", channel.body("")));
                     write!(body, "junction {{ {} }}; ", channels.collect::<String>()).unwrap();
                 }
+                Item::Destination(paths) => {
+                    let paths = paths.iter().map(|path| format!("channel {}; ", path.body("")));
+                    write!(body, "destination {{ {} }}; ", paths.collect::<String>()).unwrap();
+                }
+                Item::Parser(paths) => {
+                    let plain = |path: &Path| Path { is_final: false, is_fallback: false, ..path.clone() };
+                    let paths = paths.iter().map(|path| format!("channel {}; ", plain(path).body("")));
+                    write!(body, "parser {{ {} }}; ", paths.collect::<String>()).unwrap();
+                }
                 Item::If(branches, otherwise) => {
                     for (index, (condition, path)) in branches.iter().enumerate() {
                         let word = if index == 0 { "if" } else { "elif" };
@@ -208,9 +222,26 @@ impl Oracle {
                 let channels: Vec<&Path> = channels.iter().collect();
                 self.fork(&channels, message, &mut |oracle, message| oracle.go(rest, message, next))
             }
+            Item::Destination(paths) => {
+                self.fork(&paths.iter().collect::<Vec<_>>(), message, &mut |_, _| true);
+                self.go(rest, message, next)
+            }
+            Item::Parser(paths) => match paths.split_first() {
+                Some((path, others)) => {
+                    let others = [Item::Parser(others.to_vec())];
+                    self.go(&path.items, message, &mut |oracle, message| {
+                        oracle.go(&others, message, &mut |oracle, message| oracle.go(rest, message, next))
+                    })
+                }
+                None => self.go(rest, message, next),
+            },
             Item::If(branches, otherwise) => {
-                let taken = branches.iter().find(|(condition, _)| condition.is_met(message));
-                let taken = taken.map(|(_, path)| path).or(otherwise.as_ref());
+                let mut all: Vec<&Path> = Vec::new();
+                all.extend(branches.iter().filter(|(it, _)| it.is_met(message)).map(|(_, path)| path));
+                all.extend(otherwise);
+                // One that is a fallback is for what takes none of the others; without `else` all of it does.
+                let plain = all.iter().find(|path| !path.is_fallback).copied();
+                let taken = plain.or(if otherwise.is_some() { all.first().copied() } else { None });
                 let items = taken.map_or(&[][..], |path| &path.items);
                 self.go(items, message, &mut |oracle, message| oracle.go(rest, message, next))
             }
@@ -293,6 +324,8 @@ fn path() -> impl Strategy<Value = Path> {
             2 => prop::collection::vec(change(), 0..4).prop_map(Item::Rewrite),
             4 => (0..DESTINATIONS).prop_map(Item::Send),
             1 => prop::collection::vec(path(inner.clone()), 0..4).prop_map(Item::Junction),
+            1 => prop::collection::vec(path(inner.clone()), 0..3).prop_map(Item::Destination),
+            1 => prop::collection::vec(path(inner.clone()), 0..3).prop_map(Item::Parser),
             1 => (prop::collection::vec((condition(), path(inner.clone())), 1..3), prop::option::of(path(inner)))
                 .prop_map(|(branches, otherwise)| Item::If(branches, otherwise)),
         ]
