@@ -37,10 +37,10 @@ const OPTIONS: [&str; 7] = [
     "filterx-app-variable",
 ];
 
-/// What never holds.
-const REJECT: &str = "filter { \"0\" eq \"1\" };";
+/// What never holds: a tag that nobody gives.
+const REJECT: &str = "filter { tags(\".app-parser.rejected\"); };";
 /// The branch for messages of no application.
-const ELSE_REJECT: &str = "else { filter { \"0\" eq \"1\" }; };";
+const ELSE_REJECT: &str = "else { filter { tags(\".app-parser.rejected\"); }; };";
 
 /// An application, whose parts are blocks.
 #[derive(Debug)]
