@@ -177,8 +177,10 @@ impl Lexing<'_> {
         let current = Version::CURRENT;
         if version < Version::OLDEST {
             self.report.error(span, format!("version {version} is too old to be read"), None);
-        } else if version < Version::UNCHANGED_SINCE {
-            let message = format!("written for version {version}; Inrush reads it as version {current}");
+        } else if version < Version::VALUES_HAVE_TYPES {
+            let message = format!(
+                "written for version {version}: comparisons and templates are read as of then, Python code as of {current}"
+            );
             self.report.warn(span, message, None);
         } else if version > current {
             let message =

@@ -19,8 +19,8 @@ impl Version {
     pub(super) const NAMES_ARE_UNIQUE: Version = Version { major: 3, minor: 3 };
     /// Older files may have `include "file";`.
     pub(super) const NO_INCLUDE_STATEMENT: Version = Version { major: 3, minor: 20 };
-    /// From here on nothing changed its meaning.
-    pub(super) const UNCHANGED_SINCE: Version = Version { major: 4, minor: 2 };
+    /// In older files values are texts, but where a type is written. From here on nothing changed its meaning.
+    pub(super) const VALUES_HAVE_TYPES: Version = Version { major: 4, minor: 0 };
 
     /// `4.27`, or `current`.
     pub(super) fn parse(text: &str) -> Option<Self> {
