@@ -175,7 +175,8 @@ class Translated:
         """The text with these statements before its first log path."""
         depth = 0
         for token in TOKEN.finditer(text):
-            if token[0] == "log" and depth == 0:
+            is_block = re.search(r"\bblock\s+$", text[: token.start()])
+            if token[0] == "log" and depth == 0 and not is_block:
                 return f"{text[: token.start()]}\n{files}{text[token.start() :]}"
             depth += {"{": 1, "}": -1}.get(token[0], 0)
         return text + files
