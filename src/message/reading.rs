@@ -265,10 +265,29 @@ impl<'a> MessageRef<'a> {
     /// repeated, the last.
     fn structured(&self, whole: &[u8]) -> Option<(ValueType, &'a [u8])> {
         let rest = whole.strip_prefix(SDATA)?;
-        let found = self.pairs().filter(|pair| pair.id == FieldName::SdParam).filter(|pair| {
-            rest.strip_prefix(pair.sd_id).and_then(|rest| rest.strip_prefix(b".")) == Some(pair.name)
-        });
-        found.last().map(|pair| (pair.value_type, pair.value))
+        // The name that a parameter of the open element has, when it is the one.
+        let (mut wanted, mut found): (Option<&[u8]>, _) = (None, None);
+        for field in self.fields() {
+            match field.id {
+                FieldName::SdId if !field.is_unset() => {
+                    let length = field.value.len as usize;
+                    let is_longer = rest.get(length) == Some(&b'.');
+                    wanted =
+                        (is_longer && rest.starts_with(self.bytes(field.value))).then(|| &rest[length + 1..]);
+                }
+                FieldName::SdParam => {
+                    if let Some(name) = wanted
+                        && field.name.len as usize == name.len()
+                        && !field.is_unset()
+                        && self.bytes(field.name) == name
+                    {
+                        found = Some(field);
+                    }
+                }
+                _ => {}
+            }
+        }
+        found.map(|field| (field.value_type, self.bytes(field.value)))
     }
 
     /// Tells whether it has the parameter of structured data that is called `whole`.
