@@ -255,6 +255,10 @@ impl StreamDestination {
         });
         active.append(&mut self.active);
         self.active = active;
+        if let Some(text) = self.context.template.take_complaint() {
+            let text = format!("{text}; it is the first of this destination, and no other will be reported");
+            self.context.report(Severity::Error, text);
+        }
     }
 
     fn flush_one(&mut self, id: usize, now: Instant, deadline: Option<Instant>) {

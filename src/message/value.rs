@@ -50,6 +50,11 @@ impl ValueType {
         ("protobuf", Self::Protobuf),
     ];
 
+    /// The word of its hint.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, value_type)| *value_type == self).map_or("", |(word, _)| word)
+    }
+
     /// The type that the hint `word` names.
     pub fn of_word(word: &str) -> Option<Self> {
         Self::WORDS.iter().find(|(name, _)| *name == word).map(|(_, value_type)| *value_type)

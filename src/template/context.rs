@@ -93,6 +93,16 @@ pub struct Context {
     times: RefCell<Times>,
     /// Memory for texts that are made and looked at.
     scratch: RefCell<Vec<u8>>,
+    complaint: RefCell<Complaint>,
+}
+
+/// The first thing that was wrong with the values of messages.
+#[derive(Clone, Default)]
+enum Complaint {
+    #[default]
+    None,
+    ToBeTold(String),
+    Told,
 }
 
 #[derive(Clone)]
@@ -120,6 +130,7 @@ impl Context {
                 seconds: Seconds::default(),
             }),
             scratch: RefCell::default(),
+            complaint: RefCell::default(),
         }
     }
 
@@ -136,6 +147,31 @@ impl Context {
     /// The treatment of a value whose type does not fit.
     pub fn on_error(&self) -> OnError {
         self.on_error
+    }
+
+    /// Remembers that something is wrong with a value, for [`take_complaint`](Self::take_complaint): the first
+    /// time, and unless `on-error()` is silent.
+    pub(super) fn complain(&self, text: impl FnOnce() -> String) {
+        let is_silent = matches!(
+            self.on_error,
+            OnError::SilentlyDropMessage | OnError::SilentlyDropProperty | OnError::SilentlyFallbackToString
+        );
+        let mut complaint = self.complaint.borrow_mut();
+        if !is_silent && matches!(*complaint, Complaint::None) {
+            *complaint = Complaint::ToBeTold(text());
+        }
+    }
+
+    /// The first thing that was wrong with a value of a message, once: a number that is none, for example.
+    pub fn take_complaint(&mut self) -> Option<String> {
+        match self.complaint.get_mut() {
+            Complaint::ToBeTold(text) => {
+                let text = std::mem::take(text);
+                *self.complaint.get_mut() = Complaint::Told;
+                Some(text)
+            }
+            Complaint::None | Complaint::Told => None,
+        }
     }
 
     /// Memory for texts, empty, to be [given back](Self::give_scratch).

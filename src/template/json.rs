@@ -30,7 +30,7 @@ pub(super) enum Mismatch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoDocument;
 
-/// Appends a document of `values`, whose names are split at `delimiter`.
+/// Appends a document of `values`, whose names are split at `delimiter`. `complain` gets what is not of its type.
 ///
 /// # Errors
 /// A value that is not of its type, where that is [`Mismatch::Drop`]; nothing is appended then.
@@ -38,12 +38,14 @@ pub(super) fn push_document(
     values: &[NamedValue<'_>],
     delimiter: Option<u8>,
     mismatch: Mismatch,
+    complain: &dyn Fn(&NamedValue<'_>),
     out: &mut Vec<u8>,
 ) -> Result<(), NoDocument> {
     let start = out.len();
     let (open, inside) = (SmallVec::new(), SmallVec::new());
     let written =
-        Document { values, delimiter, mismatch, out: &mut *out, open, inside, is_first: true }.write();
+        Document { values, delimiter, mismatch, complain, out: &mut *out, open, inside, is_first: true }
+            .write();
     if written.is_err() {
         out.truncate(start);
     }
@@ -56,6 +58,7 @@ struct Document<'a> {
     values: &'a [NamedValue<'a>],
     delimiter: Option<u8>,
     mismatch: Mismatch,
+    complain: &'a dyn Fn(&NamedValue<'_>),
     out: &'a mut Vec<u8>,
     /// The open objects: the name of each, and its last part.
     open: SmallVec<[(&'a [u8], &'a [u8]); 8]>,
@@ -177,6 +180,7 @@ impl Document<'_> {
         if push_value(value.value_type, value.value, self.out).is_some() {
             return Ok(());
         }
+        (self.complain)(value);
         match self.mismatch {
             Mismatch::Drop => return Err(NoDocument),
             Mismatch::AsString => push_string(value.value, self.out),

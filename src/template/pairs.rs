@@ -78,8 +78,19 @@ pub(super) struct ValuePairs {
     keeps_types: bool,
     includes_bytes: bool,
     omits_empty: bool,
-    /// No value can be chosen.
-    no_values: bool,
+    /// A dot in front of a name becomes an underscore, after all changes.
+    no_leading_dot: bool,
+    /// The values that can be chosen.
+    candidates: Candidates,
+}
+
+/// The values that are worth a look: by the scopes, and by whether a pattern includes any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Candidates {
+    None,
+    /// Those whose names start with a dot.
+    Dotted,
+    All,
 }
 
 /// A value with its name and type.
@@ -120,8 +131,13 @@ impl ValuePairs {
     pub(super) fn gather<R>(&self, scope: Scope<'_>, with: impl FnOnce(&[NamedValue<'_>]) -> R) -> R {
         let mut made = scope.context.take_scratch();
         let mut found: SmallVec<[Found<'_>; FEW]> = SmallVec::new();
-        if !self.no_values {
-            self.find_values(scope, &mut made, &mut found);
+        match self.candidates {
+            Candidates::None => {}
+            Candidates::All => {
+                self.find_common(scope, &mut made, &mut found);
+                self.find_pairs(scope, &mut made, &mut found);
+            }
+            Candidates::Dotted => self.find_pairs(scope, &mut made, &mut found),
         }
         let values = found.len();
         for (name, maker) in &self.made {
@@ -159,50 +175,54 @@ impl ValuePairs {
         result
     }
 
-    /// Finds the values of the message.
-    fn find_values<'a>(&self, scope: Scope<'a>, made: &mut Vec<u8>, found: &mut SmallVec<[Found<'a>; FEW]>) {
-        let Scope { message, .. } = scope;
-        let mut add = |made: &mut Vec<u8>, name: Bytes<'a>, value_type, value: &'a [u8]| {
-            self.add(made, found, name, value_type, value);
+    /// Finds the values that all messages have, and those that their origin may give them.
+    fn find_common<'a>(&self, scope: Scope<'a>, made: &mut Vec<u8>, found: &mut SmallVec<[Found<'a>; FEW]>) {
+        let message = scope.message;
+        let origin = message.batch().origin();
+        let mut add = |name: &'static str, value_type, value: &'a [u8]| {
+            self.add(made, found, Bytes::Given(name.as_bytes()), value_type, value);
         };
-        // What all messages have, and what their origin may give them.
-        let source = message.batch().origin().source.as_bytes();
         if message.text_type() != ValueType::Null {
-            add(made, Bytes::Given(b"MESSAGE"), message.text_type(), message.text());
+            add("MESSAGE", message.text_type(), message.text());
         }
-        if !source.is_empty() {
-            add(made, Bytes::Given(b"SOURCE"), ValueType::String, source);
+        if !origin.source.is_empty() {
+            add("SOURCE", ValueType::String, origin.source.as_bytes());
         }
         for id in COMMON {
             if let (Some(name), Some((value_type, value))) = (id.text(), message.known_typed(*id))
                 && !(value.is_empty() && *id != FieldName::Program)
             {
-                add(made, Bytes::Given(name.as_bytes()), value_type, value);
+                add(name, value_type, value);
             }
         }
-        if let Some(transport) = &message.batch().origin().transport {
-            add(made, Bytes::Given(b"TRANSPORT"), ValueType::String, transport.as_bytes());
+        if let Some(transport) = &origin.transport {
+            add("TRANSPORT", ValueType::String, transport.as_bytes());
         }
-        for pair in message.pairs() {
+    }
+
+    /// Finds the other values, which are the message's own.
+    fn find_pairs<'a>(&self, scope: Scope<'a>, made: &mut Vec<u8>, found: &mut SmallVec<[Found<'a>; FEW]>) {
+        for pair in scope.message.pairs() {
             let name = match pair.id {
-                FieldName::SdId | FieldName::SourceIp | FieldName::SourcePort | FieldName::ChainedHost => {
-                    continue;
-                }
-                id if COMMON.contains(&id) => continue,
-                FieldName::Text => Bytes::Given(pair.name),
                 FieldName::SdParam => {
                     let start = made.len();
-                    for part in [b".SDATA.", pair.sd_id, b".", pair.name] {
+                    made.reserve(SDATA.len() + pair.sd_id.len() + 1 + pair.name.len());
+                    for part in [SDATA, pair.sd_id, b".", pair.name] {
                         made.extend_from_slice(part);
                     }
                     Bytes::Made(start, made.len())
                 }
+                FieldName::Text => Bytes::Given(pair.name),
+                FieldName::SdId | FieldName::SourceIp | FieldName::SourcePort | FieldName::ChainedHost => {
+                    continue;
+                }
+                id if COMMON.contains(&id) => continue,
                 known => match known.text() {
                     Some(name) => Bytes::Given(name.as_bytes()),
                     None => continue,
                 },
             };
-            add(made, name, pair.value_type, pair.value);
+            self.add(made, found, name, pair.value_type, pair.value);
         }
     }
 
@@ -233,7 +253,7 @@ impl ValuePairs {
         }
         let scopes = &self.scopes;
         match name {
-            [b'.', ..] => scopes.dotted || scopes.sdata && name.starts_with(b".SDATA."),
+            [b'.', ..] => scopes.dotted || scopes.sdata && name.starts_with(SDATA),
             _ => scopes.plain,
         }
     }
@@ -249,16 +269,28 @@ impl ValuePairs {
                 changed = Some(next);
             }
         }
-        match changed {
-            None => name,
-            Some(changed) => {
+        let mut name = name;
+        if let Some(changed) = changed {
+            let start = made.len();
+            made.extend_from_slice(&changed);
+            name = Bytes::Made(start, made.len());
+        }
+        if self.no_leading_dot && name.get(made).first() == Some(&b'.') {
+            if let Bytes::Given(text) = name {
                 let start = made.len();
-                made.extend_from_slice(&changed);
-                Bytes::Made(start, made.len())
+                made.extend_from_slice(text);
+                name = Bytes::Made(start, made.len());
+            }
+            if let Bytes::Made(start, _) = name {
+                made[start] = b'_';
             }
         }
+        name
     }
 }
+
+/// What the names of parameters of structured data start with.
+const SDATA: &[u8] = b".SDATA.";
 
 /// The names that a message may have from its origin.
 const COMMON: &[FieldName] = &[FieldName::Host, FieldName::HostFrom, FieldName::Program, FieldName::Pid];

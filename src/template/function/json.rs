@@ -5,7 +5,7 @@ use super::Compiled;
 use super::options::Known;
 use crate::message::{ValueType, list};
 use crate::template::build::{Build, Source};
-use crate::template::context::OnError;
+use crate::template::context::{Context, OnError};
 use crate::template::item::{Call, Items, Scope};
 use crate::template::json::{Mismatch, push_document, push_hex};
 use crate::template::pairs::{NamedValue, ValuePairs, command_line};
@@ -65,18 +65,26 @@ fn json(build: &mut Build<'_>, sources: &[Source], splits: bool) -> Compiled {
 
 impl Call for Json {
     fn append(&self, scope: Scope<'_>, out: &mut Vec<u8>) -> ValueType {
-        let mismatch = mismatch(scope);
+        let mismatch = mismatch(scope.context);
         self.pairs.gather(scope, |values| {
             // Without a document the result is empty.
-            let _ = push_document(values, self.delimiter, mismatch, out);
+            let complain = |value: &NamedValue<'_>| {
+                scope.context.complain(|| {
+                    let shown = &value.value[..value.value.len().min(80)];
+                    let (name, text) = (value.name.escape_ascii(), shown.escape_ascii());
+                    let word = value.value_type.word();
+                    format!("the value `{name}` is `{text}`, which is no {word}: on-error() says what becomes of it")
+                });
+            };
+            let _ = push_document(values, self.delimiter, mismatch, &complain, out);
         });
         ValueType::Json
     }
 }
 
 /// The treatment of values that are not of their type.
-fn mismatch(scope: Scope<'_>) -> Mismatch {
-    match scope.context.on_error() {
+fn mismatch(context: &Context) -> Mismatch {
+    match context.on_error() {
         OnError::DropMessage | OnError::SilentlyDropMessage => Mismatch::Drop,
         OnError::DropProperty | OnError::SilentlyDropProperty => Mismatch::LeaveOut,
         OnError::FallbackToString | OnError::SilentlyFallbackToString => Mismatch::AsString,
@@ -88,8 +96,11 @@ struct Writer {
     name: &'static str,
     pairs: ValuePairs,
     value_type: ValueType,
-    push: fn(&[NamedValue<'_>], Mismatch, &mut Vec<u8>),
+    push: Push,
 }
+
+/// Appends named values.
+type Push = fn(&[NamedValue<'_>], &Context, &mut Vec<u8>);
 
 impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -99,7 +110,7 @@ impl std::fmt::Debug for Writer {
 
 impl Call for Writer {
     fn append(&self, scope: Scope<'_>, out: &mut Vec<u8>) -> ValueType {
-        self.pairs.gather(scope, |values| (self.push)(values, mismatch(scope), out));
+        self.pairs.gather(scope, |values| (self.push)(values, scope.context, out));
         self.value_type
     }
 }
@@ -109,7 +120,7 @@ fn writer(
     sources: &[Source],
     name: &'static str,
     value_type: ValueType,
-    push: fn(&[NamedValue<'_>], Mismatch, &mut Vec<u8>),
+    push: Push,
 ) -> Compiled {
     let builder = command_line::read(build, sources, &[], |_, _, _, _| Ok(()))?;
     Ok(Box::new(Writer { name, pairs: builder.build(), value_type, push }))
@@ -167,11 +178,15 @@ fn push_welf(value: &[u8], out: &mut Vec<u8>) {
 }
 
 pub(super) fn format_cef_extension(build: &mut Build<'_>, sources: &[Source]) -> Compiled {
-    writer(build, sources, "format-cef-extension", ValueType::String, |values, mismatch, out| {
+    writer(build, sources, "format-cef-extension", ValueType::String, |values, context, out| {
         let start = out.len();
         for value in values {
             if value.name.is_empty() || !value.name.iter().all(u8::is_ascii_alphanumeric) {
-                if mismatch == Mismatch::Drop {
+                context.complain(|| {
+                    let name = value.name.escape_ascii();
+                    format!("`{name}` is no name for CEF, which has letters and digits alone")
+                });
+                if mismatch(context) == Mismatch::Drop {
                     return out.truncate(start);
                 }
                 continue;

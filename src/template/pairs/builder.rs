@@ -3,7 +3,7 @@
 use super::super::glob::Glob;
 use super::super::item::Items;
 use super::super::macros::{macro_values, resolve};
-use super::{Change, Maker, Rekey, Scopes, ValuePairs};
+use super::{Candidates, Change, Maker, Rekey, Scopes, ValuePairs};
 use crate::message::ValueType;
 
 /// The macros and values of RFC 3164.
@@ -71,7 +71,10 @@ impl Builder {
                 macros.extend(["TAGS", "SOURCEIP", "SEQNUM"]);
             }
             "sdata" => scopes.sdata = true,
-            "all-macros" => self.all_macros = true,
+            "all-macros" => {
+                self.all_macros = true;
+                macros.push("MESSAGE");
+            }
             "everything" => {
                 (scopes.plain, scopes.dotted, self.all_macros) = (true, true, true);
                 macros.extend(RFC_3164);
@@ -115,24 +118,21 @@ impl Builder {
     }
 
     /// What the choices come to.
-    pub(in crate::template) fn build(mut self) -> ValuePairs {
-        if self.no_leading_dot {
-            let change = Change::ReplacePrefix((*b".").into(), (*b"_").into());
-            self.rekeys.push(Rekey { globs: vec![Glob::new(b".*")], changes: vec![change] });
-        }
-        let excluded =
-            |name: &str| self.globs.iter().any(|(glob, includes)| !includes && glob.matches(name.as_bytes()));
-        let included =
-            |name: &str| self.globs.iter().any(|(glob, includes)| *includes && glob.matches(name.as_bytes()));
+    pub(in crate::template) fn build(self) -> ValuePairs {
+        // The last pattern that matches decides, and without one the scope.
+        let chooses = |name: &str, in_scope: bool| {
+            let last = self.globs.iter().rev().find(|(glob, _)| glob.matches(name.as_bytes()));
+            last.map_or(in_scope, |(_, includes)| *includes)
+        };
         let mut chosen = Vec::new();
         for (name, value) in macro_values() {
             let in_scope = self.all_macros || self.macros.contains(&&*name);
-            if in_scope && !excluded(&name) || included(&name) {
+            if chooses(&name, in_scope) {
                 chosen.push((name.into_bytes(), Maker::Macro(value)));
             }
         }
         // Those of the scopes that are values by themselves.
-        for name in self.macros.iter().copied().filter(|name| !excluded(name)) {
+        for name in self.macros.iter().copied().filter(|name| chooses(name, true)) {
             if !chosen.iter().any(|(other, _)| *other == name.as_bytes()) {
                 chosen.push((name.as_bytes().to_vec(), Maker::Macro(resolve(name))));
             }
@@ -146,11 +146,19 @@ impl Builder {
                     rekey.changes.iter().for_each(|change| change.apply(&mut name));
                 }
             }
+            if self.no_leading_dot && name.first() == Some(&b'.') {
+                name[0] = b'_';
+            }
             made.retain(|(other, _)| **other != *name);
             made.push((name.into(), maker));
         }
         made.sort_by(|one, other| one.0.cmp(&other.0));
-        let no_values = self.scopes == Scopes::default() && !self.globs.iter().any(|(_, includes)| *includes);
+        let candidates = match self.scopes {
+            _ if self.globs.iter().any(|(_, includes)| *includes) => Candidates::All,
+            Scopes { plain: true, .. } => Candidates::All,
+            Scopes { dotted: true, .. } | Scopes { sdata: true, .. } => Candidates::Dotted,
+            Scopes { .. } => Candidates::None,
+        };
         ValuePairs {
             scopes: self.scopes,
             globs: self.globs,
@@ -159,7 +167,8 @@ impl Builder {
             keeps_types: self.keeps_types,
             includes_bytes: self.includes_bytes,
             omits_empty: self.omits_empty,
-            no_values,
+            no_leading_dot: self.no_leading_dot,
+            candidates,
         }
     }
 }

@@ -63,6 +63,50 @@ $(slog) => ERROR
     check_rows(rows, &message(&pairs), &Options::default(), &mut Alone);
 }
 
+/// Breaks without it: a macro that was excluded goes out, or one that was asked for is missing.
+#[test]
+fn patterns_and_scopes_choose_macros() {
+    let rows = r#"
+$(names --key HOST --exclude HOST)| => |
+$(names --exclude HOST --key HOST) => HOST
+$(names --scope rfc3164 --exclude PRI* --key PRI*) => DATE,FACILITY,HOST,MESSAGE,PID,PRI,PRIORITY,PROGRAM
+$(names --key HOST --key x --exclude *)| => |
+$(names --key FULLHOST)|$(names --key HOST_FROM) => |HOST_FROM
+$(names --key M* --exclude MO*) => MESSAGE,MIN,MSEC,MSG,MSGHDR
+$(names --key T*) => TAG,TAGS,TZ,TZOFFSET
+$(names --key L* --key R* --exclude R_* --exclude RAW*) => LEVEL,LEVEL_NUM
+$(format-json a.b=1 --rekey a.b --add-prefix q. --rekey q.* --shift-levels 1 --add-prefix .z) => {"_za":{"b":"1"}}
+$(format-json --scope nv-pairs --scope dot-nv-pairs --exclude HOST*) => {"x":"1","_d":"2","_SDATA":{"a@1":{"b":"c"}},"SOURCE":"s","PROGRAM":"prog","PID":"42","MESSAGE":"hello"}
+"#;
+    let pairs = [("PROGRAM", "prog"), ("PID", "42"), ("x", "1"), (".d", "2"), (".SDATA.a@1.b", "c")];
+    check_rows(rows, &message(&pairs), &Options::default(), &mut Alone);
+}
+
+/// Breaks without it: values get lost and nobody is told, or the log is flooded with it.
+#[test]
+fn a_wrong_type_is_told_once() {
+    let batch = message(&[("a", "x")]);
+    for (on_error, template, expected) in [
+        (
+            OnError::DropProperty,
+            "$(format-json n=int($a))",
+            Some("the value `n` is `x`, which is no integer"),
+        ),
+        (OnError::DropMessage, "$(format-cef-extension a.b=1)", Some("`a.b` is no name for CEF")),
+        (OnError::SilentlyDropMessage, "$(format-json n=int($a))", None),
+        (OnError::DropMessage, "$(format-json n=int(5))", None),
+    ] {
+        let options = Options { on_error, ..Options::default() };
+        let mut context = Context::new(&options, Arc::default(), TimeZoneUse::Send);
+        for round in 0..2 {
+            Template::compile(template).unwrap().format(batch.message(0), &context, &mut Vec::new());
+            let told = context.take_complaint();
+            assert_eq!(told.is_some(), expected.is_some() && round == 0, "{template}");
+            assert!(told.is_none_or(|told| told.contains(expected.unwrap())), "{template}");
+        }
+    }
+}
+
 /// Breaks without it: a value in quotes ends them.
 #[test]
 fn values_are_escaped_and_texts_are_not() {
