@@ -350,6 +350,21 @@ mod tests {
         assert!(text(circle).unwrap_err().contains("names itself"), "{circle}");
     }
 
+    /// Breaks without it: comparing two drivers at a reload never ends, or misses that a template has changed.
+    #[test]
+    fn the_text_of_a_template_has_those_that_it_names() {
+        let shown = |later: &str| {
+            let config = format!(
+                "template t \"$(template later)$(template $a x)$(iterate $_ 1)\"; template later \"{later}\";"
+            );
+            let environment = Environment::new(&crate::drivers::VOCABULARY);
+            format!("{:+?}", parse_str("x", &config, &environment).unwrap().templates["t"])
+        };
+        assert_eq!(shown("one"), shown("one"));
+        assert_ne!(shown("one"), shown("two"));
+        assert!(!shown("$(template $a y)").is_empty());
+    }
+
     /// Breaks without it: a function that a configuration has made is unknown in it.
     #[test]
     fn functions_are_made_of_templates() {

@@ -3,6 +3,7 @@
 //!
 //! The context of a message is that message alone, as long as no step correlates messages.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::options::{self, Given, Known};
@@ -181,11 +182,17 @@ impl Call for Filter {
 }
 
 /// `$(iterate template start)`: a state of its own for each place where it is written.
-#[derive(Debug)]
 struct Iterate {
     next: Items,
     /// The value that the next message gets, and its type.
     state: Mutex<(ValueType, Vec<u8>)>,
+}
+
+/// What it is at the moment is no part of the text by which drivers are compared.
+impl fmt::Debug for Iterate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Iterate").field("next", &self.next).finish_non_exhaustive()
+    }
 }
 
 /// Compiles `$(iterate)`.
@@ -220,11 +227,26 @@ struct Named {
     fallback: Vec<Items>,
 }
 
-#[derive(Debug)]
 enum Name {
     Known(Later<NamedTemplate>),
     /// Each message tells the name.
     Told(Items, Later<NamedTemplates>),
+}
+
+/// The text by which drivers are compared has the templates that are named, as deep as they are formatted. Where
+/// messages tell the names it has the texts of all.
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, Level::enter()) {
+            (_, None) => f.write_str("…"),
+            (Self::Known(template), Some(_)) => f.debug_tuple("Known").field(template).finish(),
+            (Self::Told(name, all), Some(_)) => {
+                let texts = all.get().into_iter().flatten();
+                let texts: Vec<_> = texts.map(|(name, named)| (name, named.template.text())).collect();
+                f.debug_tuple("Told").field(name).field(&texts).finish()
+            }
+        }
+    }
 }
 
 /// Compiles `$(template)`.
