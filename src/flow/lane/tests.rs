@@ -400,8 +400,8 @@ fn unparsed_texts_are_parsed_in_their_place() {
     let (view, ack) = parsed(&mut inbox, &|text: &str| panic!("{text}"));
     let texts: Vec<_> = view.messages().map(|message| message.text().to_vec()).collect();
     assert_eq!(texts, [&b"opens a batch"[..], b"ONE", b"two", &long.to_ascii_uppercase()]);
-    // Both have one of the usual fields, its value, and a text.
-    let more = 2 + 3 + 2 + 700 - 2 * 6 * size_of::<crate::message::Field>();
+    // Both have one of the usual fields, a value that stands there once, and a text.
+    let more = 2 + 3 + 700 - 2 * 6 * size_of::<crate::message::Field>();
     assert_eq!(
         lane.credit().free_bytes(),
         left - more as i64,
