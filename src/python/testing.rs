@@ -28,8 +28,8 @@ use super::instance::PythonSource;
 use super::kind::hosted;
 use super::message::LogMessage;
 use super::type_name::type_name;
-use super::{exception, logger, persist, release, search_path};
-use crate::config::{self, Config, OptionValue};
+use super::{exception, generators, logger, persist, release, search_path};
+use crate::config::{self, Config, Environment, OptionValue};
 use crate::drivers::VOCABULARY;
 use crate::engine::supervised;
 use crate::engine::{Log, LogLevel};
@@ -353,10 +353,20 @@ fn _posted(py: Python<'_>, source: &Bound<'_, PyAny>, clear: bool) -> PyResult<(
 #[pyfunction]
 #[expect(clippy::needless_pass_by_value, reason = "pyo3 makes a PathBuf from the argument")]
 fn _blocks(py: Python<'_>, path: PathBuf) -> PyResult<Py<PyAny>> {
-    let config = py.detach(|| config::load(&path, &VOCABULARY)).map_err(|errors| refused(&errors))?;
-    search_path::add(py, &config)?;
-    let blocks = Blocks::run(py, &config).map_err(|error| refused(&error))?;
-    Ok(blocks.module(py))
+    let environment = Environment::of_process(&path, &VOCABULARY);
+    let run = |config: &Config| {
+        search_path::add(py, config)?;
+        Blocks::run(py, config).map_err(|error| refused(&error))
+    };
+    let inspected = py.detach(|| config::inspect(&path, &environment));
+    if let Some(partial) = inspected.needs_generators() {
+        let blocks = run(partial)?;
+        let environment = Environment { generators: generators::registered(py), ..environment };
+        let read = py.detach(|| config::inspect_again(partial, &environment));
+        read.whole().map_err(|errors| refused(&errors))?;
+        return Ok(blocks.module(py));
+    }
+    Ok(run(&inspected.whole().map_err(|errors| refused(&errors))?)?.module(py))
 }
 
 /// Adds the class and the functions to `module`, without a place in its `__all__`, and gives sources made by

@@ -10,6 +10,7 @@ import pytest
 
 import syslogng
 from harness import StartEngine, inrush, ran
+from inrush import testing as inrush_testing
 
 PATHS = 'log { source(s); destination { file("out.log" template("$MSG $TAGS\\n")); }; };\n'
 CONFIGURATION = """
@@ -81,6 +82,16 @@ log { source(s); };
     assert "test.conf:8:12" in done.stderr
     assert 'test.conf", line 4, in door' in done.stderr
     assert "str or bytes expected of a generator, got int" in done.stderr
+
+
+def test_classes_beside_generators_can_be_tested(tmp_path: Path) -> None:
+    """Without it: the classes of a configuration that generates a part of itself cannot be loaded in a test."""
+    (tmp_path / "test.conf").write_text(CONFIGURATION + "source s { door(); };\n" + PATHS)
+    loaded = inrush_testing.load(tmp_path / "test.conf")
+    assert issubclass(loaded.Hello, syslogng.LogSource)
+    (tmp_path / "test.conf").write_text(CONFIGURATION + "source s { doors(); };\n" + PATHS)
+    with pytest.raises(RuntimeError, match="did you mean `door`"):
+        inrush_testing.load(tmp_path / "test.conf")
 
 
 def test_an_unknown_word_stays_one(tmp_path: Path) -> None:
