@@ -70,7 +70,7 @@ class TestWrong:
     """A configuration with several mistakes."""
 
     def test_classes_are_looked_up_beside_other_errors(self, tmp_path: Path) -> None:
-        """Without it: a wrong flag hides a wrong class until it is mended."""
+        """Without it: a wrong name hides a wrong class until it is mended."""
         text = (
             CODE
             + """
@@ -92,7 +92,7 @@ log { source { python(class("Source")); python(class("Event")); }; destination {
         ):
             assert done.stderr.count(said) == 1, said
         assert "no class `Source`" not in done.stderr
-        assert done.stderr.endswith(f"\n{done.stderr.count('error: ')} errors\n")
+        assert done.stderr.endswith(f"\n{done.stderr.count('error: ')} errors, 1 warning\n")
         # In the order of their places.
         places = [int(line.split(":")[1]) for line in done.stderr.splitlines() if line.startswith(" --> ")]
         assert places == sorted(places)

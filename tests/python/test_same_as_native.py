@@ -1,4 +1,8 @@
-"""The same message as through syslog-ng: a line in a file is what its users know."""
+"""The same message as through syslog-ng: a line in a file is what its users know.
+
+What syslog-ng 3.38 can be asked about is in `tests/compat`. Here is what depends on the machine's name or the
+sender's address, and what later versions do.
+"""
 
 from __future__ import annotations
 
@@ -181,10 +185,7 @@ def test_the_peer_that_a_source_sets(engine: StartEngine, tmp_path: Path) -> Non
 
 
 PARSED: list[tuple[bytes, str]] = [
-    (b"<34>   Oct 11 22:14:15 host su[1]: x", "host|su|1|su[1]: |x||syslog:rfc3164"),
     (b"<34>   su[1]: x", "vm|su|1|su[1]: |x||syslog:rfc3164"),
-    (b"<34>Oct 11 22:14:15 host : y", "host|||: |y||syslog:rfc3164"),
-    (b"<34>Oct 11 22:14:15 host :y", "host|||:|y||syslog:rfc3164"),
     (
         b"<34>29: *Oct 11 22:14:15: %S: x",
         'vm|%S||%S: |x|[meta sequenceId="29"][timeQuality isSynced="0"]|syslog:rfc3164',
