@@ -1,9 +1,10 @@
 //! The configuration around its templates: [`Around`], and what is linked when everything is read.
 //!
 //! A template may hold conditions (`$(if (…) …)`), name other templates (`$(template name)`), and call
-//! functions that were made of templates. A condition is read where it stands, by the grammar of filters, from
-//! a text of its own in the source map, so that an error in it is shown in it. Names may come later: they are
-//! looked up when all statements are read ([`Links`]), and conditions are compiled when there is a [`Config`].
+//! functions that were made of templates. A condition is read where it stands, by the grammar of filters,
+//! from a text of its own in the source map, so that an error in it is shown in it. Names may come later:
+//! they are looked up when all statements are read ([`Links`]), and conditions are compiled when there is a
+//! [`Config`].
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -24,7 +25,8 @@ use super::token::{Text, TokenKind};
 use super::{Config, template_text::CompiledTemplate};
 use crate::template::{self, Later, NamedTemplate, NamedTemplates, Surroundings};
 
-/// The deepest that conditions in templates in conditions may be nested. Each level takes stack in the parser.
+/// The deepest that conditions in templates in conditions may be nested. Each level takes stack in the
+/// parser.
 const MAX_DEPTH: usize = 4;
 
 /// A condition inside of a template, compiled later.
@@ -174,7 +176,8 @@ impl Parser {
         Ok(())
     }
 
-    /// Finds the templates that templates name, and checks their conditions, now that all statements are read.
+    /// Finds the templates that templates name, and checks their conditions, now that all statements are
+    /// read.
     pub(super) fn link_templates(&mut self) {
         let references = std::mem::take(&mut self.links.names);
         let linked = |compiled: &CompiledTemplate| NamedTemplate {
@@ -291,7 +294,8 @@ mod tests {
         }
     }
 
-    /// Breaks without it: an error in a condition is found when the first message comes, or nobody sees where.
+    /// Breaks without it: an error in a condition is found when the first message comes, or nobody sees
+    /// where.
     #[test]
     fn errors_in_conditions_are_shown_in_them() {
         for (template, message) in [
@@ -325,7 +329,8 @@ mod tests {
         assert_eq!(text(&format!("template t {};", call(&condition))).as_deref(), Ok("a"));
     }
 
-    /// Breaks without it: a file in which conditions and templates are nested without end overflows the stack.
+    /// Breaks without it: a file in which conditions and templates are nested without end overflows the
+    /// stack.
     #[test]
     fn conditions_in_conditions_have_an_end() {
         let quoted = |text: &str| text.chars().flat_map(|char| ['\\', char]).collect::<String>();
@@ -350,7 +355,8 @@ mod tests {
         assert!(text(circle).unwrap_err().contains("names itself"), "{circle}");
     }
 
-    /// Breaks without it: comparing two drivers at a reload never ends, or misses that a template has changed.
+    /// Breaks without it: comparing two drivers at a reload never ends, or misses that a template has
+    /// changed.
     #[test]
     fn the_text_of_a_template_has_those_that_it_names() {
         let shown = |later: &str| {

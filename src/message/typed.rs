@@ -7,8 +7,8 @@
 //! | boolean | the first letter: `T`, `t` or `1`, `F`, `f` or `0` |
 //! | datetime | seconds since the epoch, perhaps a fraction of up to nine digits, perhaps an offset from UTC as `+02:00` |
 //!
-//! Nothing may stand behind a number. Any text is a string, a list ([`list`](super::list)), a JSON document or
-//! null.
+//! Nothing may stand behind a number. Any text is a string, a list ([`list`](super::list)), a JSON document
+//! or null.
 
 /// The integer that `text` is.
 pub fn integer(text: &[u8]) -> Option<i64> {

@@ -149,8 +149,8 @@ impl Context {
         self.on_error
     }
 
-    /// Remembers that something is wrong with a value, for [`take_complaint`](Self::take_complaint): the first
-    /// time, and unless `on-error()` is silent.
+    /// Remembers that something is wrong with a value, for [`take_complaint`](Self::take_complaint): the
+    /// first time, and unless `on-error()` is silent.
     pub(super) fn complain(&self, text: impl FnOnce() -> String) {
         let is_silent = matches!(
             self.on_error,

@@ -30,7 +30,8 @@ pub(super) enum Mismatch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoDocument;
 
-/// Appends a document of `values`, whose names are split at `delimiter`. `complain` gets what is not of its type.
+/// Appends a document of `values`, whose names are split at `delimiter`. `complain` gets what is not of its
+/// type.
 ///
 /// # Errors
 /// A value that is not of its type, where that is [`Mismatch::Drop`]; nothing is appended then.
@@ -73,6 +74,7 @@ impl Document<'_> {
         self.out.push(b'{');
         for at in (0..self.values.len()).rev() {
             let value = &self.values[at];
+            // The objects that this value does not stand in end here.
             while let Some((object, _)) = self.open.last()
                 && !self.is_in(value.name, object)
             {
@@ -92,6 +94,7 @@ impl Document<'_> {
                 self.own(at)?;
                 continue;
             }
+            // Each further part but the last is an object.
             while let Some(end) = part_end(&value.name[start..], delimiter).map(|length| start + length) {
                 if end + 1 == value.name.len() {
                     break;
@@ -134,8 +137,8 @@ impl Document<'_> {
         self.is_first = false;
     }
 
-    /// Ends the innermost object. A value that has the name of it, which is one of the first `left` ones, goes
-    /// into it before.
+    /// Ends the innermost object. A value that has the name of it, which is one of the first `left` ones,
+    /// goes into it before.
     fn close(&mut self, left: usize) -> Result<(), NoDocument> {
         if let Some((object, _)) = self.open.last().copied() {
             let before = self.values[..left].iter().rev().take_while(|value| value.name.starts_with(object));

@@ -302,8 +302,8 @@ mod tests {
         assert!(!kept.into_iter().any(is_computed));
     }
 
-    /// Breaks without it: Python reads a number of a message as bytes, or a text as a number; JSON has a number
-    /// where syslog-ng has a text.
+    /// Breaks without it: Python reads a number of a message as bytes, or a text as a number; JSON has a
+    /// number where syslog-ng has a text.
     #[test]
     fn macros_have_types() {
         use ValueType::{Datetime, Integer, List, String};

@@ -139,6 +139,7 @@ impl ValuePairs {
             }
             Candidates::Dotted => self.find_pairs(scope, &mut made, &mut found),
         }
+        // What macros and templates make comes behind them, in the order of its names.
         let values = found.len();
         for (name, maker) in &self.made {
             let start = made.len();
@@ -157,6 +158,7 @@ impl ValuePairs {
             let value_type = if self.keeps_types || hint.is_some() { value_type } else { ValueType::String };
             found.push((Bytes::Given(name), value_type, Bytes::Made(start, made.len())));
         }
+        // From here on nothing more is made, and all texts stay where they are.
         let named = found.iter().map(|(name, value_type, value)| NamedValue {
             name: name.get(&made),
             value_type: *value_type,

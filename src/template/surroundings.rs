@@ -1,8 +1,8 @@
 //! The configuration around a template: [`Surroundings`].
 //!
 //! The text of a template may name other templates, and hold conditions in the language of filters. This room
-//! knows neither: whoever compiles a template for a configuration lends it what it refers to. What comes later
-//! in the configuration is a [`Later`], which is set when everything is read.
+//! knows neither: whoever compiles a template for a configuration lends it what it refers to. What comes
+//! later in the configuration is a [`Later`], which is set when everything is read.
 
 use std::fmt;
 use std::ops::Range;

@@ -112,8 +112,8 @@ fn shown(text: &[u8]) -> String {
     out
 }
 
-/// Checks rows of templates and their results, written `template => result`, one a line. A `|` behind both shows
-/// blanks at the end.
+/// Checks rows of templates and their results, written `template => result`, one a line. A `|` behind both
+/// shows blanks at the end.
 fn check_rows(rows: &str, batch: &Batch, options: &Options, around: &mut dyn Surroundings) {
     let mut wrong = Vec::new();
     for row in rows.lines().filter(|row| !row.is_empty()) {

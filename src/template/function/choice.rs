@@ -233,8 +233,8 @@ enum Name {
     Told(Items, Later<NamedTemplates>),
 }
 
-/// The text by which drivers are compared has the templates that are named, as deep as they are formatted. Where
-/// messages tell the names it has the texts of all.
+/// The text by which drivers are compared has the templates that are named, as deep as they are formatted.
+/// Where messages tell the names it has the texts of all.
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, Level::enter()) {

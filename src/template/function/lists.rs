@@ -180,6 +180,7 @@ impl Pattern {
 /// Compiles `$(list-search)`.
 pub(super) fn search(build: &mut Build<'_>, sources: &[Source]) -> Compiled {
     const OWN: &[Known] = &[Known::value("mode", ' '), Known::value("start-index", ' ')];
+    // Options and arguments.
     let (mut mode, mut start, mut arguments) = (None, 0, Vec::new());
     for given in options::read(build, sources, OWN)? {
         match given {
@@ -201,6 +202,7 @@ pub(super) fn search(build: &mut Build<'_>, sources: &[Source]) -> Compiled {
         return Err(build
             .call_error("`list-search` takes a list behind its pattern", "$(list-search pattern list …)"));
     }
+    // The pattern, by its mode.
     let text = pattern.bytes.clone();
     let pattern = match mode.as_ref().map_or("literal".to_owned(), Source::text).as_str() {
         "literal" => Pattern::Literal(text),

@@ -57,6 +57,7 @@ pub(in crate::template) fn read(
             ended = true;
             continue;
         }
+        // The name, up to a `=`.
         let is_long = bytes[1] == b'-';
         let start = if is_long { 2 } else { 1 };
         let equals = bytes.iter().position(|byte| *byte == b'=').filter(|_| is_long);
@@ -71,6 +72,7 @@ pub(in crate::template) fn read(
                 .unwrap_or_else(|| format!("the options are {}", names.join(", ")));
             return Err(build.error(source, &format!("unknown option `{written}`"), &help));
         };
+        // The value: behind the `=`, or the next argument.
         let value = match equals {
             Some(_) if !option.has_value => {
                 return Err(build.error(source, &format!("`--{name}` takes no value"), ""));

@@ -137,6 +137,7 @@ impl Builder {
                 chosen.push((name.as_bytes().to_vec(), Maker::Macro(resolve(name))));
             }
         }
+        // The pairs, and all names as they are after the changes; of one name the last stays.
         let pairs = self.pairs.into_iter().map(|(name, items, hint)| (name, Maker::Template(items, hint)));
         chosen.extend(pairs);
         let mut made: Vec<(Box<[u8]>, Maker)> = Vec::with_capacity(chosen.len());
@@ -153,6 +154,7 @@ impl Builder {
             made.push((name.into(), maker));
         }
         made.sort_by(|one, other| one.0.cmp(&other.0));
+        // The values that no scope and no pattern can choose are not looked at.
         let candidates = match self.scopes {
             _ if self.globs.iter().any(|(_, includes)| *includes) => Candidates::All,
             Scopes { plain: true, .. } => Candidates::All,

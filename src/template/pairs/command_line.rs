@@ -59,6 +59,7 @@ pub(in crate::template) fn read(
             Given::Argument(source) => ("key", source.clone(), Some(source)),
         };
         let value = value.unwrap_or_else(|| at.clone());
+        // A change belongs to the patterns before it; anything else ends their group.
         if CHANGES.contains(&name) {
             let Some(group) = &mut group else {
                 let message = format!("`--{name}` belongs behind a --key or --rekey");
@@ -69,14 +70,7 @@ pub(in crate::template) fn read(
         }
         end(&mut builder, group.take());
         match name {
-            "scope" => {
-                for word in parts(&value) {
-                    let word = String::from_utf8_lossy(&word).into_owned();
-                    builder.scope(&word).map_err(|help| {
-                        build.error(&value, &format!("no scope is called `{word}`"), &help)
-                    })?;
-                }
-            }
+            "scope" => scopes(build, &mut builder, &value)?,
             "key" => {
                 let patterns = parts(&value);
                 builder.include(&patterns);
@@ -85,10 +79,10 @@ pub(in crate::template) fn read(
             "rekey" => group = Some(Group { patterns: parts(&value), changes: Vec::new() }),
             "exclude" => builder.exclude(&parts(&value)),
             "pair" => pair(build, &mut builder, &value)?,
+            "subkeys" if value.bytes.is_empty() => {
+                return Err(build.error(&at, "`--subkeys` takes a prefix", ""));
+            }
             "subkeys" => {
-                if value.bytes.is_empty() {
-                    return Err(build.error(&at, "`--subkeys` takes a prefix", ""));
-                }
                 let pattern = vec![[&*value.bytes, b"*"].concat()];
                 builder.include(&pattern);
                 builder.rekey(&pattern, vec![Change::ReplacePrefix(value.bytes.into(), Box::default())]);
@@ -102,6 +96,16 @@ pub(in crate::template) fn read(
     }
     end(&mut builder, group);
     Ok(builder)
+}
+
+/// Adds the scopes of a comma list.
+fn scopes(build: &Build<'_>, builder: &mut Builder, list: &Source) -> Result<(), TemplateError> {
+    for word in parts(list) {
+        let word = String::from_utf8_lossy(&word).into_owned();
+        let unknown = |help: String| build.error(list, &format!("no scope is called `{word}`"), &help);
+        builder.scope(&word).map_err(unknown)?;
+    }
+    Ok(())
 }
 
 /// Adds the changes of a group that is read.

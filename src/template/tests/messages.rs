@@ -25,7 +25,8 @@ $(format-gelf x) => ERROR
     check_rows(rows, &message(&pairs), &Options::default(), &mut Alone);
 }
 
-/// Breaks without it: a function of a context or of tags gives something else for the context that is one message.
+/// Breaks without it: a function of a context or of tags gives something else for the context that is one
+/// message.
 #[test]
 fn a_context_is_one_message() {
     let pairs = [("a", "x"), ("n", "3"), ("l", "a,b")];
