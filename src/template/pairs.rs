@@ -166,9 +166,7 @@ impl ValuePairs {
         });
         let mut named: SmallVec<[NamedValue<'_>; FEW]> = named.collect();
         if values > 0 {
-            // Stable: of one name the later value stays behind the earlier one.
-            named.sort_by(|one, other| one.name.cmp(other.name));
-            keep_last(&mut named);
+            named = in_order(named, values);
         }
         let result = with(&named);
         drop(named);
@@ -297,16 +295,28 @@ const SDATA: &[u8] = b".SDATA.";
 /// The names that a message may have from its origin.
 const COMMON: &[FieldName] = &[FieldName::Host, FieldName::HostFrom, FieldName::Program, FieldName::Pid];
 
-/// Removes all but the last of equal names, which stand beside each other.
-fn keep_last(named: &mut SmallVec<[NamedValue<'_>; FEW]>) {
-    let mut kept = 0;
-    for at in 0..named.len() {
-        if named.get(at + 1).is_none_or(|next| next.name != named[at].name) {
-            named[kept] = named[at];
-            kept += 1;
+/// All by their names, each name once: the last of it. The first `values` are in any order, the others in that
+/// of their names.
+fn in_order<'a>(
+    mut named: SmallVec<[NamedValue<'a>; FEW]>,
+    values: usize,
+) -> SmallVec<[NamedValue<'a>; FEW]> {
+    let (found, made) = named.split_at_mut(values);
+    // Stable: of one name the later value stays behind the earlier one.
+    found.sort_by(|one, other| one.name.cmp(other.name));
+    let mut all: SmallVec<[NamedValue<'a>; FEW]> = SmallVec::with_capacity(found.len() + made.len());
+    let mut made = made.iter().peekable();
+    for (at, value) in found.iter().enumerate() {
+        while let Some(before) = made.next_if(|other| other.name < value.name) {
+            all.push(*before);
+        }
+        let is_last = found.get(at + 1).is_none_or(|next| next.name != value.name);
+        if is_last && made.peek().is_none_or(|other| other.name != value.name) {
+            all.push(*value);
         }
     }
-    named.truncate(kept);
+    all.extend(made.copied());
+    all
 }
 
 impl Change {
