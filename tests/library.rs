@@ -186,7 +186,7 @@ fn a_command_makes_configuration() {
     let script = machine.path("usr/share/syslog-ng/include/scl/c/many.sh");
     machine.write(
         "usr/share/syslog-ng/include/scl/c/many.sh",
-        "#!/bin/sh\necho '@define made here'\nfor n in $confgen_names; do echo \"template t_$n \\\"\\`made\\` $n\\\";\"; done\n",
+        "#!/bin/sh\necho '@define made here'\nfor n in $confgen_names${confgen_none+x}; do echo \"template t_$n \\\"\\`made\\` $n\\\";\"; done\n",
     );
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(&script, mode).unwrap();
