@@ -6,11 +6,15 @@
 //! === !==                  the same, and of one type
 //! ```
 //!
-//! | `@version` | The operators by types |
+//! The operators by types in a file for an older version, where no operand has a type or is a number without
+//! quotes:
+//!
+//! | `@version` | They compare |
 //! |---|---|
-//! | 4.0 and later | as their operands are |
-//! | 3.8 to 3.x | where no operand has a type, as the whole numbers that they begin with, or 0; otherwise as above, and what has no type is a string |
-//! | before | where no operand has a type, as texts; otherwise the same |
+//! | 3.8 to 3.x | the whole numbers that both begin with, or 0 |
+//! | before | texts |
+//!
+//! Where one has a type, what has none is a string. From 4.0 on, each template has its own type.
 
 use super::filter::Condition;
 use super::parser::{Parsed, Parser};
@@ -125,7 +129,8 @@ impl Parser {
                 let texts = OPERATORS.iter().find(|one| one.1 == relation && one.2 == CompareBy::Text);
                 let word = texts.map_or("eq", |(word, ..)| word);
                 let message = format!(
-                    "`{written}` compares whole numbers in a file for version {version}: a text that is none counts as 0"
+                    "`{written}` compares whole numbers in a file for version {version}: \
+                     a text that is none counts as 0"
                 );
                 self.report.warn(span, message, Some(format!("`{word}` compares texts")));
             }
