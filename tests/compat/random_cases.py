@@ -5,7 +5,8 @@ can be left out of it is left out, all ways at once in one further process of ea
 
 Out of the trees is what 4.27 does otherwise than 3.38 (`differences.txt`): nothing that rejects messages stands
 behind a junction or an `if`, in a block of an `if` with a condition, or in the paths of a destination that is the
-last item; tags, whose order is that of the whole process; and everything that comparisons make of types.
+last item; the flags of branches of `if`, of which `fallback` has an effect in 3.38; tags, whose order is that of
+the whole process; and what comparisons make of types.
 """
 
 from __future__ import annotations
@@ -113,8 +114,8 @@ class Draw:
         if depth and self.chance.random() < 0.7:
             items.append(self.branches(depth, may_reject))
             items += [self.simple(False) for _ in range(self.chance.randint(0, 2))]
-        if depth and self.chance.random() < 0.2:
-            items.append(Branches("embedded", self.paths(depth, may_reject=True)))
+        elif depth and self.chance.random() < 0.3:
+            items.append(Branches("embedded", self.paths(depth, may_reject)))
         flags = [flag for flag in ("final", "fallback") if self.chance.random() < 0.2]
         return Path(tuple(items), tuple(flags))
 
@@ -133,13 +134,16 @@ class Draw:
             paths = self.paths(depth, may_reject)
             return Branches(kind, paths if may_reject else (*paths, Path()))
         count = self.chance.randint(1, 3)
+
+        def branch(may_reject: bool) -> Path:
+            return replace(self.path(depth - 1, may_reject), flags=())
+
         if self.chance.random() < 0.3:
-            paths = tuple(self.path(depth - 1, True) for _ in range(count))
-            if may_reject or not any(rejects(path) for path in paths[-1:]):
-                has_else = self.chance.random() < 0.5
-                last = (self.path(depth - 1, may_reject),) if has_else else ()
-                return Branches("if", (*paths, *last), ("",) * count, has_else)
-        paths = tuple(self.path(depth - 1, False) for _ in range(count + 1))
+            paths = tuple(branch(True) for _ in range(count))
+            has_else = self.chance.random() < 0.5
+            last = (branch(may_reject),) if has_else else ()
+            return Branches("if", (*paths, *last), ("",) * count, has_else)
+        paths = tuple(branch(False) for _ in range(count + 1))
         return Branches("if", paths, tuple(self.expression(2) for _ in range(count)), True)
 
     def simple(self, may_reject: bool) -> Text:
@@ -193,17 +197,6 @@ class Draw:
                 f'"$MSG" {self.chance.choice(["eq", "ne", "lt", "ge"])} "{letter}{other}"',
             ]
         )
-
-
-def rejects(path: Path) -> bool:
-    """Whether something in a path may reject messages."""
-    for item in path.items:
-        if isinstance(item, Text):
-            if item.rejects:
-                return True
-        elif item.kind in ("junction", "embedded") or any(rejects(inner) for inner in item.paths):
-            return True
-    return False
 
 
 def smaller(tree: Tree) -> Iterator[Tree]:

@@ -236,12 +236,8 @@ impl Oracle {
                 None => self.go(rest, message, next),
             },
             Item::If(branches, otherwise) => {
-                let mut all: Vec<&Path> = Vec::new();
-                all.extend(branches.iter().filter(|(it, _)| it.is_met(message)).map(|(_, path)| path));
-                all.extend(otherwise);
-                // One that is a fallback is for what takes none of the others; without `else` all of it does.
-                let plain = all.iter().find(|path| !path.is_fallback).copied();
-                let taken = plain.or(if otherwise.is_some() { all.first().copied() } else { None });
+                let taken = branches.iter().find(|(condition, _)| condition.is_met(message));
+                let taken = taken.map(|(_, path)| path).or(otherwise.as_ref());
                 let items = taken.map_or(&[][..], |path| &path.items);
                 self.go(items, message, &mut |oracle, message| oracle.go(rest, message, next))
             }

@@ -123,8 +123,7 @@ impl<'c> Compiler<'c, '_> {
         inner.any(|inner| self.begins(inner, name) || self.begins_inside(inner, name))
     }
 
-    /// The branches of `if`, `elif` and `else`: all are final, and what takes none of them goes on. One with
-    /// `flags(fallback)` is for what takes none of the others.
+    /// The branches of `if`, `elif` and `else`: all are final, and what takes none of them goes on.
     fn alternatives(
         &mut self,
         branches: &'c [IfBranch],
@@ -136,13 +135,13 @@ impl<'c> Compiler<'c, '_> {
         for IfBranch { condition, path } in branches {
             let Some(choice) = self.branch(path, way, is_inside) else { continue };
             let condition = condition.as_ref().and_then(|filter| self.step(filter));
-            choices.push(Choice { condition, is_final: true, ..choice });
+            choices.push(Choice { condition, is_final: true, is_fallback: false, ..choice });
         }
         let last = match otherwise {
             Some(path) => self.branch(path, way, is_inside),
             None => is_inside.then(Choice::default),
         };
-        choices.extend(last.map(|last| Choice { is_final: true, ..last }));
+        choices.extend(last.map(|last| Choice { is_final: true, is_fallback: false, ..last }));
         choices
     }
 
