@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,8 +129,9 @@ def test_a_reload_takes_the_generators_of_the_new_blocks(engine: StartEngine) ->
 )
 def test_what_cannot_be_registered_is_refused(arguments: tuple[str, str, object], error: str) -> None:
     """Without it: a generator that can never be used is taken."""
+    register: Any = syslogng.register_config_generator
     with pytest.raises((ValueError, TypeError)) as raised:
-        syslogng.register_config_generator(*arguments)
+        register(*arguments)
     kind, _, text = error.partition(": ")
     assert type(raised.value).__name__ == kind
     raised.match(text)
