@@ -508,6 +508,23 @@ fn a_step_makes_what_is_due_and_hands_its_state_on() {
     assert_eq!(lane.credit().free_bytes(), BYTES as i64);
 }
 
+/// Breaks without it: a destination that holds a copy back makes its path match, so that no fallback gets the
+/// message.
+#[test]
+fn what_becomes_of_a_copy_says_nothing_of_the_message() {
+    let way = Item::Send(SendTo { destination: 0, flow_control: true, path: None });
+    let holding = Choice { items: vec![Item::Step(Arc::new(Group::default()))], ..Choice::default() };
+    let rejecting = vec![Item::Tee(vec![holding]), Item::Step(Arc::new(Keep(2, 0)))];
+    let path = Choice { items: rejecting, ..Choice::default() };
+    let fallback = Choice { items: vec![way], is_fallback: true, ..Choice::default() };
+    let program = Program::new(vec![Item::Fork(vec![path, fallback])], &DESTINATIONS);
+    let (lane, taken, clock) = (lane(), Taken::of(&program), SteadyClock::by_hand());
+    let report = |text: &str| panic!("{text}");
+    let around = Surrounding { clock: &clock, report: &report };
+    program.run(batch(&lane, &[b"a".to_vec(), b"b".to_vec()]), &lane, &taken, around);
+    assert_eq!(taken.texts(0), [b"a".to_vec()], "b comes out of the path");
+}
+
 /// Fails at texts with a `b`.
 #[derive(Debug)]
 struct Faulty;
