@@ -55,6 +55,7 @@ impl Parser {
     /// Checks the names in `path`, and in the paths and bodies in it.
     fn check_path(&mut self, read: &Statements, path: &LogPath) {
         for item in &path.items {
+            // The names in the item itself, and in the conditions that it has.
             match item {
                 LogItem::Source(SourceRef::Named(name, span)) if !read.sources.contains_key(name) => {
                     self.unknown_name("source", name, *span, read.sources.keys());
@@ -84,6 +85,7 @@ impl Parser {
                 }
                 _ => {}
             }
+            // The paths of the statement that is written in it, and its branches.
             for path in item.body_paths() {
                 self.check_body(kind(item), path);
             }

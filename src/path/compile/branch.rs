@@ -64,6 +64,7 @@ impl<'c> Compiler<'c, '_> {
             if !self.has_room(path.span) {
                 break;
             }
+            // Where messages enter inside only, what stands before the first path that they enter is not theirs.
             match item {
                 LogItem::Log(inner) => embedded.extend(self.branch(inner, way, is_inside)),
                 LogItem::Junction(_) | LogItem::If { .. } => {
@@ -90,6 +91,7 @@ impl<'c> Compiler<'c, '_> {
                 LogItem::Parser(parser) => self.parser(parser, way, &mut body),
             }
         }
+        // The embedded paths are the branches of one fork, behind all other items.
         if !embedded.is_empty() {
             body.items.push(Item::Fork(embedded));
         }
