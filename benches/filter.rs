@@ -16,7 +16,7 @@ use inrush::message::batch::Text;
 use inrush::message::{FieldName, Head, Need, Origin, Pool, Selection, Stamp, ValueType, Writer};
 use inrush::path::{Alone, Step};
 
-const ROWS: u32 = 400;
+const ROWS: u32 = 200;
 
 /// Filters by name, with how many of a batch they let pass.
 const CASES: [(&str, &str, u32); 11] = [
@@ -37,7 +37,7 @@ fn batch() -> Selection {
     let mut writer =
         Writer::open(&Arc::new(Origin::named("s_bench")), &Arc::new(Pool::new()), Need::default());
     for number in 0..ROWS {
-        let mut row = writer.row(Need { bytes: 400, fields: 3, segments: 0, viewed: 0 }).unwrap();
+        let mut row = writer.row(Need { bytes: 300, fields: 3, segments: 0, viewed: 0 }).unwrap();
         let start = format!("{number:06} GET /one/of/many/paths?with=some&more=things ");
         let end = format!(" status={} bytes={}", 200 + number % 300, 1000 + number);
         let text = format!("{start}{}{end}", "x y z ".repeat(50).split_at(256 - start.len() - end.len()).0);

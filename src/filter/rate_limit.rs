@@ -184,6 +184,8 @@ mod tests {
         assert_eq!(passed(&mut buckets, 1, 5, at(350)), 1, "a third of a second brings one");
         assert_eq!(passed(&mut buckets, 1, 5, at(1000)), 2, "and what is not a whole one is kept");
         assert_eq!(passed(&mut buckets, 1, 9, at(60_000)), 3, "and never more than a second brings");
+        assert_eq!(passed(&mut buckets, 3, 1, at(60_000)), 1);
+        assert_eq!(passed(&mut buckets, 3, 9, at(61_000)), 3, "also where some were left");
         // A clock that goes back brings nothing.
         assert_eq!(passed(&mut buckets, 1, 9, at(59_000)), 0);
         let most = u64::from(u32::MAX >> 1);
