@@ -75,6 +75,7 @@ $(names --key HOST --key x --exclude *)| => |
 $(names --key FULLHOST)|$(names --key HOST_FROM) => |HOST_FROM
 $(names --key M* --exclude MO*) => MESSAGE,MIN,MSEC,MSG,MSGHDR
 $(names --key T*) => TAG,TAGS,TZ,TZOFFSET
+$(format-json --key x --replace-prefix x=d --key .d --shift 1) => {"d":"2"}
 $(names --key L* --key R* --exclude R_* --exclude RAW*) => LEVEL,LEVEL_NUM
 $(format-json a.b=1 --rekey a.b --add-prefix q. --rekey q.* --shift-levels 1 --add-prefix .z) => {"_za":{"b":"1"}}
 $(format-json --scope nv-pairs --scope dot-nv-pairs --exclude HOST*) => {"x":"1","_d":"2","_SDATA":{"a@1":{"b":"c"}},"SOURCE":"s","PROGRAM":"prog","PID":"42","MESSAGE":"hello"}
