@@ -266,7 +266,7 @@ impl<'a> MessageRef<'a> {
     fn structured(&self, whole: &[u8]) -> Option<(ValueType, &'a [u8])> {
         let rest = whole.strip_prefix(SDATA)?;
         // The name that a parameter of the open element has, when it is the one.
-        let (mut wanted, mut found): (Option<&[u8]>, _) = (None, None);
+        let (mut wanted, mut found) = (rest.strip_prefix(b"."), None);
         for field in self.fields() {
             match field.id {
                 FieldName::SdId if !field.is_unset() => {
