@@ -122,6 +122,12 @@ fn config() {
     check("config");
 }
 
+/// Breaks without it: a rewrite that once made something else of a message in another batch does so again.
+#[test]
+fn rewrite() {
+    check("rewrite");
+}
+
 /// Breaks without it: a filter that once let other messages pass in another batch does so again.
 #[test]
 fn filter() {

@@ -18,7 +18,7 @@ use inrush::message::{FieldName, Head, MessageRef, Need, Origin, Selection, Stam
 use inrush::path::alone;
 use inrush::template::{Context, Template};
 
-const SHOWN: &str = "$MSG|$PROGRAM|$0|$1|$2|$3|$*|$name";
+const SHOWN: &str = "$MSG|$PROGRAM|$0|$1|$2|$3|$*|$name|$PRI|$TAGS";
 
 /// Reads `data` as an expression and messages.
 pub fn run(data: &[u8]) {
@@ -52,14 +52,14 @@ fn passed(filter: &Filter, selection: Selection) -> Vec<String> {
     alone(filter, selection, Instant::now()).0.messages().map(shown).collect()
 }
 
-fn shown(message: MessageRef<'_>) -> String {
+pub(super) fn shown(message: MessageRef<'_>) -> String {
     let template = Template::compile(SHOWN).unwrap();
     let mut text = Vec::new();
     template.format(message, &Context::default(), &mut text);
     text.escape_ascii().to_string()
 }
 
-fn batch(messages: &[&[u8]]) -> Selection {
+pub(super) fn batch(messages: &[&[u8]]) -> Selection {
     let need = |len: usize| Need { bytes: 2 * len + 64, fields: 1, ..Need::default() };
     let all: usize = messages.iter().map(|message| need(message.len()).bytes).sum();
     let mut writer = Writer::open(&Arc::new(Origin::named("s_fuzz")), &Arc::default(), need(all));

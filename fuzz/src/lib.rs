@@ -14,6 +14,7 @@ pub mod filter;
 pub mod flow;
 pub mod framing;
 pub mod message;
+pub mod rewrite;
 pub mod rfc3164;
 pub mod rfc5424;
 pub mod split;
@@ -28,6 +29,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("config", config::run),
     ("filter", filter::run),
+    ("rewrite", rewrite::run),
     ("rfc5424", rfc5424::run),
     ("rfc3164", rfc3164::run),
     ("framing", framing::run),
