@@ -77,14 +77,15 @@ class Engine:
             each.prepare()
         conf = directory / "test.conf"
         conf.write_text(configuration(translated))
-        process = subprocess.Popen(
-            self.command(conf),
-            cwd=directory,
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=(directory / "said").open("wb"),
-        )
+        with (directory / "said").open("wb") as said_file:
+            process = subprocess.Popen(
+                self.command(conf),
+                cwd=directory,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=said_file,
+            )
         assert process.stdout is not None
         wanted = {str(each.input(number)) for each in translated for number in each.case.sources}
         ended, failed = self._wait(process, iter(process.stdout.readline, b""), wanted)

@@ -58,7 +58,7 @@ log { source(s); source { internal(); }; destination(e); };
 
     def test_warnings_are_counted(self, tmp_path: Path) -> None:
         """Without it: one warning among many lines is not seen."""
-        text = f"@version: 4.0\noptions {{ flush-lines(1); }};\n{CODE}"
+        text = f"@version: 3.38\noptions {{ flush-lines(1); }};\n{CODE}"
         text += 'log { source { python(class("Source")); }; destination { stdout(); }; };\n'
         done = check(tmp_path, text)
         assert (done.code, done.stdout) == (0, "ok: 1 source, 1 destination, 1 path\n")
