@@ -26,7 +26,7 @@
 //! end, in [`worker`] and [`output`].
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ use super::plan::{Output, PlanContext, ReloadPlan, Running, Source};
 use super::registry::{Registry, Switched, Worker};
 use super::router::{RouteTable, Router};
 use super::stats::Stats;
-use super::worker::{self, Ended};
+use super::worker::{self, Ended, Stop};
 use crate::config::{Config, Diagnostic};
 use crate::destination::Descriptors;
 use crate::flow::{Inbox, Parcel, SteadyClock};
@@ -57,7 +57,7 @@ pub struct Pipeline {
     table: Arc<RouteTable>,
     clock: SteadyClock,
     /// Set once, for the workers.
-    stopping: Arc<AtomicBool>,
+    stop: Arc<Stop>,
     registry: Mutex<Registry>,
     ended: Mutex<Ended>,
     /// Messages of the table's `late` that were reported.
@@ -97,7 +97,7 @@ impl Pipeline {
             next_lane: AtomicUsize::new(0),
             table: Arc::new(RouteTable::new(clock.clone())),
             clock: clock.clone(),
-            stopping: Arc::default(),
+            stop: Arc::default(),
             registry: Mutex::default(),
             ended: Mutex::default(),
             late_said: AtomicU64::new(0),
@@ -179,7 +179,7 @@ impl Pipeline {
             let mut registry = self.registry();
             let number = registry.workers.len();
             let guide = Router::new(&self.table, number, Arc::clone(&seen), &self.log);
-            worker::start(format!("worker:{number}"), inbox, guide, &self.stopping, ended, &self.log)?;
+            worker::start(format!("worker:{number}"), inbox, guide, &self.stop, ended, &self.log)?;
             registry.workers.push(Worker { inbox: sender, seen });
         }
         Ok(())
@@ -275,19 +275,32 @@ impl Pipeline {
         lost
     }
 
-    /// Ends the workers when they have sent on what they had.
+    /// Ends the workers when they have sent on what they had. Shortly before `deadline` they leave what waits
+    /// for credit: destinations write meanwhile, and have the rest of the time for what they were sent.
     fn end_workers(&self, deadline: Instant) {
         for input in self.inputs() {
             input.status.ask_to_stop();
             input.lane.close();
         }
-        self.stopping.store(true, Ordering::Release);
-        let workers = {
-            let registry = self.registry();
-            registry.workers.iter().for_each(|worker| worker.inbox.wake());
-            registry.workers.len()
-        };
-        self.ended().wait(workers, deadline, &self.log);
+        self.stop.asked.store(true, Ordering::Release);
+        let workers = self.wake_workers();
+        let due = deadline - left(deadline) / 10;
+        let mut ended = self.ended();
+        if ended.wait(workers, due) {
+            return;
+        }
+        self.stop.due.store(true, Ordering::Release);
+        self.wake_workers();
+        if !ended.wait(workers, deadline) {
+            self.log.error("a worker did not end in time");
+        }
+    }
+
+    /// Wakes all workers; how many there are.
+    fn wake_workers(&self) -> usize {
+        let registry = self.registry();
+        registry.workers.iter().for_each(|worker| worker.inbox.wake());
+        registry.workers.len()
     }
 
     /// The counts up to now, since the start of the engine.

@@ -22,7 +22,16 @@ use super::router::Router;
 use crate::fault;
 use crate::flow::{DropReason, Inbox, Parcel, nap_precisely};
 
-/// Starts the worker called `name`, which runs until `stopping` is set and gives its inbox to `ended`.
+/// The two steps of the end of all workers.
+#[derive(Debug, Default)]
+pub(crate) struct Stop {
+    /// Nothing is posted any more: they send on what is there, and end.
+    pub asked: AtomicBool,
+    /// They end now, and leave what waits for credit in their inboxes.
+    pub due: AtomicBool,
+}
+
+/// Starts the worker called `name`, which runs until it is asked to `stop` and gives its inbox to `ended`.
 ///
 /// # Errors
 /// When the system has no thread to give.
@@ -30,14 +39,14 @@ pub(crate) fn start(
     name: String,
     inbox: Inbox<Parcel>,
     router: Router,
-    stopping: &Arc<AtomicBool>,
+    stop: &Arc<Stop>,
     ended: Notify<Inbox<Parcel>>,
     log: &Log,
 ) -> io::Result<()> {
-    let (stopping, log) = (Arc::clone(stopping), log.clone());
+    let (stop, log) = (Arc::clone(stop), log.clone());
     let start = thread::Builder::new().name(name.clone()).spawn(move || {
         nap_precisely();
-        let run = AssertUnwindSafe(|| run(inbox, router, &stopping));
+        let run = AssertUnwindSafe(|| run(inbox, router, &stop));
         let inbox = catch_unwind(run)
             .unwrap_or_else(|panic| fault::fatal(&name, &*panic, |text| log.last_error(text)));
         // The receiver is gone only when nobody waits any more.
@@ -46,25 +55,23 @@ pub(crate) fn start(
     start.map(drop)
 }
 
-/// Takes what comes until `stopping` is set and the inbox is empty, and gives the inbox back: what is
-/// sent into it after that is counted as dropped by whoever drops it.
-pub(crate) fn run(mut inbox: Inbox<Parcel>, mut router: Router, stopping: &AtomicBool) -> Inbox<Parcel> {
+/// Takes what comes until it is asked to `stop` and the inbox is empty, and gives the inbox back: what is left
+/// in it, and sent into it after that, is counted as dropped by whoever drops it.
+pub(crate) fn run(mut inbox: Inbox<Parcel>, mut router: Router, stop: &Stop) -> Inbox<Parcel> {
     let mut postponed = Postponed::default();
     loop {
-        let last_round = stopping.load(Ordering::Acquire);
+        let (is_due, is_asked) = (stop.due.load(Ordering::Acquire), stop.asked.load(Ordering::Acquire));
         if !postponed.is_empty() {
-            // What came before newer routes goes by the old ones, and what comes before a stop is not left.
-            postponed.release(last_round || router.is_behind(), |parcel| {
+            // What came before newer routes goes by the old ones.
+            postponed.release(router.is_behind(), |parcel| {
                 router.send(parcel);
             });
         }
         router.follow(&mut inbox);
-        let seen = pass(&mut inbox, &router, &mut postponed, last_round);
+        let seen = pass(&mut inbox, &router, &mut postponed, is_asked);
         router.expire();
-        if last_round {
-            postponed.release(true, |parcel| {
-                router.send(parcel);
-            });
+        if is_asked && (is_due || postponed.is_empty()) {
+            inbox.leave_behind(postponed.into_parcels());
             router.end();
             return inbox;
         }
@@ -133,20 +140,18 @@ impl Ended {
         self.workers.0.clone()
     }
 
-    /// Waits until `workers` have ended, or until `deadline`.
-    pub(crate) fn wait(&mut self, workers: usize, deadline: Instant, log: &Log) {
+    /// Waits until `workers` have ended, or until `deadline`; whether they have.
+    pub(crate) fn wait(&mut self, workers: usize, deadline: Instant) -> bool {
         while self.inboxes.len() < workers {
             let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(inbox) = self.workers.1.recv_timeout(left) else {
-                log.error("a worker did not end in time");
-                break;
-            };
+            let Ok(inbox) = self.workers.1.recv_timeout(left) else { return false };
             self.inboxes.push(inbox);
         }
+        true
     }
 
-    /// Counts what came after the workers' last look, from posts that raced with the closing of their
-    /// lane, as dropped; how many messages that were.
+    /// Counts as dropped what the workers have left, and what came after their last look, from posts that
+    /// raced with the closing of their lane; how many messages that were.
     pub(crate) fn collect_late(&mut self, log: &Log) -> u64 {
         let Self { inboxes, late, .. } = self;
         for inbox in inboxes {
@@ -157,7 +162,9 @@ impl Ended {
             }
         }
         if *late > 0 {
-            log.error(&format!("{late} messages were posted while the engine stopped, and are dropped"));
+            log.error(&format!(
+                "{late} messages had not been sent on when the engine stopped, and are dropped"
+            ));
         }
         *late
     }

@@ -57,6 +57,11 @@ impl Postponed {
         None
     }
 
+    /// All that wait, each lane's in their order.
+    pub(super) fn into_parcels(self) -> Vec<Parcel> {
+        self.lanes.into_iter().flatten().collect()
+    }
+
     /// Sends those that wait no longer; with `all` every one.
     pub(super) fn release(&mut self, all: bool, mut send: impl FnMut(Parcel)) {
         self.lanes.retain_mut(|waiting| {
