@@ -284,7 +284,7 @@ impl Pipeline {
         }
         self.stop.asked.store(true, Ordering::Release);
         let workers = self.wake_workers();
-        let due = deadline - left(deadline) / 10;
+        let due = Instant::now() + left(deadline) * 9 / 10;
         let mut ended = self.ended();
         if ended.wait(workers, due) {
             return;
