@@ -31,6 +31,13 @@ pub(crate) struct Stop {
     pub due: AtomicBool,
 }
 
+impl Stop {
+    /// Tells whether they end now.
+    pub(super) fn is_due(&self) -> bool {
+        self.due.load(Ordering::Acquire)
+    }
+}
+
 /// Starts the worker called `name`, which runs until it is asked to `stop` and gives its inbox to `ended`.
 ///
 /// # Errors
@@ -60,15 +67,15 @@ pub(crate) fn start(
 pub(crate) fn run(mut inbox: Inbox<Parcel>, mut router: Router, stop: &Stop) -> Inbox<Parcel> {
     let mut postponed = Postponed::default();
     loop {
-        let (is_due, is_asked) = (stop.due.load(Ordering::Acquire), stop.asked.load(Ordering::Acquire));
+        let (is_due, is_asked) = (stop.is_due(), stop.asked.load(Ordering::Acquire));
         if !postponed.is_empty() {
             // What came before newer routes goes by the old ones.
-            postponed.release(router.is_behind(), |parcel| {
+            postponed.release(router.is_behind(), stop, |parcel| {
                 router.send(parcel);
             });
         }
         router.follow(&mut inbox);
-        let seen = pass(&mut inbox, &router, &mut postponed, is_asked);
+        let seen = pass(&mut inbox, &router, &mut postponed, is_asked.then_some(stop));
         router.expire();
         if is_asked && (is_due || postponed.is_empty()) {
             inbox.leave_behind(postponed.into_parcels());
@@ -91,16 +98,24 @@ struct Seen {
     frees: bool,
 }
 
-/// Sends on what is in the inbox; with `all` until it is empty. `None` when there was nothing.
+/// Sends on what is in the inbox; in the `last` look until it is empty, or the stop is due. `None` when there
+/// was nothing.
 ///
 /// A batch that comes then is left to the next look: a batch that was just opened would be taken nearly empty.
 /// So is a batch that is still open where another one was sent on: more will come, and its writer, which
 /// would be disturbed, will have ended it by then. If not, it is taken then all the same. An open batch is
 /// the last that its writer has sent, so nothing overtakes it.
-fn pass(inbox: &mut Inbox<Parcel>, router: &Router, postponed: &mut Postponed, all: bool) -> Option<Seen> {
+fn pass(
+    inbox: &mut Inbox<Parcel>,
+    router: &Router,
+    postponed: &mut Postponed,
+    last: Option<&Stop>,
+) -> Option<Seen> {
     let (mut due, mut left_before) = inbox.begin_look();
+    let all = last.is_some();
     let (mut seen, mut open) = (None, Vec::new());
     while (due > 0 || all)
+        && !last.is_some_and(Stop::is_due)
         && let Some(parcel) = inbox.try_recv()
     {
         let was_left = left_before > 0;

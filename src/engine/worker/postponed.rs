@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::Stop;
 #[cfg(doc)]
 use crate::flow::Credit;
 use crate::flow::Parcel;
@@ -62,11 +63,11 @@ impl Postponed {
         self.lanes.into_iter().flatten().collect()
     }
 
-    /// Sends those that wait no longer; with `all` every one.
-    pub(super) fn release(&mut self, all: bool, mut send: impl FnMut(Parcel)) {
+    /// Sends those that wait no longer; with `all` every one. Ends when `stop` is due.
+    pub(super) fn release(&mut self, all: bool, stop: &Stop, mut send: impl FnMut(Parcel)) {
         self.lanes.retain_mut(|waiting| {
             while let Some(first) = waiting.pop_front() {
-                if !all && first.lane().credit().is_outgrown() {
+                if stop.is_due() || (!all && first.lane().credit().is_outgrown()) {
                     waiting.push_front(first);
                     return true;
                 }

@@ -234,3 +234,20 @@ fn a_stop_waits_for_credit_until_it_is_due() {
         assert_eq!(all, (0..36).collect::<Vec<_>>());
     }
 }
+
+/// Breaks without it: a worker whose steps are slow goes on beyond the end of a stop, and what it has not begun
+/// is nowhere counted.
+#[test]
+fn a_stop_that_is_due_begins_no_further_batch() {
+    let rig = Rig::new();
+    let [lane] = rig.lanes([0]);
+    let mut producer = lane.producer(Arc::new(Origin::named("s_lane")));
+    post(&mut producer, 0..9);
+    // The worker is at the first of them, or has begun none.
+    rig.stop.asked.store(true, Ordering::Release);
+    rig.stop.due.store(true, Ordering::Release);
+    rig.go.store(true, Ordering::Release);
+    let (sent, left) = rig.end(true);
+    assert!(sent.len() <= 1);
+    assert_eq!(sent.len() + left.len(), 9);
+}
