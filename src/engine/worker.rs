@@ -75,7 +75,7 @@ pub(crate) fn run(mut inbox: Inbox<Parcel>, mut router: Router, stop: &Stop) -> 
             });
         }
         router.follow(&mut inbox);
-        let seen = pass(&mut inbox, &router, &mut postponed, is_asked.then_some(stop));
+        let seen = pass(&mut inbox, &router, &mut postponed, (stop, is_asked));
         router.expire();
         if is_asked && (is_due || postponed.is_empty()) {
             inbox.leave_behind(postponed.into_parcels());
@@ -98,8 +98,8 @@ struct Seen {
     frees: bool,
 }
 
-/// Sends on what is in the inbox; in the `last` look until it is empty, or the stop is due. `None` when there
-/// was nothing.
+/// Sends on what is in the inbox, until the stop is due; with `all` until it is empty. `None` when there was
+/// nothing.
 ///
 /// A batch that comes then is left to the next look: a batch that was just opened would be taken nearly empty.
 /// So is a batch that is still open where another one was sent on: more will come, and its writer, which
@@ -109,13 +109,12 @@ fn pass(
     inbox: &mut Inbox<Parcel>,
     router: &Router,
     postponed: &mut Postponed,
-    last: Option<&Stop>,
+    (stop, all): (&Stop, bool),
 ) -> Option<Seen> {
     let (mut due, mut left_before) = inbox.begin_look();
-    let all = last.is_some();
     let (mut seen, mut open) = (None, Vec::new());
     while (due > 0 || all)
-        && !last.is_some_and(Stop::is_due)
+        && !stop.is_due()
         && let Some(parcel) = inbox.try_recv()
     {
         let was_left = left_before > 0;
