@@ -6,7 +6,7 @@
 //! message's fields behind those of the others, and the further ones are made in place.
 //!
 //! * [`set`], [`subst`], [`unset`], [`rename`]: values by their names;
-//! * [`group`]: values by patterns of their names; [`matches`]: what patterns have found;
+//! * [`group`]: values by patterns of their names; [`matches`](mod@matches): what patterns have found;
 //! * [`tags`], [`priority`], [`zone`]: the parts of a message that are no values;
 //! * [`value`]: what is written, a template or a text that no message changes.
 //!

@@ -3,6 +3,8 @@
 use std::ptr;
 
 use super::Writer;
+#[cfg(doc)]
+use crate::message::batch::Need;
 use crate::message::batch::seal::Counts;
 use crate::message::batch::{Published, slot};
 use crate::message::{Field, FieldName, Head, MessageRef, Record, Segment, Span, Stamp, ValueType};
