@@ -11,9 +11,9 @@
 //!               };
 //! ```
 //!
-//! What an application says is taken as it is written: a library has many of them, and nobody minds those that
-//! are not used. Each part is a block under a name that nobody writes, so errors are shown where it is written.
-//! `transformation NAME[TOPIC] { … };` is of the same form, and is not used.
+//! The parts of an application are taken as they are written: a library has many of them, and nobody minds
+//! those that are not used. Each part is a block under a name that nobody writes, so errors are shown where it
+//! is written. `transformation NAME[TOPIC] { … };` is of the same form, and is not used.
 use std::fmt::Write as _;
 
 use super::block::Block;
@@ -37,7 +37,7 @@ const OPTIONS: [&str; 7] = [
     "filterx-app-variable",
 ];
 
-/// What never holds: a tag that nobody gives.
+/// A filter that never holds: a tag that nobody gives.
 const REJECT: &str = "filter { tags(\".app-parser.rejected\"); };";
 /// The branch for messages of no application.
 const ELSE_REJECT: &str = "else { filter { tags(\".app-parser.rejected\"); }; };";

@@ -14,7 +14,7 @@
 //! | 3.8 to 3.x | the whole numbers that both begin with, or 0 |
 //! | before | texts |
 //!
-//! Where one has a type, what has none is a string. From 4.0 on, each template has its own type.
+//! If one has a type, the one without is a string. From 4.0 on, each template has its own type.
 
 use super::filter::Condition;
 use super::parser::{Parsed, Parser};
@@ -32,7 +32,7 @@ pub struct Comparison {
     pub right: TemplateText,
     /// The relation between them that is asked for.
     pub relation: Relation,
-    /// What is compared of them.
+    /// The part of them that is compared.
     pub by: CompareBy,
 }
 
@@ -53,7 +53,7 @@ pub enum Relation {
     Greater,
 }
 
-/// What a comparison looks at.
+/// The part of its operands that a comparison looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CompareBy {
     /// The bytes of the texts.

@@ -35,7 +35,7 @@ pub(super) struct PendingCondition {
     compiled: Later<Arc<dyn template::Condition>>,
 }
 
-/// What templates refer to, to be found when all statements are read.
+/// The things that templates refer to, to be found when all statements are read.
 #[derive(Default)]
 pub(super) struct Links {
     conditions: Vec<PendingCondition>,

@@ -100,7 +100,7 @@ struct Buckets {
     since: Option<Instant>,
 }
 
-/// What was left at a time, in the unit of [`TOKEN`].
+/// The tokens that were left at a time, in the unit of [`TOKEN`].
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
     left: u64,

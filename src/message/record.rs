@@ -34,6 +34,17 @@ impl Span {
         debug_assert!(u64::from(offset) + u64::from(len) <= u64::from(self.len));
         Self { segment: self.segment, offset: self.offset + offset, len }
     }
+
+    /// The same, of a payload, for a part that a caller names.
+    ///
+    /// # Panics
+    /// When it does not lie inside.
+    #[inline]
+    pub(super) fn part_inside(self, offset: u32, len: u32) -> Self {
+        let is_inside = u64::from(offset) + u64::from(len) <= u64::from(self.len);
+        assert!(is_inside, "a part lies inside the payload");
+        self.part(offset, len)
+    }
 }
 
 /// A point in time with the offset from UTC that its clock had.
@@ -166,7 +177,7 @@ pub struct Head {
     pub pri: u16,
     /// The number of its fields.
     pub(super) fields_len: u16,
-    /// How many minutes farther east of UTC the clock of `recvd_micros` is than its source's.
+    /// The minutes that the clock of `recvd_micros` is farther east of UTC than its source's.
     pub(super) recvd_shift: i16,
     /// The type of MESSAGE.
     pub(super) text_type: ValueType,

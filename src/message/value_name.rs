@@ -3,7 +3,7 @@
 use super::FieldName;
 
 /// The name of structured data starts with it.
-pub(super) const SDATA: &[u8] = b".SDATA.";
+pub(crate) const SDATA: &[u8] = b".SDATA.";
 
 /// The name of a value, looked up once for all messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum ValueName {
 }
 
 impl ValueName {
-    /// What `name` stands for, aliases included: MSG and MSGONLY, FULLHOST and `FULLHOST_FROM`.
+    /// The name that `name` stands for, aliases included: MSG and MSGONLY, FULLHOST and `FULLHOST_FROM`.
     pub fn new(name: &str) -> Self {
         if matches!(name, "MESSAGE" | "MSG" | "MSGONLY") {
             return Self::Message;

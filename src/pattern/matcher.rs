@@ -279,7 +279,7 @@ fn literal(finder: &Finder<'_>, start: bool, end: End, text: &[u8]) -> bool {
 }
 
 impl fmt::Debug for Matcher {
-    /// What was written: two with the same text match the same.
+    /// The pattern as it was written: two with the same text match the same.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Matcher").field(&self.pattern).field(&self.kind).field(&self.flags).finish()
     }

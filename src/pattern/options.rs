@@ -45,7 +45,7 @@ pub enum Flag {
     Utf8,
     /// Any of CR, LF and CRLF ends a line.
     Newline,
-    /// What the groups matched becomes values of the message.
+    /// The matches of groups become values of the message.
     StoreMatches,
     /// All matches are replaced.
     Global,

@@ -22,7 +22,7 @@ const STACK_LIMIT: usize = 1 << 20;
 /// The codes of errors that say of a text that it is not UTF-8.
 const NOT_UTF8: RangeInclusive<i32> = -23..=-3;
 
-/// What is wrong with a pattern.
+/// A mistake in a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatternError {
     /// The byte of the pattern at which it was noticed.

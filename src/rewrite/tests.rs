@@ -61,7 +61,7 @@ fn apply(rewrite: &Rewrite, selection: &mut Selection) {
     *selection = rewritten;
 }
 
-/// What `template` gives for a message with `text` behind `body`.
+/// The text that `template` gives for a message with `text` behind `body`.
 fn rewritten_with(others: &str, body: &str, text: &str, template: &str) -> String {
     let mut selection = message(text);
     apply(&step(&configuration(body, others)), &mut selection);

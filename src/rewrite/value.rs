@@ -1,4 +1,4 @@
-//! What an operation writes: [`Value`], and the memory that it is made in, [`Scratch`].
+//! The value that an operation writes: [`Value`], and the memory that it is made in, [`Scratch`].
 
 use std::fmt;
 
@@ -101,7 +101,7 @@ pub struct Scratch {
     text: Vec<u8>,
     /// The time zones that were asked for lately, by their names.
     zones: Vec<(Box<[u8]>, Option<KnownZone>)>,
-    /// What is to be said in the log.
+    /// The lines that are to be said in the log.
     said: Vec<String>,
 }
 

@@ -22,7 +22,7 @@ use crate::template::{Zone, ZoneClock};
 /// Offsets of zones are multiples of it, in seconds.
 const QUARTER: i64 = 900;
 
-/// How far a clock may be from the time of receipt, in seconds, to be guessed.
+/// The greatest distance of a clock from the time of receipt, in seconds, for it to be guessed.
 const NEAR: i64 = 30;
 
 /// The time that is meant: `time-stamp()`.

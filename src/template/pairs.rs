@@ -18,6 +18,7 @@ use smallvec::SmallVec;
 use super::glob::Glob;
 use super::item::{Items, Scope};
 use super::macros::Value;
+use crate::message::value_name::SDATA;
 use crate::message::{FieldName, ValueType};
 
 mod builder;
@@ -288,9 +289,6 @@ impl ValuePairs {
         name
     }
 }
-
-/// What the names of parameters of structured data start with.
-const SDATA: &[u8] = b".SDATA.";
 
 /// The names that a message may have from its origin.
 const COMMON: &[FieldName] = &[FieldName::Host, FieldName::HostFrom, FieldName::Program, FieldName::Pid];

@@ -21,7 +21,7 @@ pub struct Index {
     table: HashTable<u32>,
     state: RandomState,
     is_built: bool,
-    /// How many fields were looked at for this row.
+    /// The number of fields that were looked at for this row.
     looks: usize,
 }
 

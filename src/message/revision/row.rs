@@ -44,7 +44,7 @@ pub struct RevisedRow<'a> {
     payload: Span,
     /// The bytes of texts that the revision had before.
     pub(super) texts_before: usize,
-    /// How many bytes of its texts nothing uses any more.
+    /// The number of bytes of its texts that nothing uses any more.
     pub(super) unused: usize,
     pub(super) is_open: bool,
     /// Tells whether a field of it is a tombstone.
@@ -325,11 +325,7 @@ impl RevisedRow<'_> {
     pub(super) fn place(&mut self, text: Text<'_>) -> Span {
         match text {
             Text::Copy(bytes) => self.copy(bytes),
-            Text::Payload(offset, len) => {
-                let inside = u64::from(offset) + u64::from(len) <= u64::from(self.payload.len);
-                assert!(inside, "a part lies inside the payload");
-                self.payload.part(offset, len)
-            }
+            Text::Payload(offset, len) => self.payload.part_inside(offset, len),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What changes of one row leave behind: texts that nothing uses, and tombstones.
+//! The leavings of changes of one row: texts that nothing uses, and tombstones.
 
 use super::{RevisedRow, Revision};
 use crate::message::Span;

@@ -1,4 +1,4 @@
-//! Where the messages of sources enter log paths: [`Entrances`].
+//! The points at which messages of sources enter log paths: [`Entrances`].
 
 use std::collections::HashSet;
 

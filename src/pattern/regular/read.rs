@@ -197,7 +197,7 @@ impl Reader<'_> {
         is_name.then_some(())
     }
 
-    /// What stands behind a `\`.
+    /// Reads the rest of an escape, behind its `\`.
     fn escape(&mut self, modes: Modes) -> Option<Node> {
         let letter = self.next()?;
         if let Some(class) = Class::shorthand(letter) {

@@ -188,7 +188,7 @@ struct Iterate {
     state: Mutex<(ValueType, Vec<u8>)>,
 }
 
-/// What it is at the moment is no part of the text by which drivers are compared.
+/// The value at the moment is no part of the text by which drivers are compared.
 impl fmt::Debug for Iterate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Iterate").field("next", &self.next).finish_non_exhaustive()
@@ -234,7 +234,7 @@ enum Name {
 }
 
 /// The text by which drivers are compared has the templates that are named, as deep as they are formatted.
-/// Where messages tell the names it has the texts of all.
+/// If messages tell the names, it has the texts of all.
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, Level::enter()) {

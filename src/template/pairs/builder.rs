@@ -117,7 +117,7 @@ impl Builder {
         self.keeps_types = keeps;
     }
 
-    /// What the choices come to.
+    /// Makes the named values of the choices.
     pub(in crate::template) fn build(self) -> ValuePairs {
         // The last pattern that matches decides, and without one the scope.
         let chooses = |name: &str, in_scope: bool| {
