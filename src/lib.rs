@@ -16,7 +16,8 @@
 //! # The rooms
 //! Each knows only those above it; `engine`, `python` and `cli` may know all.
 //!
-//! * `fault`: what is done about a panic; `nearest`: the known word that a wrong one may mean;
+//! * `child`: programs that the engine starts; `fault`: what is done about a panic; `nearest`: the known word
+//!   that a wrong one may mean;
 //! * `printable`: texts of others in lines that people read;
 //! * [`message`]: what flows: records in batches, the memory under them, views for readers;
 //! * [`flow`]: how it flows: lanes, inboxes, credit, acknowledgements;
@@ -59,6 +60,7 @@
 #![deny(missing_docs, unreachable_pub)]
 #![cfg_attr(not(feature = "python"), allow(dead_code, reason = "the Python room alone uses some of it"))]
 
+mod child;
 pub mod cli;
 pub mod config;
 pub mod destination;

@@ -12,17 +12,15 @@
 //! of which a part was taken goes whole to the next one.
 
 use std::fmt;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::stream::{Connect, Peer, Sink, StreamSettings, WriterOptions};
 use super::{DestinationOptions, Planned, Wake};
+use crate::child::{LAST_CHANCE, Run, shell};
 use crate::config::grammar::{DriverHead, Kind, Parsed, Parser, Place, Table, Text, apply, names};
 use crate::config::{Config, Diagnostic, Spanned};
 use crate::template::Template;
@@ -31,8 +29,6 @@ use crate::template::Template;
 const HEALTHY: Duration = Duration::from_secs(10);
 /// The pause after the first run that was not.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The time between SIGTERM and SIGKILL.
-const LAST_CHANCE: Duration = Duration::from_millis(500);
 /// The shortest pause.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -134,17 +130,13 @@ impl Connect for Program {
 
     fn connect(&self, command: &[u8], wake: &Wake) -> Result<Sink, Errno> {
         lock(&self.runs).last = None;
-        let mut shell = Command::new("/bin/sh");
-        shell.arg("-c").arg(String::from_utf8_lossy(command).as_ref());
-        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-        if !self.inherit_environment {
-            shell.env_clear();
-        }
+        let mut shell = shell(&String::from_utf8_lossy(command), self.inherit_environment);
+        shell.stdin(Stdio::piped());
         let errno = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::AGAIN);
         let mut child = shell.spawn().map_err(errno)?;
         let Some(input) = child.stdin.take() else { unreachable!("it was asked for") };
-        let run = Arc::new(Run::new(&child));
-        run.watch(child, wake).map_err(errno)?;
+        let wake = Arc::clone(wake);
+        let run = Run::watch(child, move || wake()).map_err(errno)?;
         lock(&self.runs).last = Some(Arc::clone(&run));
         Sink::to_peer(
             input.into(),
@@ -153,7 +145,7 @@ impl Connect for Program {
     }
 
     fn in_words(&self, error: Errno) -> String {
-        let ended = lock(&self.runs).last.as_ref().and_then(|run| lock(&run.state).ended.clone());
+        let ended = lock(&self.runs).last.as_ref().and_then(|run| run.ended());
         match (error, ended) {
             (Errno::PIPE, Some(how)) => format!("the program has ended: {how}"),
             (Errno::PIPE, None) => "the program has closed its standard input".to_owned(),
@@ -163,7 +155,7 @@ impl Connect for Program {
 
     fn retry_after(&self, time_reopen: Duration) -> Duration {
         let mut runs = lock(&self.runs);
-        let is_healthy = runs.last.as_ref().is_some_and(|run| run.started.elapsed() >= HEALTHY);
+        let is_healthy = runs.last.as_ref().is_some_and(|run| run.age() >= HEALTHY);
         if is_healthy {
             runs.pause = None;
             return Duration::ZERO;
@@ -194,65 +186,6 @@ impl Connect for Program {
     }
 }
 
-/// One run of the program.
-struct Run {
-    pid: Option<Pid>,
-    started: Instant,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    /// Its end.
-    ended: Option<String>,
-}
-
-impl Run {
-    fn new(child: &Child) -> Self {
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        Self { pid, started: Instant::now(), state: Mutex::default(), changed: Condvar::new() }
-    }
-
-    /// Has a thread wait for its end, which then calls `wake`.
-    fn watch(self: &Arc<Self>, mut child: Child, wake: &Wake) -> std::io::Result<()> {
-        let (run, wake) = (Arc::clone(self), Arc::clone(wake));
-        let watch = move || {
-            if let Some(pid) = run.pid {
-                // It keeps its number until it is waited for, under the lock: a signal never goes to somebody
-                // else.
-                let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-                while matches!(waitid(WaitId::Pid(pid), options), Err(Errno::INTR)) {}
-                // What it started and left behind in its group.
-                let _ = kill_process_group(pid, Signal::TERM);
-            }
-            let mut state = lock(&run.state);
-            let how = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-            state.ended = Some(how);
-            drop(state);
-            run.changed.notify_all();
-            wake();
-        };
-        thread::Builder::new().name("program".to_owned()).spawn(watch).map(drop)
-    }
-
-    /// Waits for its end for so long; true if it has come.
-    fn wait(&self, within: Duration) -> bool {
-        let is_alive = |state: &mut State| state.ended.is_none();
-        let waited = self.changed.wait_timeout_while(lock(&self.state), within, is_alive);
-        waited.unwrap_or_else(PoisonError::into_inner).0.ended.is_some()
-    }
-
-    /// Sends `signal` to its process group, unless it has ended.
-    fn send(&self, signal: Signal) {
-        let state = lock(&self.state);
-        if let Some(pid) = self.pid.filter(|_| state.ended.is_none()) {
-            // It may have ended in this moment.
-            let _ = kill_process_group(pid, signal);
-        }
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -266,13 +199,13 @@ struct Running {
 
 impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("pid", &self.run.pid).finish_non_exhaustive()
+        f.debug_struct("Running").field("pid", &self.run.pid()).finish_non_exhaustive()
     }
 }
 
 impl Peer for Running {
     fn has_gone(&self) -> bool {
-        lock(&self.run.state).ended.is_some()
+        self.run.ended().is_some()
     }
 }
 
@@ -284,10 +217,6 @@ impl Drop for Running {
         if self.run.wait(self.stop_timeout.min(left.saturating_sub(2 * LAST_CHANCE))) {
             return;
         }
-        self.run.send(Signal::TERM);
-        if !self.run.wait(LAST_CHANCE) {
-            self.run.send(Signal::KILL);
-            self.run.wait(LAST_CHANCE);
-        }
+        self.run.end(LAST_CHANCE);
     }
 }
