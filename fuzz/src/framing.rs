@@ -3,36 +3,40 @@
 //!
 //! Two bytes come first: the kind of framing with the bound on a message, and how large the pieces are.
 
-use inrush::syslog::framing::{BadFrame, Frame, Framing, Splitter};
+use inrush::syslog::framing::{Frame, Framing, Rest, Splitter};
 
 /// A part of a stream.
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
     Message(Vec<u8>, bool),
-    /// So many bytes of the stream, or what there is of them, belong to a message that is too long.
-    Skipped(usize),
     /// Nobody can say where the next message begins.
     Lost,
     Last(Vec<u8>),
+    /// A counted message without its end.
+    Unfinished,
 }
+
+const FRAMINGS: [Framing; 5] =
+    [Framing::Auto, Framing::Text, Framing::OctetCounted, Framing::TextWithNuls, Framing::NulTerminated];
 
 /// Splits `data`: two bytes of choices, and a stream.
 pub fn run(data: &[u8]) {
     let [kind, step, stream @ ..] = data else { return };
-    let framing = [Framing::Auto, Framing::Newline, Framing::OctetCounted][usize::from(kind % 3)];
-    // No message is bounded to less than the longest head of a frame, eleven digits and a space.
-    let max_len = match kind / 3 {
+    let framing = FRAMINGS[usize::from(kind % 5)];
+    let (trims, keeps_empty) = (kind & 0x80 != 0, kind & 0x40 != 0);
+    let max_len = match (kind & 0x3f) / 5 {
         0 => 65_536,
-        small => 16 + usize::from(small),
+        small => usize::from(small),
     };
-    let whole = split(framing, max_len, stream, stream.len().max(1));
-    let pieces = split(framing, max_len, stream, usize::from(*step).max(1));
+    let splitter = || Splitter::new(framing, max_len).trimming(trims).keeping_empty(keeps_empty);
+    let whole = split(splitter(), max_len, stream, stream.len().max(1));
+    let pieces = split(splitter(), max_len, stream, usize::from(*step).max(1));
     assert_eq!(whole, pieces, "in pieces of {step} bytes");
-    assert_eq!(whole, twin(framing, max_len, stream), "the twin");
+    assert_eq!(whole, twin(framing, max_len, (trims, keeps_empty), stream), "the twin");
 }
 
-fn split(framing: Framing, max_len: usize, stream: &[u8], step: usize) -> Vec<Part> {
-    let (mut splitter, mut start, mut end) = (Splitter::new(framing, max_len), 0, 0);
+fn split(mut splitter: Splitter, max_len: usize, stream: &[u8], step: usize) -> Vec<Part> {
+    let (mut start, mut end) = (0, 0);
     let mut parts = Vec::new();
     loop {
         let buffer = &stream[start..end];
@@ -43,6 +47,10 @@ fn split(framing: Framing, max_len: usize, stream: &[u8], step: usize) -> Vec<Pa
                 parts.push(Part::Message(span.of(buffer).to_vec(), cut));
                 start += consumed;
             }
+            Frame::Skipped { consumed } => {
+                assert!(consumed > 0 && consumed <= buffer.len());
+                start += consumed;
+            }
             Frame::Incomplete { needed } => {
                 assert!(needed > 0, "it would be asked again for ever");
                 assert!(buffer.len() <= max_len + 12, "a buffer that grows without a message");
@@ -51,70 +59,100 @@ fn split(framing: Framing, max_len: usize, stream: &[u8], step: usize) -> Vec<Pa
                 }
                 end = stream.len().min(end + step);
             }
-            Frame::Bad { skip: 0, .. } => {
+            Frame::Bad(_) => {
                 parts.push(Part::Lost);
                 return parts;
-            }
-            Frame::Bad { reason, skip } => {
-                assert_eq!(reason, BadFrame::TooLong);
-                parts.push(Part::Skipped(skip));
-                start = stream.len().min(start + skip);
-                end = end.max(start);
             }
         }
     }
     let rest = &stream[start..];
-    parts.extend(splitter.last_frame(rest).map(|span| Part::Last(span.of(rest).to_vec())));
+    match splitter.rest(rest) {
+        Rest::Nothing => {}
+        Rest::Message(span) => parts.push(Part::Last(span.of(rest).to_vec())),
+        Rest::Unfinished => parts.push(Part::Unfinished),
+    }
     parts
 }
 
-fn twin(framing: Framing, max_len: usize, stream: &[u8]) -> Vec<Part> {
-    let mut parts = Vec::new();
-    let mut rest = stream;
+fn twin(framing: Framing, max_len: usize, (trims, keeps_empty): (bool, bool), stream: &[u8]) -> Vec<Part> {
+    let digits = stream.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let is_counted = match framing {
+        Framing::Auto => (1..=10).contains(&digits) && stream.get(digits) == Some(&b' '),
+        other => other == Framing::OctetCounted,
+    };
+    if is_counted {
+        return counted(max_len, trims, stream);
+    }
+    let (ends, stripped): (&[u8], &[u8]) = match framing {
+        Framing::TextWithNuls => (b"\n", b"\r\n"),
+        Framing::NulTerminated => (b"\0", b""),
+        _ => (b"\n\0", b"\r\n\0"),
+    };
+    let strip = |mut text: &[u8]| {
+        while let [first, rest @ ..] = text
+            && stripped.contains(first)
+        {
+            text = rest;
+        }
+        while let [rest @ .., last] = text
+            && stripped.contains(last)
+        {
+            text = rest;
+        }
+        text.to_vec()
+    };
+    let (mut parts, mut rest) = (Vec::new(), stream);
+    loop {
+        let end = rest.iter().take(max_len + 1).position(|byte| ends.contains(byte));
+        match end {
+            Some(end) => {
+                let text = strip(&rest[..end]);
+                parts.extend((keeps_empty || !text.is_empty()).then_some(Part::Message(text, false)));
+                rest = &rest[end + 1..];
+            }
+            None if rest.len() > max_len => {
+                parts.push(Part::Message(rest[..max_len].to_vec(), true));
+                rest = &rest[max_len..];
+            }
+            None => {
+                let text = strip(rest);
+                parts.extend((!text.is_empty()).then_some(Part::Last(text)));
+                return parts;
+            }
+        }
+    }
+}
+
+fn counted(max_len: usize, trims: bool, stream: &[u8]) -> Vec<Part> {
+    let (mut parts, mut rest) = (Vec::new(), stream);
     while !rest.is_empty() {
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let count = (1..=10).contains(&digits) && rest[0] != b'0' && rest.get(digits) == Some(&b' ');
-        let counted = match framing {
-            Framing::Newline => false,
-            Framing::OctetCounted => true,
-            Framing::Auto => count && rest.get(digits + 1) == Some(&b'<'),
-        };
-        if !counted {
-            let line = rest.iter().take(max_len + 1).position(|byte| *byte == b'\n');
-            match line {
-                Some(len) => {
-                    parts.push(Part::Message(rest[..len].to_vec(), false));
-                    rest = &rest[len + 1..];
-                }
-                None if rest.len() > max_len => {
-                    parts.push(Part::Message(rest[..max_len].to_vec(), true));
-                    rest = &rest[max_len..];
-                }
-                None => {
-                    parts.push(Part::Last(rest.to_vec()));
-                    break;
-                }
-            }
-            continue;
-        }
-        if !count {
-            // Perhaps only the beginning of a count.
-            let begun = digits == rest.len() && (1..=10).contains(&digits) && rest[0] != b'0';
-            parts.push(if begun { Part::Last(rest.to_vec()) } else { Part::Lost });
+        if digits <= 10 && digits == rest.len() {
+            parts.push(Part::Unfinished);
             break;
         }
-        let len: usize = std::str::from_utf8(&rest[..digits]).unwrap().parse().unwrap();
+        if digits > 10 || rest[digits] != b' ' {
+            parts.push(Part::Lost);
+            break;
+        }
+        let count: u64 = std::str::from_utf8(&rest[..digits]).unwrap_or("").parse().unwrap_or(0);
         let after = &rest[digits + 1..];
-        if len > max_len {
-            parts.push(Part::Skipped(digits + 1 + len));
-            rest = &after[len.min(after.len())..];
-        } else if len > after.len() {
-            parts.extend((!after.is_empty()).then(|| Part::Last(after.to_vec())));
+        let is_too_long = count > max_len as u64;
+        if is_too_long && !trims {
+            parts.push(Part::Lost);
             break;
-        } else {
-            parts.push(Part::Message(after[..len].to_vec(), false));
-            rest = &after[len..];
         }
+        let len = usize::try_from(count).unwrap_or(usize::MAX).min(max_len);
+        if after.len() < len {
+            parts.push(Part::Unfinished);
+            break;
+        }
+        parts.extend((len > 0).then(|| Part::Message(after[..len].to_vec(), is_too_long)));
+        let Some(next) = usize::try_from(count).ok().and_then(|count| after.get(count..)) else {
+            parts.push(Part::Unfinished);
+            break;
+        };
+        rest = next;
     }
     parts
 }
