@@ -10,6 +10,7 @@
 //! * [`inbox`]: the lock-free queue with many senders and one receiver, and how the receiver waits;
 //! * [`credit`]: how much a source may have in flight, in messages and in bytes;
 //! * [`ack`]: the receipt of a batch, which gives credit back and counts what became of each message;
+//! * `share`: the part of a source's window that one of its connections has;
 //! * [`lane`]: a source's way into the engine, with the [`lane::Producer`]s that fill its batches;
 //! * [`tracker`]: for a source that wants to know what was delivered, batch by batch;
 //! * [`clock`]: the time that messages are stamped with; [`exit`]: the request that a source ends;
@@ -27,6 +28,8 @@ pub mod exit;
 pub mod inbox;
 pub mod lane;
 pub mod process;
+#[allow(dead_code, reason = "the sources that read bytes are to come")]
+mod share;
 pub mod signals;
 pub mod steady;
 pub mod stopwatch;
@@ -40,5 +43,6 @@ pub use credit::Credit;
 pub use exit::Exit;
 pub use inbox::{Inbox, Sender, nap_precisely};
 pub use lane::{Lane, LateParser, Parcel, Producer, Refused};
+pub(crate) use share::Share;
 pub use steady::SteadyClock;
 pub use tracker::Tracker;

@@ -22,6 +22,7 @@
 //!   all messages need nothing but the [`Origin`](crate::message::Origin) of their batch.
 //! * [`Outside`] is what both ask of the system, so that a test can answer instead.
 //! * [`ParsedRow`] is a parsed message as these rules let it be; [`Late`] makes it on the worker's thread.
+//! * [`reader`] has what all sources share that read bytes: their options, and the way from a read to messages.
 //! * [`SourceStatus`] is how a source is, for whoever looks; [`age`] has the age of its oldest message in
 //!   flight.
 //!
@@ -65,6 +66,8 @@ mod parsed_row;
 mod parsing;
 mod policy;
 pub mod python;
+#[allow(dead_code, unused_imports, reason = "the sources that read bytes are to come")]
+pub(crate) mod reader;
 mod status;
 mod thread;
 

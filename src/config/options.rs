@@ -80,6 +80,8 @@ pub struct GlobalOptions {
     pub log_fifo_size: usize,
     /// `log-msg-size()`: 64 KiB
     pub log_msg_size: usize,
+    /// `trim-large-messages()`: no
+    pub trim_large_messages: bool,
     /// `log-flow-control()`: no
     pub log_flow_control: bool,
     /// `flush-lines()`: 100
@@ -142,6 +144,7 @@ impl Default for GlobalOptions {
             time_reap: minute,
             log_fifo_size: 10_000,
             log_msg_size: 65_536,
+            trim_large_messages: false,
             log_flow_control: false,
             flush_lines: 100,
             create_dirs: false,
@@ -168,7 +171,6 @@ impl Default for GlobalOptions {
 const IN_INRUSH: &str = "in Inrush";
 const NO_MARKS: &str = "in this version: no mark messages are written";
 const NO_STATS: &str = "in this version: `inrush ctl stats` shows the statistics at any time";
-const ANY_SIZE: &str = "on the sources of this version: a Python message may be of any size";
 /// The reason why `flush-lines()` changes nothing.
 pub(crate) const NO_WAIT: &str = "in Inrush: what is there is written, and lines never wait for others";
 
@@ -190,10 +192,8 @@ const GLOBAL: Table<GlobalOptions> = &[
     ("time-reopen", Kind::Seconds(|to, time| to.time_reopen = time)),
     ("time-reap", Kind::Seconds(|to, time| to.time_reap = time)),
     ("log-fifo-size", Kind::Int(1, MAX_INT, |to, size| to.log_fifo_size = size as usize)),
-    (
-        "log-msg-size",
-        Kind::Unused(ANY_SIZE, &Kind::Int(1, MAX_INT, |to, size| to.log_msg_size = size as usize)),
-    ),
+    ("log-msg-size", Kind::Int(1, MAX_INT, |to, size| to.log_msg_size = size as usize)),
+    ("trim-large-messages", Kind::YesNo(|to, yes| to.trim_large_messages = yes)),
     ("log-flow-control", Kind::YesNo(|to, yes| to.log_flow_control = yes)),
     ("flush-lines", Kind::Unused(NO_WAIT, &Kind::Int(0, MAX_INT, |to, lines| to.flush_lines = lines as u32))),
     ("create-dirs", Kind::YesNo(|to, yes| to.create_dirs = yes)),
@@ -271,7 +271,6 @@ const GLOBAL: Table<GlobalOptions> = &[
     ("proto-template", Kind::NoEffect("on the destinations of this version")),
     ("suppress", Kind::NoEffect("on the destinations of this version")),
     ("threaded", Kind::NoEffect("since Inrush always works with threads")),
-    ("trim-large-messages", Kind::NoEffect("on the sources of this version")),
     ("use-time-recvd", Kind::NoEffect(IN_INRUSH)),
 ];
 

@@ -23,7 +23,7 @@ mod receipt;
 
 use std::sync::Arc;
 
-use super::{Credit, SourceCounters, Tracker};
+use super::{Credit, Share, SourceCounters, Tracker};
 use crate::message::{Rows, Selection};
 use receipt::Receipt;
 
@@ -93,18 +93,20 @@ impl Drop for HeldRows {
 impl Ack {
     /// The first ack of a batch of `messages` rows that took `bytes` bytes of credit.
     pub fn new(credit: &Arc<Credit>, counters: &Arc<SourceCounters>, messages: u32, bytes: u64) -> Self {
-        Self::with_ticket(credit, counters, messages, bytes, None)
+        Self::with_ticket(credit, counters, messages, bytes, None, None)
     }
 
-    /// The same for a batch that has a ticket of a tracker's.
+    /// The same for a batch that has a ticket of a tracker's, and whose messages `share` counts.
     pub(crate) fn with_ticket(
         credit: &Arc<Credit>,
         counters: &Arc<SourceCounters>,
         messages: u32,
         bytes: u64,
         ticket: Option<(&Arc<Tracker>, u64)>,
+        share: Option<Arc<Share>>,
     ) -> Self {
-        let receipt = Receipt::new(credit, counters, messages, bytes, ticket, Vec::new());
+        let mut receipt = Receipt::new(credit, counters, messages, bytes, ticket, Vec::new());
+        receipt.share = share;
         Self { receipt: Arc::new(receipt), hold: Hold::Whole }
     }
 

@@ -20,7 +20,7 @@ mod table;
 
 use std::sync::Arc;
 
-use super::batch::{Body, ROW_CHARGE};
+use super::batch::{Body, ROW_CHARGE, USUAL_CHARGE};
 use super::{Batch, Head, Origin, Record, Segment, Stamp};
 use table::Place;
 pub(super) use table::Table;
@@ -37,6 +37,8 @@ pub struct Lines {
     /// The place where the next line has to begin for the batch to stay joined.
     next: u32,
     charge: u64,
+    /// The charge of each line beside its bytes.
+    charge_each: u64,
 }
 
 impl Lines {
@@ -51,7 +53,23 @@ impl Lines {
     ) -> Self {
         let common = Record { head: Head::at(stamp, pri), ..Record::default() };
         let table = Table { common, places: Vec::with_capacity(FEW), joined_by: delimiter };
-        Self { origin: Arc::clone(origin), segment, table, next: 0, charge: 0 }
+        Self {
+            origin: Arc::clone(origin),
+            segment,
+            table,
+            next: 0,
+            charge: 0,
+            charge_each: ROW_CHARGE as u64,
+        }
+    }
+
+    /// Has the lines parsed later ([`Selection::parse_late`](super::Selection::parse_late)); to be called before
+    /// the first. They are charged for what they are likely to become.
+    #[must_use]
+    pub fn unparsed(mut self) -> Self {
+        self.table.common.head.unparsed = 1;
+        self.charge_each += USUAL_CHARGE;
+        self
     }
 
     /// Adds the line of `len` bytes at `offset` of the segment; its delimiter must follow it there.
@@ -61,7 +79,7 @@ impl Lines {
             self.table.joined_by = None;
         }
         self.next = offset.wrapping_add(len).wrapping_add(1);
-        self.charge += u64::from(len) + ROW_CHARGE as u64;
+        self.charge += u64::from(len) + self.charge_each;
         self.table.places.push(Place { offset, len });
     }
 
@@ -69,6 +87,11 @@ impl Lines {
     pub fn push_last(&mut self, offset: u32, len: u32) {
         self.push(offset, len);
         self.table.joined_by = None;
+    }
+
+    /// The bytes of their texts.
+    pub fn bytes(&self) -> u64 {
+        self.charge - u64::from(self.rows()) * self.charge_each
     }
 
     /// The number of its lines.

@@ -28,6 +28,10 @@ pub struct Origin {
     pub pid: Option<Arc<str>>,
     /// TRANSPORT, as set by the source.
     pub transport: Option<Arc<str>>,
+    /// The ends of the connection that they came by.
+    pub endpoints: Option<Arc<Endpoints>>,
+    /// Names with values that they have beside these, in the order of the names.
+    pub values: Arc<[NamedValue]>,
     /// The tags of every message.
     pub tags: Arc<[Arc<str>]>,
     /// Seconds east of UTC of the clock that `recvd_micros` was read from.
@@ -36,6 +40,39 @@ pub struct Origin {
     pub ids: Option<Arc<AtomicU64>>,
     /// Takes the foreign segments of finished batches.
     pub release: Arc<dyn Release>,
+}
+
+/// A name with a value.
+pub type NamedValue = (Box<str>, Box<[u8]>);
+
+/// One end of a connection: an address and a port, as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The address.
+    pub ip: Box<str>,
+    /// The port.
+    pub port: Box<str>,
+}
+
+/// The ends of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    /// The sender: SOURCEIP, SOURCEPORT.
+    pub source: Endpoint,
+    /// This end: DESTIP, DESTPORT.
+    pub dest: Endpoint,
+    /// The proxy between them, where there is one: PEERIP, PEERPORT.
+    pub peer: Option<Endpoint>,
+    /// The number of the protocol: PROTO.
+    pub protocol: u8,
+}
+
+impl From<std::net::SocketAddr> for Endpoint {
+    /// An address of IPv4 that is written as one of IPv6 is one of IPv4.
+    fn from(address: std::net::SocketAddr) -> Self {
+        let ip = address.ip().to_canonical().to_string().into_boxed_str();
+        Self { ip, port: address.port().to_string().into_boxed_str() }
+    }
 }
 
 impl Origin {
@@ -51,11 +88,19 @@ impl Origin {
             program: None,
             pid: None,
             transport: None,
+            endpoints: None,
+            values: Arc::from([]),
             tags: Arc::from([]),
             recvd_offset: 0,
             ids: None,
             release: Arc::new(ReleaseNow),
         }
+    }
+
+    /// The value that they have under `name`.
+    pub(super) fn value(&self, name: &[u8]) -> Option<&[u8]> {
+        let at = self.values.binary_search_by(|(known, _)| known.as_bytes().cmp(name)).ok()?;
+        Some(&self.values[at].1)
     }
 
     /// Tells whether messages without a field `id` of their own have one in common; of tags, that called
@@ -65,6 +110,8 @@ impl Origin {
             FieldName::Host | FieldName::ChainedHost | FieldName::HostFrom => true,
             FieldName::Program => self.program.is_some(),
             FieldName::Pid => self.pid.is_some(),
+            FieldName::SourceIp | FieldName::SourcePort => self.endpoints.is_some(),
+            FieldName::Text => self.value(name).is_some(),
             FieldName::Tag => self.tags.iter().any(|tag| tag.as_bytes() == name),
             _ => false,
         }

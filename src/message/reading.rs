@@ -178,6 +178,8 @@ impl<'a> MessageRef<'a> {
             FieldName::HostFrom => Some(&origin.host_from),
             FieldName::Program => origin.program.as_ref(),
             FieldName::Pid => origin.pid.as_ref(),
+            FieldName::SourceIp => return Some(origin.endpoints.as_ref()?.source.ip.as_bytes()),
+            FieldName::SourcePort => return Some(origin.endpoints.as_ref()?.source.port.as_bytes()),
             _ => None,
         };
         common.map(|text| text.as_bytes())
@@ -257,8 +259,11 @@ impl<'a> MessageRef<'a> {
             return Some(found);
         }
         let named = |field: &&Field| field.id == FieldName::Text && self.bytes(field.name) == name;
-        let field = self.fields().iter().rev().find(named)?;
-        (!field.is_unset()).then(|| (field.value_type, self.bytes(field.value)))
+        match self.fields().iter().rev().find(named) {
+            Some(field) if field.is_unset() => None,
+            Some(field) => Some((field.value_type, self.bytes(field.value))),
+            None => self.batch.origin().value(name).map(|value| (ValueType::String, value)),
+        }
     }
 
     /// The type and the text of the parameter of structured data that is called `whole`; of one that is
@@ -310,6 +315,15 @@ impl<'a> MessageRef<'a> {
         };
         let common = common.filter(move |tag| !own_says(tag));
         common.chain(own.filter(|field| !field.is_unset()).map(move |field| this.bytes(field.name)))
+    }
+
+    /// The names and values that all messages of its batch have, of those that the engine does not know, but
+    /// the ones that this one says itself.
+    pub(crate) fn common_pairs(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
+        let this = *self;
+        let values = this.batch.origin().values.iter();
+        let own = move |name: &str| this.has_field(FieldName::Text, name.as_bytes());
+        values.filter(move |(name, _)| !own(name)).map(|(name, value)| (&**name, &**value))
     }
 
     /// All of its own pairs, in order. [`FieldName::SdId`] entries are given as they are: they open an

@@ -1,8 +1,7 @@
 //! One buffer into many messages: `Pieces`.
 //!
-//! A buffer is split by memchr, without the GIL when it is large. Plain pieces become [`Lines`], 8 bytes
-//! each; pieces that are parsed become rows of ordinary batches, with the fields that the parser finds. All
-//! batches of a buffer view the same owner.
+//! A buffer is split by memchr, without the GIL when it is large, and its pieces are posted as views of it
+//! ([`Views`]).
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -18,20 +17,9 @@ use super::type_name::type_name;
 use crate::flow::credit::Hold;
 use crate::flow::tracker::Group;
 use crate::flow::{Credit, Producer};
-use crate::message::batch::SharedSegment;
-use crate::message::{
-    EngineBuffer, Foreign, Lines, MESSAGE_MAX, Need, Owner, Published, Segment, Stamp, Writer,
-};
-use crate::source::ParsedRow;
-use crate::syslog::Clock;
-use crate::syslog::fill::Filler;
+use crate::message::{EngineBuffer, Foreign, MESSAGE_MAX, Owner, Segment, Stamp};
+use crate::source::reader::{Chunk, Ends, NotAdmitted, Parsing, Posting, Views};
 use crate::syslog::names::DEFAULT_PRI;
-
-/// A batch of pieces is sent when it holds this many bytes, so that the byte half of the credit is
-/// overdrawn by no more than this and one message.
-const SEND_AT: u64 = 1 << 20;
-/// Messages of credit that are taken at a time.
-const TAKE: u32 = 256;
 
 /// The way in which a buffer is split.
 pub(crate) struct Split {
@@ -116,8 +104,13 @@ impl Source {
             buffer.keep(Box::new(Hold::new(credit, (buffer.len() - self.len) as u64)));
         }
     }
+}
 
-    /// A segment over the bytes from `offset` on.
+impl Chunk for Source {
+    fn bytes(&self) -> &[u8] {
+        Self::bytes(self)
+    }
+
     fn segment(&self, offset: usize) -> Segment {
         let rest = &self.bytes()[offset..];
         let len = u32::try_from(rest.len()).unwrap_or(u32::MAX);
@@ -138,34 +131,9 @@ pub(super) enum Stopped {
 
 /// The pieces of one buffer on their way into batches.
 pub(super) struct Pieces<'a> {
-    producer: Producer,
-    credit: Arc<Credit>,
+    views: Views,
     source: &'a Source,
     split: &'a Split,
-    attached: &'a Attachment,
-    now: Stamp,
-    credit_left: u32,
-    parser: Option<(Filler, Clock)>,
-    open: Option<Open>,
-}
-
-/// The batch that the next piece may go into, and where in the buffer its segment begins.
-enum Open {
-    Lines(Lines, usize),
-    /// Rows over the segment, whose first byte is at `base`; with so many bytes of texts and values.
-    Rows {
-        writer: Writer,
-        segment: SharedSegment,
-        base: usize,
-        bytes: u64,
-    },
-}
-
-/// The end of a piece, with or without its delimiter.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ends {
-    AtDelimiter,
-    AtEnd,
 }
 
 impl<'a> Pieces<'a> {
@@ -177,21 +145,27 @@ impl<'a> Pieces<'a> {
         split: &'a Split,
         now: Stamp,
     ) -> Self {
-        let credit = Arc::clone(attached.lane.credit());
-        let parser = split.parse.then(|| (Filler::default(), Clock::system()));
-        Self { producer, credit, source, split, attached, now, credit_left: 0, parser, open: None }
+        let posting = Posting {
+            parsing: if split.parse { Parsing::Here } else { Parsing::None },
+            pri: attached.pri.unwrap_or(DEFAULT_PRI),
+            options: Arc::clone(&attached.parse_options),
+            policy: Arc::clone(&attached.policy),
+            delimiter: <[u8; 1]>::try_from(split.delimiter.as_slice()).ok().map(|[byte]| byte),
+        };
+        let mut views = Views::new(producer, Arc::new(posting), now);
+        views.begin(now);
+        Self { views, source, split }
     }
 
     /// Has all its batches acknowledged together, as one group.
     pub(super) fn join_group(&mut self, group: Group) {
-        self.producer.join_group(group);
+        self.views.join_group(group);
     }
 
     /// Posts all of them, and calls `wait` where there is no credit; the number of bytes consumed.
     pub(super) fn post_all(&mut self, wait: &dyn Fn(&Credit)) -> Result<usize, Stopped> {
         let posted = self.post_pieces(wait);
-        self.send();
-        self.credit.give_back(std::mem::take(&mut self.credit_left), 0);
+        self.views.finish();
         posted
     }
 
@@ -233,111 +207,25 @@ impl<'a> Pieces<'a> {
         if len > MESSAGE_MAX {
             return Err(Stopped::TooLong { at: start, len });
         }
-        if self.credit_left == 0 {
-            self.take_credit(wait)?;
+        if self.views.admit().is_err() {
+            self.wait_for_credit(wait)?;
         }
-        self.credit_left -= 1;
-        if self.parser.is_some() {
-            self.add_parsed(start, end);
-        } else {
-            self.add_line(start, end, ends);
-        }
+        self.views.post(self.source, start, end, ends);
         Ok(())
     }
 
-    #[inline]
-    fn add_line(&mut self, start: usize, end: usize, ends: Ends) {
-        let fits = matches!(&self.open, Some(Open::Lines(_, base)) if u32::try_from(end - base).is_ok());
-        // The last line has a batch of its own, so that the others stay joined.
-        if !fits || ends == Ends::AtEnd {
-            self.open_lines(start);
-        }
-        let Some(Open::Lines(lines, base)) = &mut self.open else { unreachable!("opened above") };
-        let (offset, len) = ((start - *base) as u32, (end - start) as u32);
-        match ends {
-            Ends::AtDelimiter => lines.push(offset, len),
-            Ends::AtEnd => lines.push_last(offset, len),
-        }
-        if lines.charge() >= SEND_AT {
-            self.send();
-        }
-    }
-
+    /// Takes credit; waits for it, after sending what there is, so that it can come back.
     #[cold]
-    fn open_lines(&mut self, base: usize) {
-        self.send();
-        let delimiter = <[u8; 1]>::try_from(self.split.delimiter.as_slice()).ok().map(|[byte]| byte);
-        let pri = self.attached.pri.unwrap_or(DEFAULT_PRI);
-        let (origin, segment) = (self.producer.origin(), self.source.segment(base));
-        self.open = Some(Open::Lines(Lines::new(origin, segment, self.now, pri, delimiter), base));
-    }
-
-    fn add_parsed(&mut self, start: usize, end: usize) {
-        let Some((filler, clock)) = &mut self.parser else { return };
-        let piece = &self.source.bytes()[start..end];
-        filler.parse(piece, &self.attached.parse_options, clock);
-        let parsed = ParsedRow::new(&self.attached.policy, filler, piece);
-        let need = Need { viewed: piece.len(), ..parsed.need() };
-        let now = self.now;
-        let write = |open: &mut Option<Open>| {
-            let Some(Open::Rows { writer, segment, base, bytes }) = open else { return false };
-            if u32::try_from(end - *base).is_err() {
-                return false;
-            }
-            let Some(mut row) = writer.row(need) else { return false };
-            row.payload_share(*segment, (start - *base) as u32, piece.len() as u32);
-            parsed.write(now, &mut row);
-            *bytes += need.size() as u64;
-            // Nobody else has the batch, so it is not sealed.
-            row.publish() == Published::Yes
-        };
-        while !write(&mut self.open) {
-            send(&mut self.open, &mut self.producer, &self.credit);
-            let mut writer = self.producer.open_private(Need { segments: 1, ..need });
-            let Ok(segment) = writer.adopt_shared(self.source.segment(start)) else {
-                unreachable!("an empty batch has room for a segment")
-            };
-            self.open = Some(Open::Rows { writer, segment, base: start, bytes: 0 });
-        }
-        if matches!(&self.open, Some(Open::Rows { writer, .. }) if writer.charge() >= SEND_AT) {
-            send(&mut self.open, &mut self.producer, &self.credit);
-        }
-    }
-
-    fn send(&mut self) {
-        send(&mut self.open, &mut self.producer, &self.credit);
-    }
-
-    /// Takes messages of credit; waits for them, after sending what there is, so that it can come back.
-    #[cold]
-    fn take_credit(&mut self, wait: &dyn Fn(&Credit)) -> Result<(), Stopped> {
+    fn wait_for_credit(&mut self, wait: &dyn Fn(&Credit)) -> Result<(), Stopped> {
         loop {
-            if self.producer.lane().is_closed() {
-                return Err(Stopped::Closed);
+            match self.views.admit() {
+                Ok(()) => return Ok(()),
+                Err(NotAdmitted::Closed) => return Err(Stopped::Closed),
+                Err(NotAdmitted::NoCredit | NotAdmitted::ShareIsFull) => {
+                    self.views.before_wait();
+                    wait(self.views.credit());
+                }
             }
-            self.credit_left = self.credit.try_take(TAKE, 0);
-            if self.credit_left > 0 {
-                return Ok(());
-            }
-            self.send();
-            self.credit.count_suspension();
-            self.producer.before_wait();
-            wait(&self.credit);
-        }
-    }
-}
-
-/// Sends the open batch, if there is one.
-fn send(open: &mut Option<Open>, producer: &mut Producer, credit: &Credit) {
-    match open.take() {
-        None => {}
-        Some(Open::Lines(lines, _)) => {
-            credit.take_bytes(lines.charge());
-            producer.send_lines(lines);
-        }
-        Some(Open::Rows { writer, bytes, .. }) => {
-            credit.take_bytes(writer.charge());
-            producer.send_private(writer, bytes);
         }
     }
 }

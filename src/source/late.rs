@@ -72,6 +72,10 @@ impl Late {
 impl LateParser for Late {
     fn parse(&self, selection: &mut Selection) -> LateParsed {
         let mut parser = self.parser.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of a batch that came from another host: its rules.
+        let from = &selection.batch().origin().host_from;
+        let sender = (**from != **self.policy.local()).then(|| self.policy.of_sender(from));
+        let policy = sender.as_ref().unwrap_or(&self.policy);
         selection.parse_late(|text, recvd, row| {
             if parser.busy {
                 // It panicked at the message before: nothing that it remembers is to be believed.
@@ -81,7 +85,7 @@ impl LateParser for Late {
             *busy = true;
             clock.set_now(recvd.unix_micros);
             filler.parse(text, &self.options, clock);
-            ParsedRow::new(&self.policy, filler, text).write(recvd, row);
+            ParsedRow::new(policy, filler, text).write(recvd, row);
             if let Some(pri) = self.pri {
                 row.pri(pri);
             }

@@ -5,7 +5,7 @@ use regex::bytes::Regex;
 use crate::config::grammar::{Key, Kind, Parsed, Parser, Table, TokenKind, apply, names};
 use crate::config::{Config, Diagnostic, Spanned};
 use crate::syslog::names::{DEFAULT_PRI, facility_words, parse_facility, parse_severity, severity_words};
-use crate::syslog::{BadHostname, Flags, Format, ParseOptions};
+use crate::syslog::{BadHostname, Flags, Format, ParseOptions, UnknownFlag};
 
 /// `flags()`, `format()`, and the defaults of what a message does not say.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +28,7 @@ const SEVERITY: Kind<ParsingOptions> =
     Kind::Other(|parser, to| severity(parser).map(|code| to.default_severity = Some(code)));
 
 const PARSING: Table<ParsingOptions> = &[
-    ("flags", Kind::Other(|parser, to| parse_flags(parser, &mut to.flags))),
+    ("flags", Kind::Other(|parser, to| read_flags(parser, &mut to.flags, Flags::apply_posted))),
     ("format", Kind::Text(|to, format| to.format = Some(format))),
     ("time-zone", Kind::Text(|to, zone| to.time_zone = Some(zone))),
     (
@@ -97,14 +97,18 @@ fn compile(config: &Config, regex: &Spanned<String>) -> Result<BadHostname, Diag
     Ok(BadHostname::new(move |word| compiled.is_match(word)))
 }
 
-/// The words of a source's `flags()`.
-fn parse_flags(parser: &mut Parser, flags: &mut Flags) -> Parsed<()> {
+/// Reads the words of a source's `flags()`; `apply` says which there are.
+pub(super) fn read_flags(
+    parser: &mut Parser,
+    flags: &mut Flags,
+    apply: fn(&mut Flags, &str) -> Result<(), UnknownFlag>,
+) -> Parsed<()> {
     while !parser.sees(&TokenKind::RParen) {
         let word = parser.string("a flag")?;
         if parser.is_old_flag(&word) {
             continue;
         }
-        if let Err(error) = flags.apply_posted(&word.value) {
+        if let Err(error) = apply(flags, &word.value) {
             let words: Vec<_> = Flags::words().collect();
             let help = if error.is_readers {
                 Some("a Python source reads for itself".to_owned())

@@ -108,6 +108,31 @@ impl SourcePolicy {
         self
     }
 
+    /// The same for messages of one sender, which has this `name`: what holds for the local host in messages
+    /// without a sender holds for it.
+    #[must_use]
+    pub(crate) fn of_sender(&self, name: &Arc<str>) -> Self {
+        let host = if self.host_override {
+            Arc::clone(&self.host)
+        } else if self.chain_hostnames {
+            Arc::from(format!("{name}/{name}"))
+        } else {
+            Arc::clone(name)
+        };
+        Self { local: Arc::clone(name), host, ..self.clone() }
+    }
+
+    /// The name of the host that messages without a sender come from.
+    pub(crate) fn local(&self) -> &Arc<str> {
+        &self.local
+    }
+
+    /// HOST of messages that have none of their own.
+    #[allow(dead_code, reason = "the sources that read bytes are to come")]
+    pub(crate) fn host(&self) -> &Arc<str> {
+        &self.host
+    }
+
     /// The origin of all messages of a batch, unless their rows say otherwise. `recvd_offset` is that of the
     /// clock which RECVD is read from, in seconds east of UTC.
     pub fn origin(&self, recvd_offset: i32, release: Arc<dyn Release>) -> Origin {
@@ -120,6 +145,8 @@ impl SourcePolicy {
             program: self.program_override.clone(),
             pid: self.pid.clone(),
             transport: None,
+            endpoints: None,
+            values: Arc::from([]),
             tags: Arc::clone(&self.tags),
             recvd_offset,
             ids: None,

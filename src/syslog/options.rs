@@ -95,6 +95,13 @@ impl ParseOptions {
         }
     }
 
+    /// True when the input is the message as it is: nothing is to be parsed, looked at or kept of it.
+    pub(crate) fn is_plain(&self) -> bool {
+        let looks = Flags::STORE_RAW_MESSAGE.union(Flags::VALIDATE_UTF8).union(Flags::SANITIZE_UTF8);
+        let is_unparsed = self.format == Format::Raw || !self.flags.has(Flags::PARSE);
+        is_unparsed && !self.flags.has_any(looks) && self.flags.has(Flags::MULTI_LINE)
+    }
+
     /// The zone of stamps without an offset.
     #[inline]
     pub(crate) fn zone<'a>(&'a self, clock: &'a Clock) -> &'a Zone {

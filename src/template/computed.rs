@@ -4,7 +4,7 @@
 use super::Context;
 use super::append::known;
 use super::number::push_decimal;
-use crate::message::{FieldName, MessageRef, list};
+use crate::message::{Endpoint, FieldName, MessageRef, list};
 use crate::syslog::names::{FACILITIES, SEVERITIES};
 
 /// The address that stands for an unknown one.
@@ -100,19 +100,28 @@ pub(super) fn source_port(message: MessageRef<'_>, _: &Context, out: &mut Vec<u8
 }
 
 pub(super) fn peer_ip(message: MessageRef<'_>, _: &Context, out: &mut Vec<u8>) {
-    out.extend_from_slice(peer(message, b"PEERIP", FieldName::SourceIp, NO_ADDRESS));
+    let proxy = proxy(message).map(|proxy| proxy.ip.as_bytes());
+    out.extend_from_slice(peer(
+        message,
+        b"PEERIP",
+        proxy,
+        or(known(message, FieldName::SourceIp), NO_ADDRESS),
+    ));
 }
 
 pub(super) fn peer_port(message: MessageRef<'_>, _: &Context, out: &mut Vec<u8>) {
-    out.extend_from_slice(peer(message, b"PEERPORT", FieldName::SourcePort, b"0"));
+    let proxy = proxy(message).map(|proxy| proxy.port.as_bytes());
+    out.extend_from_slice(peer(message, b"PEERPORT", proxy, or(known(message, FieldName::SourcePort), b"0")));
 }
 
-pub(super) fn dest_ip(_: MessageRef<'_>, _: &Context, out: &mut Vec<u8>) {
-    out.extend_from_slice(NO_ADDRESS);
+pub(super) fn dest_ip(message: MessageRef<'_>, _: &Context, out: &mut Vec<u8>) {
+    let ends = message.batch().origin().endpoints.as_deref();
+    out.extend_from_slice(ends.map_or(NO_ADDRESS, |ends| ends.dest.ip.as_bytes()));
 }
 
-pub(super) fn dest_port(_: MessageRef<'_>, _: &Context, out: &mut Vec<u8>) {
-    out.push(b'0');
+pub(super) fn dest_port(message: MessageRef<'_>, _: &Context, out: &mut Vec<u8>) {
+    let ends = message.batch().origin().endpoints.as_deref();
+    out.extend_from_slice(ends.map_or(b"0", |ends| ends.dest.port.as_bytes()));
 }
 
 pub(super) fn ip_proto(message: MessageRef<'_>, _: &Context, out: &mut Vec<u8>) {
@@ -166,8 +175,13 @@ pub(super) fn log_host(_: MessageRef<'_>, context: &Context, out: &mut Vec<u8>) 
 
 /// A value of the peer: the one that the source has set, since a proxy is a peer and the sender another one;
 /// else that of the sender.
-fn peer<'m>(message: MessageRef<'m>, set: &[u8], sender: FieldName, none: &'m [u8]) -> &'m [u8] {
-    or(named(message, set), or(known(message, sender), none))
+fn peer<'m>(message: MessageRef<'m>, set: &[u8], proxy: Option<&'m [u8]>, sender: &'m [u8]) -> &'m [u8] {
+    or(named(message, set), proxy.unwrap_or(sender))
+}
+
+/// The proxy that the message came by.
+fn proxy(message: MessageRef<'_>) -> Option<&Endpoint> {
+    message.batch().origin().endpoints.as_ref()?.peer.as_ref()
 }
 
 /// SEQNUM: a counter for the messages of this host, the number that it came with for any other; 0 is none.
@@ -193,6 +207,11 @@ fn transport_of(message: MessageRef<'_>) -> &[u8] {
 
 /// The number and the name of the protocol that the transport is named after.
 fn protocol(message: MessageRef<'_>) -> (u64, &[u8]) {
+    match message.batch().origin().endpoints.as_ref().map(|ends| ends.protocol) {
+        Some(17) => return (17, b"udp"),
+        Some(6) => return (6, b"tcp"),
+        _ => {}
+    }
     let name = transport_of(message);
     let has = |part: &[u8]| memchr::memmem::find(name, part).is_some();
     if has(b"udp") {

@@ -201,8 +201,11 @@ impl ValuePairs {
         }
     }
 
-    /// Finds the other values, which are the message's own.
+    /// Finds the other values: those of its connection, and the message's own.
     fn find_pairs<'a>(&self, scope: Scope<'a>, made: &mut Vec<u8>, found: &mut SmallVec<[Found<'a>; FEW]>) {
+        for (name, value) in scope.message.common_pairs() {
+            self.add(made, found, Bytes::Given(name.as_bytes()), ValueType::String, value);
+        }
         for pair in scope.message.pairs() {
             let name = match pair.id {
                 FieldName::SdParam => {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::{DropReason, Kept};
-use crate::flow::{Credit, SourceCounters, Tracker};
+use crate::flow::{Credit, Share, SourceCounters, Tracker};
 use crate::message::Rows;
 
 /// The credit that a batch took, and the outcome of its messages.
@@ -26,6 +26,8 @@ pub(super) struct Receipt {
     /// The reason for each row of which a copy was dropped; empty while there is none.
     dropped: Mutex<Vec<Option<DropReason>>>,
     tracked: Option<Tracked>,
+    /// The share that counts its messages, where its source has several connections.
+    pub(super) share: Option<Arc<Share>>,
     /// The messages that these were made of, where a step made them.
     made_of: Mutex<Vec<Kept>>,
 }
@@ -70,6 +72,7 @@ impl Receipt {
             filtered: AtomicU32::new(0),
             dropped: Mutex::new(Vec::new()),
             tracked,
+            share: None,
             made_of: Mutex::new(made_of),
         }
     }
@@ -109,6 +112,13 @@ impl Receipt {
         if messages > 0 && self.tracked.is_none() {
             self.left.fetch_sub(messages, Ordering::Relaxed);
             self.credit.give_back(messages, 0);
+            self.give_back_share(messages);
+        }
+    }
+
+    fn give_back_share(&self, messages: u32) {
+        if let Some(share) = &self.share {
+            share.give_back(messages);
         }
     }
 
@@ -119,6 +129,7 @@ impl Receipt {
             None => self.credit.give_back(left, bytes),
             Some(tracked) => self.end_tracked(tracked, left, bytes),
         }
+        self.give_back_share(left);
         // What a made message stands for is acknowledged with it.
         drop(std::mem::take(&mut *lock(&self.made_of)));
     }

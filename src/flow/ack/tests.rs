@@ -97,7 +97,7 @@ fn kept_messages_give_their_credit_back_and_are_acknowledged_with_what_they_beco
     let tell = Box::new(move |news| tell.send(news).unwrap());
     let tracker = Arc::new(Tracker::new(Order::Completion, Arc::clone(&credit), tell));
     let ticket = tracker.issue(None);
-    let ack = Ack::with_ticket(&credit, &counters, 10, 50, Some((&tracker, ticket)));
+    let ack = Ack::with_ticket(&credit, &counters, 10, 50, Some((&tracker, ticket)), None);
     let kept = [ack.keep(Rows::Range(0..4)), ack.keep(Rows::Range(6..7))];
     let held = ack.spread(&[&Rows::Range(4..6)]);
     drop(ack);

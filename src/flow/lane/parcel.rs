@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Lane;
 use crate::flow::credit::BATCH_CHARGE;
-use crate::flow::{Ack, DropReason};
+use crate::flow::{Ack, DropReason, Share};
 use crate::message::{Batch, Pending, Rows, Selection};
 
 /// A batch on its way to the worker, perhaps still being filled.
@@ -13,13 +13,15 @@ pub struct Parcel {
     lane: Arc<Lane>,
     pending: Option<Pending>,
     ticket: u64,
+    share: Option<Arc<Share>>,
 }
 
 impl Parcel {
-    /// A batch of `lane`, whose `ticket` means nothing where there is no tracker.
+    /// A batch of `lane`, whose `ticket` means nothing where there is no tracker. Its messages are counted in
+    /// `share`.
     #[inline]
-    pub(super) fn new(lane: Arc<Lane>, pending: Pending, ticket: u64) -> Self {
-        Self { lane, pending: Some(pending), ticket }
+    pub(super) fn new(lane: Arc<Lane>, pending: Pending, ticket: u64, share: Option<Arc<Share>>) -> Self {
+        Self { lane, pending: Some(pending), ticket, share }
     }
 
     /// The lane that it comes from.
@@ -45,13 +47,13 @@ impl Parcel {
     /// Ends the batch and takes what is in it. What was posted unparsed is so still: see [`Lane::parse`].
     pub fn open(mut self) -> (Selection, Ack) {
         let Some(pending) = self.pending.take() else { unreachable!("taken only here and by drop") };
-        Self::receive(&self.lane, pending.seal(), self.ticket)
+        Self::receive(&self.lane, pending.seal(), self.ticket, self.share.take())
     }
 
-    fn receive(lane: &Lane, batch: Batch, ticket: u64) -> (Selection, Ack) {
+    fn receive(lane: &Lane, batch: Batch, ticket: u64, share: Option<Arc<Share>>) -> (Selection, Ack) {
         let (messages, bytes) = (batch.rows(), batch.charge() + BATCH_CHARGE);
         let ticket = lane.tracker.get().map(|tracker| (tracker, ticket));
-        let ack = Ack::with_ticket(&lane.credit, &lane.counters, messages, bytes, ticket);
+        let ack = Ack::with_ticket(&lane.credit, &lane.counters, messages, bytes, ticket, share);
         (Selection::all(Arc::new(batch)), ack)
     }
 }
@@ -60,7 +62,7 @@ impl Drop for Parcel {
     /// A parcel that nobody opens was sent into an engine that has stopped: its messages are counted.
     fn drop(&mut self) {
         if let Some(pending) = self.pending.take() {
-            let (view, ack) = Self::receive(&self.lane, pending.seal(), self.ticket);
+            let (view, ack) = Self::receive(&self.lane, pending.seal(), self.ticket, self.share.take());
             ack.drop_rows(&Rows::Range(0..view.batch().rows()), DropReason::Stopped);
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{LEASE_BYTES, LEASE_BYTES_SHARE, Lane, Parcel, Refused};
+use crate::flow::Share;
 use crate::flow::counters::ProducerCounters;
 use crate::flow::credit::BATCH_CHARGE;
 use crate::flow::tracker::Group;
@@ -33,6 +34,8 @@ pub struct Producer {
     has_woken: bool,
     /// The group that its batches are part of.
     group: Option<Group>,
+    /// The share that its messages are counted in.
+    share: Option<Arc<Share>>,
 }
 
 impl Producer {
@@ -51,6 +54,7 @@ impl Producer {
             ticket: 0,
             has_woken: false,
             group: None,
+            share: None,
             lane,
         }
     }
@@ -69,6 +73,12 @@ impl Producer {
     pub(crate) fn set_origin(&mut self, origin: Arc<Origin>) {
         self.close_batch();
         self.origin = origin;
+    }
+
+    /// Counts later messages in `share`; whoever posts takes them of it before.
+    pub(crate) fn set_share(&mut self, share: Option<Arc<Share>>) {
+        self.close_batch();
+        self.share = share;
     }
 
     /// Takes credit for one message of `need`.
@@ -362,7 +372,7 @@ impl Producer {
             self.lane.credit.take_bytes(BATCH_CHARGE);
         }
         let lane = Arc::clone(&self.lane);
-        let woken = self.lane.inbox.send(Parcel::new(lane, pending, ticket));
+        let woken = self.lane.inbox.send(Parcel::new(lane, pending, ticket, self.share.clone()));
         self.has_woken |= woken;
         woken
     }
@@ -402,7 +412,7 @@ impl Producer {
     /// Posts lines, for which credit was taken.
     pub(crate) fn send_lines(&mut self, lines: Lines) {
         self.close_batch();
-        self.counters.add(u64::from(lines.rows()), text_bytes(lines.rows(), lines.charge()));
+        self.counters.add(u64::from(lines.rows()), lines.bytes());
         let ticket = self.lane.issue(self.group);
         self.send(Pending::from(lines.finish()), ticket);
     }
