@@ -9,7 +9,7 @@
 //! written, not before. A driver that cannot write keeps its deliveries, and their source is held
 //! back by that alone.
 //!
-//! * [`stream`]: ordered bytes into files, pipes, devices;
+//! * [`stream`]: ordered bytes into files, pipes, devices, connections;
 //! * [`Claim`]: the files that a driver may write; [`Handover`]: what it leaves to the one that takes its
 //!   place; [`Descriptors`]: what all of them together may have open; [`drops`]: what is told of messages
 //!   that found no place.
@@ -34,12 +34,14 @@ pub mod pipe;
 pub mod program;
 pub mod stdout;
 pub mod stream;
+mod throttle;
 
 pub use claim::Claim;
 pub use descriptors::{Descriptors, Wake};
 pub use handover::{Handover, Leftover, Numbers};
 pub use options::DriverOptions;
 pub use stream::{LineFormat, StreamDestination, StreamSettings};
+pub(crate) use throttle::Throttle;
 
 /// The destination drivers.
 #[rustfmt::skip] // One on a line.
@@ -240,14 +242,25 @@ pub struct Counters {
     pub retries: AtomicU64,
     /// Failures to open or to write.
     pub errors: AtomicU64,
-    /// Files that are open.
+    /// Files and connections that are open.
     pub open_files: AtomicU64,
+    /// Connections made.
+    pub connections: AtomicU64,
+    /// Messages that were written once more, as they may not have arrived the first time.
+    pub repeated: AtomicU64,
+    /// Messages that were cut, as no datagram is so long.
+    pub truncated: AtomicU64,
 }
 
 impl Counters {
     fn count_delivered(&self, messages: u64) {
         self.delivered.fetch_add(messages, Ordering::Relaxed);
         self.queued.fetch_sub(messages, Ordering::Relaxed);
+    }
+
+    /// Counts messages that may arrive twice.
+    fn count_repeated(&self, messages: u64) {
+        self.repeated.fetch_add(messages, Ordering::Relaxed);
     }
 
     /// Counts messages for which its queue has no place, and that it is not given.

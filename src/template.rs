@@ -52,6 +52,7 @@ mod tests;
 pub use context::{Context, Identity, OnError, Options, TimeZoneUse};
 pub use element::with_element;
 pub use error::TemplateError;
+pub(crate) use line::BSD_LINE;
 pub use line::{FILE_LINE, append_rfc5424_header};
 pub use macros::{is_computed, is_macro, macro_names, macro_type};
 pub(crate) use macros::{is_settable, nearest as nearest_macro};

@@ -674,7 +674,11 @@ fn the_two_lines_without_a_template() {
     let expected = r#"<165>1 2003-10-11T22:14:15+02:00 mymachine evntslog 42 ID47 [exampleSDID@32473 iut="3" eventSource="A \"p\\p\" [x\]"][empty@1] "#;
     assert_eq!(String::from_utf8(out).unwrap(), expected);
     let long = "p".repeat(60);
-    let pairs = [(FieldName::Host, "", "a b\u{e9}"), (FieldName::Program, "", long.as_str())];
+    let pairs = [
+        (FieldName::Host, "", "a\nb\u{e9} c"),
+        (FieldName::Program, "", long.as_str()),
+        (FieldName::Pid, "", " 7"),
+    ];
     let batch = batch_of(origin(), b"", &pairs, STAMP);
     let mut out = Vec::new();
     append_rfc5424_header(batch.message(0), &context, &mut out);

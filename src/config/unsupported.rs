@@ -73,7 +73,6 @@ const UNSUPPORTED: &[(Place, &[&str])] = &[
     (
         Place::DestinationOption,
         &[
-            "throttle",
             "disk-buffer",
             "hook-commands",
             "suppress",

@@ -8,6 +8,8 @@ use crate::config::{Config, Spanned};
 pub struct DriverOptions {
     /// `log-fifo-size()`: messages that wait at most, where nothing holds their source back.
     pub log_fifo_size: Option<usize>,
+    /// `throttle()`: messages a second at most.
+    pub throttle: Option<u32>,
     /// `persist-name()`
     pub persist_name: Option<Spanned<String>>,
     /// `internal()`
@@ -16,6 +18,7 @@ pub struct DriverOptions {
 
 const DRIVER: Table<DriverOptions> = &[
     ("log-fifo-size", Kind::Int(1, MAX_INT, |to, size| to.log_fifo_size = Some(size as usize))),
+    ("throttle", Kind::Int(0, MAX_INT, |to, rate| to.throttle = (rate > 0).then_some(rate as u32))),
     ("persist-name", Kind::Text(|to, name| to.persist_name = Some(name))),
     ("internal", Kind::Unused(NO_LEVELS, &Kind::YesNo(|to, yes| to.internal = yes))),
 ];

@@ -12,6 +12,7 @@
 //! of which a part was taken goes whole to the next one.
 
 use std::fmt;
+use std::os::fd::BorrowedFd;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -153,7 +154,7 @@ impl Connect for Program {
         }
     }
 
-    fn retry_after(&self, time_reopen: Duration) -> Duration {
+    fn retry_after(&self, _: Errno, time_reopen: Duration) -> Duration {
         let mut runs = lock(&self.runs);
         let is_healthy = runs.last.as_ref().is_some_and(|run| run.age() >= HEALTHY);
         if is_healthy {
@@ -204,7 +205,11 @@ impl fmt::Debug for Running {
 }
 
 impl Peer for Running {
-    fn has_gone(&self) -> bool {
+    fn gone(&self, _: BorrowedFd<'_>) -> Option<Errno> {
+        self.run.ended().map(|_| Errno::PIPE)
+    }
+
+    fn has_news(&self) -> bool {
         self.run.ended().is_some()
     }
 }

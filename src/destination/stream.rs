@@ -1,4 +1,4 @@
-//! The drivers `file()` and `stdout()`: [`StreamDestination`].
+//! Lines into files, pipes, programs and connections: [`StreamDestination`].
 //!
 //! The path is a template. If it has no macros there is one file; otherwise each message goes to the file
 //! that its own path names, and a file has its own queue, so that one that cannot be written holds up no
@@ -8,6 +8,7 @@
 //! * `path`: what a message says cannot climb out of the directory that the template fixes;
 //! * `stage`: many small lines in one `write`, long texts with `writev` from the batch itself;
 //! * `target`: failures, rotation, and how a line is neither torn nor written twice;
+//! * `connect`, `sink`: the far end, which is a file unless a driver brings another;
 //! * `unwritable`: paths that messages chose and that cannot be written.
 //!
 //! A renamed file is noticed within a tenth of a second of writing, a removed one at the next write, both at
@@ -22,7 +23,9 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::descriptors::{Descriptors, Member};
-use super::{Counters, Destination, Handover, Leftover, Numbers, Report, ReportFn, Severity, Site, Wake};
+use super::{
+    Counters, Destination, Handover, Leftover, Numbers, Report, ReportFn, Severity, Site, Throttle, Wake,
+};
 use crate::flow::{Delivery, DropReason};
 use crate::template::{Context, Template, TimeZoneUse, Zone, ZoneClock};
 
@@ -34,6 +37,7 @@ mod opened;
 mod options;
 mod owner;
 mod path;
+mod peer;
 mod settings;
 mod sink;
 mod sorting;
@@ -42,12 +46,13 @@ mod target;
 mod unwritable;
 
 pub use connect::Connect;
-pub use line::LineFormat;
+pub use line::{Framing, LineFormat};
 pub use options::{WriterFlags, WriterOptions};
 pub(crate) use options::{access, read_path};
 pub use owner::{group_id, user_id};
+pub use peer::Peer;
 pub use settings::StreamSettings;
-pub use sink::{Access, Opening, Peer, Sink};
+pub use sink::{Access, Opening, Sink};
 
 use leftover::{Targets, as_targets};
 use line::Line;
@@ -68,6 +73,7 @@ struct StreamContext {
     wake: Wake,
     fsync: bool,
     time_reopen: Duration,
+    throttle: Option<Throttle>,
     fifo_size: u64,
     open: usize,
     unwritable: Unwritable,
@@ -109,7 +115,7 @@ impl StreamContext {
     }
 }
 
-/// The driver of `file()` and `stdout()`.
+/// The driver of all that lines are written to.
 pub struct StreamDestination {
     context: StreamContext,
     path: Template,
@@ -148,7 +154,8 @@ impl StreamDestination {
         });
         Self {
             context: StreamContext {
-                line: Line { format: line, no_multi_line },
+                line: Line { format: line, without_breaks: no_multi_line, framing: settings.framing },
+                throttle: settings.throttle.map(Throttle::new),
                 template: context,
                 stage: Stage::default(),
                 opening,
@@ -323,7 +330,7 @@ impl StreamDestination {
                 }
                 continue;
             }
-            target.begin_again();
+            target.begin_again(&self.context.wake);
             let id = self.targets.len();
             self.by_path.insert(target.path.clone(), id);
             self.active.push(id);
@@ -379,7 +386,7 @@ impl Destination for StreamDestination {
 
     fn has_something_to_leave(&self) -> bool {
         let is_open = || self.targets.iter().flatten().any(Target::is_open);
-        !self.is_idle() || (self.context.opening.holds_data() && is_open())
+        !self.is_idle() || (self.context.opening.survives_reload() && is_open())
     }
 
     fn is_suspended(&self) -> bool {
@@ -430,12 +437,13 @@ impl Destination for StreamDestination {
         self.used.clear();
         self.free.clear();
         self.reap_at = None;
-        let (is_eager, holds_data) = (self.context.opening.is_eager(), self.context.opening.holds_data());
+        let (is_eager, survives) = (self.context.opening.is_eager(), self.context.opening.survives_reload());
         let targets = self.targets.drain(..).flatten();
         let waiting = targets.filter_map(|mut target| {
-            if is_eager {
+            target.confirm(Instant::now(), &self.context);
+            if is_eager && !survives {
                 target.part_from(&mut self.context);
-            } else if !target.is_torn() && !holds_data {
+            } else if !target.is_torn() && !survives {
                 target.close(&mut self.context);
             }
             (!target.is_idle() || target.is_open()).then_some(target)
@@ -473,10 +481,7 @@ impl Destination for StreamDestination {
         loop {
             let now = Instant::now();
             self.flush_until(now, Some(deadline));
-            let waits = |id: &usize| {
-                let target = self.targets[*id].as_ref();
-                target.is_some_and(|target| !target.is_idle() && !target.is_in_trouble())
-            };
+            let waits = |id: &usize| self.targets[*id].as_ref().is_some_and(Target::is_waited_for);
             if now >= deadline || !self.active.iter().any(waits) {
                 break;
             }

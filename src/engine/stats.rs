@@ -72,6 +72,12 @@ pub struct DestinationStats {
     pub retries: u64,
     /// The number of times that opening or writing failed.
     pub errors: u64,
+    /// Connections that were made.
+    pub connections: u64,
+    /// Messages that were written once more, as they may not have arrived.
+    pub repeated: u64,
+    /// Messages that were cut, as no datagram is so long.
+    pub truncated: u64,
     /// True when it cannot write at present.
     pub suspended: bool,
     /// Its last error.
@@ -153,6 +159,9 @@ impl Stats {
                     known.bytes += to.bytes;
                     known.retries += to.retries;
                     known.errors += to.errors;
+                    known.connections += to.connections;
+                    known.repeated += to.repeated;
+                    known.truncated += to.truncated;
                 }
                 None => self.destinations.push(to.clone()),
             }
@@ -222,7 +231,8 @@ impl Stats {
         let destination = |to: &DestinationStats| {
             json!({
                 "id": to.id, "posted": to.posted, "delivered": to.delivered, "dropped": to.dropped,
-                "in_flight": to.in_flight, "bytes": to.bytes, "retries": to.retries, "errors": to.errors, "suspended": to.suspended,
+                "in_flight": to.in_flight, "bytes": to.bytes, "retries": to.retries, "errors": to.errors,
+                "connections": to.connections, "repeated": to.repeated, "truncated": to.truncated, "suspended": to.suspended,
             })
         };
         json!({
@@ -278,6 +288,9 @@ impl Output {
             bytes: read(&counters.bytes),
             retries: read(&counters.retries),
             errors: read(&counters.errors),
+            connections: read(&counters.connections),
+            repeated: read(&counters.repeated),
+            truncated: read(&counters.truncated),
             suspended: self.shared.suspended.load(Ordering::Relaxed),
             last_error: self.shared.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
@@ -323,6 +336,9 @@ mod tests {
             bytes: 50,
             retries: 3,
             errors: 4,
+            connections: 5,
+            repeated: 6,
+            truncated: 7,
             suspended: false,
             last_error: None,
         };
@@ -344,6 +360,7 @@ mod tests {
         assert_eq!(twice.last_error.as_deref(), Some("it"));
         assert_eq!((sum.posted, sum.delivered, sum.dropped, sum.in_flight), (18, 10, 4, 4));
         assert_eq!((sum.bytes, sum.retries, sum.errors), (100, 6, 8));
+        assert_eq!((sum.connections, sum.repeated, sum.truncated), (10, 12, 14));
         let mut none = Stats::default();
         none.add(&before);
         assert_eq!((none.sources.len(), none.destinations.len(), none.posted()), (1, 1, 9));

@@ -8,11 +8,15 @@ use crate::message::{FieldName, MessageRef};
 /// The line that `file()` writes when no template is given: the BSD format, its time in `ts-format()`.
 pub const FILE_LINE: &str = "$STAMP $FULLHOST $MSGHDR$MSG\n";
 
+/// The line that `network()` and its like write when no template is given: RFC 3164, for a context whose
+/// times are [`TsFormat::Rfc3164`](super::TsFormat::Rfc3164).
+pub(crate) const BSD_LINE: &str = "<$PRI>$STAMP $FULLHOST $MSGHDR$MSG\n";
+
 /// Appends the header and the structured data of RFC 5424, with the space before MSG;
 /// `flags(syslog-protocol)`.
 ///
-/// Header fields are cut to the lengths of section 6, an empty one is `-`, and a byte that is not
-/// printable ASCII becomes `_`, so that a field cannot be taken for two. There is no byte order mark
+/// Header fields end at their first space and have the lengths of section 6 at most, an empty one is `-`, and
+/// a byte that is not printable ASCII becomes `_`, so that a field cannot be taken for two. There is no byte order mark
 /// before MSG: whether the text is UTF-8 is not known here.
 pub fn append_rfc5424_header(message: MessageRef<'_>, context: &Context, out: &mut Vec<u8>) {
     out.push(b'<');
@@ -24,6 +28,7 @@ pub fn append_rfc5424_header(message: MessageRef<'_>, context: &Context, out: &m
     {
         out.push(b' ');
         let text = known(message, id);
+        let text = &text[..memchr::memchr(b' ', text).unwrap_or(text.len())];
         if text.is_empty() {
             out.push(b'-');
         }

@@ -18,6 +18,8 @@ pub trait Connect: fmt::Debug + Send + Sync {
 
     /// Opens what `path` names. `wake` brings the destination to look after it.
     ///
+    /// What takes its time is begun, and asked for again after a wake: until then the error is `INPROGRESS`.
+    ///
     /// # Errors
     /// Those of the system; [`in_words`](Self::in_words) knows what they mean here.
     fn connect(&self, path: &[u8], wake: &Wake) -> Result<Sink, Errno>;
@@ -25,8 +27,9 @@ pub trait Connect: fmt::Debug + Send + Sync {
     /// Puts `error`, which connecting or writing gave, in words.
     fn in_words(&self, error: Errno) -> String;
 
-    /// The time after which a failure is tried again, where `time-reopen()` is `time_reopen`.
-    fn retry_after(&self, time_reopen: Duration) -> Duration {
+    /// The time after which the failure `error` is tried again, where `time-reopen()` is `time_reopen`.
+    fn retry_after(&self, error: Errno, time_reopen: Duration) -> Duration {
+        let _ = error;
         time_reopen
     }
 
@@ -34,6 +37,16 @@ pub trait Connect: fmt::Debug + Send + Sync {
     /// reload and when descriptors are short.
     fn holds_data(&self) -> bool {
         false
+    }
+
+    /// Tells that it stays open over a reload that does not change where it leads to.
+    fn survives_reload(&self) -> bool {
+        self.holds_data()
+    }
+
+    /// The line for the log about what was just opened, where there is one.
+    fn opened_in_words(&self) -> Option<String> {
+        None
     }
 
     /// Tells that a far end that takes nothing for a while counts as one that cannot be written: it may never

@@ -1,7 +1,7 @@
 //! One message to one line: [`LineFormat`].
 
 use crate::message::MessageRef;
-use crate::template::{Context, Template, append_rfc5424_header};
+use crate::template::{BSD_LINE, Context, Template, append_rfc5424_header};
 
 /// The format of a line.
 #[derive(Debug, Clone)]
@@ -11,25 +11,56 @@ pub enum LineFormat {
     /// `flags(syslog-protocol)`: the header of RFC 5424, then the template's text or MESSAGE, and a
     /// newline if it has none.
     SyslogProtocol(Option<Template>),
+    /// The header of RFC 3164, MESSAGE and a newline, as the template makes them that
+    /// [`bsd`](Self::bsd) has; control characters of header fields but tabs become `_`.
+    Bsd(Template),
     /// MESSAGE in brackets, and a panic in the middle of it where it is `bad`.
     #[cfg(test)]
     Faulty,
 }
 
-/// A line format with the flags that change every line.
+impl LineFormat {
+    /// The line of RFC 3164.
+    ///
+    /// # Panics
+    /// Never: the template is fixed.
+    pub fn bsd() -> Self {
+        match Template::compile(BSD_LINE) {
+            Ok(template) => Self::Bsd(template),
+            Err(error) => unreachable!("{error}"),
+        }
+    }
+}
+
+/// The end of a line, for those who read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Framing {
+    /// The newline that it has.
+    #[default]
+    Newline,
+    /// It is so long as a number before it says (RFC 6587, section 3.4.1).
+    OctetCounting,
+    /// That of the datagram that it has for itself.
+    Datagram,
+}
+
+/// A line format with what changes every line.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub(super) format: LineFormat,
     /// `flags(no-multi-line)`: line breaks inside a line become spaces.
-    pub(super) no_multi_line: bool,
+    pub(super) without_breaks: bool,
+    pub(super) framing: Framing,
 }
 
 impl Line {
     /// True when a line can be written in three pieces, the middle one being MESSAGE as it is.
     pub(super) fn is_around_message(&self, context: &Context) -> bool {
-        !self.no_multi_line
+        !self.without_breaks
             && match &self.format {
-                LineFormat::Template(template) => template.is_around_message(context),
+                LineFormat::Template(template) | LineFormat::Bsd(template) => {
+                    template.is_around_message(context)
+                }
                 LineFormat::SyslogProtocol(template) => template.is_none(),
                 #[cfg(test)]
                 LineFormat::Faulty => false,
@@ -38,21 +69,24 @@ impl Line {
 
     /// True when lines differ in MESSAGE alone as long as [`Template::is_steady`] has it.
     pub(super) fn is_steady(&self, context: &Context) -> bool {
-        let LineFormat::Template(template) = &self.format else { return false };
-        !self.no_multi_line && template.is_steady(context)
+        let (LineFormat::Template(template) | LineFormat::Bsd(template)) = &self.format else { return false };
+        !self.without_breaks && template.is_steady(context)
     }
 
-    /// True when a line is MESSAGE as it is with a newline after it: `$MSG\n`.
+    /// True when lines stand one behind the other, each of them MESSAGE as it is with a newline after it:
+    /// `$MSG\n`.
     pub(super) fn is_message_and_newline(&self, context: &Context) -> bool {
         let LineFormat::Template(template) = &self.format else { return false };
-        self.is_around_message(context) && template.as_message_with_suffix() == Some((&b""[..], &b"\n"[..]))
+        self.framing == Framing::Newline
+            && self.is_around_message(context)
+            && template.as_message_with_suffix() == Some((&b""[..], &b"\n"[..]))
     }
 
     /// True when each line has a newline at its end.
     pub(super) fn ends_lines(&self) -> bool {
         match &self.format {
             LineFormat::Template(template) => template.text().ends_with('\n'),
-            LineFormat::SyslogProtocol(_) => true,
+            LineFormat::SyslogProtocol(_) | LineFormat::Bsd(_) => true,
             #[cfg(test)]
             LineFormat::Faulty => true,
         }
@@ -71,8 +105,13 @@ impl Line {
                 out.extend_from_slice(message.text());
                 out.extend_from_slice(b"]\n");
             }
+            LineFormat::Bsd(_) => {
+                let _ =
+                    self.append_around(message, context, out, |out| out.extend_from_slice(message.text()));
+            }
             LineFormat::SyslogProtocol(template) => {
                 append_rfc5424_header(message, context, out);
+                self.keep_whole(&mut out[start..]);
                 match template {
                     Some(template) => template.format(message, context, out),
                     None => out.extend_from_slice(message.text()),
@@ -82,7 +121,7 @@ impl Line {
                 }
             }
         }
-        if self.no_multi_line {
+        if self.without_breaks {
             let end = out.len() - usize::from(out[start..].last() == Some(&b'\n'));
             for byte in &mut out[start..end] {
                 if matches!(byte, b'\n' | b'\r') {
@@ -101,7 +140,8 @@ impl Line {
         out: &mut Vec<u8>,
         between: impl FnOnce(&mut Vec<u8>),
     ) -> usize {
-        let mut split = out.len();
+        let start = out.len();
+        let mut split = start;
         match &self.format {
             LineFormat::Template(template) => {
                 template.format_around(message, context, out, |out| {
@@ -109,10 +149,20 @@ impl Line {
                     between(out);
                 });
             }
+            LineFormat::Bsd(template) => template.format_around(message, context, out, |out| {
+                split = out.len();
+                // Names of hosts and programs are what a sender says.
+                for byte in out[start..].iter_mut().filter(|byte| byte.is_ascii_control() && **byte != b'\t')
+                {
+                    *byte = b'_';
+                }
+                between(out);
+            }),
             #[cfg(test)]
             LineFormat::Faulty => self.append(message, context, out),
             LineFormat::SyslogProtocol(_) => {
                 append_rfc5424_header(message, context, out);
+                self.keep_whole(&mut out[start..]);
                 split = out.len();
                 between(out);
                 if message.text().last() != Some(&b'\n') {
@@ -121,5 +171,15 @@ impl Line {
             }
         }
         split
+    }
+
+    /// Makes spaces of what ends a line, in values of structured data, where a newline is the end of it for
+    /// those who read it from a connection.
+    fn keep_whole(&self, header: &mut [u8]) {
+        if self.framing == Framing::Newline {
+            for byte in header.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r' | b'\0')) {
+                *byte = b' ';
+            }
+        }
     }
 }

@@ -79,6 +79,7 @@ impl WriterOptions {
         let time_reopen = self.time_reopen.unwrap_or(config.options.time_reopen);
         Ok(StreamSettings {
             fifo_size: self.driver.fifo_size(config),
+            throttle: self.driver.throttle,
             time_reopen: time_reopen.max(Duration::from_millis(1)),
             no_multi_line: self.flags.no_multi_line,
             line: if self.flags.syslog_protocol {

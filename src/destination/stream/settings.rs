@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Connect, LineFormat, Opening};
+use super::{Connect, Framing, LineFormat, Opening};
 use crate::destination::{Claim, Descriptors, Planned, StreamDestination};
 use crate::template::{Identity, Options, Template};
 
@@ -16,6 +16,10 @@ pub struct StreamSettings {
     pub line: LineFormat,
     /// `flags(no-multi-line)`: line breaks inside a line become spaces.
     pub no_multi_line: bool,
+    /// The end of a line.
+    pub framing: Framing,
+    /// `throttle()`: messages a second, if there is a limit.
+    pub throttle: Option<u32>,
     /// The connector of the far end.
     pub opening: Arc<dyn Connect>,
     /// `fsync()`: whether lines are on the disk before their messages count as delivered.
@@ -41,6 +45,8 @@ impl StreamSettings {
             path,
             line: LineFormat::Template(Template::file_line()),
             no_multi_line: false,
+            framing: Framing::Newline,
+            throttle: None,
             opening: Arc::new(Opening::default()),
             fsync: false,
             time_reap: Duration::from_secs(60),

@@ -10,7 +10,6 @@
 //! through `/proc`, because `O_NONBLOCK` would otherwise be set for everybody who shares it.
 
 use std::ffi::OsStr;
-use std::fmt;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -21,10 +20,10 @@ use rustix::fs::{self, AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, StatxFla
 use rustix::io::{self, Errno};
 
 use super::cut;
+use super::peer::{Peer, write_pieces};
+use crate::destination::Wake;
 use crate::flow::unshared::Unshared;
 
-/// Most pieces of one `writev`: `IOV_MAX` of Linux.
-pub(super) const PIECES_MAX: usize = 1024;
 /// The bytes that a pipe that polls as writable takes without blocking: `PIPE_BUF` of Linux.
 const PIPE_ATOMIC: usize = 4096;
 
@@ -66,6 +65,8 @@ enum Kind {
     Regular,
     /// A FIFO, a terminal or a device, with `O_NONBLOCK`.
     Stream,
+    /// A socket: each connection is another one, and nobody else writes to it.
+    Socket,
     /// Shared with other processes, so without `O_NONBLOCK`.
     Shared,
 }
@@ -83,12 +84,6 @@ pub struct Sink {
     pub(super) warning: Option<String>,
     /// Let go of after the descriptor is closed.
     peer: Option<Box<dyn Peer>>,
-}
-
-/// Somebody at the far end of a [`Sink`], who is let go of when it is closed.
-pub trait Peer: fmt::Debug + Send {
-    /// Tells that it reads no more.
-    fn has_gone(&self) -> bool;
 }
 
 impl Sink {
@@ -153,13 +148,14 @@ impl Sink {
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Kind::Regular,
             FileType::Directory => return Err(Errno::ISDIR),
+            FileType::Socket => Kind::Socket,
             _ => Kind::Stream,
         };
         let (device, inode) = identity(&stat);
         Ok(Self { fd, kind, device, inode, warning: None, _unshared: None, peer: None })
     }
 
-    /// A pipe that `peer` reads, open for writing.
+    /// A pipe or a socket that `peer` reads, open for writing.
     ///
     /// # Errors
     /// Those of the system.
@@ -170,9 +166,41 @@ impl Sink {
         Ok(Self { _unshared: Some(Unshared::new(&sink.fd)), peer: Some(peer), ..sink })
     }
 
-    /// Tells that nobody reads any more what is written.
-    pub(super) fn is_deserted(&self) -> bool {
-        self.peer.as_ref().is_some_and(|peer| peer.has_gone())
+    /// The reason why nobody reads any more what is written, if so.
+    pub(super) fn deserted(&self) -> Option<Errno> {
+        self.peer.as_ref()?.gone(self.fd.as_fd())
+    }
+
+    /// Tells that something has happened at its far end.
+    pub(super) fn has_news(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.has_news())
+    }
+
+    /// Has `wake` called when something happens at its far end.
+    pub(super) fn call(&self, wake: &Wake) {
+        if let Some(peer) = &self.peer {
+            peer.call(wake);
+        }
+    }
+
+    /// The most bytes of a datagram, where each line is one.
+    pub(super) fn datagram(&self) -> Option<usize> {
+        self.peer.as_ref()?.datagram()
+    }
+
+    /// Sends datagrams, at least one; how many.
+    pub(super) fn send(&self, datagrams: &[&[IoSlice<'_>]]) -> Result<usize, Errno> {
+        self.peer.as_ref().map_or(Err(Errno::OPNOTSUPP), |peer| peer.send(self.fd.as_fd(), datagrams))
+    }
+
+    /// The number of bytes that it was given, where their arrival can be told.
+    pub(super) fn given(&self) -> Option<u64> {
+        self.peer.as_ref()?.given()
+    }
+
+    /// The number of those bytes that have arrived.
+    pub(super) fn confirmed(&self) -> u64 {
+        self.peer.as_ref().map_or(0, |peer| peer.confirmed(self.fd.as_fd()))
     }
 
     /// True when it is a file on a disk: one that can be rotated, synced, and written on where it ended.
@@ -200,14 +228,17 @@ impl Sink {
     /// Notes that a line was cut in it, which the next to write to it ends
     /// ([`end_cut_line`](Self::end_cut_line)).
     pub(super) fn note_cut_line(&self) {
-        if let Ok(pipe) = pipe_at(&self.fd, c"", AtFlags::EMPTY_PATH) {
+        if self.kind != Kind::Socket
+            && let Ok(pipe) = pipe_at(&self.fd, c"", AtFlags::EMPTY_PATH)
+        {
             cut::note(pipe);
         }
     }
 
     /// Notes that its reader has gone, with what it had of a line that was cut.
     pub(super) fn forget_cut_line(&self) {
-        if cut::is_any_noted()
+        if self.kind != Kind::Socket
+            && cut::is_any_noted()
             && let Ok(pipe) = pipe_at(&self.fd, c"", AtFlags::EMPTY_PATH)
         {
             cut::forget(pipe);
@@ -225,7 +256,7 @@ impl Sink {
 
     /// Ends a line that was cut in it before; how many bytes that took.
     pub(super) fn end_cut_line(&self) -> Result<usize, Errno> {
-        if self.is_regular() || !cut::is_any_noted() {
+        if matches!(self.kind, Kind::Regular | Kind::Socket) || !cut::is_any_noted() {
             return Ok(0);
         }
         let own = pipe_at(&self.fd, c"", AtFlags::EMPTY_PATH)?;
@@ -266,9 +297,9 @@ impl Sink {
         if self.kind == Kind::Shared {
             return self.write_ready(pieces);
         }
-        match pieces {
-            [only] => io::write(&self.fd, only),
-            _ => io::writev(&self.fd, &pieces[..pieces.len().min(PIECES_MAX)]),
+        match &self.peer {
+            Some(peer) => peer.write(self.fd.as_fd(), pieces),
+            None => write_pieces(self.fd.as_fd(), pieces),
         }
     }
 

@@ -18,23 +18,25 @@
 //! times lie in the same second. Then head and tail of the line before are copied ([`Frame`]) instead of
 //! formatted.
 //!
+//! Where a line is a datagram (`datagrams`) each is sent by itself, and many of them with one call.
+//!
 //! After a write of any length the stage says how many lines are out whole, and gives a copy of the
 //! rest of the line that is not ([`Torn`]): formatted again, it might be another line.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rustix::io::Errno;
 use smallvec::SmallVec;
 
-use super::line::Line;
-use super::sink::{PIECES_MAX, Sink};
+use super::line::{Framing, Line};
+use super::peer::PIECES_MAX;
+use super::sink::Sink;
 use crate::destination::Numbers;
 use crate::fault::panic_text;
 use crate::flow::Delivery;
-use crate::message::{MessageRef, Stamp};
+use crate::message::MessageRef;
 use crate::template::Context;
 
 /// The buffer is written when it has this many bytes. Above 64 KiB the calls no longer show; below 256
@@ -108,27 +110,6 @@ struct Run {
     first: usize,
 }
 
-/// The bytes around the text in a line, and for which messages of a delivery it is the same.
-#[derive(Debug)]
-struct Frame {
-    head: Range<usize>,
-    tail: Range<usize>,
-    /// The first microsecond of the second.
-    second: i64,
-    offset: i32,
-    pri: u16,
-}
-
-impl Frame {
-    fn fits(&self, message: MessageRef<'_>) -> bool {
-        let Stamp { unix_micros, offset_seconds } = message.stamp();
-        unix_micros.wrapping_sub(self.second).cast_unsigned() < 1_000_000
-            && offset_seconds == self.offset
-            && message.pri() == self.pri
-            && !message.has_pairs()
-    }
-}
-
 /// Lines on their way out. One stage serves all files of a destination, one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Stage {
@@ -150,12 +131,14 @@ pub(super) struct Progress {
     pub(super) bytes: usize,
     /// The line that is out in part.
     pub(super) torn: Option<Torn>,
+    /// The number of lines that were cut, as no datagram is so long.
+    pub(super) cut: usize,
     /// The reason why it is not all.
     pub(super) error: Option<Errno>,
 }
 
 impl Stage {
-    /// Takes as many messages as fit, the first of which may be torn.
+    /// Takes as many messages as fit, `most` of them at most; the first of them may be torn.
     ///
     /// # Errors
     /// The text of a panic that kept messages from being made into lines, and their number. Their MESSAGE
@@ -165,6 +148,7 @@ impl Stage {
         pending: &VecDeque<Chunk>,
         torn: Option<&Torn>,
         line: &Line,
+        most: usize,
         context: &mut Context,
     ) -> Result<(), (usize, String)> {
         self.buffer.clear();
@@ -173,7 +157,7 @@ impl Stage {
         self.cuts.clear();
         self.runs.clear();
         self.skip = torn.map_or(0, |torn| torn.written);
-        if torn.is_none() && line.is_message_and_newline(context) {
+        if torn.is_none() && most == usize::MAX && line.is_message_and_newline(context) {
             self.take_runs(pending);
             if !self.runs.is_empty() {
                 return Ok(());
@@ -182,18 +166,18 @@ impl Stage {
         let mut failed = Ok(());
         // What a panic leaves half done is taken back.
         while let Err(panic) =
-            catch_unwind(AssertUnwindSafe(|| self.append_lines(pending, torn, line, context)))
+            catch_unwind(AssertUnwindSafe(|| self.append_lines(pending, torn, (line, most), context)))
         {
             let (count, _) = failed.err().unwrap_or_default();
             failed = Err((count + 1, panic_text(&*panic)));
-            self.append_message(pending);
+            self.append_message(pending, line.framing);
         }
         failed
     }
 
     /// Puts MESSAGE in the place of the next line, of which only a part could be made.
     #[cold]
-    fn append_message(&mut self, pending: &VecDeque<Chunk>) {
+    fn append_message(&mut self, pending: &VecDeque<Chunk>, framing: Framing) {
         let (index, last) = (self.lines.len(), self.lines.last());
         let (end, texts) = last.map_or((0, 0), |last| (last.end, last.written_end - last.end));
         self.buffer.truncate(end);
@@ -203,6 +187,7 @@ impl Stage {
         });
         self.buffer.extend_from_slice(rows.nth(index).map_or(&b""[..], |message| message.text()));
         self.buffer.push(b'\n');
+        self.frame_line(framing, end, 0);
         let end = self.buffer.len();
         self.lines.push(Staged { end, written_end: end + texts });
     }
@@ -213,7 +198,7 @@ impl Stage {
         &mut self,
         pending: &VecDeque<Chunk>,
         torn: Option<&Torn>,
-        line: &Line,
+        (line, most): (&Line, usize),
         context: &mut Context,
     ) {
         let cuts_texts = line.is_around_message(context);
@@ -228,7 +213,9 @@ impl Stage {
             for row in chunk.next + skipped..chunk.delivery.view.len() {
                 let message = chunk.delivery.view.message(row);
                 context.sequence = chunk.first.later(row).sequence;
-                let split = if let Some(torn) = torn.take() {
+                let start = self.buffer.len();
+                let is_torn = torn.is_some();
+                let mut split = if let Some(torn) = torn.take() {
                     self.buffer.extend_from_slice(&torn.head);
                     let split = self.buffer.len();
                     self.buffer.extend_from_slice(&torn.tail);
@@ -241,6 +228,14 @@ impl Stage {
                     line.append(message, context, &mut self.buffer);
                     None
                 };
+                if line.framing == Framing::OctetCounting && !is_torn {
+                    let inside = split.map_or(0, |_| message.text().len());
+                    let added = self.frame_line(line.framing, start, inside);
+                    split = split.map(|split| split + added);
+                    if let Some(frame) = &mut frame {
+                        frame.shift(start, added);
+                    }
+                }
                 if let Some(split) = split {
                     self.cuts.push(Cut { line: self.lines.len(), split, chunk: index, row });
                     texts += message.text().len();
@@ -248,51 +243,11 @@ impl Stage {
                 let end = self.buffer.len();
                 self.lines.push(Staged { end, written_end: end + texts });
                 let full = end >= BUFFER || end + texts >= STAGE_MAX || 2 * self.cuts.len() + 3 > PIECES_MAX;
-                if full {
+                if full || self.lines.len() >= most {
                     return;
                 }
             }
         }
-    }
-
-    /// Appends a line, without its text if that is long; then says where it belongs.
-    #[inline]
-    fn append_framed(
-        &mut self,
-        message: MessageRef<'_>,
-        frame: &mut Option<Frame>,
-        line: &Line,
-        context: &Context,
-    ) -> Option<usize> {
-        let (buffer, text) = (&mut self.buffer, message.text());
-        let is_long = text.len() >= LONG;
-        if let Some(frame) = frame.as_ref().filter(|frame| frame.fits(message)) {
-            buffer.extend_from_within(frame.head.clone());
-            let split = buffer.len();
-            if !is_long {
-                buffer.extend_from_slice(text);
-            }
-            buffer.extend_from_within(frame.tail.clone());
-            return is_long.then_some(split);
-        }
-        // Before 1970 a second is cut towards zero.
-        let can_frame = !message.has_pairs()
-            && message.stamp().unix_micros >= 0
-            // Their structured data has a number.
-            && !message.batch().origin().is_local;
-        if !can_frame && !is_long {
-            line.append(message, context, buffer);
-            return None;
-        }
-        let (start, inside) = (buffer.len(), if is_long { &[] } else { text });
-        let split = line.append_around(message, context, buffer, |buffer| buffer.extend_from_slice(inside));
-        let (head, tail) = (start..split, split + inside.len()..buffer.len());
-        if can_frame {
-            let Stamp { unix_micros, offset_seconds: offset } = message.stamp();
-            let second = unix_micros - unix_micros.rem_euclid(1_000_000);
-            *frame = Some(Frame { head, tail, second, offset, pri: message.pri() });
-        }
-        is_long.then_some(split)
     }
 
     /// Takes deliveries from the front as long as their lines stand in memory as they are to be written.
@@ -310,6 +265,9 @@ impl Stage {
 
     /// Writes all of it, or until the sink takes no more.
     pub(super) fn write(&self, sink: &Sink, pending: &VecDeque<Chunk>) -> Progress {
+        if let Some(most) = sink.datagram() {
+            return self.send(sink, most, pending);
+        }
         let mut pieces: SmallVec<[IoSlice<'_>; 8]> = SmallVec::new();
         let mut push = |bytes| {
             if !<[u8]>::is_empty(bytes) {
@@ -345,12 +303,12 @@ impl Stage {
         }
         if !self.runs.is_empty() {
             let (lines, torn) = self.written_of_runs(written, sink, pending);
-            return Progress { lines, bytes: written, torn, error };
+            return Progress { lines, bytes: written, torn, cut: 0, error };
         }
         let lines = self.lines.partition_point(|line| line.written_end <= written);
         let start = lines.checked_sub(1).map_or(0, |last| self.lines[last].written_end);
         let torn = (written > start).then(|| self.torn(lines, written - start, sink));
-        Progress { lines, bytes: written - self.skip, torn, error }
+        Progress { lines, bytes: written - self.skip, torn, cut: 0, error }
     }
 
     /// A copy of a line, `written` bytes of which are out.
@@ -406,6 +364,9 @@ fn joined<'a>(pending: &'a VecDeque<Chunk>, run: &Run) -> &'a [u8] {
 fn text<'a>(pending: &'a VecDeque<Chunk>, cut: &Cut) -> MessageRef<'a> {
     pending[cut.chunk].delivery.view.message(cut.row)
 }
+
+mod datagrams;
+mod frame;
 
 #[cfg(test)]
 mod tests;

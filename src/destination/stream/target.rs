@@ -7,10 +7,12 @@
 //!  idle ───────────► waiting ─────────────────────► idle ──── time-reap ───► closed
 //!                     │   ▲
 //!           EAGAIN    │   │ after 10 ms, doubling to 200 ms
-//!                     ├───┴─► blocked    a pipe is full: its reader will come
+//!                     ├───┴─► blocked    a pipe is full: its reader will come; or until a connection has room
 //!           an error  │   ▲
 //!                     └───┴─► in trouble reported once, tried again every time-reopen()
 //! ```
+//!
+//! A connection that is being made is neither: it is looked at whenever the far end wakes the destination.
 //!
 //! # A line is written once, and whole
 //!
@@ -38,15 +40,17 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
+mod arrival;
 mod trouble;
 mod writing;
 
+use arrival::Unconfirmed;
 use trouble::BLOCKED_MAX;
 
 use super::StreamContext;
 use super::sink::Sink;
 use super::stage::{Chunk, Torn};
-use crate::destination::Numbers;
+use crate::destination::{Numbers, Wake};
 use crate::flow::{Delivery, DropReason};
 
 /// A failure that lasts.
@@ -96,8 +100,9 @@ pub(super) enum Flushed {
     NoDescriptor(Errno),
 }
 
-/// One file, FIFO or device.
+/// One file, FIFO, device or connection.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Target {
     /// The path; bytes, as the system takes them.
     pub(super) path: Box<[u8]>,
@@ -112,13 +117,22 @@ pub(super) struct Target {
     /// Tells that it is open without messages, too.
     is_eager: bool,
     pending: VecDeque<Chunk>,
+    /// Lines that are written, and that may not have arrived.
+    unconfirmed: Unconfirmed,
+    /// The messages of both.
     waiting: u64,
     sink: Option<Sink>,
+    /// True while a connection is being made.
+    is_connecting: bool,
     looked: Option<Instant>,
     torn: Option<Torn>,
     trouble: Option<Trouble>,
     blocked: Option<Blocked>,
+    /// The time until which `throttle()` lets nothing out.
+    throttled: Option<Instant>,
     warned: bool,
+    /// Tells that the log was told of lines that were cut.
+    cut_is_told: bool,
 }
 
 impl Target {
@@ -132,13 +146,17 @@ impl Target {
             standard: standard && matches!(path, b"/dev/stdout" | b"/dev/stderr"),
             is_eager: false,
             pending: VecDeque::new(),
+            unconfirmed: Unconfirmed::default(),
             waiting: 0,
             sink: None,
+            is_connecting: false,
             looked: None,
             torn: None,
             trouble: None,
             blocked: None,
+            throttled: None,
             warned: false,
+            cut_is_told: false,
         }
     }
 
@@ -158,6 +176,9 @@ impl Target {
     /// where nobody takes that for an acknowledgement. Of those without it the newest beyond `left` are
     /// dropped.
     pub(super) fn let_go_of_credit(&mut self, all: bool, left: &mut Uncontrolled) {
+        for chunk in self.unconfirmed.chunks_mut().filter(|chunk| all && !chunk.delivery.ack.is_tracked()) {
+            chunk.delivery.ack.let_go_of_credit();
+        }
         let mut torn = usize::from(self.torn.is_some());
         self.pending.retain_mut(|chunk| {
             // A line of which a part is out is not given up.
@@ -194,23 +215,30 @@ impl Target {
 
     /// About how much memory they take.
     pub(super) fn waiting_bytes(&self) -> u64 {
-        self.pending.iter().map(|chunk| chunk.count() * chunk.bytes_each()).sum()
+        let all = self.unconfirmed.chunks().chain(&self.pending);
+        all.map(|chunk| chunk.count() * chunk.bytes_each()).sum()
     }
 
     /// The messages that wait.
     pub(super) fn deliveries(&mut self) -> impl Iterator<Item = &mut Delivery> {
-        self.pending.iter_mut().map(|chunk| &mut chunk.delivery)
+        let all = self.unconfirmed.chunks_mut().chain(&mut self.pending);
+        all.map(|chunk| &mut chunk.delivery)
     }
 
     /// Takes what waits, for another file or none.
-    pub(super) fn into_chunks(self) -> VecDeque<Chunk> {
+    pub(super) fn into_chunks(mut self) -> VecDeque<Chunk> {
+        self.take_back_unconfirmed();
         self.pending
     }
 
-    /// Forgets what went wrong: another destination has it now, with other options.
-    pub(super) fn begin_again(&mut self) {
-        (self.looked, self.trouble, self.blocked) = (None, None, None);
-        self.warned = false;
+    /// Forgets what went wrong: another destination has it now, with other options and another thread to
+    /// wake.
+    pub(super) fn begin_again(&mut self, wake: &Wake) {
+        if let Some(sink) = &self.sink {
+            sink.call(wake);
+        }
+        (self.looked, self.trouble, self.blocked, self.throttled) = (None, None, None, None);
+        (self.warned, self.is_connecting) = (false, false);
     }
 
     /// Puts messages behind those that wait.
@@ -219,13 +247,14 @@ impl Target {
         self.pending.push_back(Chunk { delivery, next: 0, first });
     }
 
+    /// Tells that everything is written, and has arrived as far as that can be told.
     pub(super) fn is_idle(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && self.unconfirmed.is_empty()
     }
 
-    /// Tells that there are messages to be written, or that it is to be opened.
+    /// Tells that there are messages to be written or that have to arrive, or that it is to be opened.
     pub(super) fn has_work(&self) -> bool {
-        !self.is_idle() || (self.is_eager && self.sink.as_ref().is_none_or(Sink::is_deserted))
+        !self.is_idle() || (self.is_eager && self.sink.as_ref().is_none_or(Sink::has_news))
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -234,6 +263,11 @@ impl Target {
 
     pub(super) fn is_in_trouble(&self) -> bool {
         self.trouble.is_some()
+    }
+
+    /// Tells that a stop waits for it: it has something to write and can, or will soon.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.is_idle() && (self.is_connecting || !self.is_in_trouble())
     }
 
     /// Tells that it cannot be written: it is in trouble, or `may_stall` and has not taken anything for a
@@ -247,6 +281,8 @@ impl Target {
     /// elsewhere.
     pub(super) fn part_from(&mut self, context: &mut StreamContext) {
         self.take_back_torn(&context.error());
+        self.confirm(Instant::now(), context);
+        self.take_back_unconfirmed();
         self.close(context);
     }
 
@@ -257,7 +293,7 @@ impl Target {
 
     /// The time at which there is something to do about it.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        if !self.has_work() {
+        if !self.has_work() || self.is_connecting {
             return None;
         }
         Some(self.waits_until().unwrap_or(self.used))
@@ -265,12 +301,20 @@ impl Target {
 
     /// True when there is something to do about it by now.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.has_work() && self.waits_until().is_none_or(|at| at <= now)
+        let is_called = || self.is_connecting || self.sink.as_ref().is_some_and(Sink::has_news);
+        self.has_work() && (is_called() || self.waits_until().is_none_or(|at| at <= now))
     }
 
     fn waits_until(&self) -> Option<Instant> {
-        let trouble = self.trouble.as_ref().map(|trouble| trouble.retry_at);
-        trouble.or(self.blocked.as_ref().map(|blocked| blocked.until))
+        if let Some(trouble) = &self.trouble {
+            return Some(trouble.retry_at);
+        }
+        if self.pending.is_empty() {
+            return self.unconfirmed.look_at();
+        }
+        let blocked = self.blocked.as_ref().map(|blocked| blocked.until);
+        let writes = blocked.or(self.throttled)?;
+        Some(self.unconfirmed.look_at().map_or(writes, |look| look.min(writes)))
     }
 
     /// Looks at the path before the next line, and tries again now if it is in trouble.
@@ -279,6 +323,7 @@ impl Target {
         if let Some(trouble) = &mut self.trouble {
             trouble.retry_at = now;
         }
+        self.unconfirmed.look_now(now);
     }
 
     /// Closes the file.
@@ -289,6 +334,7 @@ impl Target {
     fn set_sink(&mut self, sink: Option<Sink>, context: &mut StreamContext) {
         context.count_open(self.sink.is_some(), sink.is_some());
         self.sink = sink;
+        self.is_connecting = false;
     }
 
     fn shown(&self) -> String {

@@ -55,7 +55,7 @@ const SOURCE: [Row<SourceStats>; 16] = [
     }),
 ];
 
-const DESTINATION: [Row<DestinationStats>; 8] = [
+const DESTINATION: [Row<DestinationStats>; 11] = [
     ("received", "Messages that came in, the dropped ones included", Counter, |of| of.posted as f64),
     ("written", "Messages that were written", Counter, |of| of.delivered as f64),
     ("dropped", "Messages that were dropped before they were written", Counter, |of| of.dropped as f64),
@@ -65,6 +65,11 @@ const DESTINATION: [Row<DestinationStats>; 8] = [
     ("errors", "Attempts to open or to write that failed; each is followed by another", Counter, |of| {
         of.errors as f64
     }),
+    ("connections", "Connections that were made", Counter, |of| of.connections as f64),
+    ("repeated", "Messages that were written once more, as they may not have arrived", Counter, |of| {
+        of.repeated as f64
+    }),
+    ("truncated", "Messages that were cut, as no datagram is so long", Counter, |of| of.truncated as f64),
     ("suspended", "1 while it cannot write", Gauge, |of| f64::from(u8::from(of.suspended))),
 ];
 

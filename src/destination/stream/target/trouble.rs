@@ -130,6 +130,7 @@ impl Target {
     fn fail_for(&mut self, error: Errno, verdict: Verdict, now: Instant, context: &mut StreamContext) {
         context.count_error();
         self.blocked = None;
+        self.end_unconfirmed(now, context);
         if error == Errno::NXIO {
             Sink::forget_cut_line_at(&self.path);
         }
@@ -141,7 +142,7 @@ impl Target {
         }
         let is_crowded = matches!(error, Errno::MFILE | Errno::NFILE);
         let most = if is_crowded { DESCRIPTOR_RETRY } else { Duration::MAX };
-        let time_reopen = context.opening.retry_after(context.time_reopen).min(most);
+        let time_reopen = context.opening.retry_after(error, context.time_reopen).min(most);
         let retry_at = now + time_reopen;
         let is_own = verdict == Verdict::Own;
         if let Some(trouble) = &mut self.trouble {
@@ -199,6 +200,7 @@ impl Target {
     ) -> u64 {
         self.take_back_torn(&context.error());
         let lost = std::mem::take(&mut self.waiting);
+        self.take_back_unconfirmed();
         for chunk in self.pending.drain(..) {
             let rows = chunk.delivery.view.rows().after(chunk.next);
             chunk.delivery.ack.drop_rows(&rows, reason);

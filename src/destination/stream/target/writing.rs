@@ -1,15 +1,16 @@
 //! The way out of lines: opening, writing, counting what is out.
 
 use std::io::IoSlice;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
 use super::{Flushed, Target};
-use crate::destination::Severity;
 use crate::destination::stream::StreamContext;
 use crate::destination::stream::sink::Sink;
-use crate::destination::stream::stage::Chunk;
+use crate::destination::stream::stage::Progress;
+use crate::destination::{Severity, Throttle};
 
 /// A renamed file is noticed this long after the last look at most, while lines are written.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -26,19 +27,27 @@ impl Target {
             return ended;
         }
         self.used = now;
-        if self.is_idle() {
+        self.confirm(now, context);
+        if self.pending.is_empty() {
             self.recover(now, context);
         }
         let mut unsynced = Vec::new();
         let mut lines = 0;
-        while !self.is_idle() {
+        self.throttled = None;
+        while !self.pending.is_empty() {
             let Some(sink) = &self.sink else { break };
-            let filled =
-                context.stage.fill(&self.pending, self.torn.as_ref(), &context.line, &mut context.template);
+            let most = context.throttle.as_mut().map_or(usize::MAX, |throttle| throttle.allowed(now));
+            if most == 0 {
+                self.throttled = context.throttle.as_ref().and_then(Throttle::next);
+                break;
+            }
+            // The lines, in memory and out.
+            let (torn, line) = (self.torn.as_ref(), &context.line);
+            let filled = context.stage.fill(&self.pending, torn, line, most, &mut context.template);
             if let Err((count, reason)) = filled {
                 self.report_fault(count, &reason, context);
             }
-            let progress = context.stage.write(sink, &self.pending);
+            let mut progress = context.stage.write(sink, &self.pending);
             if progress.bytes > 0 && sink.is_removed(&self.path) {
                 // None of it counts: the next round opens what the path names now, and begins with the first
                 // line again.
@@ -46,19 +55,16 @@ impl Target {
                 self.looked = None;
                 break;
             }
-            if progress.torn.is_some() || progress.lines > 0 {
-                self.torn = progress.torn;
+            let confirmed_by = sink.given();
+            self.note(&mut progress, now, context);
+            // The messages that they were.
+            self.complete(progress.lines, confirmed_by.is_some(), &mut unsynced);
+            let mut delivered = progress.lines as u64;
+            if let Some(end) = confirmed_by {
+                delivered -= self.keep_unconfirmed(end, &mut unsynced, now);
             }
-            context.count_bytes(progress.bytes as u64);
-            if progress.bytes > 0 {
-                self.blocked = None;
-            }
-            // A part that fits on a full disk is no recovery: only all of it is.
-            if matches!(progress.error, None | Some(Errno::AGAIN)) {
-                self.recover(now, context);
-            }
-            self.complete(progress.lines, &mut unsynced);
-            lines += progress.lines as u64;
+            self.waiting -= delivered;
+            lines += delivered;
             if !context.fsync {
                 context.counters.count_delivered(std::mem::take(&mut lines));
                 unsynced.clear();
@@ -75,16 +81,48 @@ impl Target {
             self.sync(context);
             context.counters.count_delivered(lines);
         }
+        self.confirm(now, context);
         Flushed::Done
+    }
+
+    /// Notes the outcome of a write, but for its messages.
+    fn note(&mut self, progress: &mut Progress, now: Instant, context: &mut StreamContext) {
+        if progress.torn.is_some() || progress.lines > 0 {
+            self.torn = progress.torn.take();
+        }
+        context.count_bytes(progress.bytes as u64);
+        if let Some(throttle) = &mut context.throttle {
+            throttle.take(progress.lines);
+        }
+        if progress.bytes > 0 {
+            self.blocked = None;
+        }
+        // A part that fits on a full disk is no recovery: only all of it is.
+        if matches!(progress.error, None | Some(Errno::AGAIN)) {
+            self.recover(now, context);
+        }
+        if progress.cut > 0 {
+            context.counters.truncated.fetch_add(progress.cut as u64, Ordering::Relaxed);
+            if !std::mem::replace(&mut self.cut_is_told, true) {
+                let what = "a message was longer than a datagram can be, and was cut";
+                let text = format!("{}: {what}; others will be counted only", self.shown());
+                context.report(Severity::Warning, text);
+            }
+        }
     }
 
     /// Makes sure that lines can be written; otherwise how the flush ends.
     fn begin(&mut self, now: Instant, context: &mut StreamContext) -> Result<(), Flushed> {
-        if self.sink.as_ref().is_some_and(Sink::is_deserted) {
-            self.fail(Errno::PIPE, now, context);
+        if let Some(error) = self.sink.as_ref().and_then(Sink::deserted) {
+            self.fail(error, now, context);
             return Err(Flushed::Done);
         }
         if let Err(error) = self.ready(now, context) {
+            if error == Errno::INPROGRESS {
+                self.is_connecting = true;
+                return Err(Flushed::Done);
+            }
+            self.is_connecting = false;
             if matches!(error, Errno::MFILE | Errno::NFILE) {
                 return Err(Flushed::NoDescriptor(error));
             }
@@ -118,7 +156,7 @@ impl Target {
                 return Ok(());
             }
         }
-        if retries {
+        if retries && !self.is_connecting {
             context.count_retry();
         }
         let mut opened = self.open(context);
@@ -149,6 +187,10 @@ impl Target {
         }
         self.looked = Some(now);
         self.set_sink(Some(sink), context);
+        if let Some(text) = context.opening.opened_in_words() {
+            context.counters.connections.fetch_add(1, Ordering::Relaxed);
+            context.report(Severity::Notice, text);
+        }
         Ok(())
     }
 
@@ -170,21 +212,6 @@ impl Target {
             sink.move_above(above);
         }
         Ok(sink)
-    }
-
-    /// Takes written lines off what waits; batches that are written whole go to `done`.
-    fn complete(&mut self, mut lines: usize, done: &mut Vec<Chunk>) {
-        self.waiting -= lines as u64;
-        while lines > 0 {
-            let Some(front) = self.pending.front_mut() else { return };
-            let left = front.delivery.view.len() - front.next;
-            if lines < left {
-                front.next += lines;
-                return;
-            }
-            lines -= left;
-            done.extend(self.pending.pop_front());
-        }
     }
 
     /// Waits for the disk. What was written cannot be taken back, so a failure here is said and no more:
