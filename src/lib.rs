@@ -25,6 +25,7 @@
 //! * [`template`]: text with macros in it;
 //! * [`config`]: from the user's files to a checked tree, or diagnostics with carets;
 //! * [`pattern`]: regular expressions, texts and globs that texts are compared with;
+//! * [`transport`]: sockets and what goes over them, for sources and destinations alike;
 //! * [`source`]: the life of a source, and what the source layer does to its messages; one file a driver;
 //! * [`destination`]: files and standard output;
 //! * [`drivers`]: the drivers that a configuration may name;
@@ -82,6 +83,7 @@ pub mod source;
 pub mod state;
 pub mod syslog;
 pub mod template;
+pub mod transport;
 
 use std::path::Path;
 

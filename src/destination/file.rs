@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::stream::{Opening, StreamSettings, WriterOptions, access, read_path};
+use super::stream::{Opening, StreamSettings, WriterOptions, read_path};
 use super::{DestinationOptions, Planned};
 use crate::config::grammar::{DriverHead, Kind, PERMISSIONS, Parsed, Parser, Place, Table, apply, names};
 use crate::config::{Config, Diagnostic, FilePermissions, TemplateText};
+use crate::transport::access::access;
 
 /// `file("path" …)`
 #[derive(Debug, Clone)]

@@ -14,10 +14,11 @@ use std::time::Duration;
 use rustix::fs::{self, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::stream::{Connect, Opening, Sink, StreamSettings, WriterOptions, access, read_path};
+use super::stream::{Connect, Opening, Sink, StreamSettings, WriterOptions, read_path};
 use super::{DestinationOptions, Planned, Wake};
 use crate::config::grammar::{DriverHead, Kind, PERMISSIONS, Parsed, Parser, Place, Table, apply, names};
 use crate::config::{Config, Diagnostic, FilePermissions, TemplateText};
+use crate::transport::access::access;
 
 /// `pipe("path" …)`
 #[derive(Debug, Clone)]

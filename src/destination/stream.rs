@@ -35,7 +35,6 @@ mod leftover;
 mod line;
 mod opened;
 mod options;
-mod owner;
 mod path;
 mod peer;
 mod settings;
@@ -47,12 +46,11 @@ mod unwritable;
 
 pub use connect::Connect;
 pub use line::{Framing, LineFormat};
+pub(crate) use options::read_path;
 pub use options::{WriterFlags, WriterOptions};
-pub(crate) use options::{access, read_path};
-pub use owner::{group_id, user_id};
 pub use peer::Peer;
 pub use settings::StreamSettings;
-pub use sink::{Access, Opening, Sink};
+pub use sink::{Opening, Sink};
 
 use leftover::{Targets, as_targets};
 use line::Line;

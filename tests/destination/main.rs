@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use inrush::destination::stream::{Access, Opening};
+use inrush::destination::stream::Opening;
 use inrush::destination::{Descriptors, Destination, LineFormat, Severity, StreamSettings};
 use inrush::flow::{Ack, Delivery, DropReason};
 use inrush::message::batch::Text;
@@ -18,6 +18,7 @@ use inrush::message::{
     Batch, FieldName, Lines, Need, Origin, Pool, Rows, Segment, Selection, Stamp, ValueType, Writer,
 };
 use inrush::template::{Context, Template, TimeZoneUse};
+use inrush::transport::access::Access;
 use rustix::fs::{Mode, OFlags};
 
 mod rig;

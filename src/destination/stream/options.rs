@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Access, LineFormat, StreamSettings, group_id, user_id};
+use super::{LineFormat, StreamSettings};
 use crate::config::grammar::{
     Key, Kind, MAX_INT, NO_WAIT, Opening, Parsed, Parser, Reported, TEMPLATE, Table, Text, TokenKind, apply,
     names,
 };
-use crate::config::{Config, Diagnostic, Ownership, Spanned, TemplateOptions, TemplateText};
+use crate::config::{Config, Diagnostic, TemplateOptions, TemplateText};
 use crate::destination::DriverOptions;
 use crate::source::this_process;
 use crate::template::Template;
@@ -92,23 +92,6 @@ impl WriterOptions {
             ..StreamSettings::new(path)
         })
     }
-}
-
-/// The owner and the permission bits that `owner` names.
-///
-/// # Errors
-/// Users and groups that nobody knows, at their places.
-pub(crate) fn access(config: &Config, owner: &Ownership) -> Result<Access, Diagnostic> {
-    let number = |name: &Option<Spanned<String>>, find: fn(&str) -> Result<u32, String>| {
-        let found =
-            name.as_ref().map(|name| find(&name.value).map_err(|text| config.error(name.span, text, None)));
-        found.transpose()
-    };
-    Ok(Access {
-        owner: number(&owner.owner, user_id)?,
-        group: number(&owner.group, group_id)?,
-        perm: owner.perm,
-    })
 }
 
 /// Reads the path that a driver begins with: a template. Where that is wrong, an empty one and the error that

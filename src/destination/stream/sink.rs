@@ -11,33 +11,22 @@
 
 use std::ffi::OsStr;
 use std::io::IoSlice;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{self, AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, StatxFlags, Uid};
+use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, Stat, StatxFlags};
 use rustix::io::{self, Errno};
 
 use super::cut;
 use super::peer::{Peer, write_pieces};
 use crate::destination::Wake;
 use crate::flow::unshared::Unshared;
+use crate::transport::access::{Access, make_directories};
 
 /// The bytes that a pipe that polls as writable takes without blocking: `PIPE_BUF` of Linux.
 const PIPE_ATOMIC: usize = 4096;
-
-/// The owner and the permission of what is created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Access {
-    /// The owner's number; see [`user_id`](super::user_id).
-    pub owner: Option<u32>,
-    /// The group's number; see [`group_id`](super::group_id).
-    pub group: Option<u32>,
-    /// The permission bits, set whatever the umask is. `None`: 0600 for files and 0700 for directories,
-    /// less the umask, and those of existing files are left alone.
-    pub perm: Option<u32>,
-}
 
 /// The way in which files are opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,7 +45,7 @@ impl Opening {
     /// # Errors
     /// Those of the system.
     pub(crate) fn make_directories(&self, path: &Path) -> Result<(), Errno> {
-        path.parent().map_or(Ok(()), |parent| make_dirs(parent, &self.dir))
+        path.parent().map_or(Ok(()), |parent| make_directories(parent, &self.dir))
     }
 }
 
@@ -104,7 +93,7 @@ impl Sink {
     /// Sets owner and permission bits; what cannot be set is told as a warning.
     #[must_use]
     pub fn owned(mut self, access: &Access) -> Self {
-        self.warning = apply(self.fd.as_fd(), access).err();
+        self.warning = access.apply(self.fd.as_fd()).err();
         self
     }
 
@@ -341,47 +330,4 @@ fn identity(stat: &Stat) -> (u64, u64) {
 fn open_or_create(path: &Path, how: &Opening) -> Result<OwnedFd, Errno> {
     let mode = Mode::from_raw_mode(how.file.perm.unwrap_or(0o600));
     fs::open(path, FLAGS | OFlags::CREATE, mode)
-}
-
-/// Makes `dir` and what is missing above it.
-fn make_dirs(dir: &Path, access: &Access) -> Result<(), Errno> {
-    if dir.as_os_str().is_empty() {
-        return Ok(());
-    }
-    let bits = Mode::from_raw_mode(access.perm.unwrap_or(0o700));
-    let made = match fs::mkdir(dir, bits) {
-        Err(Errno::NOENT) => {
-            make_dirs(dir.parent().ok_or(Errno::NOENT)?, access)?;
-            fs::mkdir(dir, bits)
-        }
-        result => result,
-    };
-    match made {
-        Err(Errno::EXIST) => return Ok(()),
-        result => result?,
-    }
-    // By its descriptor, not its name: the name may be a link by now.
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    if let Ok(fd) = fs::open(dir, flags, Mode::empty()) {
-        // A directory with other rights than asked for shows when the file in it cannot be made.
-        let _ = apply(fd.as_fd(), access);
-    }
-    Ok(())
-}
-
-/// Sets owner and permission bits, or says what it could not do.
-fn apply(fd: BorrowedFd<'_>, access: &Access) -> Result<(), String> {
-    let mut failed = Vec::new();
-    if access.owner.is_some() || access.group.is_some() {
-        let (owner, group) = (access.owner.map(Uid::from_raw), access.group.map(Gid::from_raw));
-        if let Err(error) = fs::fchown(fd, owner, group) {
-            failed.push(format!("its owner cannot be set: {error}"));
-        }
-    }
-    if let Some(perm) = access.perm
-        && let Err(error) = fs::fchmod(fd, Mode::from_raw_mode(perm))
-    {
-        failed.push(format!("its permission bits cannot be set: {error}"));
-    }
-    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }

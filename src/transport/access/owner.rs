@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 ///
 /// # Errors
 /// When nobody has that name.
-pub fn user_id(text: &str) -> Result<u32, String> {
+pub(super) fn user_id(text: &str) -> Result<u32, String> {
     find(text, "/etc/passwd", "passwd").ok_or_else(|| format!("there is no user `{text}`"))
 }
 
@@ -18,7 +18,7 @@ pub fn user_id(text: &str) -> Result<u32, String> {
 ///
 /// # Errors
 /// When no group has that name.
-pub fn group_id(text: &str) -> Result<u32, String> {
+pub(super) fn group_id(text: &str) -> Result<u32, String> {
     find(text, "/etc/group", "group").ok_or_else(|| format!("there is no group `{text}`"))
 }
 
