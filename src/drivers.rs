@@ -10,7 +10,10 @@ use crate::config::{Syntax, Vocabulary};
 use crate::{destination, filter, rewrite, source};
 
 /// All drivers of this crate.
-pub static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
+pub static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(vocabulary);
+
+/// The drivers of this crate, for a vocabulary that has others as well.
+pub(crate) fn vocabulary() -> Vocabulary {
     let sources: Vec<_> = source::DRIVERS.iter().map(source::Entry::syntax).collect();
     let destinations: Vec<_> = destination::DRIVERS.iter().map(destination::Entry::syntax).collect();
     let filters: Vec<_> = filter::DRIVERS.iter().map(filter::Entry::syntax).collect();
@@ -34,7 +37,7 @@ pub static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
         refused_filters,
         refused_rewrites,
     }
-});
+}
 
 /// Those of `words` that name no driver.
 fn without(words: &[&'static str], drivers: &[Syntax]) -> Vec<&'static str> {
