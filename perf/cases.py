@@ -15,6 +15,7 @@ from functools import partial
 from perf.kinds import Busy, Case, Idle, Latency, Parser, Posting, Serving, Stalled, Start
 from perf.loops import SLICES, buffers, lists, loop, loops, plain, windows
 from perf.sources import texts
+from perf.steps import steps
 
 # What benches/parse.rs measures.
 PARSER_LINES = ("rfc5424", "rfc5424_sdata", "rfc3164", "rfc3164_nopid", "rfc3164_isodate", "rfc3164_long")
@@ -62,7 +63,7 @@ def streams() -> Iterator[Case]:
 
 def messages() -> Iterator[Case]:
     """Parsing, values: the work on a message before it is posted."""
-    for form in texts.SYSLOG:
+    for form in texts.PARSED:
         parse = Posting(
             rival="inrush",
             count=400_000,
@@ -297,6 +298,7 @@ THEMES: Sequence[Callable[[], Iterator[Case]]] = (
     buffers,
     streams,
     messages,
+    steps,
     posters,
     frameworks,
     latencies,

@@ -14,6 +14,7 @@ from typing import Any
 
 from perf.cases import PARSER_LINES
 from perf.estimate import Estimate, estimate
+from perf.steps import CHANGES, FILTERS
 
 Results = Mapping[str, Mapping[str, Any]]
 # The values of a run in a turn: of its slices, one after the other, or of a run that is too short to be
@@ -235,6 +236,30 @@ FIGURES = (
     *(
         Figure(f"parse and post, {form}, by syslog-ng", 4, (over(f"parse_{name}_nothing", *NG),), note=BOTH)
         for form, name in (("RFC 5424", "rfc5424"), ("RFC 3164", "rfc3164"))
+    ),
+    *(
+        Figure(
+            f"the loop through a filter to a file, 256 B, {title}, by syslog-ng",
+            8,
+            (over(f"loop_{name}_file_256", *NG),),
+            note=BOTH,
+        )
+        for name, (title, _) in FILTERS.items()
+    ),
+    *(
+        Figure(
+            f"the loop to a file, 256 B, {change().title}, by syslog-ng",
+            6,
+            (over(f"loop_{name}_file_256", *NG),),
+            note=BOTH,
+        )
+        for name, change in CHANGES.items()
+    ),
+    Figure(
+        "RFC 5424 with structured data, five of its values in a template, by syslog-ng",
+        7,
+        (over("parse_sdata_file", *NG),),
+        note=BOTH,
     ),
     Figure(
         "the Rust parser alone, by syslog_loose",

@@ -79,6 +79,8 @@ class Sourced(Kind):
     """A log path without a destination."""
     driver: str = ""
     """More options of the source's driver."""
+    steps: str = ""
+    """The steps of the log path between the source and the destination, written out."""
     sources: int = 1
     unit: int = 1000
 

@@ -79,7 +79,7 @@ def configuration(run: Sourced, here: Path, spec: Path, port: int = 0) -> str:
         + "".join(f"source s_{index} {{ {driver}; }};\n" for index, driver in enumerate(sources))
         + "log { "
         + "".join(f"source(s_{index}); " for index in range(len(sources)))
-        + f"{destination} flags(flow-control); }};\n"
+        + f"{run.steps} {destination} flags(flow-control); }};\n"
     )
 
 

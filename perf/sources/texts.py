@@ -32,6 +32,9 @@ SYSLOG = {
     "rfc3164": "<34>Oct 11 22:14:15 mymachine su[{number}]: 'su root' failed for lonvick on /dev/pts/8",
     "rfc5424": "<165>1 2026-10-11T22:14:15.003Z mymachine.example.com evntslog {number} ID47 - "
     "An application event log entry",
+    "rfc5424_sdata": "<165>1 2026-10-11T22:14:15.003Z mymachine.example.com evntslog {number} ID47 "
+    '[event@32473 id="evt-0123456789" user="alice@example.com" action="login"]'
+    '[origin@32473 address="192.0.2.17" outcome="success"] An application event log entry',
 }
 # What a parser makes of it, written with PARSED.
 PARSED_TEMPLATE = "$HOST $PROGRAM $PID $PRI $MSG\\n"
@@ -49,6 +52,23 @@ def syslog_lines(form: str) -> list[str]:
 def parsed_lines(form: str) -> list[str]:
     """The lines that PARSED_TEMPLATE writes for each of them."""
     return [PARSED[form].format(number=number) for number in range(1000, 2000)]
+
+
+# The five parameters of the structured data, and what is written of them.
+SDATA = (
+    "event@32473.id",
+    "event@32473.user",
+    "event@32473.action",
+    "origin@32473.address",
+    "origin@32473.outcome",
+)
+SDATA_TEMPLATE = " ".join(f"${{.SDATA.{name}}}" for name in SDATA) + " $PID $MSG\\n"
+
+
+def sdata_lines() -> list[str]:
+    """The lines that SDATA_TEMPLATE writes for a cycle of `rfc5424_sdata`."""
+    values = " ".join(VALUES.values())
+    return [f"{values} {number} An application event log entry" for number in range(1000, 2000)]
 
 
 # Five values, as a source that fetches events from somebody's service sets them.
