@@ -1,6 +1,15 @@
 //! Transport: what sources and destinations share of the way between machines.
 //!
+//! ```text
+//!                     a source                                  a destination
+//!  configuration      SocketOptions, AddressOptions: tables of options, checked where they stand
+//!  before it runs     listen()                                  resolve(), connect()      a thread of its own
+//!  each connection    accepted() ─► PROXY header
+//! ```
+//!
 //! * [`socket`]: the options of sockets, addresses, listening, connecting without waiting, names of hosts;
+//! * [`proxy`]: the header by which a proxy says who is behind it;
+//! * [`net`]: nets of addresses;
 //! * [`access`]: owner and permission bits of files, directories and sockets that are made.
 //!
 //! # Invariants
@@ -10,6 +19,8 @@
 #![allow(dead_code, unused_imports, reason = "the drivers take it up one after the other")]
 
 pub mod access;
+pub(crate) mod net;
+pub mod proxy;
 pub(crate) mod socket;
 
 #[cfg(test)]

@@ -153,6 +153,12 @@ fn framing() {
     check("framing");
 }
 
+/// Breaks without it: a header of a proxy that once named the wrong sender does so again.
+#[test]
+fn proxy() {
+    check("proxy");
+}
+
 /// Breaks without it: a buffer whose lines were once split wrongly, or whose owner was let go of twice, is so
 /// again.
 #[test]

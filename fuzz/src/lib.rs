@@ -14,6 +14,7 @@ pub mod filter;
 pub mod flow;
 pub mod framing;
 pub mod message;
+pub mod proxy;
 pub mod rewrite;
 pub mod rfc3164;
 pub mod rfc5424;
@@ -33,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     ("rfc5424", rfc5424::run),
     ("rfc3164", rfc3164::run),
     ("framing", framing::run),
+    ("proxy", proxy::run),
     ("split", split::run),
     ("template", template::run),
     ("values", values::run),

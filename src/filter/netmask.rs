@@ -3,7 +3,7 @@
 //! A message without a sender's address, as from a program of this machine, comes from 127.0.0.1 and from
 //! `::1`. An address of the other family is in no net.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,59 +11,13 @@ use super::{Compiled, FilterOptions, Test, keep};
 use crate::config::Config;
 use crate::config::grammar::{DriverHead, Parsed, Parser, TokenKind};
 use crate::message::{FieldName, MessageRef, Rows, Selection};
+use crate::transport::net::Net;
 
 /// `netmask("10.0.0.0/8")`
 #[derive(Debug, Clone, Copy)]
 pub struct NetmaskOptions {
     net: Net,
-}
-
-/// A net: its address, and the bits of an address that count. Those of IPv4 are the last 32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Net {
-    address: u128,
-    mask: u128,
     is_v6: bool,
-}
-
-impl Net {
-    /// `A`, `A/bits` or, of IPv4, `A/mask`.
-    fn read(text: &str, is_v6: bool) -> Option<Self> {
-        let (address, mask) =
-            text.split_once('/').map_or((text, None), |(address, mask)| (address, Some(mask)));
-        let size = if is_v6 { 128 } else { 32 };
-        let all = u128::MAX >> (128 - size);
-        let mask = match mask {
-            None => all,
-            Some(bits) if !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                let bits = bits.parse::<u32>().ok().filter(|bits| *bits <= size)?;
-                all & all.checked_shl(size - bits).unwrap_or(0)
-            }
-            Some(mask) if !is_v6 => u32::from(mask.parse::<Ipv4Addr>().ok()?).into(),
-            Some(_) => return None,
-        };
-        let address: u128 = if is_v6 {
-            address.parse::<Ipv6Addr>().ok()?.into()
-        } else {
-            u32::from(address.parse::<Ipv4Addr>().ok()?).into()
-        };
-        Some(Self { address: address & mask, mask, is_v6 })
-    }
-
-    /// Tells whether the address `sender` is in it; an empty one is this machine's.
-    fn has(self, sender: &[u8]) -> bool {
-        let address = if sender.is_empty() {
-            if self.is_v6 { Some(Ipv6Addr::LOCALHOST.into()) } else { Some(Ipv4Addr::LOCALHOST.into()) }
-        } else {
-            std::str::from_utf8(sender).ok().and_then(|sender| sender.parse().ok())
-        };
-        let address: u128 = match address {
-            Some(IpAddr::V4(address)) if !self.is_v6 => u32::from(address).into(),
-            Some(IpAddr::V6(address)) if self.is_v6 => address.into(),
-            _ => return false,
-        };
-        address & self.mask == self.address
-    }
 }
 
 impl FilterOptions for NetmaskOptions {
@@ -73,11 +27,11 @@ impl FilterOptions for NetmaskOptions {
         if read.is_err() {
             parser.close_parenthesis(head.open);
         }
-        read.map(|net| Self { net })
+        read.map(|net| Self { net, is_v6 })
     }
 
     fn compile(&self, _: &Config) -> Compiled {
-        Ok(Arc::new(Netmask(self.net)))
+        Ok(Arc::new(Netmask { net: self.net, is_v6: self.is_v6 }))
     }
 }
 
@@ -94,15 +48,28 @@ fn read(parser: &mut Parser, is_v6: bool) -> Parsed<Net> {
 }
 
 #[derive(Debug)]
-struct Netmask(Net);
+struct Netmask {
+    net: Net,
+    is_v6: bool,
+}
 
 fn sender(message: MessageRef<'_>) -> &[u8] {
     message.known(FieldName::SourceIp).unwrap_or_default()
 }
 
+/// Tells whether the address `sender` is in `net`; an empty one is this machine's.
+fn has(net: Net, is_v6: bool, sender: &[u8]) -> bool {
+    let address = if sender.is_empty() {
+        Some(if is_v6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() })
+    } else {
+        std::str::from_utf8(sender).ok().and_then(|sender| sender.parse().ok())
+    };
+    address.is_some_and(|address| net.has(address))
+}
+
 impl Test for Netmask {
     fn matches(&self, message: MessageRef<'_>) -> bool {
-        self.0.has(sender(message))
+        has(self.net, self.is_v6, sender(message))
     }
 
     /// Messages that follow each other are mostly of one sender: its address is read once.
@@ -113,7 +80,7 @@ impl Test for Netmask {
             match last {
                 Some((before, is_inside)) if before == sender => is_inside,
                 _ => {
-                    let is_inside = self.0.has(sender);
+                    let is_inside = has(self.net, self.is_v6, sender);
                     last = Some((sender, is_inside));
                     is_inside
                 }
@@ -144,7 +111,11 @@ mod tests {
             ("0.0.0.0/0", "::ffff:1.2.3.4", false),
             ("0.0.0.0/0", "nobody", false),
         ] {
-            assert_eq!(Net::read(net, false).unwrap().has(sender.as_bytes()), expected, "{net} {sender}");
+            assert_eq!(
+                has(Net::read(net, false).unwrap(), false, sender.as_bytes()),
+                expected,
+                "{net} {sender}"
+            );
         }
         for (net, sender, expected) in [
             ("::1", "", true),
@@ -155,7 +126,11 @@ mod tests {
             ("2001:db8::1/128", "2001:db8::2", false),
             ("fe80::/10", "febf::1", true),
         ] {
-            assert_eq!(Net::read(net, true).unwrap().has(sender.as_bytes()), expected, "{net} {sender}");
+            assert_eq!(
+                has(Net::read(net, true).unwrap(), true, sender.as_bytes()),
+                expected,
+                "{net} {sender}"
+            );
         }
         let wrong = [
             "",
