@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!                     a source                                  a destination
-//!  configuration      SocketOptions, AddressOptions: tables of options, checked where they stand
+//!  configuration      SocketOptions, AddressOptions, TlsOptions: tables of options, checked where they stand
 //!  before it runs     listen()                                  resolve(), connect()      a thread of its own
-//!  each connection    accepted() ─► PROXY header
+//!  each connection    accepted() ─► PROXY header ─► TlsStream   TlsStream
 //! ```
 //!
 //! * [`socket`]: the options of sockets, addresses, listening, connecting without waiting, names of hosts;
+//! * [`tls`]: the options of `tls(…)`, and connections with it;
 //! * [`proxy`]: the header by which a proxy says who is behind it;
 //! * [`net`]: nets of addresses;
 //! * [`access`]: owner and permission bits of files, directories and sockets that are made.
@@ -22,6 +23,7 @@ pub mod access;
 pub(crate) mod net;
 pub mod proxy;
 pub(crate) mod socket;
+pub(crate) mod tls;
 
 #[cfg(test)]
 mod sample;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::parser::{Opening, Parsed, Parser};
 use super::report::Reported;
-use super::span::Spanned;
+use super::span::{Span, Spanned};
 use super::template_text::TemplateText;
 use super::token::{TokenKind, same_word};
 use super::unsupported::{Place, refusal, refused_words};
@@ -119,6 +119,11 @@ impl Parser {
         self.float().map(Duration::from_secs_f64)
     }
 
+    /// The place of the name of the option whose value is read.
+    pub(crate) fn option_span(&self) -> Span {
+        self.option
+    }
+
     /// Skips the value of an option, up to its `)`.
     pub(super) fn skip_value(&mut self) {
         let mut depth = 0_usize;
@@ -148,8 +153,22 @@ impl Parser {
         self.options_up_to_parenthesis(open, place, known, read) && self.eat(&TokenKind::RParen)
     }
 
+    /// Reads the options that are the value of one, as in `tls(…)`, up to its `)`, which is left to the caller.
+    pub(crate) fn nested_options(
+        &mut self,
+        place: Place,
+        known: &dyn Fn() -> Vec<&'static str>,
+        read: impl FnMut(&mut Parser, &Key) -> Option<Parsed<()>>,
+    ) -> Parsed<()> {
+        if self.options_up_to_parenthesis(self.innermost(), place, known, read) {
+            Ok(())
+        } else {
+            Err(Reported)
+        }
+    }
+
     /// Reads options up to the `)` of `open`, which is left to the caller.
-    pub(super) fn options_up_to_parenthesis(
+    fn options_up_to_parenthesis(
         &mut self,
         open: Opening,
         place: Place,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::option_table::{Key, Kind, MAX_INT, Table, apply, names};
 use super::parser::{Parsed, Parser};
-use super::report::Reported;
 use super::unsupported::Place;
 
 /// `stats( … )`
@@ -65,10 +64,6 @@ impl Parser {
     pub(super) fn stats(&mut self, stats: &mut StatsOptions) -> Parsed<()> {
         let known = || names(STATS).collect();
         let read = |parser: &mut Parser, key: &Key| apply(STATS, stats, parser, key);
-        if self.options_up_to_parenthesis(self.innermost(), Place::Global, &known, read) {
-            Ok(())
-        } else {
-            Err(Reported)
-        }
+        self.nested_options(Place::Global, &known, read)
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use super::socket::{AddressOptions, Family, Role, SocketOptions};
+use super::tls::{Side, TlsOptions};
 use crate::config::grammar::{DriverHead, Kind, Parsed, Parser, Place, Table, apply, names};
 use crate::config::{Config, Diagnostics, Environment, Options, Spanned, Syntax, Vocabulary, parse_str};
 
@@ -13,6 +14,7 @@ pub(crate) struct Sample {
     pub(crate) socket: SocketOptions,
     pub(crate) address: AddressOptions,
     pub(crate) host: Option<Spanned<String>>,
+    pub(crate) tls: Option<TlsOptions>,
 }
 
 const SAMPLE: Table<Sample> =
@@ -33,13 +35,17 @@ static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary {
 #[expect(clippy::unnecessary_wraps, reason = "a syntax may fail")]
 fn read(parser: &mut Parser, head: DriverHead, family: Family, role: Role) -> Parsed<Arc<dyn Options>> {
     let mut sample = Sample::default();
-    let place = match role {
-        Role::Source => Place::SourceOption,
-        Role::Destination => Place::DestinationOption,
+    let (place, side) = match role {
+        Role::Source => (Place::SourceOption, Side::Server),
+        Role::Destination => (Place::DestinationOption, Side::Client),
     };
     let known =
         || names(SAMPLE).chain(SocketOptions::names(family)).chain(AddressOptions::names(role)).collect();
     parser.options_in_parentheses(head.open, place, &known, |parser, key| {
+        if key.value == "tls" {
+            let tls = sample.tls.get_or_insert_with(|| TlsOptions::new(key.span));
+            return Some(tls.read(parser, key, side));
+        }
         apply(SAMPLE, &mut sample, parser, key)
             .or_else(|| sample.socket.apply(parser, key, family, role))
             .or_else(|| sample.address.apply(parser, key, role))
