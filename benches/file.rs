@@ -9,7 +9,9 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use inrush::destination::{Counters, Destination, LineFormat, Site, StreamDestination, StreamSettings};
+use inrush::destination::{
+    Counters, Destination, LineFormat, Rejects, Site, StreamDestination, StreamSettings,
+};
 use inrush::flow::{Ack, Credit, Delivery, SourceCounters};
 use inrush::message::{Batch, Need, Origin, Pool, Segment, Selection, Stamp, Writer};
 use inrush::template::Template;
@@ -68,7 +70,12 @@ impl Bench {
         Self {
             destination: StreamDestination::new(
                 settings,
-                Site { counters: Arc::clone(&counters), report: log, wake: Arc::new(|| ()) },
+                Site {
+                    counters: Arc::clone(&counters),
+                    report: log,
+                    rejects: Rejects::default(),
+                    wake: Arc::new(|| ()),
+                },
             ),
             batch: Arc::clone(batch),
             source: Arc::default(),

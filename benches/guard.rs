@@ -16,7 +16,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use inrush::destination::{Counters, Destination, LineFormat, Site, StreamDestination, StreamSettings};
+use inrush::destination::{
+    Counters, Destination, LineFormat, Rejects, Site, StreamDestination, StreamSettings,
+};
 use inrush::flow::{Ack, Credit, Delivery, Inbox, Lane, SourceCounters};
 use inrush::message::{
     Batch, EngineBuffer, FieldName, Head, Lines, Need, Origin, Pool, Published, Selection, Stamp, Writer,
@@ -192,6 +194,7 @@ fn file(template: &str, rounds: u32) {
     let site = Site {
         counters: Arc::clone(&counters),
         report: Arc::new(|report| panic!("{report}")),
+        rejects: Rejects::default(),
         wake: Arc::new(|| ()),
     };
     let mut destination = StreamDestination::new(settings, site);

@@ -10,6 +10,8 @@
 //! back by that alone.
 //!
 //! * [`stream`]: ordered bytes into files, pipes, devices, connections;
+//! * `exchange`: groups of messages that a far end takes or refuses whole, as HTTP requests; `reject`: where
+//!   what is refused for good goes;
 //! * [`Claim`]: the files that a driver may write; [`Handover`]: what it leaves to the one that takes its
 //!   place; [`Descriptors`]: what all of them together may have open; [`drops`]: what is told of messages
 //!   that found no place.
@@ -21,17 +23,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::config::grammar::{DriverHead, Parsed, Parser};
-use crate::config::{Config, Diagnostic, Driver, Options, Syntax};
+use crate::config::{Config, Diagnostic, Driver, Options, Spanned, Syntax};
 use crate::flow::Delivery;
 
 mod claim;
 pub mod descriptors;
 pub mod drops;
+pub(crate) mod exchange;
 pub mod file;
 mod handover;
+mod http;
 mod options;
 pub mod pipe;
 pub mod program;
+mod reject;
 pub mod stdout;
 pub mod stream;
 mod throttle;
@@ -40,6 +45,7 @@ pub use claim::Claim;
 pub use descriptors::{Descriptors, Wake};
 pub use handover::{Handover, Leftover, Numbers};
 pub use options::DriverOptions;
+pub use reject::{RejectFn, Rejects};
 pub use stream::{LineFormat, StreamDestination, StreamSettings};
 pub(crate) use throttle::Throttle;
 
@@ -47,6 +53,7 @@ pub(crate) use throttle::Throttle;
 #[rustfmt::skip] // One on a line.
 pub(crate) const DRIVERS: &[Entry] = &[
     Entry::of::<file::FileOptions>("file"),
+    Entry::of::<http::HttpOptions>("http"),
     Entry::of::<pipe::PipeOptions>("pipe"),
     Entry::of::<program::ProgramOptions>("program"),
     Entry::of::<stdout::StdoutOptions>("stdout"),
@@ -74,6 +81,8 @@ pub struct Planned {
     /// True when its sources wait for it on paths without flow control, too, while it can write (soft flow
     /// control).
     pub is_soft: bool,
+    /// The name of the destination that gets what this one is refused for good.
+    pub on_reject: Option<Spanned<String>>,
     /// Makes the driver, which touches nothing before its first flush.
     pub make: Box<dyn FnOnce(Site) -> Box<dyn Destination> + Send>,
 }
@@ -162,6 +171,13 @@ pub trait Destination: Send {
     /// Leaves what waits to the destination that comes after it, and closes everything.
     fn hand_over(&mut self) -> Handover;
 
+    /// Begins nothing more, as what waits goes to the one that takes its place. Gives false while something is on
+    /// its way that it waits for, a bounded time; it is asked again when that has come back, or at its deadline.
+    fn prepares_to_leave(&mut self, now: Instant) -> bool {
+        let _ = now;
+        true
+    }
+
     /// Drops what it is in the middle of, after a panic, and begins anew; `panic` is what it said.
     fn start_anew(&mut self, panic: &str);
 
@@ -184,6 +200,8 @@ pub struct Site {
     pub counters: Arc<Counters>,
     /// Takes its reports.
     pub report: ReportFn,
+    /// Takes what it is refused for good.
+    pub rejects: Rejects,
     /// Brings its thread to call [`flush`](Destination::flush). May be called by any thread.
     pub wake: Wake,
 }
@@ -227,7 +245,7 @@ impl fmt::Display for Report {
 /// The receiver of a driver's reports; called on the driver's thread.
 pub type ReportFn = Arc<dyn Fn(Report) + Send + Sync>;
 
-/// The counters of one destination. `queued + delivered + dropped` is what came for it.
+/// The counters of one destination. `queued + delivered + dropped + rejected` is what came for it.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Messages that it was given and has not written: raised before a push, lowered by the driver.
@@ -236,6 +254,8 @@ pub struct Counters {
     pub delivered: AtomicU64,
     /// Messages that it was given, or was to be given, and that will not be written.
     pub dropped: AtomicU64,
+    /// Messages that its far end refused for good, and that went to `on-reject()`.
+    pub rejected: AtomicU64,
     /// Bytes written, those of lines that are not complete yet included.
     pub bytes: AtomicU64,
     /// Attempts to write again after a failure.
@@ -261,6 +281,12 @@ impl Counters {
     /// Counts messages that may arrive twice.
     fn count_repeated(&self, messages: u64) {
         self.repeated.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    /// Counts messages that went to `on-reject()`.
+    fn count_rejected(&self, messages: u64) {
+        self.rejected.fetch_add(messages, Ordering::Relaxed);
+        self.queued.fetch_sub(messages, Ordering::Relaxed);
     }
 
     /// Counts messages for which its queue has no place, and that it is not given.

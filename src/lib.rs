@@ -27,7 +27,7 @@
 //! * [`pattern`]: regular expressions, texts and globs that texts are compared with;
 //! * [`transport`]: sockets and what goes over them, for sources and destinations alike;
 //! * [`source`]: the life of a source, and what the source layer does to its messages; one file a driver;
-//! * [`destination`]: files and standard output;
+//! * [`destination`]: where messages go: streams of lines, and groups that a far end takes or refuses;
 //! * [`drivers`]: the drivers that a configuration may name;
 //! * [`state`]: what outlives the process: values by name, in one crash-safe file;
 //! * [`filter`]: which messages go on: conditions, and the functions that they are made of;

@@ -141,7 +141,7 @@ impl StreamDestination {
     /// A driver that has opened nothing yet. `wake` of `site` is called, by any thread, when other files need
     /// descriptors: the next flush has something to do then that it cannot know.
     pub fn new(settings: StreamSettings, site: Site) -> Self {
-        let Site { counters, report: log, wake } = site;
+        let Site { counters, report: log, wake, .. } = site;
         let StreamSettings { path, line, no_multi_line, opening, options, identity, .. } = settings;
         let context = Context::new(&options, Arc::clone(&identity), TimeZoneUse::Send);
         let has_macros = path.as_literal().is_none();

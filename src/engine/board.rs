@@ -100,6 +100,7 @@ impl Board {
             "generated": stats.generated(),
             "delivered": stats.delivered(),
             "filtered": stats.filtered(),
+            "rejected": stats.rejected(),
             "dropped": stats.dropped(),
             "in_flight": stats.in_flight(),
             "log_lines_dropped": log::lost(),

@@ -111,6 +111,10 @@ fn round(driver: &mut dyn Destination, inbox: &mut Inbox<Delivery>, output: &Out
         if driver.is_idle() && !(has_heir && driver.has_something_to_leave()) {
             return Some(driver.stop(Instant::now()));
         }
+        if has_heir && !driver.prepares_to_leave(Instant::now()) {
+            inbox.wait(driver.next_deadline());
+            return None;
+        }
         if has_heir {
             let left = driver.hand_over();
             return Some(hand(vec![left], output, |text| driver.notice(text)));

@@ -251,12 +251,7 @@ impl Pipeline {
         let deadline = Instant::now() + within;
         self.end_workers(deadline);
         let outputs: Vec<_> = self.registry().all_outputs().cloned().collect();
-        for output in &outputs {
-            let milliseconds = left(deadline).as_millis() as u64;
-            output.orders.stop_within_ms.store(milliseconds, Ordering::Relaxed);
-            output.orders.stop.store(true, Ordering::Release);
-            output.queue.wake();
-        }
+        stop_outputs(&outputs, deadline);
         // A destination keeps to the deadline by itself, unless a system call holds it.
         let deadline = deadline + Duration::from_secs(1);
         let ends: Vec<_> = outputs.iter().map(|output| output.end.wait(deadline)).collect();
@@ -306,6 +301,31 @@ impl Pipeline {
     /// The counts up to now, since the start of the engine.
     pub fn stats(&self) -> Stats {
         self.registry().stats()
+    }
+}
+
+/// Asks `outputs` to stop by `deadline`: each before those that get what it is refused, for which half of the
+/// time is left.
+fn stop_outputs(outputs: &[Arc<Output>], deadline: Instant) {
+    let mut left_over: Vec<&Arc<Output>> = outputs.iter().collect();
+    while !left_over.is_empty() {
+        let gets_more = |output: &&Arc<Output>| left_over.iter().any(|other| other.rejects_to(output));
+        let (later, now): (Vec<_>, Vec<_>) = left_over.iter().copied().partition(gets_more);
+        // Where the configuration is right there is no circle; if there was one, all stop at once.
+        let (now, later) = if now.is_empty() { (later, now) } else { (now, later) };
+        let within = if later.is_empty() { left(deadline) } else { left(deadline) / 2 };
+        for output in &now {
+            output.orders.stop_within_ms.store(within.as_millis() as u64, Ordering::Relaxed);
+            output.orders.stop.store(true, Ordering::Release);
+            output.queue.wake();
+        }
+        if !later.is_empty() {
+            let end = Instant::now() + within;
+            for output in &now {
+                output.end.wait(end);
+            }
+        }
+        left_over = later;
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`Pipeline::switch`](super::Pipeline::switch) carries it out; dropped, it leaves nothing behind.
 
 mod assignment;
+mod rejects;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,13 +13,14 @@ use std::sync::{Arc, LazyLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use self::assignment::WorkerAssignment;
+use self::rejects::{RejectRoute, plan_all};
 use super::changes::Changes;
 use super::identity;
 use super::log::{Log, LogLevel};
 use super::queue::{FullQueue, Orders, OutputState, Queue};
 use super::succession::{End, Predecessor};
 use crate::config::{Config, Diagnostic, Driver, Span};
-use crate::destination::{self, Claim, Counters, Destination, Report, Severity, Site};
+use crate::destination::{self, Claim, Counters, Destination, Rejects, Report, Severity, Site};
 use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
 use crate::message::{Pool, Release};
 use crate::path::compile::Entrance;
@@ -68,6 +70,8 @@ pub(super) struct Output {
     pub(super) orders: Orders,
     pub(super) queue: Queue,
     pub(super) end: Arc<End>,
+    /// The way of what it is refused for good: `on-reject()`.
+    pub(super) rejects: Option<Arc<RejectRoute>>,
 }
 
 impl Output {
@@ -80,6 +84,11 @@ impl Output {
             self.end.precedes(&later.end);
         }
         waits.then(|| Predecessor { end: Arc::clone(&self.end), shared: Arc::clone(&self.shared), leaves })
+    }
+
+    /// Tells whether what it is refused goes to `other`, now or later.
+    pub(super) fn rejects_to(&self, other: &Arc<Self>) -> bool {
+        self.end.lost().is_none() && self.rejects.as_ref().is_some_and(|route| route.leads_to(other))
     }
 
     /// Tells whether both count in one place: one took over what the other had.
@@ -250,20 +259,13 @@ fn plan_outputs(
     running: &Running<'_>,
     context: &PlanContext<'_>,
 ) -> Result<Outputs, Vec<Diagnostic>> {
-    let (mut planned, mut errors) = (Vec::new(), Vec::new());
-    for to in &compiled.destinations {
-        match destination::plan(config, to) {
-            Ok(plan) => planned.push((to.id.as_str(), plan)),
-            Err(error) => errors.push(error),
-        }
-    }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let addresses: Vec<_> = planned.iter().map(|(id, plan)| (*id, plan.address.clone())).collect();
-    let (mut outputs, mut fresh) = (Vec::new(), Vec::new());
-    for (id, plan) in planned {
-        let destination::Planned { identity, address, claim, fifo_size, is_soft, make } = plan;
+    let planned = plan_all(config, &compiled.destinations)?;
+    let addresses: Vec<_> =
+        planned.iter().map(|(driver, plan)| (driver.id.as_str(), plan.address.clone())).collect();
+    let (mut outputs, mut fresh) = (Vec::<Arc<Output>>::new(), Vec::<PlannedOutput>::new());
+    for (driver, plan) in planned {
+        let id = driver.id.as_str();
+        let destination::Planned { identity, address, claim, fifo_size, is_soft, on_reject, make } = plan;
         let key = format!("{:?}", (id, identity));
         if let Some(same) = running.outputs.iter().find(|output| output.key == key) {
             outputs.push(Arc::clone(same));
@@ -277,11 +279,17 @@ fn plan_outputs(
         let queue = Queue::new(inbox.sender(), own, state, full, is_soft, context.pool);
         let sender = inbox.sender();
         let (report, wake) = (reporter(context.log, id, &shared), Arc::new(move || sender.wake()));
-        let driver = make(Site { counters: Arc::clone(&counters), report, wake });
+        let rejects = on_reject.map(|name| RejectRoute::new(&name.value));
+        let to = rejects.as_ref().map_or_else(Rejects::default, |route| route.rejects(id));
+        let driver = make(Site { counters: Arc::clone(&counters), report, rejects: to, wake });
         let (id, orders, end) = (id.to_owned(), Orders::default(), Arc::default());
-        let output = Arc::new(Output { id, key, address, claim, counters, shared, orders, queue, end });
+        let output =
+            Arc::new(Output { id, key, address, claim, counters, shared, orders, queue, end, rejects });
         outputs.push(Arc::clone(&output));
         fresh.push(PlannedOutput { output, driver, inbox, predecessors });
+    }
+    for route in fresh.iter().filter_map(|fresh| fresh.output.rejects.as_ref()) {
+        route.lead_to(&outputs);
     }
     Ok((outputs, fresh))
 }

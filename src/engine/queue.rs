@@ -151,10 +151,7 @@ impl Queue {
             self.inbox.send(Delivery { view, ack, flow_control });
             return;
         }
-        // What waits already is taken to be as large as what comes.
-        let most = self.full.fifo_size.min(UNHELD_BYTES / view.bytes_each());
-        let room = most.saturating_sub(self.counters.queued.load(Ordering::Relaxed)) as usize;
-        let view = if view.len() > room { self.drop_newest(&view, room, &ack) } else { view };
+        let view = self.fitting(view, &ack);
         self.counters.queued.fetch_add(view.len() as u64, Ordering::Relaxed);
         if view.is_narrow() {
             for (view, of) in view.copied_out(&self.pool) {
@@ -164,6 +161,25 @@ impl Queue {
         } else if !view.is_empty() {
             self.inbox.send(Delivery { view, ack, flow_control });
         }
+    }
+
+    /// Takes what another destination was refused for good. What holds credit keeps it; of the rest the newest
+    /// that finds no place is dropped.
+    pub(crate) fn push_refused(&self, delivery: Delivery) {
+        let Delivery { view, ack, .. } = delivery;
+        let view = if ack.holds_credit() { view } else { self.fitting(view, &ack) };
+        if !view.is_empty() {
+            self.counters.queued.fetch_add(view.len() as u64, Ordering::Relaxed);
+            self.inbox.send(Delivery { view, ack, flow_control: true });
+        }
+    }
+
+    /// The part of `view`, which holds no credit, for which there is a place; the rest is dropped.
+    fn fitting(&self, view: Selection, ack: &Ack) -> Selection {
+        // What waits already is taken to be as large as what comes.
+        let most = self.full.fifo_size.min(UNHELD_BYTES / view.bytes_each());
+        let room = most.saturating_sub(self.counters.queued.load(Ordering::Relaxed)) as usize;
+        if view.len() > room { self.drop_newest(&view, room, ack) } else { view }
     }
 
     fn drop_newest(&self, view: &Selection, room: usize, ack: &Ack) -> Selection {

@@ -105,6 +105,9 @@ impl Registry {
         for worker in &self.workers {
             worker.inbox.wake();
         }
+        for route in self.all_outputs().filter_map(|output| output.rejects.as_ref()) {
+            route.lead_to(&self.outputs);
+        }
         for output in were_here.iter().chain(self.leaving_outputs()) {
             output.reopen();
         }
@@ -121,7 +124,9 @@ impl Registry {
         let counted: Vec<_> = self.all_outputs().cloned().collect();
         let Self { leaving_outputs, past, .. } = self;
         leaving_outputs.retain(|LeavingOutput { output, version: last }| {
-            if *last <= version && !output.orders.retire.swap(true, Ordering::AcqRel) {
+            // What others are refused may still come.
+            let may_get = *last > version || counted.iter().any(|other| other.rejects_to(output));
+            if !may_get && !output.orders.retire.swap(true, Ordering::AcqRel) {
                 output.queue.wake();
             }
             let has_ended = output.end.lost().is_some();

@@ -64,6 +64,8 @@ pub struct DestinationStats {
     pub delivered: u64,
     /// Messages dropped before they were written.
     pub dropped: u64,
+    /// Messages that its far end refused for good, and that went to `on-reject()`.
+    pub rejected: u64,
     /// Messages that wait.
     pub in_flight: u64,
     /// Bytes written.
@@ -104,7 +106,9 @@ impl SourceStats {
             totals.dropped_total(),
             totals.in_flight
         );
-        for (name, count) in [("generated", totals.generated), ("filtered", totals.filtered)] {
+        let more =
+            [("generated", totals.generated), ("filtered", totals.filtered), ("rejected", totals.rejected)];
+        for (name, count) in more {
             if count > 0 {
                 let _ = write!(line, " {name}={count}");
             }
@@ -120,12 +124,16 @@ impl SourceStats {
 }
 
 impl DestinationStats {
-    /// One line: `posted=… delivered=… dropped=… in_flight=…`.
+    /// One line: `posted=… delivered=… dropped=… in_flight=…`, and `rejected=…` where it is not 0.
     pub fn line(&self) -> String {
-        format!(
+        let mut line = format!(
             "posted={} delivered={} dropped={} in_flight={}",
             self.posted, self.delivered, self.dropped, self.in_flight
-        )
+        );
+        if self.rejected > 0 {
+            let _ = write!(line, " rejected={}", self.rejected);
+        }
+        line
     }
 }
 
@@ -155,6 +163,7 @@ impl Stats {
                     known.posted += to.posted;
                     known.delivered += to.delivered;
                     known.dropped += to.dropped;
+                    known.rejected += to.rejected;
                     known.in_flight += to.in_flight;
                     known.bytes += to.bytes;
                     known.retries += to.retries;
@@ -198,18 +207,24 @@ impl Stats {
         self.sources.iter().map(|source| source.totals.filtered).sum()
     }
 
+    /// All sources together.
+    pub fn rejected(&self) -> u64 {
+        self.sources.iter().map(|source| source.totals.rejected).sum()
+    }
+
     /// The sum that always adds up, in words: `… posted = … delivered + … dropped + … in flight`.
     pub fn sum(&self) -> String {
         let part = |count: u64, word: &str| {
             if count > 0 { format!(" + {count} {word}") } else { String::new() }
         };
         format!(
-            "{} posted{} = {} delivered + {} dropped{} + {} in flight",
+            "{} posted{} = {} delivered + {} dropped{}{} + {} in flight",
             self.posted(),
             part(self.generated(), "generated"),
             self.delivered(),
             self.dropped(),
             part(self.filtered(), "filtered"),
+            part(self.rejected(), "rejected"),
             self.in_flight()
         )
     }
@@ -221,7 +236,7 @@ impl Stats {
             let dropped = DropReason::ALL.map(|reason| (reason.name(), totals.dropped[reason as usize]));
             json!({
                 "id": source.id, "driver": source.driver, "class": source.class, "instance": source.instance.as_deref(), "posted": totals.posted, "bytes": totals.bytes, "generated": totals.generated, "delivered": totals.delivered,
-                "dropped": BTreeMap::from(dropped), "filtered": totals.filtered, "in_flight": totals.in_flight, "refused": totals.refused,
+                "dropped": BTreeMap::from(dropped), "filtered": totals.filtered, "rejected": totals.rejected, "in_flight": totals.in_flight, "refused": totals.refused,
                 "window": source.window, "free": source.free, "free_bytes": source.free_bytes, "suspensions": source.suspensions,
                 "state": source.state.name(), "exceptions": source.exceptions, "restarts": source.restarts,
                 "last_error": source.last_error.as_deref(), "blocked_seconds": source.blocked.as_secs_f64(),
@@ -230,7 +245,7 @@ impl Stats {
         };
         let destination = |to: &DestinationStats| {
             json!({
-                "id": to.id, "posted": to.posted, "delivered": to.delivered, "dropped": to.dropped,
+                "id": to.id, "posted": to.posted, "delivered": to.delivered, "dropped": to.dropped, "rejected": to.rejected,
                 "in_flight": to.in_flight, "bytes": to.bytes, "retries": to.retries, "errors": to.errors,
                 "connections": to.connections, "repeated": to.repeated, "truncated": to.truncated, "suspended": to.suspended,
             })
@@ -277,13 +292,18 @@ impl Output {
     pub(super) fn stats(&self) -> DestinationStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         let counters = &self.counters;
-        let (delivered, dropped, in_flight) =
-            (read(&counters.delivered), read(&counters.dropped), read(&counters.queued));
+        let (delivered, dropped, rejected, in_flight) = (
+            read(&counters.delivered),
+            read(&counters.dropped),
+            read(&counters.rejected),
+            read(&counters.queued),
+        );
         DestinationStats {
             id: self.id.clone(),
-            posted: delivered + dropped + in_flight,
+            posted: delivered + dropped + rejected + in_flight,
             delivered,
             dropped,
+            rejected,
             in_flight,
             bytes: read(&counters.bytes),
             retries: read(&counters.retries),
@@ -306,12 +326,13 @@ mod tests {
     fn earlier_lives_of_a_driver_are_added_in_every_number() {
         let second = Duration::from_secs(1);
         let totals = SourceTotals {
-            posted: 9,
+            posted: 12,
             bytes: 90,
             generated: 1,
             delivered: 4,
-            dropped: [1, 0, 0, 0, 1],
+            dropped: [1, 0, 0, 0, 1, 0],
             filtered: 2,
+            rejected: 3,
             in_flight: 2,
             refused: 3,
         };
@@ -329,9 +350,10 @@ mod tests {
         };
         let to = DestinationStats {
             id: "d#0".to_owned(),
-            posted: 9,
+            posted: 10,
             delivered: 5,
             dropped: 2,
+            rejected: 1,
             in_flight: 2,
             bytes: 50,
             retries: 3,
@@ -347,22 +369,26 @@ mod tests {
         all.sources[0].last_error = None;
         all.add(&before);
         let (twice, sum) = (&all.sources[0], &all.destinations[0]);
-        assert_eq!((twice.totals.posted, twice.totals.bytes, twice.totals.delivered), (18, 180, 8));
-        assert_eq!((twice.totals.generated, twice.totals.filtered), (2, 4));
-        let line = "18 posted + 2 generated = 8 delivered + 4 dropped + 4 filtered + 4 in flight";
+        assert_eq!((twice.totals.posted, twice.totals.bytes, twice.totals.delivered), (24, 180, 8));
+        assert_eq!((twice.totals.generated, twice.totals.filtered, twice.totals.rejected), (2, 4, 6));
+        let line =
+            "24 posted + 2 generated = 8 delivered + 4 dropped + 4 filtered + 6 rejected + 4 in flight";
         assert_eq!(Stats { sources: vec![twice.clone()], ..Stats::default() }.sum(), line);
         assert!(
-            twice.line().starts_with("posted=18 delivered=8 dropped=4 in_flight=4 generated=2 filtered=4 ")
+            twice.line().starts_with(
+                "posted=24 delivered=8 dropped=4 in_flight=4 generated=2 filtered=4 rejected=6 "
+            )
         );
         assert_eq!((twice.totals.dropped_total(), twice.totals.in_flight, twice.totals.refused), (4, 4, 6));
         assert_eq!((twice.suspensions, twice.exceptions, twice.restarts), (8, 10, 12));
         assert_eq!((twice.blocked, twice.oldest, twice.post_time), (2 * second, second, 2 * second));
         assert_eq!(twice.last_error.as_deref(), Some("it"));
-        assert_eq!((sum.posted, sum.delivered, sum.dropped, sum.in_flight), (18, 10, 4, 4));
+        assert_eq!((sum.posted, sum.delivered, sum.dropped, sum.in_flight), (20, 10, 4, 4));
+        assert_eq!(sum.rejected, 2);
         assert_eq!((sum.bytes, sum.retries, sum.errors), (100, 6, 8));
         assert_eq!((sum.connections, sum.repeated, sum.truncated), (10, 12, 14));
         let mut none = Stats::default();
         none.add(&before);
-        assert_eq!((none.sources.len(), none.destinations.len(), none.posted()), (1, 1, 9));
+        assert_eq!((none.sources.len(), none.destinations.len(), none.posted()), (1, 1, 12));
     }
 }

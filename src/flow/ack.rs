@@ -8,8 +8,8 @@
 //!   wait have the same rows, and a count for each row where they have not ([`Ack::spread`]). Bytes come back
 //!   with the last of the batch;
 //! * the *outcome* of the messages, counted when the last ack of any kind is gone: a message of which a copy
-//!   was dropped counts as dropped, once; one that went to no destination as filtered; every other one as
-//!   delivered.
+//!   was dropped counts as dropped, once; one of which a copy was refused, and went to `on-reject()`, as
+//!   rejected; one that went to no destination as filtered; every other one as delivered.
 //!
 //! A message is *acknowledged* when the credit of its batch ends. Where the source has a [`Tracker`], the
 //! tracker is told then, and gives the credit back by its own rules; it learns which rows were given up at a
@@ -41,12 +41,14 @@ pub enum DropReason {
     UnwritablePath,
     /// A reload removed the destination, which could not write, and had nobody take its messages over.
     Removed,
+    /// The destination's far end refused the message for good, and there is no `on-reject()`.
+    Refused,
 }
 
 impl DropReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 5] =
-        [Self::QueueFull, Self::Stopped, Self::Fault, Self::UnwritablePath, Self::Removed];
+    pub const ALL: [Self; 6] =
+        [Self::QueueFull, Self::Stopped, Self::Fault, Self::UnwritablePath, Self::Removed, Self::Refused];
 
     /// The name in statistics.
     pub fn name(self) -> &'static str {
@@ -56,6 +58,7 @@ impl DropReason {
             Self::Fault => "fault",
             Self::UnwritablePath => "unwritable_path",
             Self::Removed => "removed",
+            Self::Refused => "refused",
         }
     }
 }
@@ -213,13 +216,24 @@ impl Ack {
 
     /// Counts `rows` of the batch as dropped.
     pub fn drop_rows(&self, rows: &Rows, reason: DropReason) {
-        match &self.hold {
-            Hold::Copied(of) => {
-                let rows: Vec<u32> = rows.iter().map(|row| of.at(row as usize)).collect();
-                self.receipt.drop_rows(&Rows::from(rows), reason);
-            }
-            _ => self.receipt.drop_rows(rows, reason),
+        match self.originals(rows) {
+            Some(rows) => self.receipt.drop_rows(&rows, reason),
+            None => self.receipt.drop_rows(rows, reason),
         }
+    }
+
+    /// Counts `rows` of the batch as rejected: a destination refused them for good, and another one has them.
+    pub(crate) fn reject_rows(&self, rows: &Rows) {
+        match self.originals(rows) {
+            Some(rows) => self.receipt.reject_rows(&rows),
+            None => self.receipt.reject_rows(rows),
+        }
+    }
+
+    /// The rows that `rows`, where they are copies, stand for.
+    fn originals(&self, rows: &Rows) -> Option<Rows> {
+        let Hold::Copied(of) = &self.hold else { return None };
+        Some(Rows::from(rows.iter().map(|row| of.at(row as usize)).collect::<Vec<_>>()))
     }
 }
 

@@ -1,5 +1,5 @@
 //! The counters of each source, so that anyone can add up:
-//! **posted + generated = delivered + dropped (by reason) + filtered + in flight**.
+//! **posted + generated = delivered + dropped (by reason) + filtered + rejected + in flight**.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +15,7 @@ pub struct SourceCounters {
     posted: Mutex<Vec<Arc<ProducerCounters>>>,
     delivered: CachePadded<AtomicU64>,
     filtered: AtomicU64,
+    rejected: AtomicU64,
     generated: AtomicU64,
     dropped: [AtomicU64; DropReason::ALL.len()],
     refused: AtomicU64,
@@ -53,6 +54,9 @@ pub struct SourceTotals {
     pub delivered: u64,
     /// Messages that went to no destination: filters let them go nowhere, or their paths have none.
     pub filtered: u64,
+    /// Messages of which a copy was refused by a destination for good, and went to `on-reject()`; none was
+    /// dropped.
+    pub rejected: u64,
     /// Messages of which a copy was dropped, by reason (the order of [`DropReason::ALL`]).
     pub dropped: [u64; DropReason::ALL.len()],
     /// Messages that are on their way: the rest.
@@ -69,6 +73,7 @@ impl SourceTotals {
         self.generated += other.generated;
         self.delivered += other.delivered;
         self.filtered += other.filtered;
+        self.rejected += other.rejected;
         for (mine, theirs) in self.dropped.iter_mut().zip(other.dropped) {
             *mine += theirs;
         }
@@ -107,6 +112,10 @@ impl SourceCounters {
         self.filtered.fetch_add(messages, Ordering::Release);
     }
 
+    pub(super) fn count_rejected(&self, messages: u64) {
+        self.rejected.fetch_add(messages, Ordering::Release);
+    }
+
     pub(super) fn count_generated(&self, messages: u64) {
         self.generated.fetch_add(messages, Ordering::Relaxed);
     }
@@ -125,7 +134,8 @@ impl SourceCounters {
         let delivered = self.delivered.load(Ordering::Acquire);
         let dropped = DropReason::ALL.map(|reason| self.dropped[reason as usize].load(Ordering::Acquire));
         let filtered = self.filtered.load(Ordering::Acquire);
-        let done = delivered + filtered + dropped.iter().sum::<u64>();
+        let rejected = self.rejected.load(Ordering::Acquire);
+        let done = delivered + filtered + rejected + dropped.iter().sum::<u64>();
         let generated = self.generated.load(Ordering::Relaxed);
         let producers = self.posted.lock().unwrap_or_else(PoisonError::into_inner);
         let sum = |read: fn(&ProducerCounters) -> u64| producers.iter().map(|each| read(each)).sum();
@@ -140,6 +150,7 @@ impl SourceCounters {
             generated,
             delivered,
             filtered,
+            rejected,
             dropped,
             in_flight,
             refused: self.refused.load(Ordering::Relaxed),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use inrush::destination::{
-    Counters, Destination, LineFormat, Report, Site, StreamDestination, StreamSettings,
+    Counters, Destination, LineFormat, Rejects, Report, Site, StreamDestination, StreamSettings,
 };
 use inrush::flow::{Ack, Credit, Delivery, SourceCounters};
 use inrush::message::batch::Text;
@@ -80,6 +80,7 @@ impl Rig {
             Site {
                 counters: Arc::clone(&counters),
                 report: Arc::new(move |report| log.lock().unwrap().push(report)),
+                rejects: Rejects::default(),
                 wake: Arc::new(|| ()),
             },
         );

@@ -177,7 +177,7 @@ impl Rig {
         assert_eq!(stats.sources.iter().map(|source| source.totals.posted).collect::<Vec<_>>(), taken);
         for source in &stats.sources {
             let totals = &source.totals;
-            let outcomes = totals.delivered + totals.dropped_total() + totals.filtered;
+            let outcomes = totals.delivered + totals.dropped_total() + totals.filtered + totals.rejected;
             assert_eq!(totals.posted + totals.generated, outcomes);
         }
         for input in &self.inputs {
@@ -186,7 +186,7 @@ impl Rig {
             assert_eq!(credit.free_bytes(), credit.max_bytes() as i64, "all bytes of credit are back");
         }
         for to in &stats.destinations {
-            assert_eq!(to.posted, to.delivered + to.dropped, "{to:?}");
+            assert_eq!(to.posted, to.delivered + to.dropped + to.rejected, "{to:?}");
         }
         let totals: Vec<_> = stats.sources.iter().map(|source| source.totals).collect();
         let stopped: u64 = totals.iter().map(|totals| totals.dropped[DropReason::Stopped as usize]).sum();

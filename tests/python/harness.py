@@ -32,6 +32,7 @@ TOTALS = re.compile(
     r"source (?P<source>\S+): posted=(?P<posted>\d+) delivered=(?P<delivered>\d+)"
     r" dropped=(?P<dropped>\d+) in_flight=(?P<in_flight>\d+)"
     r"(?: generated=(?P<generated>\d+))?(?: filtered=(?P<filtered>\d+))?"
+    r"(?: rejected=(?P<rejected>\d+))?"
 )
 
 
@@ -45,10 +46,11 @@ class Totals:
     in_flight: int = 0
     generated: int = 0
     filtered: int = 0
+    rejected: int = 0
 
     def check(self) -> None:
         """The sum that must always add up."""
-        outcomes = self.delivered + self.dropped + self.filtered
+        outcomes = self.delivered + self.dropped + self.filtered + self.rejected
         assert self.posted + self.generated == outcomes + self.in_flight, self
 
 
@@ -200,6 +202,7 @@ class Engine:
             totals.delivered += int(row["delivered"])
             totals.generated += int(row["generated"] or 0)
             totals.filtered += int(row["filtered"] or 0)
+            totals.rejected += int(row["rejected"] or 0)
             totals.dropped += int(row["dropped"])
             totals.in_flight += int(row["in_flight"])
         return totals

@@ -171,7 +171,7 @@ class TestTables:
         running.wait_until(lambda: of_destination(running)["dropped"] == 94, "all but a queue dropped")
         running.make_gone()
         running.wait_until(lambda: of_source(running)["in_flight"] == 0, "the outcome")
-        reasons = ("stopped", "fault", "unwritable_path", "removed")
+        reasons = ("stopped", "fault", "unwritable_path", "removed", "refused")
         assert of_source(running)["dropped"] == {"queue_full": 94, **dict.fromkeys(reasons, 0)}
         text = ctl(running, "stats")
         assert re.search(r"(?m)^s_test#0 +94  queue_full$", text), text

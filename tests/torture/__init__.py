@@ -1,6 +1,6 @@
 """Attacks on the real engine: what must hold whatever happens around it."""
 
-from torture import buffers, callbacks, destination, elsewhere, kill, state_disk, stop_full, threads
+from torture import buffers, callbacks, destination, elsewhere, http, kill, state_disk, stop_full, threads
 from torture.attack import Attack
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "callbacks",
     "destination",
     "elsewhere",
+    "http",
     "kill",
     "state_disk",
     "stop_full",

@@ -26,16 +26,18 @@ pub fn stats(value: &Value) -> String {
         text(&value["phase"]),
         span(value["uptime_seconds"].as_u64().unwrap_or_default()),
     );
-    let _ = writeln!(
-        out,
-        "{} posted{} = {} delivered + {} dropped{} + {} in flight",
-        number(&value["posted"]),
-        more(value, "generated"),
+    let posted = format!("{} posted{}", number(&value["posted"]), more(value, "generated"));
+    let outcomes = format!(
+        "= {} delivered + {} dropped{}{} + {} in flight",
         number(&value["delivered"]),
         number(&value["dropped"]),
         more(value, "filtered"),
+        more(value, "rejected"),
         number(&value["in_flight"])
     );
+    let fits = posted.len() + 1 + outcomes.len() <= COLUMNS;
+    let between = if fits { " ".to_owned() } else { format!("\n{INDENT}") };
+    let _ = writeln!(out, "{posted}{between}{outcomes}");
     if let Some(lost @ 1..) = value["log_lines_dropped"].as_u64() {
         let _ =
             writeln!(out, "{} lines of its log were not written: stderr did not take them", grouped(lost));
@@ -267,10 +269,10 @@ mod tests {
     fn answer() -> Value {
         json!({
             "version": "1.0", "pid": 7, "phase": "running", "uptime_seconds": 61, "posted": 12_345,
-            "delivered": 11_000, "dropped": 300, "filtered": 1_010, "generated": 10, "in_flight": 45,
+            "delivered": 11_000, "dropped": 300, "filtered": 1_000, "generated": 10, "rejected": 10, "in_flight": 45,
             "sources": [{
                 "id": "s#0", "posted": 12_345, "bytes": 1_000_000, "delivered": 11_000,
-                "dropped": {"queue_full": 300, "stopped": 0}, "filtered": 1_010, "generated": 10, "in_flight": 45, "refused": 0, "window": 100,
+                "dropped": {"queue_full": 300, "stopped": 0}, "filtered": 1_000, "generated": 10, "rejected": 10, "in_flight": 45, "refused": 0, "window": 100,
                 "free": 55, "free_bytes": -5, "blocked_seconds": 0.25, "oldest_unacknowledged_seconds": 75.3,
                 "post_gil_seconds": 12.34,
                 "suspensions": 2, "state": "running", "exceptions": 1, "restarts": 1, "last_error": "E: \x1b[m",
@@ -287,10 +289,11 @@ mod tests {
     fn tables_of_an_answer() {
         let expected = "\
 inrush 1.0, process 7, running for 1 min 1 s
-12,345 posted + 10 generated = 11,000 delivered + 300 dropped + 1,010 filtered + 45 in flight
+12,345 posted + 10 generated
+    = 11,000 delivered + 300 dropped + 1,000 filtered + 10 rejected + 45 in flight
 
 SOURCE  POSTED    BYTES  DELIVERED  DROPPED  FILTERED  IN FLIGHT  STATE
-s#0     12,345  977 KiB     11,000      300     1,010         45  running
+s#0     12,345  977 KiB     11,000      300     1,000         45  running
 
 SOURCE     CREDIT  FREE BYTES  SUSPENSIONS  BLOCKED      OLDEST  GIL IN POSTS  REFUSED
 s#0     55 of 100        -5 B            2   250 ms  1 min 15 s        12.3 s        0

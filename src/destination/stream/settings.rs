@@ -66,6 +66,7 @@ impl StreamSettings {
             claim: Some(Claim::new(&self.path)),
             fifo_size: self.fifo_size,
             is_soft: true,
+            on_reject: None,
             make: Box::new(|site| Box::new(StreamDestination::new(self, site))),
         }
     }

@@ -28,7 +28,7 @@ enum Kind {
 }
 use Kind::{Counter, Gauge};
 
-const SOURCE: [Row<SourceStats>; 16] = [
+const SOURCE: [Row<SourceStats>; 17] = [
     ("posted", "Messages that the source posted", Counter, |of| of.totals.posted as f64),
     ("posted_bytes", "Bytes of these messages", Counter, |of| of.totals.bytes as f64),
     ("generated", "Messages that steps of its paths made", Counter, |of| of.totals.generated as f64),
@@ -36,6 +36,12 @@ const SOURCE: [Row<SourceStats>; 16] = [
         of.totals.delivered as f64
     }),
     ("filtered", "Messages that went to no destination", Counter, |of| of.totals.filtered as f64),
+    (
+        "rejected",
+        "Messages that a destination refused for good and that went to on-reject()",
+        Counter,
+        |of| of.totals.rejected as f64,
+    ),
     ("in_flight", "Messages on their way", Gauge, |of| of.totals.in_flight as f64),
     ("refused", "Posts that were refused with an error, and so never posted", Counter, |of| {
         of.totals.refused as f64
@@ -55,10 +61,13 @@ const SOURCE: [Row<SourceStats>; 16] = [
     }),
 ];
 
-const DESTINATION: [Row<DestinationStats>; 11] = [
+const DESTINATION: [Row<DestinationStats>; 12] = [
     ("received", "Messages that came in, the dropped ones included", Counter, |of| of.posted as f64),
     ("written", "Messages that were written", Counter, |of| of.delivered as f64),
     ("dropped", "Messages that were dropped before they were written", Counter, |of| of.dropped as f64),
+    ("rejected", "Messages that were refused for good and went to on-reject()", Counter, |of| {
+        of.rejected as f64
+    }),
     ("queued", "Messages that wait", Gauge, |of| of.in_flight as f64),
     ("written_bytes", "Bytes that were written", Counter, |of| of.bytes as f64),
     ("retries", "Attempts to open or to write again after a failure", Counter, |of| of.retries as f64),

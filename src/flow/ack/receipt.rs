@@ -23,13 +23,20 @@ pub(super) struct Receipt {
     row_holders: OnceLock<Box<[AtomicU32]>>,
     /// The number of rows that went to no destination.
     filtered: AtomicU32,
-    /// The reason for each row of which a copy was dropped; empty while there is none.
-    dropped: Mutex<Vec<Option<DropReason>>>,
+    /// The outcome of each row of which a copy was dropped or rejected; empty while there is none.
+    lost: Mutex<Vec<Option<Loss>>>,
     tracked: Option<Tracked>,
     /// The share that counts its messages, where its source has several connections.
     pub(super) share: Option<Arc<Share>>,
     /// The messages that these were made of, where a step made them.
     made_of: Mutex<Vec<Kept>>,
+}
+
+/// The outcome of a row that is not simply delivered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    Rejected,
+    Dropped(DropReason),
 }
 
 /// The tracker that takes the ticket of a batch.
@@ -70,7 +77,7 @@ impl Receipt {
             holders: AtomicU32::new(1),
             row_holders: OnceLock::new(),
             filtered: AtomicU32::new(0),
-            dropped: Mutex::new(Vec::new()),
+            lost: Mutex::new(Vec::new()),
             tracked,
             share: None,
             made_of: Mutex::new(made_of),
@@ -205,10 +212,21 @@ impl Receipt {
                 kept.abort();
             }
         }
-        let mut dropped = lock(&self.dropped);
-        dropped.resize(self.messages as usize, None);
+        let mut outcomes = lock(&self.lost);
+        outcomes.resize(self.messages as usize, None);
         for row in rows.iter() {
-            dropped[row as usize].get_or_insert(reason);
+            let outcome = &mut outcomes[row as usize];
+            if !matches!(outcome, Some(Loss::Dropped(_))) {
+                *outcome = Some(Loss::Dropped(reason));
+            }
+        }
+    }
+
+    pub(super) fn reject_rows(&self, rows: &Rows) {
+        let mut outcomes = lock(&self.lost);
+        outcomes.resize(self.messages as usize, None);
+        for row in rows.iter() {
+            outcomes[row as usize].get_or_insert(Loss::Rejected);
         }
     }
 
@@ -221,16 +239,25 @@ impl Receipt {
 }
 
 impl Drop for Receipt {
-    /// Counts what became of the messages: each has one outcome, dropped before delivered before filtered.
+    /// Counts what became of the messages: each has one outcome, dropped before rejected before delivered
+    /// before filtered.
     fn drop(&mut self) {
-        let dropped = self.dropped.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let rows = self.lost.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let count = |loss| rows.iter().filter(|row| **row == Some(loss)).count() as u64;
         let mut lost = 0;
-        for reason in DropReason::ALL {
-            let count = dropped.iter().filter(|row| **row == Some(reason)).count() as u64;
-            if count > 0 {
-                self.counters.count_dropped(reason, count);
+        if !rows.is_empty() {
+            for reason in DropReason::ALL {
+                let dropped = count(Loss::Dropped(reason));
+                if dropped > 0 {
+                    self.counters.count_dropped(reason, dropped);
+                }
+                lost += dropped;
             }
-            lost += count;
+            let rejected = count(Loss::Rejected);
+            if rejected > 0 {
+                self.counters.count_rejected(rejected);
+            }
+            lost += rejected;
         }
         let filtered = u64::from(*self.filtered.get_mut());
         if filtered > 0 {

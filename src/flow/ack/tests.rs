@@ -45,7 +45,7 @@ fn a_message_dropped_on_two_branches_is_dropped_once() {
     other.drop_rows(&Rows::List(Arc::from([0, 9])), DropReason::Stopped);
     drop((ack, other));
     let totals = counters.totals();
-    assert_eq!((totals.delivered, totals.dropped), (6, [3, 1, 0, 0, 0]));
+    assert_eq!((totals.delivered, totals.dropped), (6, [3, 1, 0, 0, 0, 0]));
     assert_eq!(totals.posted, totals.delivered + totals.dropped_total() + totals.in_flight);
 }
 
@@ -116,4 +116,24 @@ fn kept_messages_give_their_credit_back_and_are_acknowledged_with_what_they_beco
     assert_eq!((credit.free_messages(), credit.free_bytes()), (100, 1000), "and not twice");
     let totals = counters.totals();
     assert_eq!((totals.delivered, totals.dropped_total(), totals.in_flight), (10, 1, 0));
+}
+
+/// Breaks without it: a message that one destination refused, and another one lost, counts twice or as
+/// delivered.
+#[test]
+fn a_row_is_dropped_before_it_is_rejected_before_it_is_delivered() {
+    let (credit, counters) = (Arc::new(Credit::new(10, 1000)), Arc::<SourceCounters>::default());
+    credit.try_take(4, 0);
+    counters.count_posted(4);
+    let ack = Ack::new(&credit, &counters, 4, 0);
+    let other = ack.clone();
+    ack.reject_rows(&Rows::Range(0..3));
+    other.drop_rows(&Rows::Range(1..2), DropReason::Refused);
+    other.drop_rows(&Rows::Range(2..3), DropReason::QueueFull);
+    ack.reject_rows(&Rows::Range(1..3));
+    other.drop_rows(&Rows::Range(1..2), DropReason::Stopped);
+    drop((ack, other));
+    let totals = counters.totals();
+    assert_eq!((totals.delivered, totals.rejected, totals.in_flight), (1, 1, 0));
+    assert_eq!(totals.dropped, [1, 0, 0, 0, 0, 1]);
 }

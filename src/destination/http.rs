@@ -1,0 +1,102 @@
+//! `http()`: messages as requests of HTTP/1.1, one or many in each.
+//!
+//! ```text
+//!  group ─► body-prefix body delimiter body … body-suffix ─► compressed? ─► POST url, one of them
+//!                                                                              │
+//!     delivered ◄─ 2xx ── status, or response-action() ◄── answer ◄────────────┘
+//!     error, not connected, refused: the exchange's business
+//! ```
+//!
+//! * `options`: what a configuration says; `url`: templates of which only path and query may have macros, with
+//!   values percent-encoded;
+//! * `request`: the worker, which makes bodies and headers and asks one target after the other; `client`: its
+//!   connections, over TCP, a proxy or a unix socket; `targets`: which of several urls is asked;
+//! * `status`: what an answer's status means; `answer`: services that refuse single messages in an answer that
+//!   says 200, or say in its body which they refuse;
+//! * `compression`: of bodies and answers.
+//!
+//! Nothing of what a message says can change where it goes or what a request looks like: values in urls are
+//! encoded, and control characters in headers become blanks. A body is sent by its length, whatever is in it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+mod answer;
+mod client;
+mod compression;
+mod options;
+mod request;
+mod status;
+mod targets;
+mod url;
+
+pub(crate) use options::HttpOptions;
+
+use super::exchange::{Exchange, Worker};
+use super::{Report, Severity, Site};
+use options::HttpSettings;
+use request::HttpWorker;
+use targets::Targets;
+
+/// The part of `http()` that its workers share.
+struct Http {
+    settings: HttpSettings,
+    targets: Targets,
+    /// The clients of all workers, to be interrupted.
+    agents: Mutex<Vec<ureq::Agent>>,
+    is_over: AtomicBool,
+    is_told: AtomicBool,
+}
+
+impl Http {
+    fn new(settings: HttpSettings) -> Self {
+        Self {
+            targets: Targets::new(settings.urls.len(), settings.time_reopen),
+            settings,
+            agents: Mutex::default(),
+            is_over: AtomicBool::new(false),
+            is_told: AtomicBool::new(false),
+        }
+    }
+
+    fn agents(&self) -> std::sync::MutexGuard<'_, Vec<ureq::Agent>> {
+        self.agents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells once by which proxy requests go.
+    fn tell_proxy(&self, site: &Site) {
+        if self.is_told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        for (target, proxy) in self.settings.urls.iter().filter_map(|url| Some((url, url.proxy.as_ref()?))) {
+            let text = format!("requests to `{}` go through the proxy {}", target.shown(), proxy.shown());
+            (site.report)(Report { severity: Severity::Notice, text });
+        }
+    }
+}
+
+impl Exchange for Http {
+    fn kind(&self) -> &'static str {
+        "http"
+    }
+
+    fn worker(self: Arc<Self>, number: usize, site: &Site) -> Box<dyn Worker> {
+        self.tell_proxy(site);
+        Box::new(HttpWorker::new(self, number))
+    }
+
+    fn interrupt(&self) {
+        self.is_over.store(true, Ordering::Release);
+        for agent in self.agents().drain(..) {
+            agent.shutdown();
+        }
+    }
+}
+
+/// The state of its targets is no part of what makes a destination the same after a reload.
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(f)
+    }
+}

@@ -1,0 +1,375 @@
+//! The options of `http()`: [`HttpOptions`].
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Http;
+use super::answer::Adapter;
+use super::client::ProxyUrl;
+use super::compression::Compression;
+use super::status::Action;
+use super::url::{Secret, Url, basic, masked};
+use crate::config::grammar::{DriverHead, Kind, Parsed, Parser, Place, Table, TokenKind, apply, names};
+use crate::config::{Config, Diagnostic, Spanned, TemplateText};
+use crate::destination::exchange::{ExchangeOptions, ExchangeSettings};
+use crate::destination::{DestinationOptions, Planned};
+use crate::source::this_process;
+use crate::template::{Identity, Options, Template};
+
+/// The time of a request where `timeout()` says nothing.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// `http(…)`
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HttpOptions {
+    /// `url()`: one or more, each a text with its place.
+    url: Vec<Spanned<String>>,
+    headers: Vec<Spanned<String>>,
+    method: Option<Spanned<String>>,
+    user: Option<String>,
+    password: Option<Hidden>,
+    user_agent: Option<String>,
+    body: Option<TemplateText>,
+    body_prefix: Option<TemplateText>,
+    body_suffix: Option<String>,
+    delimiter: Option<String>,
+    timeout: Duration,
+    accept_redirects: bool,
+    response_action: BTreeMap<u16, Action>,
+    response_adapter: Option<Adapter>,
+    content_compression: Option<Compression>,
+    force_content_compression: bool,
+    accept_encoding: Option<Spanned<String>>,
+    proxy: Option<Spanned<Hidden>>,
+    unix_socket: Option<String>,
+    exchange: ExchangeOptions,
+}
+
+/// A text that its debug text does not show, but tells from another one.
+type Hidden = Secret;
+
+const HTTP: Table<HttpOptions> = &[
+    ("url", Kind::Texts(|to, url| to.url.push(url))),
+    ("headers", Kind::Texts(|to, header| to.headers.push(header))),
+    ("method", Kind::Text(|to, method| to.method = Some(method))),
+    ("user", Kind::Text(|to, user| to.user = Some(user.value))),
+    ("password", Kind::Text(|to, password| to.password = Some(Secret::new(password.value)))),
+    ("user-agent", Kind::Text(|to, agent| to.user_agent = Some(agent.value))),
+    ("body", Kind::Template(|to, body| to.body = Some(body))),
+    ("template", Kind::Template(|to, body| to.body = Some(body))),
+    ("body-prefix", Kind::Template(|to, prefix| to.body_prefix = Some(prefix))),
+    ("body-suffix", Kind::Text(|to, suffix| to.body_suffix = Some(suffix.value))),
+    ("delimiter", Kind::Text(|to, delimiter| to.delimiter = Some(delimiter.value))),
+    ("timeout", Kind::Seconds(|to, time| to.timeout = time)),
+    ("accept-redirects", Kind::YesNo(|to, yes| to.accept_redirects = yes)),
+    ("response-action", Kind::Other(response_action)),
+    (
+        "response-adapter",
+        Kind::Other(|parser, to| {
+            parser.choice(Adapter::WORDS).map(|adapter| to.response_adapter = Some(adapter))
+        }),
+    ),
+    (
+        "content-compression",
+        Kind::Other(|parser, to| parser.choice(CODINGS).map(|coding| to.content_compression = coding)),
+    ),
+    ("force-content-compression", Kind::YesNo(|to, yes| to.force_content_compression = yes)),
+    ("accept-encoding", Kind::Text(|to, coding| to.accept_encoding = Some(coding))),
+    ("proxy", Kind::Text(|to, url| to.proxy = Some(Spanned::new(Secret::new(url.value), url.span)))),
+    ("unix-socket", Kind::Text(|to, path| to.unix_socket = Some(path.value))),
+];
+
+/// The words of `content-compression()`.
+const CODINGS: &[(&str, Option<Compression>)] =
+    &[("identity", None), ("gzip", Some(Compression::Gzip)), ("deflate", Some(Compression::Deflate))];
+
+/// `response-action(400 => drop 5xx …)`
+fn response_action(parser: &mut Parser, to: &mut HttpOptions) -> Parsed<()> {
+    while !parser.sees(&TokenKind::RParen) {
+        let code = parser.integer(100, 599)?;
+        parser.expect(&TokenKind::Arrow)?;
+        let action = parser.choice(Action::WORDS)?;
+        to.response_action.insert(code as u16, action);
+    }
+    Ok(())
+}
+
+impl HttpOptions {
+    /// Reports what is wrong with options by themselves.
+    fn check(&mut self, parser: &mut Parser) {
+        if let Some(method) = &self.method
+            && !["POST", "PUT"].iter().any(|known| known.eq_ignore_ascii_case(&method.value))
+        {
+            let message = format!("`{}`: the method is POST or PUT; it is POST", method.value);
+            parser.report.warn(method.span, message, None);
+            self.method = None;
+        }
+        for Spanned { value, span } in &self.headers {
+            if let Err(message) = Header::parse(value) {
+                parser.report.error(*span, message, None);
+            }
+        }
+        if let Some(coding) = &self.accept_encoding
+            && accept_encoding(&coding.value).is_none()
+        {
+            let help = Some("write gzip, deflate, identity, or \"\" for all of them".to_owned());
+            parser.report.error(
+                coding.span,
+                format!("`{}` is no coding that is read here", coding.value),
+                help,
+            );
+        }
+        if let Some(proxy) = &self.proxy
+            && let Err(message) = ProxyUrl::new(proxy.value.reveal(), None)
+        {
+            parser.report.error(proxy.span, message, None);
+        }
+        let (urls, workers) = (self.urls().count(), self.exchange.workers.unwrap_or(1) as usize);
+        for (text, span) in self.urls() {
+            match Url::parse(text) {
+                Err(message) => drop(parser.report.error(span, message, None)),
+                Ok(url) if url.is_https => {
+                    let message =
+                        format!("`{}`: https:// is not supported by this version of Inrush", masked(text));
+                    parser.report.error(span, message, None);
+                }
+                Ok(url) => {
+                    let needs_key = self.exchange.is_batched() && !url.is_literal();
+                    if needs_key && self.exchange.worker_partition_key.is_none() {
+                        let message = "messages of one batch may have different urls";
+                        let help = Some(
+                            "write worker-partition-key() with the macros of the url: messages of one key go together"
+                                .to_owned(),
+                        );
+                        parser.report.error(span, message, help);
+                    }
+                }
+            }
+        }
+        if let Some(first) = self.url.first().filter(|_| urls > workers) {
+            let message =
+                format!("{urls} urls and {workers} workers: some urls are asked only when others fail");
+            parser.report.warn(first.span, message, Some(format!("write workers({urls})")));
+        }
+    }
+
+    /// The urls: those that are written, or the one that there is without any.
+    fn urls(&self) -> impl Iterator<Item = (&str, crate::config::Span)> {
+        self.url.iter().flat_map(|url| url.value.split_whitespace().map(|text| (text, url.span)))
+    }
+}
+
+/// The value of the header Accept-Encoding.
+fn accept_encoding(written: &str) -> Option<&'static str> {
+    match written.to_ascii_lowercase().as_str() {
+        "" => Some("gzip, deflate"),
+        "gzip" => Some("gzip"),
+        "deflate" => Some("deflate"),
+        "identity" => Some("identity"),
+        _ => None,
+    }
+}
+
+impl DestinationOptions for HttpOptions {
+    fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self> {
+        let mut options = Self::default();
+        let known = || names(HTTP).chain(ExchangeOptions::names()).collect();
+        parser.options_in_parentheses(head.open, Place::DestinationOption, &known, |parser, key| {
+            apply(HTTP, &mut options, parser, key).or_else(|| options.exchange.apply(parser, key))
+        });
+        options.check(parser);
+        Ok(options)
+    }
+
+    fn plan(&self, config: &Config) -> Result<Planned, Diagnostic> {
+        let written: Vec<_> = self.urls().collect();
+        let default = [("http://localhost/", None)];
+        let all = written.iter().map(|(text, span)| (*text, Some(*span)));
+        let all: Vec<_> = if written.is_empty() { default.to_vec() } else { all.collect() };
+        let mut urls = Vec::new();
+        for (text, span) in all {
+            let wrong = |message: String| match span {
+                Some(span) => config.error(span, message, None),
+                None => Diagnostic::without_place(message),
+            };
+            let mut url = Url::parse(text).map_err(wrong)?;
+            url.proxy = self.proxy_of(&url).map_err(wrong)?;
+            urls.push(url);
+        }
+        let time_reopen = self.exchange.time_reopen.unwrap_or(config.options.time_reopen);
+        let escape = self.body.as_ref().and_then(|body| body.escape);
+        let settings = HttpSettings {
+            headers: self.headers.iter().filter_map(|header| Header::parse(&header.value).ok()).collect(),
+            method: if self.method.as_ref().is_some_and(|method| method.value.eq_ignore_ascii_case("PUT")) {
+                "PUT"
+            } else {
+                "POST"
+            },
+            authorization: self
+                .user
+                .as_ref()
+                .map(|user| basic(user, self.password.as_ref().map_or("", Secret::reveal))),
+            user_agent: self
+                .user_agent
+                .clone()
+                .unwrap_or_else(|| format!("Inrush/{}", env!("CARGO_PKG_VERSION"))),
+            body: self.body.as_ref().map_or_else(message, |body| body.template.clone()),
+            body_prefix: self.body_prefix.as_ref().map(|prefix| prefix.template.clone()).unwrap_or_default(),
+            body_suffix: self.body_suffix.clone().unwrap_or_default(),
+            delimiter: self.delimiter.clone().unwrap_or_else(|| "\n".to_owned()),
+            batch_bytes: self.exchange.batch_bytes.filter(|bytes| *bytes > 0).map(|bytes| bytes as usize),
+            is_batched: self.exchange.is_batched(),
+            timeout: if self.timeout.is_zero() { TIMEOUT } else { self.timeout },
+            accept_redirects: self.accept_redirects,
+            response_action: self.response_action.clone(),
+            adapter: self.response_adapter,
+            compression: self.content_compression,
+            force_compression: self.force_content_compression,
+            accept_encoding: self.accept_encoding.as_ref().and_then(|coding| accept_encoding(&coding.value)),
+            unix_socket: self.unix_socket.as_ref().map(PathBuf::from),
+            time_reopen,
+            options: self.exchange.template_options.resolve(config, escape)?,
+            identity: this_process(),
+            urls,
+        };
+        let address = settings.urls.iter().map(Url::shown).collect::<Vec<_>>().join(" ");
+        let one_key = settings.is_batched && settings.urls.iter().any(|url| !url.is_literal());
+        let http = Arc::new(Http::new(settings));
+        let exchange = self.exchange.settings(config, http, address)?;
+        Ok(ExchangeSettings { is_one_key_a_group: one_key, ..exchange }.planned())
+    }
+}
+
+impl HttpOptions {
+    /// The proxy of requests to `url`.
+    fn proxy_of(&self, url: &Url) -> Result<Option<ProxyUrl>, String> {
+        if self.unix_socket.is_some() {
+            return Ok(None);
+        }
+        match &self.proxy {
+            Some(proxy) => ProxyUrl::new(proxy.value.reveal(), None).map(Some),
+            None => ProxyUrl::of_environment(url.is_https, &url.host).transpose(),
+        }
+    }
+}
+
+/// `$MESSAGE`
+fn message() -> Template {
+    match Template::compile("$MESSAGE") {
+        Ok(template) => template,
+        Err(error) => unreachable!("{error}"),
+    }
+}
+
+/// A header: a name, and a template of its value.
+#[derive(Debug, Clone)]
+pub(super) struct Header {
+    pub(super) name: String,
+    pub(super) value: Template,
+    /// Tells whether the value is a secret: then it is not sent to another host.
+    pub(super) is_secret: bool,
+}
+
+impl Header {
+    /// Reads `Name: value`.
+    fn parse(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once(':').ok_or("a header has a name, `:` and a value")?;
+        let name = name.trim();
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_token) || name.contains('$') {
+            return Err(format!("`{name}` is no name of a header"));
+        }
+        let lower = name.to_ascii_lowercase();
+        if ["content-length", "transfer-encoding", "connection", "expect"].contains(&lower.as_str()) {
+            return Err(format!("the header {name} is that of the connection, and not to be set"));
+        }
+        // The text of a token is nobody's to see.
+        let value = Template::compile(value.trim()).map_err(|error| format!("{name}: {}", error.message))?;
+        let is_secret = ["authorization", "cookie", "x-api-key", "dd-api-key"].contains(&lower.as_str());
+        Ok(Self { name: name.to_owned(), value, is_secret })
+    }
+}
+
+/// What `http()` runs by.
+#[derive(Debug)]
+pub(super) struct HttpSettings {
+    pub(super) urls: Vec<Url>,
+    pub(super) headers: Vec<Header>,
+    pub(super) method: &'static str,
+    pub(super) authorization: Option<Secret>,
+    pub(super) user_agent: String,
+    pub(super) body: Template,
+    pub(super) body_prefix: Template,
+    pub(super) body_suffix: String,
+    pub(super) delimiter: String,
+    pub(super) batch_bytes: Option<usize>,
+    pub(super) is_batched: bool,
+    pub(super) timeout: Duration,
+    pub(super) accept_redirects: bool,
+    pub(super) response_action: BTreeMap<u16, Action>,
+    pub(super) adapter: Option<Adapter>,
+    pub(super) compression: Option<Compression>,
+    pub(super) force_compression: bool,
+    pub(super) accept_encoding: Option<&'static str>,
+    pub(super) unix_socket: Option<PathBuf>,
+    pub(super) time_reopen: Duration,
+    pub(super) options: Options,
+    pub(super) identity: Arc<Identity>,
+}
+
+impl HttpSettings {
+    /// The reader of what the url `target` answers: the one that is written, or that of `…/_bulk`.
+    pub(super) fn adapter_for(&self, target: usize) -> Option<Adapter> {
+        let is_bulk = self.urls[target].path_ends_with("/_bulk");
+        self.adapter.or(is_bulk.then_some(Adapter::Elasticsearch))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Diagnostics, Environment, parse_str};
+    use crate::drivers::VOCABULARY;
+
+    fn parse(options: &str) -> Result<Config, Diagnostics> {
+        let text = format!("destination d {{ http({options}); }}; destination e {{ stdout(); }};");
+        parse_str("test.conf", &text, &Environment::new(&VOCABULARY))
+    }
+
+    /// Breaks without it: a configuration is accepted that sends messages where nobody wants them, or nowhere.
+    #[test]
+    fn what_cannot_work_is_refused_at_its_place() {
+        for (options, expected) in [
+            ("url(\"http://h/$HOST\") batch-lines(2)", "messages of one batch may have different urls"),
+            ("url(\"http://$HOST/\")", "nowhere else"),
+            ("url(\"https://h/\")", "https:// is not supported"),
+            ("url(\"http://h/ ftp://h/\")", "only http:// and https://"),
+            ("headers(\"no header\")", "a header has a name"),
+            ("headers(\"a b: c\")", "no name of a header"),
+            ("headers(\"Content-Length: 5\")", "not to be set"),
+            ("headers(\"a: $(b\")", "a: "),
+            ("accept-encoding(br)", "no coding"),
+            ("proxy(\"socks5://h\")", "proxy is spoken to by http://"),
+            ("response-action(99 => drop)", "out of range"),
+            ("response-action(400 => explode)", "`explode` is not possible here"),
+            ("response-adapter(mine)", "`mine` is not possible here"),
+            ("workers(0)", "out of range"),
+            ("on-reject(e)", "expected `destination(name)`"),
+            ("tls(peer-verify(no))", "`tls` is not supported"),
+            ("python-http-header(class(A))", "`python-http-header` is not supported"),
+            ("flush-lines(1)", "unknown option `flush-lines`"),
+        ] {
+            let error = parse(options).map(|_| ()).expect_err(options).to_string();
+            assert!(error.contains(expected), "{options}: {error}");
+        }
+        for (options, expected) in [
+            ("method(get)", "the method is POST or PUT"),
+            ("url(\"http://a/ http://b/\")", "2 urls and 1 workers"),
+        ] {
+            let warnings = parse(options).unwrap().warnings;
+            assert!(warnings.iter().any(|one| one.message().contains(expected)), "{options}: {warnings:?}");
+        }
+        assert!(parse("password(\"secret\") user(me) batch-timeout(-1) workers(2)").is_ok());
+    }
+}
