@@ -28,7 +28,6 @@ pub mod exit;
 pub mod inbox;
 pub mod lane;
 pub mod process;
-#[allow(dead_code, reason = "the sources that read bytes are to come")]
 mod share;
 pub mod signals;
 pub mod steady;

@@ -27,7 +27,6 @@
 //! count), `arena` (a buffer that is read while its rest is filled), [`segments`] (what a batch keeps in that memory until it is let go) and [`foreign`] (memory owned
 //! by somebody else). The rules are in their own documentation.
 
-#[allow(dead_code, reason = "the sources that read bytes are to come")]
 mod arena;
 pub mod batch;
 pub mod buffer;
@@ -49,7 +48,6 @@ pub mod typed;
 pub mod value;
 pub mod value_name;
 
-#[allow(unused_imports, reason = "the sources that read bytes are to come")]
 pub(crate) use arena::{Arena, Committed};
 pub use batch::{Batch, Need, Pending, Published, Row, Writer};
 pub use buffer::EngineBuffer;

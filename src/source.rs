@@ -60,14 +60,15 @@ pub mod internal;
 mod late;
 pub mod lifecycle;
 mod names;
+mod network;
 mod options;
 mod outside;
 mod parsed_row;
 mod parsing;
 mod policy;
 pub mod python;
-#[allow(dead_code, unused_imports, reason = "the sources that read bytes are to come")]
 pub(crate) mod reader;
+mod sockets;
 mod status;
 mod thread;
 
@@ -82,6 +83,7 @@ pub use parsed_row::{ParsedRow, system_clock};
 pub use parsing::ParsingOptions;
 pub use policy::{Hosts, SourcePolicy};
 pub use python::{Backoff, DEFAULT_WINDOW, PythonDriver, PythonSourceOptions, Restart};
+pub use sockets::{SocketCounters, SocketTotals};
 pub use status::{MAX_ERROR, SourceState, SourceStatus};
 pub use thread::{Body, NotPosted, Poster, SourceThread};
 
@@ -92,6 +94,14 @@ pub(crate) const DRIVERS: &[Entry] = &[
     Entry::of::<PythonSourceOptions>("python-fetcher"),
     Entry::of::<InternalSourceOptions>("internal"),
     Entry::of::<example_msg_generator::GeneratorOptions>("example-msg-generator"),
+    Entry::of::<network::NetworkOptions>("network"),
+    Entry::of::<network::NetworkOptions>("syslog"),
+    Entry::of::<network::NetworkOptions>("tcp"),
+    Entry::of::<network::NetworkOptions>("tcp6"),
+    Entry::of::<network::NetworkOptions>("udp"),
+    Entry::of::<network::NetworkOptions>("udp6"),
+    Entry::of::<network::NetworkOptions>("unix-stream"),
+    Entry::of::<network::NetworkOptions>("unix-dgram"),
 ];
 
 /// The options of a source driver.

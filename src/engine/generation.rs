@@ -114,9 +114,10 @@ impl Prepared {
         });
         match started {
             Ok((changes, mut complaints)) => {
-                let (stay, mut gone): (Vec<_>, Vec<_>) =
+                let (mut stay, mut gone): (Vec<_>, Vec<_>) =
                     old.into_iter().partition(|source| stays.iter().any(|id| id == source.id()));
                 let all_ended = stop_sources(&mut gone, site.log, site.host) && all_ended;
+                stay.iter_mut().for_each(Supervised::reloaded);
                 // Before they start: beside busy sources each look at a file waits for the host's lock.
                 site.host.accept();
                 complaints.extend(start(fresh.iter_mut().filter(|source| !source.stops_last()), site));

@@ -12,7 +12,7 @@ use super::plan::Output;
 use crate::flow::DropReason;
 use crate::flow::counters::SourceTotals;
 use crate::source::Input;
-use crate::source::SourceState;
+use crate::source::{SocketTotals, SourceState};
 
 /// One source at one moment.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +51,8 @@ pub struct SourceStats {
     pub restarts: u32,
     /// The text of the last exception.
     pub last_error: Option<Arc<str>>,
+    /// The counts of its sockets, where it has some.
+    pub sockets: Option<SocketTotals>,
 }
 
 /// One destination at one moment.
@@ -150,6 +152,9 @@ impl Stats {
                     known.post_time += source.post_time;
                     known.exceptions += source.exceptions;
                     known.restarts += source.restarts;
+                    if let (Some(known), Some(more)) = (&mut known.sockets, &source.sockets) {
+                        known.add(more);
+                    }
                     if known.last_error.is_none() {
                         known.last_error.clone_from(&source.last_error);
                     }
@@ -234,14 +239,26 @@ impl Stats {
         let source = |source: &SourceStats| {
             let totals = &source.totals;
             let dropped = DropReason::ALL.map(|reason| (reason.name(), totals.dropped[reason as usize]));
-            json!({
+            let sockets = source.sockets.map(|sockets| {
+                json!({
+                    "connections": sockets.connections, "max_connections": sockets.max_connections,
+                    "accepted": sockets.accepted, "rejected": sockets.rejected, "bytes": sockets.bytes,
+                    "cut": sockets.cut, "unfinished": sockets.unfinished, "failed": sockets.failed,
+                    "dropped_by_kernel": sockets.dropped,
+                })
+            });
+            let mut all = json!({
                 "id": source.id, "driver": source.driver, "class": source.class, "instance": source.instance.as_deref(), "posted": totals.posted, "bytes": totals.bytes, "generated": totals.generated, "delivered": totals.delivered,
                 "dropped": BTreeMap::from(dropped), "filtered": totals.filtered, "rejected": totals.rejected, "in_flight": totals.in_flight, "refused": totals.refused,
                 "window": source.window, "free": source.free, "free_bytes": source.free_bytes, "suspensions": source.suspensions,
                 "state": source.state.name(), "exceptions": source.exceptions, "restarts": source.restarts,
                 "last_error": source.last_error.as_deref(), "blocked_seconds": source.blocked.as_secs_f64(),
                 "oldest_unacknowledged_seconds": source.oldest.as_secs_f64(), "post_gil_seconds": source.post_time.as_secs_f64(),
-            })
+            });
+            if let Some(sockets) = sockets {
+                all["sockets"] = sockets;
+            }
+            all
         };
         let destination = |to: &DestinationStats| {
             json!({
@@ -283,6 +300,7 @@ impl Input {
             exceptions: status.exceptions(),
             restarts: status.restarts(),
             last_error: status.last_error(),
+            sockets: status.sockets(),
         }
     }
 }
@@ -346,6 +364,13 @@ mod tests {
             exceptions: 5,
             restarts: 6,
             last_error: Some(Arc::from("it")),
+            sockets: Some(SocketTotals {
+                connections: 1,
+                accepted: 2,
+                rejected: 3,
+                bytes: 4,
+                ..SocketTotals::default()
+            }),
             ..SourceStats::default()
         };
         let to = DestinationStats {
@@ -383,6 +408,8 @@ mod tests {
         assert_eq!((twice.suspensions, twice.exceptions, twice.restarts), (8, 10, 12));
         assert_eq!((twice.blocked, twice.oldest, twice.post_time), (2 * second, second, 2 * second));
         assert_eq!(twice.last_error.as_deref(), Some("it"));
+        let sockets = twice.sockets.unwrap();
+        assert_eq!((sockets.connections, sockets.accepted, sockets.rejected, sockets.bytes), (1, 4, 6, 8));
         assert_eq!((sum.posted, sum.delivered, sum.dropped, sum.in_flight), (20, 10, 4, 4));
         assert_eq!(sum.rejected, 2);
         assert_eq!((sum.bytes, sum.retries, sum.errors), (100, 6, 8));

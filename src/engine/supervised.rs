@@ -39,6 +39,11 @@ impl Supervised {
         &self.input.driver.id
     }
 
+    /// Tells it that a reload has kept it.
+    pub(crate) fn reloaded(&mut self) {
+        self.source.reloaded();
+    }
+
     /// The name under which its state is kept.
     pub(crate) fn persist_name(&self) -> Option<&str> {
         self.source.persist_name()

@@ -69,6 +69,9 @@ pub trait Source: Send {
         Some(Backoff::default())
     }
 
+    /// Told that a reload has kept it: what it has read of files may have changed.
+    fn reloaded(&mut self) {}
+
     /// Asks it to end. What it posts meanwhile is taken.
     fn ask_to_stop(&mut self);
 

@@ -128,7 +128,6 @@ impl SourcePolicy {
     }
 
     /// HOST of messages that have none of their own.
-    #[allow(dead_code, reason = "the sources that read bytes are to come")]
     pub(crate) fn host(&self) -> &Arc<str> {
         &self.host
     }

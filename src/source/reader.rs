@@ -33,4 +33,6 @@ mod views;
 
 pub(crate) use decoder::{Decoder, Encoding};
 pub(crate) use options::{ReaderOptions, Reading};
-pub(crate) use views::{Chunk, Ends, NotAdmitted, Parsing, Posting, Views};
+#[cfg(feature = "python")]
+pub(crate) use views::Chunk;
+pub(crate) use views::{Ends, NotAdmitted, Parsing, Posting, Views};

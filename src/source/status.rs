@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::age::Age;
+use super::sockets::{SocketCounters, SocketTotals};
 
 /// An error's text is kept up to this many characters: it is shown in tables. The log has all of it.
 pub const MAX_ERROR: usize = 500;
@@ -67,6 +68,8 @@ pub struct SourceStatus {
     last_error: Mutex<Option<Arc<str>>>,
     /// Set once, before it is started.
     instance: OnceLock<Arc<str>>,
+    /// Set once, before it is started.
+    sockets: OnceLock<Arc<SocketCounters>>,
     age: Age,
     /// Processor time of the posts that were measured, times as many as there were for each.
     post_nanos: AtomicU64,
@@ -82,6 +85,17 @@ impl SourceStatus {
     /// Its name among the sources of its class, where it has said so.
     pub(crate) fn instance(&self) -> Option<Arc<str>> {
         self.instance.get().cloned()
+    }
+
+    /// Has the counts of the source's sockets shown with it.
+    pub(crate) fn set_sockets(&self, counters: &Arc<SocketCounters>) {
+        // A source is made once.
+        let _ = self.sockets.set(Arc::clone(counters));
+    }
+
+    /// The counts of its sockets, where it has some.
+    pub(crate) fn sockets(&self) -> Option<SocketTotals> {
+        self.sockets.get().map(|counters| counters.totals())
     }
 
     /// The source is told to run.

@@ -1,6 +1,17 @@
 """Attacks on the real engine: what must hold whatever happens around it."""
 
-from torture import buffers, callbacks, destination, elsewhere, http, kill, state_disk, stop_full, threads
+from torture import (
+    buffers,
+    callbacks,
+    destination,
+    elsewhere,
+    http,
+    kill,
+    network_source,
+    state_disk,
+    stop_full,
+    threads,
+)
 from torture.attack import Attack
 
 __all__ = [
@@ -11,6 +22,7 @@ __all__ = [
     "elsewhere",
     "http",
     "kill",
+    "network_source",
     "state_disk",
     "stop_full",
     "threads",

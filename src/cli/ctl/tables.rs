@@ -43,7 +43,7 @@ pub fn stats(value: &Value) -> String {
             writeln!(out, "{} lines of its log were not written: stderr did not take them", grouped(lost));
     }
     let sources = list(&value["sources"]);
-    for table in [messages(sources), credit(sources), trouble(sources), drops(sources)] {
+    for table in [messages(sources), sockets(sources), credit(sources), trouble(sources), drops(sources)] {
         add(&mut out, &table);
     }
     add(&mut out, &destinations(list(&value["destinations"])));
@@ -110,6 +110,41 @@ fn messages(sources: &[Value]) -> Table {
             number(&source["filtered"]),
             number(&source["in_flight"]),
             text(&source["state"]),
+        ]);
+    }
+    table
+}
+
+/// The table of sockets: what comes to each source that has some.
+fn sockets(sources: &[Value]) -> Table {
+    let mut table = Table::new(&[
+        ("SOURCE", Align::Left),
+        ("CONNECTIONS", Align::Right),
+        ("REJECTED", Align::Right),
+        ("FAILED", Align::Right),
+        ("RECEIVED", Align::Right),
+        ("CUT", Align::Right),
+        ("UNFINISHED", Align::Right),
+        ("DROPPED BY THE KERNEL", Align::Right),
+    ]);
+    for source in sources {
+        let sockets = &source["sockets"];
+        if sockets.is_null() {
+            continue;
+        }
+        let connections = match sockets["max_connections"].as_u64() {
+            Some(0) | None => "-".to_owned(),
+            Some(most) => format!("{} of {}", number(&sockets["connections"]), grouped(most)),
+        };
+        table.push([
+            text(&source["id"]),
+            connections,
+            number(&sockets["rejected"]),
+            number(&sockets["failed"]),
+            bytes(&sockets["bytes"]),
+            number(&sockets["cut"]),
+            number(&sockets["unfinished"]),
+            number(&sockets["dropped_by_kernel"]),
         ]);
     }
     table

@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use crate::engine::stats::{DestinationStats, SourceStats, Stats};
 use crate::engine::{Board, log};
 use crate::flow::DropReason;
-use crate::source::SourceState;
+use crate::source::{SocketTotals, SourceState};
 
 /// The type of the text, for HTTP.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -59,6 +59,28 @@ const SOURCE: [Row<SourceStats>; 17] = [
     ("post_gil_seconds", "Processor time of posts with the GIL, estimated from one in 4096", Counter, |of| {
         of.post_time.as_secs_f64()
     }),
+];
+
+/// Of sources that have sockets.
+const SOCKETS: [Row<SocketTotals>; 9] = [
+    ("socket_connections", "Connections that are open", Gauge, |of| f64::from(of.connections)),
+    ("socket_max_connections", "Connections that may be open: max-connections()", Gauge, |of| {
+        f64::from(of.max_connections)
+    }),
+    ("socket_accepted_connections", "Connections that were accepted", Counter, |of| of.accepted as f64),
+    ("socket_rejected_connections", "Connections that were closed at once", Counter, |of| of.rejected as f64),
+    ("socket_failed_connections", "Connections that an error ended", Counter, |of| of.failed as f64),
+    ("socket_received_bytes", "Bytes that were received", Counter, |of| of.bytes as f64),
+    ("socket_cut_messages", "Pieces of messages that were longer than log-msg-size()", Counter, |of| {
+        of.cut as f64
+    }),
+    ("socket_unfinished_messages", "Messages whose end did not come", Counter, |of| of.unfinished as f64),
+    (
+        "socket_receive_dropped_packets",
+        "Datagrams that the kernel dropped, as its buffer was full",
+        Counter,
+        |of| of.dropped as f64,
+    ),
 ];
 
 const DESTINATION: [Row<DestinationStats>; 12] = [
@@ -157,6 +179,11 @@ impl Collector for Snapshot {
             let values = self.stats.sources.iter().map(|of| (of.id.as_str(), row.3(of)));
             driver_rows(&mut encoder, "source", row, values)?;
         }
+        for row in &SOCKETS {
+            let sockets = self.stats.sources.iter().filter_map(|of| Some((of.id.as_str(), of.sockets?)));
+            let values = sockets.map(|(id, sockets)| (id, row.3(&sockets)));
+            driver_rows(&mut encoder, "source", row, values)?;
+        }
         for row in &DESTINATION {
             let values = self.stats.destinations.iter().map(|of| (of.id.as_str(), row.3(of)));
             driver_rows(&mut encoder, "destination", row, values)?;
@@ -198,6 +225,7 @@ mod tests {
         (source.driver, source.class) = ("python", Some("Source".to_owned()));
         source.totals.posted = 1 << 40;
         source.totals.dropped[0] = 3;
+        source.sockets = Some(SocketTotals { connections: 2, rejected: 5, ..SocketTotals::default() });
         let to = DestinationStats {
             id: "d#0".to_owned(),
             retries: 7,
@@ -216,6 +244,8 @@ mod tests {
             "inrush_source_posted_total{source=\"s\\\"\\\\\\n#0\"} 1099511627776.0\n",
             "inrush_source_credit_bytes{source=\"s\\\"\\\\\\n#0\"} -5.0\n",
             "inrush_source_state{source=\"s\\\"\\\\\\n#0\",state=\"starting\"} 1.0\n",
+            "inrush_source_socket_connections{source=\"s\\\"\\\\\\n#0\"} 2.0\n",
+            "inrush_source_socket_rejected_connections_total{source=\"s\\\"\\\\\\n#0\"} 5.0\n",
             "inrush_destination_retries_total{destination=\"d#0\"} 7.0\n",
             "inrush_destination_errors_total{destination=\"d#0\"} 2.0\n",
             "inrush_destination_suspended{destination=\"d#0\"} 1.0\n",
