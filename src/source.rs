@@ -51,9 +51,11 @@ use std::time::Duration;
 use crate::config::grammar::{DriverHead, Parsed, Parser};
 use crate::config::{Config, Diagnostic, Driver, Options, Syntax};
 
+mod acked;
 pub mod age;
 mod cache;
 mod example_msg_generator;
+mod file;
 mod hosts_file;
 mod input;
 pub mod internal;
@@ -65,13 +67,20 @@ mod options;
 mod outside;
 mod parsed_row;
 mod parsing;
+mod pipe;
 mod policy;
+mod position;
+mod program;
+mod progress;
 pub mod python;
 pub(crate) mod reader;
 mod sockets;
 mod status;
+mod stdin;
+mod stream;
 mod thread;
 
+pub use file::FileTotals;
 pub use input::Input;
 pub use internal::InternalSourceOptions;
 pub use late::Late;
@@ -102,6 +111,11 @@ pub(crate) const DRIVERS: &[Entry] = &[
     Entry::of::<network::NetworkOptions>("udp6"),
     Entry::of::<network::NetworkOptions>("unix-stream"),
     Entry::of::<network::NetworkOptions>("unix-dgram"),
+    Entry::of::<file::FileOptions>("file"),
+    Entry::of::<file::WildcardOptions>("wildcard-file"),
+    Entry::of::<pipe::PipeOptions>("pipe"),
+    Entry::of::<stdin::StdinOptions>("stdin"),
+    Entry::of::<program::ProgramOptions>("program"),
 ];
 
 /// The options of a source driver.

@@ -21,6 +21,7 @@ use super::{Changes, Event, Log, Pipeline, ReloadPlan, run};
 use crate::config::{Config, Diagnostic, Diagnostics};
 use crate::source::Input;
 use crate::source::{self, EngineLog, Gate, Start};
+use crate::state::State;
 
 /// The surroundings in which all configurations of a process run.
 pub(crate) struct Site<'s> {
@@ -30,6 +31,8 @@ pub(crate) struct Site<'s> {
     pub pipeline: &'s Pipeline,
     /// The list of the main thread.
     pub events: &'s Sender<Event>,
+    /// The state that outlives the process.
+    pub state: &'s Arc<State>,
     /// The host: what the embedding adds.
     pub host: &'s mut dyn Host,
 }
@@ -69,7 +72,8 @@ pub(crate) struct Outcome {
 pub(crate) fn check(config: Arc<Config>, log: &Log, host: &mut dyn Host) -> Result<(), Diagnostics> {
     let (events, _nobody) = unbounded();
     let pipeline = run::pipeline(log, &host.release());
-    let mut site = Site { log, pipeline: &pipeline, events: &events, host };
+    let state = State::in_memory();
+    let mut site = Site { log, pipeline: &pipeline, events: &events, state: &state, host };
     let mut prepared = Prepared::new(config, None, &mut site)?;
     abandon(&mut prepared.fresh);
     Ok(())
@@ -189,8 +193,8 @@ impl Generation {
     }
 
     /// Starts the sources that could not be started, when it is time for it; what is to be said of it.
-    pub(crate) fn retry_starts(&mut self, events: &Sender<Event>) -> Vec<String> {
-        let start = starting(events, Gate::open());
+    pub(crate) fn retry_starts(&mut self, events: &Sender<Event>, state: &Arc<State>) -> Vec<String> {
+        let start = starting(events, state, Gate::open());
         self.sources.iter_mut().filter_map(|source| source.retry_start(&start)).collect()
     }
 
@@ -251,7 +255,8 @@ fn switch(
     site: &mut Site<'_>,
 ) -> Result<(Changes, Vec<Diagnostic>), Diagnostics> {
     let mut complaints = Vec::new();
-    let (log, pipeline, begin) = (site.log, site.pipeline, starting(site.events, Gate::open()));
+    let (log, pipeline) = (site.log, site.pipeline);
+    let begin = starting(site.events, site.state, Gate::open());
     let switched = unlocked(site.host, || {
         pipeline.switch(next, &mut || {
             let _held = log.hold_internal();
@@ -305,11 +310,13 @@ fn abandon(sources: &mut [Supervised]) {
     }
 }
 
-fn starting(events: &Sender<Event>, gate: Gate) -> Start {
-    let events = events.clone();
+fn starting(events: &Sender<Event>, state: &Arc<State>, gate: Gate) -> Start {
     // The receiver is gone when nobody waits any more.
-    let ended = Arc::new(move || drop(events.send(Event::Ended)));
-    Start { gate, ended }
+    let tell = |event: fn() -> Event| {
+        let events = events.clone();
+        Arc::new(move || drop(events.send(event())))
+    };
+    Start { gate, ended: tell(|| Event::Ended), stop: tell(|| Event::Stop), state: Arc::clone(state) }
 }
 
 /// Starts the threads of `sources`; those that got none are complained about, and tried again
@@ -320,7 +327,7 @@ fn starting(events: &Sender<Event>, gate: Gate) -> Start {
 fn start<'s>(sources: impl Iterator<Item = &'s mut Supervised>, site: &Site<'_>) -> Vec<Diagnostic> {
     // Dropped at the end, whatever comes.
     let (_opener, gate) = Gate::shut();
-    let start = starting(site.events, gate);
+    let start = starting(site.events, site.state, gate);
     sources.filter_map(|source| source.start(&start).map(Diagnostic::without_place)).collect()
 }
 

@@ -301,7 +301,13 @@ impl App<'_> {
     }
 
     fn site(&mut self) -> Site<'_> {
-        Site { log: &self.log, pipeline: &self.pipeline, events: &self.events, host: self.host }
+        Site {
+            log: &self.log,
+            pipeline: &self.pipeline,
+            events: &self.events,
+            state: &self.state,
+            host: self.host,
+        }
     }
 
     /// Goes over to what was prepared; also returns what is to be said besides.
@@ -337,7 +343,8 @@ impl App<'_> {
                 Ok(Event::Ended) | Err(RecvTimeoutError::Timeout) => {}
             }
             self.host.tick();
-            for complaint in self.current.iter_mut().flat_map(|current| current.retry_starts(&self.events)) {
+            let (events, state) = (&self.events, &self.state);
+            for complaint in self.current.iter_mut().flat_map(|current| current.retry_starts(events, state)) {
                 self.log.error(&complaint);
             }
             self.suspended.look(&self.pipeline, &self.log);

@@ -12,7 +12,7 @@ use super::plan::Output;
 use crate::flow::DropReason;
 use crate::flow::counters::SourceTotals;
 use crate::source::Input;
-use crate::source::{SocketTotals, SourceState};
+use crate::source::{FileTotals, SocketTotals, SourceState};
 
 /// One source at one moment.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +53,8 @@ pub struct SourceStats {
     pub last_error: Option<Arc<str>>,
     /// The counts of its sockets, where it has some.
     pub sockets: Option<SocketTotals>,
+    /// The counts of its files, where it has some.
+    pub files: Option<FileTotals>,
 }
 
 /// One destination at one moment.
@@ -154,6 +156,9 @@ impl Stats {
                     known.restarts += source.restarts;
                     if let (Some(known), Some(more)) = (&mut known.sockets, &source.sockets) {
                         known.add(more);
+                    }
+                    if let (Some(known), Some(earlier)) = (&mut known.files, &source.files) {
+                        known.add(earlier);
                     }
                     if known.last_error.is_none() {
                         known.last_error.clone_from(&source.last_error);
@@ -258,6 +263,9 @@ impl Stats {
             if let Some(sockets) = sockets {
                 all["sockets"] = sockets;
             }
+            if let Some(FileTotals { bytes, lag, open, waiting }) = source.files {
+                all["files"] = json!({ "bytes": bytes, "lag": lag, "open": open, "waiting": waiting });
+            }
             all
         };
         let destination = |to: &DestinationStats| {
@@ -301,6 +309,7 @@ impl Input {
             restarts: status.restarts(),
             last_error: status.last_error(),
             sockets: status.sockets(),
+            files: status.files(),
         }
     }
 }
@@ -371,6 +380,7 @@ mod tests {
                 bytes: 4,
                 ..SocketTotals::default()
             }),
+            files: Some(FileTotals { bytes: 7, lag: 5, open: 1, waiting: 2 }),
             ..SourceStats::default()
         };
         let to = DestinationStats {
@@ -412,6 +422,7 @@ mod tests {
         assert_eq!((sockets.connections, sockets.accepted, sockets.rejected, sockets.bytes), (1, 4, 6, 8));
         assert_eq!((sum.posted, sum.delivered, sum.dropped, sum.in_flight), (20, 10, 4, 4));
         assert_eq!(sum.rejected, 2);
+        assert_eq!(twice.files, Some(FileTotals { bytes: 14, lag: 5, open: 1, waiting: 2 }));
         assert_eq!((sum.bytes, sum.retries, sum.errors), (100, 6, 8));
         assert_eq!((sum.connections, sum.repeated, sum.truncated), (10, 12, 14));
         let mut none = Stats::default();

@@ -115,9 +115,7 @@ impl Supervised {
     /// Says once of each destination that an acknowledgement does not mean delivered, where that is so and
     /// the source waits for acknowledgements.
     pub(crate) fn warn_of_uncontrolled(&mut self, config: &Config, next: &ReloadPlan, log: &Log) {
-        if !self.source.awaits_acknowledgements() {
-            return;
-        }
+        let Some(follows) = self.source.awaits_acknowledgements() else { return };
         for UncontrolledRoute { destination, path } in next.uncontrolled_routes(self.id()) {
             if !self.unheld_reported.insert(destination.clone()) {
                 continue;
@@ -126,7 +124,7 @@ impl Supervised {
             let own = own.map_or(self.input.driver.span, |input| input.driver.span);
             let (file, line) = (config.sources_text.path(own).display(), config.sources_text.line(own));
             let what = format!(
-                "{}, at {file}:{line}, has an ack tracker, and this log path no flags(flow-control): an acknowledgement does \
+                "{}, at {file}:{line}, has {follows}, and this log path no flags(flow-control): an acknowledgement does \
                  not mean that `{destination}` has the message",
                 self.source.name()
             );

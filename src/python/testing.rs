@@ -183,7 +183,8 @@ impl Rig {
 
     /// Starts the thread.
     fn start(&self, py: Python<'_>) -> PyResult<()> {
-        let alone = Start { gate: Gate::open(), ended: Arc::new(|| {}) };
+        let (ended, stop, state) = (Arc::new(|| {}), Arc::new(|| {}), Arc::clone(&self.state));
+        let alone = Start { gate: Gate::open(), ended, stop, state };
         self.with_source(py, |source| {
             source.status().start();
             source.start_running(py, &alone).inspect_err(|_| source.status().end())

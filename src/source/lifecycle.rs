@@ -20,6 +20,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use super::Backoff;
 use crate::config::{Config, Diagnostic, GlobalOptions};
 use crate::flow::{Lane, Producer};
+use crate::state::State;
 
 /// A driver that posts messages, between its configuration and its end.
 pub trait Source: Send {
@@ -31,9 +32,9 @@ pub trait Source: Send {
         None
     }
 
-    /// Tells whether it waits for acknowledgements, which a log path without flow control gives too early.
-    fn awaits_acknowledgements(&self) -> bool {
-        false
+    /// The thing of it that goes by acknowledgements, which a log path without flow control gives too early.
+    fn awaits_acknowledgements(&self) -> Option<&'static str> {
+        None
     }
 
     /// Tells whether it may go on when the global options that its driver's identity leaves out change.
@@ -139,6 +140,10 @@ pub struct Start {
     pub gate: Gate,
     /// Called by its thread, as the last thing that it does.
     pub ended: Arc<dyn Fn() + Send + Sync>,
+    /// Asks the engine to stop.
+    pub stop: Arc<dyn Fn() + Send + Sync>,
+    /// The state that outlives the process.
+    pub state: Arc<State>,
 }
 
 /// A gate that opens when its [`Opener`] is dropped.

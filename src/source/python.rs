@@ -140,17 +140,7 @@ const PYTHON: Table<PythonSourceOptions> = &[
     ),
     ("persist-name", Kind::Text(|to, name| to.persist_name = Some(name))),
     ("internal", Kind::Unused(NO_LEVELS, &Kind::YesNo(|to, yes| to.internal = yes))),
-    (
-        "restart",
-        Kind::Other(|parser, to| {
-            to.restart = parser.choice(&[
-                ("on-failure", Restart::OnFailure),
-                ("always", Restart::Always),
-                ("never", Restart::Never),
-            ])?;
-            Ok(())
-        }),
-    ),
+    ("restart", Kind::Other(|parser, to| restart(parser).map(|restart| to.restart = restart))),
     (
         "restart-backoff",
         Kind::Other(|parser, to| backoff(parser).map(|backoff| to.restart_backoff = backoff)),
@@ -232,7 +222,17 @@ fn fetchers_only(parser: &mut Parser, option: &str) -> Reported {
     parser.report.error(span, format!("python() has no option `{option}`"), help)
 }
 
-fn backoff(parser: &mut Parser) -> Parsed<Backoff> {
+/// The word of `restart()`.
+pub(super) fn restart(parser: &mut Parser) -> Parsed<Restart> {
+    parser.choice(&[
+        ("on-failure", Restart::OnFailure),
+        ("always", Restart::Always),
+        ("never", Restart::Never),
+    ])
+}
+
+/// The two times of `restart-backoff()`.
+pub(super) fn backoff(parser: &mut Parser) -> Parsed<Backoff> {
     let at = parser.peek().span;
     let initial = parser.seconds()?;
     if parser.sees(&TokenKind::RParen) {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::age::Age;
+use super::file::{FileCounters, FileTotals};
 use super::sockets::{SocketCounters, SocketTotals};
 
 /// An error's text is kept up to this many characters: it is shown in tables. The log has all of it.
@@ -73,6 +74,8 @@ pub struct SourceStatus {
     age: Age,
     /// Processor time of the posts that were measured, times as many as there were for each.
     post_nanos: AtomicU64,
+    /// Set once, before it is started.
+    files: OnceLock<Arc<FileCounters>>,
 }
 
 impl SourceStatus {
@@ -168,6 +171,17 @@ impl SourceStatus {
     /// The processor time that posts took with the GIL, as far as it was measured.
     pub(crate) fn post_time(&self) -> Duration {
         Duration::from_nanos(self.post_nanos.load(Ordering::Relaxed))
+    }
+
+    /// Has the counts of the source's files shown with it.
+    pub(crate) fn set_files(&self, counters: &Arc<FileCounters>) {
+        // A source is made once.
+        let _ = self.files.set(Arc::clone(counters));
+    }
+
+    /// The counts of its files, where it has some.
+    pub(crate) fn files(&self) -> Option<FileTotals> {
+        self.files.get().map(|counters| counters.totals())
     }
 
     /// Its state; `is_waiting` when a post of it waits for credit.

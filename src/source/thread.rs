@@ -85,21 +85,64 @@ impl Poster {
 /// The work of a source's thread.
 pub type Body = Box<dyn FnOnce(&mut Poster) + Send>;
 
+/// The work of a source's thread that posts in its own way, until it is asked to end.
+pub(crate) type Work = Box<dyn FnOnce(&Start, &Arc<Exit>) + Send>;
+
 /// A source whose messages come from a thread of its own.
 pub struct SourceThread {
     input: Input,
     log: Arc<dyn EngineLog>,
     exit: Arc<Exit>,
-    body: Option<Body>,
+    work: Option<Work>,
     stop_timeout: Duration,
     is_done: Arc<AtomicBool>,
+    persist_name: Option<String>,
+    wake: Option<Box<dyn Fn() + Send>>,
 }
 
 impl SourceThread {
     /// The source `input`, whose thread does `body`, and may take `stop_timeout` to end.
     pub fn new(input: &Input, log: &Arc<dyn EngineLog>, stop_timeout: Duration, body: Body) -> Self {
-        let (input, log) = (input.clone(), Arc::clone(log));
-        Self { input, log, exit: Arc::default(), body: Some(body), stop_timeout, is_done: Arc::default() }
+        let own = input.clone();
+        let work: Work = Box::new(move |_, exit| {
+            let exit = Arc::clone(exit);
+            let mut poster = Poster { producer: own.producer(), exit, clock: WallClock::new() };
+            body(&mut poster);
+        });
+        Self::working(input, log, stop_timeout, work)
+    }
+
+    /// The same with a thread that posts in its own way.
+    pub(crate) fn working(
+        input: &Input,
+        log: &Arc<dyn EngineLog>,
+        stop_timeout: Duration,
+        work: Work,
+    ) -> Self {
+        Self {
+            input: input.clone(),
+            log: Arc::clone(log),
+            exit: Arc::default(),
+            work: Some(work),
+            stop_timeout,
+            is_done: Arc::default(),
+            persist_name: None,
+            wake: None,
+        }
+    }
+
+    /// It keeps a state under this name, which moves behind what is acknowledged.
+    #[must_use]
+    pub(crate) fn keeping(mut self, persist_name: String) -> Self {
+        self.persist_name = Some(persist_name);
+        self
+    }
+
+    /// Calls `wake` when it is asked to end, for a thread that waits for something else, too.
+    #[must_use]
+    pub(crate) fn woken_by(mut self, wake: Box<dyn Fn() + Send>) -> Self {
+        self.wake = Some(wake);
+        self
     }
 }
 
@@ -108,31 +151,37 @@ impl Source for SourceThread {
         format!("source {}", self.input.driver.id)
     }
 
+    fn persist_name(&self) -> Option<&str> {
+        self.persist_name.as_deref()
+    }
+
+    fn awaits_acknowledgements(&self) -> Option<&'static str> {
+        self.persist_name.is_some().then_some("positions in files")
+    }
+
     fn start(&mut self, with: &Start) -> Result<(), NotStarted> {
-        // Shared with a thread that may not come to be: then the body is there for another attempt.
-        let body = Arc::new(std::sync::Mutex::new(self.body.take()));
+        // Shared with a thread that may not come to be: then the work is there for another attempt.
+        let work = Arc::new(std::sync::Mutex::new(self.work.take()));
         let (input, log, exit, with) =
             (self.input.clone(), Arc::clone(&self.log), Arc::clone(&self.exit), with.clone());
         let (name, is_done) = (self.name(), Arc::clone(&self.is_done));
-        let own = Arc::clone(&body);
+        let own = Arc::clone(&work);
         let run = move || {
             with.gate.wait();
-            let body = own.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-            let mut poster = Poster { producer: input.producer(), exit, clock: WallClock::new() };
-            let run = AssertUnwindSafe(|| body.map(|body| body(&mut poster)));
+            let work = own.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            let run = AssertUnwindSafe(|| work.map(|work| work(&with, &exit)));
             if let Err(panic) = catch_unwind(run) {
                 let text = panic_text(&*panic);
                 input.status.count_exception(&text);
                 log.error(&format!("{name}: fault in the engine: {text}; it has ended"));
             }
-            is_done.store(!poster.ends(), Ordering::Release);
-            drop(poster);
+            is_done.store(!exit.is_requested(), Ordering::Release);
             input.status.end();
             (with.ended)();
         };
         let started = thread::Builder::new().name(self.input.driver.id.clone()).spawn(run);
         started.map(drop).map_err(|error| {
-            self.body = body.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            self.work = work.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
             let text = format!("{}: its thread cannot be started: {error}", self.name());
             NotStarted { summary: error.to_string(), text }
         })
@@ -142,13 +191,16 @@ impl Source for SourceThread {
         self.input.status.ask_to_stop();
         self.exit.request();
         self.input.lane.credit().wake_waiters();
+        if let Some(wake) = &self.wake {
+            wake();
+        }
     }
 
     fn is_alive(&self) -> bool {
         self.input.status.is_alive()
     }
 
-    /// Its body has come to its end, and nobody asked for that.
+    /// Its work has come to its end, and nobody asked for that.
     fn is_done(&self) -> bool {
         self.is_done.load(Ordering::Acquire)
     }

@@ -21,6 +21,11 @@ impl Store {
         &self.state
     }
 
+    /// Tells whether `other` is the part of the same state under the same name.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state) && self.space == other.space
+    }
+
     /// The value of `key`.
     ///
     /// # Errors

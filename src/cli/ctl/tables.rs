@@ -43,7 +43,14 @@ pub fn stats(value: &Value) -> String {
             writeln!(out, "{} lines of its log were not written: stderr did not take them", grouped(lost));
     }
     let sources = list(&value["sources"]);
-    for table in [messages(sources), sockets(sources), credit(sources), trouble(sources), drops(sources)] {
+    for table in [
+        messages(sources),
+        files(sources),
+        sockets(sources),
+        credit(sources),
+        trouble(sources),
+        drops(sources),
+    ] {
         add(&mut out, &table);
     }
     add(&mut out, &destinations(list(&value["destinations"])));
@@ -146,6 +153,30 @@ fn sockets(sources: &[Value]) -> Table {
             number(&sockets["unfinished"]),
             number(&sockets["dropped_by_kernel"]),
         ]);
+    }
+    table
+}
+
+/// The table of files: how far each source is that reads some.
+fn files(sources: &[Value]) -> Table {
+    let mut table = Table::new(&[
+        ("SOURCE", Align::Left),
+        ("FILES", Align::Right),
+        ("WAITING", Align::Right),
+        ("READ", Align::Right),
+        ("BEHIND", Align::Right),
+    ]);
+    for source in sources {
+        let files = &source["files"];
+        if !files.is_null() {
+            table.push([
+                text(&source["id"]),
+                number(&files["open"]),
+                number(&files["waiting"]),
+                bytes(&files["bytes"]),
+                bytes(&files["lag"]),
+            ]);
+        }
     }
     table
 }

@@ -144,6 +144,7 @@ struct Rig {
     log: Log,
     pipeline: Pipeline,
     events: (Sender<Event>, Receiver<Event>),
+    state: Arc<State>,
     host: NotedHost,
     notes: Notes,
     current: Option<Generation>,
@@ -156,12 +157,13 @@ impl Rig {
         let pipeline = run::pipeline(&log, &(Arc::new(ReleaseNow) as Arc<dyn crate::message::Release>));
         let host = NotedHost(notes.clone());
         let dir = tempfile::tempdir().unwrap();
-        Self { dir, log, pipeline, events: unbounded(), host, notes, current: None, posted: 0 }
+        let (events, state) = (unbounded(), State::in_memory());
+        Self { dir, log, pipeline, events, state, host, notes, current: None, posted: 0 }
     }
 
     fn site(&mut self) -> Site<'_> {
-        let Self { log, pipeline, events, host, .. } = self;
-        Site { log, pipeline, events: &events.0, host }
+        let Self { log, pipeline, events, state, host, .. } = self;
+        Site { log, pipeline, events: &events.0, state, host }
     }
 
     /// Goes over to these source statements, each called by a letter, which all go to one file; what becomes
@@ -204,7 +206,7 @@ impl Rig {
     }
 
     fn retry_starts(&mut self) -> Vec<String> {
-        self.current.as_mut().unwrap().retry_starts(&self.events.0)
+        self.current.as_mut().unwrap().retry_starts(&self.events.0, &self.state)
     }
 
     /// Stops everything, and looks at the sum; whether all sources have ended.

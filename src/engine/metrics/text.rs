@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use crate::engine::stats::{DestinationStats, SourceStats, Stats};
 use crate::engine::{Board, log};
 use crate::flow::DropReason;
-use crate::source::{SocketTotals, SourceState};
+use crate::source::{FileTotals, SocketTotals, SourceState};
 
 /// The type of the text, for HTTP.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -81,6 +81,14 @@ const SOCKETS: [Row<SocketTotals>; 9] = [
         Counter,
         |of| of.dropped as f64,
     ),
+];
+
+/// Of sources that read files.
+const FILES: [Row<FileTotals>; 4] = [
+    ("file_read_bytes", "Bytes that were read from files", Counter, |of| of.bytes as f64),
+    ("file_lag_bytes", "Bytes of files that were not read yet", Gauge, |of| of.lag as f64),
+    ("files_open", "Files that are open", Gauge, |of| of.open as f64),
+    ("files_waiting", "Files that are missing, or more than max-files()", Gauge, |of| of.waiting as f64),
 ];
 
 const DESTINATION: [Row<DestinationStats>; 12] = [
@@ -184,6 +192,10 @@ impl Collector for Snapshot {
             let values = sockets.map(|(id, sockets)| (id, row.3(&sockets)));
             driver_rows(&mut encoder, "source", row, values)?;
         }
+        for row in &FILES {
+            let files = self.stats.sources.iter().filter_map(|of| Some((of.id.as_str(), of.files?)));
+            driver_rows(&mut encoder, "source", row, files.map(|(id, files)| (id, row.3(&files))))?;
+        }
         for row in &DESTINATION {
             let values = self.stats.destinations.iter().map(|of| (of.id.as_str(), row.3(of)));
             driver_rows(&mut encoder, "destination", row, values)?;
@@ -226,6 +238,7 @@ mod tests {
         source.totals.posted = 1 << 40;
         source.totals.dropped[0] = 3;
         source.sockets = Some(SocketTotals { connections: 2, rejected: 5, ..SocketTotals::default() });
+        source.files = Some(FileTotals { bytes: 9, lag: 8, open: 1, waiting: 0 });
         let to = DestinationStats {
             id: "d#0".to_owned(),
             retries: 7,
@@ -246,6 +259,8 @@ mod tests {
             "inrush_source_state{source=\"s\\\"\\\\\\n#0\",state=\"starting\"} 1.0\n",
             "inrush_source_socket_connections{source=\"s\\\"\\\\\\n#0\"} 2.0\n",
             "inrush_source_socket_rejected_connections_total{source=\"s\\\"\\\\\\n#0\"} 5.0\n",
+            "inrush_source_file_read_bytes_total{source=\"s\\\"\\\\\\n#0\"} 9.0\n",
+            "inrush_source_file_lag_bytes{source=\"s\\\"\\\\\\n#0\"} 8.0\n",
             "inrush_destination_retries_total{destination=\"d#0\"} 7.0\n",
             "inrush_destination_errors_total{destination=\"d#0\"} 2.0\n",
             "inrush_destination_suspended{destination=\"d#0\"} 1.0\n",

@@ -20,8 +20,8 @@ impl Source for PythonSource {
         Some(&self.persist_name)
     }
 
-    fn awaits_acknowledgements(&self) -> bool {
-        self.attachment.tracking.get().is_some()
+    fn awaits_acknowledgements(&self) -> Option<&'static str> {
+        self.attachment.tracking.get().map(|_| "an ack tracker")
     }
 
     fn goes_on_under(&self, before: &GlobalOptions, after: &GlobalOptions) -> bool {

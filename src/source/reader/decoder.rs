@@ -17,6 +17,15 @@ impl fmt::Debug for Encoding {
 }
 
 impl Encoding {
+    /// Tells whether it has two bytes for a character, or a multiple; true for the high one first.
+    pub(crate) fn is_wide(self) -> Option<bool> {
+        match self.0 {
+            encoding if encoding == encoding_rs::UTF_16LE => Some(false),
+            encoding if encoding == encoding_rs::UTF_16BE => Some(true),
+            _ => None,
+        }
+    }
+
     /// Reads its name.
     pub(crate) fn read(parser: &mut Parser) -> Parsed<Self> {
         let name = parser.string("the name of an encoding")?;

@@ -4,6 +4,7 @@
 //! become rows of ordinary batches, with the fields that the parser finds. All batches of a chunk view the same
 //! owner. Texts that lie nowhere for long are copied into a batch.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 #[cfg(feature = "python")]
@@ -100,6 +101,8 @@ pub(crate) struct Views {
     allowed: u32,
     parser: Option<(Filler, Clock)>,
     open: Option<Open>,
+    /// The numbers of messages of the batches that were sent, for whoever wants to know.
+    sent: Option<VecDeque<u32>>,
 }
 
 /// The batch that the next text may go into.
@@ -127,7 +130,23 @@ impl Views {
             allowed: u32::MAX,
             parser,
             open: None,
+            sent: None,
         }
+    }
+
+    /// From now on [`Views::take_sent`] tells of the batches that are sent.
+    pub(crate) fn note_sent(&mut self) {
+        self.sent = Some(VecDeque::new());
+    }
+
+    /// The number of messages of the next batch that was sent.
+    pub(crate) fn take_sent(&mut self) -> Option<u32> {
+        self.sent.as_mut().and_then(VecDeque::pop_front)
+    }
+
+    /// Takes credit for a text beyond what is free: for the last of a stream that cannot be read again.
+    pub(crate) fn overdraw(&self) {
+        self.credit.take(1, 0);
     }
 
     /// Has all its batches acknowledged together, as one group.
@@ -282,7 +301,8 @@ impl Views {
         };
         let share = self.share.as_deref();
         while !write(&mut self.open) {
-            send(&mut self.open, &mut self.producer, &self.credit, share);
+            let sent = send(&mut self.open, &mut self.producer, &self.credit, share);
+            note(&mut self.sent, sent);
             let mut writer = self.producer.open_private(Need { segments: 1, ..need });
             let Ok(segment) = writer.adopt_shared(chunk.segment(start)) else {
                 unreachable!("an empty batch has room for a segment")
@@ -290,7 +310,8 @@ impl Views {
             self.open = Some(Open::Rows { writer, segment, base: start, bytes: 0 });
         }
         if matches!(&self.open, Some(Open::Rows { writer, .. }) if writer.charge() >= SEND_AT) {
-            send(&mut self.open, &mut self.producer, &self.credit, share);
+            let sent = send(&mut self.open, &mut self.producer, &self.credit, share);
+            note(&mut self.sent, sent);
         }
     }
 
@@ -322,12 +343,14 @@ impl Views {
         };
         let share = self.share.as_deref();
         while !write(&mut self.open) {
-            send(&mut self.open, &mut self.producer, &self.credit, share);
+            let sent = send(&mut self.open, &mut self.producer, &self.credit, share);
+            note(&mut self.sent, sent);
             let writer = self.producer.open_private(need);
             self.open = Some(Open::Copies { writer, bytes: 0 });
         }
         if matches!(&self.open, Some(Open::Copies { writer, .. }) if writer.charge() >= SEND_AT) {
-            send(&mut self.open, &mut self.producer, &self.credit, share);
+            let sent = send(&mut self.open, &mut self.producer, &self.credit, share);
+            note(&mut self.sent, sent);
         }
     }
 
@@ -338,7 +361,8 @@ impl Views {
 
     /// Sends what was posted.
     pub(crate) fn send(&mut self) {
-        send(&mut self.open, &mut self.producer, &self.credit, self.share.as_deref());
+        let sent = send(&mut self.open, &mut self.producer, &self.credit, self.share.as_deref());
+        note(&mut self.sent, sent);
     }
 
     /// Sends what was posted, and gives back the credit that was not used.
@@ -354,9 +378,14 @@ impl Drop for Views {
     }
 }
 
-/// Sends the open batch, if there is one.
-fn send(open: &mut Option<Open>, producer: &mut Producer, credit: &Credit, share: Option<&Share>) {
-    let Some(open) = open.take() else { return };
+/// Sends the open batch, if there is one: the number of its messages.
+fn send(
+    open: &mut Option<Open>,
+    producer: &mut Producer,
+    credit: &Credit,
+    share: Option<&Share>,
+) -> Option<u32> {
+    let open = open.take()?;
     let (rows, charge) = match &open {
         Open::Lines(lines, _) => (lines.rows(), lines.charge()),
         Open::Rows { writer, .. } | Open::Copies { writer, .. } => (writer.rows(), writer.charge()),
@@ -370,6 +399,14 @@ fn send(open: &mut Option<Open>, producer: &mut Producer, credit: &Credit, share
         Open::Rows { writer, bytes, .. } | Open::Copies { writer, bytes } => {
             producer.send_private(writer, bytes);
         }
+    }
+    (rows > 0).then_some(rows)
+}
+
+/// Notes a batch that was sent, where somebody wants to know.
+fn note(noted: &mut Option<VecDeque<u32>>, sent: Option<u32>) {
+    if let (Some(noted), Some(rows)) = (noted, sent) {
+        noted.push_back(rows);
     }
 }
 
