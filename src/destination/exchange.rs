@@ -61,6 +61,11 @@ pub(crate) trait Exchange: fmt::Debug + Send + Sync {
     /// Makes the worker with this number. Called on the worker's own thread, at the start and after a panic.
     fn worker(self: Arc<Self>, number: usize, site: &Site) -> Box<dyn Worker>;
 
+    /// Reads again what is in files, such as certificates: at a SIGHUP, and when a reload keeps the destination.
+    fn reload(&self, site: &Site) {
+        let _ = site;
+    }
+
     /// Ends what its workers wait for, now and from now on: the destination's time is over.
     fn interrupt(&self) {}
 }

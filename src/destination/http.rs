@@ -11,6 +11,7 @@
 //!   values percent-encoded;
 //! * `request`: the worker, which makes bodies and headers and asks one target after the other; `client`: its
 //!   connections, over TCP, a proxy or a unix socket; `targets`: which of several urls is asked;
+//! * `tls`: `https://`, with the certificates that are there when it connects;
 //! * `status`: what an answer's status means; `answer`: services that refuse single messages in an answer that
 //!   says 200, or say in its body which they refuse;
 //! * `compression`: of bodies and answers.
@@ -25,10 +26,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 mod answer;
 mod client;
 mod compression;
+mod header;
 mod options;
 mod request;
 mod status;
 mod targets;
+mod tls;
 mod url;
 
 pub(crate) use options::HttpOptions;
@@ -39,10 +42,14 @@ use options::HttpSettings;
 use request::HttpWorker;
 use targets::Targets;
 
+use crate::transport::tls::ClientTls;
+
 /// The part of `http()` that its workers share.
 struct Http {
     settings: HttpSettings,
     targets: Targets,
+    /// What `https://` trusts; the sentences are warnings of it.
+    tls: Option<(Arc<ClientTls>, Vec<String>)>,
     /// The clients of all workers, to be interrupted.
     agents: Mutex<Vec<ureq::Agent>>,
     is_over: AtomicBool,
@@ -50,10 +57,11 @@ struct Http {
 }
 
 impl Http {
-    fn new(settings: HttpSettings) -> Self {
+    fn new(settings: HttpSettings, tls: Option<(Arc<ClientTls>, Vec<String>)>) -> Self {
         Self {
             targets: Targets::new(settings.urls.len(), settings.time_reopen),
             settings,
+            tls,
             agents: Mutex::default(),
             is_over: AtomicBool::new(false),
             is_told: AtomicBool::new(false),
@@ -64,10 +72,13 @@ impl Http {
         self.agents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells once by which proxy requests go.
-    fn tell_proxy(&self, site: &Site) {
+    /// Tells once by which proxy requests go, and what is doubtful about certificates.
+    fn tell(&self, site: &Site) {
         if self.is_told.swap(true, Ordering::Relaxed) {
             return;
+        }
+        for text in self.tls.iter().flat_map(|(_, warnings)| warnings) {
+            (site.report)(Report { severity: Severity::Warning, text: text.clone() });
         }
         for (target, proxy) in self.settings.urls.iter().filter_map(|url| Some((url, url.proxy.as_ref()?))) {
             let text = format!("requests to `{}` go through the proxy {}", target.shown(), proxy.shown());
@@ -82,8 +93,20 @@ impl Exchange for Http {
     }
 
     fn worker(self: Arc<Self>, number: usize, site: &Site) -> Box<dyn Worker> {
-        self.tell_proxy(site);
+        self.tell(site);
         Box::new(HttpWorker::new(self, number))
+    }
+
+    fn reload(&self, site: &Site) {
+        let Some((tls, _)) = &self.tls else { return };
+        match tls.reload() {
+            Ok((_, warnings)) => {
+                for text in warnings {
+                    (site.report)(Report { severity: Severity::Warning, text });
+                }
+            }
+            Err(text) => (site.report)(Report { severity: Severity::Error, text }),
+        }
     }
 
     fn interrupt(&self) {

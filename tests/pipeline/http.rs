@@ -453,3 +453,46 @@ fn on_reject_names_a_destination() {
         assert!(error.contains(expected), "{text}: {error}");
     }
 }
+
+/// Breaks without it: messages go to a server that nobody trusts, or not to one that is trusted, and a new
+/// certificate needs a restart.
+#[test]
+fn https_goes_to_servers_that_are_trusted() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = dir.path().join("ca.pem");
+    let certificate = || {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .unwrap();
+        (made.cert.pem(), Arc::new(config))
+    };
+    let (pem, config) = certificate();
+    std::fs::write(&authority, pem).unwrap();
+    let server = Server::with_tls(config, |_, _| reply(200, ""));
+    let url = server.url("/in").replace("http:", "https:");
+    let trusts = format!(r#"ca-file("{}") use-system-cert-store(no)"#, authority.display());
+    assert_eq!(outcome(run(&url, &trusts, &["a", "b"])), (2, 0, 0));
+    assert_eq!(outcome(run(&url, &format!("tls({trusts})"), &["c"])), (1, 0, 0));
+    assert_eq!(outcome(run(&url, "peer-verify(no)", &["d"])), (1, 0, 0));
+    assert_eq!(server.bodies(), ["a", "b", "c", "d"]);
+    // The file names another authority now: nothing goes, until it is the right one and is read again.
+    let (rig, poster) = {
+        let (other, _) = certificate();
+        let right = std::fs::read_to_string(&authority).unwrap();
+        std::fs::write(&authority, other).unwrap();
+        let run = run(&url, &trusts, &["e"]);
+        until("an attempt", || run.0.to(0).errors > 0);
+        assert_eq!(server.bodies().len(), 4);
+        std::fs::write(&authority, right).unwrap();
+        run
+    };
+    rig.pipeline.reopen();
+    assert_eq!(outcome((rig, poster)), (1, 0, 0));
+    assert_eq!(server.bodies().last().map(String::as_str), Some("e"));
+}

@@ -1,7 +1,7 @@
 //! A server of HTTP that answers as a test says, well or badly, and keeps what it was sent.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -58,6 +58,21 @@ pub struct Server {
 impl Server {
     /// A server that answers as `script` says, which gets the number of the request and the request.
     pub fn new(script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start(None, script)
+    }
+
+    /// The same with TLS, whose certificate is `tls`'s.
+    pub fn with_tls(
+        tls: Arc<rustls::ServerConfig>,
+        script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::start(Some(tls), script)
+    }
+
+    fn start(
+        tls: Option<Arc<rustls::ServerConfig>>,
+        script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (requests, is_over): (Arc<Mutex<Vec<Request>>>, _) =
@@ -70,7 +85,14 @@ impl Server {
                     break;
                 }
                 let (kept, script) = (Arc::clone(&kept), Arc::clone(&script));
-                thread::spawn(move || serve(&stream, &kept, &*script));
+                let tls = tls.clone();
+                thread::spawn(move || match tls {
+                    None => serve(stream, &kept, &*script),
+                    Some(tls) => {
+                        let connection = rustls::ServerConnection::new(tls).unwrap();
+                        serve(rustls::StreamOwned::new(connection, stream), &kept, &*script);
+                    }
+                });
             }
         });
         Self { address, requests, is_over }
@@ -102,9 +124,8 @@ impl Drop for Server {
     }
 }
 
-fn serve(stream: &TcpStream, requests: &Mutex<Vec<Request>>, script: &Script) {
+fn serve(stream: impl Read + Write, requests: &Mutex<Vec<Request>>, script: &Script) {
     let mut reader = BufReader::new(stream);
-    let mut writer = stream;
     while let Some(request) = read(&mut reader) {
         let number = {
             let mut requests = requests.lock().unwrap();
@@ -112,7 +133,8 @@ fn serve(stream: &TcpStream, requests: &Mutex<Vec<Request>>, script: &Script) {
             requests.len() - 1
         };
         let Reply { bytes, closes } = script(number, &request);
-        if writer.write_all(&bytes).is_err() || closes {
+        let writer = reader.get_mut();
+        if writer.write_all(&bytes).and_then(|()| writer.flush()).is_err() || closes {
             return;
         }
     }

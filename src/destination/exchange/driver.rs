@@ -175,6 +175,16 @@ impl ExchangeDestination {
         held.chain(self.queues.iter_mut().map(WaitingQueue::chunks_mut))
     }
 
+    /// Has what waits after a failure tried now.
+    fn try_now(&mut self) {
+        let now = Instant::now();
+        for slot in &mut self.slots {
+            if let State::Waits { until, .. } = &mut slot.state {
+                *until = now;
+            }
+        }
+    }
+
     /// Ends its threads, once they have nothing to do.
     fn end_workers(&mut self) {
         for slot in &mut self.slots {
@@ -227,12 +237,8 @@ impl Destination for ExchangeDestination {
     }
 
     fn reopen(&mut self) {
-        let now = Instant::now();
-        for slot in &mut self.slots {
-            if let State::Waits { until, .. } = &mut slot.state {
-                *until = now;
-            }
-        }
+        self.settings.exchange.reload(&self.site);
+        self.try_now();
     }
 
     fn is_idle(&self) -> bool {
@@ -325,7 +331,7 @@ impl Destination for ExchangeDestination {
 
     fn stop(&mut self, deadline: Instant) -> u64 {
         self.is_stopping = true;
-        self.reopen();
+        self.try_now();
         for slot in &mut self.slots {
             if let State::Waits { is_failed, .. } = &mut slot.state {
                 *is_failed = false;

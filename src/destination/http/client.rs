@@ -10,14 +10,17 @@ use std::time::Duration;
 
 use ureq::config::{AutoHeaderValue, Config};
 use ureq::http::Uri;
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, ShutdownHandle, Transport,
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, LazyBuffers, NextTimeout, ShutdownHandle,
+    TcpConnector, Transport,
 };
 use ureq::{Agent, Error, Proxy, ProxyProtocol};
 
 use super::options::HttpSettings;
+use super::tls::TlsConnector;
 use super::url::{Secret, Url, masked};
+use crate::transport::tls::ClientTls;
 
 /// The longest that a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -81,7 +84,7 @@ fn is_excepted(list: &str, host: &str) -> bool {
 }
 
 /// The client for requests to `url`.
-pub(super) fn agent(settings: &HttpSettings, url: &Url) -> Agent {
+pub(super) fn agent(settings: &HttpSettings, url: &Url, tls: Option<&Arc<ClientTls>>) -> Agent {
     let proxy = url.proxy.as_ref().and_then(|proxy| Proxy::new(proxy.url.reveal()).ok());
     let config = Agent::config_builder()
         .http_status_as_error(false)
@@ -95,10 +98,12 @@ pub(super) fn agent(settings: &HttpSettings, url: &Url) -> Agent {
         .timeout_connect(Some(CONNECT.min(settings.timeout)))
         .timeout_resolve(Some(CONNECT.min(settings.timeout)))
         .build();
-    match &settings.unix_socket {
-        Some(path) => Agent::with_parts(config, UnixConnector(path.clone()), NoResolver),
-        None => config.new_agent(),
+    let tls = TlsConnector(tls.cloned());
+    if let Some(path) = &settings.unix_socket {
+        return Agent::with_parts(config, UnixConnector(path.clone()).chain(tls), NoResolver);
     }
+    let connector = ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls);
+    Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
 /// Nothing is looked up for a unix socket.

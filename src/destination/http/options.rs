@@ -9,20 +9,22 @@ use super::Http;
 use super::answer::Adapter;
 use super::client::ProxyUrl;
 use super::compression::Compression;
+use super::header::Header;
 use super::status::Action;
-use super::url::{Secret, Url, basic, masked};
+use super::url::{Secret, Url, basic};
 use crate::config::grammar::{DriverHead, Kind, Parsed, Parser, Place, Table, TokenKind, apply, names};
-use crate::config::{Config, Diagnostic, Spanned, TemplateText};
+use crate::config::{Config, Diagnostic, Span, Spanned, TemplateText};
 use crate::destination::exchange::{ExchangeOptions, ExchangeSettings};
 use crate::destination::{DestinationOptions, Planned};
 use crate::source::this_process;
 use crate::template::{Identity, Options, Template};
+use crate::transport::tls::{ClientTls, Side, TlsOptions};
 
 /// The time of a request where `timeout()` says nothing.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// `http(…)`
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct HttpOptions {
     /// `url()`: one or more, each a text with its place.
     url: Vec<Spanned<String>>,
@@ -44,6 +46,8 @@ pub(crate) struct HttpOptions {
     accept_encoding: Option<Spanned<String>>,
     proxy: Option<Spanned<Hidden>>,
     unix_socket: Option<String>,
+    /// `tls()`, and the same options beside the others.
+    tls: TlsOptions,
     exchange: ExchangeOptions,
 }
 
@@ -97,6 +101,33 @@ fn response_action(parser: &mut Parser, to: &mut HttpOptions) -> Parsed<()> {
 }
 
 impl HttpOptions {
+    /// The options as they are when nothing is written; `span` is the place of the driver.
+    fn new(span: Span) -> Self {
+        Self {
+            url: Vec::new(),
+            headers: Vec::new(),
+            method: None,
+            user: None,
+            password: None,
+            user_agent: None,
+            body: None,
+            body_prefix: None,
+            body_suffix: None,
+            delimiter: None,
+            timeout: Duration::ZERO,
+            accept_redirects: false,
+            response_action: BTreeMap::new(),
+            response_adapter: None,
+            content_compression: None,
+            force_content_compression: false,
+            accept_encoding: None,
+            proxy: None,
+            unix_socket: None,
+            tls: TlsOptions::of_http(span),
+            exchange: ExchangeOptions::default(),
+        }
+    }
+
     /// Reports what is wrong with options by themselves.
     fn check(&mut self, parser: &mut Parser) {
         if let Some(method) = &self.method
@@ -130,11 +161,6 @@ impl HttpOptions {
         for (text, span) in self.urls() {
             match Url::parse(text) {
                 Err(message) => drop(parser.report.error(span, message, None)),
-                Ok(url) if url.is_https => {
-                    let message =
-                        format!("`{}`: https:// is not supported by this version of Inrush", masked(text));
-                    parser.report.error(span, message, None);
-                }
                 Ok(url) => {
                     let needs_key = self.exchange.is_batched() && !url.is_literal();
                     if needs_key && self.exchange.worker_partition_key.is_none() {
@@ -156,7 +182,7 @@ impl HttpOptions {
     }
 
     /// The urls: those that are written, or the one that there is without any.
-    fn urls(&self) -> impl Iterator<Item = (&str, crate::config::Span)> {
+    fn urls(&self) -> impl Iterator<Item = (&str, Span)> {
         self.url.iter().flat_map(|url| url.value.split_whitespace().map(|text| (text, url.span)))
     }
 }
@@ -174,10 +200,18 @@ fn accept_encoding(written: &str) -> Option<&'static str> {
 
 impl DestinationOptions for HttpOptions {
     fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self> {
-        let mut options = Self::default();
-        let known = || names(HTTP).chain(ExchangeOptions::names()).collect();
+        let mut options = Self::new(head.span);
+        let known = || {
+            let own = names(HTTP).chain(["tls"]).chain(TlsOptions::names(Side::Client));
+            own.chain(ExchangeOptions::names()).collect()
+        };
         parser.options_in_parentheses(head.open, Place::DestinationOption, &known, |parser, key| {
-            apply(HTTP, &mut options, parser, key).or_else(|| options.exchange.apply(parser, key))
+            if key.value == "tls" {
+                return Some(options.tls.read(parser, key, Side::Client));
+            }
+            apply(HTTP, &mut options, parser, key)
+                .or_else(|| options.exchange.apply(parser, key))
+                .or_else(|| options.tls.apply(parser, key, Side::Client))
         });
         options.check(parser);
         Ok(options)
@@ -198,6 +232,7 @@ impl DestinationOptions for HttpOptions {
             url.proxy = self.proxy_of(&url).map_err(wrong)?;
             urls.push(url);
         }
+        let needs_tls = self.accept_redirects || urls.iter().any(|url| url.is_https);
         let time_reopen = self.exchange.time_reopen.unwrap_or(config.options.time_reopen);
         let escape = self.body.as_ref().and_then(|body| body.escape);
         let settings = HttpSettings {
@@ -232,11 +267,14 @@ impl DestinationOptions for HttpOptions {
             time_reopen,
             options: self.exchange.template_options.resolve(config, escape)?,
             identity: this_process(),
+            tls: needs_tls.then(|| format!("{:+?}", self.tls)),
             urls,
         };
         let address = settings.urls.iter().map(Url::shown).collect::<Vec<_>>().join(" ");
         let one_key = settings.is_batched && settings.urls.iter().any(|url| !url.is_literal());
-        let http = Arc::new(Http::new(settings));
+        let tls = needs_tls.then(|| ClientTls::new(&self.tls, config)).transpose()?;
+        let http = Http::new(settings, tls.map(|(tls, warnings)| (Arc::new(tls), warnings)));
+        let http = Arc::new(http);
         let exchange = self.exchange.settings(config, http, address)?;
         Ok(ExchangeSettings { is_one_key_a_group: one_key, ..exchange }.planned())
     }
@@ -263,35 +301,6 @@ fn message() -> Template {
     }
 }
 
-/// A header: a name, and a template of its value.
-#[derive(Debug, Clone)]
-pub(super) struct Header {
-    pub(super) name: String,
-    pub(super) value: Template,
-    /// Tells whether the value is a secret: then it is not sent to another host.
-    pub(super) is_secret: bool,
-}
-
-impl Header {
-    /// Reads `Name: value`.
-    fn parse(text: &str) -> Result<Self, String> {
-        let (name, value) = text.split_once(':').ok_or("a header has a name, `:` and a value")?;
-        let name = name.trim();
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.is_empty() || !name.bytes().all(is_token) || name.contains('$') {
-            return Err(format!("`{name}` is no name of a header"));
-        }
-        let lower = name.to_ascii_lowercase();
-        if ["content-length", "transfer-encoding", "connection", "expect"].contains(&lower.as_str()) {
-            return Err(format!("the header {name} is that of the connection, and not to be set"));
-        }
-        // The text of a token is nobody's to see.
-        let value = Template::compile(value.trim()).map_err(|error| format!("{name}: {}", error.message))?;
-        let is_secret = ["authorization", "cookie", "x-api-key", "dd-api-key"].contains(&lower.as_str());
-        Ok(Self { name: name.to_owned(), value, is_secret })
-    }
-}
-
 /// What `http()` runs by.
 #[derive(Debug)]
 pub(super) struct HttpSettings {
@@ -314,6 +323,9 @@ pub(super) struct HttpSettings {
     pub(super) force_compression: bool,
     pub(super) accept_encoding: Option<&'static str>,
     pub(super) unix_socket: Option<PathBuf>,
+    /// The options of TLS, where it is used, as what tells two destinations apart.
+    #[expect(dead_code, reason = "its debug text is read, and nothing else")]
+    pub(super) tls: Option<String>,
     pub(super) time_reopen: Duration,
     pub(super) options: Options,
     pub(super) identity: Arc<Identity>,
@@ -343,7 +355,6 @@ mod tests {
         for (options, expected) in [
             ("url(\"http://h/$HOST\") batch-lines(2)", "messages of one batch may have different urls"),
             ("url(\"http://$HOST/\")", "nowhere else"),
-            ("url(\"https://h/\")", "https:// is not supported"),
             ("url(\"http://h/ ftp://h/\")", "only http:// and https://"),
             ("headers(\"no header\")", "a header has a name"),
             ("headers(\"a b: c\")", "no name of a header"),
@@ -356,7 +367,8 @@ mod tests {
             ("response-adapter(mine)", "`mine` is not possible here"),
             ("workers(0)", "out of range"),
             ("on-reject(e)", "expected `destination(name)`"),
-            ("tls(peer-verify(no))", "`tls` is not supported"),
+            ("tls(pkcs12-file(a))", "pkcs12-file"),
+            ("peer-verify(perhaps)", "`perhaps` is not possible here"),
             ("python-http-header(class(A))", "`python-http-header` is not supported"),
             ("flush-lines(1)", "unknown option `flush-lines`"),
         ] {

@@ -52,7 +52,8 @@ struct Answer {
 impl HttpWorker {
     pub(super) fn new(http: Arc<Http>, number: usize) -> Self {
         let settings = &http.settings;
-        let agents: Vec<Agent> = settings.urls.iter().map(|url| agent(settings, url)).collect();
+        let tls = http.tls.as_ref().map(|(tls, _)| tls);
+        let agents: Vec<Agent> = settings.urls.iter().map(|url| agent(settings, url, tls)).collect();
         http.agents().extend(agents.iter().cloned());
         if http.is_over.load(Ordering::Acquire) {
             super::Exchange::interrupt(&*http);
