@@ -32,7 +32,7 @@ pub mod drops;
 pub(crate) mod exchange;
 pub mod file;
 mod handover;
-mod http;
+pub mod http;
 mod options;
 pub mod pipe;
 pub mod program;

@@ -159,6 +159,12 @@ fn proxy() {
     check("proxy");
 }
 
+/// Breaks without it: an answer that once gave a message no outcome, or two, does so again.
+#[test]
+fn answer() {
+    check("answer");
+}
+
 /// Breaks without it: a buffer whose lines were once split wrongly, or whose owner was let go of twice, is so
 /// again.
 #[test]

@@ -9,6 +9,7 @@
 //! choice.
 #![allow(clippy::unwrap_used, reason = "a target that cannot go on has found something")]
 
+pub mod answer;
 pub mod config;
 pub mod filter;
 pub mod flow;
@@ -35,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     ("rfc3164", rfc3164::run),
     ("framing", framing::run),
     ("proxy", proxy::run),
+    ("answer", answer::run),
     ("split", split::run),
     ("template", template::run),
     ("values", values::run),

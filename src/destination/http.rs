@@ -44,6 +44,16 @@ use targets::Targets;
 
 use crate::transport::tls::ClientTls;
 
+/// Reads the answer `code` with `body`, which is in the content coding `coding`, as each reader of answers does:
+/// for each the number of messages of a request of `messages` that got an outcome of their own, where it gave
+/// them one. For the fuzz target of answers.
+pub fn read_answer(code: u16, coding: Option<&str>, body: &[u8], messages: usize) -> Vec<usize> {
+    const MOST: usize = 1 << 16;
+    let Ok(text) = compression::read_decoded(body, coding, MOST) else { return Vec::new() };
+    debug_assert!(text.len() <= MOST, "an answer has no bound");
+    answer::own_outcomes(code, &text, messages)
+}
+
 /// The part of `http()` that its workers share.
 struct Http {
     settings: HttpSettings,
