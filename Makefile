@@ -21,6 +21,9 @@ PYTHON := $(shell tools/pythons first)
 endif
 export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 
+# The OpenSSL of kafka(): the system's where its headers are. What needs no Kafka is built without.
+OPENSSL := $(shell tools/openssl)
+
 GROUPS := build test lint
 BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
@@ -54,7 +57,7 @@ test-rust: wheel ## the tests of the Rust core without Python, then with it
 	cargo test --quiet --no-default-features --benches -- --test
 	@if lib=$$(tools/libpython $(BIN)/python); then \
 	  echo "cargo test --quiet"; \
-	  LD_LIBRARY_PATH="$$lib$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" cargo test --quiet --lib --tests; \
+	  LD_LIBRARY_PATH="$$lib$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" cargo test --quiet --lib --tests $(OPENSSL); \
 	fi
 
 test-python: wheel ## the Python tests, on the wheel in .venv
@@ -146,15 +149,17 @@ check-examples: wheel ## check every example's configuration
 	@for conf in examples/*.conf; do $(BIN)/inrush check -f "$$conf"; done
 
 # Compiles for a CPython that need not be there, each into a directory of its own: cargo would build pyo3 anew at each change.
+# Without kafka(), which no CPython changes: librdkafka would be built for each.
+python-only = --no-default-features --features python
 for-minor = PYO3_CONFIG_FILE=$$(tools/pyo3-config $(1)) CARGO_TARGET_DIR=target/lint/3.$(1)
 
 lint: wheel ## formats, lints and types, Rust and Python
 	cargo fmt --check
 	cargo clippy --quiet --all-targets --no-default-features -- -D warnings
-	cargo clippy --quiet --all-targets -- -D warnings
-	for minor in 14 15; do $(call for-minor,$$minor) cargo clippy --quiet --lib -- -D warnings; done
+	cargo clippy --quiet --all-targets $(OPENSSL) -- -D warnings
+	for minor in 14 15; do $(call for-minor,$$minor) cargo clippy --quiet --lib $(python-only) -- -D warnings; done
 	cargo doc --quiet --no-deps --document-private-items --no-default-features
-	cargo doc --quiet --no-deps --document-private-items
+	cargo doc --quiet --no-deps --document-private-items $(OPENSSL)
 	$(BIN)/ruff check $(LINTED)
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/mypy

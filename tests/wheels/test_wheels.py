@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 WHEELS = sorted((ROOT / os.environ.get("INRUSH_WHEELS", "dist")).glob("*.whl"))
-LARGEST = 8_000_000
+LARGEST = 16_000_000
 PATIENCE = 120.0
 
 if not WHEELS:
