@@ -33,6 +33,8 @@ pub(crate) mod exchange;
 pub mod file;
 mod handover;
 pub mod http;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod options;
 pub mod pipe;
 pub mod program;
@@ -54,6 +56,10 @@ pub(crate) use throttle::Throttle;
 pub(crate) const DRIVERS: &[Entry] = &[
     Entry::of::<file::FileOptions>("file"),
     Entry::of::<http::HttpOptions>("http"),
+    #[cfg(feature = "kafka")]
+    Entry::of::<kafka::KafkaOptions>("kafka"),
+    #[cfg(feature = "kafka")]
+    Entry::of::<kafka::KafkaOptions>("kafka-c"),
     Entry::of::<pipe::PipeOptions>("pipe"),
     Entry::of::<program::ProgramOptions>("program"),
     Entry::of::<stdout::StdoutOptions>("stdout"),

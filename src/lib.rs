@@ -26,6 +26,7 @@
 //! * [`config`]: from the user's files to a checked tree, or diagnostics with carets;
 //! * [`pattern`]: regular expressions, texts and globs that texts are compared with;
 //! * [`transport`]: sockets and what goes over them, for sources and destinations alike;
+//! * `kafka`: the client of Kafka, which sources and destinations share;
 //! * [`source`]: the life of a source, and what the source layer does to its messages; one file a driver;
 //! * [`destination`]: where messages go: streams of lines, and groups that a far end takes or refuses;
 //! * [`drivers`]: the drivers that a configuration may name;
@@ -59,7 +60,10 @@
 //! [`flow`] alone. Without the feature `python` the crate is the engine alone, and its command `inrush` runs
 //! configurations whose sources are the engine's own.
 #![deny(missing_docs, unreachable_pub)]
-#![cfg_attr(not(feature = "python"), allow(dead_code, reason = "the Python room alone uses some of it"))]
+#![cfg_attr(
+    not(all(feature = "python", feature = "kafka")),
+    allow(dead_code, reason = "the Python room, or the drivers of Kafka, alone use some of it")
+)]
 
 mod child;
 pub mod cli;
@@ -71,6 +75,8 @@ mod error;
 mod fault;
 pub mod filter;
 pub mod flow;
+#[cfg(feature = "kafka")]
+mod kafka;
 pub mod message;
 mod nearest;
 pub mod path;

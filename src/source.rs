@@ -59,6 +59,8 @@ mod file;
 mod hosts_file;
 mod input;
 pub mod internal;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod late;
 pub mod lifecycle;
 mod names;
@@ -116,6 +118,8 @@ pub(crate) const DRIVERS: &[Entry] = &[
     Entry::of::<pipe::PipeOptions>("pipe"),
     Entry::of::<stdin::StdinOptions>("stdin"),
     Entry::of::<program::ProgramOptions>("program"),
+    #[cfg(feature = "kafka")]
+    Entry::of::<kafka::KafkaOptions>("kafka"),
 ];
 
 /// The options of a source driver.

@@ -46,6 +46,8 @@ mod tests;
 pub(crate) use driver::ExchangeDestination;
 pub(crate) use group::Group;
 pub(crate) use options::ExchangeOptions;
+#[cfg(feature = "kafka")]
+pub(super) use options::on_reject;
 pub(crate) use outcome::{Failure, Fate, Outcome, Refusal, Sent};
 pub(crate) use settings::ExchangeSettings;
 

@@ -56,13 +56,40 @@ impl Poster {
         }
     }
 
+    /// Posts a message of at most `need`, which `fill` writes with its stamps, if there is credit.
+    ///
+    /// # Errors
+    /// The message was not taken.
+    pub(crate) fn try_post(&mut self, need: Need, fill: impl FnMut(&mut Row<'_>)) -> Result<(), Refused> {
+        self.producer.try_post(need, fill)
+    }
+
+    /// The ticket of the message that was posted last.
+    pub(crate) fn last_ticket(&self) -> u64 {
+        self.producer.last_place().0
+    }
+
     /// Waits for credit; true if there is some.
     #[cold]
     fn wait_for_credit(&mut self) -> bool {
+        self.await_credit_until(None)
+    }
+
+    /// Waits for credit until `deadline`; true if there is some.
+    pub(crate) fn await_credit(&mut self, deadline: Instant) -> bool {
+        self.await_credit_until(Some(deadline))
+    }
+
+    fn await_credit_until(&mut self, deadline: Option<Instant>) -> bool {
         self.producer.before_wait();
         let credit = self.producer.lane().credit();
         credit.count_suspension();
-        credit.wait_unless(None, || self.exit.is_requested()) == Waited::Credit
+        credit.wait_unless(deadline, || self.exit.is_requested()) == Waited::Credit
+    }
+
+    /// To be called after several posts that belong together.
+    pub(crate) fn end_posts(&mut self) {
+        self.producer.end_posts();
     }
 
     /// Waits for so long; false if the source is asked to end before.
@@ -97,6 +124,8 @@ pub struct SourceThread {
     stop_timeout: Duration,
     is_done: Arc<AtomicBool>,
     persist_name: Option<String>,
+    /// What it keeps behind what is acknowledged.
+    awaits: Option<&'static str>,
     wake: Option<Box<dyn Fn() + Send>>,
 }
 
@@ -127,6 +156,7 @@ impl SourceThread {
             stop_timeout,
             is_done: Arc::default(),
             persist_name: None,
+            awaits: None,
             wake: None,
         }
     }
@@ -135,6 +165,14 @@ impl SourceThread {
     #[must_use]
     pub(crate) fn keeping(mut self, persist_name: String) -> Self {
         self.persist_name = Some(persist_name);
+        self.awaits = Some("positions in files");
+        self
+    }
+
+    /// It has `what`, which moves behind what is acknowledged, and is kept elsewhere.
+    #[must_use]
+    pub(crate) fn moving(mut self, what: &'static str) -> Self {
+        self.awaits = Some(what);
         self
     }
 
@@ -156,7 +194,7 @@ impl Source for SourceThread {
     }
 
     fn awaits_acknowledgements(&self) -> Option<&'static str> {
-        self.persist_name.is_some().then_some("positions in files")
+        self.awaits
     }
 
     fn start(&mut self, with: &Start) -> Result<(), NotStarted> {

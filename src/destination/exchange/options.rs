@@ -54,7 +54,7 @@ const EXCHANGE: Table<ExchangeOptions> = &[
 ];
 
 /// The value of `on-reject()`: `destination(name)`.
-fn on_reject(parser: &mut Parser) -> Parsed<Spanned<String>> {
+pub(in crate::destination) fn on_reject(parser: &mut Parser) -> Parsed<Spanned<String>> {
     let expected = "`destination(name)`";
     let word = parser.string(expected)?;
     if word.value != "destination" {
