@@ -161,9 +161,7 @@ impl Reader {
                     self.group.set_paused(consumer, true);
                 }
                 poster.await_credit(now + CREDIT_LOOK);
-                if !is_paused {
-                    continue;
-                }
+                // Answers to commits, which credit comes back with, are among what is polled.
                 Duration::ZERO
             };
             match consumer.poll(wait) {

@@ -18,6 +18,7 @@ use crate::engine::{Log, Pipeline};
 use crate::flow::counters::SourceTotals;
 use crate::message::{Pool, Release, ReleaseNow};
 use crate::source::{EngineLog, Gate, Source, Start, make};
+use crate::state::State;
 
 /// No test passes or fails by the clock: this is only how long to wait before giving up on what never comes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -78,7 +79,8 @@ impl Member {
         let mut source = make(&input, &config, &log).unwrap().unwrap();
         source.init(&config).unwrap();
         input.status.start();
-        source.start(&Start { gate: Gate::open(), ended: Arc::new(|| ()) }).unwrap();
+        let (ended, stop) = (Arc::new(|| ()), Arc::new(|| ()));
+        source.start(&Start { gate: Gate::open(), ended, stop, state: State::in_memory() }).unwrap();
         Self { pipeline, source }
     }
 
