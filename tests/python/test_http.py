@@ -23,6 +23,7 @@ class Service:
     def __init__(self, answer: Answer, port: int = 0) -> None:
         self.bodies: list[bytes] = []
         self.lock = threading.Lock()
+        self.is_closed = False
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -33,6 +34,10 @@ class Service:
                 if self.headers["Content-Encoding"] == "gzip":
                     body = gzip.decompress(body)
                 with service.lock:
+                    if service.is_closed:
+                        # Connections that are kept open end, too, without an answer.
+                        self.close_connection = True
+                        return
                     status, text = answer(len(service.bodies), body)
                     service.bodies.append(body)
                 self.send_response(status)
@@ -48,6 +53,8 @@ class Service:
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self) -> None:
+        with self.lock:
+            self.is_closed = True
         self.server.shutdown()
         self.server.server_close()
 

@@ -66,10 +66,6 @@ impl Held {
         Self { chunks, errors: 0, at_once: 0 }
     }
 
-    pub(super) fn len(&self) -> usize {
-        count(&self.chunks)
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }

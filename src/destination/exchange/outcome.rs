@@ -25,6 +25,7 @@ pub(crate) enum Outcome {
     /// The far end is not there. It is tried for ever, after a pause.
     NotConnected(Failure),
     /// As `NotConnected`, but tried at once, three times.
+    #[allow(dead_code, reason = "HTTP has no such answer; other protocols do")]
     Retry(Failure),
     /// All of them are refused for good.
     Rejected(Refusal),
