@@ -471,3 +471,24 @@ fn a_throttle_bounds_the_messages_of_a_second() {
     rig.after(SECOND);
     assert_eq!(rig.finish().0.len(), 7);
 }
+
+/// Breaks without it: messages that a busy far end takes one by one are refused with the others' errors, or
+/// come after those that nobody has sent yet.
+#[test]
+fn what_comes_back_goes_first_and_is_refused_only_without_progress() {
+    let fake = Fake::new(|texts| {
+        let mut fates = vec![Fate::Again(Failure::new("busy")); texts.len().min(2)];
+        fates[0] = Fate::Delivered;
+        Sent { taken: fates.len(), bytes: 1, outcome: Outcome::Rows(fates) }
+    });
+    let mut rig = Rig::new(&fake, |settings| {
+        settings.batch_lines = 10;
+        settings.retries = 2;
+    });
+    rig.push(&["a", "b", "c", "d"]);
+    for _ in 0..4 {
+        rig.after(REOPEN);
+    }
+    assert_eq!(fake.requests(), ["a b c d", "b c d", "c d", "d"]);
+    assert_eq!(rig.finish().0, ["a", "b", "c", "d"]);
+}
