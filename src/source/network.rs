@@ -9,7 +9,7 @@
 //! * `options`: what is written; `driver`: which driver has which option; `transport`: the words of `transport()`;
 //!   `plan`: the same, checked;
 //! * `source`: sockets are opened, threads started and ended;
-//! * `streams`: connections take turns; `stream` and `connection`: a turn; `room`: the memory that is read into;
+//! * `streams`: connections take turns; `connection`, `stream` and `turn`: one of them; `room`: the memory that is read into;
 //! * `opening`: TLS and the header of a proxy, before the messages of a connection;
 //! * `datagrams`: datagrams and their senders; `packets`: the system call that brings many;
 //! * `sender`: the part that messages of one sender have in common; `naming`: the names of senders;
@@ -38,6 +38,7 @@ mod source;
 mod stream;
 mod streams;
 mod transport;
+mod turn;
 
 pub(super) use options::NetworkOptions;
 use source::NetworkSource;

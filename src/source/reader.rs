@@ -12,7 +12,7 @@
 //! * [`Views`] posts the frames of a chunk of bytes as views of it, in batches, and copies of texts that lie
 //!   nowhere for long. It takes credit in groups; a reader that is not admitted ([`Views::admit`]) stops reading,
 //!   keeps what it has, and asks to be told when there is credit.
-//! * [`Chunk`] is bytes that stay where they are: what was read into an [`Arena`](crate::message::Arena), or a
+//! * `Chunk` is bytes that stay where they are: what was read into an [`Arena`](crate::message::Arena), or a
 //!   buffer of a Python source.
 //! * [`Decoder`] makes UTF-8 of another encoding.
 //! * [`finder`] finds messages in what has places of its own, files and pipes; [`multi_line`] says which of their

@@ -15,11 +15,11 @@ use std::time::Instant;
 
 use super::room::ReadRoom;
 use super::stream::{Stream, read_some};
+use super::turn::{Failure, Notice, Tools, Turn};
 use crate::flow::Share;
-use crate::message::{Committed, Stamp};
-use crate::source::SocketCounters;
-use crate::source::reader::{Decoder, Ends, NotAdmitted, Reading, Views};
-use crate::syslog::framing::{BadFrame, Frame, Framing, Rest, Splitter};
+use crate::message::Committed;
+use crate::source::reader::{Decoder, Ends, Reading};
+use crate::syslog::framing::{Frame, Framing, Rest, Splitter};
 
 /// The most bytes of one read: a connection's turn.
 const READ: usize = 128 * 1024;
@@ -27,39 +27,6 @@ const READ: usize = 128 * 1024;
 const LEAST: usize = 32 * 1024;
 /// A longer tail is not copied for each read, but grows where it is until its frame is whole.
 const LONG: usize = 16 * 1024;
-
-/// The end of a connection's turn.
-#[derive(Debug)]
-pub(super) enum Turn {
-    /// It goes on when there is something to read.
-    Goes,
-    /// It goes on at once: there is more, of which its socket does not tell.
-    HasMore,
-    /// It goes on when there is credit.
-    Waits(NotAdmitted),
-    /// Its peer has ended it, perhaps in the middle of a frame of which so many bytes had come.
-    Ended { cut_off: usize },
-    /// It cannot go on.
-    Failed(Failure),
-}
-
-/// The reason why a connection cannot go on.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// The network.
-    Io(io::Error),
-    /// What came is no frame.
-    Frame(BadFrame),
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Io(error) => error.fmt(f),
-            Self::Frame(error) => error.fmt(f),
-        }
-    }
-}
 
 /// The frames of a chunk that had no credit.
 #[derive(Debug)]
@@ -94,26 +61,6 @@ pub(super) struct Connection {
     pub is_suspended: bool,
     /// True while it is among the sockets that are waited for.
     pub is_waited_for: bool,
-}
-
-/// Something to say about what a connection sends.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Notice {
-    /// A message is longer than it may be.
-    Cut,
-    /// Bytes are no character of its encoding.
-    Invalid,
-}
-
-/// What a connection's turn works with.
-pub(super) struct Tools<'t> {
-    pub views: &'t mut Views,
-    pub room: &'t mut ReadRoom,
-    pub counters: &'t SocketCounters,
-    /// The time of receipt.
-    pub now: Stamp,
-    /// Is told what is to be said, each once a connection.
-    pub say: &'t mut dyn FnMut(Notice),
 }
 
 enum Received {

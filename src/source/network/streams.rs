@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
-use super::connection::{Connection, Notice, Tools, Turn};
+use super::connection::Connection;
 use super::naming::Naming;
 use super::opening::{self, Opening};
 use super::plan::Plan;
@@ -29,6 +29,7 @@ use super::room::ReadRoom;
 use super::seldom::Seldom;
 use super::sender::{Sender, Senders, Values};
 use super::source::Common;
+use super::turn::{Notice, Tools, Turn};
 use crate::flow::clock::WallClock;
 use crate::flow::unshared::Unshared;
 use crate::message::Endpoints;
