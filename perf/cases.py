@@ -59,6 +59,14 @@ def streams() -> Iterator[Case]:
         ),
         metric="bytes",
     )
+    own = replace(receive, rival="inrush", variant="network()", source=TCP)
+    yield Case(
+        "network_file_256",
+        "batch",
+        "256-byte lines over one TCP connection to a file: the engines' own `network()`",
+        (receive, own, replace(own, rival="syslog-ng", count=250_000)),
+        metric="bytes",
+    )
 
 
 def messages() -> Iterator[Case]:

@@ -86,7 +86,7 @@ class Sourced(Kind):
 
     @property
     def native(self) -> bool:
-        """True for a source that is one of syslog-ng's own drivers, and not a Python class."""
+        """True for a source that is one of an engine's own drivers, and not a Python class."""
         return "(" in self.source
 
 

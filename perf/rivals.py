@@ -93,7 +93,7 @@ def start(run: Sourced, here: Place, port: int = 0, **more: object) -> Process:
     spec.write_text(json.dumps({**run.spec, **orders, **more}))
     if run.rival == "inrush":
         conf = directory / "inrush.conf"
-        conf.write_text(configuration(run, directory, spec))
+        conf.write_text(configuration(run, directory, spec, port))
         command: list[str | Path] = [*tools.inrush, "run", "-f", conf, "--control", directory / "control"]
         return here.start("inrush", command, *floor)
     if (build := tools.syslog_ng(run.rival)) is not None:

@@ -22,7 +22,7 @@ use super::credentials::Process;
 use super::naming::Naming;
 use super::packets::{Packet, Packets};
 use super::plan::Plan;
-use super::poll::{Interest, News, Poll};
+use super::poll::{Interest, Notification, Poll};
 use super::seldom::Seldom;
 use super::sender::{Sender, Senders, Values};
 use super::source::Common;
@@ -167,8 +167,8 @@ impl DatagramReceiver {
 
     /// Hears the names of senders.
     fn hear(&mut self) {
-        while let Some(news) = self.poll.waker().news() {
-            if let News::Named(number, name) = news
+        while let Some(news) = self.poll.waker().notification() {
+            if let Notification::Named(number, name) = news
                 && let Some(ip) = self.asked.remove(&number)
             {
                 self.named(ip, &name);

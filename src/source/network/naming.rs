@@ -1,7 +1,7 @@
 //! Names of senders, looked up without holding up the receiver: [`Naming`].
 //!
 //! A name server may take half a minute not to answer. So names that are not known are looked up on threads of
-//! their own, a few of them, which end when there is nothing to look up; the receiver hears the name as news.
+//! their own, a few of them, which end when there is nothing to look up; the receiver is told the name.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
 
-use super::poll::{News, Waker};
+use super::poll::{Notification, Waker};
 use crate::source::HostNames;
 
 /// The most threads.
@@ -67,7 +67,7 @@ impl Naming {
         let look_up = move || {
             loop {
                 while let Ok((number, ip)) = questions.recv_timeout(LINGER) {
-                    waker.tell(News::Named(number, names.look_up(ip)));
+                    waker.tell(Notification::Named(number, names.look_up(ip)));
                 }
                 threads.fetch_sub(1, Ordering::AcqRel);
                 // Whoever asked before that may have counted on this thread.
@@ -82,7 +82,7 @@ impl Naming {
             // Nobody else will: the receiver waits, rather than the sender for ever.
             if running == 0 {
                 while let Ok((number, ip)) = self.questions.1.try_recv() {
-                    self.waker.tell(News::Named(number, self.names.look_up(ip)));
+                    self.waker.tell(Notification::Named(number, self.names.look_up(ip)));
                 }
             }
         }

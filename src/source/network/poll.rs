@@ -20,7 +20,7 @@ const EVENTS: usize = 256;
 
 /// Something that another thread tells a receiver.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum Notification {
     /// The connection with this number may have more messages in flight.
     ShareIsFree(u64),
     /// The name of a sender that was asked for by this number.
@@ -31,7 +31,7 @@ pub(super) enum News {
 #[derive(Debug)]
 pub(super) struct Waker {
     event: OwnedFd,
-    news: SegQueue<News>,
+    told: SegQueue<Notification>,
 }
 
 impl Waker {
@@ -41,15 +41,15 @@ impl Waker {
         let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
     }
 
-    /// Tells it `news`.
-    pub(super) fn tell(&self, news: News) {
-        self.news.push(news);
+    /// Tells it something.
+    pub(super) fn tell(&self, news: Notification) {
+        self.told.push(news);
         self.wake();
     }
 
-    /// The news, the oldest first.
-    pub(super) fn news(&self) -> Option<News> {
-        self.news.pop()
+    /// The oldest of what it was told.
+    pub(super) fn notification(&self) -> Option<Notification> {
+        self.told.pop()
     }
 
     fn clear(&self) {
@@ -93,7 +93,7 @@ impl Poll {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &event, EventData::new_u64(WAKER), EventFlags::IN)?;
-        let waker = Arc::new(Waker { event, news: SegQueue::new() });
+        let waker = Arc::new(Waker { event, told: SegQueue::new() });
         Ok(Self { epoll, waker })
     }
 
@@ -188,10 +188,13 @@ mod tests {
             assert_eq!(ready, [7], "as long as there is something");
         }
         poll.remove(&one);
-        poll.waker().tell(News::ShareIsFree(3));
+        poll.waker().tell(Notification::ShareIsFree(3));
         poll.wait(None, &mut ready);
         assert!(ready.is_empty());
-        assert!(matches!(poll.waker().news(), Some(News::ShareIsFree(3))) && poll.waker().news().is_none());
+        assert!(
+            matches!(poll.waker().notification(), Some(Notification::ShareIsFree(3)))
+                && poll.waker().notification().is_none()
+        );
         assert!(poll.wait_for_one(Some(&one), None));
         poll.waker().wake();
         assert!(!poll.wait_for_one(None::<&UnixStream>, None));

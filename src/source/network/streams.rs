@@ -24,7 +24,7 @@ use super::connection::Connection;
 use super::naming::Naming;
 use super::opening::{self, Opening};
 use super::plan::Plan;
-use super::poll::{Interest, News, Poll};
+use super::poll::{Interest, Notification, Poll};
 use super::room::ReadRoom;
 use super::seldom::Seldom;
 use super::sender::{Sender, Senders, Values};
@@ -181,9 +181,9 @@ impl StreamReceiver {
 
     /// Hears what other threads say.
     fn hear(&mut self) {
-        while let Some(news) = self.poll.waker().news() {
+        while let Some(news) = self.poll.waker().notification() {
             match news {
-                News::ShareIsFree(number) => {
+                Notification::ShareIsFree(number) => {
                     if let Some(peer) = self.peers.get_mut(&number)
                         && peer.connection.is_suspended
                     {
@@ -191,7 +191,7 @@ impl StreamReceiver {
                         self.due.push_back(number);
                     }
                 }
-                News::Named(number, name) => {
+                Notification::Named(number, name) => {
                     if let Some(peer) = self.peers.get_mut(&number) {
                         let (endpoints, values) = (peer.endpoints.take(), std::mem::take(&mut peer.values));
                         peer.sender = Some(self.senders.sender(Some(&name), endpoints, values));

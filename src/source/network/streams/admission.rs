@@ -12,7 +12,7 @@ use crate::message::{Endpoint, Endpoints};
 use crate::source::network::connection::Connection;
 use crate::source::network::credentials::Process;
 use crate::source::network::opening::{self, Opened, Opening};
-use crate::source::network::poll::News;
+use crate::source::network::poll::Notification;
 use crate::source::network::sender::Values;
 use crate::source::network::stream::Stream;
 use crate::transport::socket::accepted;
@@ -57,7 +57,7 @@ impl StreamReceiver {
         let Some(peer) = self.peers.get_mut(&number) else { return };
         let ip = peer.endpoints.as_ref().and_then(|ends| ends.source.ip.parse::<IpAddr>().ok());
         let name = match ip.map(|ip| self.naming.ask(number, ip)) {
-            // It comes as news.
+            // It comes as a notification.
             Some(None) => return,
             Some(name) => name,
             None => None,
@@ -145,7 +145,7 @@ impl StreamReceiver {
             _ => (None, Values::new()),
         };
         let waker = Arc::clone(self.poll.waker());
-        let share = Arc::new(Share::new(Box::new(move || waker.tell(News::ShareIsFree(number)))));
+        let share = Arc::new(Share::new(Box::new(move || waker.tell(Notification::ShareIsFree(number)))));
         let Some(framing) = self.plan.transport.framing else { return Ok(()) };
         let connection = Connection::new(stream, framing, &self.plan.reading, share);
         let opening = Opening::new(self.plan.transport, self.plan.tls.is_some());
