@@ -88,7 +88,7 @@ fn lines_are_views_of_what_was_read() {
 /// Breaks without it: a message is another one by the moment of its parsing, or by being copied.
 #[test]
 fn messages_are_the_same_whenever_they_are_parsed() {
-    let lines = b"<13>Oct 11 22:14:15 h su[7]: one\n<13>two\n";
+    let lines = b"<13>Oct 11 22:14:15 h su[7]: one\n<13>two:\n";
     for parsing in [Parsing::Late, Parsing::Here] {
         let mut rig = rig(100, parsing);
         assert_eq!(rig.post_lines(lines), 2);
