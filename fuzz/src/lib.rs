@@ -15,6 +15,8 @@ pub mod filter;
 pub mod flow;
 pub mod framing;
 pub mod message;
+pub mod multi_line;
+pub mod position;
 pub mod proxy;
 pub mod rewrite;
 pub mod rfc3164;
@@ -35,6 +37,8 @@ pub const TARGETS: &[Target] = &[
     ("rfc5424", rfc5424::run),
     ("rfc3164", rfc3164::run),
     ("framing", framing::run),
+    ("multi_line", multi_line::run),
+    ("position", position::run),
     ("proxy", proxy::run),
     ("answer", answer::run),
     ("split", split::run),

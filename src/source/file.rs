@@ -2,17 +2,19 @@
 //! files whose names have a pattern.
 //!
 //! ```text
-//!  Directories ─ paths ─► Follower, one a file ─ what is new ─► Outlet ─► lane … destination
-//!  (wildcard)                  ▲                                               │ acknowledged
-//!                              └─────────────── FileProgress ◄──────────── Acked ◄─┘
+//!  Wildcard ─ paths ─► Follower, one a file ─ what is new ─► Outlet ─► lane … destination
+//!                          ▲                                                    │ acknowledged
+//!                          └─────────── FileProgress ◄─────────── Acked ◄───────┘
 //! ```
 //!
 //! One thread reads all files of a source, in turns: a round of each file reads at most one buffer. It waits
 //! for credit before it reads on, so that what is in memory is never more than the window and one buffer.
 //!
-//! * [`follow`]: one file, from round to round; [`line`]: its messages; [`outlet`]: their way to the lane;
+//! * [`follow`]: one file, from round to round; [`opened`]: the same while it is open; [`line`]: its
+//!   messages; [`outlet`]: their way to the lane;
 //! * [`watch`]: what wakes the thread between two looks; [`wildcard`]: the files of a pattern;
-//! * [`device`]: what is no file, and gives what comes; [`run`]: the thread; [`trouble`]: what is told of files that cannot be read.
+//! * [`device`]: what is no file, and gives what comes; [`run`]: the thread; [`trouble`]: what is told of
+//!   files that cannot be read.
 //!
 //! The places up to which the files were read are in the state, each behind what is acknowledged: see
 //! [`acked`](super::acked), [`progress`](super::progress) and [`position`](super::position).
@@ -32,6 +34,7 @@ mod counters;
 mod device;
 pub(super) mod follow;
 pub(super) mod line;
+mod opened;
 pub(super) mod outlet;
 mod run;
 pub(super) mod trouble;

@@ -1,7 +1,7 @@
 //! `pipe()`: lines out of a named pipe (FIFO), which is made when it is missing.
 //!
-//! The pipe is opened for writing, too (`fifo(7)`): so a writer that goes away is no end, and the next one goes
-//! on. Linux keeps 64 KiB in a pipe as long as somebody has it open; a writer beyond that waits.
+//! The pipe is opened for writing, too (`fifo(7)`): so a writer that goes away is no end, and the next one
+//! goes on. Linux keeps 64 KiB in a pipe as long as somebody has it open; a writer beyond that waits.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

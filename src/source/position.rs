@@ -98,6 +98,11 @@ impl Stored {
     }
 }
 
+/// Reads a stored position, and writes it again; `None` for what is none.
+pub fn stored_position(text: &[u8]) -> Option<String> {
+    Stored::parse(text).map(|stored| stored.to_string())
+}
+
 /// A number without a sign or spaces.
 fn decimal(text: &str) -> Option<u64> {
     text.bytes().all(|digit| digit.is_ascii_digit()).then(|| text.parse().ok())?

@@ -7,8 +7,8 @@
 //!  stop, or a reload: SIGTERM to the group ─ half a second ─► SIGKILL
 //! ```
 //!
-//! When it ends, or closes its output, it is started again: at once after a run of `HEALTHY`, else after a pause
-//! that doubles, as `restart-backoff()` says. A line without an end is a message when the program ends.
+//! When it ends, or closes its output, it is started again after a pause that doubles, as `restart-backoff()`
+//! says, from the beginning after a run of `HEALTHY`. A line without an end is a message when it ends.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{ChildStderr, Stdio};

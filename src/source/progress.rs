@@ -10,8 +10,8 @@
 //!  stored       100                                a restart goes on at 100
 //! ```
 //!
-//! All readers of an engine that ask for the same file get the same progress, as long as anything of it is
-//! on its way: a source that a reload replaces goes on where the one before has stopped reading, and its own
+//! All readers of an engine that ask for the same file get the same progress, as long as anything of it is on
+//! its way: a source that a reload replaces goes on where the one before has stopped reading, and its own
 //! lines count as done only behind those of the other.
 
 use std::collections::VecDeque;
@@ -87,8 +87,8 @@ impl FileProgress {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The position up to which it was read, by this process or by one before it, with the files that are to be
-    /// read after that one; `None` for a file that was never read.
+    /// The position up to which it was read, by this process or by one before it, with the files that are to
+    /// be read after that one; `None` for a file that was never read.
     ///
     /// # Errors
     /// What is stored is no position.
@@ -240,7 +240,8 @@ mod tests {
         assert_eq!(progress.position(), Err(b"nonsense".as_slice().into()));
     }
 
-    /// Breaks without it: a crash after two rotations loses the file between, of which nothing was acknowledged.
+    /// Breaks without it: a crash after two rotations loses the file between, of which nothing was
+    /// acknowledged.
     #[test]
     fn files_that_were_begun_are_remembered_behind_what_is_stored() {
         let state = State::in_memory();

@@ -124,8 +124,8 @@ impl StreamReader {
         }
     }
 
-    /// Reads what still comes from `fd` to its end, or to `deadline`, although the source ends. What is left of a
-    /// line then is a message.
+    /// Reads what still comes from `fd` to its end, or to `deadline`, although the source ends. What is left
+    /// of a line then is a message.
     pub(super) fn read_rest(&mut self, fd: impl AsFd, deadline: Instant) {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());

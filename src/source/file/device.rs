@@ -1,8 +1,8 @@
 //! `file()` at a device, and at the kernel's log: there is nothing to follow, what comes is read.
 //!
-//! * `/dev/kmsg` gives a record a read: priority, number, time and flags, a semicolon and the text, then lines with
-//!   a dictionary. A message is the priority and the text. It is read from its end on: what is there before the
-//!   start was said before it.
+//! * `/dev/kmsg` gives a record a read: priority, number, time and flags, a semicolon and the text, then
+//!   lines with a dictionary. A message is the priority and the text. It is read from its end on: what is
+//!   there before the start was said before it.
 //! * `/proc/kmsg` gives lines that begin with a priority, each once for all readers.
 //! * Another device gives lines. Nothing is kept of how far any of them was read.
 
@@ -98,7 +98,8 @@ fn record(record: &[u8], text: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    /// Breaks without it: a message of the kernel has its number and its dictionary in it, or a wrong priority.
+    /// Breaks without it: a message of the kernel has its number and its dictionary in it, or a wrong
+    /// priority.
     #[test]
     fn a_record_is_its_priority_and_its_text() {
         let text = |bytes: &[u8]| {

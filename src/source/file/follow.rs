@@ -2,33 +2,34 @@
 //!
 //! ```text
 //!  the path leads to nothing ──────────────────────────► it is looked for at each round
-//!  to a file, and a position is known ─► the file that it was (by inode and head), at its path or beside it
+//!  to a file, a position is known ─────► the file that it was (by inode and head), at its path or beside it
 //!  otherwise ──────────────────────────► from the start
 //!
-//!  each round   what is there is read up to one buffer; the beginning of the file must be what it was
-//!  at its end   the path leads to another file that is not empty: the rest is given out, and that one is next
-//!               the file is shorter, or begins otherwise: the rest is given out, and it is read from the start
+//!  each round   what is there is read up to one buffer; the file must begin as it did
+//!  at its end   the path leads to another file with something in it: the rest is given out, that one is next
+//!               it is shorter, or begins otherwise: the rest is given out, and it is read from the start
 //! ```
 //!
-//! Looking is polling: each round asks the file and its path how they are. Whatever wakes the reader earlier is
-//! no more than that. A file that was renamed is read to its end before the next one is begun, also when it was
-//! renamed while nobody read it: its inode is looked for in its directory, and so are files that came after it and
-//! were renamed, too, by their names and times.
+//! Looking is polling: each round asks the file and its path how they are. Whatever wakes the reader earlier
+//! is no more than that. A file that was renamed is read to its end before the next one is begun, also when
+//! it was renamed while nobody read it: its inode is looked for in its directory, and so are files that came
+//! after it and were renamed, too, by their names and times.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirEntryExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirEntryExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::line::MessageReader;
+use super::opened::{Opened, inode_of, open_file};
 use super::outlet::{Ending, FilePlace, Outlet};
 use super::trouble::Trouble;
 use crate::message::Origin;
 use crate::printable::line;
-use crate::source::position::{HEAD, Head, Inode, Position, Stored};
+use crate::source::position::{Inode, Position, Stored};
 use crate::source::progress::FileProgress;
 
 /// The outcome of a round.
@@ -42,19 +43,6 @@ pub(crate) enum Round {
     Gone,
     /// The source ends.
     Ends,
-}
-
-/// A file that is open.
-#[derive(Debug)]
-struct Opened {
-    file: File,
-    inode: Inode,
-    /// The end of what was read.
-    offset: u64,
-    /// The first bytes of it, as they were read.
-    head: Vec<u8>,
-    /// What was read and is no complete message.
-    rest: Vec<u8>,
 }
 
 /// A file, by its path.
@@ -332,8 +320,8 @@ impl Follower {
         Ok(self.opened.is_some())
     }
 
-    /// The files that were at the path after `opened`, were renamed, and were not seen by anybody: they have the name
-    /// with a number or a date behind it, and were written later. In the order of their last writes.
+    /// The files that were at the path after `opened`, were renamed, and were not seen by anybody: they have
+    /// the name with a number or a date behind it, and were written later. In the order of their last writes.
     fn rotated_after(&self, opened: &Opened) -> VecDeque<Inode> {
         let Some(name) = self.path.file_name() else { return VecDeque::new() };
         let (Ok(at_path), Ok(last)) =
@@ -379,93 +367,6 @@ impl Follower {
         }
         None
     }
-}
-
-impl Opened {
-    /// The place of the first byte that is in no message yet.
-    fn position(&self) -> Position {
-        let offset = self.offset - self.rest.len() as u64;
-        Position { offset, inode: self.inode, head: Head::of(&self.head) }
-    }
-
-    /// Tells whether it is the file of `position`, as far as one can see.
-    fn fits(&self, position: Position) -> io::Result<bool> {
-        let is_it = self.inode.number == position.inode.number
-            && (self.inode.device == position.inode.device || position.head.len > 0)
-            && self.file.metadata()?.len() >= position.offset;
-        Ok(is_it && Head::of(&self.read_head(position.head.len as usize)?) == position.head)
-    }
-
-    /// Tells whether it begins as it did.
-    fn is_itself(&self) -> io::Result<bool> {
-        Ok(self.head.is_empty() || self.read_head(self.head.len())? == self.head)
-    }
-
-    /// Its first `len` bytes, or what there is of them.
-    fn read_head(&self, len: usize) -> io::Result<Vec<u8>> {
-        let mut head = vec![0; len];
-        let mut count = 0;
-        while count < len {
-            match self.file.read_at(&mut head[count..], count as u64) {
-                Ok(0) => break,
-                Ok(more) => count += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        head.truncate(count);
-        Ok(head)
-    }
-
-    /// Keeps the first bytes of what was read now, which stands at `offset`, as far as they are in the head.
-    fn keep_head(&mut self, new: &[u8]) {
-        if self.head.len() < HEAD && self.head.len() as u64 == self.offset {
-            let more = new.len().min(HEAD - self.head.len());
-            self.head.extend_from_slice(&new[..more]);
-        }
-    }
-}
-
-fn inode_of(data: &fs::Metadata) -> Inode {
-    Inode { number: data.ino(), device: data.dev() }
-}
-
-/// Opens the file at `path`; `None` when there is none.
-fn open_file(path: &Path) -> io::Result<Option<Opened>> {
-    // Looked at before it is opened: that alone does something to a device.
-    let data = match fs::metadata(path) {
-        Ok(data) => data,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    check_kind(&data)?;
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let data = file.metadata()?;
-    check_kind(&data)?;
-    let inode = inode_of(&data);
-    Ok(Some(Opened { file, inode, offset: 0, head: Vec::new(), rest: Vec::new() }))
-}
-
-/// Refuses what is no file.
-fn check_kind(data: &fs::Metadata) -> io::Result<()> {
-    let kind = data.file_type();
-    let what = if kind.is_file() {
-        return Ok(());
-    } else if kind.is_dir() {
-        "there is a directory at this path, which wildcard-file() reads"
-    } else if kind.is_fifo() {
-        "there is a named pipe at this path, which pipe() reads"
-    } else if kind.is_socket() {
-        "there is a socket at this path, which unix-stream() and unix-dgram() make"
-    } else {
-        "there is a device at this path, which was none when the source was started"
-    };
-    Err(io::Error::other(what))
 }
 
 #[cfg(test)]

@@ -51,8 +51,8 @@ impl MessageReader {
         }
     }
 
-    /// The next message in `bytes`, from `from` on, which is moved behind it. With `is_all` what is left at the
-    /// end is one, too.
+    /// The next message in `bytes`, from `from` on, which is moved behind it. With `is_all` what is left at
+    /// the end is one, too.
     pub(crate) fn next<'a>(
         &'a mut self,
         bytes: &[u8],
@@ -83,7 +83,8 @@ impl MessageReader {
         }
     }
 
-    /// Tells whether `left` bytes that are no complete message are given out when nothing follows them for a while.
+    /// Tells whether `left` bytes that are no complete message are given out when nothing follows them for a
+    /// while.
     pub(crate) fn waits(&self, left: usize) -> bool {
         self.finder.has_part(left)
     }

@@ -1,8 +1,8 @@
 //! The way of a reader's messages into the engine: [`Outlet`].
 //!
-//! One thread has it, and reads with it from one input after the other. What is read lies in an
-//! [`Arena`], behind the rest that the input had left, and is posted as views of it. Each batch is marked with
-//! its place in the input ([`Acked`]) where the input has places.
+//! One thread has it, and reads with it from one input after the other. What is read lies in an [`Arena`],
+//! behind the rest that the input had left, and is posted as views of it. Each batch is marked with its place
+//! in the input ([`Acked`]) where the input has places.
 
 use std::collections::VecDeque;
 use std::io;
@@ -98,8 +98,8 @@ impl Outlet {
         self.exit.is_requested() || self.lane.is_closed()
     }
 
-    /// Reads with `read` behind a copy of `rest`, at most `most` bytes. What there is then, and how many bytes
-    /// of it are new.
+    /// Reads with `read` behind a copy of `rest`, at most `most` bytes. What there is then, and how many
+    /// bytes of it are new.
     ///
     /// # Errors
     /// That of the read.
@@ -123,8 +123,8 @@ impl Outlet {
         Ok((arena.commit(rest.len() + count), count))
     }
 
-    /// Posts the messages that `lines` finds in `chunk`, which have `origin` in common; the number of bytes that
-    /// they take. With `is_all` what is left at the end is one, too.
+    /// Posts the messages that `lines` finds in `chunk`, which have `origin` in common; the number of bytes
+    /// that they take. With `is_all` what is left at the end is one, too.
     ///
     /// # Errors
     /// The source ends; what was posted before is on its way.

@@ -57,7 +57,8 @@ impl Setup {
         let name = format!("source {}", self.settings.input.driver.id);
         if start.state.path().is_none() {
             self.log.warning(&format!(
-                "{name}: the engine runs without --persist-file, so after a restart its files are read from their start"
+                "{name}: the engine runs without --persist-file, so after a restart its files are read from their \
+                 start"
             ));
         }
         let acked = loop {
@@ -155,7 +156,8 @@ impl Reader {
     fn find_files(&mut self) {
         let stored = self.stored();
         let Files::Many(wildcard) = &mut self.setup.files else { return };
-        // Files that were renamed are read on by the paths that they had, where those lead to another file by now.
+        // Files that were renamed are read on by the paths that they had, where those lead to another file by
+        // now.
         let is_there = |path: &Path, inode: Inode| {
             fs::metadata(path).is_ok_and(|data| data.is_file() && data.ino() != inode.number)
         };

@@ -81,8 +81,9 @@ impl Interest {
 }
 
 impl FileWatcher {
-    /// Wakes with `waker`: when something is written to the files that it is told of, and to those whose names have
-    /// `pattern`; and when files come and go. Without news from the system there is nothing to watch, and no harm.
+    /// Wakes with `waker`: when something is written to the files that it is told of, and to those whose
+    /// names have `pattern`; and when files come and go. Without news from the system there is nothing to
+    /// watch, and no harm.
     pub(crate) fn new(waker: Unparker, pattern: Option<Matcher>) -> Self {
         let interest = Arc::new(Interest { pattern, ..Interest::default() });
         let asked = Arc::clone(&interest);
@@ -147,8 +148,8 @@ mod tests {
 
     use super::*;
 
-    /// Breaks without it: a line waits for the next look although the system has told of it; or a directory that
-    /// is not there, which happens at any time, ends the source.
+    /// Breaks without it: a line waits for the next look although the system has told of it; or a directory
+    /// that is not there, which happens at any time, ends the source.
     #[test]
     fn a_change_wakes() {
         let dir = tempfile::tempdir().unwrap();

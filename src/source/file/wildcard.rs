@@ -234,7 +234,8 @@ impl Wildcard {
         self.active.remove(path);
     }
 
-    /// Looks into the directories. `followed` are the files that are read, by the paths that they were found at.
+    /// Looks into the directories. `followed` are the files that are read, by the paths that they were found
+    /// at.
     pub(super) fn look(&mut self, watch: &mut FileWatcher, followed: &HashMap<Inode, &Path>) -> LookedUp {
         let (mut files, mut directories, mut found) = (Vec::new(), BTreeSet::new(), LookedUp::default());
         match self.walk(&self.base, 0, &mut files, &mut directories) {

@@ -24,7 +24,8 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr2};
 
-use super::multi_line::{MultiLine, Verdict};
+use super::multi_line::{MultiLine, MultiLineMode, Pattern, Verdict};
+use crate::pattern::{Flags, Matcher, Type};
 
 /// The way in which messages stand in the bytes.
 #[derive(Debug)]
@@ -254,6 +255,39 @@ fn wide(state: &mut State, rest: &[u8], most: usize, is_high_first: bool) -> (Op
     }
     state.searched = rest.len() & !1;
     (None, false)
+}
+
+/// The messages of `bytes`, which come in pieces of `step` bytes, with the mode `mode`, the patterns of its prefix
+/// and its end, and at most `most` bytes a message; and what is left at the end.
+///
+/// # Panics
+/// When a pattern is no regular expression.
+pub fn messages_of(
+    bytes: &[u8],
+    step: usize,
+    mode: MultiLineMode,
+    (prefix, end): (&str, &str),
+    most: usize,
+) -> (Vec<Vec<u8>>, Option<Vec<u8>>) {
+    let pattern = |text| match Matcher::new(text, Type::Pcre, Flags::default()) {
+        Ok(matcher) => Some(Pattern::of(&matcher)),
+        Err(error) => panic!("`{text}` is no regular expression: {}", error.reason),
+    };
+    let form = mode
+        .put_together(pattern(prefix), pattern(end))
+        .map_or(Form::Lines, |mode| Form::MultiLine(Box::new(mode)));
+    let mut finder = MessageFinder::new(form, most, false);
+    let (mut all, mut rest) = (Vec::new(), Vec::new());
+    for piece in bytes.chunks(step.max(1)) {
+        rest.extend_from_slice(piece);
+        let mut from = 0;
+        while let Some(found) = finder.next(&rest, &mut from) {
+            all.push(rest[found.text].to_vec());
+        }
+        rest.drain(..from);
+    }
+    let last = finder.last(&rest, &mut 0).map(|last| rest[last.text].to_vec());
+    (all, last)
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 //! | `multi-line-mode()` | a message ends |
 //! |---|---|
 //! | `indented` | before a line that begins with neither a space nor a tab |
-//! | `prefix-garbage`, `regexp` | before a line in which `multi-line-prefix()` matches; or where `multi-line-garbage()` matches in a line, of which the rest is dropped |
-//! | `prefix-suffix` | before a line in which `multi-line-prefix()` matches; or behind the match of `multi-line-suffix()` in a line, of which the rest is dropped |
+//! | `prefix-garbage`, `regexp` | before a line with a match of `multi-line-prefix()`; before the match of |
+//! | | `multi-line-garbage()` in a line, of which the rest is dropped |
+//! | `prefix-suffix` | the same, and behind the match of `multi-line-suffix()` |
 //! | `smart` | behind the last line of a stack trace ([`smart`]); other lines are messages by themselves |
 //!
 //! Each line is looked at once, when it is complete; the lines of a message stay where they are. A pattern
@@ -23,7 +24,7 @@ use smart::Smart;
 
 /// `multi-line-mode()`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Mode {
+pub enum MultiLineMode {
     /// Each line is a message.
     #[default]
     None,
@@ -41,7 +42,7 @@ pub(crate) enum Mode {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MultiLineOptions {
     /// `multi-line-mode()`
-    pub(crate) mode: Mode,
+    pub(crate) mode: MultiLineMode,
     /// `multi-line-prefix()`
     pub(crate) prefix: Option<(Matcher, Span)>,
     /// `multi-line-garbage()` or `multi-line-suffix()`
@@ -56,12 +57,12 @@ pub(crate) const MULTI_LINE: Table<MultiLineOptions> = &[
         "multi-line-mode",
         Kind::Other(|parser, to| {
             to.mode = parser.choice(&[
-                ("none", Mode::None),
-                ("indented", Mode::Indented),
-                ("prefix-garbage", Mode::PrefixGarbage),
-                ("regexp", Mode::PrefixGarbage),
-                ("prefix-suffix", Mode::PrefixSuffix),
-                ("smart", Mode::Smart),
+                ("none", MultiLineMode::None),
+                ("indented", MultiLineMode::Indented),
+                ("prefix-garbage", MultiLineMode::PrefixGarbage),
+                ("regexp", MultiLineMode::PrefixGarbage),
+                ("prefix-suffix", MultiLineMode::PrefixSuffix),
+                ("smart", MultiLineMode::Smart),
             ])?;
             Ok(())
         }),
@@ -84,9 +85,26 @@ fn pattern(parser: &mut Parser) -> Parsed<(Matcher, Span)> {
     Ok((pattern.compile(parser)?, span))
 }
 
+impl MultiLineMode {
+    /// The way in which it puts lines together, with these patterns; `None` for lines that are messages.
+    pub(crate) fn put_together(
+        self,
+        prefix: Option<Box<Pattern>>,
+        end: Option<Box<Pattern>>,
+    ) -> Option<MultiLine> {
+        match self {
+            Self::None => None,
+            Self::Indented => Some(MultiLine::Indented),
+            Self::PrefixGarbage => Some(MultiLine::Patterns { prefix, end, with_end: false }),
+            Self::PrefixSuffix => Some(MultiLine::Patterns { prefix, end, with_end: true }),
+            Self::Smart => Some(MultiLine::Smart(Smart::default())),
+        }
+    }
+}
+
 impl MultiLineOptions {
-    /// Checks them, for the driver at `at`, whose input has records of `pad_size` bytes if that is not 0, and this
-    /// `encoding`.
+    /// Checks them, for the driver at `at`, whose input has records of `pad_size` bytes if that is not 0, and
+    /// this `encoding`.
     ///
     /// # Errors
     /// Patterns of another mode, a mode without those that it needs, or options that do not go together.
@@ -98,19 +116,19 @@ impl MultiLineOptions {
         encoding: Option<Encoding>,
     ) -> Result<(), Diagnostic> {
         let error = |message: &str, help: &str| Err(config.error(at, message, Some(help.to_owned())));
-        if self.mode != Mode::None && pad_size > 0 {
+        if self.mode != MultiLineMode::None && pad_size > 0 {
             return error(
                 "pad-size() and multi-line-mode() do not go together",
                 "a record of a fixed size is a message: leave one of them out",
             );
         }
-        if self.mode != Mode::None && encoding.is_some_and(|encoding| encoding.is_wide().is_some()) {
+        if self.mode != MultiLineMode::None && encoding.is_some_and(|encoding| encoding.is_wide().is_some()) {
             return error(
                 "multi-line-mode() and an encoding() of two bytes a character do not go together",
                 "lines of UTF-16 are messages by themselves",
             );
         }
-        let has_patterns = matches!(self.mode, Mode::PrefixGarbage | Mode::PrefixSuffix);
+        let has_patterns = matches!(self.mode, MultiLineMode::PrefixGarbage | MultiLineMode::PrefixSuffix);
         if let (false, Some((_, span))) = (has_patterns, self.prefix.as_ref().or(self.end.as_ref())) {
             let message = "a pattern of messages of several lines, and a mode that has none";
             let help = "multi-line-mode(prefix-garbage) and multi-line-mode(prefix-suffix) have patterns";
@@ -118,11 +136,11 @@ impl MultiLineOptions {
         }
         let (has_prefix, has_end) = (self.prefix.is_some(), self.end.is_some());
         let (missing, help) = match self.mode {
-            Mode::PrefixGarbage if !has_prefix && !has_end => (
+            MultiLineMode::PrefixGarbage if !has_prefix && !has_end => (
                 "multi-line-mode(prefix-garbage) needs a pattern",
                 "multi-line-prefix() or multi-line-garbage()",
             ),
-            Mode::PrefixSuffix if !has_end => {
+            MultiLineMode::PrefixSuffix if !has_end => {
                 ("multi-line-mode(prefix-suffix) needs the pattern of the suffix", "multi-line-suffix()")
             }
             _ => return Ok(()),
@@ -134,15 +152,7 @@ impl MultiLineOptions {
     pub(crate) fn mode(&self) -> Option<MultiLine> {
         let compiled =
             |pattern: &Option<(Matcher, Span)>| pattern.as_ref().map(|(matcher, _)| Pattern::of(matcher));
-        let (prefix, end) = (compiled(&self.prefix), compiled(&self.end));
-        let patterns = move |with_end| MultiLine::Patterns { prefix, end, with_end };
-        match self.mode {
-            Mode::None => None,
-            Mode::Indented => Some(MultiLine::Indented),
-            Mode::PrefixGarbage => Some(patterns(false)),
-            Mode::PrefixSuffix => Some(patterns(true)),
-            Mode::Smart => Some(MultiLine::Smart(Smart::default())),
-        }
+        self.mode.put_together(compiled(&self.prefix), compiled(&self.end))
     }
 
     /// `multi-line-timeout()`, where it is not 0.
@@ -171,8 +181,8 @@ impl Pattern {
     }
 }
 
-/// The part that a line has in a message. A number counts the bytes of the line that belong to it; the rest is
-/// dropped.
+/// The part that a line has in a message. A number counts the bytes of the line that belong to it; the rest
+/// is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It goes on with the message, or begins one where there is none.

@@ -110,8 +110,8 @@ fn place() -> (TempDir, PathBuf) {
     (dir, path)
 }
 
-/// Breaks without it: a file that comes later is never read; a line is delivered in two parts; or the lines of
-/// before come again after a restart.
+/// Breaks without it: a file that comes later is never read; a line is delivered in two parts; or the lines
+/// of before come again after a restart.
 #[test]
 fn lines_come_when_they_are_complete_and_once() {
     let ((_dir, path), state) = (place(), State::in_memory());
@@ -161,8 +161,8 @@ fn a_renamed_file_is_read_to_its_end_before_the_next() {
     assert_eq!(again, ["five", "six", "seven", "eight"], "nothing was acknowledged");
 }
 
-/// Breaks without it: of files that were rotated one after the other while nobody read, those between are lost; or
-/// others that have the name in front are read.
+/// Breaks without it: of files that were rotated one after the other while nobody read, those between are
+/// lost; or others that have the name in front are read.
 #[test]
 fn files_that_were_rotated_while_nobody_read_are_found() {
     let ((dir, path), state) = (place(), State::in_memory());

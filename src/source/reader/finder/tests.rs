@@ -3,8 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::pattern::{Flags, Matcher, Type};
-use crate::source::reader::multi_line::{Mode, Pattern};
 
 /// The messages of `bytes`, which come in pieces of these sizes, and those that are left at the end.
 fn found(mut finder: MessageFinder, bytes: &[u8], pieces: &[usize]) -> (Vec<Vec<u8>>, Option<Vec<u8>>) {
@@ -34,16 +32,17 @@ fn texts(all: &(Vec<Vec<u8>>, Option<Vec<u8>>)) -> (Vec<&str>, Option<&str>) {
     (all.0.iter().map(text).collect(), all.1.as_ref().map(text))
 }
 
-fn multi_line(mode: Mode, prefix: Option<&str>, end: Option<&str>) -> MultiLine {
+fn multi_line(mode: MultiLineMode, prefix: Option<&str>, end: Option<&str>) -> MultiLine {
     let pattern = |text| Pattern::of(&Matcher::new(text, Type::Pcre, Flags::default()).unwrap());
-    let (prefix, end, with_end) = (prefix.map(pattern), end.map(pattern), mode == Mode::PrefixSuffix);
-    match mode {
-        Mode::Indented => MultiLine::Indented,
-        _ => MultiLine::Patterns { prefix, end, with_end },
-    }
+    mode.put_together(prefix.map(pattern), end.map(pattern)).unwrap()
 }
 
-fn of_mode(mode: Mode, prefix: Option<&str>, end: Option<&str>, text: &str) -> (Vec<String>, Option<String>) {
+fn of_mode(
+    mode: MultiLineMode,
+    prefix: Option<&str>,
+    end: Option<&str>,
+    text: &str,
+) -> (Vec<String>, Option<String>) {
     let mut both = Vec::new();
     for pieces in [&[][..], &[1; 200]] {
         let finder = MessageFinder::new(Form::MultiLine(Box::new(multi_line(mode, prefix, end))), 100, false);
@@ -105,9 +104,9 @@ fn lines_of_two_bytes() {
 /// Breaks without it: lines that belong together are apart, or the last ones do not wait for what follows.
 #[test]
 fn indented_lines() {
-    let all = of_mode(Mode::Indented, None, None, "first\n  c\n\tc2\nsecond\n");
+    let all = of_mode(MultiLineMode::Indented, None, None, "first\n  c\n\tc2\nsecond\n");
     assert_eq!(all, owned(&["first\n  c\n\tc2"], Some("second")));
-    let all = of_mode(Mode::Indented, None, None, " x\r\n y\r\nz\r\n\r\nlast");
+    let all = of_mode(MultiLineMode::Indented, None, None, " x\r\n y\r\nz\r\n\r\nlast");
     assert_eq!(all, owned(&[" x\r\n y", "z"], Some("last")));
 }
 
@@ -115,20 +114,20 @@ fn indented_lines() {
 #[test]
 fn prefixes_garbage_and_suffixes() {
     let text = "junk\nS one\nmore END t\nignored\nS two\nS three\n";
-    let all = of_mode(Mode::PrefixGarbage, Some("^S"), Some("END"), text);
+    let all = of_mode(MultiLineMode::PrefixGarbage, Some("^S"), Some("END"), text);
     assert_eq!(all, owned(&["junk", "S one\nmore ", "ignored", "S two"], Some("S three")));
-    let all = of_mode(Mode::PrefixGarbage, Some("^S"), Some("END"), "a\nb\nS\nc END\nd\ne\nS\n");
+    let all = of_mode(MultiLineMode::PrefixGarbage, Some("^S"), Some("END"), "a\nb\nS\nc END\nd\ne\nS\n");
     assert_eq!(all, owned(&["a\nb", "S\nc ", "d\ne"], Some("S")));
     let text = "S one\nmore END t\nleft\nS two\nS three\n";
-    let all = of_mode(Mode::PrefixSuffix, Some("^S"), Some("END"), text);
+    let all = of_mode(MultiLineMode::PrefixSuffix, Some("^S"), Some("END"), text);
     assert_eq!(all, owned(&["S one\nmore END", "left", "S two"], Some("S three")));
-    let all = of_mode(Mode::PrefixSuffix, None, Some("END$"), "a\nb END\nc\nS END\nd");
+    let all = of_mode(MultiLineMode::PrefixSuffix, None, Some("END$"), "a\nb END\nc\nS END\nd");
     assert_eq!(all, owned(&["a\nb END", "c\nS END"], Some("d")));
-    let all = of_mode(Mode::PrefixGarbage, None, Some("END"), "a\nb END t\nc\n");
+    let all = of_mode(MultiLineMode::PrefixGarbage, None, Some("END"), "a\nb END t\nc\n");
     assert_eq!(all, owned(&["a\nb "], Some("c")));
-    let all = of_mode(Mode::PrefixGarbage, Some("^S"), None, "S a\nb\nS c\n");
+    let all = of_mode(MultiLineMode::PrefixGarbage, Some("^S"), None, "S a\nb\nS c\n");
     assert_eq!(all, owned(&["S a\nb"], Some("S c")));
-    let all = of_mode(Mode::PrefixSuffix, Some("^S"), Some("END"), "x\nS one END\nS two END y\n");
+    let all = of_mode(MultiLineMode::PrefixSuffix, Some("^S"), Some("END"), "x\nS one END\nS two END y\n");
     assert_eq!(all, owned(&["x", "S one END", "S two END"], None));
 }
 
@@ -137,14 +136,14 @@ fn prefixes_garbage_and_suffixes() {
 fn a_message_that_is_too_long_comes_in_parts_of_whole_lines() {
     let line = format!(" {}\n", "c".repeat(38));
     let text = format!("first\n{}{}", line.repeat(5), " d".repeat(75));
-    let (all, last) = of_mode(Mode::Indented, None, None, &text);
+    let (all, last) = of_mode(MultiLineMode::Indented, None, None, &text);
     let parts: Vec<_> = all.iter().chain(&last).map(String::len).collect();
     assert_eq!(parts, [6 + 40 + 39, 40 + 39, 39, 100, 50]);
     assert_eq!(all.concat().replace('\n', "").len() + 50, text.replace('\n', "").len());
 }
 
 /// The messages that [`MultiLine`] makes, by the description of the modes: lines are put together one by one.
-fn slow(mode: Mode, text: &str) -> (Vec<String>, Option<String>) {
+fn slow(mode: MultiLineMode, text: &str) -> (Vec<String>, Option<String>) {
     let (mut all, mut open): (Vec<String>, Option<String>) = (Vec::new(), None);
     let (lines, rest) = match text.rfind('\n') {
         Some(end) => (text[..end].split('\n').collect::<Vec<_>>(), &text[end + 1..]),
@@ -152,17 +151,17 @@ fn slow(mode: Mode, text: &str) -> (Vec<String>, Option<String>) {
     };
     for line in lines {
         let continues = match mode {
-            Mode::Indented => line.starts_with([' ', '\t']),
+            MultiLineMode::Indented => line.starts_with([' ', '\t']),
             _ => !line.starts_with('S'),
         };
         if !continues {
             all.extend(open.take());
         }
         let before = open.take().map(|before| before + "\n").unwrap_or_default();
-        match line.find("END").filter(|_| mode != Mode::Indented) {
+        match line.find("END").filter(|_| mode != MultiLineMode::Indented) {
             None => open = Some(before + line),
             Some(at) => {
-                let end = if mode == Mode::PrefixSuffix { at + 3 } else { at };
+                let end = if mode == MultiLineMode::PrefixSuffix { at + 3 } else { at };
                 all.push(before + &line[..end]);
             }
         }
@@ -183,11 +182,11 @@ proptest! {
     fn finds_the_messages_of_the_slow_one(
         words in prop::collection::vec(prop::sample::select(vec!["S", " ", "\t", "END", "x", "\n", "\n", "SEND"]), 0..60),
         pieces in prop::collection::vec(1_usize..9, 0..40),
-        mode in prop::sample::select(vec![Mode::Indented, Mode::PrefixGarbage, Mode::PrefixSuffix]),
+        mode in prop::sample::select(vec![MultiLineMode::Indented, MultiLineMode::PrefixGarbage, MultiLineMode::PrefixSuffix]),
     ) {
         let text = words.concat();
         let (prefix, end) = match mode {
-            Mode::Indented => (None, None),
+            MultiLineMode::Indented => (None, None),
             _ => (Some("^S"), Some("END")),
         };
         let finder = MessageFinder::new(Form::MultiLine(Box::new(multi_line(mode, prefix, end))), 1000, false);
@@ -198,8 +197,8 @@ proptest! {
         prop_assert_eq!(last, slow_last.as_deref());
     }
 
-    /// Breaks without it: bytes are lost, doubled or in another order where a line is longer than a message may
-    /// be, or with bytes that no text has.
+    /// Breaks without it: bytes are lost, doubled or in another order where a line is longer than a message
+    /// may be, or with bytes that no text has.
     #[test]
     fn nothing_is_lost_whatever_the_pieces(
         bytes in prop::collection::vec(prop::sample::select(vec![b'a', b'b', b'\n', 0, b'\r', 0xff]), 0..200),
