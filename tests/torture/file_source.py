@@ -55,10 +55,10 @@ def file_source(run: Run) -> None:
     """Life after life of one engine, each ended at a random moment; between them the file is written and rotated."""
     out = run.directory / "out.log"
     writer = Writer(run.directory)
-    before = 0
+    before, chance = 0, run.random
+    # The same in each life: what comes twice was on its way in the life before.
+    window = chance.choice([1, 10, 100, 1000, 20_000])
     for _ in run.rounds():
-        chance = run.random
-        window = chance.choice([1, 10, 100, 1000, 20_000])
         engine = run.engine(CONF.format(window=window), "--persist-file", "state", started=False)
         until = time.monotonic() + chance.choice([0.1, 0.5, chance.uniform(0, 1.0)])
         while time.monotonic() < until:
