@@ -196,6 +196,18 @@ fn state() {
     check("state");
 }
 
+/// Breaks without it: lines that belong together are apart, or a part of one is lost, by where a read ends.
+#[test]
+fn multi_line() {
+    check("multi_line");
+}
+
+/// Breaks without it: a damaged position ends the engine, or is read as another one than is written.
+#[test]
+fn position() {
+    check("position");
+}
+
 /// Breaks without it: a new target has no place here, and its corpus is never run.
 #[test]
 fn every_target_is_run() {
