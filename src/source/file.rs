@@ -10,8 +10,8 @@
 //! One thread reads all files of a source, in turns: a round of each file reads at most one buffer. It waits
 //! for credit before it reads on, so that what is in memory is never more than the window and one buffer.
 //!
-//! * [`follow`]: one file, from round to round; [`opened`]: the same while it is open; [`line`]: its
-//!   messages; [`outlet`]: their way to the lane;
+//! * [`follow`]: one file, from round to round; [`opened`]: the same while it is open; [`line`](mod@line):
+//!   its messages; [`outlet`]: their way to the lane;
 //! * [`watch`]: what wakes the thread between two looks; [`wildcard`]: the files of a pattern;
 //! * [`device`]: what is no file, and gives what comes; [`run`]: the thread; [`trouble`]: what is told of
 //!   files that cannot be read.

@@ -257,8 +257,8 @@ fn wide(state: &mut State, rest: &[u8], most: usize, is_high_first: bool) -> (Op
     (None, false)
 }
 
-/// The messages of `bytes`, which come in pieces of `step` bytes, with the mode `mode`, the patterns of its prefix
-/// and its end, and at most `most` bytes a message; and what is left at the end.
+/// The messages of `bytes`, which come in pieces of `step` bytes, with the mode `mode`, the patterns of its
+/// prefix and its end, and at most `most` bytes a message; and what is left at the end.
 ///
 /// # Panics
 /// When a pattern is no regular expression.
