@@ -9,9 +9,9 @@
 //! written, not before. A driver that cannot write keeps its deliveries, and their source is held
 //! back by that alone.
 //!
-//! * [`stream`]: ordered bytes into files, pipes, devices, connections;
 //! * `exchange`: groups of messages that a far end takes or refuses whole, as HTTP requests; `reject`: where
 //!   what is refused for good goes;
+//! * [`stream`]: ordered bytes into files, pipes, devices, connections; [`network`]: those connections;
 //! * [`Claim`]: the files that a driver may write; [`Handover`]: what it leaves to the one that takes its
 //!   place; [`Descriptors`]: what all of them together may have open; [`drops`]: what is told of messages
 //!   that found no place.
@@ -35,6 +35,7 @@ mod handover;
 pub mod http;
 #[cfg(feature = "kafka")]
 mod kafka;
+pub mod network;
 mod options;
 pub mod pipe;
 pub mod program;
@@ -61,8 +62,16 @@ pub(crate) const DRIVERS: &[Entry] = &[
     #[cfg(feature = "kafka")]
     Entry::of::<kafka::KafkaOptions>("kafka-c"),
     Entry::of::<pipe::PipeOptions>("pipe"),
+    Entry::of::<network::NetworkOptions>("network"),
     Entry::of::<program::ProgramOptions>("program"),
     Entry::of::<stdout::StdoutOptions>("stdout"),
+    Entry::of::<network::NetworkOptions>("syslog"),
+    Entry::of::<network::NetworkOptions>("tcp"),
+    Entry::of::<network::NetworkOptions>("tcp6"),
+    Entry::of::<network::NetworkOptions>("udp"),
+    Entry::of::<network::NetworkOptions>("udp6"),
+    Entry::of::<network::UnixOptions>("unix-dgram"),
+    Entry::of::<network::UnixOptions>("unix-stream"),
 ];
 
 /// The options of a destination driver.

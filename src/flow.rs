@@ -15,6 +15,7 @@
 //! * [`tracker`]: for a source that wants to know what was delivered, batch by batch;
 //! * [`clock`]: the time that messages are stamped with; [`exit`]: the request that a source ends;
 //! * [`steady`]: the clock that deadlines are read from;
+//! * [`socket_queue`]: what a connection was given and has not arrived;
 //! * [`signals`]: those that the process is told by what to do; [`process`]: its end; [`unshared`]: descriptors that
 //!   no fork of it may keep.
 //!
@@ -30,6 +31,7 @@ pub mod lane;
 pub mod process;
 mod share;
 pub mod signals;
+pub(crate) mod socket_queue;
 pub mod steady;
 pub mod stopwatch;
 mod sync;

@@ -108,6 +108,8 @@ pub struct GlobalOptions {
     pub on_error: OnError,
     /// `file-template()`: what `file()` writes when it has no `template()`
     pub file_template: Option<TemplateText>,
+    /// `proto-template()`: what `network()` and its like write when they have no `template()`
+    pub proto_template: Option<TemplateText>,
     /// `use-uniqid()`: no
     pub use_uniqid: bool,
     /// `python-reload-modules()`: whether a reload imports changed modules of the user's anew.
@@ -158,6 +160,7 @@ impl Default for GlobalOptions {
             template_escape: false,
             on_error: OnError::default(),
             file_template: None,
+            proto_template: None,
             use_uniqid: false,
             python_reload_modules: false,
             python_path: Vec::new(),
@@ -199,6 +202,7 @@ const GLOBAL: Table<GlobalOptions> = &[
     ("create-dirs", Kind::YesNo(|to, yes| to.create_dirs = yes)),
     ("recv-time-zone", Kind::Text(|to, zone| to.recv_time_zone = Some(zone))),
     ("file-template", Kind::Template(|to, template| to.file_template = Some(template))),
+    ("proto-template", Kind::Template(|to, template| to.proto_template = Some(template))),
     ("use-uniqid", Kind::YesNo(|to, yes| to.use_uniqid = yes)),
     ("python-reload-modules", Kind::YesNo(|to, yes| to.python_reload_modules = yes)),
     ("python-path", Kind::Texts(|to, directory| to.python_path.push(directory))),
@@ -268,7 +272,6 @@ const GLOBAL: Table<GlobalOptions> = &[
     ("jvm-options", Kind::NoEffect(IN_INRUSH)),
     ("min-iw-size-per-reader", Kind::NoEffect(IN_INRUSH)),
     ("pass-unix-credentials", Kind::NoEffect(IN_INRUSH)),
-    ("proto-template", Kind::NoEffect("on the destinations of this version")),
     ("suppress", Kind::NoEffect("on the destinations of this version")),
     ("threaded", Kind::NoEffect("since Inrush always works with threads")),
     ("use-time-recvd", Kind::NoEffect(IN_INRUSH)),

@@ -48,6 +48,7 @@ pub use connect::Connect;
 pub use line::{Framing, LineFormat};
 pub(crate) use options::read_path;
 pub use options::{WriterFlags, WriterOptions};
+pub(crate) use peer::PIECES_MAX;
 pub use peer::Peer;
 pub use settings::StreamSettings;
 pub use sink::{Opening, Sink};

@@ -32,6 +32,7 @@ ANY_INTERPRETER = {
     "test_file_source.py",
     "test_log_paths.py",
     "test_metrics.py",
+    "test_network_destination.py",
     "test_perf.py",
     "test_quickstart.py",
     "test_reload.py",

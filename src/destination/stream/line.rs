@@ -24,7 +24,7 @@ impl LineFormat {
     ///
     /// # Panics
     /// Never: the template is fixed.
-    pub fn bsd() -> Self {
+    pub(crate) fn bsd() -> Self {
         match Template::compile(BSD_LINE) {
             Ok(template) => Self::Bsd(template),
             Err(error) => unreachable!("{error}"),

@@ -97,6 +97,12 @@ impl Sink {
         self
     }
 
+    /// Notes what is not as it was asked for, to be told once.
+    #[must_use]
+    pub(crate) fn with_warning(self, warning: String) -> Self {
+        Self { warning: Some(warning), ..self }
+    }
+
     /// Gives it a descriptor with a number of at least `least`, if there is one.
     pub(super) fn move_above(&mut self, least: i32) {
         if self.fd.as_raw_fd() < least

@@ -47,6 +47,8 @@ const BUFFER: usize = 128 * 1024;
 const LONG: usize = 4 * 1024;
 /// Most bytes of one stage, so that a slow reader does not have the same lines formatted again and again.
 const STAGE_MAX: usize = 8 * 1024 * 1024;
+/// The same where the far end confirms what it has, which it does stage by stage.
+const CONFIRMED_MAX: usize = BUFFER;
 
 /// A delivery that is not written whole.
 #[derive(Debug)]
@@ -122,6 +124,20 @@ pub(super) struct Stage {
     skip: usize,
 }
 
+/// The bounds of a stage.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    lines: usize,
+    bytes: usize,
+}
+
+impl Bounds {
+    /// Those of a stage of `lines` at most for a far end that `confirms` what it has or not.
+    pub(super) fn new(lines: usize, confirms: bool) -> Self {
+        Self { lines, bytes: if confirms { CONFIRMED_MAX } else { STAGE_MAX } }
+    }
+}
+
 /// The outcome of a write.
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -138,7 +154,7 @@ pub(super) struct Progress {
 }
 
 impl Stage {
-    /// Takes as many messages as fit, `most` of them at most; the first of them may be torn.
+    /// Takes as many messages as fit and as the bounds allow; the first of them may be torn.
     ///
     /// # Errors
     /// The text of a panic that kept messages from being made into lines, and their number. Their MESSAGE
@@ -148,7 +164,7 @@ impl Stage {
         pending: &VecDeque<Chunk>,
         torn: Option<&Torn>,
         line: &Line,
-        most: usize,
+        bounds: Bounds,
         context: &mut Context,
     ) -> Result<(), (usize, String)> {
         self.buffer.clear();
@@ -157,8 +173,8 @@ impl Stage {
         self.cuts.clear();
         self.runs.clear();
         self.skip = torn.map_or(0, |torn| torn.written);
-        if torn.is_none() && most == usize::MAX && line.is_message_and_newline(context) {
-            self.take_runs(pending);
+        if torn.is_none() && bounds.lines == usize::MAX && line.is_message_and_newline(context) {
+            self.take_runs(pending, bounds);
             if !self.runs.is_empty() {
                 return Ok(());
             }
@@ -166,7 +182,7 @@ impl Stage {
         let mut failed = Ok(());
         // What a panic leaves half done is taken back.
         while let Err(panic) =
-            catch_unwind(AssertUnwindSafe(|| self.append_lines(pending, torn, (line, most), context)))
+            catch_unwind(AssertUnwindSafe(|| self.append_lines(pending, torn, (line, bounds), context)))
         {
             let (count, _) = failed.err().unwrap_or_default();
             failed = Err((count + 1, panic_text(&*panic)));
@@ -198,7 +214,7 @@ impl Stage {
         &mut self,
         pending: &VecDeque<Chunk>,
         torn: Option<&Torn>,
-        (line, most): (&Line, usize),
+        (line, bounds): (&Line, Bounds),
         context: &mut Context,
     ) {
         let cuts_texts = line.is_around_message(context);
@@ -242,8 +258,9 @@ impl Stage {
                 }
                 let end = self.buffer.len();
                 self.lines.push(Staged { end, written_end: end + texts });
-                let full = end >= BUFFER || end + texts >= STAGE_MAX || 2 * self.cuts.len() + 3 > PIECES_MAX;
-                if full || self.lines.len() >= most {
+                let full =
+                    end >= BUFFER || end + texts >= bounds.bytes || 2 * self.cuts.len() + 3 > PIECES_MAX;
+                if full || self.lines.len() >= bounds.lines {
                     return;
                 }
             }
@@ -251,13 +268,13 @@ impl Stage {
     }
 
     /// Takes deliveries from the front as long as their lines stand in memory as they are to be written.
-    fn take_runs(&mut self, pending: &VecDeque<Chunk>) {
+    fn take_runs(&mut self, pending: &VecDeque<Chunk>, bounds: Bounds) {
         let mut bytes = 0;
         for (index, chunk) in pending.iter().enumerate().take(PIECES_MAX) {
             let Some(run) = chunk.delivery.view.joined(chunk.next, b'\n') else { return };
             self.runs.push(Run { chunk: index, first: chunk.next });
             bytes += run.len();
-            if bytes >= STAGE_MAX {
+            if bytes >= bounds.bytes {
                 return;
             }
         }

@@ -29,13 +29,17 @@ fn a_message_that_makes_no_line_is_its_text() {
     let pending: VecDeque<_> =
         [chunk(&["out already", "one", "bad"], 1), chunk(&["bad"], 0), chunk(&["two", "bad"], 0)].into();
     let mut stage = Stage::default();
-    let failed = stage.fill(&pending, None, &line, usize::MAX, &mut Context::default()).unwrap_err();
+    let failed = stage
+        .fill(&pending, None, &line, Bounds::new(usize::MAX, false), &mut Context::default())
+        .unwrap_err();
     assert!(failed.0 == 3 && failed.1.contains("a fault was asked for"), "{failed:?}");
     let whole = &stage.buffer;
     assert_eq!(whole.escape_ascii().to_string(), r"[one]\nbad\nbad\n[two]\nbad\n");
     assert_eq!(stage.lines.iter().map(|line| line.written_end).collect::<Vec<_>>(), [6, 10, 14, 20, 24]);
     let torn =
         Torn { head: b"to".to_vec(), tail: b"rn\n".to_vec(), around_text: false, written: 2, size: None };
-    stage.fill(&pending, Some(&torn), &line, usize::MAX, &mut Context::default()).unwrap_err();
+    stage
+        .fill(&pending, Some(&torn), &line, Bounds::new(usize::MAX, false), &mut Context::default())
+        .unwrap_err();
     assert_eq!(stage.buffer.escape_ascii().to_string(), r"torn\nbad\nbad\n[two]\nbad\n");
 }

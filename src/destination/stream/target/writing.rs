@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::{Flushed, Target};
 use crate::destination::stream::StreamContext;
 use crate::destination::stream::sink::Sink;
-use crate::destination::stream::stage::Progress;
+use crate::destination::stream::stage::{Bounds, Progress};
 use crate::destination::{Severity, Throttle};
 
 /// A renamed file is noticed this long after the last look at most, while lines are written.
@@ -43,7 +43,8 @@ impl Target {
             }
             // The lines, in memory and out.
             let (torn, line) = (self.torn.as_ref(), &context.line);
-            let filled = context.stage.fill(&self.pending, torn, line, most, &mut context.template);
+            let bounds = Bounds::new(most, sink.given().is_some());
+            let filled = context.stage.fill(&self.pending, torn, line, bounds, &mut context.template);
             if let Err((count, reason)) = filled {
                 self.report_fault(count, &reason, context);
             }
