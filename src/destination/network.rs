@@ -10,6 +10,7 @@
 //!
 //! * `options`, `unix`: what is written of them in a configuration;
 //! * `dial`: making connections, on threads of their own; `endpoint`: to where; `failover`: to which;
+//! * `secured`: TLS;
 //! * `connection`: the far end as the destination writes to it; `poller`: what wakes the destination.
 //!
 //! The lines, their queue and what happens in trouble are those of every stream
@@ -27,6 +28,7 @@ mod endpoint;
 mod failover;
 mod options;
 mod poller;
+mod secured;
 mod unix;
 
 #[cfg(test)]

@@ -372,6 +372,7 @@ impl Destination for StreamDestination {
 
     fn reopen(&mut self) {
         self.look_again();
+        self.context.opening.read_again().into_iter().for_each(&*self.context.log);
         if self.context.opening.ends_at_reload() {
             for target in self.targets.iter_mut().flatten() {
                 target.part_from(&mut self.context);

@@ -14,6 +14,7 @@ use rustix::net::{MMsgHdr, RecvFlags, SendAncillaryBuffer, SendFlags, recv, send
 
 use super::failover::Probe;
 use super::poller::Watch;
+use super::secured::Secured;
 use crate::destination::Wake;
 use crate::destination::stream::{PIECES_MAX, Peer};
 use crate::flow::socket_queue::unconfirmed_bytes;
@@ -41,23 +42,34 @@ pub(super) struct Connection {
     pub(super) close_on_input: bool,
     /// The search for the server that it stands in for.
     pub(super) leaves: Option<Probe>,
-    /// The number of bytes that were written.
+    /// TLS, where it is spoken.
+    secured: Option<Secured>,
+    /// The number of bytes that were written: with TLS, before they were encrypted.
     given: Cell<u64>,
     /// The reason of its end.
     gone: Cell<Option<Errno>>,
 }
 
 impl Connection {
-    pub(super) fn new(kind: Kind, watch: Watch, close_on_input: bool) -> Self {
-        Self { kind, watch, close_on_input, leaves: None, given: Cell::new(0), gone: Cell::new(None) }
+    pub(super) fn new(kind: Kind, watch: Watch, close_on_input: bool, secured: Option<Secured>) -> Self {
+        let (given, gone) = (Cell::new(0), Cell::new(None));
+        Self { kind, watch, close_on_input, leaves: None, secured, given, gone }
+    }
+
+    /// Reads a part of what the peer has sent; 0 at the end.
+    fn read_some(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
+        if let Some(secured) = &self.secured {
+            return secured.read(&mut [0; 4096]);
+        }
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
+        recv(fd, &mut buffer, RecvFlags::DONTWAIT).map(|(_, bytes)| bytes)
     }
 
     /// Reads what the peer has sent; the reason why the connection has ended, if it has.
     fn read(&self, fd: BorrowedFd<'_>) -> Option<Errno> {
-        let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
         for _ in 0..READS {
-            match recv(fd, &mut buffer, RecvFlags::DONTWAIT) {
-                Ok(((_, _), 0)) if !matches!(self.kind, Kind::Datagram(_)) => return Some(Errno::SHUTDOWN),
+            match self.read_some(fd) {
+                Ok(0) if !matches!(self.kind, Kind::Datagram(_)) => return Some(Errno::SHUTDOWN),
                 Ok(_) if self.close_on_input && !matches!(self.kind, Kind::Datagram(_)) => {
                     return Some(Errno::PROTO);
                 }
@@ -98,7 +110,11 @@ impl Peer for Connection {
     fn write(&self, fd: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> Result<usize, Errno> {
         let pieces = &pieces[..pieces.len().min(PIECES_MAX)];
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        match sendmsg(fd, pieces, &mut SendAncillaryBuffer::default(), flags) {
+        let written = match &self.secured {
+            Some(secured) => secured.write(pieces),
+            None => sendmsg(fd, pieces, &mut SendAncillaryBuffer::default(), flags),
+        };
+        match written {
             Ok(bytes) => {
                 self.given.set(self.given.get() + bytes as u64);
                 Ok(bytes)
@@ -137,7 +153,7 @@ impl Peer for Connection {
     }
 
     fn confirmed(&self, fd: BorrowedFd<'_>) -> u64 {
-        // Where the system does not tell, nothing has arrived.
+        // Where the system does not tell, nothing has arrived. What TLS adds makes it less than has.
         unconfirmed_bytes(fd).map_or(0, |bytes| self.given.get().saturating_sub(bytes))
     }
 }

@@ -15,8 +15,9 @@ use super::connection::{Connection, Kind};
 use super::endpoint::{Connected, Endpoint, Failure};
 use super::failover::{Failback, Probe, next_server};
 use super::poller::Watch;
-use crate::destination::Wake;
+use super::secured::{Reason, Secured};
 use crate::destination::stream::{Connect, Sink};
+use crate::destination::{Report, Severity, Wake};
 
 /// The far end of a network destination: how it is connected to, again and again.
 pub(super) struct Dial {
@@ -42,6 +43,8 @@ pub(super) struct State {
     failure: Option<String>,
     /// The last connection, for the log.
     connected: Option<String>,
+    /// The reason why TLS has ended, where it has one.
+    broken: Reason,
 }
 
 /// The outcome of an attempt, as soon as there is one.
@@ -83,9 +86,9 @@ impl Dial {
 
     /// Makes a far end of what was connected.
     fn sink(&self, server: usize, connected: Connected, wake: &Wake) -> Result<Sink, Errno> {
-        let Connected { socket, warnings, .. } = connected;
-        let watch = Watch::new(&socket, wake)?;
-        let mut connection = Connection::new(self.endpoints[server].kind(), watch, self.close_on_input);
+        let Connected { socket, warnings, secured, .. } = connected;
+        let (watch, kind) = (Watch::new(&socket, wake)?, self.endpoints[server].kind());
+        let mut connection = Connection::new(kind, watch, self.close_on_input, secured);
         if let (Some(failback), 1..) = (self.failback, server) {
             let primary = self.endpoints[0].clone();
             let connect = move || primary.connect().is_ok();
@@ -113,6 +116,7 @@ impl Connect for Dial {
         match outcome {
             Ok(connected) => {
                 state.connected = Some(connected.shown.clone());
+                state.broken = connected.secured.as_ref().map(Secured::reason).unwrap_or_default();
                 self.sink(state.server, connected, wake)
             }
             Err(Failure { error, text }) => {
@@ -129,6 +133,10 @@ impl Connect for Dial {
             (Errno::SHUTDOWN, _) => "the server has closed the connection".to_owned(),
             (Errno::PROTO, _) => {
                 "the server has sent data, which ends the connection: close-on-input(no) allows it".to_owned()
+            }
+            (Errno::BADMSG, _) => {
+                let why = lock(&state.broken).clone();
+                why.unwrap_or_else(|| "what the server sends is not TLS".to_owned())
             }
             (Errno::XDEV, _) => "the primary server answers again, and is connected to next".to_owned(),
             (_, Kind::Tcp | Kind::UnixStream) => format!("the connection is broken: {error}"),
@@ -148,6 +156,24 @@ impl Connect for Dial {
     fn opened_in_words(&self) -> Option<String> {
         let state = lock(&self.state);
         state.connected.as_ref().map(|connected| format!("connected to {connected}"))
+    }
+
+    fn read_again(&self) -> Vec<Report> {
+        let endpoint = self.endpoints.first();
+        let Some(Endpoint::Inet { tls: Some(tls), .. }) = endpoint else { return Vec::new() };
+        match tls.reload() {
+            Ok((is_new, warnings)) => {
+                let new =
+                    is_new.then(|| "certificates were read again: the next connection has them".to_owned());
+                let report = |severity| move |text| Report { severity, text };
+                let warnings = warnings.into_iter().map(report(Severity::Warning));
+                new.into_iter().map(report(Severity::Notice)).chain(warnings).collect()
+            }
+            Err(why) => {
+                let text = format!("{why}; what was read before stays");
+                vec![Report { severity: Severity::Error, text }]
+            }
+        }
     }
 
     fn survives_reload(&self) -> bool {

@@ -3,16 +3,19 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::connection::Kind;
+use super::secured::Secured;
 use crate::transport::socket::{
     Address, Opened, Protocol, Resolver, SocketError, SocketOptions, connect_stream, connect_tcp,
     finish_connect, send_datagrams, send_udp,
 };
+use crate::transport::tls::ClientTls;
 
 /// The bound of a look-up, and of an attempt to connect to one address.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -29,6 +32,8 @@ pub(super) enum Endpoint {
         /// `localip()` and `localport()`
         from: Option<SocketAddr>,
         options: SocketOptions,
+        /// `tls()`
+        tls: Option<Arc<ClientTls>>,
     },
     /// A socket of this system.
     Unix { path: String, is_stream: bool, options: SocketOptions },
@@ -42,6 +47,8 @@ pub(super) struct Connected {
     pub(super) shown: String,
     /// Options that the system did not follow wholly.
     pub(super) warnings: Vec<String>,
+    /// TLS, where the server is spoken to with it.
+    pub(super) secured: Option<Secured>,
 }
 
 /// The reason why there is no connection.
@@ -110,7 +117,7 @@ impl Endpoint {
 
     /// Connects to one address of a server.
     fn connect_to(&self, to: SocketAddr) -> Result<Connected, Failure> {
-        let Self::Inet { address, protocol, from, options } = self else {
+        let Self::Inet { address, protocol, from, options, tls } = self else {
             return Err(Failure { error: Errno::AFNOSUPPORT, text: "it is no server".to_owned() });
         };
         let shown = |from: std::io::Result<SocketAddr>| {
@@ -134,12 +141,19 @@ impl Endpoint {
             return Err(failed(Errno::NOTCONN.into()));
         }
         let shown = shown(opened.socket.local_addr());
-        Ok(connected(opened, shown))
+        let mut connected = connected(opened, shown);
+        if let Some(tls) = tls {
+            let secured = Secured::shake_hands(tls, &address.host, &connected.socket)?;
+            connected.shown.extend(secured.cipher().map(|cipher| format!(", {cipher}")));
+            connected.warnings.extend(tls.warnings());
+            connected.secured = Some(secured);
+        }
+        Ok(connected)
     }
 }
 
 fn connected<S: Into<OwnedFd>>(opened: Opened<S>, shown: String) -> Connected {
-    Connected { socket: opened.socket.into(), shown, warnings: opened.warnings }
+    Connected { socket: opened.socket.into(), shown, warnings: opened.warnings, secured: None }
 }
 
 /// Waits until `socket` can be written, or its connection has failed.

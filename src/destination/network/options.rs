@@ -9,16 +9,19 @@ use super::failover::Failback;
 use crate::config::grammar::{
     DriverHead, Key, Kind, MAX_INT, Parsed, Parser, Place, Table, TokenKind, apply, names,
 };
-use crate::config::{Config, Diagnostic, Spanned};
+use crate::config::{Config, Diagnostic, Span, Spanned};
 use crate::destination::stream::{Framing, LineFormat, StreamSettings, WriterOptions};
 use crate::destination::{DestinationOptions, Planned};
 use crate::template::{Template, TsFormat};
 use crate::transport::socket::{Address, AddressOptions, Family, IpProtocol, Protocol, Role, SocketOptions};
+use crate::transport::tls::{ClientTls, Side, TlsOptions};
 
 /// `transport()`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transport {
     Tcp,
+    /// TCP with TLS.
+    Tls,
     Udp,
     /// TCP with lengths before lines, whatever the driver.
     Framed,
@@ -42,6 +45,10 @@ pub struct NetworkOptions {
     /// The server.
     host: Spanned<String>,
     transport: Transport,
+    /// The place of `transport()`, or of the driver.
+    transport_span: Span,
+    /// `tls()`
+    tls: Option<TlsOptions>,
     /// `keep-alive()`: whether the connection goes on over a reload.
     keep_alive: bool,
     /// `close-on-input()`: whether data from the server ends the connection.
@@ -84,6 +91,8 @@ impl DestinationOptions for NetworkOptions {
             word: head.word,
             host,
             transport,
+            transport_span: head.span,
+            tls: None,
             keep_alive: true,
             close_on_input: true,
             failover: FailoverOptions::default(),
@@ -93,11 +102,16 @@ impl DestinationOptions for NetworkOptions {
         };
         let (family, role) = (Family::Inet, Role::Destination);
         let known = || {
-            let own = names(NETWORK).chain(names(own(head.word)));
+            let tls = has_tls(head.word).then_some("tls");
+            let own = names(NETWORK).chain(names(own(head.word))).chain(tls);
             let transport = AddressOptions::names(role).chain(SocketOptions::names(family));
             own.chain(transport).chain(WriterOptions::names()).collect()
         };
         parser.options_in_parentheses(head.open, Place::DestinationOption, &known, |parser, key| {
+            if has_tls(head.word) && key.value == "tls" {
+                let tls = options.tls.get_or_insert_with(|| TlsOptions::new(key.span));
+                return Some(tls.read(parser, key, Side::Client));
+            }
             apply(NETWORK, &mut options, parser, key)
                 .or_else(|| apply(own(head.word), &mut options, parser, key))
                 .or_else(|| options.address.apply(parser, key, role))
@@ -122,8 +136,8 @@ impl NetworkOptions {
         match self.transport {
             Transport::Udp => Framing::Datagram,
             Transport::Framed => Framing::OctetCounting,
-            Transport::Tcp if self.is_syslog() => Framing::OctetCounting,
-            Transport::Tcp => Framing::Newline,
+            Transport::Tcp | Transport::Tls if self.is_syslog() => Framing::OctetCounting,
+            Transport::Tcp | Transport::Tls => Framing::Newline,
         }
     }
 
@@ -131,9 +145,30 @@ impl NetworkOptions {
         if self.transport == Transport::Udp { Protocol::Udp } else { Protocol::Tcp }
     }
 
-    /// The port where none is written: that of RFC 6587 or RFC 5426, or that of BSD syslog.
+    /// The port where none is written: that of RFC 6587, RFC 5425 or RFC 5426, or that of BSD syslog.
     fn default_port(&self) -> u16 {
-        if self.is_syslog() && self.transport == Transport::Tcp { 601 } else { 514 }
+        match self.transport {
+            Transport::Tcp if self.is_syslog() => 601,
+            Transport::Tls if self.is_syslog() => 6514,
+            _ => 514,
+        }
+    }
+
+    /// TLS with the server, where `tls()` and `transport()` say so; the sentences are warnings.
+    fn tls(&self, config: &Config) -> Result<Option<Arc<ClientTls>>, Diagnostic> {
+        let is_of_driver = !matches!(self.word, "network" | "syslog");
+        match (&self.tls, self.transport) {
+            (None, Transport::Tls) => {
+                let help = "add tls(ca-file(\"…\"))".to_owned();
+                Err(config.error(self.transport_span, "transport(tls) needs tls()", Some(help)))
+            }
+            (None, _) => Ok(None),
+            (Some(_), Transport::Tcp | Transport::Udp) if !is_of_driver => {
+                let help = Some("write transport(tls)".to_owned());
+                Err(config.error(self.transport_span, "a plain transport has no tls()", help))
+            }
+            (Some(options), _) => ClientTls::new(options, config).map(|(tls, _)| Some(Arc::new(tls))),
+        }
     }
 
     fn settings(&self, config: &Config) -> Result<StreamSettings, Diagnostic> {
@@ -143,14 +178,16 @@ impl NetworkOptions {
         let primary = target(&self.host)?;
         let stand_ins = self.failover.servers.iter().map(target).collect::<Result<Vec<_>, _>>()?;
         let from = self.address.from(config, protocol, ip)?;
+        let tls = self.tls(config)?;
         let endpoint = |address: Address| {
-            let options = self.socket.clone();
-            Endpoint::Inet { address, protocol, from, options }
+            let (options, tls) = (self.socket.clone(), tls.clone());
+            Endpoint::Inet { address, protocol, from, options, tls }
         };
-        let shown = format!("{}://{primary}", protocol.name());
+        let scheme = if tls.is_some() { "tls" } else { protocol.name() };
+        let shown = format!("{scheme}://{primary}");
         let endpoints = std::iter::once(primary).chain(stand_ins).map(endpoint).collect();
         let dial = Dial {
-            kind: kind(protocol, self.framing()),
+            kind: kind(protocol, self.framing(), tls.is_some()),
             endpoints,
             failback: self.failover.failback,
             keep_alive: self.keep_alive,
@@ -162,10 +199,12 @@ impl NetworkOptions {
 }
 
 /// The kind of a connection: those of one kind and address can be handed over.
-pub(super) fn kind(protocol: Protocol, framing: Framing) -> &'static str {
+fn kind(protocol: Protocol, framing: Framing, has_tls: bool) -> &'static str {
     match (protocol, framing) {
         (Protocol::Udp, _) => "udp",
+        (Protocol::Tcp, Framing::OctetCounting) if has_tls => "tls with lengths",
         (Protocol::Tcp, Framing::OctetCounting) => "tcp with lengths",
+        (Protocol::Tcp, _) if has_tls => "tls",
         (Protocol::Tcp, _) => "tcp",
     }
 }
@@ -192,10 +231,17 @@ pub(super) fn settings(
     Ok(settings)
 }
 
+/// Tells whether the driver takes `tls()`.
+fn has_tls(word: &str) -> bool {
+    !word.starts_with("udp")
+}
+
 fn transport(parser: &mut Parser, to: &mut NetworkOptions) -> Parsed<()> {
     let word = parser.string("a transport")?;
+    to.transport_span = word.span;
     let chosen = match &*word.value.to_ascii_lowercase() {
         "tcp" => Some(Transport::Tcp),
+        "tls" => Some(Transport::Tls),
         "udp" => Some(Transport::Udp),
         "framed" => Some(Transport::Framed),
         _ => None,
@@ -204,7 +250,8 @@ fn transport(parser: &mut Parser, to: &mut NetworkOptions) -> Parsed<()> {
         to.transport = transport;
         return Ok(());
     }
-    let help = Some("a destination has `tcp`, `udp`, and `framed` for lengths before lines".to_owned());
+    let help =
+        Some("a destination has `tcp`, `tls`, `udp`, and `framed` for lengths before lines".to_owned());
     let message = format!("the transport `{}` is not supported by this version of Inrush", word.value);
     Err(parser.report.error(word.span, message, help))
 }

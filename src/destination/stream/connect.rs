@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::sink::Sink;
 use super::{Opening, unwritable};
-use crate::destination::Wake;
+use crate::destination::{Report, Wake};
 
 /// Opens the far end of a stream.
 ///
@@ -47,6 +47,11 @@ pub trait Connect: fmt::Debug + Send + Sync {
     /// The line for the log about what was just opened, where there is one.
     fn opened_in_words(&self) -> Option<String> {
         None
+    }
+
+    /// Reads again what it has read of files, at a reload that keeps the destination: what there is to say.
+    fn read_again(&self) -> Vec<Report> {
+        Vec::new()
     }
 
     /// Tells that a far end that takes nothing for a while counts as one that cannot be written: it may never

@@ -31,6 +31,8 @@ struct Made<C> {
     trust: Arc<Trust>,
     /// The end of the time of the certificate, in seconds since the epoch.
     not_after: Option<i64>,
+    /// Sentences about what is not wrong, but perhaps not meant.
+    warnings: Vec<String>,
     digest: [u8; 32],
 }
 
@@ -39,7 +41,7 @@ struct Endpoint<C> {
     options: TlsOptions,
     /// The patterns of `trusted-dn()`.
     names: Vec<Matcher>,
-    make: fn(&Self, &mut Vec<String>) -> Result<Made<C>, Problem>,
+    make: fn(&Self) -> Result<Made<C>, Problem>,
     made: RwLock<Option<Arc<Made<C>>>>,
 }
 
@@ -47,7 +49,7 @@ impl<C> Endpoint<C> {
     fn new(
         options: &TlsOptions,
         config: &Config,
-        make: fn(&Self, &mut Vec<String>) -> Result<Made<C>, Problem>,
+        make: fn(&Self) -> Result<Made<C>, Problem>,
     ) -> Result<(Self, Vec<String>), Diagnostic> {
         options.check(config)?;
         let names = options.patterns(config)?;
@@ -58,8 +60,8 @@ impl<C> Endpoint<C> {
 
     /// Reads the material; true when it is another than before.
     fn read(&self) -> Result<(bool, Vec<String>), Problem> {
-        let mut warnings = Vec::new();
-        let made = (self.make)(self, &mut warnings)?;
+        let made = (self.make)(self)?;
+        let warnings = made.warnings.clone();
         let mut place = self.made.write().unwrap_or_else(PoisonError::into_inner);
         let is_new = place.as_ref().is_none_or(|before| before.digest != made.digest);
         if is_new {
@@ -138,6 +140,11 @@ impl ClientTls {
         self.0.made().not_after
     }
 
+    /// Sentences about what is not wrong with the files, but perhaps not meant.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.0.made().warnings.clone()
+    }
+
     /// The configuration of rustls, for whoever makes connections of his own.
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
         self.0.made().config.clone()
@@ -173,16 +180,11 @@ fn server_name(host: &str) -> io::Result<ServerName<'static>> {
         .map_err(|_| io::Error::other(format!("`{host}` is no name that a certificate can have")))
 }
 
-fn server(
-    endpoint: &Endpoint<ServerConfig>,
-    warnings: &mut Vec<String>,
-) -> Result<Made<ServerConfig>, Problem> {
+fn server(endpoint: &Endpoint<ServerConfig>) -> Result<Made<ServerConfig>, Problem> {
     let options = &endpoint.options;
     let problem = |error: String| Problem::of_block(options, error);
     let provider = options.choices.provider();
-    let Material { identity, not_after, authorities, warnings: found, digest } =
-        Material::read(options, &provider)?;
-    warnings.extend(found);
+    let Material { identity, not_after, authorities, warnings, digest } = Material::read(options, &provider)?;
     let verifier =
         OfClients::new(options, endpoint.names.clone(), &authorities, &provider).map_err(problem)?;
     let trust = verifier.trust.clone();
@@ -194,19 +196,14 @@ fn server(
     // The server chooses: its list is the best first.
     config.ignore_client_order = true;
     config.key_log = key_log(options)?;
-    Ok(Made { config: Arc::new(config), trust, not_after, digest })
+    Ok(Made { config: Arc::new(config), trust, not_after, warnings, digest })
 }
 
-fn client(
-    endpoint: &Endpoint<ClientConfig>,
-    warnings: &mut Vec<String>,
-) -> Result<Made<ClientConfig>, Problem> {
+fn client(endpoint: &Endpoint<ClientConfig>) -> Result<Made<ClientConfig>, Problem> {
     let options = &endpoint.options;
     let problem = |error: String| Problem::of_block(options, error);
     let provider = options.choices.provider();
-    let Material { identity, not_after, authorities, warnings: found, digest } =
-        Material::read(options, &provider)?;
-    warnings.extend(found);
+    let Material { identity, not_after, authorities, warnings, digest } = Material::read(options, &provider)?;
     let verifier =
         OfServers::new(options, endpoint.names.clone(), &authorities, &provider).map_err(problem)?;
     let trust = verifier.trust.clone();
@@ -221,7 +218,7 @@ fn client(
     };
     config.enable_sni = options.sni;
     config.key_log = key_log(options)?;
-    Ok(Made { config: Arc::new(config), trust, not_after, digest })
+    Ok(Made { config: Arc::new(config), trust, not_after, warnings, digest })
 }
 
 /// The side's own certificate. A server without one fails each handshake.
