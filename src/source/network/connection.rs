@@ -202,7 +202,8 @@ impl Connection {
         let Some(count) = read_some(&mut self.stream, &mut back[..most])? else {
             return Ok(Received::Nothing);
         };
-        self.has_more = count == most && matches!(self.stream, Stream::Tls(_));
+        // The end of TLS may have come with it, of which the socket does not tell.
+        self.has_more = matches!(self.stream, Stream::Tls(_));
         if count == 0 {
             return Ok(Received::End);
         }
@@ -250,7 +251,8 @@ impl Connection {
         }
         tools.counters.count_bytes(count);
         self.last_input = Instant::now();
-        self.has_more = count == most && matches!(self.stream, Stream::Tls(_));
+        // The end of TLS may have come with it, of which the socket does not tell.
+        self.has_more = matches!(self.stream, Stream::Tls(_));
         Ok(Received::Decoded)
     }
 
