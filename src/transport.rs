@@ -17,7 +17,6 @@
 //! * No socket that comes from here blocks, and each is closed when another program is started.
 //! * Nothing here waits for a peer, but for what its caller bounds.
 #![forbid(unsafe_code)]
-#![allow(dead_code, unused_imports, reason = "the drivers take it up one after the other")]
 
 pub mod access;
 pub(crate) mod net;

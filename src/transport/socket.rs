@@ -28,11 +28,11 @@ mod resolver;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use address::{Address, AddressOptions, IpProtocol, Port, Protocol};
+pub(crate) use address::{Address, AddressOptions, IpProtocol, Protocol};
 pub(crate) use inet::{accepted, connect_tcp, finish_connect, listen_tcp, receive_udp, send_udp};
 pub(crate) use local::{SocketFile, connect_stream, listen_stream, receive_datagrams, send_datagrams};
 pub(crate) use options::{Family, Role, SocketOptions};
-pub(crate) use resolver::{Lookup, Resolver};
+pub(crate) use resolver::Resolver;
 
 use std::fmt;
 use std::io;

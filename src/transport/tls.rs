@@ -33,5 +33,5 @@ mod verifier;
 
 pub(crate) use certificate::PeerFacts;
 pub(crate) use endpoint::{ClientTls, ServerTls};
-pub(crate) use options::{PeerVerify, Side, TlsOptions};
+pub(crate) use options::{Side, TlsOptions};
 pub(crate) use stream::TlsStream;

@@ -39,6 +39,7 @@ ANY_INTERPRETER = {
     "test_state_disk.py",
     "test_statistics.py",
     "test_stream_sources.py",
+    "test_tls.py",
     "test_torture.py",
     "test_torture_reload.py",
     "test_walkthrough.py",

@@ -190,7 +190,7 @@ impl Files {
             found.extend(read);
         }
         if options.use_system_cert_store {
-            found.extend(self.system(options)?);
+            found.extend(self.system(options, warnings)?);
         }
         let crls = match &options.crl_dir {
             None => Vec::new(),
@@ -249,7 +249,11 @@ impl Files {
     }
 
     /// The authorities of the system.
-    fn system(&mut self, options: &TlsOptions) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    fn system(
+        &mut self,
+        options: &TlsOptions,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<CertificateDer<'static>>, Problem> {
         let found = rustls_native_certs::load_native_certs();
         if found.certs.is_empty() {
             let why = found.errors.first().map_or_else(|| "it has none".to_owned(), ToString::to_string);
@@ -258,6 +262,9 @@ impl Files {
                 format!("the system's authorities cannot be read: {why}"),
             ));
         }
+        let unread = found.errors.iter();
+        warnings
+            .extend(unread.map(|error| format!("some of the system's authorities cannot be read: {error}")));
         for certificate in &found.certs {
             self.0.update(certificate);
         }

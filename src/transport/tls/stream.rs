@@ -303,6 +303,9 @@ fn in_words(error: &Error) -> String {
 fn refusal(reason: &CertificateError) -> String {
     match reason {
         CertificateError::UnknownIssuer => "no authority that is trusted here has signed it".to_owned(),
+        CertificateError::BadSignature => {
+            "an authority of that name is trusted here, but it has not signed it".to_owned()
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".to_owned(),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its time has not begun; is the clock right?".to_owned()

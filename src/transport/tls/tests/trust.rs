@@ -84,6 +84,7 @@ fn modes_of_a_client() {
         ("wrong purpose", ours.sign(&wrong), PURPOSE),
         ("self-signed", server().self_signed(), UNKNOWN),
         ("other authority", other.sign(&server()), UNKNOWN),
+        ("its namesake", Authority::new("Ours").sign(&server()), "but it has not signed it"),
         ("other name", ours.sign(&named(&["elsewhere.example"])), "not valid for name"),
         ("address alone", ours.sign(&named(&["127.0.0.1"])), "not valid for name"),
         ("common name alone", ours.sign(&named(&[])), "not valid for"),
