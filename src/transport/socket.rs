@@ -50,13 +50,13 @@ pub(crate) struct Opened<S> {
     /// Sentences about options that the system did not follow wholly.
     pub(crate) warnings: Vec<String>,
     /// Keeps it from the forks of the process; lives as long as the socket.
-    pub(crate) unshared: Unshared,
+    _unshared: Unshared,
 }
 
 impl<S: AsFd> Opened<S> {
     fn new(socket: S, warnings: Vec<String>) -> Self {
         let unshared = Unshared::new(&socket);
-        Self { socket, warnings, unshared }
+        Self { socket, warnings, _unshared: unshared }
     }
 }
 

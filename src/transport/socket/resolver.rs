@@ -64,6 +64,7 @@ impl Lookup {
     }
 
     /// The answer, if it is there.
+    #[cfg(test)]
     pub(crate) fn answer(&self) -> Option<Answer> {
         self.0.answer.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

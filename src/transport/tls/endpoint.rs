@@ -29,8 +29,6 @@ use crate::pattern::Matcher;
 struct Made<C> {
     config: Arc<C>,
     trust: Arc<Trust>,
-    /// The end of the time of the certificate, in seconds since the epoch.
-    not_after: Option<i64>,
     /// Sentences about what is not wrong, but perhaps not meant.
     warnings: Vec<String>,
     digest: [u8; 32],
@@ -101,11 +99,6 @@ impl ServerTls {
         self.0.read().map_err(Problem::in_words)
     }
 
-    /// The end of the time of its certificate, in seconds since the epoch.
-    pub(crate) fn not_after(&self) -> Option<i64> {
-        self.0.made().not_after
-    }
-
     /// Begins TLS on a connection that was accepted at `now`.
     ///
     /// # Errors
@@ -133,11 +126,6 @@ impl ClientTls {
     /// A file that cannot be used: what was read before stays.
     pub(crate) fn reload(&self) -> Result<(bool, Vec<String>), String> {
         self.0.read().map_err(Problem::in_words)
-    }
-
-    /// The end of the time of its certificate, in seconds since the epoch.
-    pub(crate) fn not_after(&self) -> Option<i64> {
-        self.0.made().not_after
     }
 
     /// Sentences about what is not wrong with the files, but perhaps not meant.
@@ -184,7 +172,7 @@ fn server(endpoint: &Endpoint<ServerConfig>) -> Result<Made<ServerConfig>, Probl
     let options = &endpoint.options;
     let problem = |error: String| Problem::of_block(options, error);
     let provider = options.choices.provider();
-    let Material { identity, not_after, authorities, warnings, digest } = Material::read(options, &provider)?;
+    let Material { identity, authorities, warnings, digest } = Material::read(options, &provider)?;
     let verifier =
         OfClients::new(options, endpoint.names.clone(), &authorities, &provider).map_err(problem)?;
     let trust = verifier.trust.clone();
@@ -196,14 +184,14 @@ fn server(endpoint: &Endpoint<ServerConfig>) -> Result<Made<ServerConfig>, Probl
     // The server chooses: its list is the best first.
     config.ignore_client_order = true;
     config.key_log = key_log(options)?;
-    Ok(Made { config: Arc::new(config), trust, not_after, warnings, digest })
+    Ok(Made { config: Arc::new(config), trust, warnings, digest })
 }
 
 fn client(endpoint: &Endpoint<ClientConfig>) -> Result<Made<ClientConfig>, Problem> {
     let options = &endpoint.options;
     let problem = |error: String| Problem::of_block(options, error);
     let provider = options.choices.provider();
-    let Material { identity, not_after, authorities, warnings, digest } = Material::read(options, &provider)?;
+    let Material { identity, authorities, warnings, digest } = Material::read(options, &provider)?;
     let verifier =
         OfServers::new(options, endpoint.names.clone(), &authorities, &provider).map_err(problem)?;
     let trust = verifier.trust.clone();
@@ -218,7 +206,7 @@ fn client(endpoint: &Endpoint<ClientConfig>) -> Result<Made<ClientConfig>, Probl
     };
     config.enable_sni = options.sni;
     config.key_log = key_log(options)?;
-    Ok(Made { config: Arc::new(config), trust, not_after, warnings, digest })
+    Ok(Made { config: Arc::new(config), trust, warnings, digest })
 }
 
 /// The side's own certificate. A server without one fails each handshake.

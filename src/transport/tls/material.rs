@@ -44,13 +44,15 @@ pub(super) struct Authorities {
     pub(super) crls: Vec<CertificateRevocationListDer<'static>>,
 }
 
+const SECONDS_A_DAY: i64 = 24 * 60 * 60;
+/// Days before its end at which a certificate is warned of.
+const SOON: i64 = 14;
+
 /// All that is read from files.
 #[derive(Debug)]
 pub(super) struct Material {
     /// The side's own certificate and key.
     pub(super) identity: Option<Arc<CertifiedKey>>,
-    /// The end of the time of the certificate, in seconds since the epoch.
-    pub(super) not_after: Option<i64>,
     pub(super) authorities: Authorities,
     /// Sentences about what is not wrong, but perhaps not meant.
     pub(super) warnings: Vec<String>,
@@ -102,18 +104,26 @@ impl Material {
     pub(super) fn read(options: &TlsOptions, provider: &CryptoProvider) -> Result<Self, Problem> {
         let mut files = Files(Sha256::new());
         let mut warnings = Vec::new();
-        let (mut identity, mut not_after) = (None, None);
+        let mut identity = None;
         if let (Some(cert_file), Some(key_file)) = (&options.cert_file, &options.key_file) {
             let own = files.identity(cert_file, key_file, provider, &mut warnings)?;
             let first = own.cert.first().and_then(|certificate| Certificate::read(certificate));
-            not_after = first.as_ref().map(|certificate| certificate.not_after);
-            if first.is_some_and(|certificate| certificate.has_ended(UnixTime::now())) {
+            let end = first.as_ref().map(|certificate| certificate.not_after);
+            let now = UnixTime::now();
+            let days = end.map(|end| (end - now.as_secs() as i64) / SECONDS_A_DAY);
+            if first.is_some_and(|certificate| certificate.has_ended(now)) {
                 warnings.push(format!("{}: the certificate has expired", cert_file.value));
+            } else if let Some(days) = days.filter(|days| *days < SOON) {
+                warnings.push(format!(
+                    "{}: the certificate expires within {} days",
+                    cert_file.value,
+                    days + 1
+                ));
             }
             identity = Some(Arc::new(own));
         }
         let authorities = files.authorities(options, &mut warnings)?;
-        Ok(Self { identity, not_after, authorities, warnings, digest: files.0.finalize().into() })
+        Ok(Self { identity, authorities, warnings, digest: files.0.finalize().into() })
     }
 }
 

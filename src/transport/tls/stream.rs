@@ -120,6 +120,7 @@ impl<S: Read + Write> TlsStream<S> {
     }
 
     /// Tells that there may be something to do when the socket can be read.
+    #[cfg(test)]
     pub(crate) fn wants_read(&self) -> bool {
         self.connection.wants_read()
     }

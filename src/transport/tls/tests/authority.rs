@@ -30,8 +30,8 @@ pub(super) struct Wanted {
     pub(super) common_name: &'static str,
     pub(super) organization: Option<&'static str>,
     pub(super) purposes: Vec<ExtendedKeyUsagePurpose>,
-    /// The last year in which it is good.
-    pub(super) until: i32,
+    /// The year, month and day at whose beginning it ends.
+    pub(super) until: (i32, u8, u8),
     pub(super) serial: u8,
     pub(super) is_ca: bool,
 }
@@ -43,7 +43,7 @@ pub(super) fn server() -> Wanted {
         common_name: "localhost",
         organization: Some("Org"),
         purposes: vec![ExtendedKeyUsagePurpose::ServerAuth],
-        until: 4000,
+        until: (4000, 1, 1),
         serial: 1,
         is_ca: false,
     }
@@ -69,7 +69,8 @@ impl Wanted {
         }
         params.distinguished_name.push(DnType::CommonName, self.common_name);
         params.extended_key_usages.clone_from(&self.purposes);
-        params.not_after = date_time_ymd(self.until, 1, 1);
+        let (year, month, day) = self.until;
+        params.not_after = date_time_ymd(year, month, day);
         params.serial_number = Some(SerialNumber::from_slice(&[self.serial]));
         if self.is_ca {
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -28,7 +28,7 @@ fn modes_of_a_server() {
     let own = store.own("server", &ours.sign(&server()), &[]);
     let ca = store.write("ca.pem", ours.pem());
     let between = ours.between("Between");
-    let old = Wanted { until: 2001, ..client() };
+    let old = Wanted { until: (2001, 1, 1), ..client() };
     let wrong = Wanted { purposes: vec![ExtendedKeyUsagePurpose::ServerAuth], ..client() };
     let any = Wanted { purposes: vec![], ..client() };
     let certificates = [
@@ -80,7 +80,7 @@ fn modes_of_a_client() {
     let wrong = Wanted { purposes: vec![ExtendedKeyUsagePurpose::ClientAuth], ..server() };
     let certificates = [
         ("good", ours.sign(&server()), "ok"),
-        ("expired", ours.sign(&Wanted { until: 2001, ..server() }), EXPIRED),
+        ("expired", ours.sign(&Wanted { until: (2001, 1, 1), ..server() }), EXPIRED),
         ("wrong purpose", ours.sign(&wrong), PURPOSE),
         ("self-signed", server().self_signed(), UNKNOWN),
         ("other authority", other.sign(&server()), UNKNOWN),
@@ -152,7 +152,7 @@ fn a_self_signed_certificate_is_trusted_where_it_is_named() {
     for (name, wanted, expected) in [
         ("authority", own_authority.clone(), "ok"),
         ("plain", server(), "ok"),
-        ("expired", Wanted { until: 2001, ..own_authority.clone() }, EXPIRED),
+        ("expired", Wanted { until: (2001, 1, 1), ..own_authority.clone() }, EXPIRED),
         ("other name", Wanted { names: &["elsewhere"], ..own_authority.clone() }, "not valid for"),
         (
             "wrong purpose",
