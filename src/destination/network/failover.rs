@@ -1,4 +1,4 @@
-//! The choice of a server: [`Failover`], and the search for the first one: [`Probe`].
+//! The choice of a server (`failover()`), and the search for the first one: [`Probe`].
 //!
 //! ```text
 //!  primary ──fails──► failover 1 ──fails──► failover 2 ──fails──► the primary again; with failback()

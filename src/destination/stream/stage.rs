@@ -15,7 +15,7 @@
 //! are.
 //!
 //! Most messages of a batch differ in nothing but their text: they have no values of their own, and their
-//! times lie in the same second. Then head and tail of the line before are copied ([`Frame`]) instead of
+//! times lie in the same second. Then head and tail of the line before are copied ([`frame::Frame`]) instead of
 //! formatted.
 //!
 //! Where a line is a datagram (`datagrams`) each is sent by itself, and many of them with one call.

@@ -1,8 +1,8 @@
 //! Names of hosts to addresses: [`Resolver`].
 //!
 //! The system's resolver cannot be interrupted: with servers that do not answer, a look-up takes half a minute.
-//! So each look-up has a thread of its own, which ends with it, and whoever asked looks now and then
-//! ([`Lookup::answer`]), or is woken. At most [`MOST`] run at a time in the process; what is asked beyond gets
+//! So each look-up has a thread of its own, which ends with it, and whoever asked waits for a bounded time
+//! ([`Lookup::wait`]), or is woken. At most [`MOST`] run at a time in the process; what is asked beyond gets
 //! an error at once, to be tried again as any failure is. Addresses are not looked up.
 
 use std::fmt;
