@@ -205,7 +205,8 @@ class TestFollowing:
         checked = inrush("check", "-f", tmp_path / "test.conf", cwd=tmp_path)
         assert checked.code != 0
         assert "two sources have the persist name `file(a.log)`" in checked.stderr
-        assert "test.conf:3" in checked.stderr and "test.conf:5" in checked.stderr, checked.stderr
+        assert "test.conf:3" in checked.stderr
+        assert "test.conf:5" in checked.stderr
 
 
 class TestMessages:
@@ -308,7 +309,12 @@ class TestManyFiles:
         running = engine(many("max-files(3)"), *STATE)
         texts(running, 3)
         running.wait_log(r"3 files wait until others are removed: max-files\(\) is 3")
-        assert ctl_source(running)["files"] | {"bytes": 0, "lag": 0} == {"bytes": 0, "lag": 0, "open": 3, "waiting": 3}
+        assert ctl_source(running)["files"] | {"bytes": 0, "lag": 0} == {
+            "bytes": 0,
+            "lag": 0,
+            "open": 3,
+            "waiting": 3,
+        }
         (tmp_path / "logs" / "1.log").unlink()
         assert texts(running, 4)[3] == "logs/3.log|of 3"
         running.stop()

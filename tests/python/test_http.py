@@ -45,7 +45,7 @@ class Service:
                 self.end_headers()
                 self.wfile.write(text)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
@@ -118,7 +118,9 @@ def test_a_server_that_fails_and_comes_back_gets_everything_in_order(
     assert len(numbers) <= 3100
 
 
-def test_documents_that_are_refused_go_to_a_file(engine: StartEngine, service: Callable[..., Service]) -> None:
+def test_documents_that_are_refused_go_to_a_file(
+    engine: StartEngine, service: Callable[..., Service]
+) -> None:
     """Breaks without it: what Elasticsearch refused counts as delivered, or nobody sees it."""
 
     def bulk(number: int, body: bytes) -> tuple[int, bytes]:

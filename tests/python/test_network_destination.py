@@ -9,16 +9,28 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from harness import PATIENCE, ROOT, Engine, StartEngine, free_port, inrush, numbered, read_lines, source_that
+from harness import (
+    EXIT,
+    PATIENCE,
+    ROOT,
+    Engine,
+    StartEngine,
+    free_port,
+    inrush,
+    numbered,
+    read_lines,
+    source,
+    source_that,
+)
 
 COUNT = 20_000
 FLOOD = f"""
@@ -33,6 +45,11 @@ def to(conf: str, *drivers: str) -> str:
     own = 'file("out.log" template("$MSG\\n"))'
     assert own in conf
     return conf.replace(own, "; ".join(drivers))
+
+
+def has_reloaded(running: Engine, times: int) -> bool:
+    """The configuration was read again more often than that."""
+    return running.stderr.text.count("reloaded") > times
 
 
 class Server:
@@ -162,17 +179,23 @@ def received(engine: Engine, directory: Path, count: int) -> list[bytes]:
         ('network("127.0.0.1" port({port}))', "network(ip(127.0.0.1) port({port}) log-iw-size(10000));"),
         ('tcp("127.0.0.1" port({port}))', "tcp(ip(127.0.0.1) port({port}));"),
         ('syslog("127.0.0.1" port({port}))', "syslog(ip(127.0.0.1) port({port}));"),
-        ('unix-stream("{directory}/socket")', 'network(ip(127.0.0.1) port({port})); unix-stream("{directory}/socket");'),
-        ('unix-dgram("{directory}/socket")', 'network(ip(127.0.0.1) port({port})); unix-dgram("{directory}/socket");'),
+        (
+            'unix-stream("{directory}/socket")',
+            'network(ip(127.0.0.1) port({port})); unix-stream("{directory}/socket");',
+        ),
+        (
+            'unix-dgram("{directory}/socket")',
+            'network(ip(127.0.0.1) port({port})); unix-dgram("{directory}/socket");',
+        ),
     ],
     ids=["network", "tcp", "syslog", "unix-stream", "unix-dgram"],
 )
 def test_syslog_ng_receives(engine: StartEngine, tmp_path: Path, driver: str, receiver: str) -> None:
     """Breaks without it: the receiver that most use reads other messages than were sent."""
-    place = {"port": free_port(), "directory": tmp_path}
-    with syslog_ng(tmp_path, receiver.format(**place)) as peer:
-        wait_listening(int(place["port"]), peer)
-        running = engine(to(source_that(VALUES), driver.format(**place)))
+    port = free_port()
+    with syslog_ng(tmp_path, receiver.format(port=port, directory=tmp_path)) as peer:
+        wait_listening(port, peer)
+        running = engine(to(source_that(VALUES), driver.format(port=port, directory=tmp_path)))
         lines = received(running, tmp_path, 2000)
         totals = running.stop()
     # To a unix socket a message has its host, too, which syslog-ng does not look for there.
@@ -229,7 +252,9 @@ def test_a_server_that_is_away_gets_everything_when_it_comes(engine: StartEngine
     port = free_port()
     driver = f'network("127.0.0.1" port({port}) template("$MSG\\n") {SOON})'
     running = engine(to(source_that(FLOOD, driver="log-iw-size(1000)"), driver))
-    running.wait_log(rf"cannot write to `tcp://127.0.0.1:{port}`: .*refused.*; its messages wait, retrying every 0.1 s")
+    running.wait_log(
+        rf"cannot write to `tcp://127.0.0.1:{port}`: .*refused.*; its messages wait, retrying every 0.1 s"
+    )
     server = Server(port)
     lines = server.wait_lines(COUNT)
     running.wait_log(rf"connected to server 127.0.0.1:{port}, local address 127.0.0.1:\d+")
@@ -278,8 +303,6 @@ def test_a_reload_keeps_the_connection_or_makes_another(engine: StartEngine, tmp
     """
     driver = 'network("127.0.0.1" port({port}) template("$MSG\\n") {SOON} {more})'
     own = "exiting = threading.Event()"
-    from harness import EXIT, source  # noqa: PLC0415
-
     conf = source(f"{own}\n\ndef run(self):\n{numbers}\n{EXIT}")
 
     def with_driver(port: int, more: str = "") -> str:
@@ -290,7 +313,7 @@ def test_a_reload_keeps_the_connection_or_makes_another(engine: StartEngine, tmp
     for number in range(3):
         (tmp_path / "test.conf").write_text(with_driver(first.port, f"log-fifo-size({number + 1000})"))
         running.send_signal(signal.SIGHUP)
-        running.wait_until(lambda: running.stderr.text.count("reloaded") > number, "a reload")
+        running.wait_until(partial(has_reloaded, running, number), "a reload")
     before = first.received.count(b"\n")
     first.wait_lines(before + 50)
     assert first.connections == 1

@@ -39,7 +39,9 @@ log {{ source(s); destination(d); flags(flow-control); }};
 @contextmanager
 def peer(*words: str) -> Iterator[subprocess.Popen[bytes]]:
     """A program that runs for as long as the test needs it."""
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         yield process
     finally:
@@ -103,7 +105,8 @@ def test_loggen(way: str, engine: StartEngine) -> None:
     assert sent.code == 0, sent
     lines = running.wait_lines("out", count)
     # In messages of this host no host is expected: the first word is the program.
-    assert set(lines) == {b"localhost" if way == "unix" else b"prg00000"} and len(lines) == count
+    assert set(lines) == {b"localhost" if way == "unix" else b"prg00000"}
+    assert len(lines) == count
     assert running.stop().posted == count
 
 
@@ -111,8 +114,12 @@ def test_syslog_ng_sends(engine: StartEngine, tmp_path: Path) -> None:
     """Breaks without it: a collector of the original in front of this one loses messages or fields."""
     syslog_ng = program("syslog-ng", "/usr/sbin/syslog-ng")
     port = free_port()
-    running = engine(configuration(f"syslog(ip(127.0.0.1) port({port}) keep-hostname(yes))", "$HOST $PROGRAM $MSG\\n"))
-    (tmp_path / "in").write_text("<13>Oct 11 22:14:15 origin app[7]: one\n<13>Oct 11 22:14:16 origin app[7]: two\n")
+    running = engine(
+        configuration(f"syslog(ip(127.0.0.1) port({port}) keep-hostname(yes))", "$HOST $PROGRAM $MSG\\n")
+    )
+    (tmp_path / "in").write_text(
+        "<13>Oct 11 22:14:15 origin app[7]: one\n<13>Oct 11 22:14:16 origin app[7]: two\n"
+    )
     conf = tmp_path / "sender.conf"
     conf.write_text(
         f"""@version: 3.38
@@ -122,7 +129,17 @@ destination d {{ syslog("127.0.0.1" port({port})); }};
 log {{ source(s); destination(d); }};
 """
     )
-    options = ["-F", "-f", str(conf), "-R", str(tmp_path / "state"), "-c", str(tmp_path / "ctl"), "-p", str(tmp_path / "pid")]
+    options = [
+        "-F",
+        "-f",
+        str(conf),
+        "-R",
+        str(tmp_path / "state"),
+        "-c",
+        str(tmp_path / "ctl"),
+        "-p",
+        str(tmp_path / "pid"),
+    ]
     with peer(syslog_ng, "--no-caps", *options):
         assert running.wait_lines("out", 2) == [b"origin app one", b"origin app two"]
     assert running.stop().posted == 2
@@ -153,8 +170,26 @@ input(type="imfile" file="{tmp_path}/in" tag="tagged:")
 
 def certificate(directory: Path, name: str, *extra: str) -> None:
     """A certificate that signs itself, and its key."""
-    command = [program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    files = ["-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/O=Org/OU=Unit/CN={name}", "-days", "30"]
+    command = [
+        program("openssl"),
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]
+    files = [
+        "-keyout",
+        f"{name}.key",
+        "-out",
+        f"{name}.pem",
+        "-subj",
+        f"/O=Org/OU=Unit/CN={name}",
+        "-days",
+        "30",
+    ]
     assert ran(*command, *files, *extra, cwd=directory).code == 0
 
 
@@ -167,11 +202,25 @@ def test_openssl_sends(engine: StartEngine, tmp_path: Path) -> None:
     port = free_port()
     tls = f'key-file("{tmp_path}/server.key") cert-file("{tmp_path}/server.pem") peer-verify(required-untrusted)'
     source = f"network(ip(127.0.0.1) port({port}) transport(tls) tls({tls}))"
-    running = engine(configuration(source, "$MSG ${.tls.x509_cn} ${.tls.x509_o} ${.tls.x509_ou} $TRANSPORT\\n"))
-    command = [openssl, "s_client", "-connect", f"127.0.0.1:{port}", "-quiet", "-cert", "client.pem", "-key", "client.key"]
+    running = engine(
+        configuration(source, "$MSG ${.tls.x509_cn} ${.tls.x509_o} ${.tls.x509_ou} $TRANSPORT\\n")
+    )
+    command = [
+        openssl,
+        "s_client",
+        "-connect",
+        f"127.0.0.1:{port}",
+        "-quiet",
+        "-cert",
+        "client.pem",
+        "-key",
+        "client.key",
+    ]
 
     def send(text: bytes) -> None:
-        with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sender:
+        with subprocess.Popen(
+            command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as sender:
             assert sender.stdin is not None
             sender.stdin.write(text)
             sender.stdin.flush()
@@ -202,7 +251,8 @@ def test_slow_peers_keep_nobody_out(engine: StartEngine) -> None:
     """Breaks without it: peers that begin and say nothing hold up those that have something to say, or the memory
     of the engine."""
     port, count = free_port(), 300
-    running = engine(configuration(f"network(ip(127.0.0.1) port({port}) max-connections(1000) listen-backlog(1000) flags(no-parse))", "$MSG\\n"))
+    many = "max-connections(1000) listen-backlog(1000)"
+    running = engine(configuration(f"network(ip(127.0.0.1) port({port}) {many} flags(no-parse))", "$MSG\\n"))
     slow = [socket.create_connection(("127.0.0.1", port), PATIENCE) for _ in range(count)]
     try:
         for number, connection in enumerate(slow):

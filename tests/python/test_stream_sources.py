@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import stat
 import subprocess
@@ -55,7 +54,9 @@ class TestPipe:
         """Breaks without it: a file is read as if it was a pipe, or taken away."""
         append(tmp_path / "door.pipe", "content\n")
         running = engine(piped())
-        running.wait_log("cannot be read, and is tried again: there is something at that path that is no named pipe")
+        running.wait_log(
+            "cannot be read, and is tried again: there is something at that path that is no named pipe"
+        )
         (tmp_path / "door.pipe").unlink()
         running.wait_until(lambda: (tmp_path / "door.pipe").exists(), "a pipe")
         append(tmp_path / "door.pipe", "now\n")
@@ -77,7 +78,9 @@ class TestPipe:
         assert texts(running, COUNT, "gone/out.log") == [f"{number:05}" for number in range(COUNT)]
         running.stop()
 
-    def test_a_reload_that_changes_nothing_keeps_half_a_line(self, engine: StartEngine, tmp_path: Path) -> None:
+    def test_a_reload_that_changes_nothing_keeps_half_a_line(
+        self, engine: StartEngine, tmp_path: Path
+    ) -> None:
         """Breaks without it: a reload tears a line."""
         running = engine(piped(), *STATE)
         running.wait_until(lambda: (tmp_path / "door.pipe").exists(), "a pipe")
@@ -184,4 +187,4 @@ class TestProgram:
         running.wait_log("the program has ended: exit status: 127; it is started again in 1.0 s")
         running.wait_log("the program says: .*not found")
         running.stop(signal.SIGINT)
-        assert os.path.exists(running.directory / "out.log") is False
+        assert not (running.directory / "out.log").exists()

@@ -41,7 +41,9 @@ def numbers(path: Path) -> list[int]:
     """The numbers of the whole lines that arrived; one that was cut by a kill was ended before the next."""
     lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
     words = (line.split(b" ") for line in lines)
-    found = ((int(word[1]), word) for word in words if len(word) == 3 and word[0] == b"k" and word[1].isdigit())
+    found = (
+        (int(word[1]), word) for word in words if len(word) == 3 and word[0] == b"k" and word[1].isdigit()
+    )
     return [number for number, word in found if len(word[2]) == number * 7919 % 301]
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 import threading
+from functools import partial
 
 from torture.attack import Budget, Run, attack, until
 
@@ -82,7 +83,7 @@ class Peer:
     def head(self, file: object) -> int | None:
         """The length of the body of the next request."""
         length = None
-        while (line := file.readline().strip()):  # type: ignore[attr-defined]
+        while line := file.readline().strip():  # type: ignore[attr-defined]
             if line.lower().startswith(b"content-length:"):
                 length = int(line.partition(b":")[2])
         return length
@@ -91,7 +92,11 @@ class Peer:
         """Answers one request, well or badly; whether the connection stays."""
         with self.lock:
             self.requests += 1
-            kind = "ok" if self.is_good else self.chance.choice(["ok"] * 3 + ["bad"] * 3 + ["stall", "reset", "lost"])
+            kind = (
+                "ok"
+                if self.is_good
+                else self.chance.choice(["ok"] * 3 + ["bad"] * 3 + ["stall", "reset", "lost"])
+            )
             text = self.chance.choice(BAD)
             if kind in ("ok", "lost"):
                 self.taken.extend(map(int, body.splitlines()))
@@ -117,24 +122,36 @@ class Peer:
 def http(run: Run) -> None:
     """A source posts through `http()` to a server that fails in all ways, over reloads with other options."""
     for _ in run.rounds():
-        chance, peer = run.random, Peer(run.random)
-        count, window = chance.choice([300, 2000]), chance.choice([7, 200, 10_000])
-        lines = chance.choice([1, 10, 100])
-        values = {"count": count, "window": window, "port": peer.port, "lines": lines}
-        engine = run.engine(CONF.format(options="", **values))
-        for reload in range(chance.randint(0, 4)):
-            seen = peer.requests
-            until(lambda seen=seen: peer.requests > seen + 5 or len(peer.taken) >= count, "requests", engine)
-            options = chance.choice(["", "content-compression(identity)", "delimiter('\n')", f"user('u{reload}')"])
-            (run.directory / "torture.conf").write_text(CONF.format(options=options, **values))
-            engine.send_signal(signal.SIGHUP)
-        peer.is_good = True
-        until(lambda: len(set(peer.taken)) == count, "all messages", engine)
-        totals = engine.stop()
-        assert (totals.posted, totals.delivered) == (count, count), totals
-        with peer.lock:
-            assert list(dict.fromkeys(peer.taken)) == list(range(count)), "the order"
-            run.add("delivered", count)
-            run.add("twice", len(peer.taken) - count)
-        peer.listener.close()
-        run.close()
+        one_round(run)
+
+
+def one_round(run: Run) -> None:
+    """One server and one engine, to the sum at the end."""
+    chance, peer = run.random, Peer(run.random)
+    count, window = chance.choice([300, 2000]), chance.choice([7, 200, 10_000])
+    lines = chance.choice([1, 10, 100])
+    values = {"count": count, "window": window, "port": peer.port, "lines": lines}
+    engine = run.engine(CONF.format(options="", **values))
+    for reload in range(chance.randint(0, 4)):
+        enough = peer.requests + 5
+        until(partial(has_gone_on, peer, enough, count), "requests", engine)
+        options = chance.choice(
+            ["", "content-compression(identity)", "delimiter('\n')", f"user('u{reload}')"]
+        )
+        (run.directory / "torture.conf").write_text(CONF.format(options=options, **values))
+        engine.send_signal(signal.SIGHUP)
+    peer.is_good = True
+    until(lambda: len(set(peer.taken)) == count, "all messages", engine)
+    totals = engine.stop()
+    assert (totals.posted, totals.delivered) == (count, count), totals
+    with peer.lock:
+        assert list(dict.fromkeys(peer.taken)) == list(range(count)), "the order"
+        run.add("delivered", count)
+        run.add("twice", len(peer.taken) - count)
+    peer.listener.close()
+    run.close()
+
+
+def has_gone_on(peer: Peer, requests: int, count: int) -> bool:
+    """More requests than that have come, or all messages."""
+    return peer.requests > requests or len(peer.taken) >= count
