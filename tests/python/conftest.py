@@ -19,23 +19,38 @@ settings.register_profile("fast", max_examples=100, deadline=None)
 settings.register_profile("slow", max_examples=10_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
-# Files whose tests look at the engine alone, and find the same on every CPython: commands, statistics,
-# log paths, destinations, reload, disks. All others, and with them every new file, have the marker
+# Files whose tests look at the engine alone, and find the same on every CPython: commands, statistics, options,
+# log paths, drivers, reload, disks, the log. All others, and with them every new file, have the marker
 # `interpreter`, and run on each interpreter (`make test-others`).
 ANY_INTERPRETER = {
+    "test_blocks.py",
+    "test_check.py",
     "test_cli.py",
     "test_compat.py",
     "test_control.py",
+    "test_destination_trouble.py",
     "test_docs.py",
     "test_documentation_sample.py",
     "test_endurance.py",
     "test_file_source.py",
+    "test_generator.py",
+    "test_http.py",
+    "test_kafka.py",
+    "test_log.py",
     "test_log_paths.py",
     "test_metrics.py",
     "test_network_destination.py",
+    "test_network_source.py",
+    "test_options.py",
     "test_perf.py",
+    "test_pipe.py",
+    "test_program.py",
     "test_quickstart.py",
+    "test_redis.py",
     "test_reload.py",
+    "test_reload_reading.py",
+    "test_rewrites.py",
+    "test_same_as_native.py",
     "test_state_disk.py",
     "test_statistics.py",
     "test_stream_sources.py",

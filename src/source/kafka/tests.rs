@@ -21,7 +21,7 @@ use crate::source::{EngineLog, Gate, Source, Start, make};
 use crate::state::State;
 
 /// No test passes or fails by the clock: this is only how long to wait before giving up on what never comes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
