@@ -39,7 +39,9 @@ pub mod network;
 mod options;
 pub mod pipe;
 pub mod program;
+mod redis;
 mod reject;
+mod secret;
 pub mod stdout;
 pub mod stream;
 mod throttle;
@@ -64,6 +66,7 @@ pub(crate) const DRIVERS: &[Entry] = &[
     Entry::of::<pipe::PipeOptions>("pipe"),
     Entry::of::<network::NetworkOptions>("network"),
     Entry::of::<program::ProgramOptions>("program"),
+    Entry::of::<redis::RedisOptions>("redis"),
     Entry::of::<stdout::StdoutOptions>("stdout"),
     Entry::of::<network::NetworkOptions>("syslog"),
     Entry::of::<network::NetworkOptions>("tcp"),

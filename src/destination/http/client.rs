@@ -19,7 +19,8 @@ use ureq::{Agent, Error, Proxy, ProxyProtocol};
 
 use super::options::HttpSettings;
 use super::tls::TlsConnector;
-use super::url::{Secret, Url, masked};
+use super::url::{Url, masked};
+use crate::destination::secret::Secret;
 use crate::transport::tls::ClientTls;
 
 /// The longest that a connection may take.

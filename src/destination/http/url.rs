@@ -1,39 +1,16 @@
 //! The urls of `http()`: [`Url`].
 
-use std::fmt;
-
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::client::ProxyUrl;
+use crate::destination::secret::Secret;
 use crate::message::MessageRef;
 use crate::template::{Context, Piece, Template};
 
-/// A text that is not shown: a password. Two that differ differ in their debug text, too.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Secret(String);
-
-impl Secret {
-    pub(super) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    pub(super) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use sha2::Digest;
-        let digest = sha2::Sha256::digest(self.0.as_bytes());
-        write!(f, "Secret({:02x}{:02x}{:02x}{:02x}…)", digest[0], digest[1], digest[2], digest[3])
-    }
-}
-
 /// The value of the header Authorization for this user.
 pub(super) fn basic(user: &str, password: &str) -> Secret {
-    Secret(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))))
+    Secret::new(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))))
 }
 
 /// One url: `scheme://authority` as it is written, and a template of the rest.
