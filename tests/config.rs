@@ -560,7 +560,7 @@ mod any_input {
         }
     }
 
-    const PIECES: [&str; 65] = [
+    const PIECES: [&str; 70] = [
         "source",
         "destination",
         "log",
@@ -569,6 +569,11 @@ mod any_input {
         "python",
         "block",
         "filter",
+        "parser",
+        "rewrite",
+        "junction",
+        "channel",
+        "if",
         "file",
         "internal",
         "stdout",
@@ -627,6 +632,19 @@ mod any_input {
         "f'{",
         "\u{e9}\u{65e5}\t",
     ];
+
+    /// Breaks without it: a body that begins with something else than a word ends the process, where nothing can
+    /// stand in it yet.
+    #[test]
+    fn bodies_that_begin_with_no_word() {
+        for place in ["source", "destination", "parser", "rewrite", "filter"] {
+            for piece in ["{", "(", "\"x\"", "5", "=>", "]", "\u{10000}"] {
+                survive(&format!("{place} x {{ {piece} }};"));
+                survive(&format!("log {{ {place} {{ {piece} }}; }};"));
+                survive(&format!("log {{ junction {{ channel {{ {place} {{ {piece} }}; }}; }}; }};"));
+            }
+        }
+    }
 
     fn sample() -> impl Strategy<Value = String> {
         let names = [

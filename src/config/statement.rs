@@ -302,7 +302,8 @@ impl Parser {
     pub(super) fn driver_name(&mut self, place: Place, drivers: &[&'static str]) -> Parsed<(Key, Opening)> {
         let token = self.peek();
         let TokenKind::Word(word) = &token.kind else {
-            return Err(self.unexpected(&format!("a {}, as in {}(…)", place.noun(), drivers[0])));
+            let example = drivers.first().map(|driver| format!(", as in {driver}(…)")).unwrap_or_default();
+            return Err(self.unexpected(&format!("a {}{example}", place.noun())));
         };
         let key = Key::new(word.clone(), token.span);
         if !drivers.iter().any(|driver| same_word(driver, &key.value)) {
