@@ -14,9 +14,10 @@
 //! # Failures
 //! * The broker refuses a message for good (too large, not authorised, a topic that cannot be): it goes to
 //!   `on-reject()` or is dropped, counted and told.
-//! * The client cannot go on (a fatal error, a message that timed out because `config()` says so): what is not
-//!   reported is taken back, which its reports say, and a new client sends it again after `time-reopen()`, in its
-//!   order. What the broker has and could not acknowledge is there twice then.
+//! * The client gives up (a fatal error, a message that timed out because `config()` says so): what is not reported
+//!   is taken back, which its reports say, and is sent again after `time-reopen()`, in its order: by the same client
+//!   where all that happened is that messages timed out, else by a new one. What the broker has and could not
+//!   acknowledge is there twice then.
 //!
 //! # Invariants
 //! * `flights` is in the order of its numbers; before `unsent` all is given to the client.

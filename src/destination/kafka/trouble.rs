@@ -27,8 +27,10 @@ const LINES: u32 = 10;
 /// The health of the client.
 #[derive(Debug, Default)]
 pub(super) struct Health {
-    /// The reason why the client is to be replaced.
+    /// The reason why all that is not reported is taken back.
     broken: Option<String>,
+    /// Nothing is wrong but messages that timed out.
+    is_late: bool,
     /// It takes back what it has until then.
     back_until: Option<Instant>,
     /// The time of the next attempt with another client.
@@ -50,6 +52,7 @@ impl Health {
     pub(super) fn note_error(&mut self, code: RDKafkaErrorCode, text: &str, is_fatal: bool, now: Instant) {
         if is_fatal {
             self.broken = Some(format!("{text} ({code:?})"));
+            self.is_late = false;
         } else if code == RDKafkaErrorCode::AllBrokersDown {
             self.away.get_or_insert(now);
         } else {
@@ -60,6 +63,8 @@ impl Health {
     /// Notes that a record comes back and was not written.
     pub(super) fn note_lost(&mut self, code: RDKafkaErrorCode) {
         if self.back_until.is_none() {
+            let is_late = code == RDKafkaErrorCode::MessageTimedOut;
+            self.is_late = is_late && (self.broken.is_none() || self.is_late);
             self.broken.get_or_insert_with(|| code.to_string());
         }
     }
@@ -99,10 +104,10 @@ impl KafkaDestination {
         if health.retry_at.is_some_and(|at| now < at) {
             return false;
         }
+        if health.retry_at.take().is_some() {
+            self.counters.retries.fetch_add(1, Relaxed);
+        }
         if self.producer.is_none() {
-            if health.retry_at.take().is_some() {
-                self.counters.retries.fetch_add(1, Relaxed);
-            }
             match Producer::new(&self.settings.client_config(), &self.wake) {
                 Ok(producer) => self.producer = Some(producer),
                 Err(reason) => {
@@ -127,7 +132,7 @@ impl KafkaDestination {
         }
     }
 
-    /// Replaces a client that cannot go on, and tells of brokers that do not answer.
+    /// Takes back what a client could not deliver, and tells of brokers that do not answer.
     pub(super) fn look_after_trouble(&mut self, now: Instant) {
         if self.health.broken.is_some() && self.health.back_until.is_none() {
             // Its reports say what is written; the rest is sent again.
@@ -140,7 +145,7 @@ impl KafkaDestination {
         if let Some(until) = self.health.back_until {
             let is_back = self.producer.as_ref().is_none_or(|producer| producer.out() == 0);
             if is_back || now >= until {
-                self.begin_again(now);
+                self.begin_again(is_back && self.health.is_late, now);
             }
             return;
         }
@@ -162,9 +167,10 @@ impl KafkaDestination {
         }
     }
 
-    /// Ends a client that could not go on. What is not reported is sent again by another one, after a pause.
-    fn begin_again(&mut self, now: Instant) {
-        if let Some(producer) = self.producer.take() {
+    /// Sends what is not reported again after a pause. Where it was only late, by the same client: a new one
+    /// would have to find its brokers before the next message times out.
+    fn begin_again(&mut self, keeps_client: bool, now: Instant) {
+        if !keeps_client && let Some(producer) = self.producer.take() {
             producer.end(Duration::ZERO);
         }
         self.forget_finished();
