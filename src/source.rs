@@ -49,7 +49,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::grammar::{DriverHead, Parsed, Parser};
-use crate::config::{Config, Diagnostic, Driver, Options, Syntax};
+use crate::config::{Config, Diagnostic, Driver, Options, Spanned, Syntax};
 
 mod acked;
 pub mod age;
@@ -76,6 +76,7 @@ mod program;
 mod progress;
 pub mod python;
 pub(crate) mod reader;
+mod socket_files;
 mod sockets;
 mod status;
 mod stdin;
@@ -97,6 +98,7 @@ pub use position::stored_position;
 pub use python::{Backoff, DEFAULT_WINDOW, PythonDriver, PythonSourceOptions, Restart};
 pub use reader::finder::messages_of;
 pub use reader::multi_line::MultiLineMode;
+pub(crate) use socket_files::check_socket_files;
 pub use sockets::{SocketCounters, SocketTotals};
 pub use status::{MAX_ERROR, SourceState, SourceStatus};
 pub use thread::{Body, NotPosted, Poster, SourceThread};
@@ -133,6 +135,11 @@ pub(crate) trait SourceOptions: Options + Sized {
     /// Those of them that all sources have.
     fn common(&self) -> &LogSourceOptions;
 
+    /// The path of the unix socket that it makes: no other source may make it.
+    fn socket_file(&self) -> Option<&Spanned<String>> {
+        None
+    }
+
     /// Plans a source with these options in the statement called `statement`.
     fn plan(&self, config: &Config, statement: &str) -> Result<Planned, Diagnostic>;
 
@@ -168,6 +175,7 @@ pub struct Planned {
 pub struct Entry {
     syntax: Syntax,
     common: fn(&Driver) -> &LogSourceOptions,
+    socket_file: fn(&Driver) -> Option<&Spanned<String>>,
     plan: fn(&Config, &str, &Driver) -> Result<Planned, Diagnostic>,
     make: fn(&Input, &Config, &Arc<dyn EngineLog>) -> Made,
 }
@@ -178,6 +186,7 @@ impl Entry {
         Self {
             syntax: Syntax { word, read: |parser, head| Ok(Arc::new(O::read(parser, head)?)) },
             common: |driver| own::<O>(driver).common(),
+            socket_file: |driver| own::<O>(driver).socket_file(),
             plan: |config, statement, driver| own::<O>(driver).plan(config, statement),
             make: |input, config, log| own::<O>(&input.driver).make(input, config, log),
         }
@@ -214,6 +223,11 @@ pub fn plan(config: &Config, statement: &str, driver: &Driver) -> Result<Planned
 /// Options that can only be checked here.
 pub fn make(input: &Input, config: &Config, log: &Arc<dyn EngineLog>) -> Made {
     (entry(&input.driver).make)(input, config, log)
+}
+
+/// The unix socket that `driver` makes, by its path.
+fn socket_file(driver: &Driver) -> Option<&Spanned<String>> {
+    (entry(driver).socket_file)(driver)
 }
 
 /// The options of `driver` that all sources have.

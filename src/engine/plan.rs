@@ -176,7 +176,9 @@ impl ReloadPlan {
         let kept: Vec<_> =
             compiled.sources.iter().map(|source| kept(source.statement, source.driver)).collect();
         let mut assignment = WorkerAssignment::new(running, &kept, compiled.sources.len());
-        let (mut sources, mut errors) = (Vec::new(), Vec::new());
+        let mut errors =
+            source::check_socket_files(config, compiled.sources.iter().map(|source| source.driver));
+        let mut sources = Vec::new();
         let mut uncontrolled = BTreeMap::new();
         for (index, Entrance { statement, driver, program }) in compiled.sources.into_iter().enumerate() {
             uncontrolled.insert(driver.id.clone(), uncontrolled_routes(&program));

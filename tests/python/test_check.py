@@ -142,3 +142,18 @@ log {{ source(s); destination {{ file("a.log" owner("no-such-user-here")); }}; }
         assert "no-such-user-here" in done.stderr
         assert "no class `Sauce`" in done.stderr
         assert done.stderr.endswith("\n2 errors\n")
+
+    def test_two_sources_of_one_socket_are_refused(self, tmp_path: Path) -> None:
+        """Without it: the second source takes the socket from the first, which is deaf from then on."""
+        done = check(
+            tmp_path,
+            """@version: current
+source a { unix-stream("log.sock"); };
+source b { unix-dgram("./log.sock"); };
+log { source(a); source(b); };
+""",
+        )
+        assert done.code == 1
+        assert "two sources make the socket ./log.sock: each needs one of its own" in done.stderr
+        assert "test.conf:3" in done.stderr
+        assert "the other one" in done.stderr

@@ -73,10 +73,11 @@ def consume(broker: str, topic: str, count: int) -> list[Record]:
 
 
 def group(broker: str, topic: str, options: str = "") -> str:
-    """A source that reads a topic, and a file of it."""
+    """A source that reads a topic, and a file of it: the broker of the tests lets a new member wait for half of its session."""
     return f"""\
 @version: current
-source s {{ kafka(bootstrap-servers("{broker}") topic("{topic}") group-id("g-{topic}") {options}); }};
+source s {{ kafka(bootstrap-servers("{broker}") topic("{topic}") group-id("g-{topic}")
+    config("session.timeout.ms" => 6000) {options}); }};
 destination d {{ file("out.log" template("$MSG\\n")); }};
 log {{ source(s); destination(d); flags(flow-control); }};
 """
@@ -154,7 +155,7 @@ def test_killed_members_lose_nothing(engine: StartEngine, kafka: str, topic: str
     """Without it: what was read and not delivered is committed, and gone with the process."""
     count, window = 6000, 500
     out = tmp_path / "out.log"
-    options = f'log-iw-size({window}) config("session.timeout.ms" => 6000)'
+    options = f"log-iw-size({window})"
     produce(kafka, topic, [b"%d" % number for number in range(count)])
     kills = 0
     for least in (500, 2500):

@@ -112,7 +112,9 @@ fn seen(dir: &TempDir) -> usize {
 fn members_follow_each_other_without_a_gap() {
     let (cluster, dir) = (cluster(), tempfile::tempdir().unwrap());
     produce(&cluster, 0..1000);
-    let first = Member::start(&cluster, &dir, "out", "log-iw-size(100)");
+    // A member that joins after another waits here for as long as a session of its lasts.
+    let session = "config(\"session.timeout.ms\" => 3000 \"heartbeat.interval.ms\" => 100)";
+    let first = Member::start(&cluster, &dir, "out", &format!("log-iw-size(100) {session}"));
     until("all is delivered", || lines(&dir, "out").len() == 1000);
     assert_eq!(first.stop().posted, 1000);
     for parity in [0, 1] {
@@ -121,7 +123,7 @@ fn members_follow_each_other_without_a_gap() {
         assert!(own.is_sorted() && own.len() == 500);
     }
     produce(&cluster, 1000..1010);
-    let second = Member::start(&cluster, &dir, "other", "");
+    let second = Member::start(&cluster, &dir, "other", session);
     until("the rest is delivered", || lines(&dir, "other").len() == 10);
     assert_eq!(second.stop().posted, 10);
 }

@@ -269,6 +269,10 @@ impl SourceOptions for NetworkOptions {
         &self.source
     }
 
+    fn socket_file(&self) -> Option<&Spanned<String>> {
+        self.path.as_ref()
+    }
+
     fn plan(&self, config: &Config, _: &str) -> Result<Planned, Diagnostic> {
         let transport = self.transport(config)?;
         if transport.framing.is_some()
