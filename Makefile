@@ -28,7 +28,8 @@ GROUPS := build test lint
 BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 LINTED := python tests/python tests/torture tests/compat tests/wheels tools/wheels perf
-PYTEST := -m pytest -n 2 $(TESTS)
+# Tests wait more than they work: two for each processor.
+PYTEST := -m pytest -n $(shell echo $$((2 * $$(nproc)))) $(TESTS)
 
 .PHONY: help need build wheel wheels run test test-rust test-python test-others test-everywhere test-newest test-wheel test-wheels
 .PHONY: endurance loom torture-state torture-reload test-stubs lint format check-examples perf perf-list perf-render fuzz fuzz-all guard guard-renew need-valgrind clean
@@ -139,10 +140,10 @@ wheels: need ## wheels in dist for CPython 3.10 to 3.15, manylinux_2_28, strippe
 test-wheels: wheels wheel ## install each wheel of dist whose Python this machine has, without a compiler, and run README's lines with it
 	INRUSH_WHEELS=dist $(BIN)/python -m pytest -s tests/wheels $(TESTS)
 
-# The short form: one wheel, of the tests' Python and of profile quick.
+# The short form: one wheel, of the tests' Python and of profile quick, without kafka(), whose libraries take longer than the rest.
 test-wheel: wheel
 	@$(wheels-venv)
-	@$(WHEELS)/bin/python tools/wheels --profile quick --out target/dist $$($(BIN)/python -c 'import sys; print(sys.version_info[1])')
+	@$(WHEELS)/bin/python tools/wheels --profile quick --without-kafka --out target/dist $$($(BIN)/python -c 'import sys; print(sys.version_info[1])')
 	INRUSH_WHEELS=target/dist $(BIN)/python -m pytest -s tests/wheels $(TESTS)
 
 check-examples: wheel ## check every example's configuration
