@@ -8,7 +8,7 @@ use super::*;
 use crate::destination::Numbers;
 use crate::message::{Need, Origin, Pool, Selection, Writer};
 
-/// What a server reads, byte by byte, and what it says then; the connection ends after the last of them.
+/// The pieces that a server reads, byte by byte, each with its answer; then the connection ends.
 type Script = Vec<(String, &'static str)>;
 
 /// A command as the protocol has it.
