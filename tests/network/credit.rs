@@ -1,9 +1,12 @@
 //! Windows: a source in front of a destination that stands still.
 
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::thread;
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 
 use crate::engine::{Engine, configuration, until};
 
@@ -13,6 +16,18 @@ fn stuck(source: &str) -> Engine {
     let configuration = configuration(source, "$MSG\\n");
     assert!(configuration.contains(file));
     Engine::with(&configuration.replace(file, "pipe(\"DIR/door\" template(\"$MSG\\n\"))"))
+}
+
+/// Makes the pipe and fills it with empty lines: it takes nothing more.
+fn fill(engine: &Engine) -> File {
+    let path = engine.path("door");
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let mut pipe = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path).unwrap();
+    for piece in [&[b'\n'; 4096][..], b"\n"] {
+        while pipe.write(piece).map_err(|error| assert_eq!(error.kind(), ErrorKind::WouldBlock)).is_ok() {}
+    }
+    pipe
 }
 
 /// Sends lines of `text` until it cannot; the number that it sent then comes when it is let go on.
@@ -33,14 +48,16 @@ fn read(engine: &Engine) -> thread::JoinHandle<String> {
 fn connections_share_the_window() {
     const LINES: usize = 3000;
     let engine = stuck("network(ip(127.0.0.1) port(0) log-iw-size(200) max-connections(2) flags(no-parse))");
+    let full = fill(&engine);
     let (one, mut two) = (engine.connect(), engine.connect());
     let long = "x".repeat(5000);
     let first = flood(one, &long, LINES);
-    until("a full pipe and a full share", || engine.stats()["in_flight"] == 100);
+    until("a full share", || engine.stats()["in_flight"] == 100);
     two.write_all(b"other\n").unwrap();
     until("the other connection", || engine.stats()["in_flight"] == 101);
     assert!(!first.is_finished(), "its peer blocks");
     let reader = read(&engine);
+    drop(full);
     first.join().unwrap().unwrap();
     drop(two);
     until("everything", || engine.stats()["delivered"] == LINES + 1);
