@@ -30,8 +30,9 @@ pub(crate) fn check_socket_files<'d>(
 
 /// The path without links to directories, where its directory is there: `/var/run` is `/run`.
 fn in_real_directory(path: &Path) -> PathBuf {
-    let directory = path.parent().and_then(|directory| directory.canonicalize().ok());
-    match (directory, path.file_name()) {
+    let Some(directory) = path.parent() else { return path.to_owned() };
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    match (directory.canonicalize().ok(), path.file_name()) {
         (Some(directory), Some(name)) => directory.join(name),
         _ => path.to_owned(),
     }
