@@ -51,14 +51,17 @@ wheel: need
 run: build ## run the quickstart: a syslog listener on 127.0.0.1:5514 that writes quickstart.log
 	@exec $(BIN)/inrush run -f examples/quickstart.conf
 
-test: test-rust test-python test-stubs check-examples guard test-wheel test-others ## build and run all tests; on the machine's other Pythons, those that depend on it
+test: wheel ## build and run all tests; on the machine's other Pythons, those that depend on it
+	@tools/beside '$(MAKE) --no-print-directory guard test-wheel' \
+	  '$(MAKE) --no-print-directory test-rust test-python test-stubs check-examples test-others'
 
-test-rust: wheel ## the tests of the Rust core without Python, then with it
+# What is neither Python's nor librdkafka's is the same without them: it is tested once.
+test-rust: wheel ## the tests of the Rust core, then those of the rooms that embed Python or librdkafka
 	cargo test --quiet --no-default-features
 	cargo test --quiet --no-default-features --benches -- --test
 	@if lib=$$(tools/libpython $(BIN)/python); then \
-	  echo "cargo test --quiet"; \
-	  LD_LIBRARY_PATH="$$lib$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" cargo test --quiet --lib --tests $(OPENSSL); \
+	  echo "cargo test --quiet --lib -- python kafka"; \
+	  LD_LIBRARY_PATH="$$lib$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" cargo test --quiet --lib $(OPENSSL) -- python kafka; \
 	fi
 
 test-python: wheel ## the Python tests, on the wheel in .venv
