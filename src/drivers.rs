@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use crate::config::{Syntax, Vocabulary};
-use crate::{destination, filter, rewrite, source};
+use crate::{destination, filter, parser, rewrite, source};
 
 /// All drivers of this crate.
 pub static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(vocabulary);
@@ -16,16 +16,19 @@ pub static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(vocabulary);
 pub(crate) fn vocabulary() -> Vocabulary {
     let sources: Vec<_> = source::DRIVERS.iter().map(source::Entry::syntax).collect();
     let destinations: Vec<_> = destination::DRIVERS.iter().map(destination::Entry::syntax).collect();
+    let parsers: Vec<_> = parser::DRIVERS.iter().map(parser::Entry::syntax).collect();
     let filters: Vec<_> = filter::DRIVERS.iter().map(filter::Entry::syntax).collect();
     let rewrites: Vec<_> = rewrite::DRIVERS.iter().map(rewrite::Entry::syntax).collect();
     let refused_sources = without(SOURCES, &sources);
     let refused_destinations = without(DESTINATIONS, &destinations);
+    let refused_parsers = without(PARSERS, &parsers);
     let refused_filters = without(FILTERS, &filters);
     let refused_rewrites = without(REWRITES, &rewrites);
     let path_items = &["filter", "rewrite", "parser", "junction", "if", "parallelize"];
     Vocabulary {
         sources,
         destinations,
+        parsers,
         filters,
         rewrites,
         path_items,
@@ -33,7 +36,7 @@ pub(crate) fn vocabulary() -> Vocabulary {
         doubts: filter::doubts,
         refused_sources,
         refused_destinations,
-        refused_parsers: PARSERS.to_vec(),
+        refused_parsers,
         refused_filters,
         refused_rewrites,
     }
@@ -87,7 +90,7 @@ const REWRITES: &[&str] = &[
     "unset-matches",
 ];
 
-/// Parsers of the language, all of them refused.
+/// Parsers of the language. Those of them that have an entry are not refused.
 const PARSERS: &[&str] = &[
     "add-contextual-data",
     "apache-accesslog-parser",

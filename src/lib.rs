@@ -33,6 +33,7 @@
 //! * [`state`]: what outlives the process: values by name, in one crash-safe file;
 //! * [`filter`]: which messages go on: conditions, and the functions that they are made of;
 //! * [`rewrite`]: what is changed in messages on their way: rewrite functions, one behind the other;
+//! * [`parser`](mod@parser): from a text of a message to values; one file a parser;
 //! * [`path`]: what happens to messages on their way: programs of steps, sends and forks;
 //! * `error`: the one error of the crate, [`Error`];
 //! * [`engine`]: from a configuration to threads: start, reload, stop, supervision, statistics, the log;
@@ -79,6 +80,7 @@ pub mod flow;
 mod kafka;
 pub mod message;
 mod nearest;
+pub mod parser;
 pub mod path;
 pub mod pattern;
 mod printable;

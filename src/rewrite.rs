@@ -33,13 +33,13 @@ use std::sync::Arc;
 
 pub use step::Rewrite;
 pub use value::Scratch;
+pub(crate) use value::{Contexts, Value};
 
 use crate::config::grammar::{DriverHead, Parsed, Parser};
 use crate::config::{Config, Diagnostic, Options, RewriteFunction, Syntax};
 use crate::message::RevisedRow;
 #[cfg(doc)]
 use crate::path::Step;
-use value::Contexts;
 
 /// The rewrite functions.
 pub const DRIVERS: &[Entry] = &[

@@ -128,6 +128,13 @@ fn rewrite() {
     check("rewrite");
 }
 
+/// Breaks without it: a text that once crashed a parser, or was taken apart otherwise in another batch, does so
+/// again.
+#[test]
+fn parser() {
+    check("parser");
+}
+
 /// Breaks without it: a filter that once let other messages pass in another batch does so again.
 #[test]
 fn filter() {

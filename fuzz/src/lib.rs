@@ -16,6 +16,7 @@ pub mod flow;
 pub mod framing;
 pub mod message;
 pub mod multi_line;
+pub mod parser;
 pub mod position;
 pub mod proxy;
 pub mod rewrite;
@@ -34,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     ("config", config::run),
     ("filter", filter::run),
     ("rewrite", rewrite::run),
+    ("parser", parser::run),
     ("rfc5424", rfc5424::run),
     ("rfc3164", rfc3164::run),
     ("framing", framing::run),

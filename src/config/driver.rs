@@ -25,7 +25,7 @@ pub trait Options: Any + fmt::Debug + Send + Sync {}
 
 impl<T: Any + fmt::Debug + Send + Sync> Options for T {}
 
-/// A driver of a source or destination, with its options.
+/// A driver of a source or destination, or a parser, with its options.
 #[derive(Debug, Clone)]
 pub struct Driver {
     /// `<name of the statement>#<index>`
@@ -85,6 +85,8 @@ pub struct Vocabulary {
     pub sources: Vec<Syntax>,
     /// The drivers of `destination { }`.
     pub destinations: Vec<Syntax>,
+    /// The parsers of `parser { }`.
+    pub parsers: Vec<Syntax>,
     /// The functions of `filter { }`.
     pub filters: Vec<Syntax>,
     /// The functions of `rewrite { }`.
@@ -113,6 +115,7 @@ impl Vocabulary {
         match place {
             Place::Source => &self.sources,
             Place::Destination => &self.destinations,
+            Place::Parser => &self.parsers,
             Place::Filter => &self.filters,
             Place::Rewrite => &self.rewrites,
             _ => &[],

@@ -115,7 +115,7 @@ mod tests {
             last_error,
             ..DestinationStats::default()
         };
-        Stats { sources: vec![source], destinations: vec![to] }
+        Stats { sources: vec![source], destinations: vec![to], ..Stats::default() }
     }
 
     /// Breaks without it: the line at the foot of a terminal runs over its edge.

@@ -14,6 +14,7 @@ use super::plan::{Output, Source};
 use super::router::{RouteTable, Routes, SourceRoutes};
 use super::stats::Stats;
 use crate::flow::{Parcel, Sender};
+use crate::path::Step;
 use crate::source::Input;
 
 /// The time for which a source that has gone, with nothing on its way, is still counted by itself although
@@ -30,6 +31,10 @@ pub(super) struct Registry {
     pub(super) coming: Vec<Input>,
     leaving_sources: Vec<LeavingSource>,
     leaving_outputs: Vec<LeavingOutput>,
+    /// The steps that count, each once.
+    steps: Vec<Arc<dyn Step>>,
+    /// Those before them, with the version of the routes from which on they get nothing more.
+    leaving_steps: Vec<(Arc<dyn Step>, u64)>,
     /// The counts of those that are gone.
     past: Stats,
 }
@@ -97,7 +102,11 @@ impl Registry {
         let since = Instant::now();
         self.leaving_sources.extend(gone.into_iter().map(|source| LeavingSource { source, since }));
         let were_here = std::mem::replace(&mut self.outputs, outputs);
-        let version = table.set(self.routes(naps));
+        let routes = self.routes(naps);
+        let counting = std::mem::replace(&mut self.steps, routes.counting_steps());
+        let version = table.set(routes);
+        let is_left = |step: &Arc<dyn Step>| !self.steps.iter().any(|other| Arc::ptr_eq(other, step));
+        self.leaving_steps.extend(counting.into_iter().filter(is_left).map(|step| (step, version)));
         let is_leaving =
             |output: &Arc<Output>| self.leaving_outputs().any(|leaving| Arc::ptr_eq(leaving, output));
         let leaves: Vec<_> = going.into_iter().filter(|output| !is_leaving(output)).collect();
@@ -138,7 +147,14 @@ impl Registry {
             !has_ended
         });
         self.bound_removed();
-        let Self { leaving_sources, past, .. } = self;
+        let Self { leaving_sources, leaving_steps, past, .. } = self;
+        leaving_steps.retain(|(step, last)| {
+            let may_count = *last > version;
+            if !may_count {
+                past.add(&Stats { parsers: step.statistics().into_iter().collect(), ..Stats::default() });
+            }
+            may_count
+        });
         leaving_sources.retain(|LeavingSource { source, since }| {
             let input = &source.input;
             // Who has the lane may post, or be in the middle of it.
@@ -190,7 +206,13 @@ impl Registry {
         all.add(&Stats {
             sources: self.sources.iter().map(|source| source.input.stats()).collect(),
             destinations: self.outputs.iter().map(|output| output.stats()).collect(),
+            ..Stats::default()
         });
+        let steps = self.steps.iter().chain(self.leaving_steps.iter().map(|(step, _)| step));
+        // One parser is several steps where several paths refer to it.
+        for statistics in steps.filter_map(|step| step.statistics()) {
+            all.add(&Stats { parsers: vec![statistics], ..Stats::default() });
+        }
         for LeavingSource { source, .. } in &self.leaving_sources {
             all.add(&Stats { sources: vec![source.input.stats()], ..Stats::default() });
         }

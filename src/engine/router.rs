@@ -102,13 +102,27 @@ pub(crate) struct Routes {
 impl Routes {
     /// The routes of `sources`, by the numbers of their lanes, for workers that look away for `naps`.
     pub(crate) fn new(sources: HashMap<usize, SourceRoutes, RandomState>, naps: Vec<Duration>) -> Self {
+        let mut routes = Self { sources, naps, steps: Vec::new() };
+        routes.steps = routes.steps_that(|step| step.key().is_some());
+        routes
+    }
+
+    /// The steps that count, each once, in the order of the sources' lanes.
+    pub(super) fn counting_steps(&self) -> Vec<Arc<dyn Step>> {
+        self.steps_that(|step| step.statistics().is_some())
+    }
+
+    /// The steps that `is_meant` gives true for, each once.
+    fn steps_that(&self, is_meant: impl Fn(&dyn Step) -> bool) -> Vec<Arc<dyn Step>> {
+        let mut lanes: Vec<_> = self.sources.keys().collect();
+        lanes.sort_unstable();
         let mut steps: Vec<Arc<dyn Step>> = Vec::new();
-        for step in sources.values().flat_map(|source| source.program.steps()) {
-            if step.key().is_some() && !steps.iter().any(|known| Arc::ptr_eq(known, step)) {
+        for step in lanes.into_iter().flat_map(|lane| self.sources[lane].program.steps()) {
+            if is_meant(&**step) && !steps.iter().any(|known| Arc::ptr_eq(known, step)) {
                 steps.push(Arc::clone(step));
             }
         }
-        Self { sources, naps, steps }
+        steps
     }
 
     /// Sends one batch on; `None` when its source has no entry. What it leaves in `sent` is for the caller to

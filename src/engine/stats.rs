@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::plan::Output;
 use crate::flow::DropReason;
 use crate::flow::counters::SourceTotals;
+use crate::path::StepStatistics;
 use crate::source::Input;
 use crate::source::{FileTotals, SocketTotals, SourceState};
 
@@ -97,6 +98,8 @@ pub struct Stats {
     pub sources: Vec<SourceStats>,
     /// The destinations, in the order of the configuration.
     pub destinations: Vec<DestinationStats>,
+    /// The parsers that log paths use, in the order in which messages come to them.
+    pub parsers: Vec<StepStatistics>,
 }
 
 impl SourceStats {
@@ -183,6 +186,12 @@ impl Stats {
                     known.truncated += to.truncated;
                 }
                 None => self.destinations.push(to.clone()),
+            }
+        }
+        for parser in &other.parsers {
+            match self.parsers.iter_mut().find(|known| (&known.id, known.word) == (&parser.id, parser.word)) {
+                Some(known) => known.add(parser),
+                None => self.parsers.push(parser.clone()),
             }
         }
     }
@@ -275,8 +284,15 @@ impl Stats {
                 "connections": to.connections, "repeated": to.repeated, "truncated": to.truncated, "suspended": to.suspended,
             })
         };
+        let parser = |parser: &StepStatistics| {
+            json!({
+                "id": parser.id, "parser": parser.word, "processed": parser.processed, "discarded": parser.discarded,
+                "reasons": parser.reasons.iter().copied().collect::<BTreeMap<_, _>>(),
+            })
+        };
         json!({
             "sources": self.sources.iter().map(source).collect::<Vec<_>>(),
+            "parsers": self.parsers.iter().map(parser).collect::<Vec<_>>(),
             "destinations": self.destinations.iter().map(destination).collect::<Vec<_>>(),
         })
     }
@@ -399,7 +415,8 @@ mod tests {
             suspended: false,
             last_error: None,
         };
-        let before = Stats { sources: vec![source.clone()], destinations: vec![to.clone()] };
+        let before =
+            Stats { sources: vec![source.clone()], destinations: vec![to.clone()], ..Stats::default() };
         let mut all = before.clone();
         all.sources[0].last_error = None;
         all.add(&before);

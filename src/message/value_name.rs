@@ -18,16 +18,55 @@ pub enum ValueName {
     Text(Box<[u8]>),
 }
 
+/// The name of a value, found in a message: a [`ValueName`] that borrows its text.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum NameRef<'n> {
+    Message,
+    Known(FieldName),
+    Structured(&'n [u8]),
+    Text(&'n [u8]),
+}
+
+impl<'n> NameRef<'n> {
+    /// The name that `name` stands for, aliases included.
+    #[inline]
+    pub(super) fn new(name: &'n [u8]) -> Self {
+        // All names that are known start with a capital letter or a dot, and few others do.
+        match name.first() {
+            Some(b'A'..=b'Z' | b'.') => Self::reserved(name),
+            _ => Self::Text(name),
+        }
+    }
+
+    fn reserved(name: &'n [u8]) -> Self {
+        if matches!(name, b"MESSAGE" | b"MSG" | b"MSGONLY") {
+            return Self::Message;
+        }
+        match std::str::from_utf8(name).ok().and_then(FieldName::known) {
+            Some(id) => Self::Known(id),
+            None if name.starts_with(SDATA) => Self::Structured(name),
+            None => Self::Text(name),
+        }
+    }
+}
+
 impl ValueName {
     /// The name that `name` stands for, aliases included: MSG and MSGONLY, FULLHOST and `FULLHOST_FROM`.
     pub fn new(name: &str) -> Self {
-        if matches!(name, "MESSAGE" | "MSG" | "MSGONLY") {
-            return Self::Message;
+        match NameRef::new(name.as_bytes()) {
+            NameRef::Message => Self::Message,
+            NameRef::Known(id) => Self::Known(id),
+            NameRef::Structured(name) => Self::Structured(name.into()),
+            NameRef::Text(name) => Self::Text(name.into()),
         }
-        match FieldName::known(name) {
-            Some(id) => Self::Known(id),
-            None if name.as_bytes().starts_with(SDATA) => Self::Structured(name.as_bytes().into()),
-            None => Self::Text(name.as_bytes().into()),
+    }
+
+    pub(super) fn borrowed(&self) -> NameRef<'_> {
+        match self {
+            Self::Message => NameRef::Message,
+            Self::Known(id) => NameRef::Known(*id),
+            Self::Structured(name) => NameRef::Structured(name),
+            Self::Text(name) => NameRef::Text(name),
         }
     }
 }
@@ -58,6 +97,9 @@ mod tests {
         }
         assert_eq!(ValueName::new("FULLHOST"), ValueName::Known(FieldName::Host));
         assert_eq!(ValueName::new(".SDATA.a.b"), ValueName::Structured((*b".SDATA.a.b").into()));
+        for (_, text) in FieldName::KNOWN {
+            assert!(!matches!(ValueName::new(text), ValueName::Text(_)), "{text}");
+        }
         assert_eq!(ValueName::new("msg"), ValueName::Text((*b"msg").into()));
     }
 

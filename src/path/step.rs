@@ -49,8 +49,42 @@ pub trait Step: fmt::Debug + Send + Sync {
     /// it.
     fn finish(&self, _out: &mut Timed) {}
 
+    /// What it has counted, if it counts.
+    fn statistics(&self) -> Option<StepStatistics> {
+        None
+    }
+
     /// Itself, for [`Step::take_over`] to find its own kind.
     fn as_any(&self) -> &dyn std::any::Any;
+}
+
+/// The messages that a step was given, by what became of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepStatistics {
+    /// `<statement>#<index>`
+    pub id: String,
+    /// The word of the language that it is called by.
+    pub word: &'static str,
+    /// The number of messages that it was given.
+    pub processed: u64,
+    /// The number of those that did not go on.
+    pub discarded: u64,
+    /// The reasons why they did not.
+    pub reasons: Vec<(&'static str, u64)>,
+}
+
+impl StepStatistics {
+    /// Adds what `other`, which is the same by its name, has counted.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.processed += other.processed;
+        self.discarded += other.discarded;
+        for (reason, count) in &other.reasons {
+            match self.reasons.iter_mut().find(|(known, _)| known == reason) {
+                Some((_, known)) => *known += count,
+                None => self.reasons.push((reason, *count)),
+            }
+        }
+    }
 }
 
 /// The origin of a message that a step makes another of: the made one belongs to the same lane.

@@ -16,7 +16,7 @@ const KEPT: usize = 64 * 1024;
 
 /// A text that is written: a template, or the same for all messages.
 #[derive(Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Constant(ValueType, Box<[u8]>),
     Template(Template, usize),
 }
@@ -26,7 +26,7 @@ impl Value {
     ///
     /// # Errors
     /// Options that can only be checked when everything is read.
-    pub(super) fn compile(
+    pub(crate) fn compile(
         config: &Config,
         text: &TemplateText,
         options: &TemplateOptions,
@@ -40,13 +40,13 @@ impl Value {
     }
 
     /// Tells whether it is the same for all messages.
-    pub(super) fn is_constant(&self) -> bool {
+    pub(crate) fn is_constant(&self) -> bool {
         matches!(self, Self::Constant(..))
     }
 
     /// The type and the text for `message`.
     #[inline]
-    pub(super) fn of<'v>(
+    pub(crate) fn of<'v>(
         &'v self,
         message: MessageRef<'_>,
         scratch: &'v mut Scratch,
@@ -79,7 +79,7 @@ impl Contexts {
     }
 
     /// New memory for a rewrite with these contexts.
-    pub(super) fn scratch(&self) -> Scratch {
+    pub(crate) fn scratch(&self) -> Scratch {
         let context =
             |(_, options): &(String, Options)| Context::new(options, this_process(), TimeZoneUse::Send);
         let clock = (!self.0.is_empty()).then(|| ZoneClock::new(Zone::local()));
@@ -107,7 +107,7 @@ pub struct Scratch {
 
 impl Scratch {
     /// Has `text` said in the log.
-    pub(super) fn say(&mut self, text: String) {
+    pub(crate) fn say(&mut self, text: String) {
         self.said.push(text);
     }
 
@@ -125,7 +125,7 @@ impl Scratch {
     }
 
     /// Gives what is to be said in the log to `say`.
-    pub(super) fn said(&mut self, say: impl FnMut(String)) {
+    pub(crate) fn said(&mut self, say: impl FnMut(String)) {
         self.said.drain(..).for_each(say);
     }
 
@@ -137,7 +137,7 @@ impl Scratch {
     }
 
     /// Begins with other messages.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         if self.text.capacity() > KEPT {
             self.text = Vec::new();
         }

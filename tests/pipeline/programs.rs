@@ -26,6 +26,8 @@ struct Path {
 enum Item {
     Filter(Condition),
     Rewrite(Vec<Change>),
+    /// Keeps the text as a value, as a pair that a parser finds.
+    Parse,
     Send(usize),
     Junction(Vec<Path>),
     /// A destination with these paths: what happens in them says nothing of the message.
@@ -146,6 +148,7 @@ impl Path {
                     let changes = changes.iter().map(Change::text).collect::<String>();
                     write!(body, "rewrite {{ {changes} }}; ").unwrap();
                 }
+                Item::Parse => body += "parser { kv-parser(template(\"kept=$MSG\")); }; ",
                 Item::Send(to) => write!(body, "destination(d{to}); ").unwrap(),
                 Item::Junction(channels) => {
                     let channels = channels.iter().map(|channel| format!("channel {}; ", channel.body("")));
@@ -212,6 +215,10 @@ impl Oracle {
                 for change in changes {
                     change.apply(&mut message);
                 }
+                self.go(rest, &message, next)
+            }
+            Item::Parse => {
+                let message = Message { kept: message.text.clone(), ..message.clone() };
                 self.go(rest, &message, next)
             }
             Item::Send(to) => {
@@ -310,6 +317,7 @@ fn path() -> impl Strategy<Value = Path> {
     let leaf = prop_oneof![
         condition().prop_map(Item::Filter),
         prop::collection::vec(change(), 0..4).prop_map(Item::Rewrite),
+        Just(Item::Parse),
         (0..DESTINATIONS).prop_map(Item::Send)
     ]
     .boxed();
@@ -318,6 +326,7 @@ fn path() -> impl Strategy<Value = Path> {
         prop_oneof![
             2 => condition().prop_map(Item::Filter),
             2 => prop::collection::vec(change(), 0..4).prop_map(Item::Rewrite),
+            1 => Just(Item::Parse),
             4 => (0..DESTINATIONS).prop_map(Item::Send),
             1 => prop::collection::vec(path(inner.clone()), 0..4).prop_map(Item::Junction),
             1 => prop::collection::vec(path(inner.clone()), 0..3).prop_map(Item::Destination),

@@ -42,6 +42,7 @@ ANY_INTERPRETER = {
     "test_network_destination.py",
     "test_network_source.py",
     "test_options.py",
+    "test_parsers.py",
     "test_perf.py",
     "test_pipe.py",
     "test_program.py",

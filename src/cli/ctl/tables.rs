@@ -53,6 +53,7 @@ pub fn stats(value: &Value) -> String {
     ] {
         add(&mut out, &table);
     }
+    add(&mut out, &parsers(list(&value["parsers"])));
     add(&mut out, &destinations(list(&value["destinations"])));
     out
 }
@@ -232,6 +233,31 @@ fn drops(sources: &[Value]) -> Table {
         for (reason, count) in reasons(source).filter(|(_, count)| *count > 0) {
             table.push([text(&source["id"]), grouped(count), reason.to_owned()]);
         }
+    }
+    table
+}
+
+/// The parsers, and below each the reasons why messages did not go on.
+fn parsers(parsers: &[Value]) -> Table {
+    let mut table = Table::new(&[
+        ("PARSER", Align::Left),
+        ("KIND", Align::Left),
+        ("PROCESSED", Align::Right),
+        ("DISCARDED", Align::Right),
+        ("REASON", Align::Left),
+    ]);
+    for parser in parsers {
+        let reasons: Vec<_> = parser["reasons"].as_object().into_iter().flatten().collect();
+        let name = match &*reasons {
+            [] => String::new(),
+            [(reason, _)] => (*reason).clone(),
+            many => {
+                let one = |(reason, count): &(&String, &Value)| format!("{reason} {}", number(count));
+                many.iter().map(one).collect::<Vec<_>>().join(", ")
+            }
+        };
+        let counts = (number(&parser["processed"]), number(&parser["discarded"]));
+        table.push([text(&parser["id"]), text(&parser["parser"]), counts.0, counts.1, name]);
     }
     table
 }

@@ -13,6 +13,7 @@ use super::super::{Config, Diagnostics, Environment, parse_str};
 static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary {
     sources: crate::drivers::VOCABULARY.sources.clone(),
     destinations: crate::drivers::VOCABULARY.destinations.clone(),
+    parsers: Vec::new(),
     filters: vec![Syntax { word: "message", read: text }],
     rewrites: Vec::new(),
     path_items: &["filter", "junction", "if"],

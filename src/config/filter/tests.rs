@@ -13,6 +13,7 @@ use super::Condition;
 static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary {
     sources: crate::drivers::VOCABULARY.sources.clone(),
     destinations: crate::drivers::VOCABULARY.destinations.clone(),
+    parsers: Vec::new(),
     filters: vec![Syntax { word: "m", read: contains }, Syntax { word: "level", read: contains }],
     rewrites: Vec::new(),
     path_items: &["filter", "junction", "if"],

@@ -196,6 +196,22 @@ impl Collector for Snapshot {
             let files = self.stats.sources.iter().filter_map(|of| Some((of.id.as_str(), of.files?)));
             driver_rows(&mut encoder, "source", row, files.map(|(id, files)| (id, row.3(&files))))?;
         }
+        let name = "inrush_parser_discarded";
+        let help = "Messages that did not go on from the parser";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for parser in &self.stats.parsers {
+            for (reason, count) in &parser.reasons {
+                let labels = [("parser", &*parser.id), ("driver", parser.word), ("reason", *reason)];
+                put(family.encode_family(&labels)?, Counter, *count as f64)?;
+            }
+        }
+        let name = "inrush_parser_processed";
+        let help = "Messages that came to the parser";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for parser in &self.stats.parsers {
+            let labels = [("parser", &*parser.id), ("driver", parser.word)];
+            put(family.encode_family(&labels)?, Counter, parser.processed as f64)?;
+        }
         for row in &DESTINATION {
             let values = self.stats.destinations.iter().map(|of| (of.id.as_str(), row.3(of)));
             driver_rows(&mut encoder, "destination", row, values)?;
@@ -229,6 +245,7 @@ fn put(mut encoder: MetricEncoder<'_>, kind: Kind, value: f64) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::path::StepStatistics;
 
     /// Without it: a name with a quotation mark makes the whole text unreadable, or a number is missing.
     #[test]
@@ -246,7 +263,14 @@ mod tests {
             suspended: true,
             ..DestinationStats::default()
         };
-        let stats = Stats { sources: vec![source], destinations: vec![to] };
+        let parser = StepStatistics {
+            id: "p#0".to_owned(),
+            word: "kv-parser",
+            processed: 8,
+            discarded: 3,
+            reasons: vec![("no pairs", 3)],
+        };
+        let stats = Stats { sources: vec![source], destinations: vec![to], parsers: vec![parser] };
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Snapshot { stats, uptime: 1.5, log_lines_dropped: 4 }));
         let mut out = String::new();
@@ -264,6 +288,8 @@ mod tests {
             "inrush_destination_retries_total{destination=\"d#0\"} 7.0\n",
             "inrush_destination_errors_total{destination=\"d#0\"} 2.0\n",
             "inrush_destination_suspended{destination=\"d#0\"} 1.0\n",
+            "inrush_parser_processed_total{parser=\"p#0\",driver=\"kv-parser\"} 8.0\n",
+            "inrush_parser_discarded_total{parser=\"p#0\",driver=\"kv-parser\",reason=\"no pairs\"} 3.0\n",
             "inrush_uptime_seconds 1.5\n",
             "inrush_log_lines_dropped_total 4\n",
         ] {

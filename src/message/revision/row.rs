@@ -115,7 +115,7 @@ impl Drop for RevisedRow<'_> {
     }
 }
 
-impl RevisedRow<'_> {
+impl<'a> RevisedRow<'a> {
     /// The message as it is now.
     #[inline]
     pub fn read(&self) -> MessageRef<'_> {
@@ -124,6 +124,12 @@ impl RevisedRow<'_> {
         } else {
             self.batch.revised(self.row, self.revision)
         }
+    }
+
+    /// The text of MESSAGE as it was before, if the batch has it: it stays there whatever is changed.
+    #[inline]
+    pub fn payload(&self) -> Option<&'a [u8]> {
+        (self.payload.segment as usize <= self.batch.segments_len()).then(|| self.batch.bytes(self.payload))
     }
 
     /// Its number in the batch.

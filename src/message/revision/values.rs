@@ -2,7 +2,7 @@
 
 use super::RevisedRow;
 use crate::message::batch::Text;
-use crate::message::value_name::{SDATA, match_number};
+use crate::message::value_name::{NameRef, SDATA, match_number};
 use crate::message::{Field, FieldName, Span, ValueName, ValueType};
 
 /// The parameter that a Cisco device's sequence number is read by, too.
@@ -15,19 +15,30 @@ impl RevisedRow<'_> {
     /// parameter of structured data that is repeated is there once afterwards; a new one goes to the end of
     /// its element, or into a new element before the others.
     pub fn set_value(&mut self, name: &ValueName, value_type: ValueType, value: Text<'_>) {
+        self.set_ref(name.borrowed(), value_type, value);
+    }
+
+    /// The same for a name that a message has brought: what a [`ValueName`] of it stands for.
+    #[inline]
+    pub fn set_named(&mut self, name: &[u8], value_type: ValueType, value: Text<'_>) {
+        self.set_ref(NameRef::new(name), value_type, value);
+    }
+
+    #[inline]
+    fn set_ref(&mut self, name: NameRef<'_>, value_type: ValueType, value: Text<'_>) {
         match name {
-            ValueName::Message => self.typed_message(value_type, value),
-            ValueName::Known(FieldName::CiscoSequence)
+            NameRef::Text(name) => self.set(FieldName::Text, name, value_type, value),
+            NameRef::Message => self.typed_message(value_type, value),
+            NameRef::Known(FieldName::CiscoSequence)
                 if !self.read().has_field(FieldName::CiscoSequence, b"") =>
             {
                 self.set_structured(SEQUENCE, value_type, value);
             }
-            ValueName::Known(id) => {
-                self.set(*id, b"", value_type, value);
-                self.forget_header(*id);
+            NameRef::Known(id) => {
+                self.set(id, b"", value_type, value);
+                self.forget_header(id);
             }
-            ValueName::Structured(whole) => self.set_structured(whole, value_type, value),
-            ValueName::Text(name) => self.set(FieldName::Text, name, value_type, value),
+            NameRef::Structured(whole) => self.set_structured(whole, value_type, value),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::config::{
     ParserStatement, PathFlags, RewriteItem, RewriteRef, Span,
 };
 use crate::filter::Filter;
+use crate::parser;
 use crate::path::{Choice, Item, SendTo, Step};
 use crate::rewrite::Rewrite;
 
@@ -187,11 +188,21 @@ impl<'c> Compiler<'c, '_> {
         };
         let inner = self.named(std::ptr::from_ref(parser) as usize, |compiler| {
             let mut all = Body::default();
-            for path in statement.paths() {
-                let Choice { items, is_final, is_fallback, .. } = compiler.choice(path, way, true);
-                all.items.extend(items);
-                all.is_final |= is_final;
-                all.is_fallback |= is_fallback;
+            for item in &statement.items {
+                match item {
+                    BodyItem::Driver(driver) => {
+                        let (config, place) = (compiler.config, std::ptr::from_ref(driver) as usize);
+                        let step =
+                            compiler.step_at(place, || parser::compile(config, &statement.name, driver));
+                        all.items.extend(step.map(Item::Step));
+                    }
+                    BodyItem::Path(path) => {
+                        let Choice { items, is_final, is_fallback, .. } = compiler.choice(path, way, true);
+                        all.items.extend(items);
+                        all.is_final |= is_final;
+                        all.is_fallback |= is_fallback;
+                    }
+                }
             }
             all
         });

@@ -1,0 +1,44 @@
+//! Parsers: any options are read or refused, and what a parser finds in a message does not depend on the batch.
+//!
+//! All messages in one batch become what each becomes in a batch of its own; no text makes a parser fail.
+//!
+//! An input is the body of a parser with one driver, and a line for each message; see [`filter`](super::filter).
+
+use std::time::Instant;
+
+use inrush::config::{Environment, parse_str};
+use inrush::drivers::VOCABULARY;
+use inrush::message::Selection;
+use inrush::parser::{Parser, compile};
+use inrush::path::alone;
+
+use super::filter::{batch, shown};
+
+/// Options that read a file, and macros that are another thing each time.
+const LEFT_OUT: [&str; 7] = ["database", "in-list", "rate", "`", "UNIQID", "RCPTID", "C-"];
+
+/// Reads `data` as a body and messages.
+pub fn run(data: &[u8]) {
+    let mut lines = data.split(|byte| *byte == b'\n');
+    let Some(body) = lines.next().and_then(|line| std::str::from_utf8(line).ok()) else { return };
+    let plain = body.replace('_', "-");
+    if body.len() > 300 || LEFT_OUT.iter().any(|word| plain.contains(word)) {
+        return;
+    }
+    let Some(parser) = compiled(body) else { return };
+    let messages: Vec<&[u8]> = lines.take(20).filter(|line| line.len() < 2000).collect();
+    let together = parsed(&parser, batch(&messages));
+    let each: Vec<String> = messages.iter().flat_map(|message| parsed(&parser, batch(&[message]))).collect();
+    assert_eq!(together, each, "the batch counts");
+}
+
+fn compiled(body: &str) -> Option<Parser> {
+    let text = format!("parser p {{ {body} }};\nlog {{ }};");
+    let config = parse_str("fuzz.conf", &text, &Environment::new(&VOCABULARY)).ok()?;
+    let driver = config.parsers.get("p")?.items.first()?.driver()?;
+    compile(&config, "p", driver).ok()
+}
+
+fn parsed(parser: &Parser, selection: Selection) -> Vec<String> {
+    alone(parser, selection, Instant::now()).0.messages().map(shown).collect()
+}
