@@ -26,7 +26,7 @@ FILTERS = {
     "group": ("`message` with a group that is found at the end", "message('five dozen (liqu)$')"),
     "netmask": ("`netmask`", 'not netmask("10.0.0.0/8")'),
 }
-# The pairs of `format-json` as they are written, in the order of their names.
+# The pairs of `format-json`. They are written in the reverse order of their names, by both engines.
 PAIRS = {
     "a_message": "$MSG",
     "b_facility": "$FACILITY",
@@ -69,7 +69,7 @@ def json_of_twelve() -> Change:
         json.dumps(
             {
                 name: value.replace("$MSG", text).replace("$FACILITY", "user").replace("$LEVEL", "notice")
-                for name, value in PAIRS.items()
+                for name, value in reversed(PAIRS.items())
             },
             separators=(",", ":"),
         )
