@@ -21,6 +21,8 @@ pub struct Matcher {
     kind: Type,
     flags: Flags,
     test: Test,
+    /// Tells whether `test` knows the places of matches, too.
+    is_plain: bool,
     pcre: Option<Pcre>,
 }
 
@@ -78,15 +80,16 @@ impl Matcher {
     /// # Errors
     /// A pattern that is no regular expression.
     pub fn new(pattern: &str, kind: Type, flags: Flags) -> Result<Self, PatternError> {
-        let (test, pcre) = match kind {
+        let (test, is_plain, pcre) = match kind {
             Type::Pcre | Type::Posix => {
                 let pcre = Pcre::new(pattern, flags)?;
-                (Test::of_regular(pattern, flags), Some(pcre))
+                let (test, is_plain) = Test::of_regular(pattern, flags);
+                (test, is_plain && pcre.group_names().len() == 1, Some(pcre))
             }
-            Type::String => (Test::of_string(pattern, flags), None),
-            Type::Glob => (Test::of_glob(pattern), None),
+            Type::String => (Test::of_string(pattern, flags), false, None),
+            Type::Glob => (Test::of_glob(pattern), false, None),
         };
-        Ok(Self { pattern: pattern.into(), kind, flags, test, pcre })
+        Ok(Self { pattern: pattern.into(), kind, flags, test, is_plain, pcre })
     }
 
     /// The text of the pattern.
@@ -153,6 +156,26 @@ impl Matcher {
         }
     }
 
+    /// Tells whether [`Matcher::find_plain`] finds its matches: it is a regular expression of nothing but
+    /// characters and sets, has no groups, and its matches are not empty.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    /// The place of the first match in `text`, which matches, from `start` on; of a plain one, without PCRE2.
+    #[inline]
+    pub(crate) fn find_plain(&self, text: &[u8], start: usize) -> Option<Range<usize>> {
+        debug_assert!(self.is_plain, "only a plain one has one way to match");
+        match &self.test {
+            Test::Literal { finder, .. } => {
+                let at = start + finder.find(&text[start..])?;
+                Some(at..at + finder.needle().len())
+            }
+            Test::Regex(regex) => regex.find_at(text, start).map(|found| found.range()),
+            Test::IgnoreCase { .. } | Test::Pcre => None,
+        }
+    }
+
     /// The same regular expression for matches that begin where the search does, and are not empty: behind an
     /// empty match, the next one at the same place. Its groups are those of this one. `None` where there can be
     /// none.
@@ -206,7 +229,7 @@ impl Matcher {
     /// The same, with PCRE2 for everything.
     #[cfg(test)]
     pub(super) fn without_regex(&self) -> Self {
-        Self { test: Test::Pcre, ..self.clone() }
+        Self { test: Test::Pcre, is_plain: false, ..self.clone() }
     }
 
     /// Tells whether PCRE2 is asked for nothing but groups.
@@ -217,16 +240,19 @@ impl Matcher {
 }
 
 impl Test {
-    fn of_regular(pattern: &str, flags: Flags) -> Self {
+    /// The test of a regular expression, and whether it knows the places of matches.
+    fn of_regular(pattern: &str, flags: Flags) -> (Self, bool) {
         match Regular::of(pattern, flags) {
-            None => Self::Pcre,
-            Some(Regular::Literal { bytes, start, end }) => Self::literal(&bytes, start, end),
-            Some(Regular::Expression(expression)) => {
+            None => (Self::Pcre, false),
+            Some((Regular::Literal { bytes, start, end }, is_plain)) => {
+                (Self::literal(&bytes, start, end), is_plain)
+            }
+            Some((Regular::Expression(expression), is_plain)) => {
                 let built = RegexBuilder::new(&expression)
                     .unicode(flags.has(Flag::Utf8))
                     .size_limit(REGEX_SIZE)
                     .build();
-                built.map_or(Self::Pcre, Self::Regex)
+                built.map_or((Self::Pcre, false), |regex| (Self::Regex(regex), is_plain))
             }
         }
     }

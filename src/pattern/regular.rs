@@ -60,8 +60,10 @@ pub(super) enum End {
 }
 
 impl Regular {
-    /// `pattern`, which PCRE2 has accepted, if it has nothing but what the table has.
-    pub(super) fn of(pattern: &str, flags: Flags) -> Option<Self> {
+    /// `pattern`, which PCRE2 has accepted, if it has nothing but what the table has; and whether it is plain:
+    /// characters and sets one behind the other, and nothing else. Then there is one way to match at a place, and
+    /// the first match is the same for every engine.
+    pub(super) fn of(pattern: &str, flags: Flags) -> Option<(Self, bool)> {
         let (utf8, ignore_case) = (flags.has(Flag::Utf8), flags.has(Flag::IgnoreCase));
         if flags.has(Flag::Newline) || (utf8 && ignore_case) {
             return None;
@@ -71,6 +73,9 @@ impl Regular {
         if reader.at < pattern.len() || !ends_last(&branches, true) {
             return None;
         }
+        let is_plain_node = |node: &Node| matches!(node, Node::Unit(_) | Node::Class(_));
+        let is_plain =
+            branches.len() == 1 && !branches[0].is_empty() && branches[0].iter().all(is_plain_node);
         branches.iter_mut().for_each(trim);
         if states(&branches) > MAX_STATES {
             return None;
@@ -78,11 +83,11 @@ impl Regular {
         if let [branch] = branches.as_slice()
             && let Some(literal) = as_literal(branch, utf8)
         {
-            return Some(literal);
+            return Some((literal, is_plain));
         }
         let mut expression = String::new();
         write_branches(&branches, utf8, &mut expression);
-        Some(Self::Expression(expression))
+        Some((Self::Expression(expression), is_plain))
     }
 }
 

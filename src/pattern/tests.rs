@@ -236,6 +236,31 @@ fn a_match_that_takes_too_long_is_given_up() {
     assert!(matcher(r"^(?:a|b)*\Kc", Type::Pcre, "").is_match(&long));
 }
 
+/// Breaks without it: a pattern whose groups are asked for, or with several ways to match, is taken for one of
+/// characters and sets alone; or none is.
+#[test]
+fn plain_patterns() {
+    for (pattern, words, is_plain) in [
+        ("o[a-z]", "", true),
+        ("abc", "", true),
+        (r"\d\.", "utf8", true),
+        ("(?i)ab", "", true),
+        ("(o)[a-z]", "", false),
+        ("(abc)", "", false),
+        ("", "", false),
+        ("^a", "", false),
+        ("a$", "", false),
+        ("a*b", "", false),
+        ("a|b", "", false),
+        (r"\ba", "", false),
+        ("a(?=b)", "", false),
+        ("a?", "", false),
+    ] {
+        assert_eq!(matcher(pattern, Type::Pcre, words).is_plain(), is_plain, "{pattern}");
+    }
+    assert!(!matcher("abc", Type::String, "substring").is_plain());
+}
+
 /// Pieces of patterns, most of which the rule gives to `regex`.
 fn pattern() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
@@ -304,6 +329,15 @@ proptest! {
             );
             let mut captures = matcher.captures();
             prop_assert_eq!(matcher.find_at(&text, 0, &mut captures), expected);
+            let mut start = 0;
+            while matcher.is_plain() && expected {
+                let found = matcher.find_plain(&text, start);
+                let theirs = twin.find_at(&text, start, &mut captures).then(|| captures.get(0)).flatten();
+                prop_assert_eq!(&found, &theirs, "{:?} in {} from {}", pattern, text.escape_ascii(), start);
+                let Some(found) = found else { break };
+                prop_assert!(!found.is_empty());
+                start = found.end;
+            }
         }
     }
 }

@@ -12,13 +12,15 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use smallvec::SmallVec;
+
 use super::value::{Contexts, Value};
 use super::{Compiled, FunctionOptions, Operation, Scratch};
 use crate::config::grammar::{DriverHead, Parsed, Parser, TokenKind, ValueUse};
 use crate::config::{Config, Spanned, TemplateOptions, TemplateText};
 use crate::filter::matched;
 use crate::message::batch::Text;
-use crate::message::{MESSAGE_MAX, RevisedRow, ValueName, ValueType};
+use crate::message::{FieldName, MESSAGE_MAX, RevisedRow, ValueName, ValueType};
 use crate::pattern::{Captures, Flag, Matcher, PatternOptions, Type};
 
 /// `subst("pattern" "template" value() type() flags() condition())`
@@ -111,6 +113,26 @@ impl Subst {
         }
     }
 
+    /// Puts `by` in the place of the matches of a plain pattern, of which the value has some.
+    fn replace_plain(&self, by: &[u8], row: &mut RevisedRow<'_>, scratch: &mut Scratch) {
+        let text = row.read().value(&self.name).map(|(_, text)| text).unwrap_or_default();
+        let is_global = self.matcher.flags().has(Flag::Global);
+        let (out, mut last) = (scratch.empty(), 0..0);
+        while let Some(range) = self.matcher.find_plain(text, last.end) {
+            out.extend_from_slice(&text[last.end..range.start]);
+            out.extend_from_slice(by);
+            last = range;
+            if !is_global || out.len() > MESSAGE_MAX {
+                break;
+            }
+        }
+        out.extend_from_slice(&text[last.end..]);
+        let found: SmallVec<[u8; 32]> = text[last].into();
+        row.set(FieldName::Text, b"0", ValueType::String, Text::Copy(&found));
+        row.unset_matches(1);
+        row.set_value(&self.name, ValueType::String, Text::Copy(out));
+    }
+
     /// The text with its matches replaced; `None` where there is none.
     fn replaced(&self, text: &[u8], row: &mut RevisedRow<'_>, scratch: &mut Scratch) -> Option<Vec<u8>> {
         let flags = self.matcher.flags();
@@ -163,6 +185,9 @@ impl Operation for Subst {
         let text = value.map(|(_, text)| text).unwrap_or_default();
         if !self.matcher.is_match(text) && self.matcher.given_up() == 0 {
             return;
+        }
+        if let (true, Some(by)) = (self.matcher.is_plain(), self.replacement.constant()) {
+            return self.replace_plain(by, row, scratch);
         }
         let text = text.to_vec();
         if let Some(replaced) = self.replaced(&text, row, scratch) {

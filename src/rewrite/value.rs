@@ -39,6 +39,14 @@ impl Value {
         Ok(Self::Template(text.template.clone(), contexts.of(options, resolved)))
     }
 
+    /// Its text, where it is the same for all messages.
+    pub(super) fn constant(&self) -> Option<&[u8]> {
+        match self {
+            Self::Constant(_, text) => Some(text),
+            Self::Template(..) => None,
+        }
+    }
+
     /// Tells whether it is the same for all messages.
     pub(crate) fn is_constant(&self) -> bool {
         matches!(self, Self::Constant(..))
@@ -127,6 +135,12 @@ impl Scratch {
     /// Gives what is to be said in the log to `say`.
     pub(crate) fn said(&mut self, say: impl FnMut(String)) {
         self.said.drain(..).for_each(say);
+    }
+
+    /// An empty buffer.
+    pub(super) fn empty(&mut self) -> &mut Vec<u8> {
+        self.text.clear();
+        &mut self.text
     }
 
     /// A copy of `text`.

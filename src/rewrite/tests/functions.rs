@@ -49,6 +49,9 @@ fn subst_replaces_matches() {
     assert_eq!(own(r#"subst("x*" "-" value("unset"));"#, "$unset"), "-");
     assert_eq!(own(r#"subst("(?<w>b)(a)" "X" flags(global));"#, "$w,$0,$1,$2,$3"), "b,ba,b,a,");
     assert_eq!(own(r#"subst("o" "X" flags(global)); subst("f(X)" "$1");"#, "$0 $1 $MSG"), "fX X XX bar fXX");
+    assert_eq!(own(r#"subst("f(o)" ""); subst("o[o ]" "" flags(global));"#, "$0,$1,$MSG"), "oo,,bar f");
+    assert_eq!(own(r#"subst("o[o ]" "-");"#, "$0,$MSG"), "oo,f- bar foo");
+    assert_eq!(own(r#"subst("[af]" "(x)" flags(global));"#, "$0,$MSG"), "f,(x)oo b(x)r (x)oo");
     assert_eq!(own(r#"subst("prog" "p" value("PROGRAM"));"#, "$MSGHDR"), "p[42]: ");
     assert_eq!(own(r#"set(5 value(v)); subst("5" "6" value(v));"#, "$v"), "6");
 }
