@@ -14,6 +14,7 @@ from typing import Any
 
 from perf.cases import PARSER_LINES
 from perf.estimate import Estimate, estimate
+from perf.sources.records import RECORDS
 from perf.steps import CHANGES, FILTERS
 
 Results = Mapping[str, Mapping[str, Any]]
@@ -254,6 +255,15 @@ FIGURES = (
             note=BOTH,
         )
         for name, change in CHANGES.items()
+    ),
+    *(
+        Figure(
+            f"the loop through a parser to a file, {record.title}, by syslog-ng",
+            6,
+            (over(f"loop_{name}_parser_file", *NG),),
+            note=BOTH,
+        )
+        for name, record in RECORDS.items()
     ),
     Figure(
         "RFC 5424 with structured data, five of its values in a template, by syslog-ng",

@@ -55,7 +55,7 @@ Why it is measured so: [method.md](method.md)."""
 INTRODUCTIONS = {
     "loop": "`msg = LogMessage(text); self.post_message(msg)`, over a cycle of a thousand numbered texts (64 of 16 KiB).",
     "batch": "`post_buffer` gets `bytes` of a quarter of a mebibyte. The stream comes from a C program in a process of its own.",
-    "steps": "The path between the source and the file has a filter that all messages pass, a rewrite, or a template that has "
+    "steps": "The path between the source and the file has a filter that all messages pass, a rewrite, a parser, or a template that has "
     "work to do. Both engines have the same configuration, and what is in the file is compared with what it must be.",
     "frameworks": "The same server twice: with a post for each message into a log path without a destination, and with a counter in "
     "its place, outside of any engine. Both live at the same time and take turns by slices of a tenth of a second, three of Flask; the "

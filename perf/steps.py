@@ -1,4 +1,4 @@
-"""Log paths with steps: a filter, a rewrite, a template that makes JSON, structured data.
+"""Log paths with steps: a filter, a rewrite, a parser, a template that makes JSON, structured data.
 
 Every message passes its filter, so that all of them can be compared with what was sent, and both engines do
 the whole of the path's work.
@@ -16,6 +16,7 @@ from typing import NamedTuple
 from perf.kinds import Case, Posting
 from perf.loops import FILE, SLICES, engines, side_by_side, windows
 from perf.sources import texts
+from perf.sources.records import RECORDS, record_lines
 
 SIZE = 256
 # Filters by the name of their case: what a message passes.
@@ -112,6 +113,25 @@ def steps() -> Iterator[Case]:
             tuple(side_by_side(*both)),
             slices=SLICES,
         )
+    for name, record in RECORDS.items():
+        both = [
+            replace(
+                run,
+                spec={"size": SIZE, "record": name},
+                steps=f"parser {{ {record.parser} }};",
+                template=record.template,
+                cycles=partial(recorded, name),
+                line=len(record_lines(name)[0]) + 1,
+            )
+            for run in (ours, theirs)
+        ]
+        yield Case(
+            f"loop_{name}_parser_file",
+            "steps",
+            f"The loop through a parser to a file, five values written with a template: {record.title}",
+            tuple(side_by_side(*both)),
+            slices=SLICES,
+        )
     parse = Posting(
         rival="inrush",
         count=200_000,
@@ -134,6 +154,11 @@ def steps() -> Iterator[Case]:
 def cycle(name: str) -> list[list[str]]:
     """The lines of a change."""
     return [CHANGES[name]().lines]
+
+
+def recorded(name: str) -> list[list[str]]:
+    """The lines of a parser's values."""
+    return [record_lines(name)]
 
 
 def structured() -> list[list[str]]:

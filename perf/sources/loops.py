@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from perf.sources.base import Measured
+from perf.sources.records import record_texts
 from perf.sources.texts import PROBED, VALUES, syslog_lines, texts
 from syslogng import LogMessage
 
@@ -25,7 +26,8 @@ class Loop(Measured):
         """The messages."""
         size, count = self.spec["size"], self.spec["count"]
         tag = f"{self.index} " if self.spec.get("tagged") else ""
-        messages: list[Any] = list(texts(size, tag))
+        record = self.spec.get("record")
+        messages: list[Any] = record_texts(record) if record else list(texts(size, tag))
         if self.spec.get("kind") == "bytes":
             messages = [text.encode() for text in messages]
         return lambda: self.post_all(messages, count // len(messages))

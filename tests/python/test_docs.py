@@ -27,7 +27,9 @@ PAGES = [
     "perf/method.md",
     *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")),
 ]
-LANGUAGE = sorted(path for part in ("language", "drivers", "parsers") for path in (ROOT / "docs" / part).glob("*.md"))
+LANGUAGE = sorted(
+    path for part in ("language", "drivers", "parsers") for path in (ROOT / "docs" / part).glob("*.md")
+)
 DECISIONS = sorted(
     path for path in (ROOT / "docs/decisions").glob("*.md") if path.stem not in ("README", "TEMPLATE")
 )

@@ -10,7 +10,7 @@ from harness import Engine, StartEngine, inrush
 COUNT = 1000
 
 CONF = """@version: current
-source s_gen { example-msg-generator(num(%d) freq(0) template("n=$SEQNUM stray user=\\"b o b\\"")); };
+source s_gen { example-msg-generator(num(%d) freq(0) template("stray n=$SEQNUM user=\\"b o b\\"")); };
 parser p_pairs { kv-parser(prefix(".kv.") extract-stray-words-into("rest")); };
 destination d_out { file("out.log" template("%s\\n")); };
 log { source(s_gen); parser(p_pairs); destination(d_out); flags(flow-control); };
