@@ -353,7 +353,9 @@ fn a_reload_waits_for_a_request_that_is_under_way() {
     assert!(next.requests().is_empty());
     drop(release);
     rig.wait_idle();
-    assert_eq!((server.bodies(), next.bodies()), (vec!["a".to_owned()], vec!["b".to_owned()]));
+    // The old one may send the second message, too, if it hears of its end after the answer.
+    assert_eq!(server.bodies()[0], "a");
+    assert_eq!([server.bodies(), next.bodies()].concat(), ["a", "b"]);
     let taken = poster.taken;
     drop(poster);
     let (totals, _) = rig.finish(&[taken]);
