@@ -11,7 +11,7 @@ use super::client::ProxyUrl;
 use super::compression::Compression;
 use super::header::Header;
 use super::status::Action;
-use super::url::{Url, basic};
+use super::url::{self, Url, basic};
 use crate::config::grammar::{DriverHead, Kind, Parsed, Parser, Place, Table, TokenKind, apply, names};
 use crate::config::{Config, Diagnostic, Span, Spanned, TemplateText};
 use crate::destination::exchange::{ExchangeOptions, ExchangeSettings};
@@ -29,6 +29,11 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct HttpOptions {
     /// `url()`: one or more, each a text with its place.
     url: Vec<Spanned<String>>,
+    /// What the path of every url has behind its own.
+    path: Option<String>,
+    /// `name=value`, for the query of every url.
+    query: Vec<Spanned<String>>,
+    url_is_secret: bool,
     headers: Vec<Spanned<String>>,
     method: Option<Spanned<String>>,
     user: Option<String>,
@@ -57,6 +62,9 @@ type Hidden = Secret;
 
 const HTTP: Table<HttpOptions> = &[
     ("url", Kind::Texts(|to, url| to.url.push(url))),
+    ("path", Kind::Text(|to, path| to.path = Some(path.value))),
+    ("query", Kind::Texts(|to, pair| to.query.push(pair))),
+    ("url-is-secret", Kind::YesNo(|to, yes| to.url_is_secret = yes)),
     ("headers", Kind::Texts(|to, header| to.headers.push(header))),
     ("method", Kind::Text(|to, method| to.method = Some(method))),
     ("user", Kind::Text(|to, user| to.user = Some(user.value))),
@@ -106,6 +114,9 @@ impl HttpOptions {
     fn new(span: Span) -> Self {
         Self {
             url: Vec::new(),
+            path: None,
+            query: Vec::new(),
+            url_is_secret: false,
             headers: Vec::new(),
             method: None,
             user: None,
@@ -138,7 +149,13 @@ impl HttpOptions {
             parser.report.warn(method.span, message, None);
             self.method = None;
         }
-        for Spanned { value, span } in &self.headers {
+        for Spanned { value, span } in self.query.iter().filter(|pair| !pair.value.is_empty()) {
+            if value.find('=').is_none_or(|at| at == 0) {
+                let message = format!("`{value}` is no part of a query: expected name=value");
+                parser.report.error(*span, message, None);
+            }
+        }
+        for Spanned { value, span } in self.written_headers() {
             if let Err(message) = Header::parse(value) {
                 parser.report.error(*span, message, None);
             }
@@ -160,7 +177,7 @@ impl HttpOptions {
         }
         let (urls, workers) = (self.urls().count(), self.exchange.workers.unwrap_or(1) as usize);
         for (text, span) in self.urls() {
-            match Url::parse(text) {
+            match Url::parse(&self.completed(text)) {
                 Err(message) => drop(parser.report.error(span, message, None)),
                 Ok(url) => {
                     let needs_key = self.exchange.is_batched() && !url.is_literal();
@@ -180,6 +197,34 @@ impl HttpOptions {
                 format!("{urls} urls and {workers} workers: some urls are asked only when others fail");
             parser.report.warn(first.span, message, Some(format!("write workers({urls})")));
         }
+    }
+
+    /// The headers but for empty texts, which an argument of a block may leave.
+    fn written_headers(&self) -> impl Iterator<Item = &Spanned<String>> {
+        self.headers.iter().filter(|header| !header.value.is_empty())
+    }
+
+    /// `url` with `path()` and `query()`.
+    fn completed(&self, url: &str) -> String {
+        let url = url.split_once('#').map_or(url, |(before, _)| before);
+        let (address, query) = url.split_once('?').map_or((url, None), |(url, query)| (url, Some(query)));
+        let mut whole = address.to_owned();
+        if let Some(path) = &self.path {
+            whole.truncate(address.trim_end_matches('/').len());
+            whole.extend(["/", path.trim_start_matches('/')]);
+        }
+        let mut separators = std::iter::once("?").chain(std::iter::repeat("&"));
+        if let Some(query) = query {
+            whole.extend(separators.next().into_iter().chain([query]));
+        }
+        let pairs = self.query.iter().filter_map(|pair| pair.value.split_once('='));
+        for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
+            whole.extend(separators.next());
+            url::push_unreserved(name, &mut whole);
+            whole.push('=');
+            url::push_unreserved(value, &mut whole);
+        }
+        whole
     }
 
     /// The urls: those that are written, or the one that there is without any.
@@ -229,7 +274,8 @@ impl DestinationOptions for HttpOptions {
                 Some(span) => config.error(span, message, None),
                 None => Diagnostic::without_place(message),
             };
-            let mut url = Url::parse(text).map_err(wrong)?;
+            let mut url = Url::parse(&self.completed(text)).map_err(wrong)?;
+            url.is_secret = self.url_is_secret;
             url.proxy = self.proxy_of(&url).map_err(wrong)?;
             urls.push(url);
         }
@@ -237,7 +283,7 @@ impl DestinationOptions for HttpOptions {
         let time_reopen = self.exchange.time_reopen.unwrap_or(config.options.time_reopen);
         let escape = self.body.as_ref().and_then(|body| body.escape);
         let settings = HttpSettings {
-            headers: self.headers.iter().filter_map(|header| Header::parse(&header.value).ok()).collect(),
+            headers: self.written_headers().filter_map(|header| Header::parse(&header.value).ok()).collect(),
             method: if self.method.as_ref().is_some_and(|method| method.value.eq_ignore_ascii_case("PUT")) {
                 "PUT"
             } else {
@@ -341,48 +387,4 @@ impl HttpSettings {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::config::{Config, Diagnostics, Environment, parse_str};
-    use crate::drivers::VOCABULARY;
-
-    fn parse(options: &str) -> Result<Config, Diagnostics> {
-        let text = format!("destination d {{ http({options}); }}; destination e {{ stdout(); }};");
-        parse_str("test.conf", &text, &Environment::new(&VOCABULARY))
-    }
-
-    /// Breaks without it: a configuration is accepted that sends messages where nobody wants them, or nowhere.
-    #[test]
-    fn what_cannot_work_is_refused_at_its_place() {
-        for (options, expected) in [
-            ("url(\"http://h/$HOST\") batch-lines(2)", "messages of one batch may have different urls"),
-            ("url(\"http://$HOST/\")", "nowhere else"),
-            ("url(\"http://h/ ftp://h/\")", "only http:// and https://"),
-            ("headers(\"no header\")", "a header has a name"),
-            ("headers(\"a b: c\")", "no name of a header"),
-            ("headers(\"Content-Length: 5\")", "not to be set"),
-            ("headers(\"a: $(b\")", "a: "),
-            ("accept-encoding(br)", "no coding"),
-            ("proxy(\"socks5://h\")", "proxy is spoken to by http://"),
-            ("response-action(99 => drop)", "out of range"),
-            ("response-action(400 => explode)", "`explode` is not possible here"),
-            ("response-adapter(mine)", "`mine` is not possible here"),
-            ("workers(0)", "out of range"),
-            ("on-reject(e)", "expected `destination(name)`"),
-            ("tls(pkcs12-file(a))", "pkcs12-file"),
-            ("peer-verify(perhaps)", "`perhaps` is not possible here"),
-            ("python-http-header(class(A))", "`python-http-header` is not supported"),
-            ("flush-lines(1)", "unknown option `flush-lines`"),
-        ] {
-            let error = parse(options).map(|_| ()).expect_err(options).to_string();
-            assert!(error.contains(expected), "{options}: {error}");
-        }
-        for (options, expected) in [
-            ("method(get)", "the method is POST or PUT"),
-            ("url(\"http://a/ http://b/\")", "2 urls and 1 workers"),
-        ] {
-            let warnings = parse(options).unwrap().warnings;
-            assert!(warnings.iter().any(|one| one.message().contains(expected)), "{options}: {warnings:?}");
-        }
-        assert!(parse("password(\"secret\") user(me) batch-timeout(-1) workers(2)").is_ok());
-    }
-}
+mod tests;

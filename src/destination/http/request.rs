@@ -208,8 +208,7 @@ impl HttpWorker {
         let text = || {
             let body = shown(&answer.body);
             let body = if body.is_empty() { body } else { format!(": {body}") };
-            // A query may have a token in it.
-            let url = url.split_once('?').map_or(url, |(url, _)| url);
+            let url = settings.urls[target].shown_for(url);
             format!("`{url}` answered {code}{body}")
         };
         let pause = || {

@@ -1,5 +1,7 @@
 //! The urls of `http()`: [`Url`].
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
@@ -25,6 +27,8 @@ pub(super) struct Url {
     rest: Template,
     /// The user that is written in it, as the header Authorization.
     pub(super) authorization: Option<Secret>,
+    /// Its path is a secret: logs and statistics show the host.
+    pub(super) is_secret: bool,
     /// The proxy of its requests.
     pub(super) proxy: Option<ProxyUrl>,
 }
@@ -65,7 +69,7 @@ impl Url {
         });
         let scheme = if is_https { "https" } else { "http" };
         let origin = format!("{scheme}://{host_port}");
-        Ok(Self { origin, host, is_https, rest, authorization, proxy: None })
+        Ok(Self { origin, host, is_https, rest, authorization, is_secret: false, proxy: None })
     }
 
     /// Tells whether it is the same for all messages.
@@ -73,9 +77,18 @@ impl Url {
         self.rest.as_literal().is_some()
     }
 
-    /// The url as users are shown it: without a user, with its macros.
+    /// The url as users are shown it: without a user, with its macros, and with nothing that is a secret.
     pub(super) fn shown(&self) -> String {
-        format!("{}{}", self.origin, self.rest.text())
+        let rest = if self.is_secret { "/***" } else { self.rest.text() };
+        format!("{}{rest}", self.origin)
+    }
+
+    /// `url`, which was made of it, as users are shown it: a query may have a token in it.
+    pub(super) fn shown_for<'a>(&'a self, url: &'a str) -> Cow<'a, str> {
+        if self.is_secret {
+            return self.shown().into();
+        }
+        url.split_once('?').map_or(url, |(url, _)| url).into()
     }
 
     /// Tells whether its path ends with `end`, as it is written.
@@ -117,6 +130,11 @@ fn host_of(host_port: &str) -> Option<String> {
 /// The characters that stand for themselves everywhere (RFC 3986 §2.3).
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
+/// Appends `text` with all that is not unreserved encoded.
+pub(super) fn push_unreserved(text: &str, url: &mut String) {
+    push_encoded(text.as_bytes(), is_unreserved, url);
 }
 
 fn push_encoded(text: &[u8], stays: impl Fn(u8) -> bool, url: &mut String) {
@@ -190,10 +208,13 @@ mod tests {
             let error = Url::parse(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         }
-        let url = Url::parse("http://me:se%20cret@h/x").unwrap();
+        let mut url = Url::parse("http://me:se%20cret@h/x").unwrap();
         assert_eq!(url.authorization.as_ref().unwrap().reveal(), "Basic bWU6c2UgY3JldA==");
         let shown = format!("{url:?} {}", masked("http://me:secret@h/x@y"));
         assert!(!shown.contains("cret@") && shown.ends_with("http://***@h/x@y"), "{shown}");
+        assert_eq!(url.shown_for("http://h/x?token=1"), "http://h/x");
+        url.is_secret = true;
+        assert_eq!((url.shown().as_str(), &*url.shown_for("http://h/x")), ("http://h/***", "http://h/***"));
         assert_ne!(format!("{:?}", Secret::new("a")), format!("{:?}", Secret::new("b")));
     }
 
