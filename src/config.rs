@@ -57,6 +57,7 @@ mod raw;
 mod references;
 mod report;
 mod rewrite;
+mod scl;
 mod source;
 mod source_map;
 mod span;

@@ -1,8 +1,9 @@
 //! The drivers that a configuration may name: [`VOCABULARY`].
 //!
 //! A driver is one file, and an entry in the table of its room ([`source::DRIVERS`],
-//! [`destination::DRIVERS`]). Words of the language for which there is no driver are refused by name: a
-//! configuration that seems to work and loses messages is worse than one that is not accepted.
+//! [`destination::DRIVERS`]), or a block of the library in `python/inrush/scl`. Words of the language for which
+//! there is neither are refused by name: a configuration that seems to work and loses messages is worse than
+//! one that is not accepted.
 
 use std::sync::LazyLock;
 
@@ -70,8 +71,6 @@ const FILTERS: &[&str] = &[
 /// Functions of rewrites of the language. Those of them that have an entry are not refused.
 const REWRITES: &[&str] = &[
     "clear-tag",
-    "credit-card-hash",
-    "credit-card-mask",
     "fix-time-zone",
     "geoip2",
     "groupset",
@@ -106,7 +105,6 @@ const PARSERS: &[&str] = &[
     "geoip2",
     "group-lines",
     "grouping-by",
-    "iptables-parser",
     "json-parser",
     "kv-parser",
     "leef-parser",
@@ -172,7 +170,6 @@ const SOURCES: &[&str] = &[
     "kafka",
     "darwinoslog",
     "ebpf",
-    "webhook",
     "webhook-json",
     "http",
     "tail",
@@ -224,16 +221,9 @@ const DESTINATIONS: &[&str] = &[
     "sql",
     "stomp",
     "mqtt",
-    "elasticsearch-http",
-    "elasticsearch-datastream",
-    "opensearch",
     "graphite",
-    "graylog2",
     "hdfs",
     "java",
-    "loggly",
-    "logmatic",
-    "loki",
     "opentelemetry",
     "axosyslog-otlp",
     "syslog-ng-otlp",
@@ -241,20 +231,11 @@ const DESTINATIONS: &[&str] = &[
     "google-pubsub",
     "google-pubsub-grpc",
     "s3",
-    "slack",
     "splunk-hec",
-    "splunk-hec-raw",
-    "splunk-hec-event",
-    "sumologic-http",
     "sumologic-syslog",
-    "telegram",
-    "discord",
     "collectd",
     "cef",
     "clickhouse",
-    "logscale",
-    "falcon-logscale",
-    "openobserve-log",
     "azure-monitor",
     "azure-logs",
     "sentinel",

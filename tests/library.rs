@@ -107,15 +107,36 @@ fn what_lies_beside_the_configuration_comes_first() {
     assert_eq!(texts(&config), [("beside", root.as_str()), ("own", "own")]);
 }
 
-/// Breaks without it: a machine without the library refuses the file, or says nothing.
+/// Breaks without it: a machine without a library refuses the file, or has not even the blocks of Inrush.
 #[test]
-fn a_missing_library_is_a_warning() {
+fn the_own_library_needs_no_other() {
     let machine = Machine::new(&[]);
-    let config = machine.load("@include \"scl.conf\"\nlog { source { internal(); }; };").unwrap();
-    let expected = ["no library of blocks (scl.conf) is installed; the line has no effect"];
-    assert_eq!(messages(&config.warnings), expected);
-    let errors = machine.load("@include \"scl/telegram/telegram.conf\"\n").unwrap_err();
-    assert!(errors.to_string().contains("there is no file or directory `scl/telegram/telegram.conf`"));
+    let slack = "destination d { slack(hook-url(\"http://127.0.0.1/\")); };";
+    let config = machine.load(&format!("@include \"scl.conf\"\n{slack}")).unwrap();
+    assert!(config.warnings.is_empty(), "{}", config.warnings[0]);
+    assert_eq!(config.destinations["d"].drivers()[0].word, "http");
+    assert!(machine.load(&format!("@include \"scl/slack/slack.conf\"\n{slack}")).is_ok());
+    let errors = machine.load("@include \"scl/nonsense/nonsense.conf\"\n").unwrap_err();
+    assert!(errors.to_string().contains("there is no file or directory `scl/nonsense/nonsense.conf`"));
+}
+
+/// Breaks without it: what Inrush has itself fails with the text of an installed library, or a user's own block
+/// gives way.
+#[test]
+fn the_own_library_comes_before_an_installed_one_and_after_the_users_blocks() {
+    let machine = Machine::new(INSTALLED);
+    let file = "usr/share/syslog-ng/include/scl/slack/slack.conf";
+    machine.write(file, "block destination slack(hook-url()) { java(); };\n");
+    let slack = "destination d { slack(hook-url(\"http://127.0.0.1/\")); };";
+    for include in ["scl.conf", "scl/slack/slack.conf"] {
+        let config = machine.load(&format!("@include \"{include}\"\n{slack}")).unwrap();
+        assert_eq!(config.destinations["d"].drivers()[0].word, "http", "{include}");
+    }
+    machine.write("own/scl/slack/mine.conf", "block destination slack(hook-url()) { stdout(); };\n");
+    for include in ["scl.conf", "slack"] {
+        let config = machine.load(&format!("@include \"{include}\"\n{slack}")).unwrap();
+        assert_eq!(config.destinations["d"].drivers()[0].word, "stdout", "{include}");
+    }
 }
 
 /// Breaks without it: a name that the files of a library use between backticks is empty.

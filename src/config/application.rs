@@ -54,6 +54,11 @@ pub(super) struct Application {
 }
 
 impl Application {
+    /// Tells whether `other` has the same name and topic.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name && self.topic == other.topic
+    }
+
     fn has(&self, part: &str) -> bool {
         self.parts.iter().any(|(own, _)| *own == part)
     }
@@ -85,10 +90,23 @@ fn quotable(name: &str) -> String {
 impl Parser {
     /// Reads what comes after `application`.
     pub(super) fn application_statement(&mut self) -> Parsed<()> {
+        let application = self.application()?;
+        self.lexer.own.note_application(self.applications.len());
+        // The number of those that are gone stays: others are counted with them.
+        if let Some(before) = self.applications.iter_mut().find(|other| application.is_same(other)) {
+            before.topic.clear();
+        }
+        self.applications.push(application);
+        Ok(())
+    }
+
+    /// An application, behind that word.
+    pub(super) fn application(&mut self) -> Parsed<Application> {
         let name = self.string("a name, as in application name[topic] { … }")?;
         let topic = self.topic()?;
         let open = self.expect(&TokenKind::LBrace)?;
-        let number = self.applications.len();
+        let number = self.application_number;
+        self.application_number += 1;
         let block =
             format!("application/{number}/{}", name.value.replace(|c| !char::is_alphanumeric(c), "-"));
         let mut application = Application { name: name.value, topic, block, parts: Vec::new() };
@@ -117,13 +135,7 @@ impl Parser {
                 return Err(Reported);
             }
         }
-        let same = |other: &Application| other.name == application.name && other.topic == application.topic;
-        // The number of those that are gone stays: it is part of a name.
-        if let Some(before) = self.applications.iter_mut().find(|other| same(other)) {
-            before.topic.clear();
-        }
-        self.applications.push(application);
-        Ok(())
+        Ok(application)
     }
 
     /// Reads `filter { … }`, `parser { … }` or `filterx { … }`: a later one takes the place of an earlier one.

@@ -107,6 +107,13 @@ impl Blocks {
         self.add(context, Block { name: name.to_owned(), span, text: BlockText::Made(maker) });
     }
 
+    /// Adds those of `others` that are for a context and name that there is not.
+    pub(super) fn add_absent(&mut self, others: Self) {
+        for (key, block) in others.0 {
+            self.0.entry(key).or_insert(block);
+        }
+    }
+
     /// Adds a block.
     pub(super) fn add(&mut self, context: &'static str, block: Block) {
         self.0.insert((context, block.name.replace('_', "-")), Arc::new(block));
@@ -134,7 +141,7 @@ pub(super) fn context_help(word: &str) -> String {
 
 impl Place {
     /// The context of the blocks that may be used there.
-    fn context(self) -> &'static str {
+    pub(super) fn context(self) -> &'static str {
         match self {
             Self::Statement => "root",
             Self::Global => "options",
@@ -185,7 +192,10 @@ impl Parser {
         }
         let outer = self.lexer.arguments().cloned();
         let text = BlockText::Written { parameters, is_open, body, outer };
-        self.lexer.blocks.add(known, Block { name: name.value, span: Some(name.span), text });
+        let block = Block { name: name.value, span: Some(name.span), text };
+        if !self.gives_way(known, &block, name.span.file) {
+            self.lexer.blocks.add(known, block);
+        }
         Ok(())
     }
 
@@ -198,15 +208,22 @@ impl Parser {
         Ok(word)
     }
 
-    fn block(&self, place: Place, word: &str) -> Option<Arc<Block>> {
-        self.lexer.blocks.get(place.context(), word).cloned()
+    /// The block called `word` that may be used at `place`.
+    fn block(&mut self, place: Place, word: &str) -> Option<Arc<Block>> {
+        let context = place.context();
+        if self.lexer.blocks.get(context, word).is_none() && !self.knows(place, word) {
+            self.read_own_block(context, word);
+        }
+        self.lexer.blocks.get(context, word).cloned()
     }
 
     /// The names of the blocks that may be used at `place`.
     pub(super) fn block_names(&self, place: Place) -> Vec<String> {
         let here = self.lexer.blocks.0.iter().filter(|((context, _), _)| *context == place.context());
         let mut names: Vec<_> = here.map(|(_, block)| block.name.clone()).collect();
+        names.extend(self.own_names(place).map(str::to_owned));
         names.sort();
+        names.dedup();
         names
     }
 
@@ -261,6 +278,7 @@ impl Parser {
                 self.lexing().open_made(block, text, used);
             }
             BlockText::Applications => {
+                self.read_own_applications();
                 let text = self.app_parser(&arguments_of(given), used)?;
                 self.lexing().open_made(block, text, used);
             }

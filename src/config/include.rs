@@ -4,7 +4,8 @@
 //! a pattern, which all of them are searched for. Of a directory, the regular files are taken whose names
 //! consist of letters, digits, `.`, `_` and `-` and do not start with a dot, in the order of their names. A
 //! pattern that matches nothing includes nothing; a plain name that does not exist is an error, but for
-//! scl.conf where no [library](super::library) is installed.
+//! scl.conf: the [library](super::scl) that comes with Inrush may be used from there on. One that is
+//! [installed](super::library) is read, too.
 //!
 //! Only regular files are included. A named pipe, a socket or a device may never answer, or never end, and a
 //! reload would wait for it. The main file may be a pipe: `inrush check -f /dev/stdin`.
@@ -16,6 +17,7 @@ use std::path::{Component, Path, PathBuf};
 use super::bounds::{Excess, MAX_ENTRIES, MAX_TEXT};
 use super::lexer::Lexing;
 use super::library::{Library, MAIN_FILE};
+use super::scl;
 use super::source_map::Origin;
 use super::span::Span;
 
@@ -26,15 +28,13 @@ impl Lexing<'_> {
     /// Opens what `@include` names, to be read next.
     pub(super) fn include(&mut self, name: &str, at: Span) {
         self.lexer.environment.progress.note(Path::new(name));
+        if is_library(Path::new(name)) {
+            self.lexer.own.include(at);
+        }
         match self.find(Path::new(name)) {
             Ok(Some(found)) => self.include_all(found, at),
             Ok(None) if is_pattern(name) => {}
-            Ok(None) if name == MAIN_FILE => {
-                // Nearly every configuration has this line, and few use what it brings: a block that is
-                // missing is told where it is used.
-                let message = "no library of blocks (scl.conf) is installed; the line has no effect";
-                self.report.warn(at, message, self.searched(name));
-            }
+            Ok(None) if is_library(Path::new(name)) => {}
             Ok(None) => {
                 self.lexer.pragmas.incomplete = true;
                 self.report.error(at, format!("there is no file or directory `{name}`"), self.searched(name));
@@ -212,6 +212,11 @@ fn kind(of: FileType) -> Option<&'static str> {
         of if of.is_char_device() || of.is_block_device() => Some("a device"),
         _ => Some("no regular file"),
     }
+}
+
+/// Tells whether `name` stands for the [library](super::scl) that comes with Inrush, or a part of it.
+fn is_library(name: &Path) -> bool {
+    name == Path::new(MAIN_FILE) || scl::stands_for(name)
 }
 
 fn is_pattern(name: &str) -> bool {

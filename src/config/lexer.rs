@@ -25,6 +25,7 @@ use super::python_code;
 use super::quoted;
 use super::raw::EndOf;
 use super::report::Report;
+use super::scl::OwnLibrary;
 use super::span::{FileId, Span};
 use super::token::{Token, TokenKind};
 use super::word::{word, word_length};
@@ -38,6 +39,7 @@ pub(super) struct Lexer {
     pub(super) defines: HashMap<String, String>,
     /// The blocks so far.
     pub(super) blocks: Blocks,
+    pub(super) own: OwnLibrary,
     pub(super) pragmas: Pragmas,
     /// The quote of the text that is being read.
     pub(super) quote: Option<u8>,
@@ -81,6 +83,7 @@ impl Lexer {
         Self {
             defines: environment.globals(),
             blocks: Blocks::new(environment.generators.as_ref()),
+            own: OwnLibrary::default(),
             environment,
             inputs: vec![Input::new(main, Arc::clone(file))],
             pragmas: Pragmas::default(),

@@ -247,7 +247,9 @@ impl Parser {
         }
         let blocks = self.block_names(place);
         let words = known.iter().chain(refused).chain(refused_words(place)).copied();
-        let help = self.suggestion(&key.value, words.chain(blocks.iter().map(String::as_str)));
+        let help = self
+            .own_help(place, &key.value)
+            .or_else(|| self.suggestion(&key.value, words.chain(blocks.iter().map(String::as_str))));
         self.report.error(key.span, format!("unknown {} `{}`", place.noun(), key.value), help)
     }
 }

@@ -61,6 +61,8 @@ pub(crate) struct Parser {
     pub(crate) report: Report,
     /// The applications so far.
     pub(super) applications: Vec<Application>,
+    /// The number of `application` statements so far, with those that are gone.
+    pub(super) application_number: usize,
     /// The `template` statements so far.
     pub(super) templates: IndexMap<String, TemplateStatement>,
     /// The texts that may be names of templates: known only when all statements are read.
@@ -96,6 +98,7 @@ impl Parser {
             ahead: VecDeque::new(),
             report,
             applications: Vec::new(),
+            application_number: 0,
             templates: IndexMap::new(),
             template_references: VecDeque::new(),
             links: Links::default(),

@@ -142,10 +142,18 @@ impl SourceMap {
         Some(Span { start, end: end.max(start), ..span })
     }
 
-    /// The paths of all files, in the order in which they were opened.
+    /// The paths of all files, in the order in which they were opened; not those of the library that comes
+    /// with Inrush.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        let files = self.files.iter().filter(|(_, origin)| !matches!(origin, Origin::Use(..)));
+        let files =
+            self.files.iter().filter(|(file, origin)| !matches!(origin, Origin::Use(..)) && !file.is_own());
         files.map(|(file, _)| file.path.as_path())
+    }
+
+    /// The paths of everything that was read, each use of a block with that of its file.
+    #[cfg(test)]
+    pub(super) fn all_paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|(file, _)| file.path.as_path())
     }
 
     /// An error at `span`; `help` says what would be right.
@@ -193,6 +201,14 @@ impl SourceMap {
         labels.extend(
             uses.into_iter().map(|(at, name)| self.label(at, format!("`{}` is used here", shortened(name)))),
         );
+        // Nobody can change the library that comes with Inrush: the place is the use of its block.
+        if let Some(first) = labels.iter().position(|label| !label.file.is_own()) {
+            if first > 0 {
+                let text = "in the text of the block, of Inrush's library";
+                text.clone_into(&mut labels[0].text);
+            }
+            labels.rotate_left(first);
+        }
         Diagnostic { labels, notes, help, ..Diagnostic::new(level, message) }
     }
 
