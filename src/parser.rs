@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod found;
+mod json;
 mod kv;
 mod statistics;
 mod step;
@@ -35,7 +36,8 @@ use crate::path::Step;
 use crate::rewrite::Contexts;
 
 /// The parsers.
-pub const DRIVERS: &[Entry] = &[Entry::of::<kv::KvOptions>("kv-parser")];
+pub const DRIVERS: &[Entry] =
+    &[Entry::of::<json::JsonOptions>("json-parser"), Entry::of::<kv::KvOptions>("kv-parser")];
 
 /// Takes texts apart into values of their messages.
 pub trait Parse: fmt::Debug + Send + Sync {

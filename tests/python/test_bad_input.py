@@ -116,7 +116,7 @@ class TestConfiguration:
 
     @pytest.mark.parametrize(
         ("item", "name"),
-        [("parser { json-parser(); };", "json-parser"), ('filterx { set("x"); };', "filterx")],
+        [("parser { snmptrapd-parser(); };", "snmptrapd-parser"), ('filterx { set("x"); };', "filterx")],
     )
     def test_what_is_not_there_yet_is_refused_at_its_place(
         self, tmp_path: Path, item: str, name: str
