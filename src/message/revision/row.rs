@@ -240,8 +240,18 @@ impl<'a> RevisedRow<'a> {
 
     /// Sets a tag.
     pub fn tag(&mut self, tag: &[u8]) {
-        if !self.read().has_tag(tag) {
-            self.set(FieldName::Tag, tag, ValueType::String, Text::Copy(b""));
+        if !self.is_open && self.read().has_tag(tag) {
+            return;
+        }
+        self.open();
+        match self.find(FieldName::Tag, tag) {
+            Some(at) if self.revision.fields[at].is_unset() => {
+                self.replace(at, FieldName::Tag, ValueType::String, Text::Copy(b""));
+            }
+            None if !self.batch.origin().has(FieldName::Tag, tag) => {
+                self.field(FieldName::Tag, Text::Copy(tag), ValueType::String, Text::Copy(b""));
+            }
+            _ => {}
         }
     }
 
