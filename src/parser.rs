@@ -22,6 +22,7 @@ mod json;
 mod kv;
 mod statistics;
 mod step;
+mod tags;
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,8 +37,11 @@ use crate::path::Step;
 use crate::rewrite::Contexts;
 
 /// The parsers.
-pub const DRIVERS: &[Entry] =
-    &[Entry::of::<json::JsonOptions>("json-parser"), Entry::of::<kv::KvOptions>("kv-parser")];
+pub const DRIVERS: &[Entry] = &[
+    Entry::of::<json::JsonOptions>("json-parser"),
+    Entry::of::<kv::KvOptions>("kv-parser"),
+    Entry::of::<tags::TagsOptions>("tags-parser"),
+];
 
 /// Takes texts apart into values of their messages.
 pub trait Parse: fmt::Debug + Send + Sync {
