@@ -20,8 +20,11 @@
 mod found;
 mod json;
 mod kv;
+mod sdata;
 mod statistics;
 mod step;
+mod structured;
+mod syslog;
 mod tags;
 
 use std::fmt;
@@ -40,6 +43,8 @@ use crate::rewrite::Contexts;
 pub const DRIVERS: &[Entry] = &[
     Entry::of::<json::JsonOptions>("json-parser"),
     Entry::of::<kv::KvOptions>("kv-parser"),
+    Entry::of::<sdata::SdataOptions>("sdata-parser"),
+    Entry::of::<syslog::SyslogOptions>("syslog-parser"),
     Entry::of::<tags::TagsOptions>("tags-parser"),
 ];
 

@@ -102,7 +102,7 @@ impl<'f, 'a> Found<'f, 'a> {
 
     /// A part of the text, as the row takes it.
     #[inline]
-    fn span(&self, part: Range<usize>) -> Text<'f> {
+    pub(super) fn span(&self, part: Range<usize>) -> Text<'f> {
         if self.is_payload && part.end <= self.text.len() {
             Text::Payload(part.start as u32, part.len() as u32)
         } else {

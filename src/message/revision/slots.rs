@@ -15,7 +15,8 @@ pub enum Slot {
 }
 
 /// The values that all messages of a batch may have in common.
-const COMMON: [FieldName; 4] = [FieldName::Host, FieldName::HostFrom, FieldName::Program, FieldName::Pid];
+pub(super) const COMMON: [FieldName; 4] =
+    [FieldName::Host, FieldName::HostFrom, FieldName::Program, FieldName::Pid];
 
 impl RevisedRow<'_> {
     /// The values whose names `is_meant` gives true for: MESSAGE first, then those that all messages have in

@@ -1,6 +1,7 @@
 //! Values by their names, as a configuration has them: [`RevisedRow::set_value`].
 
 use super::RevisedRow;
+use super::slots::COMMON;
 use crate::message::batch::Text;
 use crate::message::value_name::{NameRef, SDATA, match_number};
 use crate::message::{Field, FieldName, Span, ValueName, ValueType};
@@ -72,6 +73,28 @@ impl RevisedRow<'_> {
         if self.read().has_matches(first) {
             self.open();
             self.unset_all(is_match);
+        }
+    }
+
+    /// Unsets all structured data.
+    pub(crate) fn unset_structured_data(&mut self) {
+        self.open();
+        self.unset_all(|_, field| matches!(field.id, FieldName::SdId | FieldName::SdParam));
+    }
+
+    /// Unsets all values but MESSAGE, and all tags, also those that all messages of the batch have in common.
+    pub(crate) fn clear(&mut self) {
+        self.open();
+        self.unset_all(|_, _| true);
+        let origin = self.batch.origin();
+        for id in COMMON {
+            self.unset(id, b"");
+        }
+        for (name, _) in &*origin.values {
+            self.unset(FieldName::Text, name.as_bytes());
+        }
+        for tag in &*origin.tags {
+            self.clear_tag(tag.as_bytes());
         }
     }
 
