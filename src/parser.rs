@@ -20,6 +20,7 @@
 mod found;
 mod json;
 mod kv;
+mod linux_audit;
 mod sdata;
 mod statistics;
 mod step;
@@ -43,6 +44,7 @@ use crate::rewrite::Contexts;
 pub const DRIVERS: &[Entry] = &[
     Entry::of::<json::JsonOptions>("json-parser"),
     Entry::of::<kv::KvOptions>("kv-parser"),
+    Entry::of::<linux_audit::AuditOptions>("linux-audit-parser"),
     Entry::of::<sdata::SdataOptions>("sdata-parser"),
     Entry::of::<syslog::SyslogOptions>("syslog-parser"),
     Entry::of::<tags::TagsOptions>("tags-parser"),

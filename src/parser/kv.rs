@@ -88,21 +88,33 @@ impl ParserOptions for KvOptions {
     }
 
     fn compile(&self, _: &Config, _: &mut Contexts) -> Compiled {
-        Ok(Box::new(Kv {
+        Ok(Box::new(self.parser(None)))
+    }
+}
+
+impl KvOptions {
+    /// The parser with these options, which decodes values without quotes as `decode` does.
+    pub(super) fn parser(&self, decode: Option<Decode>) -> Kv {
+        Kv {
             prefix: self.prefix.as_bytes().into(),
             separator: self.separator,
             pair_separator: self.pair_separator.as_bytes().into(),
             stray: self.stray.as_ref().map(|name| ValueName::new(&name.value)),
-        }))
+            decode,
+        }
     }
 }
 
+/// Writes the text that the value of a key stands for to the buffer; false where it stands for itself.
+pub(super) type Decode = fn(key: &[u8], value: &[u8], out: &mut Vec<u8>) -> bool;
+
 #[derive(Debug)]
-struct Kv {
+pub(super) struct Kv {
     prefix: Box<[u8]>,
     separator: u8,
     pair_separator: Box<[u8]>,
     stray: Option<ValueName>,
+    decode: Option<Decode>,
 }
 
 /// The value of a pair, and the place behind it.
@@ -125,8 +137,11 @@ impl Parse for Kv {
             self.stray(&text[at..key.start], &mut stray);
             let value = self.value(text, separator + 1);
             name.truncate(self.prefix.len());
-            name.extend_from_slice(&text[key]);
+            name.extend_from_slice(&text[key.clone()]);
             match value.escaped {
+                None if self.decodes(text, key, &value.part, decoded) => {
+                    found.value(name, ValueType::String, decoded);
+                }
                 None => found.part(name, ValueType::String, value.part),
                 Some(quote) => {
                     decode(&text[value.part], quote, decoded);
@@ -144,6 +159,13 @@ impl Parse for Kv {
 }
 
 impl Kv {
+    /// Tells whether the value at `part`, without quotes, stands for another text, which is in `decoded` then.
+    fn decodes(&self, text: &[u8], key: Range<usize>, part: &Range<usize>, decoded: &mut Vec<u8>) -> bool {
+        let Some(decode) = self.decode else { return false };
+        let is_quoted = text[..part.start].ends_with(b"\"") || text[..part.start].ends_with(b"'");
+        !is_quoted && decode(&text[key], &text[part.clone()], decoded)
+    }
+
     /// The next key of `text` from `start` on, and the place of its separator.
     fn key(&self, text: &[u8], start: usize) -> Option<(Range<usize>, usize)> {
         let mut from = start;
