@@ -27,6 +27,7 @@ mod step;
 mod structured;
 mod syslog;
 mod tags;
+mod xml;
 
 use std::fmt;
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub const DRIVERS: &[Entry] = &[
     Entry::of::<sdata::SdataOptions>("sdata-parser"),
     Entry::of::<syslog::SyslogOptions>("syslog-parser"),
     Entry::of::<tags::TagsOptions>("tags-parser"),
+    Entry::of::<xml::XmlOptions>("windows-eventlog-xml-parser"),
+    Entry::of::<xml::XmlOptions>("xml"),
 ];
 
 /// Takes texts apart into values of their messages.

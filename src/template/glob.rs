@@ -2,7 +2,7 @@
 
 /// A pattern of the names of values.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Glob {
+pub(crate) struct Glob {
     pattern: Box<[u8]>,
     /// It has neither `*` nor `?`, so it names one value.
     is_exact: bool,
@@ -10,13 +10,13 @@ pub(super) struct Glob {
 
 impl Glob {
     /// The pattern that `text` is.
-    pub(super) fn new(text: &[u8]) -> Self {
+    pub(crate) fn new(text: &[u8]) -> Self {
         let is_exact = !text.iter().any(|byte| matches!(byte, b'*' | b'?'));
         Self { pattern: text.into(), is_exact }
     }
 
     /// Tells whether `name` has the pattern, all of it.
-    pub(super) fn matches(&self, name: &[u8]) -> bool {
+    pub(crate) fn matches(&self, name: &[u8]) -> bool {
         if self.is_exact {
             return *self.pattern == *name;
         }
