@@ -21,6 +21,7 @@ mod found;
 mod json;
 mod kv;
 mod linux_audit;
+mod map_value_pairs;
 mod sdata;
 mod statistics;
 mod step;
@@ -46,6 +47,7 @@ pub const DRIVERS: &[Entry] = &[
     Entry::of::<json::JsonOptions>("json-parser"),
     Entry::of::<kv::KvOptions>("kv-parser"),
     Entry::of::<linux_audit::AuditOptions>("linux-audit-parser"),
+    Entry::of::<map_value_pairs::MapOptions>("map-value-pairs"),
     Entry::of::<sdata::SdataOptions>("sdata-parser"),
     Entry::of::<syslog::SyslogOptions>("syslog-parser"),
     Entry::of::<tags::TagsOptions>("tags-parser"),

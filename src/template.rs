@@ -52,12 +52,13 @@ mod tests;
 pub use context::{Context, Identity, OnError, Options, TimeZoneUse};
 pub use element::with_element;
 pub use error::TemplateError;
+pub(crate) use glob::Glob;
 pub(crate) use line::BSD_LINE;
 pub use line::{FILE_LINE, append_rfc5424_header};
 pub use macros::{is_computed, is_macro, macro_names, macro_type};
 pub(crate) use macros::{is_settable, nearest as nearest_macro};
+pub(crate) use pairs::{Builder as PairsBuilder, Change, ValuePairs};
 pub use surroundings::{Condition, Later, NamedTemplate, NamedTemplates, Surroundings};
-pub(crate) use glob::Glob;
 pub use time::TsFormat;
 pub use zone::{Zone, ZoneClock};
 
@@ -236,6 +237,11 @@ impl Template {
     pub fn format_typed(&self, message: MessageRef<'_>, context: &Context, out: &mut Vec<u8>) -> ValueType {
         let scope = Scope { message, context };
         self.compiled.items.append_typed(scope, self.hint, context.escapes(), out)
+    }
+
+    /// Appends what the template is for a message, without escapes, and tells the type of it.
+    fn append_typed(&self, scope: Scope<'_>, out: &mut Vec<u8>) -> ValueType {
+        self.compiled.items.append_typed(scope, self.hint, false, out)
     }
 
     /// True when [`Template::format_around`] can leave MESSAGE out.

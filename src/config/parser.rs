@@ -166,7 +166,7 @@ impl Parser {
     }
 
     /// True when the token `ahead` places after the current one is of the same kind as `kind`.
-    pub(super) fn sees_at(&mut self, ahead: usize, kind: &TokenKind) -> bool {
+    pub(crate) fn sees_at(&mut self, ahead: usize, kind: &TokenKind) -> bool {
         discriminant(&self.peek_at(ahead).kind) == discriminant(kind)
     }
 

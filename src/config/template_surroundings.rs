@@ -127,7 +127,7 @@ impl Surroundings for Around<'_> {
 
 impl Parser {
     /// The version that the file is for, as far as it is known.
-    fn version(&self) -> Version {
+    pub(crate) fn version(&self) -> Version {
         self.lexer.pragmas.version.map_or(Version::CURRENT, |version| version.value)
     }
 

@@ -77,7 +77,7 @@ pub(crate) struct Contexts(Vec<(String, Options)>);
 
 impl Contexts {
     /// The number of the context for templates with these `options`, of which `resolved` is the whole.
-    fn of(&mut self, options: &TemplateOptions, resolved: Options) -> usize {
+    pub(crate) fn of(&mut self, options: &TemplateOptions, resolved: Options) -> usize {
         let key = format!("{options:+?}");
         let known = self.0.iter().position(|(other, _)| *other == key);
         known.unwrap_or_else(|| {
@@ -114,6 +114,11 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// The context with this number.
+    pub(crate) fn context(&self, number: usize) -> &Context {
+        &self.contexts[number]
+    }
+
     /// Has `text` said in the log.
     pub(crate) fn say(&mut self, text: String) {
         self.said.push(text);

@@ -18,13 +18,14 @@ use smallvec::SmallVec;
 use super::glob::Glob;
 use super::item::{Items, Scope};
 use super::macros::Value;
+use super::{Context, Template};
 use crate::message::value_name::SDATA;
-use crate::message::{FieldName, ValueType};
+use crate::message::{FieldName, MessageRef, ValueType};
 
 mod builder;
 pub(super) mod command_line;
 
-pub(super) use builder::Builder;
+pub(crate) use builder::Builder;
 
 /// The choice of values by the first byte of their names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,7 +40,7 @@ struct Scopes {
 
 /// A change of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Change {
+pub(crate) enum Change {
     /// Drops bytes in front; a name that is shorter stays.
     Shift(usize),
     /// Drops what stands up to and with a dot, so many times, or nothing where there are fewer.
@@ -63,12 +64,14 @@ enum Maker {
     /// A macro: left out when it is empty.
     Macro(Value),
     Template(Items, Option<ValueType>),
+    /// A template of the configuration.
+    Shared(Template),
 }
 
 /// The values of a message that go out by their names, and how.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
-pub(super) struct ValuePairs {
+pub(crate) struct ValuePairs {
     scopes: Scopes,
     /// Patterns of names, and whether they include.
     globs: Vec<(Glob, bool)>,
@@ -96,7 +99,7 @@ enum Candidates {
 
 /// A value with its name and type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NamedValue<'a> {
+pub(crate) struct NamedValue<'a> {
     /// Its name, after the rekeying.
     pub name: &'a [u8],
     /// Its type.
@@ -128,6 +131,17 @@ type Found<'a> = (Bytes<'a>, ValueType, Bytes<'a>);
 const FEW: usize = 24;
 
 impl ValuePairs {
+    /// Calls `with` with the values of `message`, in rising order of their names, each name once; `context` says how
+    /// they are formatted.
+    pub(crate) fn of<R>(
+        &self,
+        message: MessageRef<'_>,
+        context: &Context,
+        with: impl FnOnce(&[NamedValue<'_>]) -> R,
+    ) -> R {
+        self.gather(Scope { message, context }, with)
+    }
+
     /// Calls `with` with the values of a message, in rising order of their names, each name once.
     pub(super) fn gather<R>(&self, scope: Scope<'_>, with: impl FnOnce(&[NamedValue<'_>]) -> R) -> R {
         let mut made = scope.context.take_scratch();
@@ -144,15 +158,15 @@ impl ValuePairs {
         let values = found.len();
         for (name, maker) in &self.made {
             let start = made.len();
-            let value_type = match maker {
-                Maker::Macro(value) => super::append::append_typed(value, None, scope, &mut made),
-                Maker::Template(items, hint) => items.append_typed(scope, *hint, false, &mut made),
+            let (value_type, hint) = match maker {
+                Maker::Macro(value) => (super::append::append_typed(value, None, scope, &mut made), None),
+                Maker::Template(items, hint) => (items.append_typed(scope, *hint, false, &mut made), *hint),
+                Maker::Shared(template) => (template.append_typed(scope, &mut made), template.hint()),
             };
             let is_empty = made.len() == start;
             if is_empty && (self.omits_empty || matches!(maker, Maker::Macro(_))) {
                 continue;
             }
-            let hint = if let Maker::Template(_, hint) = maker { *hint } else { None };
             if value_type.is_binary() && !self.includes_bytes {
                 continue;
             }

@@ -1,5 +1,6 @@
 //! The choices of value-pairs as they are written, in order: [`Builder`].
 
+use super::super::Template;
 use super::super::glob::Glob;
 use super::super::item::Items;
 use super::super::macros::{macro_values, resolve};
@@ -29,14 +30,14 @@ const SCOPES: &[&str] = &[
 /// The choices of value-pairs, as they are written.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
-pub(in crate::template) struct Builder {
+pub(crate) struct Builder {
     scopes: Scopes,
     /// The macros of the scopes.
     macros: Vec<&'static str>,
     all_macros: bool,
     globs: Vec<(Glob, bool)>,
     rekeys: Vec<Rekey>,
-    pairs: Vec<(Vec<u8>, Items, Option<ValueType>)>,
+    pairs: Vec<(Vec<u8>, Maker)>,
     keeps_types: bool,
     pub(in crate::template) includes_bytes: bool,
     pub(in crate::template) omits_empty: bool,
@@ -46,7 +47,7 @@ pub(in crate::template) struct Builder {
 
 impl Builder {
     /// No choices: values have their types if `keeps_types`.
-    pub(in crate::template) fn new(keeps_types: bool) -> Self {
+    pub(crate) fn new(keeps_types: bool) -> Self {
         Self { keeps_types, ..Self::default() }
     }
 
@@ -54,7 +55,7 @@ impl Builder {
     ///
     /// # Errors
     /// The nearest scope, or all of them, when there is none of that name.
-    pub(in crate::template) fn scope(&mut self, word: &str) -> Result<(), String> {
+    pub(crate) fn scope(&mut self, word: &str) -> Result<(), String> {
         let (scopes, macros) = (&mut self.scopes, &mut self.macros);
         match &*word.replace('_', "-") {
             "nv-pairs" => scopes.plain = true,
@@ -90,22 +91,32 @@ impl Builder {
     }
 
     /// Includes the names that have one of `patterns`.
-    pub(in crate::template) fn include(&mut self, patterns: &[Vec<u8>]) {
+    pub(crate) fn include(&mut self, patterns: &[Vec<u8>]) {
         self.globs.extend(patterns.iter().map(|pattern| (Glob::new(pattern), true)));
     }
 
     /// Excludes the names that have one of `patterns`.
-    pub(in crate::template) fn exclude(&mut self, patterns: &[Vec<u8>]) {
+    pub(crate) fn exclude(&mut self, patterns: &[Vec<u8>]) {
         self.globs.extend(patterns.iter().map(|pattern| (Glob::new(pattern), false)));
     }
 
     /// Adds a value that `items` make, which are said to be of type `hint`.
     pub(in crate::template) fn pair(&mut self, name: Vec<u8>, items: Items, hint: Option<ValueType>) {
-        self.pairs.push((name, items, hint));
+        self.pairs.push((name, Maker::Template(items, hint)));
+    }
+
+    /// Adds a value that `template` makes.
+    pub(crate) fn template(&mut self, name: Vec<u8>, template: &Template) {
+        self.pairs.push((name, Maker::Shared(template.clone())));
+    }
+
+    /// Sets whether binary values are taken, too.
+    pub(crate) fn include_bytes(&mut self, includes: bool) {
+        self.includes_bytes = includes;
     }
 
     /// Changes the names that have one of `patterns`.
-    pub(in crate::template) fn rekey(&mut self, patterns: &[Vec<u8>], changes: Vec<Change>) {
+    pub(crate) fn rekey(&mut self, patterns: &[Vec<u8>], changes: Vec<Change>) {
         if !changes.is_empty() {
             let globs = patterns.iter().map(|pattern| Glob::new(pattern)).collect();
             self.rekeys.push(Rekey { globs, changes });
@@ -118,7 +129,7 @@ impl Builder {
     }
 
     /// Makes the named values of the choices.
-    pub(in crate::template) fn build(self) -> ValuePairs {
+    pub(crate) fn build(self) -> ValuePairs {
         // The last pattern that matches decides, and without one the scope.
         let chooses = |name: &str, in_scope: bool| {
             let last = self.globs.iter().rev().find(|(glob, _)| glob.matches(name.as_bytes()));
@@ -138,8 +149,7 @@ impl Builder {
             }
         }
         // The pairs, and all names as they are after the changes; of one name the last stays.
-        let pairs = self.pairs.into_iter().map(|(name, items, hint)| (name, Maker::Template(items, hint)));
-        chosen.extend(pairs);
+        chosen.extend(self.pairs);
         let mut made: Vec<(Box<[u8]>, Maker)> = Vec::with_capacity(chosen.len());
         for (mut name, maker) in chosen {
             for rekey in &self.rekeys {
