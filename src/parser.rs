@@ -17,6 +17,7 @@
 //!   live with their messages, and leave nothing behind.
 #![forbid(unsafe_code)]
 
+mod csv;
 mod found;
 mod json;
 mod kv;
@@ -44,6 +45,7 @@ use crate::rewrite::Contexts;
 
 /// The parsers.
 pub const DRIVERS: &[Entry] = &[
+    Entry::of::<csv::CsvOptions>("csv-parser"),
     Entry::of::<json::JsonOptions>("json-parser"),
     Entry::of::<kv::KvOptions>("kv-parser"),
     Entry::of::<linux_audit::AuditOptions>("linux-audit-parser"),

@@ -266,8 +266,8 @@ fn a_file_like_that_of_a_distribution_is_refused_for_its_statements_only() {
          filter f_cron {{ facility(cron); }};\n\
          log {{ source(s_src); filter(f_auth); destination(d_auth); }};\n\
          log {{ source(s_src); destination(d_own); destination(d_all); }};\n\
-         parser p_a {{ csv-parser(); }};\n\
-         parser p_b {{ csv-parser(); }};\n\
+         parser p_a {{ snmptrapd-parser(); }};\n\
+         parser p_b {{ snmptrapd-parser(); }};\n\
          @include \"{}\"\n",
         include.display()
     );
@@ -278,7 +278,7 @@ fn a_file_like_that_of_a_distribution_is_refused_for_its_statements_only() {
     let expected = [
         (7, refused("the source `system`")),
         (9, refused("the destination `usertty`")),
-        (17, refused("the parser `csv-parser`")),
+        (17, refused("the parser `snmptrapd-parser`")),
     ];
     assert_eq!(said.len(), expected.len(), "{errors}");
     for (said, expected) in said.iter().zip(&expected) {

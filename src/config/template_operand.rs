@@ -1,7 +1,8 @@
 //! Templates where they are values: `"…"`, a word, a number, or one of these with its type, as `int("…")`.
 
 use super::number::Number;
-use super::parser::{Parsed, Parser};
+use super::parser::{Opening, Parsed, Parser};
+use super::span::Spanned;
 use super::template_text::{CompiledTemplate, TemplateText};
 use super::token::{Text, TokenKind};
 use crate::message::ValueType;
@@ -37,20 +38,41 @@ impl Parser {
         self.compiled(text)
     }
 
-    /// `type("…")`
-    fn hinted_template(&mut self) -> Parsed<CompiledTemplate> {
+    /// A name, perhaps with the type of its value: `"…"` or `type("…")`.
+    pub(crate) fn hinted_name(&mut self, expected: &str) -> Parsed<(Spanned<String>, Option<ValueType>)> {
+        let is_word = matches!(self.peek().kind, TokenKind::Word(_));
+        if !(is_word && self.sees_at(1, &TokenKind::LParen)) {
+            return self.string(expected).map(|name| (name, None));
+        }
+        let (hint, open) = self.hint()?;
+        let name = self.string(expected);
+        let ended = name.and_then(|name| self.expect(&TokenKind::RParen).map(|_| name));
+        let name = ended.inspect_err(|_| {
+            self.close_parenthesis(open);
+        })?;
+        Ok((name, Some(hint)))
+    }
+
+    /// `type(`, which is at the cursor.
+    fn hint(&mut self) -> Parsed<(ValueType, Opening)> {
         let token = self.next();
         let TokenKind::Word(word) = &token.kind else { unreachable!("it was looked at") };
         let open = self.open_parenthesis()?;
-        let Some(hint) = ValueType::of_word(word) else {
-            let words = ValueType::WORDS.iter().map(|(word, _)| *word);
-            let help = self
-                .suggestion(word, words.clone())
-                .unwrap_or_else(|| format!("the types are {}", words.collect::<Vec<_>>().join(", ")));
-            let error = self.report.error(token.span, format!("unknown type `{word}`"), Some(help));
-            self.close_parenthesis(open);
-            return Err(error);
-        };
+        if let Some(hint) = ValueType::of_word(word) {
+            return Ok((hint, open));
+        }
+        let words = ValueType::WORDS.iter().map(|(word, _)| *word);
+        let help = self
+            .suggestion(word, words.clone())
+            .unwrap_or_else(|| format!("the types are {}", words.collect::<Vec<_>>().join(", ")));
+        let error = self.report.error(token.span, format!("unknown type `{word}`"), Some(help));
+        self.close_parenthesis(open);
+        Err(error)
+    }
+
+    /// `type("…")`
+    fn hinted_template(&mut self) -> Parsed<CompiledTemplate> {
+        let (hint, open) = self.hint()?;
         let compiled = match self.peek().kind {
             // `null()`
             TokenKind::RParen => Ok(CompiledTemplate::default()),

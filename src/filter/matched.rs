@@ -56,10 +56,11 @@ pub(crate) fn store_found(
 
 /// A number below [`MOST`] as text.
 #[derive(Default)]
-struct Number([u8; 3]);
+pub(crate) struct Number([u8; 3]);
 
 impl Number {
-    fn text(&mut self, number: usize) -> &[u8] {
+    /// The text of `number`.
+    pub(crate) fn text(&mut self, number: usize) -> &[u8] {
         let (mut at, mut left) = (self.0.len(), number);
         loop {
             at -= 1;
