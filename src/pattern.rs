@@ -25,9 +25,10 @@ mod options;
 mod pcre;
 mod regular;
 
+pub(crate) use matcher::GivenUp;
 pub use matcher::{Captures, Matcher};
-pub(crate) use options::PatternOptions;
 pub use options::{Flag, Flags, Type};
+pub(crate) use options::{PatternOptions, PatternSettings};
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::options::{Flag, Flags, Type};
+pub(crate) use super::pcre::GivenUp;
 use super::pcre::{Groups, PatternError, Pcre, settings_len};
 use super::regular::{End, Regular};
 
@@ -129,6 +130,11 @@ impl Matcher {
         }
     }
 
+    /// Tells whether it is known in linear time that `text` does not match.
+    pub(crate) fn rules_out(&self, text: &[u8]) -> bool {
+        !matches!(self.test, Test::Pcre) && !self.is_match(text)
+    }
+
     /// Room for what [`Matcher::find_at`] finds.
     pub fn captures(&self) -> Captures {
         Captures(match &self.pcre {
@@ -143,14 +149,30 @@ impl Matcher {
     /// # Panics
     /// When `start` is beyond the end, or `captures` are another matcher's.
     pub fn find_at(&self, text: &[u8], start: usize, captures: &mut Captures) -> bool {
+        self.try_find_at(text, start, captures).unwrap_or(false)
+    }
+
+    /// The same as [`Matcher::find_at`].
+    ///
+    /// # Errors
+    /// A match would have taken too many steps.
+    ///
+    /// # Panics
+    /// As there.
+    pub(crate) fn try_find_at(
+        &self,
+        text: &[u8],
+        start: usize,
+        captures: &mut Captures,
+    ) -> Result<bool, GivenUp> {
         match (&self.pcre, &mut captures.0) {
             (Some(pcre), Spans::Groups(groups)) => pcre.find_at(text, start, groups),
             (None, Spans::Whole(whole)) => match self.find_string(text, start) {
                 Some(found) => {
                     *whole = found;
-                    true
+                    Ok(true)
                 }
-                None => false,
+                None => Ok(false),
             },
             _ => unreachable!("captures are used with the matcher that they were made for"),
         }

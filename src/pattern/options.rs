@@ -74,43 +74,45 @@ impl Flags {
     pub fn with(self, flag: Flag) -> Self {
         Self(self.0 | 1 << flag as u16)
     }
+
+    /// These but for `flag`.
+    #[must_use]
+    pub(crate) fn without(self, flag: Flag) -> Self {
+        Self(self.0 & !(1 << flag as u16))
+    }
 }
 
-/// A pattern, and what is written about it.
-#[derive(Debug, Clone)]
-pub(crate) struct PatternOptions {
-    text: Text,
+/// `type()` and `flags()`, for one pattern or several.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PatternSettings {
     kind: Type,
     flags: Flags,
 }
 
-impl PatternOptions {
-    /// Reads the pattern, whose type is `kind` unless `type()` says otherwise.
-    pub(crate) fn read(parser: &mut Parser, kind: Type) -> Parsed<Self> {
-        let text = parser.text("a pattern in quotes")?;
-        let text = parser.utf8(text)?;
-        Ok(Self { text, kind, flags: Flags::default() })
+impl PatternSettings {
+    /// Those of patterns whose type is `kind` unless `type()` says otherwise.
+    pub(crate) fn new(kind: Type) -> Self {
+        Self { kind, flags: Flags::default() }
     }
 
-    /// Reads `type()` or `flags()`; `None` for another option.
-    pub(crate) fn apply(&mut self, parser: &mut Parser, key: &Key) -> Option<Parsed<()>> {
-        match &*key.value.replace('_', "-") {
-            "type" => Some(parser.choice(TYPES).map(|kind| {
-                if kind == Type::Posix {
-                    let message = "`posix` means `pcre`: there are no other regular expressions";
-                    parser.report.warn(key.span, message, None);
-                }
-                self.kind = kind;
-            })),
-            "flags" => Some(self.read_flags(parser)),
-            _ => None,
+    /// `type()`
+    pub(crate) fn kind(self) -> Type {
+        self.kind
+    }
+
+    /// Reads the word of `type()`.
+    pub(crate) fn read_type(&mut self, parser: &mut Parser) -> Parsed<()> {
+        self.kind = parser.choice(TYPES)?;
+        if self.kind == Type::Posix {
+            let message = "`posix` means `pcre`: there are no other regular expressions";
+            let span = parser.option_span();
+            parser.report.warn(span, message, None);
         }
+        Ok(())
     }
 
-    /// The words of the options that [`apply`](Self::apply) reads.
-    pub(crate) const KNOWN: [&str; 2] = ["type", "flags"];
-
-    fn read_flags(&mut self, parser: &mut Parser) -> Parsed<()> {
+    /// Reads the words of `flags()`.
+    pub(crate) fn read_flags(&mut self, parser: &mut Parser) -> Parsed<()> {
         while !parser.sees(&TokenKind::RParen) {
             let word = parser.string("a flag")?;
             if parser.is_old_flag(&word) {
@@ -127,20 +129,53 @@ impl PatternOptions {
         Ok(())
     }
 
-    /// Compiles it, when all of its options are read. What is wrong with the pattern is reported at its place
-    /// in the text.
-    pub(crate) fn compile(&self, parser: &mut Parser) -> Parsed<Matcher> {
+    /// Compiles `pattern`, when all options are read. What is wrong with it is reported at its place in the
+    /// text.
+    pub(crate) fn compile(self, parser: &mut Parser, pattern: &Text) -> Parsed<Matcher> {
         if matches!(self.kind, Type::Pcre | Type::Posix)
-            && let Some((span, escape)) = parser.lost_backslash(&self.text)
+            && let Some((span, escape)) = parser.lost_backslash(pattern)
         {
             let message = format!("`{escape}` in double quotes loses its backslash before it is a pattern");
             let help = "write the pattern in single quotes, or the backslash twice".to_owned();
             parser.report.warn(span, message, Some(help));
         }
-        Matcher::new(&self.text.value, self.kind, self.flags).map_err(|error| {
-            let at = self.text.locate(error.at..(error.at + 1).min(self.text.value.len()));
+        Matcher::new(&pattern.value, self.kind, self.flags).map_err(|error| {
+            let at = pattern.locate(error.at..(error.at + 1).min(pattern.value.len()));
             let message = format!("this is no regular expression: {}", error.reason);
             parser.report.error(at, message, None)
         })
+    }
+}
+
+/// A pattern, and what is written about it.
+#[derive(Debug, Clone)]
+pub(crate) struct PatternOptions {
+    text: Text,
+    settings: PatternSettings,
+}
+
+impl PatternOptions {
+    /// Reads the pattern, whose type is `kind` unless `type()` says otherwise.
+    pub(crate) fn read(parser: &mut Parser, kind: Type) -> Parsed<Self> {
+        let text = parser.text("a pattern in quotes")?;
+        let text = parser.utf8(text)?;
+        Ok(Self { text, settings: PatternSettings::new(kind) })
+    }
+
+    /// Reads `type()` or `flags()`; `None` for another option.
+    pub(crate) fn apply(&mut self, parser: &mut Parser, key: &Key) -> Option<Parsed<()>> {
+        match &*key.value.replace('_', "-") {
+            "type" => Some(self.settings.read_type(parser)),
+            "flags" => Some(self.settings.read_flags(parser)),
+            _ => None,
+        }
+    }
+
+    /// The words of the options that [`apply`](Self::apply) reads.
+    pub(crate) const KNOWN: [&str; 2] = ["type", "flags"];
+
+    /// Compiles it, when all of its options are read.
+    pub(crate) fn compile(&self, parser: &mut Parser) -> Parsed<Matcher> {
+        self.settings.compile(parser, &self.text)
     }
 }

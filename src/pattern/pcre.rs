@@ -31,6 +31,10 @@ pub struct PatternError {
     pub reason: String,
 }
 
+/// A match would have taken too many steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GivenUp;
+
 /// A regular expression.
 #[derive(Debug)]
 pub(super) struct Pcre {
@@ -119,23 +123,24 @@ impl Pcre {
     /// Tells whether `text` matches.
     #[inline]
     pub(super) fn is_match(&self, text: &[u8]) -> bool {
-        self.answer(self.regex.is_match(text))
+        self.answer(self.regex.is_match(text)).unwrap_or(false)
     }
 
     /// Looks for a match from `start` on.
     #[inline]
-    pub(super) fn find_at(&self, text: &[u8], start: usize, groups: &mut Groups) -> bool {
+    pub(super) fn find_at(&self, text: &[u8], start: usize, groups: &mut Groups) -> Result<bool, GivenUp> {
         let places = groups.places.get_or_insert_with(|| self.regex.capture_locations());
         let found = self.regex.captures_read_at(places, text, start);
         self.answer(found.map(|found| found.is_some()))
     }
 
-    fn answer(&self, found: Result<bool, pcre2::Error>) -> bool {
-        found.unwrap_or_else(|error| {
-            if !NOT_UTF8.contains(&error.code()) {
-                self.given_up.fetch_add(1, Ordering::Relaxed);
+    fn answer(&self, found: Result<bool, pcre2::Error>) -> Result<bool, GivenUp> {
+        found.or_else(|error| {
+            if NOT_UTF8.contains(&error.code()) {
+                return Ok(false);
             }
-            false
+            self.given_up.fetch_add(1, Ordering::Relaxed);
+            Err(GivenUp)
         })
     }
 
