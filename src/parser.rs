@@ -23,6 +23,7 @@ mod json;
 mod kv;
 mod linux_audit;
 mod map_value_pairs;
+mod regexp;
 mod sdata;
 mod statistics;
 mod step;
@@ -50,6 +51,7 @@ pub const DRIVERS: &[Entry] = &[
     Entry::of::<kv::KvOptions>("kv-parser"),
     Entry::of::<linux_audit::AuditOptions>("linux-audit-parser"),
     Entry::of::<map_value_pairs::MapOptions>("map-value-pairs"),
+    Entry::of::<regexp::RegexpOptions>("regexp-parser"),
     Entry::of::<sdata::SdataOptions>("sdata-parser"),
     Entry::of::<syslog::SyslogOptions>("syslog-parser"),
     Entry::of::<tags::TagsOptions>("tags-parser"),
