@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod csv;
+mod date;
 mod found;
 mod json;
 mod kv;
@@ -47,6 +48,7 @@ use crate::rewrite::Contexts;
 /// The parsers.
 pub const DRIVERS: &[Entry] = &[
     Entry::of::<csv::CsvOptions>("csv-parser"),
+    Entry::of::<date::DateOptions>("date-parser"),
     Entry::of::<json::JsonOptions>("json-parser"),
     Entry::of::<kv::KvOptions>("kv-parser"),
     Entry::of::<linux_audit::AuditOptions>("linux-audit-parser"),

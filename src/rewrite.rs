@@ -34,6 +34,7 @@ use std::sync::Arc;
 pub use step::Rewrite;
 pub use value::Scratch;
 pub(crate) use value::{Contexts, Value};
+pub(crate) use zone::{WHICH, Which, guess as guess_zone, zone as zone_called};
 
 use crate::config::grammar::{DriverHead, Parsed, Parser};
 use crate::config::{Config, Diagnostic, Options, RewriteFunction, Syntax};

@@ -27,7 +27,7 @@ const NEAR: i64 = 30;
 
 /// The time that is meant: `time-stamp()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Which {
+pub(crate) enum Which {
     /// The message's own.
     #[default]
     Stamp,
@@ -35,7 +35,8 @@ pub(super) enum Which {
     Received,
 }
 
-const WHICH: &[(&str, Which)] =
+/// The words of `time-stamp()`.
+pub(crate) const WHICH: &[(&str, Which)] =
     &[("stamp", Which::Stamp), ("recvd", Which::Received), ("r", Which::Received), ("s", Which::Stamp)];
 
 /// `set-time-zone("template" time-stamp() condition())` and `fix-time-zone(…)`, with the options of templates.
@@ -106,7 +107,7 @@ impl FunctionOptions for GuessOptions {
 }
 
 /// The zone called `name`: an offset has a colon.
-pub(super) fn zone(name: &[u8]) -> Option<Zone> {
+pub(crate) fn zone(name: &[u8]) -> Option<Zone> {
     let name = std::str::from_utf8(name).ok()?;
     let is_offset = name.starts_with(['+', '-']);
     if is_offset && (name.len() != 6 || name.as_bytes()[3] != b':') {
@@ -201,7 +202,7 @@ impl Operation for Guess {
 
 /// The time that `stamp` shows, where its clock shows what it is at `now`; `None` where that is its own zone,
 /// or none.
-fn guess(stamp: Stamp, now: i64) -> Option<Stamp> {
+pub(crate) fn guess(stamp: Stamp, now: i64) -> Option<Stamp> {
     let late = (now - stamp.unix_micros).div_euclid(1_000_000);
     let quarters = (late + QUARTER / 2).div_euclid(QUARTER);
     let shift = quarters * QUARTER;

@@ -34,8 +34,11 @@ const GUESS_SLACK: i64 = 30;
 struct Change {
     /// Its time in Unix seconds.
     unix: i64,
-    /// From which wall time the new offset answers, in seconds as if the wall were UTC.
+    /// From which wall time the new offset answers, in seconds as if the wall were UTC: the later of the two
+    /// at which it could.
     wall: i64,
+    /// The earlier one.
+    early_wall: i64,
     /// The new offset.
     offset: i32,
 }
@@ -76,7 +79,9 @@ impl Zone {
                 None => names.push((Box::from(name), offset)),
             }
             if offset != old {
-                changes.push(Change { unix, wall: unix + i64::from(old.max(offset)), offset });
+                let (wall, early_wall) =
+                    (unix + i64::from(old.max(offset)), unix + i64::from(old.min(offset)));
+                changes.push(Change { unix, wall, early_wall, offset });
                 old = offset;
             }
         }
@@ -113,9 +118,19 @@ impl Zone {
     pub(crate) fn offset_at_wall(&self, wall_seconds: i64) -> i32 {
         // A day at both ends, so that no offset can lead out of the table.
         if !(TABLE.start + DAY..TABLE.end - DAY).contains(&wall_seconds) {
-            return self.offset_at_wall_outside(wall_seconds);
+            return self.offset_at_wall_outside(wall_seconds, true);
         }
         let at = self.changes.partition_point(|change| change.wall <= wall_seconds);
+        self.offset_after(at)
+    }
+
+    /// The same, with the offset from behind the change for a wall time that is missing or happens twice.
+    #[inline]
+    pub(crate) fn offset_after_wall(&self, wall_seconds: i64) -> i32 {
+        if !(TABLE.start + DAY..TABLE.end - DAY).contains(&wall_seconds) {
+            return self.offset_at_wall_outside(wall_seconds, false);
+        }
+        let at = self.changes.partition_point(|change| change.early_wall <= wall_seconds);
         self.offset_after(at)
     }
 
@@ -137,19 +152,28 @@ impl Zone {
         self.source.to_offset(moment).seconds()
     }
 
+    /// The offset at a wall time outside the table: of a change, that before it, or that behind.
     #[cold]
-    fn offset_at_wall_outside(&self, wall_seconds: i64) -> i32 {
+    fn offset_at_wall_outside(&self, wall_seconds: i64, is_before: bool) -> i32 {
         let civil = Civil::from_unix(wall_seconds.saturating_mul(1_000_000), 0);
         let [month, day, hour, minute, second] =
             [civil.month, civil.day, civil.hour, civil.minute, civil.second].map(|n| n as i8);
         i16::try_from(civil.year)
             .ok()
             .and_then(|year| DateTime::new(year, month, day, hour, minute, second, 0).ok())
-            .map_or(0, |wall| match self.source.to_ambiguous_timestamp(wall).offset() {
-                AmbiguousOffset::Unambiguous { offset: before }
-                | AmbiguousOffset::Gap { before, .. }
-                | AmbiguousOffset::Fold { before, .. } => before.seconds(),
-            })
+            .map_or_else(
+                || self.offset_outside(wall_seconds),
+                |wall| match self.source.to_ambiguous_timestamp(wall).offset() {
+                    AmbiguousOffset::Unambiguous { offset } => offset.seconds(),
+                    AmbiguousOffset::Gap { before, after } | AmbiguousOffset::Fold { before, after } => {
+                        if is_before {
+                            before.seconds()
+                        } else {
+                            after.seconds()
+                        }
+                    }
+                },
+            )
     }
 }
 
@@ -282,6 +306,12 @@ mod tests {
                     moment,
                     "{posix} {wall}"
                 );
+                let ambiguous = zone.time_zone().to_ambiguous_timestamp(wall).offset();
+                let after = match ambiguous {
+                    AmbiguousOffset::Unambiguous { offset } => offset,
+                    AmbiguousOffset::Gap { after, .. } | AmbiguousOffset::Fold { after, .. } => after,
+                };
+                assert_eq!(zone.offset_after_wall(seconds), after.seconds(), "{posix} {wall}");
                 let at = Timestamp::from_second(seconds).unwrap();
                 assert_eq!(zone.offset_at(seconds), zone.time_zone().to_offset(at).seconds());
             }
