@@ -21,6 +21,7 @@
 
 mod application;
 mod backtick;
+mod beside;
 mod block;
 mod body;
 mod bounds;
@@ -107,6 +108,7 @@ use report::Report;
 
 /// The language, for those who read the options of a driver.
 pub(crate) mod grammar {
+    pub(crate) use super::beside::Beside;
     pub(crate) use super::driver::DriverHead;
     pub(crate) use super::option_table::{Key, Kind, MAX_INT, NO_LEVELS, Table, apply, names};
     pub(crate) use super::options::NO_WAIT;

@@ -17,6 +17,7 @@
 //!   live with their messages, and leave nothing behind.
 #![forbid(unsafe_code)]
 
+mod contextual_data;
 mod csv;
 mod date;
 mod found;
@@ -47,6 +48,7 @@ use crate::rewrite::Contexts;
 
 /// The parsers.
 pub const DRIVERS: &[Entry] = &[
+    Entry::of::<contextual_data::ContextualDataOptions>("add-contextual-data"),
     Entry::of::<csv::CsvOptions>("csv-parser"),
     Entry::of::<date::DateOptions>("date-parser"),
     Entry::of::<json::JsonOptions>("json-parser"),

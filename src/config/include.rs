@@ -165,7 +165,7 @@ pub(super) fn check_readable_again(path: &Path) -> Result<(), String> {
 }
 
 /// Reads a regular file of at most `most` bytes; the error says what is wrong with it.
-fn read_included(path: &Path, most: usize) -> Result<String, String> {
+pub(super) fn read_included(path: &Path, most: usize) -> Result<String, String> {
     let regular = |metadata: &Metadata| match kind(metadata.file_type()) {
         None => Ok(()),
         Some(kind) => Err(format!("`{}` is {kind}: only regular files can be included", path.display())),

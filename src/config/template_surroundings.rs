@@ -16,7 +16,6 @@ use indexmap::IndexMap;
 use super::diagnostic::Diagnostic;
 use super::driver::Vocabulary;
 use super::filter::Condition;
-use super::lexer::Lexer;
 use super::parser::{Parsed, Parser};
 use super::preamble::Version;
 use super::report::Reported;
@@ -81,7 +80,7 @@ pub(super) struct Around<'p> {
 
 impl Surroundings for Around<'_> {
     fn is_typed(&self) -> bool {
-        self.parser.version() >= Version { major: 4, minor: 0 }
+        self.parser.has_types()
     }
 
     fn has_backslashes(&self) -> bool {
@@ -138,17 +137,12 @@ impl Parser {
         }
         let path = PathBuf::from("a condition in a template");
         let file = self.report.map.add(path, text.to_owned(), Some(at));
-        let mut lexer = Lexer::new(&self.report, file, self.lexer.environment.clone());
-        lexer.defines.clone_from(&self.lexer.defines);
-        lexer.pragmas.version = self.lexer.pragmas.version;
-        std::mem::swap(&mut lexer.blocks, &mut self.lexer.blocks);
-        let mut outer = self.begin_text(lexer);
-        self.links.depth += 1;
-        let condition = self.condition_to_end();
-        self.links.depth -= 1;
-        std::mem::swap(&mut outer.lexer.blocks, &mut self.lexer.blocks);
-        self.end_text(outer);
-        condition
+        self.in_file(file, |parser| {
+            parser.links.depth += 1;
+            let condition = parser.condition_to_end();
+            parser.links.depth -= 1;
+            condition
+        })
     }
 
     fn condition_to_end(&mut self) -> Parsed<Condition> {

@@ -17,7 +17,7 @@ pub(crate) struct Token {
 
 impl Token {
     /// True when this is the bare word `keyword` (written with `-`).
-    pub(super) fn is(&self, keyword: &str) -> bool {
+    pub(crate) fn is(&self, keyword: &str) -> bool {
         matches!(&self.kind, TokenKind::Word(word) if same_word(word, keyword))
     }
 }

@@ -9,7 +9,7 @@
 //! A column goes to the next delimiter ([`split`]). Where the text ends, the columns that are left are not
 //! set: one that is empty, and one that is not there, are different things.
 
-mod split;
+pub(super) mod split;
 
 use std::ops::Range;
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::message::batch::Text;
 use crate::message::{RevisedRow, ValueName, ValueType};
-use crate::rewrite::Scratch;
+use crate::rewrite::{Scratch, Value};
 
 /// The longest name of a value, in bytes. A longer one is not stored.
 pub(super) const NAME_MAX: usize = 255;
@@ -88,6 +88,17 @@ impl<'f, 'a> Found<'f, 'a> {
     #[inline]
     pub fn known(&mut self, name: &ValueName, value_type: ValueType, text: &[u8]) {
         self.row.set_value(name, value_type, Text::Copy(text));
+    }
+
+    /// Sets the value called `name` to what `value` is for the message as it is now.
+    pub(crate) fn write(&mut self, name: &ValueName, value: &Value) {
+        let (value_type, text) = value.of(self.row.read(), self.scratch);
+        self.row.set_value(name, value_type, Text::Copy(text));
+    }
+
+    /// The text of `value` for the message as it is now.
+    pub(crate) fn format<'v>(&'v mut self, value: &'v Value) -> &'v [u8] {
+        value.of(self.row.read(), self.scratch).1
     }
 
     /// The message: its stamps, tags and priority, and what was found so far.

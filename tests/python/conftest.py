@@ -27,6 +27,7 @@ ANY_INTERPRETER = {
     "test_check.py",
     "test_cli.py",
     "test_compat.py",
+    "test_contextual_data.py",
     "test_control.py",
     "test_credit_card.py",
     "test_destination_trouble.py",

@@ -94,6 +94,10 @@ def test_configurations_are_accepted(tmp_path: Path, name: str) -> None:
                 code for code in blocks(page, "python") if re.search(rf"^class {named}\b", code, re.MULTILINE)
             )
             text = f"python {{\n{code}}};\n{text}"
+    # Files that an option names are the blocks of the page that are written in their language.
+    for option, language in (("database", "csv"), ("filters", "filters")):
+        for file in re.findall(rf'\b{option}\("([\w.]+)"\)', text):
+            (tmp_path / file).write_text(next(blocks(page, language)))
     if not re.search(r"^log\b", text, re.MULTILINE):
         text += "".join(f"log {{ {item} }};\n" for item in parts_of_a_path(text))
     (tmp_path / "test.conf").write_text(text)

@@ -16,18 +16,18 @@ use memchr::{memchr, memchr2, memchr3};
 
 /// The way in which texts are split.
 #[derive(Debug)]
-pub(super) struct Split {
-    pub(super) delimiters: Delimiters,
+pub(in crate::parser) struct Split {
+    pub(in crate::parser) delimiters: Delimiters,
     /// What opens a quoted column, and what closes it.
-    pub(super) quotes: Box<[(u8, u8)]>,
-    pub(super) escape: Escape,
+    pub(in crate::parser) quotes: Box<[(u8, u8)]>,
+    pub(in crate::parser) escape: Escape,
     /// Tells whether spaces and tabs around a value are left out.
-    pub(super) strips: bool,
+    pub(in crate::parser) strips: bool,
 }
 
 /// The way in which a quote stands inside of quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Escape {
+pub(in crate::parser) enum Escape {
     /// It does not.
     None,
     /// Behind a backslash, as any other character may be.
@@ -40,7 +40,7 @@ pub(super) enum Escape {
 
 impl Escape {
     /// The words of `dialect()`.
-    pub(super) const WORDS: &[(&str, Self)] = &[
+    pub(in crate::parser) const WORDS: &[(&str, Self)] = &[
         ("escape-none", Self::None),
         ("escape-backslash", Self::Backslash),
         ("escape-backslash-with-sequences", Self::Sequences),
@@ -50,7 +50,7 @@ impl Escape {
 
 /// The value of a column.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Column {
+pub(in crate::parser) enum Column {
     /// It stands in the text.
     Part(Range<usize>),
     /// It is in the buffer.
@@ -59,7 +59,7 @@ pub(super) enum Column {
 
 /// The texts that end a column.
 #[derive(Debug)]
-pub(super) struct Delimiters {
+pub(in crate::parser) struct Delimiters {
     /// The bytes that are one.
     is_char: Box<[bool; 256]>,
     search: Search,
@@ -77,7 +77,7 @@ enum Search {
 }
 
 impl Delimiters {
-    pub(super) fn new(chars: &[u8], texts: &[String]) -> Self {
+    pub(in crate::parser) fn new(chars: &[u8], texts: &[String]) -> Self {
         let mut is_char = Box::new([false; 256]);
         for byte in chars {
             is_char[usize::from(*byte)] = true;
@@ -144,7 +144,7 @@ impl Split {
     /// The column of `text` that begins at `start`, before its end, and the place where the next one begins.
     /// A value that does not stand in the text is what `made` has then.
     #[inline]
-    pub(super) fn column(&self, text: &[u8], start: usize, made: &mut Vec<u8>) -> (Column, usize) {
+    pub(in crate::parser) fn column(&self, text: &[u8], start: usize, made: &mut Vec<u8>) -> (Column, usize) {
         if let Some((_, close)) = self.quotes.iter().find(|(open, _)| *open == text[start]) {
             return self.quoted(text, start + 1, *close, made);
         }
@@ -161,7 +161,7 @@ impl Split {
     }
 
     /// All of `text` from `start` on, as the last column has it.
-    pub(super) fn rest(&self, text: &[u8], start: usize) -> Range<usize> {
+    pub(in crate::parser) fn rest(&self, text: &[u8], start: usize) -> Range<usize> {
         let first = if self.strips { skip_blanks(text, start) } else { start };
         first..self.end(text, first, text.len())
     }
