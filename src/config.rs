@@ -95,7 +95,7 @@ pub use parser_statement::ParserStatement;
 pub use path_flags::PathFlags;
 pub use permissions::{FilePermissions, Given, Ownership};
 pub use preamble::Version;
-pub use python_options::OptionValue;
+pub use python_options::{OptionValue, PythonClass};
 pub use rewrite::{RewriteFunction, RewriteItem, RewriteRef, RewriteStatement};
 pub use source::SourceStatement;
 pub use source_map::SourceMap;
@@ -114,6 +114,7 @@ pub(crate) mod grammar {
     pub(crate) use super::options::NO_WAIT;
     pub(crate) use super::parser::{Opening, Parsed, Parser};
     pub(crate) use super::permissions::PERMISSIONS;
+    pub(crate) use super::python_options::CLASS;
     pub(crate) use super::report::Reported;
     pub(crate) use super::template_options::TEMPLATE;
     pub(crate) use super::token::{Text, TokenKind};

@@ -17,11 +17,12 @@
 //! * `host`: what Python adds to the engine, which starts, reloads and stops; [`exit`]: its streams, and
 //!   `end`: its threads at the end of a command that ran the user's code;
 //! * [`instance`]: one source and its callbacks; [`options`]: what it gets of its configuration;
-//!   [`callbacks`]: the definitions of what is called; [`returned`]: what a call came to;
+//!   [`callbacks`]: the definitions of what is called; [`returned`]: what a call came to; `init`: the call
+//!   that may refuse a configuration;
 //! * [`supervise`]: the thread of a source, one of [`threads`]; [`fetch`]: what it does for a fetcher;
 //!   `coroutine`: what it does for an asynchronous `run()`, on the loop that [`event_loop`] wakes;
 //!   [`wakeup`]: the thread of its `wakeup()`;
-//! * [`blocks`]: `python { }`; `places`: where in them something is; `search_path`: where modules are looked
+//! * [`blocks`]: `python { }`; `class`: what drivers name of it, and `refusal`: why not; `places`: where in them something is; `search_path`: where modules are looked
 //!   for; `generators`: what the code makes of configuration;
 //! * [`ack_tracker`]: what a source sets as its `ack_tracker`; [`acks`]: the way from what was delivered to
 //!   its callbacks, and [`ack_caller`]: the thread that calls them;
@@ -43,6 +44,7 @@ pub(crate) mod blocks;
 pub(crate) mod buffer;
 pub(crate) mod callbacks;
 pub(crate) mod cell;
+mod class;
 pub(crate) mod clock;
 mod coroutine;
 pub(crate) mod datetime;
@@ -59,6 +61,7 @@ mod generators;
 mod host;
 pub(crate) mod hosted;
 pub(crate) mod hosting;
+mod init;
 pub(crate) mod instance;
 pub(crate) mod kind;
 pub(crate) mod logger;
@@ -69,6 +72,7 @@ mod parse_options;
 pub(crate) mod persist;
 mod places;
 pub(crate) mod process;
+mod refusal;
 pub(crate) mod release;
 pub(crate) mod returned;
 mod search_path;

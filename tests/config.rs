@@ -76,9 +76,9 @@ fn the_sample_of_the_documentation() {
     assert_eq!(source.name, "#anon-source0");
     assert_eq!(source.drivers()[0].id, "#anon-source0#0");
     let python = source.drivers()[0].options::<PythonSourceOptions>().expect("python()");
-    assert_eq!(python.class.value, "Gen");
-    assert_eq!(config.sources_text.text(python.class.span), "\"Gen\"");
-    assert_eq!(python.options["count"], OptionValue::Int(10));
+    assert_eq!(python.class.name.value, "Gen");
+    assert_eq!(config.sources_text.text(python.class.name.span), "\"Gen\"");
+    assert_eq!(python.class.options["count"], OptionValue::Int(10));
     assert_eq!(python.source.tags, ["t1"]);
     let file = destination.drivers()[0].options::<FileOptions>().expect("file()");
     assert_eq!(file.path.text, "out.log");
@@ -101,7 +101,7 @@ fn an_option_without_effect_is_said() {
 fn a_fetcher_has_the_options_of_a_source_and_its_own_delays() {
     let config = good("every_option.conf");
     let all = python(&config, "s_fetcher");
-    assert_eq!((all.driver, all.class.value.as_str()), (PythonDriver::Fetcher, "door.Pages"));
+    assert_eq!((all.driver, all.class.name.value.as_str()), (PythonDriver::Fetcher, "door.Pages"));
     assert_eq!(all.fetch_no_data_delay, Some(Duration::from_millis(250)));
     assert_eq!(all.time_reopen, Duration::from_secs(5));
     assert_eq!((all.source.log_iw_size, all.source.tags.len()), (Some(500), 1));
@@ -139,7 +139,7 @@ fn every_option_of_python() {
     assert!(config.warnings.iter().all(without_effect), "{:?}", config.warnings);
     let all = python(&config, "s_every");
     let text = |text: &str| OptionValue::Str(text.to_owned());
-    assert_eq!(all.class.value, "door.Events");
+    assert_eq!(all.class.name.value, "door.Events");
     let expected = [
         ("text", text("a")),
         ("word", text("b")),
@@ -157,16 +157,20 @@ fn every_option_of_python() {
         ("url", text("http://x/")),
         ("wait", text("5s")),
         ("ip", text("1.2.3.4")),
-        ("format", all.options["format"].clone()),
-        ("empty", all.options["empty"].clone()),
+        ("format", all.class.options["format"].clone()),
+        ("empty", all.class.options["empty"].clone()),
         ("state", text("/var/lib/state")),
         ("kind", text("door")),
     ];
-    let written: Vec<_> = all.options.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+    let written: Vec<_> =
+        all.class.options.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
     assert_eq!(written, expected);
-    assert!(matches!(&all.options["format"], OptionValue::Template(text) if text.value == "$MSG\n"));
-    assert!(matches!(&all.options["empty"], OptionValue::Template(text) if text.value.is_empty()));
-    assert_eq!(all.loaders.iter().map(|module| module.value.as_str()).collect::<Vec<_>>(), ["hy", "json"]);
+    assert!(matches!(&all.class.options["format"], OptionValue::Template(text) if text.value == "$MSG\n"));
+    assert!(matches!(&all.class.options["empty"], OptionValue::Template(text) if text.value.is_empty()));
+    assert_eq!(
+        all.class.loaders.iter().map(|module| module.value.as_str()).collect::<Vec<_>>(),
+        ["hy", "json"]
+    );
     assert_eq!(all.persist_name.unwrap().value, "box");
     assert!(!all.internal);
     assert!(!all.parsing.flags.has(Flags::PARSE) && all.parsing.flags.has(Flags::ASSUME_UTF8));
@@ -378,15 +382,15 @@ fn words_and_separators() {
 /// Breaks without it: a spelling of `options()` that native takes gives the source other values.
 #[test]
 fn options_of_python_in_other_forms() {
-    assert_eq!(options("options(a b) options(a c)").options["a"], OptionValue::Str("c".to_owned()));
-    assert_eq!(options("options(a-b-c 1)").options.keys().collect::<Vec<_>>(), ["a_b_c"]);
-    assert_eq!(options("options(k('v') l(5))").options["l"], OptionValue::Int(5));
-    assert_eq!(options("options()").options.len(), 0);
-    assert_eq!(options("options(k \"yes\")").options["k"], OptionValue::Str("yes".to_owned()));
-    assert_eq!(options("options(k [])").options["k"], OptionValue::List(Vec::new()));
-    assert_eq!(options("options(k False)").options["k"], OptionValue::Bool(false));
+    assert_eq!(options("options(a b) options(a c)").class.options["a"], OptionValue::Str("c".to_owned()));
+    assert_eq!(options("options(a-b-c 1)").class.options.keys().collect::<Vec<_>>(), ["a_b_c"]);
+    assert_eq!(options("options(k('v') l(5))").class.options["l"], OptionValue::Int(5));
+    assert_eq!(options("options()").class.options.len(), 0);
+    assert_eq!(options("options(k \"yes\")").class.options["k"], OptionValue::Str("yes".to_owned()));
+    assert_eq!(options("options(k [])").class.options["k"], OptionValue::List(Vec::new()));
+    assert_eq!(options("options(k False)").class.options["k"], OptionValue::Bool(false));
     assert_eq!(
-        options("options(LogTemplate LogTemplate)").options["LogTemplate"],
+        options("options(LogTemplate LogTemplate)").class.options["LogTemplate"],
         OptionValue::Str("LogTemplate".to_owned())
     );
 }
@@ -429,7 +433,7 @@ fn old_spellings_are_warned_about_and_obeyed() {
     assert_eq!(config.options.flush_lines, 5);
     let python = python(&config, "s");
     assert_eq!(python.source.program_override.unwrap().value, "a:b");
-    assert_eq!(python.loaders[0].value, "x");
+    assert_eq!(python.class.loaders[0].value, "x");
     assert_eq!(config.warnings.len(), 8);
     assert!(config.warnings.iter().all(|warning| warning.level() == Level::Warning));
 }
@@ -478,7 +482,7 @@ fn one_mistake_is_one_error() {
 #[test]
 fn later_problems_can_be_shown_at_their_place() {
     let config = right("source s {\n  python(class(\"Dor\"));\n};");
-    let class = python(&config, "s").class;
+    let class = python(&config, "s").class.name;
     let shown = config.error(class.span, "there is no class `Dor`", Some("did you mean `Door`?".to_owned()));
     assert_eq!(shown.place(), Some((PathBuf::from("test.conf"), 2, 16)));
     let expected = "error: there is no class `Dor`
@@ -506,7 +510,7 @@ fn duplicates_are_allowed_on_request() {
     let text = "@define allow-config-dups 1\nsource s { internal(); }; source s { python(class(A)); };";
     let config = parse(text).unwrap();
     assert_eq!(config.warnings.len(), 1);
-    assert_eq!(python(&config, "s").class.value, "A");
+    assert_eq!(python(&config, "s").class.name.value, "A");
 }
 
 /// Breaks without it: a variable of the environment overrules a `@define` of the file.

@@ -1,4 +1,4 @@
-//! The values of `options()` of a Python source.
+//! A class of Python and its options, as all drivers name them: [`PythonClass`].
 //!
 //! ```text
 //! options("key" "text"  key => word  count 5  ratio 0.5  on yes  also True
@@ -10,11 +10,62 @@
 use indexmap::IndexMap;
 
 use super::number::Number;
+use super::option_table::{Kind, Table};
 use super::parser::{Parsed, Parser};
-use super::span::Spanned;
+use super::report::Reported;
+use super::span::{Span, Spanned};
 use super::token::TokenKind;
 
-/// A value of `options()`: the Python object that a source's `init()` gets.
+/// A class of the user's code, with what an object of it gets.
+#[derive(Debug, Clone)]
+pub struct PythonClass {
+    /// `class()`: a name of the python blocks, or one with its module.
+    pub name: Spanned<String>,
+    /// `options()`, of all that were written; keys have `_` for `-`.
+    pub options: IndexMap<String, OptionValue>,
+    /// `loaders()` or `imports()`: modules to import before the class is looked up.
+    pub loaders: Vec<Spanned<String>>,
+}
+
+/// The options that name a class.
+pub(crate) const CLASS: Table<PythonClass> = &[
+    ("class", Kind::Text(|to, name| to.name = name)),
+    ("options", Kind::Other(|parser, to| parser.python_options(&mut to.options))),
+    ("loaders", Kind::Texts(|to, module| to.loaders.push(module))),
+    (
+        "imports",
+        Kind::Other(|parser, to| {
+            let span = parser.last_span();
+            parser.report.warn(span, "imports() is an old spelling", Some("use loaders()".to_owned()));
+            while !parser.sees(&TokenKind::RParen) {
+                to.loaders.push(parser.string("the name of a module")?);
+            }
+            Ok(())
+        }),
+    ),
+];
+
+impl PythonClass {
+    /// That of a driver at `at`; it has no name yet.
+    pub(crate) fn unnamed(at: Span) -> Self {
+        Self { name: Spanned::new(String::new(), at), options: IndexMap::new(), loaders: Vec::new() }
+    }
+
+    /// Refuses the driver called `word` when no class was named. `errors` is the number of errors before its
+    /// options were read: one of them may be the reason.
+    pub(crate) fn require_name(&self, parser: &mut Parser, word: &str, errors: usize) -> Parsed<()> {
+        if !self.name.value.is_empty() {
+            return Ok(());
+        }
+        if parser.report.errors() == errors {
+            let help = Some("name the class with class(\"Name\") or class(\"module.Name\")".to_owned());
+            parser.report.error(self.name.span, format!("{word}() needs the name of a class"), help);
+        }
+        Err(Reported)
+    }
+}
+
+/// A value of `options()`: the Python object that `init()` gets.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OptionValue {
     /// A quoted text or a bare word: `str`.
@@ -33,7 +84,7 @@ pub enum OptionValue {
 
 impl Parser {
     /// The pairs of `options()`, up to its `)`.
-    pub(crate) fn python_options(&mut self, to: &mut IndexMap<String, OptionValue>) -> Parsed<()> {
+    fn python_options(&mut self, to: &mut IndexMap<String, OptionValue>) -> Parsed<()> {
         while !self.sees(&TokenKind::RParen) {
             let key = self.string("the name of an option")?;
             let value = if self.sees(&TokenKind::LParen) {

@@ -4,15 +4,15 @@
 //! compiled under the name of its file, with its own lines, so that a traceback shows what the user sees.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyModule, PyString, PyType, PyTypeMethods};
+use pyo3::types::{PyModule, PyString, PyType};
 
+use super::class::{self, Meant};
 use super::escape::escaped;
-use super::kind::Kind;
 use super::persist::Reading;
-use super::{callbacks, exception, fork, generators, places, process, search_path};
-use crate::config::{Config, Diagnostic, PythonBlock, SourceStatement, Spanned};
+use super::{exception, fork, generators, places, process, search_path};
+use crate::config::{Config, Diagnostic, PythonBlock, PythonClass, SourceStatement, Spanned};
 use crate::engine::Log;
-use crate::source::{PythonDriver, PythonSourceOptions};
+use crate::source::PythonSourceOptions;
 
 /// The module of the configuration's own code.
 pub(crate) struct Blocks {
@@ -59,20 +59,35 @@ impl Blocks {
         let _ = modules.and_then(|modules| modules.set_item("_syslogng_main", &self.module));
     }
 
-    /// The class that `options` name: a name of the blocks, or one with dots, which is imported.
+    /// The class of a source that `options` name.
     ///
     /// # Errors
     /// No such class, not a `LogSource`, a callback that does nothing when it is called: at the place of
     /// `class()`.
-    pub(crate) fn class<'py>(
+    pub(crate) fn source<'py>(
         &self,
         py: Python<'py>,
         config: &Config,
         options: &PythonSourceOptions,
         log: &Log,
     ) -> Result<Bound<'py, PyType>, Diagnostic> {
+        let class = self.class(py, config, &options.class, log, class::SOURCE)?;
+        class::check_source(config, options, &class)?;
+        Ok(class)
+    }
+
+    /// The class that `named` names: a name of the blocks, or one with dots, which is imported. Errors list those
+    /// that could be `meant`.
+    fn class<'py>(
+        &self,
+        py: Python<'py>,
+        config: &Config,
+        named: &PythonClass,
+        log: &Log,
+        meant: Meant,
+    ) -> Result<Bound<'py, PyType>, Diagnostic> {
         let _reading = Reading::begin();
-        for loader in &options.loaders {
+        for loader in &named.loaders {
             let imported = py.import(loader.value.as_str());
             fork::leave(py, &imported);
             if let Err(error) = imported {
@@ -82,14 +97,11 @@ impl Blocks {
                 log.error(&format!("a module is missing\n{warning}"));
             }
         }
-        let name = &options.class;
-        let found = self.find(py, config, name)?;
-        let wrong = |message: String, help: Option<String>| config.error(name.span, message, help);
-        let Ok(class) = found.cast_into::<PyType>() else {
-            return Err(wrong(format!("`{}` is not a class", name.value), None));
-        };
-        check_class(config, options, &class)?;
-        Ok(class)
+        let name = &named.name;
+        let found = self.find(py, config, name, meant)?;
+        found
+            .cast_into::<PyType>()
+            .map_err(|_| config.error(name.span, format!("`{}` is not a class", name.value), None))
     }
 
     /// The errors in the classes of all Python sources of `config`, and with how they parse.
@@ -97,7 +109,7 @@ impl Blocks {
         let mut errors = Vec::new();
         for driver in config.source_statements().into_iter().flat_map(SourceStatement::drivers) {
             let Some(options) = driver.options::<PythonSourceOptions>() else { continue };
-            errors.extend(self.class(py, config, options, log).err());
+            errors.extend(self.source(py, config, options, log).err());
             errors.extend(options.parsing.parse_options(config).err());
         }
         errors
@@ -108,12 +120,13 @@ impl Blocks {
         py: Python<'py>,
         config: &Config,
         name: &Spanned<String>,
+        meant: Meant,
     ) -> Result<Bound<'py, PyAny>, Diagnostic> {
         let Some((module, class)) = name.value.rsplit_once('.') else {
             return self.module.bind(py).getattr(name.value.as_str()).map_err(|_| {
-                let names = sources_of(self.module.bind(py));
+                let names = meant.names(self.module.bind(py));
                 let help = if names.is_empty() {
-                    "no python block of this configuration defines a source".to_owned()
+                    format!("no python block of this configuration defines a {}", meant.what)
                 } else {
                     format!("the python blocks define {}", names.join(", "))
                 };
@@ -127,7 +140,7 @@ impl Blocks {
             search_path::explain(py, config.error(name.span, message, None), module, &error)
         })?;
         imported.getattr(class).map_err(|_| {
-            let names = sources_of(&imported);
+            let names = meant.names(&imported);
             let help = (!names.is_empty()).then(|| format!("it defines {}", names.join(", ")));
             let message = format!("module `{module}` has no class `{class}`");
             let mut diagnostic = config.error(name.span, message, help);
@@ -137,81 +150,6 @@ impl Blocks {
             search_path::shadowed(&imported).into_iter().fold(diagnostic, Diagnostic::with_note)
         })
     }
-}
-
-/// The names of the sources in a module.
-fn sources_of(module: &Bound<'_, PyModule>) -> Vec<String> {
-    let is_source = |value: &Bound<'_, PyAny>| {
-        value
-            .cast::<PyType>()
-            .is_ok_and(|class| Kind::of(class).is_some_and(|kind| !class.is(kind.base(module.py()))))
-    };
-    let names = module.dict();
-    names.iter().filter(|(_, value)| is_source(value)).map(|(name, _)| format!("`{name}`")).collect()
-}
-
-/// Checks that `class` can be what `options` say.
-///
-/// # Errors
-/// It is no source, or one of its callbacks does nothing when it is called: at the place of `class()`.
-pub(super) fn check_class(
-    config: &Config,
-    options: &PythonSourceOptions,
-    class: &Bound<'_, PyType>,
-) -> Result<(), Diagnostic> {
-    let name = &options.class;
-    let wrong = |message: String, help: Option<String>| config.error(name.span, message, help);
-    let Some(kind) = Kind::of(class) else {
-        let base = match options.driver {
-            PythonDriver::Source => "LogSource",
-            PythonDriver::Fetcher => "LogFetcher",
-        };
-        let is_taken =
-            |other: &Bound<'_, PyAny>| other.getattr("__name__").is_ok_and(|name| name.to_string() == base);
-        let taken = class.bases().iter().find(is_taken).and_then(|other| other.cast_into::<PyType>().ok());
-        let help = match taken {
-            Some(other) => format!(
-                "derive it from syslogng.{base}: its base is `{}`, which has taken that name",
-                full_name(&other)
-            ),
-            None => format!("derive it from syslogng.{base}"),
-        };
-        let message = format!("class `{}` does not derive from {base}", name.value);
-        return Err(not_derived(config, name, class, message, help));
-    };
-    // The other way round is accepted: a fetcher named in python() is run as one.
-    if options.driver == PythonDriver::Fetcher && kind == Kind::Source {
-        let help = "derive it from syslogng.LogFetcher, or name it in python()".to_owned();
-        return Err(wrong(format!("class `{}` is a LogSource, not a LogFetcher", name.value), Some(help)));
-    }
-    callbacks::check(class.as_any(), kind, &name.value).map_err(|(what, help)| wrong(what, Some(help)))?;
-    Ok(())
-}
-
-/// Says of `class`, which `class()` found, what and where it is: another one may have taken the name.
-fn not_derived(
-    config: &Config,
-    name: &Spanned<String>,
-    class: &Bound<'_, PyType>,
-    message: String,
-    help: String,
-) -> Diagnostic {
-    let place = places::of_class(class);
-    let in_blocks = place.as_ref().and_then(|place| places::in_blocks(config, place));
-    if let Some(at) = in_blocks.or_else(|| places::class_in_blocks(config, class)) {
-        return config.error_with(name.span, message, at, "the class", Some(help));
-    }
-    let found = match place {
-        Some((file, line)) => format!("it is `{}` at {file}:{line}", full_name(class)),
-        None => format!("it is `{}`", full_name(class)),
-    };
-    config.error(name.span, message, Some(help)).with_note(found)
-}
-
-/// The class with its module.
-fn full_name(class: &Bound<'_, PyType>) -> String {
-    let name = class.qualname().map_or_else(|_| "?".to_owned(), |name| escaped(&name));
-    class.module().map_or_else(|_| name.clone(), |module| format!("{}.{name}", escaped(&module)))
 }
 
 fn run_block(py: Python<'_>, module: &Bound<'_, PyModule>, block: &PythonBlock) -> PyResult<()> {

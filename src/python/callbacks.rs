@@ -8,42 +8,20 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyFunction};
 
-use super::kind::Kind;
 use super::returned::place_of_code;
 use super::source::LogSource;
 
-/// The callbacks of `kind`: whether one may be a coroutine function.
-fn all(kind: Kind) -> &'static [(&'static str, bool)] {
-    match kind {
-        Kind::Source => &[
-            ("run", true),
-            ("request_exit", true),
-            ("init", false),
-            ("deinit", false),
-            ("suspend", false),
-            ("wakeup", false),
-            ("generate_persist_name", false),
-            ("finalize", false),
-        ],
-        Kind::Fetcher => &[
-            ("fetch", false),
-            ("init", false),
-            ("deinit", false),
-            ("open", false),
-            ("close", false),
-            ("request_exit", false),
-            ("generate_persist_name", false),
-            ("finalize", false),
-        ],
-    }
-}
-
-/// Looks at the definitions of the callbacks of `owner`, which is a class called `name`, or an object of it.
+/// Looks at the definitions of `callbacks` of `owner`, which is a class called `name`, or an object of it. Each
+/// comes with whether it may be a coroutine function.
 ///
 /// # Errors
 /// What is wrong with one, and how it is mended.
-pub(crate) fn check(owner: &Bound<'_, PyAny>, kind: Kind, name: &str) -> Result<(), (String, String)> {
-    for (method, may_be_async) in all(kind) {
+pub(crate) fn check(
+    owner: &Bound<'_, PyAny>,
+    callbacks: &[(&str, bool)],
+    name: &str,
+) -> Result<(), (String, String)> {
+    for (method, may_be_async) in callbacks {
         let Ok(callback) = owner.getattr(*method) else { continue };
         if is_plain(&callback) {
             continue;

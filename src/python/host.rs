@@ -137,7 +137,7 @@ impl Host for PythonHost<'_> {
 
     fn keeps(&self, input: &Input, before: &Config, config: &Config) -> bool {
         let Some(options) = input.driver.options::<PythonSourceOptions>() else { return true };
-        let class = &options.class.value;
+        let class = &options.class.name.value;
         let code = |config: &Config| -> Vec<String> {
             config.python_blocks.iter().map(|block| block.code.clone()).collect()
         };
@@ -150,7 +150,7 @@ impl Host for PythonHost<'_> {
         let (Some(options), Some(blocks)) = (input.driver.options(), self.blocks()) else {
             return Err(config.error(span, "this is no source of Python's".to_owned(), None));
         };
-        let class = blocks.class(self.py, config, options, &self.log);
+        let class = blocks.source(self.py, config, options, &self.log);
         let made =
             class.and_then(|class| PythonSource::create(self.py, config, input, options, &class, &self.log));
         process::restore();

@@ -9,7 +9,6 @@
 
 mod callbacks;
 mod life;
-mod refusal;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +17,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
 use self::callbacks::{Callbacks, Made};
-use self::refusal::Refusal;
 use super::ack_caller::{self, Caller};
 use super::acks::{NewsReceiver, Tracking};
 use super::attachment::{Attachment, Reporter};
@@ -26,15 +24,15 @@ use super::escape;
 use super::event_loop::is_coroutine;
 use super::exception;
 use super::fork;
+use super::init;
 use super::kind::{Kind, hosted};
 use super::options::{PersistName, class_name, options_dict};
 use super::parse_options::ParseOptions;
-use super::places;
+use super::refusal::Refusal;
 use super::returned;
 use super::source::LogSource;
 use super::supervise::{Body, Runner};
 use super::threads;
-use super::truth::FalseResult;
 use super::wakeup::Wakeups;
 use crate::config::{Config, Diagnostic};
 use crate::engine::Log;
@@ -78,7 +76,7 @@ impl PythonSource {
         class: &Bound<'_, PyType>,
         log: &Log,
     ) -> Result<Self, Diagnostic> {
-        let (name, refusal) = (class_name(class), Refusal { py, config, span: options.class.span });
+        let (name, refusal) = (class_name(class), Refusal { py, config, span: options.class.name.span });
         let parse_options = Arc::new(options.parsing.parse_options(config)?);
         // The instance and its callbacks, before anything of it is called.
         let instance = construct(class, &name, &refusal)?;
@@ -88,10 +86,11 @@ impl PythonSource {
         let made = Made { instance: &instance, class, kind, name: &name };
         let callbacks = Callbacks::take(&made, config, options, &refusal)?;
         // Its name, which it may be asked for.
-        let given = options_dict(py, options)
+        let given = options_dict(py, &options.class)
             .map_err(|error| refusal.for_exception("options() cannot be converted".to_owned(), &error))?;
         let report = reporter(log.clone(), input.driver.id.clone(), name.clone(), Arc::clone(&input.status));
-        let naming = PersistName { options, prefix: kind.persist_prefix(), class: &name };
+        let chosen = options.persist_name.as_ref();
+        let naming = PersistName { chosen, prefix: kind.persist_prefix(), class: &name };
         let generated = naming.generated(callbacks.generate_persist_name.as_ref(), &given);
         let generated = generated.unwrap_or_else(|error| {
             report(py, "generate_persist_name", error);
@@ -164,34 +163,15 @@ impl PythonSource {
     /// # Errors
     /// A false result or an exception, at the source's place in the configuration.
     pub(crate) fn initialise(&mut self, py: Python<'_>, config: &Config) -> Result<(), Diagnostic> {
-        let refusal = Refusal { py, config, span: self.options.class.span };
-        let instance = self.instance.bind(py);
-        let call = || -> PyResult<Option<FalseResult>> {
+        let refusal = Refusal { py, config, span: self.options.class.name.span };
+        let (instance, class) = (self.instance.bind(py), &self.class);
+        init::call(instance, (&self.options.class, class), "the source", &refusal, || {
             let flags = PyDict::new(py);
             for (name, value) in self.options.parsing.flags.iter() {
                 flags.set_item(name, value)?;
             }
-            instance.setattr("flags", flags)?;
-            let Ok(init) = instance.getattr("init") else { return Ok(None) };
-            let result = returned::take(py, "init", init.call1((options_dict(py, &self.options)?,)))?;
-            FalseResult::of(&init, &result)
-        };
-        let class = &self.class;
-        let accepted = call();
-        fork::leave(py, &accepted);
-        match accepted {
-            Ok(None) => {}
-            Ok(Some(result)) => {
-                let what = match result.described() {
-                    Some(described) => format!("init() of class `{class}` {described}"),
-                    None => format!("init() of class `{class}` returned false: it refuses these options"),
-                };
-                return Err(places::error_of_method(config, refusal.span, result.place, what, None));
-            }
-            Err(error) => {
-                return Err(refusal.for_exception(format!("init() of class `{class}` failed"), &error));
-            }
-        }
+            instance.setattr("flags", flags)
+        })?;
         self.initialised = true;
         let tracker = instance.getattr_opt("ack_tracker").map_err(|error| {
             refusal.for_exception(format!("ack_tracker of class `{class}` cannot be read"), &error)

@@ -42,6 +42,32 @@ impl Kind {
         }
     }
 
+    /// The callbacks, and whether each may be a coroutine function.
+    pub(crate) fn callbacks(self) -> &'static [(&'static str, bool)] {
+        match self {
+            Self::Source => &[
+                ("run", true),
+                ("request_exit", true),
+                ("init", false),
+                ("deinit", false),
+                ("suspend", false),
+                ("wakeup", false),
+                ("generate_persist_name", false),
+                ("finalize", false),
+            ],
+            Self::Fetcher => &[
+                ("fetch", false),
+                ("init", false),
+                ("deinit", false),
+                ("open", false),
+                ("close", false),
+                ("request_exit", false),
+                ("generate_persist_name", false),
+                ("finalize", false),
+            ],
+        }
+    }
+
     /// The prefix of the name under which its state is kept.
     pub(crate) fn persist_prefix(self) -> &'static str {
         match self {

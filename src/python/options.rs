@@ -1,4 +1,4 @@
-//! The Python side of a source's configuration: the `options()` as a dict, and names.
+//! The Python side of a driver's configuration: the `options()` as a dict, and names.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -7,8 +7,7 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 use super::escape::escaped;
 use super::returned::take;
 use super::type_name::type_name;
-use crate::config::OptionValue;
-use crate::source::PythonSourceOptions;
+use crate::config::{OptionValue, PythonClass, Spanned};
 
 const METHOD: &str = "generate_persist_name";
 
@@ -23,12 +22,13 @@ pub(super) fn class_name(class: &Bound<'_, PyType>) -> String {
     }
 }
 
-/// The name under which the state of a source is kept.
+/// The name under which the state of a driver is kept.
 pub(super) struct PersistName<'a> {
-    pub(super) options: &'a PythonSourceOptions,
+    /// That of the configuration.
+    pub(super) chosen: Option<&'a Spanned<String>>,
     /// The beginning of every name.
     pub(super) prefix: &'a str,
-    /// The class of the source.
+    /// The class of the driver.
     pub(super) class: &'a str,
 }
 
@@ -43,19 +43,19 @@ impl PersistName<'_> {
         generate: Option<&Bound<'_, PyAny>>,
         given: &Bound<'_, PyDict>,
     ) -> PyResult<Option<String>> {
-        let generate = generate.filter(|_| self.options.persist_name.is_none());
+        let generate = generate.filter(|_| self.chosen.is_none());
         let Some(generate) = generate else { return Ok(None) };
         take(given.py(), METHOD, generate.call1((given,))).and_then(|name| text(&name)).map(Some)
     }
 
-    /// The name of a source that calls itself `name`.
+    /// The name of a driver that calls itself `name`.
     pub(super) fn of(&self, name: &str) -> String {
         format!("{}.{name}", self.prefix)
     }
 
     /// The name of the configuration, else one made of the class.
     pub(super) fn chosen(&self) -> String {
-        match &self.options.persist_name {
+        match self.chosen {
             Some(name) => self.of(&name.value),
             None => format!("{}({})", self.prefix, self.class),
         }
@@ -75,12 +75,9 @@ fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
 }
 
 /// The options as the Python side gets them: a new dict each time.
-pub(super) fn options_dict<'py>(
-    py: Python<'py>,
-    options: &PythonSourceOptions,
-) -> PyResult<Bound<'py, PyDict>> {
+pub(super) fn options_dict<'py>(py: Python<'py>, class: &PythonClass) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
-    for (name, value) in &options.options {
+    for (name, value) in &class.options {
         match value {
             OptionValue::Str(text) => dict.set_item(name, text)?,
             OptionValue::Int(number) => dict.set_item(name, number)?,
@@ -88,8 +85,8 @@ pub(super) fn options_dict<'py>(
             OptionValue::Bool(flag) => dict.set_item(name, flag)?,
             OptionValue::List(items) => dict.set_item(name, items)?,
             OptionValue::Template(template) => {
-                let class = py.import("inrush")?.getattr("LogTemplate")?;
-                dict.set_item(name, class.call1((template.value.as_str(),))?)?;
+                let made = py.import("inrush")?.getattr("LogTemplate")?.call1((template.value.as_str(),))?;
+                dict.set_item(name, made)?;
             }
         }
     }

@@ -64,17 +64,18 @@ pub(super) fn class_in_blocks(config: &Config, class: &Bound<'_, PyType>) -> Opt
     config.code_line(block, line).map(|at| trimmed(config, at))
 }
 
-/// Errors at `here` in the configuration that have to do with the method at `there`.
+/// Errors at `here` in the configuration, in the options of a `driver`, that have to do with the method at
+/// `there`.
 pub(super) fn error_of_method(
     config: &Config,
-    here: Span,
+    (here, driver): (Span, &str),
     there: Option<Place>,
     message: String,
     help: Option<String>,
 ) -> Diagnostic {
     let Some(place) = there else { return config.error(here, message, help) };
     match in_blocks(config, &place) {
-        Some(method) => config.error_with(method, message, here, "the source", help),
+        Some(method) => config.error_with(method, message, here, driver, help),
         None => {
             config.error(here, message, help).with_note(format!("it is defined at {}:{}", place.0, place.1))
         }

@@ -20,8 +20,9 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyType};
 use self::collector::{Arrived, Collector, Outcome};
 use self::input::{make_input, python_options, refused, to_python};
 use super::attachment::Attachment;
-use super::blocks::{self, Blocks};
+use super::blocks::Blocks;
 use super::cell::GilCell;
+use super::class;
 use super::hosted::{deadline, set_offline};
 use super::hosting::Hosting;
 use super::instance::PythonSource;
@@ -132,7 +133,7 @@ impl Rig {
         let (config, input) = make_input(&text, &collector, &log, |to| {
             for (key, value) in options {
                 let value = option_value(&key, &value)?;
-                to.options.insert(key.replace('-', "_"), value);
+                to.class.options.insert(key.replace('-', "_"), value);
             }
             // So that each message can be acknowledged by itself.
             to.batch_size = Some(1);
@@ -143,7 +144,7 @@ impl Rig {
         exception::observe(py, Some(errors.unbind()));
         persist::set_test(py, &state, &log);
         logger::set_log(Some(log.clone()));
-        let made = blocks::check_class(&config, options, class)
+        let made = class::check_source(&config, options, class)
             .and_then(|()| PythonSource::create(py, &config, &input, options, class, &log));
         let source = match made {
             Ok(source) => source,

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use indexmap::IndexMap;
-
 use super::{EngineLog, Input, LogSourceOptions, Made, ParsingOptions, Planned, SourceOptions};
 use crate::config::grammar::{
-    DriverHead, Kind, MAX_INT, NO_LEVELS, Parsed, Parser, Place, Reported, Table, TokenKind, apply, names,
+    CLASS, DriverHead, Kind, MAX_INT, NO_LEVELS, Parsed, Parser, Place, Reported, Table, TokenKind, apply,
+    names,
 };
-use crate::config::{Config, Diagnostic, OptionValue, Span, Spanned};
+use crate::config::{Config, Diagnostic, PythonClass, Span, Spanned};
 use crate::flow::inbox::NAP;
 
 /// The window of a source whose configuration does not choose one, in messages: see
@@ -67,12 +66,8 @@ impl PythonDriver {
 pub struct PythonSourceOptions {
     /// Its driver.
     pub driver: PythonDriver,
-    /// `class()`
-    pub class: Spanned<String>,
-    /// `options()`, of all that were written; keys have `_` for `-`.
-    pub options: IndexMap<String, OptionValue>,
-    /// `loaders()` or `imports()`: modules to import before the class is looked up.
-    pub loaders: Vec<Spanned<String>>,
+    /// The class, with its `options()` and `loaders()`.
+    pub class: PythonClass,
     /// `persist-name()`
     pub persist_name: Option<Spanned<String>>,
     /// `internal()`
@@ -104,9 +99,7 @@ impl PythonSourceOptions {
     fn new(driver: PythonDriver, at: Span) -> Self {
         Self {
             driver,
-            class: Spanned::new(String::new(), at),
-            options: IndexMap::new(),
-            loaders: Vec::new(),
+            class: PythonClass::unnamed(at),
             persist_name: None,
             internal: false,
             parsing: ParsingOptions::default(),
@@ -124,20 +117,6 @@ impl PythonSourceOptions {
 }
 
 const PYTHON: Table<PythonSourceOptions> = &[
-    ("class", Kind::Text(|to, class| to.class = class)),
-    ("options", Kind::Other(|parser, to| parser.python_options(&mut to.options))),
-    ("loaders", Kind::Texts(|to, module| to.loaders.push(module))),
-    (
-        "imports",
-        Kind::Other(|parser, to| {
-            let span = parser.last_span();
-            parser.report.warn(span, "imports() is an old spelling", Some("use loaders()".to_owned()));
-            while !parser.sees(&TokenKind::RParen) {
-                to.loaders.push(parser.string("the name of a module")?);
-            }
-            Ok(())
-        }),
-    ),
     ("persist-name", Kind::Text(|to, name| to.persist_name = Some(name))),
     ("internal", Kind::Unused(NO_LEVELS, &Kind::YesNo(|to, yes| to.internal = yes))),
     ("restart", Kind::Other(|parser, to| restart(parser).map(|restart| to.restart = restart))),
@@ -179,20 +158,15 @@ impl SourceOptions for PythonSourceOptions {
         let errors = parser.report.errors();
         let known = || {
             let own = tables.iter().flat_map(|table| names(table));
-            own.chain(ParsingOptions::names()).chain(LogSourceOptions::names()).collect()
+            own.chain(names(CLASS)).chain(ParsingOptions::names()).chain(LogSourceOptions::names()).collect()
         };
         parser.options_in_parentheses(head.open, Place::SourceOption, &known, |parser, key| {
             let own = tables.iter().find_map(|table| apply(table, &mut options, parser, key));
-            own.or_else(|| options.parsing.apply(parser, key)).or_else(|| options.source.apply(parser, key))
+            own.or_else(|| apply(CLASS, &mut options.class, parser, key))
+                .or_else(|| options.parsing.apply(parser, key))
+                .or_else(|| options.source.apply(parser, key))
         });
-        if options.class.value.is_empty() {
-            if parser.report.errors() == errors {
-                let help = Some("name the class with class(\"Name\") or class(\"module.Name\")".to_owned());
-                let message = format!("{}() needs the name of a class", head.word);
-                parser.report.error(options.class.span, message, help);
-            }
-            return Err(Reported);
-        }
+        options.class.require_name(parser, head.word, errors)?;
         Ok(options)
     }
 
@@ -202,7 +176,7 @@ impl SourceOptions for PythonSourceOptions {
 
     fn plan(&self, _: &Config, _: &str) -> Result<Planned, Diagnostic> {
         Ok(Planned {
-            class: Some(self.class.value.clone()),
+            class: Some(self.class.name.value.clone()),
             window: self.source.log_iw_size.map_or(DEFAULT_WINDOW, |size| size as u32),
             max_bytes: self.max_inflight_bytes,
             batch_size: self.batch_size,

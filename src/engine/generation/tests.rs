@@ -116,7 +116,7 @@ impl Host for NotedHost {
 
     fn make(&mut self, input: &Input, _: &Config) -> Result<Box<dyn Source>, Diagnostic> {
         let options: &PythonSourceOptions = input.driver.options().unwrap();
-        let class = options.class.value.clone();
+        let class = options.class.name.value.clone();
         self.0.note(&format!("make {class}"));
         let persist_name = options.persist_name.as_ref().map(|name| name.value.clone());
         Ok(Box::new(Noted { input: input.clone(), class, persist_name, notes: self.0.clone(), starts: 0 }))

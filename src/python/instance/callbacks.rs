@@ -3,11 +3,11 @@
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use super::refusal::Refusal;
 use crate::config::{Config, Diagnostic};
 use crate::python::callbacks;
 use crate::python::fetch::Fetch;
 use crate::python::kind::Kind;
+use crate::python::refusal::Refusal;
 use crate::python::supervise::Body;
 use crate::python::type_name::type_name;
 use crate::source::PythonSourceOptions;
@@ -34,9 +34,9 @@ impl<'py> Callbacks<'py> {
         options: &PythonSourceOptions,
         refusal: &Refusal<'_, 'py>,
     ) -> Result<Self, Diagnostic> {
-        let main = made
-            .main_method()
-            .and_then(|main| callbacks::check(made.instance, made.kind, made.name).map(|()| main.unbind()));
+        let main = made.main_method().and_then(|main| {
+            callbacks::check(made.instance, made.kind.callbacks(), made.name).map(|()| main.unbind())
+        });
         let main = main.map_err(|(what, help)| refusal.with_help(what, help))?;
         let request_exit = made.own("request_exit");
         let generate_persist_name = made.own("generate_persist_name");

@@ -1,9 +1,9 @@
-//! The refusal of a configuration because of the class of a source: [`Refusal`].
+//! The refusal of a configuration because of a class: [`Refusal`].
 
 use pyo3::prelude::*;
 
+use super::exception;
 use crate::config::{Config, Diagnostic, Span};
-use crate::python::exception;
 
 /// Makes the diagnostics at the place of one `class()`.
 pub(super) struct Refusal<'a, 'py> {

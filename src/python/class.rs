@@ -1,0 +1,98 @@
+//! Classes of the user's code that `class()` names: whether each is what its driver needs.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyModule, PyType, PyTypeMethods};
+
+use super::escape::escaped;
+use super::kind::Kind;
+use super::{callbacks, places};
+use crate::config::{Config, Diagnostic, Spanned};
+use crate::source::{PythonDriver, PythonSourceOptions};
+
+/// The classes that a driver could name.
+#[derive(Clone, Copy)]
+pub(super) struct Meant {
+    /// The word for one of them.
+    pub(super) what: &'static str,
+    is: fn(&Bound<'_, PyType>) -> bool,
+}
+
+/// Sources and fetchers of the user's.
+pub(super) const SOURCE: Meant = Meant {
+    what: "source",
+    is: |class| Kind::of(class).is_some_and(|kind| !class.is(kind.base(class.py()))),
+};
+
+impl Meant {
+    /// The names of those in `module`.
+    pub(super) fn names(self, module: &Bound<'_, PyModule>) -> Vec<String> {
+        let is_one = |value: &Bound<'_, PyAny>| value.cast::<PyType>().is_ok_and(self.is);
+        let names = module.dict();
+        names.iter().filter(|(_, value)| is_one(value)).map(|(name, _)| format!("`{name}`")).collect()
+    }
+}
+
+/// Checks that `class` can be what `options` say.
+///
+/// # Errors
+/// It is no source, or one of its callbacks does nothing when it is called: at the place of `class()`.
+pub(super) fn check_source(
+    config: &Config,
+    options: &PythonSourceOptions,
+    class: &Bound<'_, PyType>,
+) -> Result<(), Diagnostic> {
+    let name = &options.class.name;
+    let wrong = |message: String, help: Option<String>| config.error(name.span, message, help);
+    let Some(kind) = Kind::of(class) else {
+        let base = match options.driver {
+            PythonDriver::Source => "LogSource",
+            PythonDriver::Fetcher => "LogFetcher",
+        };
+        let is_taken =
+            |other: &Bound<'_, PyAny>| other.getattr("__name__").is_ok_and(|name| name.to_string() == base);
+        let taken = class.bases().iter().find(is_taken).and_then(|other| other.cast_into::<PyType>().ok());
+        let help = match taken {
+            Some(other) => format!(
+                "derive it from syslogng.{base}: its base is `{}`, which has taken that name",
+                full_name(&other)
+            ),
+            None => format!("derive it from syslogng.{base}"),
+        };
+        let message = format!("class `{}` does not derive from {base}", name.value);
+        return Err(not_derived(config, name, class, message, help));
+    };
+    // The other way round is accepted: a fetcher named in python() is run as one.
+    if options.driver == PythonDriver::Fetcher && kind == Kind::Source {
+        let help = "derive it from syslogng.LogFetcher, or name it in python()".to_owned();
+        return Err(wrong(format!("class `{}` is a LogSource, not a LogFetcher", name.value), Some(help)));
+    }
+    callbacks::check(class.as_any(), kind.callbacks(), &name.value)
+        .map_err(|(what, help)| wrong(what, Some(help)))?;
+    Ok(())
+}
+
+/// Says of `class`, which `class()` found, what and where it is: another one may have taken the name.
+fn not_derived(
+    config: &Config,
+    name: &Spanned<String>,
+    class: &Bound<'_, PyType>,
+    message: String,
+    help: String,
+) -> Diagnostic {
+    let place = places::of_class(class);
+    let in_blocks = place.as_ref().and_then(|place| places::in_blocks(config, place));
+    if let Some(at) = in_blocks.or_else(|| places::class_in_blocks(config, class)) {
+        return config.error_with(name.span, message, at, "the class", Some(help));
+    }
+    let found = match place {
+        Some((file, line)) => format!("it is `{}` at {file}:{line}", full_name(class)),
+        None => format!("it is `{}`", full_name(class)),
+    };
+    config.error(name.span, message, Some(help)).with_note(found)
+}
+
+/// The class with its module.
+fn full_name(class: &Bound<'_, PyType>) -> String {
+    let name = class.qualname().map_or_else(|_| "?".to_owned(), |name| escaped(&name));
+    class.module().map_or_else(|_| name.clone(), |module| format!("{}.{name}", escaped(&module)))
+}
