@@ -72,6 +72,7 @@ mod token;
 mod unsupported;
 mod value;
 mod value_name;
+mod value_pairs;
 mod word;
 mod zone;
 
@@ -120,6 +121,7 @@ pub(crate) mod grammar {
     pub(crate) use super::token::{Text, TokenKind};
     pub(crate) use super::unsupported::Place;
     pub(crate) use super::value_name::ValueUse;
+    pub(crate) use super::value_pairs::ValuePairsOptions;
 }
 
 /// A configuration that was read and checked.
@@ -188,6 +190,21 @@ impl Config {
         let named = self.options.python_path.iter();
         let named = named.map(|named| (self.directory.join(&named.value), "python-path()"));
         own.into_iter().filter(|(path, _)| !path.as_os_str().is_empty()).chain(named).collect()
+    }
+
+    /// Tells whether values have their types by themselves; otherwise all but what has a type written is a text.
+    pub(crate) fn values_have_types(&self) -> bool {
+        self.version >= Version::VALUES_HAVE_TYPES
+    }
+
+    /// The destination statements, and those that are written in a path.
+    pub(crate) fn destination_statements(&self) -> Vec<&DestinationStatement> {
+        let items = self.all_paths().into_iter().flat_map(|path| &path.items);
+        let inline = items.filter_map(|item| match item {
+            LogItem::Destination(DestinationRef::Inline(statement)) => Some(statement),
+            _ => None,
+        });
+        self.destinations.values().chain(inline).collect()
     }
 
     /// The source statements, and those that are written in a path.

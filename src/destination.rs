@@ -39,6 +39,7 @@ pub mod network;
 mod options;
 pub mod pipe;
 pub mod program;
+mod python;
 mod redis;
 mod reject;
 mod secret;
@@ -50,6 +51,7 @@ pub use claim::Claim;
 pub use descriptors::{Descriptors, Wake};
 pub use handover::{Handover, Leftover, Numbers};
 pub use options::DriverOptions;
+pub use python::{ExchangeSlot, HostedDestination, PythonDestinationOptions};
 pub use reject::{RejectFn, Rejects};
 pub use stream::{LineFormat, StreamDestination, StreamSettings};
 pub(crate) use throttle::Throttle;
@@ -66,6 +68,7 @@ pub(crate) const DRIVERS: &[Entry] = &[
     Entry::of::<pipe::PipeOptions>("pipe"),
     Entry::of::<network::NetworkOptions>("network"),
     Entry::of::<program::ProgramOptions>("program"),
+    Entry::of::<PythonDestinationOptions>("python"),
     Entry::of::<redis::RedisOptions>("redis"),
     Entry::of::<stdout::StdoutOptions>("stdout"),
     Entry::of::<network::NetworkOptions>("syslog"),
@@ -101,6 +104,8 @@ pub struct Planned {
     pub is_soft: bool,
     /// The name of the destination that gets what this one is refused for good.
     pub on_reject: Option<Spanned<String>>,
+    /// The place for what the host of the engine makes of it, where the engine cannot make it alone.
+    pub hosted: Option<ExchangeSlot>,
     /// Makes the driver, which touches nothing before its first flush.
     pub make: Box<dyn FnOnce(Site) -> Box<dyn Destination> + Send>,
 }

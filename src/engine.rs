@@ -67,5 +67,5 @@ pub use log::{Log, LogLevel};
 pub use metrics::Metrics;
 pub use pidfile::PidFile;
 pub use pipeline::Pipeline;
-pub use plan::{ReloadPlan, UncontrolledRoute};
+pub use plan::{Candidate, ReloadPlan, UncontrolledRoute};
 pub use run::{Ended, Settings, run};

@@ -8,6 +8,7 @@
 //! * [`source`] and [`fetcher`]: `LogSource` and `LogFetcher`, what a user's class derives from; [`hosted`]:
 //!   what both have in common; [`kind`]: which of them it is; `exit_requested`; [`hosting`]: whether there is
 //!   an engine or a test around them; [`attachment`]: the way of their posts;
+//! * `destination`: `LogDestination`, and the thread that calls what derives from it;
 //! * [`buffer`]: `Buffer`, what `acquire_buffer` returns, and `post_buffer`;
 //! * [`persist`]: `Persist`, what outlives the process;
 //! * [`logger`]: the class `Logger`.
@@ -48,6 +49,7 @@ mod class;
 pub(crate) mod clock;
 mod coroutine;
 pub(crate) mod datetime;
+mod destination;
 mod end;
 pub(crate) mod escape;
 pub(crate) mod event_loop;
@@ -167,6 +169,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<persist::Persist>()?;
     parse_options::add_to(module)?;
     fetcher::add_to(module)?;
+    destination::add_to(module)?;
     exit_requested::add_to(module)?;
     coroutine::add_to(module)?;
     generators::add_to(module)?;

@@ -13,6 +13,7 @@ from inrush._native import (
     Buffer,
     ConsecutiveAckTracker,
     InstantAckTracker,
+    LogDestination,
     LogFetcher,
     Logger,
     LogMessage,
@@ -26,7 +27,6 @@ from inrush._native import (
 from inrush.later import (
     LTZ_LOCAL,
     LTZ_SEND,
-    LogDestination,
     LogParser,
     LogTemplate,
     LogTemplateException,

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, final, overload
 from typing_extensions import Buffer as _ReadableBuffer
 from typing_extensions import Self
 
-from inrush.results import LogFetcherResult
-from inrush.typing import FetchResult, Flag, FlagWord, Postable
+from inrush.results import LogDestinationResult, LogFetcherResult
+from inrush.typing import FetchResult, Flag, FlagWord, Postable, SendResult
 
 _T = TypeVar("_T")
 _Name: TypeAlias = str | bytes
@@ -26,6 +26,7 @@ __all__ = [
     "Buffer",
     "ConsecutiveAckTracker",
     "InstantAckTracker",
+    "LogDestination",
     "LogFetcher",
     "LogMessage",
     "LogSource",
@@ -33,6 +34,7 @@ __all__ = [
     "ParseOptions",
     "Persist",
     "PersistedBookmark",
+    "SequenceNumber",
     "build_info",
     "main",
 ]
@@ -554,3 +556,77 @@ class _Rig:
     def is_suspended(self) -> bool: ...
     def take_log(self) -> list[tuple[str, str]]: ...
     def totals(self) -> dict[str, int]: ...
+
+@final
+class SequenceNumber:
+    """A number that counts on: `int()`, `str()` and an index give it as it is then."""
+
+    def __int__(self) -> int: ...
+    def __index__(self) -> int: ...
+
+class LogDestination:
+    """The base of destinations: derive from it, define `send()`, and name the class in
+    `destination { python(class(...)); }`.
+
+    The engine makes the object without arguments and calls `init(options)`; then, on a thread of its own, `open()`,
+    `send()` for each message, `flush()` where something is queued, `close()`; at last `deinit()` on the main
+    thread.
+
+    A class that defines `send_batch(self, messages)` gets lists instead, of up to batch-lines() messages, or of all
+    that wait. It returns one result for all of them, or a list with SUCCESS, ERROR or DROP for each. That is
+    Inrush's own.
+
+    A message can be read during the call. One that is kept longer stays as it was. It cannot be changed.
+    """
+
+    DROP: ClassVar[Literal[LogDestinationResult.DROP]]
+    ERROR: ClassVar[Literal[LogDestinationResult.ERROR]]
+    EXPLICIT_ACK_MGMT: ClassVar[Literal[LogDestinationResult.EXPLICIT_ACK_MGMT]]
+    SUCCESS: ClassVar[Literal[LogDestinationResult.SUCCESS]]
+    QUEUED: ClassVar[Literal[LogDestinationResult.QUEUED]]
+    NOT_CONNECTED: ClassVar[Literal[LogDestinationResult.NOT_CONNECTED]]
+    RETRY: ClassVar[int]
+    MAX: ClassVar[int]
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
+    @property
+    def persist_name(self) -> str:
+        """The name under which the state of this destination is kept; None before `init()`."""
+
+    @property
+    def seqnum(self) -> SequenceNumber:
+        """The number of the message that is sent, among those of this host (SEQNUM)."""
+
+    def init(self, options: dict[str, Any]) -> bool:
+        """Called once, on the main thread; a false result refuses the configuration. This one returns True."""
+
+    def open(self) -> bool | None:
+        """Called at the start, and again after a failure. A false result but None, or an exception: it is called
+        again after time-reopen(). This one returns True."""
+
+    def is_opened(self) -> bool:
+        """Called before each `send()`: false is as NOT_CONNECTED, once `open()` has been called. This one returns
+        True."""
+
+    def send(self, msg: Any) -> SendResult:
+        """Must be defined, or `send_batch()`. `msg` is a `LogMessage`, or a dict with value-pairs().
+
+        SUCCESS or True: it has arrived, and with it what was queued before. QUEUED: `flush()` says what becomes of
+        it. DROP: it is given up. ERROR or False, anything else, and an exception: it is tried again after
+        time-reopen(), retries() times in all. NOT_CONNECTED: it is kept, and tried again after time-reopen().
+        RETRY: it is tried again at once, three times, then as NOT_CONNECTED.
+        """
+
+    def flush(self) -> SendResult:
+        """Called when a batch is full, or no more messages wait. Its result is that of what was queued. This one
+        returns True."""
+
+    def close(self) -> None:
+        """Called after a failure, and at the end. This one does nothing."""
+
+    def deinit(self) -> None:
+        """Called on the main thread when the destination has ended. This one does nothing."""
+
+    def stats_written_bytes_add(self, count: int) -> None:
+        """Counts `count` bytes as written, for the statistics."""

@@ -27,19 +27,6 @@ class _Later:
         raise _later(named.__name__ if named is cls else f"{named.__name__} (the base of {cls.__qualname__})")
 
 
-class LogDestination(_Later):
-    """Later: a destination written in Python."""
-
-    DROP = 0
-    ERROR = 1
-    EXPLICIT_ACK_MGMT = 2
-    SUCCESS = 3
-    QUEUED = 4
-    NOT_CONNECTED = 5
-    RETRY = 6
-    MAX = 7
-
-
 class LogParser(_Later):
     """Later: a parser written in Python."""
 

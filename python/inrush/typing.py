@@ -1,4 +1,4 @@
-"""The types for annotations of sources and fetchers.
+"""The types for annotations of sources, fetchers and destinations.
 
 ```python
 from inrush import LogFetcher, LogMessage
@@ -10,16 +10,17 @@ class Pages(LogFetcher):
 ```
 
 `FetchResult` is everything that `fetch()` may return. `Fetched` is what may stand beside SUCCESS, and
-`Postable` what can be posted. `Flag` is a key of `self.flags`, and `FlagWord` a word of `flags()`.
+`Postable` what can be posted. `SendResult` is what `send()`, `send_batch()` and `flush()` of a destination may
+return. `Flag` is a key of `self.flags`, and `FlagWord` a word of `flags()`.
 """
 
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 from inrush._native import LogMessage
-from inrush.results import LogFetcherResult
+from inrush.results import LogDestinationResult, LogFetcherResult
 
-__all__ = ["FetchResult", "Fetched", "Flag", "FlagWord", "Postable"]
+__all__ = ["FetchResult", "Fetched", "Flag", "FlagWord", "Postable", "SendResult"]
 
 Postable: TypeAlias = LogMessage | str | bytes
 
@@ -51,6 +52,9 @@ FetchResult: TypeAlias = (
     | tuple[int, LogMessage]
     | _WithoutMessage
 )
+
+# RETRY is no member of the enumeration.
+SendResult: TypeAlias = LogDestinationResult | int | bool
 
 FlagWord: TypeAlias = Literal[
     "parse",

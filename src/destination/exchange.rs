@@ -50,6 +50,8 @@ pub(crate) use options::ExchangeOptions;
 pub(super) use options::on_reject;
 pub(crate) use outcome::{Failure, Fate, Outcome, Refusal, Sent};
 pub(crate) use settings::ExchangeSettings;
+#[cfg(feature = "python")]
+pub(crate) use worker::TELL;
 
 use super::Site;
 
@@ -59,6 +61,11 @@ use super::Site;
 pub(crate) trait Exchange: fmt::Debug + Send + Sync {
     /// The kind of far end, as `http`.
     fn kind(&self) -> &'static str;
+
+    /// Tells whether its workers are started before there are messages.
+    fn starts_early(&self) -> bool {
+        false
+    }
 
     /// Makes the worker with this number. Called on the worker's own thread, at the start and after a panic.
     fn worker(self: Arc<Self>, number: usize, site: &Site) -> Box<dyn Worker>;
@@ -75,7 +82,7 @@ pub(crate) trait Exchange: fmt::Debug + Send + Sync {
 /// The half of an exchange that waits for its peer; each has a thread of its own.
 pub(crate) trait Worker {
     /// Sends the first messages of `group`, as many as one request takes and one at least, and waits for what
-    /// becomes of them: a bounded time.
+    /// becomes of them: a bounded time. It may go on with further requests, for [`TELL`], while all arrive.
     fn send(&mut self, group: &Group) -> Sent;
 
     /// Closes what it has open, as its destination ends.
@@ -85,10 +92,14 @@ pub(crate) trait Worker {
 /// The longest that a destination waits for its workers before it leaves what it has to its heir, or goes on
 /// without them.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// The longest that a destination waits for its workers to close what they have open, before its heir begins.
+const CLOSE_WITHIN: Duration = Duration::from_millis(500);
+/// The time between looks whether they have.
+const LOOK: Duration = Duration::from_millis(1);
 /// The part of a stop's time that is kept for requests to come back that were interrupted.
 const COME_BACK: Duration = Duration::from_millis(200);
 /// The number of times that [`Outcome::Retry`] is followed at once.
-const AT_ONCE: u32 = 3;
+pub(crate) const AT_ONCE: u32 = 3;
 
 /// `time` that is a quarter longer or shorter, by chance: destinations that failed together do not come back
 /// together.

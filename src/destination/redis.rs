@@ -254,7 +254,7 @@ impl Worker for RedisWorker {
             // What came after an error waits for the next request.
             _ => Outcome::Rows(fates),
         };
-        Sent { taken, bytes, outcome }
+        Sent::one(taken, bytes, outcome)
     }
 
     fn close(&mut self) {

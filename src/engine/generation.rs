@@ -17,7 +17,7 @@ use crossbeam::channel::{Sender, unbounded};
 
 use super::host::{Host, unlocked};
 use super::supervised::{Supervised, stop_sources};
-use super::{Changes, Event, Log, Pipeline, ReloadPlan, run};
+use super::{Candidate, Changes, Event, Log, Pipeline, ReloadPlan, run};
 use crate::config::{Config, Diagnostic, Diagnostics};
 use crate::source::Input;
 use crate::source::{self, EngineLog, Gate, Start};
@@ -110,7 +110,8 @@ impl Prepared {
         let order: Vec<String> = next.inputs().map(|input| input.driver.id.clone()).collect();
         let stays: Vec<String> = order.iter().filter(|id| next.keeps(id)).cloned().collect();
         let mut old = before.as_mut().map(|before| std::mem::take(&mut before.sources)).unwrap_or_default();
-        let started = initialise(&mut fresh, &config).map_err(Diagnostics::from).and_then(|()| {
+        let ready = initialise(&mut fresh, &config).and_then(|()| site.host.init_destinations(&config));
+        let started = ready.map_err(Diagnostics::from).and_then(|()| {
             for source in old.iter_mut().chain(&mut fresh) {
                 source.warn_of_uncontrolled(&config, &next, site.log);
             }
@@ -164,7 +165,11 @@ impl Generation {
     fn go_back(&mut self, site: &mut Site<'_>) -> Vec<Diagnostic> {
         let config = Arc::clone(&self.config);
         site.host.go_back(&config);
-        let keep = |input: &Input| self.source(&input.driver.id).is_some();
+        let keep = |running: Candidate<'_>| match running {
+            Candidate::Source(input) => self.source(&input.driver.id).is_some(),
+            // They have not been stopped.
+            Candidate::Destination(_) => true,
+        };
         let next = match site.pipeline.plan(&config, &keep) {
             Ok(next) => next,
             Err(errors) => return errors,
@@ -220,19 +225,25 @@ fn plan(
     before: Option<&Generation>,
     site: &mut Site<'_>,
 ) -> Result<(ReloadPlan, Vec<Supervised>), Diagnostics> {
-    let keep = |input: &Input| {
+    let keep = |running: Candidate<'_>| {
         let Some(before) = before else { return false };
-        let Some(source) = before.source(&input.driver.id) else { return false };
-        source.goes_on_under(&before.config.options, &config.options)
-            && site.host.keeps(input, &before.config, config)
+        match running {
+            Candidate::Source(input) => {
+                let Some(source) = before.source(&input.driver.id) else { return false };
+                source.goes_on_under(&before.config.options, &config.options)
+                    && site.host.keeps(&input.driver, &before.config, config)
+            }
+            Candidate::Destination(driver) => site.host.keeps(driver, &before.config, config),
+        }
     };
     let next = site.pipeline.plan(config, &keep);
-    let next = next.map_err(|mut errors| {
+    let mut next = next.map_err(|mut errors| {
         // Everything that is wrong is told at once.
         errors.extend(site.host.look_up(config));
         Diagnostics::from(errors)
     })?;
-    let (mut fresh, mut errors) = (Vec::new(), Vec::new());
+    let mut errors = next.make_hosted(config, |driver| site.host.make_destination(driver, config));
+    let mut fresh = Vec::new();
     for input in next.inputs().filter(|input| !next.keeps(&input.driver.id)) {
         match make(input, config, site) {
             Ok(source) => fresh.push(source),

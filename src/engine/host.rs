@@ -9,16 +9,17 @@
 //! ```text
 //!  generators    of one with words that are not known, which is then read again
 //!     │
-//!  prepare ─► keeps, make … ─► install ─► accept           it runs
-//!     │            │              └─────► put_back, go_back  it does not start; the one before runs again
-//!     └────────────┴──► put_back                          it is refused; the one before has run on
+//!  prepare ─► keeps, make … ─► install ─► init_destinations ─► accept   it runs
+//!     │            │              └──────────┴──► put_back, go_back   it does not start; the one before runs again
+//!     └────────────┴──► put_back                                      it is refused; the one before has run on
 //! ```
 //! All of it is called on the main thread. [`HostView`] is for the other threads.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Config, Diagnostic, Generators, Span};
+use crate::config::{Config, Diagnostic, Driver, Generators, Span};
+use crate::destination::HostedDestination;
 use crate::error::Error;
 use crate::message::{Release, ReleaseNow};
 use crate::source::Input;
@@ -82,10 +83,10 @@ pub trait Host {
         Vec::new()
     }
 
-    /// Tells whether the running source `input` is the same with what was prepared for `config` as it was
-    /// with `before`.
-    fn keeps(&self, input: &Input, before: &Config, config: &Config) -> bool {
-        let _ = (input, before, config);
+    /// Tells whether `driver`, of a running source or destination, is the same with what was prepared for
+    /// `config` as it was with `before`.
+    fn keeps(&self, driver: &Driver, before: &Config, config: &Config) -> bool {
+        let _ = (driver, before, config);
         true
     }
 
@@ -94,6 +95,23 @@ pub trait Host {
     /// # Errors
     /// It is refused, at its place in `config`.
     fn make(&mut self, input: &Input, config: &Config) -> Result<Box<dyn Source>, Diagnostic>;
+
+    /// Makes the destination `driver`, which the engine cannot make.
+    ///
+    /// # Errors
+    /// It is refused, at its place in `config`.
+    fn make_destination(&mut self, driver: &Driver, config: &Config)
+    -> Result<HostedDestination, Diagnostic>;
+
+    /// Makes the destinations ready that were made for `config`: their messages come next. The sources are ready
+    /// by now.
+    ///
+    /// # Errors
+    /// One refuses the configuration.
+    fn init_destinations(&mut self, config: &Config) -> Result<(), Diagnostic> {
+        let _ = config;
+        Ok(())
+    }
 
     /// Lets go of what was prepared: it will not run.
     fn put_back(&mut self) {}
@@ -172,6 +190,14 @@ impl Host for Standalone {
 
     fn make(&mut self, input: &Input, config: &Config) -> Result<Box<dyn Source>, Diagnostic> {
         Err(Self::refused(config, input.driver.span))
+    }
+
+    fn make_destination(
+        &mut self,
+        driver: &Driver,
+        config: &Config,
+    ) -> Result<HostedDestination, Diagnostic> {
+        Err(Self::refused(config, driver.span))
     }
 }
 

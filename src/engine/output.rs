@@ -21,7 +21,7 @@ use crate::flow::{Delivery, Inbox, nap_precisely};
 /// system has no thread to give, those that were started end.
 pub(super) fn start_all(fresh: Vec<PlannedOutput>, going: &[Arc<Output>], log: &Log) -> io::Result<()> {
     let mut started: Vec<Arc<Output>> = Vec::new();
-    for PlannedOutput { output, driver, inbox, predecessors } in fresh {
+    for PlannedOutput { output, driver, inbox, predecessors, .. } in fresh {
         let leaves = |one: &Arc<Output>| predecessors.iter().any(|before| Arc::ptr_eq(before, one));
         let before = going.iter().filter_map(|one| one.before(&output, leaves(one))).collect();
         let result = start(Arc::clone(&output), driver, inbox, before, log.clone());

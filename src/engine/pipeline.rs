@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 use super::changes::Changes;
 use super::log::Log;
 use super::output;
-use super::plan::{Output, PlanContext, ReloadPlan, Running, Source};
+use super::plan::{Candidate, Output, PlanContext, ReloadPlan, Running, Source};
 use super::registry::{Registry, Switched, Worker};
 use super::router::{RouteTable, Router};
 use super::stats::Stats;
@@ -112,15 +112,15 @@ impl Pipeline {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes what `config` needs beside what runs. A source that is the same as before goes on if `keep`
-    /// has nothing against it, and its lane is open.
+    /// Makes what `config` needs beside what runs. A driver that is the same as before goes on if `keep`
+    /// has nothing against it, and the lane of a source is open.
     ///
     /// # Errors
     /// Options that can only be checked here: unknown time zones, users and groups.
     pub fn plan(
         &self,
         config: &Config,
-        keep: &dyn Fn(&Input) -> bool,
+        keep: &dyn Fn(Candidate<'_>) -> bool,
     ) -> Result<ReloadPlan, Vec<Diagnostic>> {
         let (sources, outputs, leaving, workers) = {
             let registry = self.registry();

@@ -5,11 +5,12 @@
 //! [`Pipeline::switch`](super::Pipeline::switch) carries it out; dropped, it leaves nothing behind.
 
 mod assignment;
+mod hosted;
 mod rejects;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, PoisonError};
+use std::sync::{Arc, LazyLock, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use self::assignment::WorkerAssignment;
@@ -20,7 +21,7 @@ use super::log::{Log, LogLevel};
 use super::queue::{FullQueue, Orders, OutputState, Queue};
 use super::succession::{End, Predecessor};
 use crate::config::{Config, Diagnostic, Driver, Span};
-use crate::destination::{self, Claim, Counters, Destination, Rejects, Report, Severity, Site};
+use crate::destination::{self, Claim, Counters, Destination, ExchangeSlot, Rejects, Report, Severity, Site};
 use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
 use crate::message::{Pool, Release};
 use crate::path::compile::Entrance;
@@ -72,6 +73,8 @@ pub(super) struct Output {
     pub(super) end: Arc<End>,
     /// The way of what it is refused for good: `on-reject()`.
     pub(super) rejects: Option<Arc<RejectRoute>>,
+    /// The name under which the state of one that the host makes is kept, once it is made.
+    hosted_name: Option<OnceLock<String>>,
 }
 
 impl Output {
@@ -89,6 +92,11 @@ impl Output {
     /// Tells whether what it is refused goes to `other`, now or later.
     pub(super) fn rejects_to(&self, other: &Arc<Self>) -> bool {
         self.end.lost().is_none() && self.rejects.as_ref().is_some_and(|route| route.leads_to(other))
+    }
+
+    /// The name under which the state of one that the host has made is kept.
+    fn hosted_name(&self) -> Option<&str> {
+        self.hosted_name.as_ref()?.get().map(String::as_str)
     }
 
     /// Tells whether both count in one place: one took over what the other had.
@@ -109,6 +117,8 @@ pub(super) struct PlannedOutput {
     pub(super) inbox: Inbox<Delivery>,
     /// The destinations whose messages it takes over, the oldest first.
     pub(super) predecessors: Vec<Arc<Output>>,
+    /// Its driver and the place for what the host makes of it, where the engine cannot make it alone.
+    hosted: Option<(Driver, ExchangeSlot)>,
 }
 
 /// The running drivers, for a plan to take over.
@@ -127,6 +137,15 @@ pub(super) struct PlanContext<'m> {
     pub(super) log: &'m Log,
     pub(super) pool: &'m Arc<Pool>,
     pub(super) release: &'m Arc<dyn Release>,
+}
+
+/// A running driver that is in the next configuration, too.
+#[derive(Debug, Clone, Copy)]
+pub enum Candidate<'a> {
+    /// A source.
+    Source(&'a Input),
+    /// A destination, as the next configuration has it.
+    Destination(&'a Driver),
 }
 
 /// The next configuration's drivers.
@@ -157,20 +176,20 @@ impl std::fmt::Debug for ReloadPlan {
 }
 
 impl ReloadPlan {
-    /// Plans what `config` describes; `keep` has the last word on a source that is the same as before.
+    /// Plans what `config` describes; `keep` has the last word on a driver that is the same as before.
     pub(super) fn new(
         config: &Config,
         running: &Running<'_>,
         context: &PlanContext<'_>,
-        keep: &dyn Fn(&Input) -> bool,
+        keep: &dyn Fn(Candidate<'_>) -> bool,
     ) -> Result<Self, Vec<Diagnostic>> {
         let compiled = path::compile(config)?;
-        let (outputs, fresh_outputs) = plan_outputs(config, &compiled, running, context)?;
+        let (outputs, fresh_outputs) = plan_outputs(config, &compiled, running, (context, keep))?;
         let kept = |statement: &str, driver: &Driver| {
             let same = running.sources.iter().find(|source| source.input.driver.id == driver.id)?;
             let is_kept = same.key == identity::source(config, statement, driver)
                 && !same.input.lane.is_closed()
-                && keep(&same.input);
+                && keep(Candidate::Source(&same.input));
             is_kept.then_some(same)
         };
         let kept: Vec<_> =
@@ -259,7 +278,7 @@ fn plan_outputs(
     config: &Config,
     compiled: &Compiled<'_>,
     running: &Running<'_>,
-    context: &PlanContext<'_>,
+    (context, keep): (&PlanContext<'_>, &dyn Fn(Candidate<'_>) -> bool),
 ) -> Result<Outputs, Vec<Diagnostic>> {
     let planned = plan_all(config, &compiled.destinations)?;
     let addresses: Vec<_> =
@@ -267,9 +286,11 @@ fn plan_outputs(
     let (mut outputs, mut fresh) = (Vec::<Arc<Output>>::new(), Vec::<PlannedOutput>::new());
     for (driver, plan) in planned {
         let id = driver.id.as_str();
-        let destination::Planned { identity, address, claim, fifo_size, is_soft, on_reject, make } = plan;
+        let destination::Planned { identity, address, claim, fifo_size, is_soft, on_reject, hosted, make } =
+            plan;
         let key = format!("{:?}", (id, identity));
-        if let Some(same) = running.outputs.iter().find(|output| output.key == key) {
+        let is_same = |output: &&Arc<Output>| output.key == key && keep(Candidate::Destination(driver));
+        if let Some(same) = running.outputs.iter().find(is_same) {
             outputs.push(Arc::clone(same));
             continue;
         }
@@ -283,12 +304,15 @@ fn plan_outputs(
         let (report, wake) = (reporter(context.log, id, &shared), Arc::new(move || sender.wake()));
         let rejects = on_reject.map(|name| RejectRoute::new(&name.value));
         let to = rejects.as_ref().map_or_else(Rejects::default, |route| route.rejects(id));
-        let driver = make(Site { counters: Arc::clone(&counters), report, rejects: to, wake });
-        let (id, orders, end) = (id.to_owned(), Orders::default(), Arc::default());
+        let destination = make(Site { counters: Arc::clone(&counters), report, rejects: to, wake });
+        let (id, orders, end, hosted_name) =
+            (id.to_owned(), Orders::default(), Arc::default(), hosted.as_ref().map(|_| OnceLock::new()));
         let output =
-            Arc::new(Output { id, key, address, claim, counters, shared, orders, queue, end, rejects });
+            Output { id, key, address, claim, counters, shared, orders, queue, end, rejects, hosted_name };
+        let output = Arc::new(output);
         outputs.push(Arc::clone(&output));
-        fresh.push(PlannedOutput { output, driver, inbox, predecessors });
+        let hosted = hosted.map(|slot| (driver.clone(), slot));
+        fresh.push(PlannedOutput { output, driver: destination, inbox, predecessors, hosted });
     }
     for route in fresh.iter().filter_map(|fresh| fresh.output.rejects.as_ref()) {
         route.lead_to(&outputs);

@@ -282,6 +282,7 @@ impl Stats {
                 "id": to.id, "posted": to.posted, "delivered": to.delivered, "dropped": to.dropped, "rejected": to.rejected,
                 "in_flight": to.in_flight, "bytes": to.bytes, "retries": to.retries, "errors": to.errors,
                 "connections": to.connections, "repeated": to.repeated, "truncated": to.truncated, "suspended": to.suspended,
+                "last_error": to.last_error.as_deref(),
             })
         };
         let parser = |parser: &StepStatistics| {

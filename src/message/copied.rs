@@ -5,8 +5,9 @@
 //! of messages: so they are copied out, each with its fields as they are read now.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use super::{MessageRef, Need, Pool, Rows, Selection, Writer};
+use super::{MessageRef, Need, Origin, Pool, Rows, Selection, Writer};
 
 impl Selection {
     /// Tells whether it keeps much more memory than a copy takes: it has less than half the rows of its
@@ -49,6 +50,28 @@ impl Selection {
     }
 }
 
+impl Selection {
+    /// The first of its messages in a batch of its own, with its number; as it is, where no batch can be made of
+    /// it.
+    pub(crate) fn alone(&self, pool: &Arc<Pool>) -> Self {
+        let message = self.message(0);
+        let origin = match message.id() {
+            None => Arc::clone(self.batch().shared_origin()),
+            Some(id) => {
+                let ids = Some(Arc::new(AtomicU64::new(id)));
+                Arc::new(Origin { ids, ..Origin::clone(self.batch().origin()) })
+            }
+        };
+        let need = need(message);
+        let mut writer = Writer::open(&origin, pool, need);
+        let Some(mut copy) = writer.row(need) else { return self.with_rows(self.rows().first(1)) };
+        copy.copy_of(message);
+        // Nobody else has the batch.
+        copy.publish();
+        Self::all(Arc::new(writer.finish()))
+    }
+}
+
 /// The room that a copy of `message` needs.
 fn need(message: MessageRef<'_>) -> Need {
     let (mut bytes, mut fields) = (message.text().len(), 0);
@@ -64,7 +87,7 @@ fn need(message: MessageRef<'_>) -> Need {
 mod tests {
     use super::*;
     use crate::message::batch::Text;
-    use crate::message::{FieldName, Head, Origin, Stamp, ValueType};
+    use crate::message::{FieldName, Head, Stamp, ValueType};
 
     /// Everything that can be read of a message.
     fn whole(message: MessageRef<'_>) -> String {

@@ -20,7 +20,7 @@ use super::cell::GilCell;
 use super::event_loop::EventLoop;
 use super::message::{Draft, LogMessage, Payload, recycle, with_parsed};
 use super::type_name::type_name;
-use super::{at_fork, clock, release, returned};
+use super::{at_fork, clock, release, returned, threads};
 use crate::engine::Log;
 use crate::flow::clock::{thread_time, thread_time_since};
 use crate::flow::credit::Waited;
@@ -402,6 +402,7 @@ impl Attachment {
     fn after_refusal(&self, py: Python<'_>, refused: Refused, how: Post<'_>) -> PyResult<bool> {
         match refused {
             Refused::NoCredit if how.wait == Wait::No => return Ok(false),
+            Refused::NoCredit if !threads::may_wait() => return Err(self.without_credit(how.method)),
             Refused::NoCredit => self.wait_for_credit(py),
             Refused::Closed => return Err(self.closed(how.method, 1)),
             Refused::TooLarge => return Err(too_large(how.method)),
@@ -434,6 +435,9 @@ impl Attachment {
 
     /// Waits for credit, until `deadline` or a request to exit; whether there is some.
     pub(super) fn wait_until_writable(&self, deadline: Option<Instant>) -> bool {
+        if !threads::may_wait() {
+            return self.lane.credit().is_available();
+        }
         self.before_wait();
         match self.lane.credit().wait_unless(deadline, || self.exit.is_requested()) {
             Waited::Credit => true,
@@ -447,6 +451,16 @@ impl Attachment {
             let origin = Origin { transport: Some(name), ..(**producer.origin()).clone() };
             producer.set_origin(Arc::new(origin));
         });
+    }
+
+    /// The error of a post by a thread that does not wait.
+    fn without_credit(&self, method: &str) -> PyErr {
+        self.lane.counters().count_refused(1);
+        PyRuntimeError::new_err(format!(
+            "{method}: source {} is out of credit, and a thread that delivers messages does not wait for it; the \
+             message is not taken",
+            self.id
+        ))
     }
 
     pub(super) fn closed(&self, method: &str, messages: u64) -> PyErr {

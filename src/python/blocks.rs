@@ -10,7 +10,10 @@ use super::class::{self, Meant};
 use super::escape::escaped;
 use super::persist::Reading;
 use super::{exception, fork, generators, places, process, search_path};
-use crate::config::{Config, Diagnostic, PythonBlock, PythonClass, SourceStatement, Spanned};
+use crate::config::{
+    Config, DestinationStatement, Diagnostic, PythonBlock, PythonClass, SourceStatement, Spanned,
+};
+use crate::destination::PythonDestinationOptions;
 use crate::engine::Log;
 use crate::source::PythonSourceOptions;
 
@@ -76,6 +79,23 @@ impl Blocks {
         Ok(class)
     }
 
+    /// The class of a destination that `options` name.
+    ///
+    /// # Errors
+    /// No such class, not a `LogDestination`, a callback that does nothing when it is called: at the place of
+    /// `class()`.
+    pub(crate) fn destination<'py>(
+        &self,
+        py: Python<'py>,
+        config: &Config,
+        options: &PythonDestinationOptions,
+        log: &Log,
+    ) -> Result<Bound<'py, PyType>, Diagnostic> {
+        let class = self.class(py, config, &options.class, log, class::DESTINATION)?;
+        class::check_destination(config, &options.class.name, &class, log)?;
+        Ok(class)
+    }
+
     /// The class that `named` names: a name of the blocks, or one with dots, which is imported. Errors list those
     /// that could be `meant`.
     fn class<'py>(
@@ -104,13 +124,17 @@ impl Blocks {
             .map_err(|_| config.error(name.span, format!("`{}` is not a class", name.value), None))
     }
 
-    /// The errors in the classes of all Python sources of `config`, and with how they parse.
+    /// The errors in the classes of all Python sources and destinations of `config`, and with how they parse.
     pub(super) fn look_up(&self, py: Python<'_>, config: &Config, log: &Log) -> Vec<Diagnostic> {
         let mut errors = Vec::new();
         for driver in config.source_statements().into_iter().flat_map(SourceStatement::drivers) {
             let Some(options) = driver.options::<PythonSourceOptions>() else { continue };
             errors.extend(self.source(py, config, options, log).err());
             errors.extend(options.parsing.parse_options(config).err());
+        }
+        for driver in config.destination_statements().into_iter().flat_map(DestinationStatement::drivers) {
+            let Some(options) = driver.options::<PythonDestinationOptions>() else { continue };
+            errors.extend(self.destination(py, config, options, log).err());
         }
         errors
     }

@@ -3,10 +3,12 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyType, PyTypeMethods};
 
+use super::destination::{CALLBACKS, LogDestination};
 use super::escape::escaped;
 use super::kind::Kind;
 use super::{callbacks, places};
 use crate::config::{Config, Diagnostic, Spanned};
+use crate::engine::Log;
 use crate::source::{PythonDriver, PythonSourceOptions};
 
 /// The classes that a driver could name.
@@ -21,6 +23,15 @@ pub(super) struct Meant {
 pub(super) const SOURCE: Meant = Meant {
     what: "source",
     is: |class| Kind::of(class).is_some_and(|kind| !class.is(kind.base(class.py()))),
+};
+
+/// Destinations of the user's.
+pub(super) const DESTINATION: Meant = Meant {
+    what: "destination",
+    is: |class| {
+        let base = class.py().get_type::<LogDestination>();
+        !class.is(&base) && class.is_subclass(&base).unwrap_or(false)
+    },
 };
 
 impl Meant {
@@ -69,6 +80,30 @@ pub(super) fn check_source(
     callbacks::check(class.as_any(), kind.callbacks(), &name.value)
         .map_err(|(what, help)| wrong(what, Some(help)))?;
     Ok(())
+}
+
+/// Checks that `class`, which `name` names, can be a destination. Before `@version: 4.0` it need not derive from
+/// `LogDestination`: then a warning says so.
+///
+/// # Errors
+/// It does not derive from it, or one of its callbacks does nothing when it is called: at the place of `class()`.
+pub(super) fn check_destination(
+    config: &Config,
+    name: &Spanned<String>,
+    class: &Bound<'_, PyType>,
+    log: &Log,
+) -> Result<(), Diagnostic> {
+    let base = class.py().get_type::<LogDestination>();
+    if !class.is_subclass(&base).unwrap_or(false) {
+        let message = format!("class `{}` does not derive from LogDestination", name.value);
+        let help = "derive it from syslogng.LogDestination".to_owned();
+        if config.values_have_types() {
+            return Err(not_derived(config, name, class, message, help));
+        }
+        log.diagnostic(&config.warning(name.span, message, Some(help)));
+    }
+    callbacks::check(class.as_any(), CALLBACKS, &name.value)
+        .map_err(|(what, help)| config.error(name.span, what, Some(help)))
 }
 
 /// Says of `class`, which `class()` found, what and where it is: another one may have taken the name.

@@ -1,7 +1,7 @@
 //! Python as the host of an engine: the blocks and modules of configurations, their sources, and what is done
 //! under the GIL now and then ([`PythonHost`]).
 //!
-//! A Python source stays over a reload when its class is the old one: a class of the python blocks when their
+//! A Python source or destination stays over a reload when its class is the old one: a class of the python blocks when their
 //! text did not change, one of a module when the module was not imported anew.
 
 use std::sync::Arc;
@@ -10,12 +10,14 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 use super::blocks::Blocks;
+use super::destination::{Destinations, PythonTarget};
 use super::exit::flush_stdout;
 use super::instance::PythonSource;
 use super::modules::{Taken, UserModules, module_of};
 use super::release::UnderGil;
 use super::{ack_caller, at_fork, exception, generators, persist, process, release, search_path, threads};
-use crate::config::{Config, Diagnostic, Generators};
+use crate::config::{Config, Diagnostic, Driver, Generators};
+use crate::destination::{HostedDestination, PythonDestinationOptions};
 use crate::engine::host::HostView;
 use crate::engine::{Host, Log};
 use crate::error::Error;
@@ -35,13 +37,23 @@ pub(super) struct PythonHost<'py> {
     prepared: Option<(Blocks, Taken)>,
     /// The code of the blocks that are prepared, and where it looks for modules.
     prepared_code: Code,
+    /// The destinations that were made, and have not come to their end.
+    destinations: Destinations,
 }
 
 impl<'py> PythonHost<'py> {
     /// The interpreter of the calling thread.
     pub(super) fn new(py: Python<'py>, log: &Log) -> Self {
         let modules = UserModules::new(py, log);
-        Self { py, log: log.clone(), modules, current: None, prepared: None, prepared_code: Code::default() }
+        Self {
+            py,
+            log: log.clone(),
+            modules,
+            current: None,
+            prepared: None,
+            prepared_code: Code::default(),
+            destinations: Destinations::default(),
+        }
     }
 
     /// The blocks whose classes sources are made of now.
@@ -135,9 +147,11 @@ impl Host for PythonHost<'_> {
         }
     }
 
-    fn keeps(&self, input: &Input, before: &Config, config: &Config) -> bool {
-        let Some(options) = input.driver.options::<PythonSourceOptions>() else { return true };
-        let class = &options.class.name.value;
+    fn keeps(&self, driver: &Driver, before: &Config, config: &Config) -> bool {
+        let of_source = driver.options::<PythonSourceOptions>().map(|options| &options.class);
+        let of_destination = || driver.options::<PythonDestinationOptions>().map(|options| &options.class);
+        let Some(class) = of_source.or_else(of_destination) else { return true };
+        let class = &class.name.value;
         let code = |config: &Config| -> Vec<String> {
             config.python_blocks.iter().map(|block| block.code.clone()).collect()
         };
@@ -157,7 +171,30 @@ impl Host for PythonHost<'_> {
         Ok(Box::new(made?))
     }
 
+    fn make_destination(
+        &mut self,
+        driver: &Driver,
+        config: &Config,
+    ) -> Result<HostedDestination, Diagnostic> {
+        let (py, options) = (self.py, driver.options::<PythonDestinationOptions>());
+        let (Some(options), Some(blocks)) = (options, self.blocks()) else {
+            return Err(config.error(driver.span, "this is no destination of Python's".to_owned(), None));
+        };
+        let class = blocks.destination(py, config, options, &self.log);
+        let made =
+            class.and_then(|class| PythonTarget::create(py, config, driver, options, &class, &self.log));
+        process::restore();
+        Ok(self.destinations.add(made?))
+    }
+
+    fn init_destinations(&mut self, config: &Config) -> Result<(), Diagnostic> {
+        let ready = self.destinations.initialise(self.py, config);
+        process::restore();
+        ready
+    }
+
     fn put_back(&mut self) {
+        self.destinations.put_back(self.py);
         if let Some((_, taken)) = self.prepared.take() {
             self.modules.put_back(self.py, &taken);
         }
@@ -171,6 +208,7 @@ impl Host for PythonHost<'_> {
     }
 
     fn accept(&mut self) {
+        self.destinations.accept();
         self.modules.note(self.py);
         if let Some((blocks, _)) = self.prepared.take() {
             self.current = Some(blocks);
@@ -188,11 +226,13 @@ impl Host for PythonHost<'_> {
     fn tick(&mut self) {
         self.call_handlers();
         process::restore();
+        self.destinations.look(self.py);
         release::drain_all(self.py);
     }
 
     fn finish(&mut self, within: Duration) -> bool {
-        let finished = ack_caller::finish_all(self.py, &self.log, within);
+        let have_ended = self.destinations.finish(self.py, within);
+        let finished = ack_caller::finish_all(self.py, &self.log, within) && have_ended;
         release::drain_all(self.py);
         finished
     }

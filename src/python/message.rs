@@ -11,8 +11,8 @@
 //! The rooms inside: `payload`, `draft` and `lazy` (what a message is before it is posted, and how it is),
 //! `fields`, [`names`] and `macros` (what keys mean), `call`, `parse` and `class` (what of the class pyo3
 //! does not make), `content` (comparing, showing, viewing), `pickle`, `pairs` (the name-value methods),
-//! `unparsed` (drafts of `LogMessage.parse`). Only `call`, `parse`, `class` and `recycle` know the class; the
-//! others work on drafts.
+//! `unparsed` (drafts of `LogMessage.parse`), `lent` (messages of the engine's). Only `call`, `parse`, `class`,
+//! `recycle` and `lent` know the class; the others work on drafts.
 //!
 //! A message is hashable, by its identity, although it compares by its content: existing sources keep
 //! messages in sets and as keys, where it is the object that they mean. Two messages that are equal are still
@@ -24,6 +24,7 @@ mod content;
 mod draft;
 mod fields;
 mod lazy;
+mod lent;
 mod macros;
 pub(crate) mod names;
 mod pairs;
@@ -45,6 +46,8 @@ pub(super) use class::add_to;
 pub(crate) use draft::{Draft, DraftField, Place, VIEW_FROM, view_of};
 pub(crate) use fields::Full;
 pub(crate) use lazy::LazyDraft;
+pub(crate) use lent::Lent;
+pub(super) use lent::{copy_of, lend, take_back};
 pub(crate) use macros::macro_value;
 pub(crate) use payload::Payload;
 pub(super) use payload::exact_text;
@@ -144,7 +147,9 @@ impl LogMessage {
         let message = message.filter(|message| !message.is_none());
         let payload = message.map(Payload::of).transpose()?.unwrap_or_default();
         // The old ones are dropped here, when the draft is closed.
-        let old = self.draft.with(py, |draft| draft.replace_payload(payload));
+        let old =
+            self.draft.with(py, |draft| draft.head_mut().map(drop).map(|()| draft.replace_payload(payload)));
+        let old = old.map_err(|full| full.into_error(b"MESSAGE"))?;
         drop((old, self.swap_bookmark(bookmark, py)));
         Ok(())
     }
@@ -255,13 +260,13 @@ impl LogMessage {
     /// TypeError for anything but an int, OverflowError outside 0 to 65535.
     fn set_pri(&self, pri: &Bound<'_, PyAny>) -> PyResult<()> {
         let number = unsigned("pri", pri, u16::MAX.into())? as u16;
-        self.draft.with(pri.py(), |draft| draft.head.pri = number);
-        Ok(())
+        let set = self.draft.with_head(pri.py(), |draft| draft.head_mut().map(|head| head.pri = number));
+        set.map_err(|full| full.into_error(b"PRI"))
     }
 
     /// The priority: facility * 8 + severity; 13 (user.notice) in a new message.
     fn get_pri(&self, py: Python<'_>) -> u16 {
-        self.draft.with(py, |draft| draft.head.pri)
+        self.draft.with_head(py, |draft| draft.head.pri)
     }
 
     /// Sets the time of the message, exact to the microsecond. A naive datetime is local time.
@@ -269,13 +274,14 @@ impl LogMessage {
     /// ValueError for anything but a datetime.
     fn set_timestamp(&self, timestamp: &Bound<'_, PyAny>) -> PyResult<()> {
         let stamp = datetime::of_any(timestamp)?;
-        self.draft.with(timestamp.py(), |draft| draft.head.set_stamp(stamp));
-        Ok(())
+        let py = timestamp.py();
+        let set = self.draft.with_head(py, |draft| draft.head_mut().map(|head| head.set_stamp(stamp)));
+        set.map_err(|full| full.into_error(b"STAMP"))
     }
 
     /// The time of the message: a naive datetime, the wall clock in the message's own offset from UTC.
     fn get_timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
-        datetime::wall(py, self.draft.with(py, |draft| draft.head.stamp()))
+        datetime::wall(py, self.draft.with_head(py, |draft| draft.head.stamp()))
     }
 
     /// Sets where the message came from, any object; None unsets it.
@@ -309,8 +315,7 @@ impl LogMessage {
             draft.set(ip, ValueType::String, address.as_bytes())?;
             let ip_port = names::Name::Known(FieldName::SourcePort);
             if port.is_empty() {
-                draft.unset(ip_port);
-                return Ok(());
+                return draft.unset(ip_port).map(drop);
             }
             draft.set(ip_port, ValueType::Integer, port.as_bytes()).map(drop)
         });
@@ -322,7 +327,8 @@ impl LogMessage {
     /// TypeError for anything but an int, OverflowError outside 0 to 4294967295.
     fn set_recvd_rawmsg_size(&self, rawmsg_size: &Bound<'_, PyAny>) -> PyResult<()> {
         let size = unsigned("rawmsg_size", rawmsg_size, u32::MAX)?;
-        self.draft.with(rawmsg_size.py(), |draft| draft.head.raw_size = size);
-        Ok(())
+        let py = rawmsg_size.py();
+        let set = self.draft.with_head(py, |draft| draft.head_mut().map(|head| head.raw_size = size));
+        set.map_err(|full| full.into_error(b"RAWMSG_SIZE"))
     }
 }

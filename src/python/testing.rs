@@ -222,7 +222,7 @@ impl Rig {
 
     /// The message with this number.
     fn message(&self, py: Python<'_>, number: usize) -> PyResult<LogMessage> {
-        to_python(py, &self.arrived(number)?.0)
+        Ok(to_python(py, &self.arrived(number)?.0))
     }
 
     /// Its outcome: "held", "acked" or "aborted".

@@ -5,6 +5,8 @@
 //! and only runs while that one waits in the library's own loop, which the engine's main thread never does.
 //! There the thread is the system's, and `threading` knows it as one that it did not start.
 
+use std::cell::Cell;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 
@@ -19,6 +21,31 @@ const TAKEN: [&str; 4] = ["_start_new_thread", "_start_joinable_thread", "_alloc
 pub(crate) fn ident() -> u64 {
     // SAFETY: it cannot fail.
     unsafe { libc::pthread_self() }
+}
+
+thread_local! {
+    /// True while the thread is not to wait for credit.
+    static NEVER_WAITS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has posts of the calling thread taken or refused at once, until what this gives is dropped: it is one that
+/// brings messages on their way, and would wait for itself.
+pub(super) fn never_waits() -> NeverWaits {
+    NeverWaits(NEVER_WAITS.replace(true))
+}
+
+/// Tells whether a post of the calling thread may wait for credit.
+pub(super) fn may_wait() -> bool {
+    !NEVER_WAITS.get()
+}
+
+/// The guard of [`never_waits`].
+pub(super) struct NeverWaits(bool);
+
+impl Drop for NeverWaits {
+    fn drop(&mut self) {
+        NEVER_WAITS.set(self.0);
+    }
 }
 
 /// Starts a thread called `name`, which calls `target`. It does not keep the process from its end.

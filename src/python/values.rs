@@ -137,7 +137,7 @@ impl Read {
     pub(crate) fn of(py: Python<'_>, value_type: ValueType, text: &[u8]) -> Self {
         let bytes = || PyBytes::new(py, text).unbind();
         let read = match value_type {
-            ValueType::Integer => parsed(text).map(Self::Int),
+            ValueType::Integer => parsed(text).or_else(|| hexadecimal(text)).map(Self::Int),
             ValueType::Double => parsed(text).map(Self::Float),
             ValueType::Boolean => match text {
                 b"true" | b"1" => Some(Self::Bool(true)),
@@ -173,6 +173,13 @@ impl Read {
             },
         })
     }
+}
+
+/// An integer that is written as `0x1f`.
+fn hexadecimal(text: &[u8]) -> Option<i64> {
+    let digits = std::str::from_utf8(text).ok()?.strip_prefix("0x")?;
+    let is_plain = digits.starts_with(|first: char| first.is_ascii_hexdigit());
+    i64::from_str_radix(digits, 16).ok().filter(|_| is_plain)
 }
 
 fn parsed<T: std::str::FromStr>(text: &[u8]) -> Option<T> {

@@ -287,6 +287,10 @@ fn destinations(destinations: &[Value]) -> Table {
             bytes(&to["bytes"]),
             state.to_owned(),
         ]);
+        let waits = to["in_flight"].as_u64().is_some_and(|messages| messages > 0);
+        if let Some(error) = to["last_error"].as_str().filter(|_| waits) {
+            table.note(wrapped(&format!("last error: {}", printable::line(error))));
+        }
     }
     table
 }

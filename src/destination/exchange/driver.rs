@@ -14,7 +14,7 @@ use super::leftover::Rest;
 use super::queue::WaitingQueue;
 use super::slot::{Slot, State};
 use super::worker::{Done, Job, start};
-use super::{COME_BACK, ExchangeSettings, LEAVE_WITHIN, jittered};
+use super::{CLOSE_WITHIN, COME_BACK, ExchangeSettings, LEAVE_WITHIN, LOOK, jittered};
 use crate::destination::drops::Drops;
 use crate::destination::{Destination, Handover, Numbers, Report, Severity, Site, Throttle};
 use crate::flow::{Delivery, DropReason};
@@ -42,6 +42,8 @@ pub(crate) struct ExchangeDestination {
     leaves_by: Option<Instant>,
     /// True while it stops: what fails is not tried again.
     is_stopping: bool,
+    /// True until its first flush.
+    is_new: bool,
 }
 
 impl ExchangeDestination {
@@ -61,6 +63,7 @@ impl ExchangeDestination {
             is_told: false,
             leaves_by: None,
             is_stopping: false,
+            is_new: true,
             settings,
             site,
         }
@@ -119,23 +122,29 @@ impl ExchangeDestination {
         }
     }
 
+    /// Starts the worker `slot`, unless it is there; false when the system has no thread to give.
+    fn start_worker(&mut self, slot: usize) -> bool {
+        if self.slots[slot].jobs.is_some() {
+            return true;
+        }
+        match start(&self.settings.exchange, slot, &self.site, self.done.0.clone()) {
+            Ok(thread) => self.slots[slot].jobs = Some(thread),
+            Err(error) => self.report(Severity::Error, format!("cannot start a thread: {error}")),
+        }
+        self.slots[slot].jobs.is_some()
+    }
+
     /// Gives `held` to the worker `slot`.
     fn give(&mut self, slot: usize, held: Held, now: Instant) {
-        if self.slots[slot].jobs.is_none() {
-            match start(&self.settings.exchange, slot, &self.site, self.done.0.clone()) {
-                Ok(jobs) => self.slots[slot].jobs = Some(jobs),
-                Err(error) => {
-                    self.report(Severity::Error, format!("cannot start a thread: {error}"));
-                    let until = now + jittered(self.settings.time_reopen);
-                    self.slots[slot].state = State::Waits { held, until, is_failed: true };
-                    return;
-                }
-            }
+        if !self.start_worker(slot) {
+            let until = now + jittered(self.settings.time_reopen);
+            self.slots[slot].state = State::Waits { held, until, is_failed: true };
+            return;
         }
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         let job = Job { group: held.group(), ticket, lines: self.settings.batch_lines };
-        let sent = self.slots[slot].jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
+        let sent = self.slots[slot].jobs.as_ref().is_some_and(|(jobs, _)| jobs.send(job).is_ok());
         debug_assert!(sent, "a worker receives for as long as it can be sent to");
         self.slots[slot].state = State::Busy { held, ticket };
     }
@@ -185,10 +194,14 @@ impl ExchangeDestination {
         }
     }
 
-    /// Ends its threads, once they have nothing to do.
-    fn end_workers(&mut self) {
-        for slot in &mut self.slots {
-            slot.jobs = None;
+    /// Ends its threads, once they have nothing to do; waits for those that have nothing, until `deadline`.
+    fn end_workers(&mut self, deadline: Instant) {
+        let ends = |slot: &mut Slot| slot.jobs.take().map(|(_, thread)| (thread, slot.is_busy()));
+        let threads: Vec<_> = self.slots.iter_mut().filter_map(ends).collect();
+        for (thread, _) in threads.iter().filter(|(_, is_busy)| !is_busy) {
+            while !thread.is_finished() && Instant::now() < deadline {
+                std::thread::sleep(LOOK);
+            }
         }
     }
 
@@ -215,6 +228,11 @@ impl Destination for ExchangeDestination {
     fn flush(&mut self, now: Instant) {
         self.settle_all(now);
         self.queues.iter_mut().for_each(|queue| queue.stamp(now));
+        if std::mem::take(&mut self.is_new) && self.settings.exchange.starts_early() {
+            for slot in 0..self.slots.len() {
+                self.start_worker(slot);
+            }
+        }
         if self.leaves_by.is_none() {
             self.begin(now);
         }
@@ -301,8 +319,8 @@ impl Destination for ExchangeDestination {
 
     fn hand_over(&mut self) -> Handover {
         self.tell_refused();
+        self.end_workers(Instant::now() + CLOSE_WITHIN);
         let rest = Rest::new(self.take_all());
-        self.end_workers();
         Handover::new(Box::new(rest), self.next, &self.site.counters)
     }
 
@@ -320,9 +338,8 @@ impl Destination for ExchangeDestination {
         );
         self.report(Severity::Error, text);
         self.settings.exchange.interrupt();
-        let lost = self.abandon(DropReason::Removed);
-        self.end_workers();
-        lost
+        self.end_workers(Instant::now());
+        self.abandon(DropReason::Removed)
     }
 
     fn notice(&self, text: String) {
@@ -356,12 +373,12 @@ impl Destination for ExchangeDestination {
             }
         }
         self.tell_refused();
+        self.end_workers(deadline.max(Instant::now() + CLOSE_WITHIN));
         let lost = self.abandon(DropReason::Stopped);
         if lost > 0 {
             let text = format!("{lost} messages could not be sent before the stop, and are dropped");
             self.report(Severity::Error, text);
         }
-        self.end_workers();
         lost
     }
 }

@@ -151,6 +151,16 @@ impl Group {
         })
     }
 
+    /// The same, each as a selection of its own.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (Selection, Numbers)> {
+        self.parts.iter().flat_map(|(view, first)| {
+            view.rows()
+                .iter()
+                .enumerate()
+                .map(|(index, row)| (view.with_rows(Rows::Range(row..row + 1)), first.later(index)))
+        })
+    }
+
     /// The first `count` messages behind the first `done`.
     pub(super) fn part(&self, done: usize, count: usize) -> Self {
         let (mut skip, mut left, mut parts) = (done, count, Vec::new());

@@ -3,15 +3,25 @@
 use std::fmt;
 use std::time::Duration;
 
-/// The result of one request.
+/// The result of one request, or of several.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    /// The number of messages of the group, from its first on, that the request had.
+    /// The number of messages of the group, from its first on, that requests before the last one had, and that
+    /// have arrived.
+    pub(crate) delivered: usize,
+    /// The number of messages behind them that the last request had.
     pub(crate) taken: usize,
-    /// The bytes that were sent for them.
+    /// The bytes that were sent.
     pub(crate) bytes: u64,
-    /// What became of them.
+    /// What became of the last request.
     pub(crate) outcome: Outcome,
+}
+
+impl Sent {
+    /// One request of `taken` messages and `bytes` bytes.
+    pub(crate) fn one(taken: usize, bytes: u64, outcome: Outcome) -> Self {
+        Self { delivered: 0, taken, bytes, outcome }
+    }
 }
 
 /// What became of the messages of one request.
@@ -25,7 +35,7 @@ pub(crate) enum Outcome {
     /// The far end is not there. It is tried for ever, after a pause.
     NotConnected(Failure),
     /// As `NotConnected`, but tried at once, three times.
-    #[allow(dead_code, reason = "HTTP has no such answer; other protocols do")]
+    #[cfg_attr(not(feature = "python"), allow(dead_code, reason = "a class of Python says so"))]
     Retry(Failure),
     /// All of them are refused for good.
     Rejected(Refusal),

@@ -78,6 +78,7 @@ impl ExchangeSettings {
             fifo_size: self.fifo_size,
             is_soft: false,
             on_reject: self.on_reject.clone(),
+            hosted: None,
             make: Box::new(|site| Box::new(ExchangeDestination::new(self, site))),
         }
     }

@@ -1,6 +1,7 @@
 //! A worker as its destination sees it: [`Slot`].
 
 use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::group::Held;
@@ -31,7 +32,7 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Slot {
     /// The way to its thread, once there is one.
-    pub(super) jobs: Option<Sender<Job>>,
+    pub(super) jobs: Option<(Sender<Job>, JoinHandle<()>)>,
     pub(super) state: State,
 }
 

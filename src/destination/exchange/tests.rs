@@ -78,6 +78,8 @@ impl Worker for FakeWorker {
         let sent = script(&texts);
         drop(script);
         let mut taken = self.0.taken.lock().unwrap();
+        taken.extend_from_slice(&texts[..sent.delivered]);
+        let texts = &texts[sent.delivered..];
         match &sent.outcome {
             Outcome::Delivered => taken.extend_from_slice(&texts[..sent.taken]),
             Outcome::Rows(fates) => {
@@ -91,7 +93,7 @@ impl Worker for FakeWorker {
 }
 
 fn sent(texts: &[String], outcome: Outcome) -> Sent {
-    Sent { taken: texts.len(), bytes: 1, outcome }
+    Sent::one(texts.len(), 1, outcome)
 }
 
 fn delivered(texts: &[String]) -> Sent {
@@ -401,6 +403,33 @@ fn a_panic_costs_the_messages_of_one_request() {
     assert_eq!(totals.dropped[DropReason::Fault as usize], 2);
 }
 
+/// Breaks without it: messages that arrived before another one failed are sent twice, or count among its attempts.
+#[test]
+fn several_requests_may_have_one_answer() {
+    let fake = Fake::new(|texts| {
+        let bad = texts.iter().position(|text| text == "bad");
+        match bad {
+            Some(at) => {
+                Sent { delivered: at, taken: 1, bytes: 1, outcome: Outcome::Error(Failure::new("no")) }
+            }
+            None => delivered(texts),
+        }
+    });
+    let mut rig = Rig::new(&fake, |settings| (settings.batch_lines, settings.retries) = (10, 2));
+    rig.push(&["a", "b", "bad", "c"]);
+    rig.push(&["bad", "d"]);
+    rig.flush();
+    assert_eq!(fake.taken(), ["a", "b"]);
+    assert!(rig.held() >= 4, "acknowledged before it was sent");
+    for _ in 0..3 {
+        rig.after(REOPEN);
+    }
+    assert_eq!(fake.requests(), ["a b bad c bad d", "bad c bad d", "c bad d", "bad d", "d"]);
+    let (taken, totals) = rig.finish();
+    assert_eq!(taken, ["a", "b", "c", "d"]);
+    assert_eq!((totals.delivered, totals.dropped[DropReason::Refused as usize]), (4, 2));
+}
+
 /// Breaks without it: a stop waits for a far end that is gone, or loses messages that it could have sent.
 #[test]
 fn a_stop_tries_everything_once() {
@@ -479,7 +508,7 @@ fn what_comes_back_goes_first_and_is_refused_only_without_progress() {
     let fake = Fake::new(|texts| {
         let mut fates = vec![Fate::Again(Failure::new("busy")); texts.len().min(2)];
         fates[0] = Fate::Delivered;
-        Sent { taken: fates.len(), bytes: 1, outcome: Outcome::Rows(fates) }
+        Sent::one(fates.len(), 1, Outcome::Rows(fates))
     });
     let mut rig = Rig::new(&fake, |settings| {
         settings.batch_lines = 10;

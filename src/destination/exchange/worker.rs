@@ -4,7 +4,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::{Exchange, Group, Outcome, Sent, Worker};
@@ -12,7 +12,7 @@ use crate::destination::Site;
 use crate::fault::panic_text;
 
 /// The time for which a worker goes on with the next request of its group before it says what is delivered.
-const TELL: Duration = Duration::from_millis(10);
+pub(crate) const TELL: Duration = Duration::from_millis(10);
 
 /// A group for a worker.
 pub(super) struct Job {
@@ -48,16 +48,21 @@ pub(super) fn start(
     slot: usize,
     site: &Site,
     done: Sender<Done>,
-) -> io::Result<Sender<Job>> {
+) -> io::Result<(Sender<Job>, JoinHandle<()>)> {
     let (sender, jobs) = channel();
     let (exchange, site) = (Arc::clone(exchange), site.clone());
     let name = format!("{}:{slot}", exchange.kind());
-    thread::Builder::new().name(name).spawn(move || run(&exchange, slot, &site, &jobs, &done))?;
-    Ok(sender)
+    let thread =
+        thread::Builder::new().name(name).spawn(move || run(&exchange, slot, &site, &jobs, &done))?;
+    Ok((sender, thread))
 }
 
 fn run(exchange: &Arc<dyn Exchange>, slot: usize, site: &Site, jobs: &Receiver<Job>, done: &Sender<Done>) {
     let mut worker: Option<Box<dyn Worker>> = None;
+    if exchange.starts_early() {
+        // A panic comes again with the first job, where somebody is told of it.
+        worker = catch_unwind(AssertUnwindSafe(|| Arc::clone(exchange).worker(slot, site))).ok();
+    }
     while let Ok(Job { group, ticket, lines }) = jobs.recv() {
         let mut progress = Progress::default();
         let sent = catch_unwind(AssertUnwindSafe(|| {
@@ -106,9 +111,12 @@ impl Progress {
             } else {
                 worker.send(&group.part(self.delivered, lines))
             };
-            let Sent { taken, bytes, outcome } = request;
-            let taken = taken.clamp(1, left.min(lines));
+            let Sent { delivered, taken, bytes, outcome } = request;
             self.bytes += bytes;
+            let delivered = delivered.min(left.min(lines) - 1);
+            self.delivered += delivered;
+            let (left, lines) = (left - delivered, lines - delivered);
+            let taken = taken.clamp(1, left.min(lines));
             let is_delivered = matches!(outcome, Outcome::Delivered);
             if !is_delivered || taken == left || begun.elapsed() >= TELL {
                 return (taken, outcome);

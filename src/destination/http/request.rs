@@ -234,7 +234,7 @@ impl Worker for HttpWorker {
         self.context.now = self.clock.now();
         let taken = self.make_body(group);
         let Some((first, numbers)) = group.messages().next() else {
-            return Sent { taken: 0, bytes: 0, outcome: Outcome::Delivered };
+            return Sent::one(0, 0, Outcome::Delivered);
         };
         self.context.sequence = numbers.sequence;
         let mut headers = self.make_headers(first);
@@ -269,7 +269,7 @@ impl Worker for HttpWorker {
             }
         }
         let outcome = last.unwrap_or_else(|| Outcome::NotConnected(Failure::new("there is no url")));
-        Sent { taken, bytes, outcome }
+        Sent::one(taken, bytes, outcome)
     }
 }
 

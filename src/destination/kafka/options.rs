@@ -152,6 +152,7 @@ impl DestinationOptions for KafkaOptions {
             fifo_size: settings.fifo_size,
             is_soft: true,
             on_reject: self.on_reject.clone(),
+            hosted: None,
             make: Box::new(|site| Box::new(KafkaDestination::new(settings, site))),
         })
     }

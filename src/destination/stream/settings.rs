@@ -67,6 +67,7 @@ impl StreamSettings {
             fifo_size: self.fifo_size,
             is_soft: true,
             on_reject: None,
+            hosted: None,
             make: Box::new(|site| Box::new(StreamDestination::new(self, site))),
         }
     }

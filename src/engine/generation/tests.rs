@@ -6,7 +6,8 @@ use crossbeam::channel::Receiver;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::{Environment, GlobalOptions, parse_str};
+use crate::config::{Driver, Environment, GlobalOptions, parse_str};
+use crate::destination::HostedDestination;
 use crate::drivers::VOCABULARY;
 use crate::message::{Need, ReleaseNow};
 use crate::source::{Backoff, NotStarted, PythonSourceOptions, Source, SourceState};
@@ -120,6 +121,14 @@ impl Host for NotedHost {
         self.0.note(&format!("make {class}"));
         let persist_name = options.persist_name.as_ref().map(|name| name.value.clone());
         Ok(Box::new(Noted { input: input.clone(), class, persist_name, notes: self.0.clone(), starts: 0 }))
+    }
+
+    fn make_destination(
+        &mut self,
+        driver: &Driver,
+        config: &Config,
+    ) -> Result<HostedDestination, Diagnostic> {
+        Err(config.error(driver.span, "no destination".to_owned(), None))
     }
 
     fn put_back(&mut self) {

@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::Payload;
+use super::{Full, Lent, Payload};
 use crate::message::batch::Text;
 use crate::message::{FieldName, Head, Need, Owner, Row, Segment, Stamp, ValueType};
 use crate::python::parse_options::ParseOptions;
@@ -62,6 +62,8 @@ pub(crate) struct Extra {
     pub message: Option<(ValueType, Place)>,
     /// The user's bookmark.
     pub bookmark: Option<Py<PyAny>>,
+    /// The message of the engine's that it is: then it cannot be changed.
+    pub lent: Option<Box<Lent>>,
 }
 
 /// A message that is not posted, or not yet.
@@ -165,6 +167,20 @@ impl Draft {
             // Nothing in them: the compiler is told so.
             std::mem::forget((extra, unparsed));
         }
+    }
+
+    /// The message of the engine's that it is.
+    #[inline]
+    pub(crate) fn lent(&self) -> Option<&Lent> {
+        self.extra.as_deref()?.lent.as_deref()
+    }
+
+    /// Its head, to be changed.
+    ///
+    /// # Errors
+    /// It cannot be changed.
+    pub(crate) fn head_mut(&mut self) -> Result<&mut Head, Full> {
+        if self.lent().is_some() { Err(Full::ReadOnly) } else { Ok(&mut self.head) }
     }
 
     /// The rarer parts, made on first use.

@@ -3,7 +3,7 @@
 //! No Python code runs in here: what is replaced is given back, for the caller to drop when the draft is
 //! closed.
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::names::{Name, split_sdata};
@@ -14,13 +14,15 @@ use crate::python::values::key_text;
 /// The most fields that the record of a message can count.
 const FIELDS_MAX: usize = u16::MAX as usize;
 
-/// The reason why a value does not fit into a message.
+/// The reason why a message does not take a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Full {
     /// All texts together would be longer than [`MESSAGE_MAX`].
     Bytes,
     /// There are as many names as a record can count.
     Fields,
+    /// It is a message of the engine's, for reading.
+    ReadOnly,
 }
 
 impl Full {
@@ -30,6 +32,9 @@ impl Full {
         PyValueError::new_err(match self {
             Self::Bytes => format!("{key}: the message would be longer than {MESSAGE_MAX} bytes"),
             Self::Fields => format!("{key}: the message would have more than {FIELDS_MAX} values"),
+            Self::ReadOnly => {
+                return PyTypeError::new_err(format!("Log message is read only, cannot set {key}"));
+            }
         })
     }
 }
@@ -100,6 +105,7 @@ impl Draft {
         value_type: ValueType,
         value: &[u8],
     ) -> Result<Option<Payload>, Full> {
+        self.head_mut()?;
         let name = name.stored();
         let added = match name {
             Name::Macro(_) => return Ok(None),
@@ -138,6 +144,7 @@ impl Draft {
     /// # Errors
     /// When the message has no room for it; then it is as it was.
     pub(crate) fn set_message(&mut self, payload: Payload) -> Result<Option<Payload>, Full> {
+        self.head_mut()?;
         room(self.field_bytes(), payload.bytes().len())?;
         Ok(Some(self.replace_payload(payload)))
     }
@@ -200,7 +207,15 @@ impl Draft {
 
     /// Unsets what `name` names. `None` when it is not set; otherwise what is to be dropped when the draft is
     /// closed.
-    pub(crate) fn unset(&mut self, name: Name<'_>) -> Option<Payload> {
+    ///
+    /// # Errors
+    /// It cannot be changed.
+    pub(crate) fn unset(&mut self, name: Name<'_>) -> Result<Option<Payload>, Full> {
+        self.head_mut()?;
+        Ok(self.remove(name))
+    }
+
+    fn remove(&mut self, name: Name<'_>) -> Option<Payload> {
         if name == Name::Message {
             self.message()?;
             return Some(self.replace_payload(Payload::None));

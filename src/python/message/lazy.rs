@@ -9,7 +9,7 @@
 
 use pyo3::prelude::*;
 
-use super::{Draft, unparsed};
+use super::{Draft, Lent, lent, unparsed};
 use crate::python::cell::GilCell;
 
 /// A draft that is parsed before anyone but a post sees it.
@@ -26,6 +26,19 @@ impl LazyDraft {
     /// Calls `work` with the draft, as [`GilCell::with`] does, after parsing what was not parsed yet.
     #[inline]
     pub(crate) fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Draft) -> R) -> R {
+        self.0.with(py, |draft| {
+            if draft.unparsed.is_some() {
+                unparsed::parse_now(py, draft);
+            } else if draft.lent().is_some_and(Lent::is_undrafted) {
+                lent::draft_now(py, draft);
+            }
+            work(draft)
+        })
+    }
+
+    /// The same where only the head is looked at: no draft is made of a message of the engine's.
+    #[inline]
+    pub(crate) fn with_head<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Draft) -> R) -> R {
         self.0.with(py, |draft| {
             if draft.unparsed.is_some() {
                 unparsed::parse_now(py, draft);

@@ -1,8 +1,9 @@
 //! The values of macros: what a draft's text, time and priority say in other words.
 //!
-//! [`macro_value`] is the one way in. It posts the draft into a batch of its own and lets a template write
+//! [`macro_value`] posts the draft into a batch of its own and lets a template write
 //! the macro, so that Python reads what a destination will write. What only an engine knows (counters, its
-//! own host) is empty in a draft, and so is what only a source adds (its tags, its name).
+//! own host) is empty in a draft, and so is what only a source adds (its tags, its name). [`of_message`] reads
+//! them of a message that an engine has, which has all of it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,16 +12,19 @@ use pyo3::prelude::*;
 
 use super::Draft;
 use super::names::Name;
-use crate::message::{Origin, Pool, ReleaseNow, ValueType, Writer};
+use crate::message::{MessageRef, Origin, Pool, ReleaseNow, ValueType, Writer};
 use crate::python::cell::GilCell;
 use crate::python::clock;
-use crate::template::{Context, Template, macro_type};
+use crate::source::this_process;
+use crate::template::{Context, Options, Template, TimeZoneUse, macro_type};
 
 /// The memory that is used again for the next macro.
 struct MacroScratch {
     pool: Arc<Pool>,
     origin: Arc<Origin>,
     context: Context,
+    /// That of the messages that an engine has.
+    of_engine: Context,
     templates: HashMap<String, Template>,
 }
 
@@ -52,12 +56,30 @@ pub(crate) fn macro_value(py: Python<'_>, draft: &Draft, name: &str) -> Option<(
     })
 }
 
+/// The type and the text of the macro called `name` of a message that an engine has. Runs no Python code.
+pub(super) fn of_message(
+    py: Python<'_>,
+    message: MessageRef<'_>,
+    sequence: u64,
+    name: &str,
+) -> Option<(ValueType, Vec<u8>)> {
+    let now = clock::now(py);
+    ROOM.with(py, |scratch| {
+        let scratch = scratch.get_or_insert_with(MacroScratch::new);
+        (scratch.of_engine.now, scratch.of_engine.sequence) = (now, sequence);
+        let mut out = Vec::new();
+        scratch.template(name)?.format(message, &scratch.of_engine, &mut out);
+        Some((macro_type(name), out))
+    })
+}
+
 impl MacroScratch {
     fn new() -> Self {
         // Its batches die here, under the GIL, before the draft that they view: they may release on the spot.
         let origin = Origin { release: Arc::new(ReleaseNow), ..Origin::named("") };
         let (pool, context) = (Arc::new(Pool::new()), Context::default());
-        Self { pool, origin: Arc::new(origin), context, templates: HashMap::new() }
+        let of_engine = Context::new(&Options::default(), this_process(), TimeZoneUse::Send);
+        Self { pool, origin: Arc::new(origin), context, of_engine, templates: HashMap::new() }
     }
 
     /// The template that is the macro alone; there are no more of them than macros.

@@ -10,7 +10,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyString};
 
 use super::names::{Name, SETTABLE, key_bytes, macros};
-use super::{Draft, LazyDraft, Payload, macro_value};
+use super::{Draft, LazyDraft, Lent, Payload, macro_value};
 use crate::message::ValueType;
 use crate::python::type_name::type_name;
 use crate::python::values::{self, Read};
@@ -18,6 +18,10 @@ use crate::python::values::{self, Read};
 /// The value of `key`, or [`None`].
 fn read(message: &LazyDraft, py: Python<'_>, key: &[u8]) -> Option<Read> {
     let name = Name::of(key);
+    let lent = |draft: &mut Draft| draft.lent().map(|lent| read_lent(lent, py, name, key));
+    if let Some(found) = message.with_unparsed(py, lent) {
+        return found;
+    }
     message.with(py, |draft| {
         if let Name::Macro(name) = name {
             return macro_value(py, draft, name).map(|(value_type, text)| Read::of(py, value_type, &text));
@@ -29,6 +33,15 @@ fn read(message: &LazyDraft, py: Python<'_>, key: &[u8]) -> Option<Read> {
         }
         draft.value(name).map(|(value_type, text)| Read::of(py, value_type, text))
     })
+}
+
+/// The value of `key` of a message of the engine's.
+fn read_lent(lent: &Lent, py: Python<'_>, name: Name<'_>, key: &[u8]) -> Option<Read> {
+    if lent.is_typed() {
+        return lent.with_value(py, name, key, |value_type, text| Read::of(py, value_type, text));
+    }
+    let as_bytes = |text: &[u8]| Read::Bytes(PyBytes::new(py, text).unbind());
+    lent.with_value(py, name, key, |_, text| as_bytes(text)).or_else(|| Some(as_bytes(b"")))
 }
 
 /// MESSAGE when it is all of a `bytes` object: that object, without a copy.
@@ -63,9 +76,12 @@ pub(super) fn get<'py>(
 }
 
 pub(super) fn contains(message: &LazyDraft, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let name = Name::of(key_bytes(key)?);
+    let (py, bytes) = (key.py(), key_bytes(key)?);
+    let name = Name::of(bytes);
+    let lent = |draft: &mut Draft| Some(draft.lent()?.with_value(py, name, bytes, |_, _| ()).is_some());
     let is_set = |draft: &mut Draft| draft.value(name).is_some();
-    Ok(matches!(name, Name::Macro(_)) || message.with(key.py(), is_set))
+    Ok(matches!(name, Name::Macro(_))
+        || message.with_unparsed(py, lent).unwrap_or_else(|| message.with(py, is_set)))
 }
 
 pub(super) fn get_as_str<'py>(
@@ -77,10 +93,15 @@ pub(super) fn get_as_str<'py>(
 ) -> PyResult<Option<Bound<'py, PyString>>> {
     let py = key.py();
     let key = key_bytes(key)?;
-    let text = message.with(py, |draft| match Name::of(key) {
+    let name = Name::of(key);
+    let lent = message.with_unparsed(py, |draft| {
+        Some(draft.lent()?.with_value(py, name, key, |_, text| PyBytes::new(py, text)))
+    });
+    let of_draft = |draft: &mut Draft| match name {
         Name::Macro(name) => macro_value(py, draft, name).map(|(_, text)| PyBytes::new(py, &text)),
         name => draft.value(name).map(|(_, text)| PyBytes::new(py, text)),
-    });
+    };
+    let text = lent.unwrap_or_else(|| message.with(py, of_draft));
     let Some(text) = text else { return default_text(default) };
     if encoding == "utf-8"
         && let Ok(valid) = std::str::from_utf8(text.as_bytes())
@@ -124,8 +145,10 @@ pub(super) fn set_item(
 }
 
 pub(super) fn delete_item(message: &LazyDraft, key: &Bound<'_, PyAny>) -> PyResult<()> {
-    let name = Name::of(key_bytes(key)?);
+    let name_bytes = key_bytes(key)?;
+    let name = Name::of(name_bytes);
     let removed = message.with(key.py(), |draft| draft.unset(name));
+    let removed = removed.map_err(|full| full.into_error(name_bytes))?;
     removed.map(drop).ok_or_else(|| missing(key))
 }
 

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 
 use super::collector::{Arrived, Collector};
 use crate::config::{self, Config, Environment};
 use crate::drivers::VOCABULARY;
 use crate::engine::Log;
-use crate::message::{FieldName, Release, ValueType};
-use crate::python::message::{Draft, DraftField, LazyDraft, LogMessage, Payload, Place};
+use crate::message::Release;
+use crate::python::message::{LazyDraft, LogMessage, copy_of};
 use crate::python::release::UnderGil;
 use crate::source::Input;
 use crate::source::PythonSourceOptions;
@@ -57,34 +56,7 @@ pub(super) fn python_options(input: &Input) -> PyResult<&PythonSourceOptions> {
 }
 
 /// A message that has arrived, as Python sees messages.
-pub(super) fn to_python(py: Python<'_>, arrived: &Arrived) -> PyResult<LogMessage> {
-    let message = arrived.message();
-    let mut draft = Draft::new(py);
-    draft.payload = Payload::of(&PyBytes::new(py, message.text()))?;
-    draft.head.set_stamp(message.stamp());
-    draft.head.recvd_micros = message.recvd().unix_micros;
-    draft.head.pri = message.pri();
-    draft.head.raw_size = message.raw_size();
-    let own = |bytes: &[u8]| Place::Own(bytes.into());
-    let fields = &mut draft.extra().fields;
-    for pair in message.pairs() {
-        let (name, value) = (own(pair.name), own(pair.value));
-        // A message of Python's has one HOST, whoever made it.
-        let id = if pair.id == FieldName::ChainedHost { FieldName::Host } else { pair.id };
-        fields.push(DraftField { id, name, value_type: pair.value_type, value });
-    }
-    let add = |fields: &mut Vec<DraftField>, id, name: &[u8], value: &[u8]| {
-        let (name, value) = (own(name), own(value));
-        fields.push(DraftField { id, name, value_type: ValueType::String, value });
-    };
-    for id in [FieldName::Host, FieldName::HostFrom, FieldName::Program, FieldName::Pid] {
-        let is_own = fields.iter().any(|field| field.id == id);
-        if let Some(value) = message.known(id).filter(|_| !is_own) {
-            add(fields, id, b"", value);
-        }
-    }
-    if let Some(transport) = &message.batch().origin().transport {
-        add(fields, FieldName::Text, b"TRANSPORT", transport.as_bytes());
-    }
-    Ok(LogMessage { draft: LazyDraft::new(draft) })
+pub(super) fn to_python(py: Python<'_>, arrived: &Arrived) -> LogMessage {
+    let draft = copy_of(py, arrived.message());
+    LogMessage { draft: LazyDraft::new(draft) }
 }

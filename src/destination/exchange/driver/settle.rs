@@ -26,7 +26,7 @@ impl ExchangeDestination {
         let Some(mut held) = self.slots[slot].take_held() else { return };
         self.site.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
         if delivered > 0 {
-            held.errors = 0;
+            (held.errors, held.at_once) = (0, 0);
             let chunks = held.take_first(delivered);
             self.deliver(chunks);
         }

@@ -56,7 +56,7 @@ fn answer(number: u8, texts: &[String]) -> Sent {
     let refusal = || Refusal { reason: "no".to_owned(), ..Refusal::default() };
     match number {
         0..5 => delivered(texts),
-        5 => Sent { taken: 1, bytes: 1, outcome: Outcome::Delivered },
+        5 => Sent::one(1, 1, Outcome::Delivered),
         6 => sent(texts, Outcome::Error(Failure::new("error"))),
         7 => sent(texts, Outcome::NotConnected(Failure::new("gone"))),
         8 => sent(texts, Outcome::Retry(Failure::new("again"))),

@@ -1,0 +1,42 @@
+//! The interpreter's part of a thread that the engine has started: [`ThreadState`].
+
+use std::marker::PhantomData;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+/// Keeps the interpreter's state of the calling thread, and with it its `threading.local`, between its visits: each
+/// [`Python::attach`] would make one and drop it otherwise. The thread has a name in `threading` meanwhile.
+pub(super) struct ThreadState {
+    kept: *mut ffi::PyThreadState,
+    ensured: ffi::PyGILState_STATE,
+    /// It belongs to its thread.
+    _thread: PhantomData<*mut ()>,
+}
+
+impl ThreadState {
+    /// That of the calling thread, which is not attached; it is called `name`.
+    pub(super) fn keep(name: &str) -> Self {
+        // SAFETY: the thread is not attached, and a thread of the engine's is gone before the interpreter is.
+        let ensured = unsafe { ffi::PyGILState_Ensure() };
+        // SAFETY: this thread is attached since the line before.
+        let py = unsafe { Python::assume_attached() };
+        // A thread without its name is none the worse.
+        let _ = py.import("inrush.threads").and_then(|threads| threads.call_method1("enter", (name,)));
+        // SAFETY: attached, and nobody here goes on using the interpreter.
+        let kept = unsafe { ffi::PyEval_SaveThread() };
+        Self { kept, ensured, _thread: PhantomData }
+    }
+}
+
+impl Drop for ThreadState {
+    fn drop(&mut self) {
+        // SAFETY: the state that `keep` saved on this thread, which is not attached.
+        unsafe { ffi::PyEval_RestoreThread(self.kept) };
+        // SAFETY: attached since the line before.
+        let py = unsafe { Python::assume_attached() };
+        let _ = py.import("inrush.threads").and_then(|threads| threads.call_method0("leave"));
+        // SAFETY: what `keep` got, on the same thread, attached.
+        unsafe { ffi::PyGILState_Release(self.ensured) };
+    }
+}
