@@ -25,7 +25,48 @@ def firewall(number: int) -> str:
     )
 
 
+def access(number: int) -> str:
+    """What a web server writes, in columns."""
+    return (
+        f'192.0.2.17,"bob, the builder",GET,/pages/{number}.html,200,10240,"Mozilla/5.0 (X11; Linux x86_64; rv:140.0)",'
+        "https://example.com/index.html,0.012"
+    )
+
+
+def login(number: int) -> str:
+    """What sshd says of a login."""
+    return f"Accepted publickey for bob from 192.0.2.17 port {number} ssh2: RSA SHA256:Jm5cP0yTuC3wd8nvTWbVpGz1qkFhSx4e"
+
+
+def moment(number: int) -> str:
+    """A time as web servers write it: seconds of an hour."""
+    return f"11/Oct/2026:22:{number // 60:02}:{number % 60:02} +0200"
+
+
 RECORDS = {
+    "csv": Record(
+        "`csv-parser` of 9 columns",
+        'csv-parser(columns("ip", "user", "method", "url", "status", "bytes", "agent", "referrer", "seconds") '
+        'delimiters(",") prefix(".csv."));',
+        access,
+        "${.csv.ip} ${.csv.user} ${.csv.url} ${.csv.status} ${.csv.seconds}\\n",
+        lambda number: f"192.0.2.17 bob, the builder /pages/{number}.html 200 0.012",
+    ),
+    "date": Record(
+        "`date-parser` of one format",
+        'date-parser(format("%d/%b/%Y:%H:%M:%S %z"));',
+        moment,
+        "${S_ISODATE}\\n",
+        lambda number: f"2026-10-11T22:{number // 60:02}:{number % 60:02}+02:00",
+    ),
+    "regexp": Record(
+        "`regexp-parser` of 6 named groups",
+        r"regexp-parser(patterns('^(?<result>\w+) (?<method>\w+) for (?<user>\S+) from (?<ip>[\d.]+) port (?<port>\d+) "
+        r"""(?<version>\w+)') prefix(".ssh."));""",
+        login,
+        "${.ssh.result} ${.ssh.user} ${.ssh.ip} ${.ssh.port} ${.ssh.version}\\n",
+        lambda number: f"Accepted bob 192.0.2.17 {number} ssh2",
+    ),
     "kv": Record(
         "`kv-parser` of 13 pairs",
         'kv-parser(prefix(".fw."));',
