@@ -21,6 +21,7 @@ mod contextual_data;
 mod csv;
 mod date;
 mod found;
+mod geoip2;
 mod json;
 mod kv;
 mod linux_audit;
@@ -51,6 +52,7 @@ pub const DRIVERS: &[Entry] = &[
     Entry::of::<contextual_data::ContextualDataOptions>("add-contextual-data"),
     Entry::of::<csv::CsvOptions>("csv-parser"),
     Entry::of::<date::DateOptions>("date-parser"),
+    Entry::of::<geoip2::GeoOptions>("geoip2"),
     Entry::of::<json::JsonOptions>("json-parser"),
     Entry::of::<kv::KvOptions>("kv-parser"),
     Entry::of::<linux_audit::AuditOptions>("linux-audit-parser"),

@@ -4,6 +4,7 @@ strictest."""
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -95,8 +96,10 @@ def test_configurations_are_accepted(tmp_path: Path, name: str) -> None:
             )
             text = f"python {{\n{code}}};\n{text}"
     # Files that an option names are the blocks of the page that are written in their language.
-    for option, language in (("database", "csv"), ("filters", "filters")):
-        for file in re.findall(rf'\b{option}\("([\w.]+)"\)', text):
+    for file in re.findall(r'\bdatabase\("([\w.-]+\.mmdb)"\)', text):
+        shutil.copy(ROOT / "tests/data/geoip/test.mmdb", tmp_path / file)
+    for option, end, language in (("database", ".csv", "csv"), ("filters", "", "filters")):
+        for file in re.findall(rf'\b{option}\("([\w.]+{end})"\)', text):
             (tmp_path / file).write_text(next(blocks(page, language)))
     if not re.search(r"^log\b", text, re.MULTILINE):
         text += "".join(f"log {{ {item} }};\n" for item in parts_of_a_path(text))
