@@ -43,7 +43,23 @@ def moment(number: int) -> str:
     return f"11/Oct/2026:22:{number // 60:02}:{number % 60:02} +0200"
 
 
+def document(number: int) -> str:
+    """What a service writes: a document of ten keys, of 300 bytes."""
+    return (
+        f'{{"time":"2026-10-11T22:14:15.003Z","level":"info","host":"web-17.example.com","service":"checkout",'
+        f'"user":"alice@example.com","address":"192.0.2.17","status":200,"duration":0.125,"path":"/cart/{number}",'
+        '"message":"the cart was paid, and the order is on its way to the warehouse in the north of the town, where it waits"}'
+    )
+
+
 RECORDS = {
+    "json": Record(
+        "`json-parser` of 10 keys",
+        'json-parser(prefix(".app."));',
+        document,
+        "${.app.level} ${.app.host} ${.app.user} ${.app.status} ${.app.path}\\n",
+        lambda number: f"info web-17.example.com alice@example.com 200 /cart/{number}",
+    ),
     "csv": Record(
         "`csv-parser` of 9 columns",
         'csv-parser(columns("ip", "user", "method", "url", "status", "bytes", "agent", "referrer", "seconds") '
