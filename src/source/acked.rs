@@ -1,4 +1,4 @@
-//! The acknowledgements of a source that reads files: [`Acked`].
+//! The acknowledgements of a source that reads files: [`Acked`]; [`follow`] is for others, too.
 //!
 //! ```text
 //!  read ─► mark ─► batch with its ticket ─► lane … destination ─► Ack ─► Tracker ─ news ─► marks
@@ -61,6 +61,41 @@ impl Mark {
     }
 }
 
+/// Tells `reached` of the acknowledgements of what is posted into `lane` from now on, in the order of
+/// posting: all batches before a ticket, and so many rows of that one. To be called once, before the first
+/// post.
+///
+/// The credit comes back when the state, which `reached` changes, is on the disk.
+///
+/// # Errors
+/// The system has no thread to give; then nothing was done.
+pub(crate) fn follow(
+    lane: &Lane,
+    state: &Arc<State>,
+    source: &str,
+    reached: impl Fn(u64, u32) + Send + Sync + 'static,
+) -> io::Result<()> {
+    let (sender, receiver) = unbounded();
+    let tell = Box::new(move |news| {
+        if let News::Prefix { end, rows, messages } = news {
+            reached(end, rows);
+            // Nobody receives when there is nobody who waits for the disk.
+            let _ = sender.send(messages);
+        }
+    });
+    let tracker = Arc::new(Tracker::new(Order::Posting, Arc::clone(lane.credit()), tell));
+    if state.path().is_some() {
+        tracker.await_callbacks();
+        let (state, weak) = (Arc::clone(state), Arc::downgrade(&tracker));
+        let name = format!("acks {source}");
+        std::thread::Builder::new().name(name).spawn(move || settle(&state, &weak, &receiver))?;
+    } else {
+        tracker.stop_holding();
+    }
+    lane.track(tracker);
+    Ok(())
+}
+
 impl Acked {
     /// Follows what is posted into `lane` from now on. To be called once, before the first post.
     ///
@@ -69,24 +104,7 @@ impl Acked {
     pub(crate) fn follow(lane: &Lane, state: &Arc<State>, source: &str) -> io::Result<Arc<Self>> {
         let acked = Arc::new(Self::default());
         let marks = Arc::clone(&acked);
-        let (sender, receiver) = unbounded();
-        let tell = Box::new(move |news| {
-            if let News::Prefix { end, rows, messages } = news {
-                marks.reached(end, rows);
-                // Nobody receives when there is nobody who waits for the disk.
-                let _ = sender.send(messages);
-            }
-        });
-        let tracker = Arc::new(Tracker::new(Order::Posting, Arc::clone(lane.credit()), tell));
-        if state.path().is_some() {
-            tracker.await_callbacks();
-            let (state, weak) = (Arc::clone(state), Arc::downgrade(&tracker));
-            let name = format!("acks {source}");
-            std::thread::Builder::new().name(name).spawn(move || settle(&state, &weak, &receiver))?;
-        } else {
-            tracker.stop_holding();
-        }
-        lane.track(tracker);
+        follow(lane, state, source, move |end, rows| marks.reached(end, rows))?;
         Ok(acked)
     }
 

@@ -52,7 +52,7 @@ impl WakeFd {
     }
 
     /// Waits for `fd` to have something to read, until `deadline` or until it is woken.
-    fn wait(&self, fd: impl AsFd, deadline: Option<Instant>) -> io::Result<Waited> {
+    pub(super) fn wait(&self, fd: impl AsFd, deadline: Option<Instant>) -> io::Result<Waited> {
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let time = left.map(timespec);
@@ -87,9 +87,13 @@ fn timespec(time: Duration) -> Timespec {
     Timespec { tv_sec, tv_nsec: time.subsec_nanos().into() }
 }
 
-enum Waited {
+/// The end of a wait for something to read.
+pub(super) enum Waited {
+    /// There is something, or the end.
     Readable,
+    /// The deadline has come.
     TimedOut,
+    /// It was woken.
     Woken,
 }
 

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{EngineLog, Input, NotStarted, Source, Start};
+use crate::config::{Config, Diagnostic};
 use crate::fault::panic_text;
 use crate::flow::clock::WallClock;
 use crate::flow::credit::Waited;
@@ -37,6 +38,11 @@ pub enum NotPosted {
 }
 
 impl Poster {
+    /// The poster of the source `input`, which ends when `exit` says so.
+    pub(crate) fn of(input: &Input, exit: &Arc<Exit>) -> Self {
+        Self { producer: input.producer(), exit: Arc::clone(exit), clock: WallClock::new() }
+    }
+
     /// Posts a message of at most `need`, which `fill` writes; waits for credit.
     ///
     /// # Errors
@@ -115,6 +121,9 @@ pub type Body = Box<dyn FnOnce(&mut Poster) + Send>;
 /// The work of a source's thread that posts in its own way, until it is asked to end.
 pub(crate) type Work = Box<dyn FnOnce(&Start, &Arc<Exit>) + Send>;
 
+/// Looks whether what a source needs is there, before it is started.
+pub(crate) type Check = Box<dyn Fn(&Config) -> Result<(), Diagnostic> + Send>;
+
 /// A source whose messages come from a thread of its own.
 pub struct SourceThread {
     input: Input,
@@ -127,6 +136,7 @@ pub struct SourceThread {
     /// What it keeps behind what is acknowledged.
     awaits: Option<&'static str>,
     wake: Option<Box<dyn Fn() + Send>>,
+    check: Option<Check>,
 }
 
 impl SourceThread {
@@ -134,9 +144,7 @@ impl SourceThread {
     pub fn new(input: &Input, log: &Arc<dyn EngineLog>, stop_timeout: Duration, body: Body) -> Self {
         let own = input.clone();
         let work: Work = Box::new(move |_, exit| {
-            let exit = Arc::clone(exit);
-            let mut poster = Poster { producer: own.producer(), exit, clock: WallClock::new() };
-            body(&mut poster);
+            body(&mut Poster::of(&own, exit));
         });
         Self::working(input, log, stop_timeout, work)
     }
@@ -158,6 +166,7 @@ impl SourceThread {
             persist_name: None,
             awaits: None,
             wake: None,
+            check: None,
         }
     }
 
@@ -182,6 +191,13 @@ impl SourceThread {
         self.wake = Some(wake);
         self
     }
+
+    /// Refuses the configuration when `check` does, before it is started.
+    #[must_use]
+    pub(crate) fn checked_by(mut self, check: Check) -> Self {
+        self.check = Some(check);
+        self
+    }
 }
 
 impl Source for SourceThread {
@@ -195,6 +211,10 @@ impl Source for SourceThread {
 
     fn awaits_acknowledgements(&self) -> Option<&'static str> {
         self.awaits
+    }
+
+    fn init(&mut self, config: &Config) -> Result<(), Diagnostic> {
+        self.check.as_ref().map_or(Ok(()), |check| check(config))
     }
 
     fn start(&mut self, with: &Start) -> Result<(), NotStarted> {
