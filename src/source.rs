@@ -81,6 +81,7 @@ mod sockets;
 mod status;
 mod stdin;
 mod stream;
+mod systemd_journal;
 mod thread;
 
 pub use file::FileTotals;
@@ -101,6 +102,7 @@ pub use reader::multi_line::MultiLineMode;
 pub(crate) use socket_files::check_socket_files;
 pub use sockets::{SocketCounters, SocketTotals};
 pub use status::{MAX_ERROR, SourceState, SourceStatus};
+pub use systemd_journal::journal_entries;
 pub use thread::{Body, NotPosted, Poster, SourceThread};
 
 /// The source drivers.
@@ -123,6 +125,7 @@ pub(crate) const DRIVERS: &[Entry] = &[
     Entry::of::<pipe::PipeOptions>("pipe"),
     Entry::of::<stdin::StdinOptions>("stdin"),
     Entry::of::<program::ProgramOptions>("program"),
+    Entry::of::<systemd_journal::JournalOptions>("systemd-journal"),
     #[cfg(feature = "kafka")]
     Entry::of::<kafka::KafkaOptions>("kafka"),
 ];

@@ -215,6 +215,12 @@ fn position() {
     check("position");
 }
 
+/// Breaks without it: what a program writes that is no journal ends the engine, or an entry depends on its reads.
+#[test]
+fn journal_export() {
+    check("journal_export");
+}
+
 /// Breaks without it: a new target has no place here, and its corpus is never run.
 #[test]
 fn every_target_is_run() {

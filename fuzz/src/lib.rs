@@ -14,6 +14,7 @@ pub mod config;
 pub mod filter;
 pub mod flow;
 pub mod framing;
+pub mod journal_export;
 pub mod message;
 pub mod multi_line;
 pub mod parser;
@@ -41,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     ("framing", framing::run),
     ("multi_line", multi_line::run),
     ("position", position::run),
+    ("journal_export", journal_export::run),
     ("proxy", proxy::run),
     ("answer", answer::run),
     ("split", split::run),

@@ -17,6 +17,8 @@ impl Version {
     pub(super) const OLDEST: Version = Version { major: 3, minor: 0 };
     /// Older files may have two things of one kind with the same name.
     pub(super) const NAMES_ARE_UNIQUE: Version = Version { major: 3, minor: 3 };
+    /// In older files the fields of the journal have no prefix.
+    pub(crate) const JOURNAL_HAS_A_PREFIX: Version = Version { major: 3, minor: 8 };
     /// Older files may have `include "file";`.
     pub(super) const NO_INCLUDE_STATEMENT: Version = Version { major: 3, minor: 20 };
     /// In older files values are texts, but where a type is written. From here on nothing changed its meaning.
