@@ -25,6 +25,7 @@ mod beside;
 mod block;
 mod body;
 mod bounds;
+mod built_in;
 mod comparison;
 mod destination;
 mod diagnostic;

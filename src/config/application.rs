@@ -178,8 +178,14 @@ impl Parser {
         Ok(topic.value)
     }
 
+    /// Tells whether there are applications of `topic`.
+    pub(super) fn has_applications(&self, topic: &str) -> bool {
+        self.applications.iter().any(|one| one.topic == topic)
+    }
+
     /// The text that `app-parser(…)`, which is used at `used`, becomes.
     pub(super) fn app_parser(&mut self, arguments: &GeneratorArguments, used: Span) -> Parsed<String> {
+        self.read_own_applications();
         for (name, _) in arguments {
             if !OPTIONS.iter().any(|option| same_word(option, name)) {
                 let help = self.suggestion(name, OPTIONS);

@@ -19,6 +19,7 @@ use std::sync::Arc;
 pub(super) use arguments::Arguments;
 use arguments::arguments_of;
 
+use super::built_in::{BUILT_IN, MakeText};
 use super::generator::{GeneratorArguments, Generators, Maker};
 use super::option_table::Key;
 use super::parser::{Opening, Parsed, Parser};
@@ -68,8 +69,8 @@ enum BlockText {
     },
     /// It is made at each use.
     Made(Maker),
-    /// It is made at each use of the applications so far.
-    Applications,
+    /// The language makes it at each use.
+    BuiltIn(MakeText),
 }
 
 impl Block {
@@ -88,9 +89,12 @@ impl Blocks {
     /// The blocks before the first line: the language's own, and the generators of a host.
     pub(super) fn new(generators: Option<&Arc<dyn Generators>>) -> Self {
         let mut blocks = Self::default();
-        blocks.add_made("destination", "getvirtconsole", None, Maker::Console);
-        let (name, text) = ("app-parser".to_owned(), BlockText::Applications);
-        blocks.add("parser", Block { name, span: None, text });
+        for (context, name, make) in BUILT_IN {
+            blocks.add(
+                context,
+                Block { name: (*name).to_owned(), span: None, text: BlockText::BuiltIn(*make) },
+            );
+        }
         if let Some(generators) = generators {
             for (context, name) in generators.names() {
                 if let Some(context) = context_called(&context) {
@@ -277,9 +281,8 @@ impl Parser {
                 let text = self.made(block, maker, used, &arguments_of(given))?;
                 self.lexing().open_made(block, text, used);
             }
-            BlockText::Applications => {
-                self.read_own_applications();
-                let text = self.app_parser(&arguments_of(given), used)?;
+            BlockText::BuiltIn(make) => {
+                let text = make(self, &arguments_of(given), used)?;
                 self.lexing().open_made(block, text, used);
             }
         }
@@ -291,7 +294,7 @@ impl Parser {
         let on_way: Vec<_> = self.lexer.open_blocks().collect();
         // An application may use those of another topic.
         let is_open = |open: &Arc<Block>| Arc::ptr_eq(open, block);
-        let may_be_open = matches!(block.text, BlockText::Applications);
+        let may_be_open = matches!(block.text, BlockText::BuiltIn(_));
         if let Some(first) = on_way.iter().position(|open| !may_be_open && is_open(open)) {
             let names: Vec<_> = on_way[first..].iter().map(|open| open.name.as_str()).collect();
             let help =

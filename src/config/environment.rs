@@ -20,6 +20,8 @@ pub struct Environment {
     pub config_dir: PathBuf,
     /// The library of blocks that is installed.
     pub library: Option<Library>,
+    /// The directory below which this machine has its files, where a configuration may look at them.
+    pub root: Option<PathBuf>,
     /// Runs the commands of generators.
     pub run_command: RunCommand,
     /// The generators of a host.
@@ -53,6 +55,7 @@ impl Environment {
             include_path: Vec::new(),
             config_dir: PathBuf::new(),
             library: None,
+            root: None,
             run_command: refuse_command,
             generators: None,
             progress: Arc::default(),
@@ -71,7 +74,8 @@ impl Environment {
         let library = Library::installed();
         let mut include_path = vec![config_dir.clone(), config_dir.join("scl")];
         include_path.extend(library.as_ref().map(Library::include));
-        Self { variables, include_path, config_dir, library, run_command, ..Self::new(vocabulary) }
+        let root = Some(PathBuf::from("/"));
+        Self { variables, include_path, config_dir, library, root, run_command, ..Self::new(vocabulary) }
     }
 
     /// The value of `include-path` before the first line.

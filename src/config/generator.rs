@@ -13,10 +13,8 @@
 //! in what was made are replaced. A command gets [`WITHIN`], and its whole process group is ended with it.
 
 use std::fmt::Debug;
-use std::fs;
 use std::io::{ErrorKind, Read as _};
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileTypeExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -56,8 +54,6 @@ pub(super) enum Maker {
     Command(String),
     /// A function of the host.
     Host(Arc<dyn Generators>, &'static str),
-    /// `getvirtconsole()`: a file for the console that shows the log, where this machine has one.
-    Console,
 }
 
 impl Maker {
@@ -74,11 +70,6 @@ impl Maker {
             Self::Host(generators, context) => {
                 let text = generators.generate(context, name, arguments)?;
                 if text.len() > most { Err(too_long(most)) } else { Ok(text) }
-            }
-            Self::Console => {
-                const CONSOLE: &str = "/dev/tty10";
-                let is_there = fs::metadata(CONSOLE).is_ok_and(|file| file.file_type().is_char_device());
-                Ok(format!("file(\"{}\");", if is_there { CONSOLE } else { "/dev/null" }))
             }
         }
     }
@@ -176,6 +167,8 @@ fn too_long(most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn run(command: &str, arguments: &[(&str, &str)]) -> Result<String, String> {

@@ -17,6 +17,7 @@ use std::sync::LazyLock;
 
 use super::application::Application;
 use super::block::{Block, context_called};
+use super::built_in::is_built_in;
 use super::lexer::Lexer;
 use super::parser::Parser;
 use super::source_map::Origin;
@@ -198,7 +199,8 @@ impl Parser {
     /// Tells whether `block`, which was just read in `file`, gives way to one of the library: it belongs to a
     /// library that is installed.
     pub(super) fn gives_way(&mut self, context: &'static str, block: &Block, file: FileId) -> bool {
-        let gives_way = self.is_installed(file) && file_of(context, &block.name).is_some();
+        let is_ours = file_of(context, &block.name).is_some() || is_built_in(context, &block.name);
+        let gives_way = self.is_installed(file) && is_ours;
         if gives_way && let Origin::Include(at) = self.report.map.origin(file) {
             let at = *at;
             self.lexer.own.include(at);
