@@ -46,6 +46,7 @@ mod secret;
 pub mod stdout;
 pub mod stream;
 mod throttle;
+mod usertty;
 
 pub use claim::Claim;
 pub use descriptors::{Descriptors, Wake};
@@ -78,6 +79,7 @@ pub(crate) const DRIVERS: &[Entry] = &[
     Entry::of::<network::NetworkOptions>("udp6"),
     Entry::of::<network::UnixOptions>("unix-dgram"),
     Entry::of::<network::UnixOptions>("unix-stream"),
+    Entry::of::<usertty::UserTtyOptions>("usertty"),
 ];
 
 /// The options of a destination driver.

@@ -63,6 +63,7 @@ ANY_INTERPRETER = {
     "test_tls.py",
     "test_torture.py",
     "test_torture_reload.py",
+    "test_usertty.py",
     "test_walkthrough.py",
 }
 
