@@ -45,7 +45,7 @@ mod target;
 mod unwritable;
 
 pub use connect::Connect;
-pub use line::{Framing, LineFormat};
+pub use line::{Framing, LineFormat, Sizes};
 pub(crate) use options::read_path;
 pub use options::{WriterFlags, WriterOptions};
 pub(crate) use peer::PIECES_MAX;
@@ -153,7 +153,12 @@ impl StreamDestination {
         });
         Self {
             context: StreamContext {
-                line: Line { format: line, without_breaks: no_multi_line, framing: settings.framing },
+                line: Line {
+                    format: line,
+                    without_breaks: no_multi_line,
+                    framing: settings.framing,
+                    sizes: settings.sizes,
+                },
                 throttle: settings.throttle.map(Throttle::new),
                 template: context,
                 stage: Stage::default(),
@@ -328,6 +333,11 @@ impl StreamDestination {
                     self.push_to(id, delivery, first);
                 }
                 continue;
+            }
+            if target.is_open()
+                && let Some(text) = self.context.opening.goes_on(&target.path)
+            {
+                self.context.report(Severity::Warning, format!("{}: {text}", target.shown()));
             }
             target.begin_again(&self.context.wake);
             let id = self.targets.len();

@@ -35,6 +35,7 @@ ANY_INTERPRETER = {
     "test_docs.py",
     "test_documentation_sample.py",
     "test_endurance.py",
+    "test_file_options.py",
     "test_file_source.py",
     "test_generator.py",
     "test_http.py",

@@ -24,6 +24,12 @@ pub trait Connect: fmt::Debug + Send + Sync {
     /// Those of the system; [`in_words`](Self::in_words) knows what they mean here.
     fn connect(&self, path: &[u8], wake: &Wake) -> Result<Sink, Errno>;
 
+    /// Told that what `path` names stays open over a reload: a warning, where there is one.
+    fn goes_on(&self, path: &[u8]) -> Option<String> {
+        let _ = path;
+        None
+    }
+
     /// Puts `error`, which connecting or writing gave, in words.
     fn in_words(&self, error: Errno) -> String;
 

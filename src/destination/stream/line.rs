@@ -44,6 +44,47 @@ pub enum Framing {
     Datagram,
 }
 
+/// The sizes that lines have, whatever is in them. Zero: as it comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sizes {
+    /// `truncate-size()`: the most bytes before the newline.
+    pub(crate) most: usize,
+    /// `pad-size()`: the bytes of each line, with its newline and the NULs behind it.
+    pub(crate) pad: usize,
+}
+
+impl Sizes {
+    fn is_any(self) -> bool {
+        self != Self::default()
+    }
+
+    /// Gives the line that begins at `start` in `out` its size; true if it was longer than `pad-size()`.
+    pub(super) fn apply(self, start: usize, out: &mut Vec<u8>) -> bool {
+        let ends_in_newline = out[start..].last() == Some(&b'\n');
+        let text = out.len() - start - usize::from(ends_in_newline);
+        if self.most > 0 && text > self.most {
+            shorten(start + self.most, ends_in_newline, out);
+        }
+        if self.pad == 0 || out.len() == start {
+            return false;
+        }
+        let is_longer = out.len() - start > self.pad;
+        if is_longer {
+            shorten(start + self.pad - usize::from(ends_in_newline), ends_in_newline, out);
+        }
+        out.resize(start + self.pad, 0);
+        is_longer
+    }
+}
+
+/// Cuts the text that `out` ends with, but not its newline.
+fn shorten(end: usize, ends_in_newline: bool, out: &mut Vec<u8>) {
+    out.truncate(end);
+    if ends_in_newline {
+        out.push(b'\n');
+    }
+}
+
 /// A line format with what changes every line.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
@@ -51,12 +92,14 @@ pub(super) struct Line {
     /// `flags(no-multi-line)`: line breaks inside a line become spaces.
     pub(super) without_breaks: bool,
     pub(super) framing: Framing,
+    pub(super) sizes: Sizes,
 }
 
 impl Line {
     /// True when a line can be written in three pieces, the middle one being MESSAGE as it is.
     pub(super) fn is_around_message(&self, context: &Context) -> bool {
         !self.without_breaks
+            && !self.sizes.is_any()
             && match &self.format {
                 LineFormat::Template(template) | LineFormat::Bsd(template) => {
                     template.is_around_message(context)
@@ -70,7 +113,7 @@ impl Line {
     /// True when lines differ in MESSAGE alone as long as [`Template::is_steady`] has it.
     pub(super) fn is_steady(&self, context: &Context) -> bool {
         let (LineFormat::Template(template) | LineFormat::Bsd(template)) = &self.format else { return false };
-        !self.without_breaks && template.is_steady(context)
+        !self.without_breaks && !self.sizes.is_any() && template.is_steady(context)
     }
 
     /// True when lines stand one behind the other, each of them MESSAGE as it is with a newline after it:
@@ -84,6 +127,9 @@ impl Line {
 
     /// True when each line has a newline at its end.
     pub(super) fn ends_lines(&self) -> bool {
+        if self.sizes.pad > 0 {
+            return false;
+        }
         match &self.format {
             LineFormat::Template(template) => template.text().ends_with('\n'),
             LineFormat::SyslogProtocol(_) | LineFormat::Bsd(_) => true,
@@ -180,6 +226,32 @@ impl Line {
             for byte in header.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r' | b'\0')) {
                 *byte = b' ';
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Breaks without it: a record has another length than its reader expects, or lines run together.
+    #[test]
+    fn lines_have_their_sizes() {
+        for (most, pad, line, expected, is_longer) in [
+            (6, 0, "after-die\n", "after-\n", false),
+            (6, 0, "after-die", "after-", false),
+            (6, 0, "six666\n", "six666\n", false),
+            (0, 8, "one\n", "one\n\0\0\0\0", false),
+            (0, 8, "1234567\n", "1234567\n", false),
+            (0, 8, "12345678\n", "1234567\n", true),
+            (0, 8, "123456789", "12345678", true),
+            (3, 8, "12345\n", "123\n\0\0\0\0", false),
+            (0, 1, "12\n", "\n", true),
+            (0, 8, "", "", false),
+        ] {
+            let mut out = format!("before{line}").into_bytes();
+            assert_eq!(Sizes { most, pad }.apply(6, &mut out), is_longer, "{line:?}");
+            assert_eq!(String::from_utf8(out).unwrap(), format!("before{expected}"), "{most} {pad}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LineFormat, StreamSettings};
+use super::{LineFormat, Sizes, StreamSettings};
 use crate::config::grammar::{
     Key, Kind, MAX_INT, NO_WAIT, Opening, Parsed, Parser, Reported, TEMPLATE, Table, Text, TokenKind, apply,
     names,
@@ -28,6 +28,8 @@ pub struct WriterOptions {
     pub template: Option<TemplateText>,
     /// `flags()`
     pub flags: WriterFlags,
+    /// `truncate-size()` and `pad-size()`
+    pub sizes: Sizes,
     /// `flush-lines()`
     pub flush_lines: Option<u32>,
     /// `time-reopen()`
@@ -38,9 +40,14 @@ pub struct WriterOptions {
     pub driver: DriverOptions,
 }
 
+/// The largest size of a line that may be asked for.
+const MAX_SIZE: i64 = 64 << 20;
+
 const WRITER: Table<WriterOptions> = &[
     ("template", Kind::Template(|to, template| to.template = Some(template))),
     ("flags", Kind::Other(|parser, to| writer_flags(parser, &mut to.flags))),
+    ("truncate-size", Kind::Int(0, MAX_SIZE, |to, most| to.sizes.most = most as usize)),
+    ("pad-size", Kind::Int(0, MAX_SIZE, |to, size| to.sizes.pad = size as usize)),
     (
         "flush-lines",
         Kind::Unused(NO_WAIT, &Kind::Int(0, MAX_INT, |to, lines| to.flush_lines = Some(lines as u32))),
@@ -82,6 +89,7 @@ impl WriterOptions {
             throttle: self.driver.throttle,
             time_reopen: time_reopen.max(Duration::from_millis(1)),
             no_multi_line: self.flags.no_multi_line,
+            sizes: self.sizes,
             line: if self.flags.syslog_protocol {
                 LineFormat::SyslogProtocol(own.map(compiled))
             } else {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Connect, Framing, LineFormat, Opening};
+use super::{Connect, Framing, LineFormat, Opening, Sizes};
 use crate::destination::{Claim, Descriptors, Planned, StreamDestination};
 use crate::template::{Identity, Options, Template};
 
@@ -18,6 +18,8 @@ pub struct StreamSettings {
     pub no_multi_line: bool,
     /// The end of a line.
     pub framing: Framing,
+    /// The sizes of lines.
+    pub sizes: Sizes,
     /// `throttle()`: messages a second, if there is a limit.
     pub throttle: Option<u32>,
     /// The connector of the far end.
@@ -46,6 +48,7 @@ impl StreamSettings {
             line: LineFormat::Template(Template::file_line()),
             no_multi_line: false,
             framing: Framing::Newline,
+            sizes: Sizes::default(),
             throttle: None,
             opening: Arc::new(Opening::default()),
             fsync: false,

@@ -97,10 +97,20 @@ impl Sink {
         self
     }
 
-    /// Notes what is not as it was asked for, to be told once.
+    /// Notes what is not as it was asked for, to be told once, beside what was noted before.
     #[must_use]
     pub(crate) fn with_warning(self, warning: String) -> Self {
-        Self { warning: Some(warning), ..self }
+        let all = match &self.warning {
+            Some(before) => format!("{before}; {warning}"),
+            None => warning,
+        };
+        Self { warning: Some(all), ..self }
+    }
+
+    /// What is not as it was asked for.
+    #[cfg(test)]
+    pub(crate) fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     /// Gives it a descriptor with a number of at least `least`, if there is one.

@@ -122,6 +122,8 @@ pub(super) struct Stage {
     runs: Vec<Run>,
     /// Bytes at the start that are written already: those of a torn line.
     skip: usize,
+    /// The lines that were longer than `pad-size()`.
+    longer: Vec<usize>,
 }
 
 /// The bounds of a stage.
@@ -147,7 +149,7 @@ pub(super) struct Progress {
     pub(super) bytes: usize,
     /// The line that is out in part.
     pub(super) torn: Option<Torn>,
-    /// The number of lines that were cut, as no datagram is so long.
+    /// The number of lines that were cut: no datagram, or no record, is so long.
     pub(super) cut: usize,
     /// The reason why it is not all.
     pub(super) error: Option<Errno>,
@@ -172,6 +174,7 @@ impl Stage {
         self.lines.clear();
         self.cuts.clear();
         self.runs.clear();
+        self.longer.clear();
         self.skip = torn.map_or(0, |torn| torn.written);
         if torn.is_none() && bounds.lines == usize::MAX && line.is_message_and_newline(context) {
             self.take_runs(pending, bounds);
@@ -186,14 +189,14 @@ impl Stage {
         {
             let (count, _) = failed.err().unwrap_or_default();
             failed = Err((count + 1, panic_text(&*panic)));
-            self.append_message(pending, line.framing);
+            self.append_message(pending, line);
         }
         failed
     }
 
     /// Puts MESSAGE in the place of the next line, of which only a part could be made.
     #[cold]
-    fn append_message(&mut self, pending: &VecDeque<Chunk>, framing: Framing) {
+    fn append_message(&mut self, pending: &VecDeque<Chunk>, line: &Line) {
         let (index, last) = (self.lines.len(), self.lines.last());
         let (end, texts) = last.map_or((0, 0), |last| (last.end, last.written_end - last.end));
         self.buffer.truncate(end);
@@ -203,7 +206,10 @@ impl Stage {
         });
         self.buffer.extend_from_slice(rows.nth(index).map_or(&b""[..], |message| message.text()));
         self.buffer.push(b'\n');
-        self.frame_line(framing, end, 0);
+        if line.sizes.apply(end, &mut self.buffer) {
+            self.longer.push(index);
+        }
+        self.frame_line(line.framing, end, 0);
         let end = self.buffer.len();
         self.lines.push(Staged { end, written_end: end + texts });
     }
@@ -244,6 +250,9 @@ impl Stage {
                     line.append(message, context, &mut self.buffer);
                     None
                 };
+                if !is_torn && split.is_none() && line.sizes.apply(start, &mut self.buffer) {
+                    self.longer.push(self.lines.len());
+                }
                 if line.framing == Framing::OctetCounting && !is_torn {
                     let inside = split.map_or(0, |_| message.text().len());
                     let added = self.frame_line(line.framing, start, inside);
@@ -325,7 +334,8 @@ impl Stage {
         let lines = self.lines.partition_point(|line| line.written_end <= written);
         let start = lines.checked_sub(1).map_or(0, |last| self.lines[last].written_end);
         let torn = (written > start).then(|| self.torn(lines, written - start, sink));
-        Progress { lines, bytes: written - self.skip, torn, cut: 0, error }
+        let cut = self.longer.partition_point(|line| *line < lines);
+        Progress { lines, bytes: written - self.skip, torn, cut, error }
     }
 
     /// A copy of a line, `written` bytes of which are out.

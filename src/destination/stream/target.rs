@@ -337,7 +337,7 @@ impl Target {
         self.is_connecting = false;
     }
 
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         format!("`{}`", String::from_utf8_lossy(&self.path).escape_debug())
     }
 }

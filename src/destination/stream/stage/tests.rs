@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::super::line::{Framing, LineFormat};
+use super::super::line::{Framing, LineFormat, Sizes};
 use super::*;
 use crate::flow::{Ack, Credit};
 use crate::message::{Need, Origin, Pool, Selection, Writer};
@@ -25,7 +25,12 @@ fn chunk(texts: &[&str], next: usize) -> Chunk {
 /// before the next, or shifts which lines count as written.
 #[test]
 fn a_message_that_makes_no_line_is_its_text() {
-    let line = Line { format: LineFormat::Faulty, without_breaks: false, framing: Framing::Newline };
+    let line = Line {
+        format: LineFormat::Faulty,
+        without_breaks: false,
+        framing: Framing::Newline,
+        sizes: Sizes::default(),
+    };
     let pending: VecDeque<_> =
         [chunk(&["out already", "one", "bad"], 1), chunk(&["bad"], 0), chunk(&["two", "bad"], 0)].into();
     let mut stage = Stage::default();

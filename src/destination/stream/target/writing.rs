@@ -105,7 +105,9 @@ impl Target {
         if progress.cut > 0 {
             context.counters.truncated.fetch_add(progress.cut as u64, Ordering::Relaxed);
             if !std::mem::replace(&mut self.cut_is_told, true) {
-                let what = "a message was longer than a datagram can be, and was cut";
+                let is_datagram = self.sink.as_ref().is_some_and(|sink| sink.datagram().is_some());
+                let most = if is_datagram { "a datagram can be" } else { "pad-size()" };
+                let what = format!("a message was longer than {most}, and was cut");
                 let text = format!("{}: {what}; others will be counted only", self.shown());
                 context.report(Severity::Warning, text);
             }
