@@ -60,6 +60,7 @@ ANY_INTERPRETER = {
     "test_state_disk.py",
     "test_statistics.py",
     "test_stream_sources.py",
+    "test_system.py",
     "test_systemd_journal.py",
     "test_tls.py",
     "test_torture.py",
