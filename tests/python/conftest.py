@@ -48,6 +48,7 @@ ANY_INTERPRETER = {
     "test_network_source.py",
     "test_options.py",
     "test_parsers.py",
+    "test_parsers_refuse.py",
     "test_perf.py",
     "test_pipe.py",
     "test_program.py",
