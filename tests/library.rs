@@ -132,6 +132,14 @@ fn the_own_library_comes_before_an_installed_one_and_after_the_users_blocks() {
         let config = machine.load(&format!("@include \"{include}\"\n{slack}")).unwrap();
         assert_eq!(config.destinations["d"].drivers()[0].word, "http", "{include}");
     }
+    let file = "usr/share/syslog-ng/include/scl/sudo/sudo.conf";
+    machine.write(file, "application sudo[syslog] { parser { java(); }; };\n");
+    let text = "@include \"scl.conf\"\nparser p { app-parser(topic(syslog)); };";
+    let log = "log { source { internal(); }; parser(p); destination { stdout(); }; };";
+    assert!(machine.load(&format!("{text}\n{log}")).is_ok());
+    let own = "application sudo[syslog] { parser { java(); }; };";
+    let error = machine.load(&format!("{own}\n{text}\n{log}")).unwrap_err().to_string();
+    assert!(error.contains("`java`"), "{error}");
     machine.write("own/scl/slack/mine.conf", "block destination slack(hook-url()) { stdout(); };\n");
     for include in ["scl.conf", "slack"] {
         let config = machine.load(&format!("@include \"{include}\"\n{slack}")).unwrap();

@@ -54,6 +54,16 @@ pub(super) struct Application {
 }
 
 impl Application {
+    /// Its start, as it is written where it has no quotes.
+    pub(super) fn head(&self) -> String {
+        format!("application {}[{}] ", self.name, self.topic)
+    }
+
+    /// The place of its first part.
+    pub(super) fn span(&self) -> Option<Span> {
+        self.parts.first().map(|(_, span)| *span)
+    }
+
     /// Tells whether `other` has the same name and topic.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.name == other.name && self.topic == other.topic
@@ -91,6 +101,9 @@ impl Parser {
     /// Reads what comes after `application`.
     pub(super) fn application_statement(&mut self) -> Parsed<()> {
         let application = self.application()?;
+        if self.application_gives_way(&application) {
+            return Ok(());
+        }
         self.lexer.own.note_application(self.applications.len());
         // The number of those that are gone stays: others are counted with them.
         if let Some(before) = self.applications.iter_mut().find(|other| application.is_same(other)) {

@@ -48,10 +48,13 @@ macro_rules! own_files {
 
 /// All files, in the order of their names.
 static FILES: &[OwnFile] = own_files![
+    "apache",
+    "cisco",
     "credit-card",
     "discord",
     "elasticsearch",
     "ewmm",
+    "fortigate",
     "graylog2",
     "iptables",
     "loggly",
@@ -59,11 +62,14 @@ static FILES: &[OwnFile] = own_files![
     "logscale",
     "loki",
     "openobserve",
+    "panos",
     "slack",
     "splunk",
+    "sudo",
     "sumologic",
     "telegram",
     "webhook",
+    "websense",
 ];
 
 /// The blocks of the library, each with the number of its file; names are written with `-`.
@@ -206,6 +212,13 @@ impl Parser {
             self.lexer.own.include(at);
         }
         gives_way
+    }
+
+    /// The same for an application.
+    pub(super) fn application_gives_way(&self, application: &Application) -> bool {
+        let head = application.head();
+        let is_ours = || FILES.iter().flat_map(|file| file.text.lines()).any(|line| line.starts_with(&head));
+        application.span().is_some_and(|span| self.is_installed(span.file)) && is_ours()
     }
 
     /// Tells whether `file` is one of a library that is installed.

@@ -13,6 +13,7 @@ import threading
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,7 @@ class Hook:
                     found += got
             return found
 
-    def lines(self, count: int) -> list[tuple[str, str, dict[str, str]]]:
+    def lines(self, count: int) -> list[tuple[str, str, dict[str, Any]]]:
         """The host, the address and the values of each message."""
         lines = [line.decode().split(" ", 2) for line in self.running.wait_lines("out.log", count)]
         return [(host, address, json.loads(values)) for host, address, values in lines]
@@ -126,6 +127,21 @@ def test_headers_are_kept(engine: StartEngine) -> None:
     [(_, _, values)] = hook.lines(1)
     found = json.loads(values["m"])
     assert (found["x-event"], found["content-length"]) == (["push"], ["1"])
+
+
+def test_objects_of_json_are_values(engine: StartEngine) -> None:
+    """Breaks without it: what a service says in JSON is one long text, or a body that is none becomes a message."""
+    port = free_port()
+    conf = CONF.format(port=port, options='paths(["/e"]) prefix(".hook.")', file="out.log")
+    conf = conf.replace("webhook(", "webhook-json(").replace("m=$MSG", "n=${.hook.n} m=${.hook.a.b}")
+    hook = Hook.of(engine(conf), port)
+    assert hook.post('{"n": 5, "a": {"b": "c"}}', "/e")[0] == 200
+    assert hook.post("no object", "/e")[0] == 200
+    assert hook.post('{"n": 6}', "/e")[0] == 200
+    assert [values.get("n") for *_, values in hook.lines(2)] == [5, 6]
+    assert hook.lines(2)[0][2]["m"] == "c"
+    totals = hook.running.stop()
+    assert (totals.posted, totals.delivered, totals.filtered) == (3, 2, 1)
 
 
 def test_what_is_no_message_is_refused(engine: StartEngine) -> None:
@@ -213,7 +229,7 @@ def test_an_answer_says_that_a_message_was_taken(engine: StartEngine) -> None:
 
 def test_an_answer_says_that_a_message_was_delivered(engine: StartEngine) -> None:
     """Breaks without it: a sender cannot know what has reached its destination."""
-    options = "wait-for-delivery(yes) timeout(1)"
+    options = "wait-for-delivery(yes) timeout(4)"
     hook = Hook(engine, options, file="gone/out.log", head="options { time-reopen(1); };\n")
     assert hook.post("late") == (503, "not delivered in time")
     hook.running.make_gone()
@@ -280,7 +296,7 @@ def test_https(engine: StartEngine, tmp_path: Path) -> None:
     authority, other = Authority(tmp_path / "ca"), Authority(tmp_path / "other")
     server = authority.sign("server", "serverAuth")
     tls = f'tls-key-file("{server.key}") tls-cert-file("{server.file}") tls-peer-verify(yes) tls-ca-file("{authority.file}")'
-    hook = Hook(engine, f"{tls} timeout(5)")
+    hook = Hook(engine, tls)
     context = ssl.create_default_context(cafile=str(authority.file))
     certificate = authority.sign("client", "clientAuth")
     context.load_cert_chain(certificate.file, certificate.key)
