@@ -241,6 +241,7 @@ mod tests {
             (6, 0, "after-die\n", "after-\n", false),
             (6, 0, "after-die", "after-", false),
             (6, 0, "six666\n", "six666\n", false),
+            (6, 0, "seven77\n", "seven7\n", false),
             (0, 8, "one\n", "one\n\0\0\0\0", false),
             (0, 8, "1234567\n", "1234567\n", false),
             (0, 8, "12345678\n", "1234567\n", true),
