@@ -713,8 +713,9 @@ def test_it_works_by_hand() -> None:
     assert mine.init({}) is mine.open() is mine.is_opened() is mine.flush() is True
     assert mine.send(inrush.LogMessage("x")) == inrush.LogDestinationResult.SUCCESS
     assert mine.send(inrush.LogMessage("")) == 6
-    assert mine.persist_name is None
+    assert not mine.persist_name
     assert (int(mine.seqnum), str(mine.seqnum), [5][mine.seqnum]) == (0, "0", 5)
-    assert mine.close() is mine.deinit() is None
+    mine.close()
+    mine.deinit()
     with pytest.raises(NotImplementedError, match="must define send"):
         syslogng.LogDestination().send(inrush.LogMessage("x"))
