@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
+import os
 import signal
 import stat
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -23,6 +27,17 @@ def piped(options: str = "", path: str = "out.log") -> str:
     return following(PIPE.format(options=options), path=path)
 
 
+def unread(path: Path) -> int:
+    """The number of bytes in a named pipe that nobody has read yet."""
+    count = array.array("i", [0])
+    pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        fcntl.ioctl(pipe, termios.FIONREAD, count)
+    finally:
+        os.close(pipe)
+    return count[0]
+
+
 class TestPipe:
     """A named pipe."""
 
@@ -38,6 +53,8 @@ class TestPipe:
         append(path, "nl\n")
         assert texts(running, 3)[2] == "no-nl"
         append(path, "last")
+        # What nobody has read at the end goes with the pipe.
+        running.wait_until(lambda: unread(path) == 0, "that all is read")
         totals = running.stop()
         assert (totals.posted, read_lines(tmp_path / "out.log")[3:]) == (4, [b"last"])
 
