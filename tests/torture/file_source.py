@@ -60,6 +60,12 @@ def file_source(run: Run) -> None:
     before, chance = 0, run.random
     # The same in each life: what comes twice was on its way in the life before.
     window = chance.choice([1, 10, 100, 1000, 20_000])
+    # The first life is long enough to know the file: what was renamed before anybody looked is nobody's.
+    writer.write(1)
+    first = run.engine(CONF.format(window=window), "--persist-file", "state")
+    first.wait_until(lambda: numbers(out) == [0], "the first line")
+    first.stop()
+    run.close()
     for _ in run.rounds():
         engine = run.engine(CONF.format(window=window), "--persist-file", "state", started=False)
         until = time.monotonic() + chance.choice([0.1, 0.5, chance.uniform(0, 1.0)])

@@ -54,12 +54,20 @@ pub struct Sizes {
 }
 
 impl Sizes {
+    #[inline]
     fn is_any(self) -> bool {
-        self != Self::default()
+        (self.most | self.pad) != 0
     }
 
     /// Gives the line that begins at `start` in `out` its size; true if it was longer than `pad-size()`.
+    #[inline]
     pub(super) fn apply(self, start: usize, out: &mut Vec<u8>) -> bool {
+        self.is_any() && self.give(start, out)
+    }
+
+    /// The same, where one is asked for.
+    #[cold]
+    fn give(self, start: usize, out: &mut Vec<u8>) -> bool {
         let ends_in_newline = out[start..].last() == Some(&b'\n');
         let text = out.len() - start - usize::from(ends_in_newline);
         if self.most > 0 && text > self.most {
