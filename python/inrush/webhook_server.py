@@ -201,6 +201,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.answer(HTTPStatus.METHOD_NOT_ALLOWED, "expected POST or PUT", {"Allow": "POST, PUT"})
 
+    do_PUT = do_POST  # noqa: N815 (the names of http.server)
+    do_HEAD = do_DELETE = do_PATCH = do_OPTIONS = do_GET  # noqa: N815
+
     def handle_expect_100(self) -> bool:
         try:
             self.source.check(self.path, self.headers)
@@ -274,11 +277,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
-
-
-Handler.do_PUT = Handler.do_POST  # type: ignore[attr-defined]
-for method in ("HEAD", "DELETE", "PATCH", "OPTIONS"):
-    setattr(Handler, f"do_{method}", Handler.do_GET)
 
 
 def number(text: str, base: int) -> int:
