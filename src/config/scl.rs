@@ -25,7 +25,7 @@ use super::span::{FileId, SourceFile, Span};
 use super::token::TokenKind;
 use super::unsupported::Place;
 
-/// What the paths of the files start with, as they are shown.
+/// The start of the paths of the files, as they are shown.
 const ROOT: &str = "inrush:scl";
 
 /// A file of the library.

@@ -1,4 +1,4 @@
-//! What a parser finds in a text: [`Found`].
+//! The values that a parser finds in a text: [`Found`].
 
 use std::fmt;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! What a parser counts: [`Statistics`].
+//! The counts of a parser: [`Statistics`].
 
 use std::sync::{Mutex, PoisonError};
 

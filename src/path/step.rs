@@ -49,7 +49,7 @@ pub trait Step: fmt::Debug + Send + Sync {
     /// it.
     fn finish(&self, _out: &mut Timed) {}
 
-    /// What it has counted, if it counts.
+    /// Its counts, if it counts.
     fn statistics(&self) -> Option<StepStatistics> {
         None
     }

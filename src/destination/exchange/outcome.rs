@@ -13,7 +13,7 @@ pub(crate) struct Sent {
     pub(crate) taken: usize,
     /// The bytes that were sent.
     pub(crate) bytes: u64,
-    /// What became of the last request.
+    /// The outcome of the last request.
     pub(crate) outcome: Outcome,
 }
 

@@ -29,7 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct HttpOptions {
     /// `url()`: one or more, each a text with its place.
     url: Vec<Spanned<String>>,
-    /// What the path of every url has behind its own.
+    /// The end of the path of every url, behind its own.
     path: Option<String>,
     /// `name=value`, for the query of every url.
     query: Vec<Spanned<String>>,

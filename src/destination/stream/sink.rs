@@ -107,7 +107,7 @@ impl Sink {
         Self { warning: Some(all), ..self }
     }
 
-    /// What is not as it was asked for.
+    /// The warning about what is not as it was asked for.
     #[cfg(test)]
     pub(crate) fn warning(&self) -> Option<&str> {
         self.warning.as_deref()

@@ -16,7 +16,7 @@ const MOST: u64 = 1 << 20;
 /// The most terminals that are known.
 const MOST_TERMINALS: usize = 1000;
 
-/// Where the users who are logged in are written.
+/// The files in which the users who are logged in are written.
 #[derive(Debug, Clone)]
 pub(super) struct Logins {
     /// The file of records.
@@ -62,7 +62,7 @@ impl Logins {
     }
 }
 
-/// What is in the file at `path`, up to a bound; nothing where it cannot be read.
+/// The content of the file at `path`, up to a bound; nothing where it cannot be read.
 fn read(path: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     // What was read before it failed is as good as the rest.

@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Terminals {
     logins: Logins,
     user: String,
-    /// How long one is left alone that has not taken a line.
+    /// The time for which one is left alone that has not taken a line.
     time_reopen: Duration,
     looked: Option<Instant>,
     all: Vec<Terminal>,

@@ -2,7 +2,7 @@ use super::*;
 use crate::config::{Environment, parse_str};
 use crate::drivers::VOCABULARY;
 
-/// What `usertty(OPTIONS)` is planned to be.
+/// The plan of `usertty(OPTIONS)`.
 fn planned(options: &str) -> Planned {
     let text = format!("options {{ time-reopen(7); }}; destination d {{ usertty({options}); }};");
     let config = parse_str("test.conf", &text, &Environment::new(&VOCABULARY)).unwrap();

@@ -18,7 +18,7 @@ use memchr::{memchr, memchr2, memchr3};
 #[derive(Debug)]
 pub(in crate::parser) struct Split {
     pub(in crate::parser) delimiters: Delimiters,
-    /// What opens a quoted column, and what closes it.
+    /// The bytes that open a quoted column and close it.
     pub(in crate::parser) quotes: Box<[(u8, u8)]>,
     pub(in crate::parser) escape: Escape,
     /// Tells whether spaces and tabs around a value are left out.

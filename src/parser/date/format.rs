@@ -46,7 +46,7 @@ enum Item {
     Digits,
     /// An offset; whether there has to be one.
     Zone(bool),
-    /// What no text has.
+    /// A byte that no text has.
     Impossible,
 }
 

@@ -70,7 +70,7 @@ impl<'de> Deserialize<'de> for Data<'de> {
     }
 }
 
-/// What reads a [`Data`].
+/// A reader of a [`Data`].
 struct Reading;
 
 impl<'de> Visitor<'de> for Reading {

@@ -4,7 +4,7 @@
 //! parts. Nothing is copied, and there is no stack: a bit for each open container says whether it is an
 //! object.
 //!
-//! What is taken beside RFC 8259, as the readers of old take it:
+//! Accepted beside RFC 8259, as the readers of old accept it:
 //!
 //! | | |
 //! |---|---|

@@ -16,7 +16,7 @@ use crate::parser::{Buffers, Refused};
 pub(super) enum Path {
     /// By these steps.
     To(Vec<Step>),
-    /// What is written is no path: there is nothing at it.
+    /// No path: there is nothing at what is written.
     Nowhere,
 }
 

@@ -63,7 +63,7 @@ impl Content {
     }
 }
 
-/// What a document has under one name.
+/// The value that a document has under one name.
 #[derive(Debug)]
 pub(super) struct Value {
     content: Content,

@@ -39,7 +39,7 @@ impl Methods {
     /// Those of `instance`, of a class called `name`.
     ///
     /// # Errors
-    /// What is wrong with them, and how it is mended.
+    /// The mistake in them, and how it is mended.
     pub(super) fn take(instance: &Bound<'_, PyAny>, name: &str) -> Result<Self, (String, String)> {
         let own = |method: &str| own(instance, method).map(Bound::unbind);
         let callable = |method: &str| match own(method) {

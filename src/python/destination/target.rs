@@ -88,7 +88,7 @@ impl Calls {
         CALLED[usize::from(self.method.load(Ordering::Relaxed)) % CALLED.len()]
     }
 
-    /// Where its thread stands.
+    /// The place at which its thread stands.
     fn stack(&self, py: Python<'_>) -> String {
         let stack = exception::stack(py, self.ident.load(Ordering::Relaxed));
         stack.unwrap_or_else(|| "(its stack is not known)".to_owned())

@@ -17,7 +17,7 @@ pub(super) const RETRY: i64 = 6;
 /// The most characters of a result that are shown.
 const LONGEST: usize = 60;
 
-/// What becomes of messages.
+/// The fate of messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// They have arrived.

@@ -124,7 +124,7 @@ impl PythonWorker {
         if self.is_open { Ok(()) } else { self.open(py) }
     }
 
-    /// What `is_opened()` says.
+    /// The answer of `is_opened()`.
     fn is_opened(&mut self, py: Python<'_>) -> Result<bool, Failure> {
         let Some(is_opened) = &self.target.methods.is_opened else { return Ok(true) };
         let result = self.call(py, IS_OPENED, is_opened, None).and_then(|result| result.is_truthy());
@@ -202,7 +202,7 @@ impl PythonWorker {
     /// One message as the object gets it.
     ///
     /// # Errors
-    /// What becomes of it instead.
+    /// Its fate instead.
     fn given<'py>(
         &mut self,
         py: Python<'py>,
@@ -329,7 +329,7 @@ impl PythonWorker {
         }
     }
 
-    /// What `flush()` says of the messages that are queued.
+    /// The answer of `flush()` about the messages that are queued.
     fn flush(&mut self, py: Python<'_>) -> Outcome {
         self.is_unflushed = false;
         let target = Arc::clone(&self.target);

@@ -30,7 +30,7 @@ const MAX_CURSOR: usize = 1024;
 /// The most fields that are kept of an entry. (systemd takes 1,024.)
 const MAX_FIELDS: usize = 4096;
 
-/// What comes is not in the format.
+/// The input is not in the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoExport;
 

@@ -1,4 +1,4 @@
-//! How far a journal was read and delivered: [`JournalProgress`], and the marks of a source's batches:
+//! The progress in a journal, read and delivered: [`JournalProgress`], and the marks of a source's batches:
 //! [`Marks`].
 //!
 //! A reader says which entry it has read ([`JournalProgress::read`]) before it posts it, and is told when

@@ -18,7 +18,7 @@ use crate::message::{FieldName, Need, Stamp, ValueName, ValueType};
 use crate::source::{NotPosted, Poster, SourcePolicy};
 use crate::syslog::Zone;
 
-/// Where the name of structured data begins.
+/// The place at which the name of structured data begins.
 const SDATA: &str = ".SDATA.";
 
 /// Makes messages of entries.

@@ -55,7 +55,7 @@ enum End {
     Lost,
 }
 
-/// What comes is none of journalctl's.
+/// The input is none of journalctl's.
 fn no_export() -> End {
     End::Failed(io::Error::other(
         "journalctl writes something that is not in the export format of the journal",
