@@ -152,14 +152,15 @@ test-wheel: wheel
 check-examples: wheel ## check every example's configuration
 	@for conf in examples/*.conf; do $(BIN)/inrush check -f "$$conf"; done
 
-# Compiles for a CPython that need not be there, each into a directory of its own: cargo would build pyo3 anew at each change.
-# Without kafka(), which no CPython changes: librdkafka would be built for each.
+# Compiles for a CPython that need not be there, into a directory of their own: cargo would build pyo3 anew for the tests.
+# Without kafka(), which no CPython changes: librdkafka would be built for it.
 python-only = --no-default-features --features python
-for-minor = PYO3_CONFIG_FILE=$$(tools/pyo3-config $(1)) CARGO_TARGET_DIR=target/lint/3.$(1)
+for-minor = PYO3_CONFIG_FILE=$$(tools/pyo3-config $(1)) CARGO_TARGET_DIR=target/lint
 
+# Tests and benchmarks are the same with and without features: they are linted once.
 lint: wheel ## formats, lints and types, Rust and Python
 	cargo fmt --check
-	cargo clippy --quiet --all-targets --no-default-features -- -D warnings
+	cargo clippy --quiet --lib --bins --no-default-features -- -D warnings
 	cargo clippy --quiet --all-targets $(OPENSSL) -- -D warnings
 	for minor in 14 15; do $(call for-minor,$$minor) cargo clippy --quiet --lib $(python-only) -- -D warnings; done
 	cargo doc --quiet --no-deps --document-private-items --no-default-features
