@@ -73,7 +73,7 @@ impl Selection {
 }
 
 /// The room that a copy of `message` needs.
-fn need(message: MessageRef<'_>) -> Need {
+pub(crate) fn need(message: MessageRef<'_>) -> Need {
     let (mut bytes, mut fields) = (message.text().len(), 0);
     for field in message.fields() {
         let name = if field.id.has_text() { field.name.len } else { 0 };

@@ -53,7 +53,7 @@ pub(super) struct Slab {
     words: Box<[Slot<u64>]>,
     /// Empty in a slab whose messages have none.
     segments: Box<[Slot<Segment>]>,
-    /// The pool that it goes to; `None` in a place that waits there.
+    /// The pool that it goes to; `None` in a place that waits there, and in one that goes to none.
     pool: Option<Arc<Pool>>,
 }
 
@@ -71,6 +71,11 @@ fn slots<T>(count: usize) -> Box<[Slot<T>]> {
 }
 
 impl Slab {
+    /// A slab of `size` bytes, rounded up, with room for `segments`, that goes to no pool.
+    pub(super) fn exact(size: usize, segments: usize) -> Self {
+        Self { words: slots(size.div_ceil(size_of::<u64>())), segments: slots(segments), pool: None }
+    }
+
     /// Its bytes, a multiple of the alignment of a record.
     #[inline]
     pub(super) fn len(&self) -> usize {

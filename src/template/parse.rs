@@ -19,6 +19,7 @@
 use std::ops::Range;
 
 use super::build::{Build, Source};
+use super::correlated;
 use super::error::TemplateError;
 use super::function::Function;
 use super::item::{Call, Item, Items, Scope};
@@ -189,8 +190,8 @@ impl Parser<'_> {
         Ok(Item::Value(value, default))
     }
 
-    /// Reads the `@` after `item`, which is left as it is unless the message that the number names is not
-    /// there: `@0` is the message itself, others belong to a correlation.
+    /// Reads the `@` after `item`: the number behind it chooses a message of the context, counted back from the
+    /// message itself, `@0`.
     fn referred(&mut self, item: Item) -> Item {
         if self.peek() != Some(b'@') {
             return item;
@@ -210,8 +211,18 @@ impl Parser<'_> {
             self.warn(start, start + 1, message, "write `@@` to say so");
             return item;
         }
-        let itself = self.text.bytes[start + 1..self.pos].iter().all(|b| *b == b'0');
-        if itself { item } else { Item::Value(Value::Nothing, None) }
+        let digits = &self.text.bytes[start + 1..self.pos];
+        // A number that no context is long enough for is as good as the largest.
+        let back = digits
+            .iter()
+            .fold(0_usize, |sum, digit| sum.saturating_mul(10).saturating_add(usize::from(digit - b'0')));
+        match item {
+            Item::Value(..) if back == 0 => item,
+            item => {
+                let items = Items { list: Box::new([item]), is_typed: self.surroundings.is_typed() };
+                Item::Call(Box::new(Nth { back, items }))
+            }
+        }
     }
 
     fn call(&mut self, start: usize) -> Result<Item, TemplateError> {
@@ -342,6 +353,21 @@ struct Own {
 impl Call for Own {
     fn append(&self, scope: Scope<'_>, out: &mut Vec<u8>) -> ValueType {
         self.template.append(scope, out)
+    }
+}
+
+/// `${name}@N` and `$(function …)@N`: for the message that is so many before the last one of the context.
+#[derive(Debug)]
+struct Nth {
+    back: usize,
+    items: Items,
+}
+
+impl Call for Nth {
+    fn append(&self, scope: Scope<'_>, out: &mut Vec<u8>) -> ValueType {
+        let found =
+            correlated::nth(scope, self.back, |scope| self.items.append_typed(scope, None, false, out));
+        found.unwrap_or_default()
     }
 }
 

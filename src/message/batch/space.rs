@@ -49,6 +49,13 @@ impl SlabSpace {
         Self { slab, low: 0, high, segments: 0 }
     }
 
+    /// A slab with room for `need` and nothing else, which goes back to no pool.
+    pub(super) fn exact(need: Need) -> Self {
+        let slab = Slab::exact(need.room(), need.segments);
+        let high = slab.len() as u32;
+        Self { slab: Recycled::new(Arc::new(slab)), low: 0, high, segments: 0 }
+    }
+
     pub(super) fn slab(&self) -> &Recycled<Slab> {
         &self.slab
     }

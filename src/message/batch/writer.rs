@@ -96,7 +96,20 @@ impl Writer {
         Self::open_after(&mut SlabTail::default(), origin, pool, need)
     }
 
-    /// The same, in what is left after the batches before it, if that is enough for `need`.
+    /// An empty batch with room for one message that needs `need`, and for nothing else.
+    pub(in crate::message) fn open_exact(origin: &Arc<Origin>, need: Need) -> Self {
+        let room = SlabSpace::exact(need);
+        Self {
+            core: Recycled::new(Arc::new(BatchShared::new(&room))),
+            room,
+            origin: Arc::clone(origin),
+            counts: Counts::default(),
+            light: Light::new(),
+            shared: false,
+        }
+    }
+
+    /// An empty batch as [`Writer::open`] makes it, in what is left after the batches before it, if that is enough for `need`.
     pub(crate) fn open_after(
         rest: &mut SlabTail,
         origin: &Arc<Origin>,

@@ -1,7 +1,8 @@
 //! Functions that choose and repeat: `or`, `if`, `grep`, `context-lookup`, `context-values`,
 //! `context-length`, `map`, `filter`, `iterate`, `template`, `tag`, `tags-head`.
 //!
-//! The context of a message is that message alone, as long as no step correlates messages.
+//! The context of a message is that message alone, where no step correlates messages
+//! ([`correlated`](super::super::correlated)).
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +11,7 @@ use super::options::{self, Given, Known};
 use super::{Arguments, Compiled};
 use crate::message::{ValueType, list};
 use crate::template::build::{Build, Source};
+use crate::template::correlated;
 use crate::template::element::with_element;
 use crate::template::item::{Call, Items, Scope};
 use crate::template::surroundings::{Condition, Later, NamedTemplate, NamedTemplates};
@@ -58,22 +60,23 @@ impl Call for If {
 struct Lookup {
     condition: Option<LaterCondition>,
     texts: Vec<Items>,
+    /// `--max-count`, where it is not 0.
+    most: usize,
     /// Each text is an element of a list; otherwise commas alone are between.
     is_list: bool,
 }
 
 fn lookup(build: &mut Build<'_>, sources: &[Source], name: &str, is_list: bool) -> Compiled {
     const OWN: &[Known] = &[Known::value("max-count", 'm')];
-    let mut arguments = Vec::new();
+    let (mut arguments, mut most) = (Vec::new(), usize::MAX);
     for given in options::read(build, sources, OWN)? {
         match given {
             Given::Argument(source) => arguments.push(source),
-            // Of one message there is never more than one.
-            Given::Option(_, at, value) => {
-                if value.is_none_or(|value| value.text().parse::<u64>().is_err()) {
-                    return Err(build.error(&at, "`--max-count` takes a number of messages", ""));
-                }
-            }
+            Given::Option(_, at, value) => match value.map(|value| value.text().parse::<u64>()) {
+                Some(Ok(0)) => most = usize::MAX,
+                Some(Ok(count)) => most = usize::try_from(count).unwrap_or(usize::MAX),
+                _ => return Err(build.error(&at, "`--max-count` takes a number of messages", "")),
+            },
         }
     }
     let usage = format!("$({name} (condition) text …)");
@@ -85,7 +88,7 @@ fn lookup(build: &mut Build<'_>, sources: &[Source], name: &str, is_list: bool) 
     }
     let condition = Some(build.condition(condition)?);
     let texts = texts.iter().map(|text| build.items(text)).collect::<Result<_, _>>()?;
-    Ok(Box::new(Lookup { condition, texts, is_list }))
+    Ok(Box::new(Lookup { condition, texts, most, is_list }))
 }
 
 /// Compiles `$(grep)`.
@@ -101,32 +104,38 @@ pub(super) fn context_lookup(build: &mut Build<'_>, sources: &[Source]) -> Compi
 /// Compiles `$(context-values)`.
 pub(super) fn context_values(build: &mut Build<'_>, sources: &[Source]) -> Compiled {
     let texts = sources.iter().map(|text| build.items(text)).collect::<Result<_, _>>()?;
-    Ok(Box::new(Lookup { condition: None, texts, is_list: true }))
+    Ok(Box::new(Lookup { condition: None, texts, most: usize::MAX, is_list: true }))
 }
 
 impl Call for Lookup {
     fn append(&self, scope: Scope<'_>, out: &mut Vec<u8>) -> ValueType {
         let value_type = if self.is_list { ValueType::List } else { ValueType::String };
-        if self.condition.as_ref().is_some_and(|condition| !meets(condition, scope)) {
-            return value_type;
-        }
-        for (index, items) in self.texts.iter().enumerate() {
-            if self.is_list {
-                list::push(&items.text(scope), index == 0, out);
-                continue;
+        let (mut met, mut is_first) = (0, true);
+        correlated::each(scope, |scope| {
+            if self.condition.as_ref().is_some_and(|condition| !meets(condition, scope)) {
+                return true;
             }
-            if index > 0 {
-                out.push(b',');
+            for items in &self.texts {
+                if self.is_list {
+                    list::push(&items.text(scope), is_first, out);
+                } else {
+                    if !is_first {
+                        out.push(b',');
+                    }
+                    items.append(scope, out);
+                }
+                is_first = false;
             }
-            items.append(scope, out);
-        }
+            met += 1;
+            met < self.most
+        });
         value_type
     }
 }
 
 /// `$(context-length)`
 pub(super) fn context_length(_: &Arguments<'_>, out: &mut Vec<u8>) {
-    out.push(b'1');
+    out.extend_from_slice(correlated::length().to_string().as_bytes());
 }
 
 /// `$(map template list)`

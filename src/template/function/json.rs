@@ -6,6 +6,7 @@ use super::options::Known;
 use crate::message::{ValueType, list};
 use crate::template::build::{Build, Source};
 use crate::template::context::{Context, OnError};
+use crate::template::correlated;
 use crate::template::item::{Call, Items, Scope};
 use crate::template::json::{Mismatch, push_document, push_hex};
 use crate::template::pairs::{NamedValue, ValuePairs, command_line};
@@ -65,6 +66,17 @@ fn json(build: &mut Build<'_>, sources: &[Source], splits: bool) -> Compiled {
 
 impl Call for Json {
     fn append(&self, scope: Scope<'_>, out: &mut Vec<u8>) -> ValueType {
+        correlated::each(scope, |scope| {
+            self.document(scope, out);
+            true
+        });
+        ValueType::Json
+    }
+}
+
+impl Json {
+    /// Appends the document of one message.
+    fn document(&self, scope: Scope<'_>, out: &mut Vec<u8>) {
         let mismatch = mismatch(scope.context);
         self.pairs.gather(scope, |values| {
             // Without a document the result is empty.
@@ -78,7 +90,6 @@ impl Call for Json {
             };
             let _ = push_document(values, self.delimiter, mismatch, &complain, out);
         });
-        ValueType::Json
     }
 }
 
@@ -97,6 +108,8 @@ struct Writer {
     pairs: ValuePairs,
     value_type: ValueType,
     push: Push,
+    /// It writes the values of each message of the context, with a space between.
+    is_of_context: bool,
 }
 
 /// Appends named values.
@@ -110,7 +123,18 @@ impl std::fmt::Debug for Writer {
 
 impl Call for Writer {
     fn append(&self, scope: Scope<'_>, out: &mut Vec<u8>) -> ValueType {
-        self.pairs.gather(scope, |values| (self.push)(values, scope.context, out));
+        if !self.is_of_context {
+            self.pairs.gather(scope, |values| (self.push)(values, scope.context, out));
+            return self.value_type;
+        }
+        let mut is_first = true;
+        correlated::each(scope, |scope| {
+            if !std::mem::replace(&mut is_first, false) {
+                out.push(b' ');
+            }
+            self.pairs.gather(scope, |values| (self.push)(values, scope.context, out));
+            true
+        });
         self.value_type
     }
 }
@@ -123,7 +147,13 @@ fn writer(
     push: Push,
 ) -> Compiled {
     let builder = command_line::read(build, sources, &[], |_, _, _, _| Ok(()))?;
-    Ok(Box::new(Writer { name, pairs: builder.build(), value_type, push }))
+    Ok(Box::new(Writer {
+        name,
+        pairs: builder.build(),
+        value_type,
+        push,
+        is_of_context: name == "format-welf",
+    }))
 }
 
 pub(super) fn names(build: &mut Build<'_>, sources: &[Source]) -> Compiled {

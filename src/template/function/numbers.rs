@@ -6,6 +6,7 @@
 use super::{Arguments, Compiled};
 use crate::message::{ValueType, typed};
 use crate::template::build::{Build, Source};
+use crate::template::correlated;
 use crate::template::item::{Call, Items, Scope};
 
 /// An operand, or a result.
@@ -130,43 +131,68 @@ fn whole(arguments: &Arguments<'_>, out: &mut Vec<u8>, round: fn(f64) -> f64) ->
     push(number, out)
 }
 
-/// `$(sum)`, `$(min)`, `$(max)` and `$(average)` over the context, which is one message: its number, if that is
-/// a whole one.
-#[derive(Debug)]
-struct OfContext(Items);
+/// `$(sum)`, `$(min)`, `$(max)` and `$(average)` over the context: of the messages whose number is a whole one.
+struct OfContext {
+    name: &'static str,
+    number: Items,
+    /// Puts one more number to the result of those before.
+    fold: fn(i128, i128) -> i128,
+    /// The result is divided by how many there are.
+    is_mean: bool,
+}
 
-fn of_context(build: &mut Build<'_>, sources: &[Source], name: &str) -> Compiled {
+impl std::fmt::Debug for OfContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple(self.name).field(&self.number).finish()
+    }
+}
+
+fn of_context(
+    build: &mut Build<'_>,
+    sources: &[Source],
+    (name, is_mean): (&'static str, bool),
+    fold: fn(i128, i128) -> i128,
+) -> Compiled {
     let [number] = sources else {
         return Err(build.call_error(&format!("`{name}` takes one number"), &format!("$({name} number)")));
     };
-    Ok(Box::new(OfContext(build.items(number)?)))
+    Ok(Box::new(OfContext { name, number: build.items(number)?, fold, is_mean }))
 }
 
 impl Call for OfContext {
     fn append(&self, scope: Scope<'_>, out: &mut Vec<u8>) -> ValueType {
-        match typed::decimal(&self.0.text(scope)) {
-            Some(number) => push(Some(Number::Integer(number)), out),
-            None => ValueType::Null,
-        }
+        let (mut result, mut count) = (None, 0_i128);
+        correlated::each(scope, |scope| {
+            if let Some(number) = typed::decimal(&self.number.text(scope)).map(i128::from) {
+                count += 1;
+                result = Some(result.map_or(number, |before| (self.fold)(before, number)));
+            }
+            true
+        });
+        let Some(result) = result else { return ValueType::Null };
+        let result = if self.is_mean { result / count } else { result };
+        // Beyond 64 bits it is the nearest number that is not.
+        let number = result.clamp(i64::MIN.into(), i64::MAX.into());
+        push(i64::try_from(number).ok().map(Number::Integer), out)
     }
 }
 
 /// Compiles `$(sum)`.
 pub(super) fn sum(build: &mut Build<'_>, sources: &[Source]) -> Compiled {
-    of_context(build, sources, "sum")
+    of_context(build, sources, ("sum", false), |one, two| one + two)
 }
 
 /// Compiles `$(min)`.
 pub(super) fn min(build: &mut Build<'_>, sources: &[Source]) -> Compiled {
-    of_context(build, sources, "min")
+    of_context(build, sources, ("min", false), std::cmp::Ord::min)
 }
 
 /// Compiles `$(max)`.
 pub(super) fn max(build: &mut Build<'_>, sources: &[Source]) -> Compiled {
-    of_context(build, sources, "max")
+    of_context(build, sources, ("max", false), std::cmp::Ord::max)
 }
 
 /// Compiles `$(average)`.
 pub(super) fn average(build: &mut Build<'_>, sources: &[Source]) -> Compiled {
-    of_context(build, sources, "average")
+    of_context(build, sources, ("average", true), |one, two| one + two)
 }

@@ -127,7 +127,7 @@ impl Row<'_> {
     }
 
     /// Makes it a copy of `message`, with all of its own fields, those included that unset a name.
-    pub(in crate::message) fn copy_of(&mut self, message: MessageRef<'_>) {
+    pub(crate) fn copy_of(&mut self, message: MessageRef<'_>) {
         self.payload_copy(message.text());
         self.head(message.head());
         for field in message.fields() {
