@@ -12,8 +12,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use inrush::config::{Environment, parse_str};
 use inrush::drivers::VOCABULARY;
 use inrush::message::{Need, Origin, Pool, Selection, Writer};
-use inrush::parser::{Parser, compile};
-use inrush::path::Alone;
+use inrush::parser::{Reference, compile};
+use inrush::path::{Alone, Step};
 use serde_json::Value;
 
 const ROWS: usize = 200;
@@ -85,10 +85,10 @@ fn batch(texts: &[String]) -> Selection {
     Selection::all(Arc::new(writer.finish()))
 }
 
-fn parser(body: &str) -> Parser {
+fn parser(body: &str) -> Arc<dyn Step> {
     let text = format!("@version: current\nparser p {{ {body} }};\nlog {{ }};");
     let config = parse_str("bench.conf", &text, &Environment::new(&VOCABULARY)).unwrap();
-    compile(&config, "p", config.parsers["p"].items[0].driver().unwrap()).unwrap()
+    compile(&config, Reference::FIRST, config.parsers["p"].items[0].driver().unwrap()).unwrap()
 }
 
 fn parsers(criterion: &mut Criterion) {
@@ -100,7 +100,7 @@ fn parsers(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(bytes as u64));
         let run = || {
             let mut selection = black_box(&all).clone();
-            alone.apply(&parser, &mut selection, Instant::now());
+            alone.apply(&*parser, &mut selection, Instant::now());
             selection
         };
         let parsed = run();

@@ -30,7 +30,7 @@
 mod arena;
 pub mod batch;
 pub mod buffer;
-mod copied;
+pub(crate) mod copied;
 mod fence;
 pub mod foreign;
 pub mod lines;
@@ -44,6 +44,7 @@ pub mod revision;
 mod rows;
 pub mod segments;
 pub mod selection;
+pub mod stored;
 pub mod typed;
 pub mod value;
 pub mod value_name;
@@ -61,6 +62,7 @@ pub use revision::{RevisedRow, Revision};
 pub use rows::Rows;
 pub use segments::Segments;
 pub use selection::{Fault, LateParsed, Selection};
+pub use stored::Stored;
 pub use value::ValueType;
 pub use value_name::ValueName;
 

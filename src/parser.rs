@@ -18,10 +18,13 @@
 #![forbid(unsafe_code)]
 
 mod contextual_data;
+mod correlation;
 mod csv;
 mod date;
 mod found;
 mod geoip2;
+mod group_lines;
+mod grouping_by;
 mod json;
 mod kv;
 mod linux_audit;
@@ -43,7 +46,6 @@ pub use step::Parser;
 
 use crate::config::grammar::{self, DriverHead, Kind, NO_LEVELS, Parsed, Place, Table, apply, names};
 use crate::config::{Config, Diagnostic, Driver, Options, Syntax, TemplateText};
-#[cfg(doc)]
 use crate::path::Step;
 use crate::rewrite::Contexts;
 
@@ -53,6 +55,8 @@ pub const DRIVERS: &[Entry] = &[
     Entry::of::<csv::CsvOptions>("csv-parser"),
     Entry::of::<date::DateOptions>("date-parser"),
     Entry::of::<geoip2::GeoOptions>("geoip2"),
+    Entry::step::<group_lines::GroupLinesOptions>("group-lines"),
+    Entry::step::<grouping_by::GroupingByOptions>("grouping-by"),
     Entry::of::<json::JsonOptions>("json-parser"),
     Entry::of::<kv::KvOptions>("kv-parser"),
     Entry::of::<linux_audit::AuditOptions>("linux-audit-parser"),
@@ -123,7 +127,49 @@ pub(crate) fn read_options<O>(
 #[derive(Debug)]
 pub struct Entry {
     syntax: Syntax,
-    compile: fn(&Config, &str, &Driver) -> Result<Parser, Diagnostic>,
+    body: Body,
+}
+
+/// The code of a parser.
+#[derive(Debug)]
+enum Body {
+    /// It takes texts apart.
+    Parse(fn(&Config, &str, &Driver) -> Result<Parser, Diagnostic>),
+    /// It is a step of its own kind, and may have a name by which its state is known.
+    Step(CompileStep, fn(&Driver) -> Option<String>),
+}
+
+type CompileStep = fn(&Config, Reference<'_>, &Driver) -> Result<Arc<dyn Step>, Diagnostic>;
+
+/// A place that refers to a parser.
+#[derive(Debug, Clone, Copy)]
+pub struct Reference<'r> {
+    /// The name of its statement.
+    pub statement: &'r str,
+    /// The number of places before that refer to the same one.
+    pub number: usize,
+}
+
+impl Reference<'_> {
+    /// The first place that refers to one.
+    pub const FIRST: Self = Self { statement: "p", number: 0 };
+}
+
+/// The options of a parser that is a step of its own kind.
+pub(crate) trait StepOptions: Options + Sized {
+    /// Reads them, up to the `)` of the parser.
+    fn read(parser: &mut grammar::Parser, head: DriverHead) -> Parsed<Self>;
+
+    /// The name by which its state is known over a restart of the configuration: no other may have it.
+    fn persist_name(&self) -> Option<String>;
+
+    /// Makes the step of them; `key` is its identity over a reload.
+    fn compile(
+        &self,
+        config: &Config,
+        naming: step::Naming,
+        key: String,
+    ) -> Result<Arc<dyn Step>, Diagnostic>;
 }
 
 impl Entry {
@@ -131,12 +177,25 @@ impl Entry {
     const fn of<O: ParserOptions>(word: &'static str) -> Self {
         Self {
             syntax: Syntax { word, read: |parser, head| Ok(Arc::new(O::read(parser, head)?)) },
-            compile: |config, name, driver| {
-                let Some(options) = driver.options::<O>() else {
-                    unreachable!("the entry of a parser has read its options")
-                };
-                Parser::compile(config, (name, &driver.id), driver.word, options)
-            },
+            body: Body::Parse(|config, name, driver| {
+                Parser::compile(config, (name, &driver.id), driver.word, own::<O>(driver))
+            }),
+        }
+    }
+
+    /// The step called `word`, which has the options `O`.
+    const fn step<O: StepOptions>(word: &'static str) -> Self {
+        Self {
+            syntax: Syntax { word, read: |parser, head| Ok(Arc::new(O::read(parser, head)?)) },
+            body: Body::Step(
+                |config, reference, driver| {
+                    let options = own::<O>(driver);
+                    let naming = step::Naming::new(reference.statement, driver);
+                    let key = format!("{} {}: {options:+?}", driver.id, reference.number);
+                    options.compile(config, naming, key)
+                },
+                |driver| own::<O>(driver).persist_name(),
+            ),
         }
     }
 
@@ -146,14 +205,42 @@ impl Entry {
     }
 }
 
-/// Compiles `driver`, which stands in the parser statement called `name`.
+/// The options of `driver`, whose entry has read them.
+fn own<O: Options>(driver: &Driver) -> &O {
+    let Some(options) = driver.options::<O>() else {
+        unreachable!("the entry of a parser has read its options")
+    };
+    options
+}
+
+/// The entry of `driver`.
+fn entry(driver: &Driver) -> &'static Entry {
+    let found = DRIVERS.iter().find(|entry| entry.syntax.word() == driver.word);
+    let Some(entry) = found else { unreachable!("the words of the language are those of the entries") };
+    entry
+}
+
+/// Compiles `driver` for one place that refers to it.
 ///
 /// # Errors
 /// Options that can only be checked when everything is read.
-pub fn compile(config: &Config, name: &str, driver: &Driver) -> Result<Parser, Diagnostic> {
-    let found = DRIVERS.iter().find(|entry| entry.syntax.word() == driver.word);
-    let Some(entry) = found else { unreachable!("the words of the language are those of the entries") };
-    (entry.compile)(config, name, driver)
+pub fn compile(
+    config: &Config,
+    reference: Reference<'_>,
+    driver: &Driver,
+) -> Result<Arc<dyn Step>, Diagnostic> {
+    match &entry(driver).body {
+        Body::Parse(compile) => Ok(Arc::new(compile(config, reference.statement, driver)?)),
+        Body::Step(compile, _) => compile(config, reference, driver),
+    }
+}
+
+/// The name by which the state of `driver` is known, if it has one.
+pub(crate) fn persist_name(driver: &Driver) -> Option<String> {
+    match &entry(driver).body {
+        Body::Parse(_) => None,
+        Body::Step(_, name) => name(driver),
+    }
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub use alone::{Alone, alone};
 pub use compile::{Compiled, compile};
 pub use deliver::Outputs;
 pub use program::{Choice, Item, Program, SendTo, Unreached};
-pub use step::{Out, Step, StepStatistics, Timed, Trigger};
+pub use step::{Correlation, Out, Step, StepStatistics, Timed, Trigger};
 
 use crate::flow::{Ack, Lane, SteadyClock};
 use crate::message::Selection;

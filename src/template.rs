@@ -30,6 +30,7 @@ mod build;
 mod civil;
 mod computed;
 mod context;
+mod correlated;
 mod element;
 mod error;
 mod function;
@@ -50,6 +51,7 @@ mod zone;
 mod tests;
 
 pub use context::{Context, Identity, OnError, Options, TimeZoneUse};
+pub use correlated::with_context;
 pub use element::with_element;
 pub use error::TemplateError;
 pub(crate) use glob::Glob;

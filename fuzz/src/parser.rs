@@ -4,13 +4,14 @@
 //!
 //! An input is the body of a parser with one driver, and a line for each message; see [`filter`](super::filter).
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use inrush::config::{Environment, parse_str};
 use inrush::drivers::VOCABULARY;
 use inrush::message::Selection;
-use inrush::parser::{Parser, compile};
-use inrush::path::alone;
+use inrush::parser::{Reference, compile};
+use inrush::path::{Step, alone};
 
 use super::filter::{batch, shown};
 
@@ -32,13 +33,14 @@ pub fn run(data: &[u8]) {
     assert_eq!(together, each, "the batch counts");
 }
 
-fn compiled(body: &str) -> Option<Parser> {
+fn compiled(body: &str) -> Option<Arc<dyn Step>> {
     let text = format!("parser p {{ {body} }};\nlog {{ }};");
     let config = parse_str("fuzz.conf", &text, &Environment::new(&VOCABULARY)).ok()?;
     let driver = config.parsers.get("p")?.items.first()?.driver()?;
-    compile(&config, "p", driver).ok()
+    // What messages become together is for `correlation`.
+    compile(&config, Reference::FIRST, driver).ok().filter(|parser| !parser.is_ordered())
 }
 
-fn parsed(parser: &Parser, selection: Selection) -> Vec<String> {
-    alone(parser, selection, Instant::now()).0.messages().map(shown).collect()
+fn parsed(parser: &Arc<dyn Step>, selection: Selection) -> Vec<String> {
+    alone(&**parser, selection, Instant::now()).0.messages().map(shown).collect()
 }

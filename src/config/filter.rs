@@ -164,6 +164,14 @@ impl Parser {
         Ok(FilterStatement { name: self.anonymous("filter"), span, condition })
     }
 
+    /// The value of an option that is a condition, up to its `)`.
+    pub(crate) fn condition_option(&mut self) -> Parsed<FilterStatement> {
+        let span = self.option_span();
+        let statement = self.condition(span)?;
+        self.conditions.push(statement.condition.clone());
+        Ok(statement)
+    }
+
     /// Conditions with `;` between them, up to `end`.
     pub(super) fn sequence(&mut self, depth: usize, end: &TokenKind) -> Parsed<Condition> {
         let first = self.and_condition(depth)?;

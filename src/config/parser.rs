@@ -22,7 +22,7 @@ use super::application::Application;
 use super::diagnostic::Level;
 use super::driver::Vocabulary;
 use super::environment::Environment;
-use super::filter::FilterStatement;
+use super::filter::{Condition, FilterStatement};
 use super::lexer::{Lexer, Lexing};
 use super::report::{Report, Reported};
 use super::span::{FileId, Span, Spanned};
@@ -77,6 +77,8 @@ pub(crate) struct Parser {
     pub(super) option: Span,
     /// The `condition()` of the rewrite function whose options are being read.
     pub(super) condition: Option<FilterStatement>,
+    /// The conditions that are options of parsers.
+    pub(super) conditions: Vec<Condition>,
     /// The places of the parentheses that are open.
     parentheses: Vec<Span>,
     /// The names of log paths so far.
@@ -106,6 +108,7 @@ impl Parser {
             last: start,
             option: start,
             condition: None,
+            conditions: Vec::new(),
             parentheses: Vec::new(),
             path_names: IndexMap::new(),
             anonymous: HashMap::new(),

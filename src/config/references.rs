@@ -35,6 +35,9 @@ impl Parser {
         for condition in self.template_conditions() {
             self.check_condition(&read.filters, &condition);
         }
+        for condition in std::mem::take(&mut self.conditions) {
+            self.check_condition(&read.filters, &condition);
+        }
         self.check_circles(&read.filters);
         self.check_bodies_for_circles(read);
         if self.report.failed() {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::plan::Output;
 use crate::flow::DropReason;
 use crate::flow::counters::SourceTotals;
-use crate::path::StepStatistics;
+use crate::path::{Correlation, StepStatistics};
 use crate::source::Input;
 use crate::source::{FileTotals, SocketTotals, SourceState};
 
@@ -286,10 +286,16 @@ impl Stats {
             })
         };
         let parser = |parser: &StepStatistics| {
-            json!({
+            let mut all = json!({
                 "id": parser.id, "parser": parser.word, "processed": parser.processed, "discarded": parser.discarded,
                 "reasons": parser.reasons.iter().copied().collect::<BTreeMap<_, _>>(),
-            })
+            });
+            if let Some(Correlation { contexts, bytes, made, closed_early }) = parser.correlation {
+                all["correlation"] = json!({
+                    "contexts": contexts, "bytes": bytes, "made": made, "closed_early": closed_early,
+                });
+            }
+            all
         };
         json!({
             "sources": self.sources.iter().map(source).collect::<Vec<_>>(),

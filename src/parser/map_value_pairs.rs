@@ -241,10 +241,10 @@ mod tests {
     /// The values that a message with `a.x`, `a.y` and `b` has behind it, without these.
     fn mapped(options: &str) -> String {
         let before = compiled(r#"json-parser(template('{"a":{"x":1,"y":"2"},"b":3.5,".d":"e"}'));"#);
-        let (before, _) = alone(&before, messages(&[b"text"]), Instant::now());
+        let (before, _) = alone(&*before, messages(&[b"text"]), Instant::now());
         let own = values(&before, 0);
         let map = compiled(&format!("map-value-pairs({options});"));
-        let (after, lines) = alone(&map, before, Instant::now());
+        let (after, lines) = alone(&*map, before, Instant::now());
         assert_eq!(lines, Vec::<String>::new());
         let mut after = values(&after, 0);
         assert!(own.iter().all(|value| after.contains(value)), "the values themselves stay: {after:?}");
@@ -284,8 +284,8 @@ mod tests {
     fn all_is_computed_from_the_message_as_it_was() {
         let swap = "pair(\"b\" \"${a.y}\") pair(\"HOST\" \"$b\") pair(\"MESSAGE\" \"<$HOST $MESSAGE>\")";
         let before = compiled(r#"json-parser(template('{"a":{"y":"2"},"b":"3"}'));"#);
-        let (before, _) = alone(&before, messages(&[b"text"]), Instant::now());
-        let (after, _) = alone(&compiled(&format!("map-value-pairs({swap});")), before, Instant::now());
+        let (before, _) = alone(&*before, messages(&[b"text"]), Instant::now());
+        let (after, _) = alone(&*compiled(&format!("map-value-pairs({swap});")), before, Instant::now());
         assert_eq!(values(&after, 0), [r#"HOST=s"3""#, r#"a.y=s"2""#, r#"b=s"2""#]);
         assert_eq!(after.message(0).text(), b"<h text>");
     }

@@ -195,9 +195,10 @@ mod tests {
     #[test]
     fn structured_data_is_added_to_that_of_the_message() {
         let body = "sdata-parser(template('[a x=\"1\" w=\"5\"][b y=\"1\"]'));";
-        let first = alone(&compiled(body), messages(&[b"[b y=\"2\" z=\"3\"][c][a x=\"0\"]"]), Instant::now());
+        let first =
+            alone(&*compiled(body), messages(&[b"[b y=\"2\" z=\"3\"][c][a x=\"0\"]"]), Instant::now());
         let parser = compiled("sdata-parser();");
-        let (both, _) = alone(&parser, first.0, Instant::now());
+        let (both, _) = alone(&*parser, first.0, Instant::now());
         let mut out = Vec::new();
         let template = Template::compile("$SDATA").unwrap();
         template.format(both.message(0), &Context::default(), &mut out);
@@ -232,9 +233,9 @@ mod tests {
         let parameters = (0..60_000).map(|number| format!(" p{number}=\"v\"")).collect::<Vec<_>>().concat();
         let body = "sdata-parser(template('[e p1=\"1\"]'));";
         let first =
-            alone(&compiled(body), messages(&[format!("[e{parameters}]").as_bytes()]), Instant::now());
+            alone(&*compiled(body), messages(&[format!("[e{parameters}]").as_bytes()]), Instant::now());
         let parser = compiled("sdata-parser();");
-        let (both, _) = alone(&parser, first.0, Instant::now());
+        let (both, _) = alone(&*parser, first.0, Instant::now());
         assert_eq!(both.message(0).named(b".SDATA.e.p59999"), Some((ValueType::String, &b"v"[..])));
     }
 }

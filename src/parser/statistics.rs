@@ -58,6 +58,7 @@ impl Statistics {
             processed: whole.parsed + refused,
             discarded: refused,
             reasons: whole.refused.clone(),
+            correlation: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::statistics::{Statistics, Tally};
 use super::{Buffers, Found, Parse, ParserOptions};
-use crate::config::{Config, Diagnostic, TemplateOptions};
+use crate::config::{Config, Diagnostic, Driver, TemplateOptions};
 use crate::message::{RevisedRow, Selection};
 use crate::path::{Out, Step, StepStatistics};
 use crate::rewrite::{Contexts, Scratch, Value};
@@ -30,6 +30,24 @@ pub struct Parser {
     memory: Mutex<Vec<Memory>>,
     statistics: Statistics,
     said: Mutex<Said>,
+}
+
+/// The names of a parser that stands in a configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct Naming {
+    /// `<statement>#<index>`
+    pub(super) id: String,
+    pub(super) word: &'static str,
+    /// The name of its statement, and its word.
+    pub(super) name: String,
+}
+
+impl Naming {
+    /// Those of `driver` in the statement called `statement`.
+    pub(super) fn new(statement: &str, driver: &Driver) -> Self {
+        let word = driver.word;
+        Self { id: driver.id.clone(), word, name: format!("parser {statement}: {word}()") }
+    }
 }
 
 /// The memory of a parser at work.

@@ -1,5 +1,7 @@
 //! Parsers as a configuration has them, on messages.
 
+pub(super) mod rig;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -40,17 +42,17 @@ pub(super) fn messages(texts: &[&[u8]]) -> Selection {
 }
 
 /// The one parser of a path with this body, with its warnings.
-fn compile_with(body: &str) -> (Parser, Vec<String>) {
+fn compile_with(body: &str) -> (Arc<dyn Step>, Vec<String>) {
     let text = format!("@version: current\nlog {{ source {{ internal(); }}; parser {{ {body} }}; }};");
     let config = parse_str("t.conf", &text, &Environment::new(&VOCABULARY)).unwrap();
     let LogItem::Parser(ParserRef::Inline(statement)) = &config.logs[0].items[1] else { unreachable!() };
     let driver = statement.items[0].driver().unwrap();
     let warnings = config.warnings.iter().map(ToString::to_string).collect();
-    (super::compile(&config, "p", driver).unwrap(), warnings)
+    (super::compile(&config, Reference::FIRST, driver).unwrap(), warnings)
 }
 
 /// The one parser of a path with this body.
-pub(super) fn compiled(body: &str) -> Parser {
+pub(super) fn compiled(body: &str) -> Arc<dyn Step> {
     compile_with(body).0
 }
 
@@ -62,7 +64,7 @@ pub(super) fn said(body: &str) -> String {
             let LogItem::Parser(ParserRef::Inline(statement)) = &config.logs[0].items[1] else {
                 unreachable!()
             };
-            let compiled = super::compile(&config, "p", statement.items[0].driver().unwrap());
+            let compiled = super::compile(&config, Reference::FIRST, statement.items[0].driver().unwrap());
             let errors = compiled.err().map(|error| error.to_string());
             config.warnings.iter().map(ToString::to_string).chain(errors).collect()
         }
@@ -115,14 +117,14 @@ pub(super) fn values(selection: &Selection, row: u32) -> Vec<String> {
 /// The values that a parser with this body finds in `text`, between spaces; `DROP` where it refuses it.
 pub(super) fn parsed(body: &str, text: impl AsRef<[u8]>) -> String {
     let parser = compiled(body);
-    let (parsed, said) = alone(&parser, messages(&[text.as_ref()]), Instant::now());
+    let (parsed, said) = alone(&*parser, messages(&[text.as_ref()]), Instant::now());
     assert_eq!(said, Vec::<String>::new());
     if parsed.rows().is_empty() { "DROP".to_owned() } else { values(&parsed, 0).join(" ") }
 }
 
 /// The text that `template` gives behind a parser with this body.
 pub(super) fn formatted(body: &str, text: &str, template: &str) -> String {
-    let (parsed, _) = alone(&compiled(body), messages(&[text.as_bytes()]), Instant::now());
+    let (parsed, _) = alone(&*compiled(body), messages(&[text.as_bytes()]), Instant::now());
     let mut out = Vec::new();
     let template = Template::compile(template).unwrap();
     template.format(parsed.message(0), &Context::default(), &mut out);
@@ -132,12 +134,13 @@ pub(super) fn formatted(body: &str, text: &str, template: &str) -> String {
 /// Breaks without it: what stands in MESSAGE is copied, or a text that is made anew is read where it was.
 #[test]
 fn a_value_that_stands_in_the_message_is_a_span_of_it() {
-    let (parsed, _) = alone(&compiled("kv-parser();"), messages(&[b"key=value"]), Instant::now());
+    let (parsed, _) = alone(&*compiled("kv-parser();"), messages(&[b"key=value"]), Instant::now());
     let message = parsed.message(0);
     let (_, value) = message.named(b"key").unwrap();
     assert!(message.text().as_ptr_range().contains(&value.as_ptr()));
     // The same text, written by a step before.
-    let (changed, _) = alone(&compiled("kv-parser(template(\"$MESSAGE x=$HOST\"));"), parsed, Instant::now());
+    let (changed, _) =
+        alone(&*compiled("kv-parser(template(\"$MESSAGE x=$HOST\"));"), parsed, Instant::now());
     assert_eq!(values(&changed, 0), ["key=s\"value\"", "x=s\"h\""]);
 }
 
@@ -145,9 +148,9 @@ fn a_value_that_stands_in_the_message_is_a_span_of_it() {
 #[test]
 fn a_message_that_was_changed_before_is_parsed_as_it_is_now() {
     let over = "kv-parser(template(\"MESSAGE='a=1 MESSAGE=2 b=${PROGRAM}${PROGRAM}${PROGRAM}'\"));";
-    let (changed, _) = alone(&compiled(over), messages(&[b"old"]), Instant::now());
+    let (changed, _) = alone(&*compiled(over), messages(&[b"old"]), Instant::now());
     assert_eq!(changed.message(0).text(), b"a=1 MESSAGE=2 b=progprogprog");
-    let (parsed, _) = alone(&compiled("kv-parser();"), changed, Instant::now());
+    let (parsed, _) = alone(&*compiled("kv-parser();"), changed, Instant::now());
     assert_eq!(values(&parsed, 0), ["a=s\"1\"", "b=s\"progprogprog\""]);
     assert_eq!(parsed.message(0).text(), b"2");
 }
@@ -158,14 +161,14 @@ fn a_name_that_is_too_long_is_not_stored_and_said_once_in_a_while() {
     let parser = compiled("kv-parser();");
     let text = format!("{}=1 b=2 {}=3", "k".repeat(256), "k".repeat(255));
     let now = Instant::now();
-    let (parsed, said) = alone(&parser, messages(&[text.as_bytes(), text.as_bytes()]), now);
+    let (parsed, said) = alone(&*parser, messages(&[text.as_bytes(), text.as_bytes()]), now);
     assert_eq!(values(&parsed, 1), ["b=s\"2\"".to_owned(), format!("{}=s\"3\"", "k".repeat(255))]);
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].starts_with("parser p: kv-parser(): a name of 256 bytes is not stored"), "{said:?}");
     assert!(said[0].ends_with("(1 more since the last line of this parser)"), "{said:?}");
-    let (_, said) = alone(&parser, messages(&[text.as_bytes()]), now + std::time::Duration::from_secs(59));
+    let (_, said) = alone(&*parser, messages(&[text.as_bytes()]), now + std::time::Duration::from_secs(59));
     assert_eq!(said, Vec::<String>::new());
-    let (_, said) = alone(&parser, messages(&[text.as_bytes()]), now + std::time::Duration::from_secs(60));
+    let (_, said) = alone(&*parser, messages(&[text.as_bytes()]), now + std::time::Duration::from_secs(60));
     assert!(said[0].ends_with("(1 more since the last line of this parser)"), "{said:?}");
 }
 
@@ -173,7 +176,7 @@ fn a_name_that_is_too_long_is_not_stored_and_said_once_in_a_while() {
 #[test]
 fn texts_are_counted() {
     let parser = compiled("kv-parser();");
-    let _ = alone(&parser, messages(&[b"a=1", b"b"]), Instant::now());
+    let _ = alone(&*parser, messages(&[b"a=1", b"b"]), Instant::now());
     let statistics = parser.statistics().unwrap();
     assert_eq!((statistics.word, statistics.processed, statistics.discarded), ("kv-parser", 2, 0));
 }

@@ -55,6 +55,8 @@ pub fn compile(config: &Config) -> Result<Compiled<'_>, Vec<Diagnostic>> {
         entrances: &entrances,
         destinations: entrances.destinations(),
         steps: HashMap::new(),
+        references: HashMap::new(),
+        persist_names: HashMap::new(),
         names: Vec::new(),
         items: 0,
         errors: Vec::new(),
@@ -105,6 +107,10 @@ struct Compiler<'c, 'e> {
     destinations: IndexMap<&'c str, (&'c DestinationStatement, usize)>,
     /// The step of each item; `None` where it has an error.
     steps: HashMap<StepKey, Option<Arc<dyn Step>>>,
+    /// The number of steps of each parser, by its place in memory.
+    references: HashMap<usize, usize>,
+    /// The parsers that keep messages, by the names under which they do.
+    persist_names: HashMap<String, (usize, Span)>,
     /// The names that lead to what is compiled.
     names: Vec<usize>,
     /// The number of items so far.

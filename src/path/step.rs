@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::flow::{Ack, DropReason, Kept, Lane};
-use crate::message::{Batch, Fault, MessageRef, Need, Origin, RevisedRow, Row, Rows, Selection, Writer};
+use crate::message::copied::need;
+use crate::message::{
+    Batch, Fault, MessageRef, Need, Origin, RevisedRow, Row, Rows, Selection, Stored, Writer,
+};
 
 /// One step of a program: a filter narrows, a parser or a rewrite changes messages and may narrow, a
 /// correlating step holds messages back and makes others.
@@ -71,6 +74,21 @@ pub struct StepStatistics {
     pub discarded: u64,
     /// The reasons why they did not.
     pub reasons: Vec<(&'static str, u64)>,
+    /// The counts of a step that correlates messages.
+    pub correlation: Option<Correlation>,
+}
+
+/// The messages that a step puts together, by what becomes of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Correlation {
+    /// The number of contexts that are open now.
+    pub contexts: u64,
+    /// The memory that they take, in bytes.
+    pub bytes: u64,
+    /// The number of messages that were made.
+    pub made: u64,
+    /// The number of contexts that were closed before their time, as there was no room for them.
+    pub closed_early: u64,
 }
 
 impl StepStatistics {
@@ -78,6 +96,13 @@ impl StepStatistics {
     pub(crate) fn add(&mut self, other: &Self) {
         self.processed += other.processed;
         self.discarded += other.discarded;
+        if let Some(more) = other.correlation {
+            let all = self.correlation.get_or_insert_default();
+            all.contexts += more.contexts;
+            all.bytes += more.bytes;
+            all.made += more.made;
+            all.closed_early += more.closed_early;
+        }
         for (reason, count) in &other.reasons {
             match self.reasons.iter_mut().find(|(known, _)| known == reason) {
                 Some((_, known)) => *known += count,
@@ -234,6 +259,14 @@ impl<'a> Out<'a> {
         self.said.push(text);
     }
 
+    /// Makes a copy of `message` of those that are kept in `of`. It stands before `row`, and goes on behind
+    /// this step.
+    pub fn make_copy(&mut self, row: u32, message: &Stored, of: Vec<Kept>) {
+        let trigger = Trigger { lane: Arc::clone(&self.trigger.lane), origin: Arc::clone(message.origin()) };
+        let message = message.message();
+        make(&mut self.made, &trigger, (row, need(message), of), |row| row.copy_of(message));
+    }
+
     /// Makes a message of those that are kept in `of`. It stands before `row`, and goes on behind this step.
     pub fn make(&mut self, row: u32, need: Need, of: Vec<Kept>, fill: impl FnOnce(&mut Row<'_>)) {
         make(&mut self.made, &self.trigger, (row, need, of), fill);
@@ -250,6 +283,13 @@ impl Timed {
     /// Makes a message of those that are kept in `of`, the last of which `trigger` is of.
     pub fn make(&mut self, trigger: &Trigger, need: Need, of: Vec<Kept>, fill: impl FnOnce(&mut Row<'_>)) {
         make(&mut self.made, trigger, (0, need, of), fill);
+    }
+
+    /// Makes a copy of `message` of those that are kept in `of`, which belongs to `lane`.
+    pub fn make_copy(&mut self, lane: &Arc<Lane>, message: &Stored, of: Vec<Kept>) {
+        let trigger = Trigger { lane: Arc::clone(lane), origin: Arc::clone(message.origin()) };
+        let message = message.message();
+        make(&mut self.made, &trigger, (0, need(message), of), |row| row.copy_of(message));
     }
 
     /// The messages that were made.

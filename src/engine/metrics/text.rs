@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 use crate::engine::stats::{DestinationStats, SourceStats, Stats};
 use crate::engine::{Board, log};
 use crate::flow::DropReason;
+use crate::path::Correlation;
 use crate::source::{FileTotals, SocketTotals, SourceState};
 
 /// The type of the text, for HTTP.
@@ -89,6 +90,16 @@ const FILES: [Row<FileTotals>; 4] = [
     ("file_lag_bytes", "Bytes of files that were not read yet", Gauge, |of| of.lag as f64),
     ("files_open", "Files that are open", Gauge, |of| of.open as f64),
     ("files_waiting", "Files that are missing, or more than max-files()", Gauge, |of| of.waiting as f64),
+];
+
+/// Of parsers that correlate messages.
+const CORRELATION: [Row<Correlation>; 4] = [
+    ("contexts", "Contexts of several messages that are open", Gauge, |of| of.contexts as f64),
+    ("context_bytes", "Memory of these contexts", Gauge, |of| of.bytes as f64),
+    ("made", "Messages that the parser made", Counter, |of| of.made as f64),
+    ("closed_early", "Contexts that there was no room for, closed before their time", Counter, |of| {
+        of.closed_early as f64
+    }),
 ];
 
 const DESTINATION: [Row<DestinationStats>; 12] = [
@@ -212,6 +223,11 @@ impl Collector for Snapshot {
             let labels = [("parser", &*parser.id), ("driver", parser.word)];
             put(family.encode_family(&labels)?, Counter, parser.processed as f64)?;
         }
+        for row in &CORRELATION {
+            let parsers = self.stats.parsers.iter();
+            let values = parsers.filter_map(|of| Some((of.id.as_str(), row.3(&of.correlation?))));
+            driver_rows(&mut encoder, "parser", row, values)?;
+        }
         for row in &DESTINATION {
             let values = self.stats.destinations.iter().map(|of| (of.id.as_str(), row.3(of)));
             driver_rows(&mut encoder, "destination", row, values)?;
@@ -269,6 +285,7 @@ mod tests {
             processed: 8,
             discarded: 3,
             reasons: vec![("no pairs", 3)],
+            correlation: Some(Correlation { contexts: 5, bytes: 6, made: 7, closed_early: 1 }),
         };
         let stats = Stats { sources: vec![source], destinations: vec![to], parsers: vec![parser] };
         let mut registry = Registry::default();
@@ -290,6 +307,10 @@ mod tests {
             "inrush_destination_suspended{destination=\"d#0\"} 1.0\n",
             "inrush_parser_processed_total{parser=\"p#0\",driver=\"kv-parser\"} 8.0\n",
             "inrush_parser_discarded_total{parser=\"p#0\",driver=\"kv-parser\",reason=\"no pairs\"} 3.0\n",
+            "inrush_parser_contexts{parser=\"p#0\"} 5.0\n",
+            "inrush_parser_context_bytes{parser=\"p#0\"} 6.0\n",
+            "inrush_parser_made_total{parser=\"p#0\"} 7.0\n",
+            "inrush_parser_closed_early_total{parser=\"p#0\"} 1.0\n",
             "inrush_uptime_seconds 1.5\n",
             "inrush_log_lines_dropped_total 4\n",
         ] {

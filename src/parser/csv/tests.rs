@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::split::{Column, Delimiters, Escape, Split};
 use crate::parser::tests::{compiled, messages, parsed, said, values};
-use crate::path::{Step, alone};
+use crate::path::alone;
 
 const ABC: &str = "columns(a, b, c) delimiters(\",\")";
 
@@ -157,7 +157,7 @@ fn invalid_texts_are_refused_where_that_is_asked_for() {
     check_refused("on-type-error(drop-message) drop-invalid(yes)", &["1"], &["1,2,3"]);
     check_refused("on-type-error(drop-message)", &[], &["1", "1,2,3,4"]);
     let parser = compiled(&format!("csv-parser({ABC} drop-invalid(yes));"));
-    let _ = alone(&parser, messages(&[b"1", b"1,2,3,4", b"1,2,3", b"2"]), Instant::now());
+    let _ = alone(&*parser, messages(&[b"1", b"1,2,3,4", b"1,2,3", b"2"]), Instant::now());
     let statistics = parser.statistics().unwrap();
     assert_eq!((statistics.processed, statistics.discarded), (4, 3));
 }
@@ -182,8 +182,8 @@ fn columns_without_names_are_numbered() {
         &[("\"a\"\"b\",c", &[("1", "a\"b"), ("2", "c")])],
     );
     let before = "csv-parser(template('1,2,3,4') delimiters(','));";
-    let (selection, _) = alone(&compiled(before), messages(&[b"x,y"]), Instant::now());
-    let (selection, _) = alone(&compiled("csv-parser(delimiters(','));"), selection, Instant::now());
+    let (selection, _) = alone(&*compiled(before), messages(&[b"x,y"]), Instant::now());
+    let (selection, _) = alone(&*compiled("csv-parser(delimiters(','));"), selection, Instant::now());
     assert_eq!(values(&selection, 0), ["1=s\"x\"", "2=s\"y\""]);
     let found = parsed("csv-parser(delimiters(','));", ",".repeat(1000));
     assert_eq!(found.split(' ').count(), 255);
@@ -199,7 +199,7 @@ fn columns_have_types() {
     assert_eq!(parsed(&with(""), " 0x1f,\"-1e3\",F"), "a=i\"0x1f\" b=d\"-1e3\" c=b\"F\"");
     assert_eq!(parsed(&with("on-type-error(silently-drop-message)"), "x,2,3"), "DROP");
     let said_of = |options: &str| {
-        let (parsed, said) = alone(&compiled(&with(options)), messages(&[b"x,2,3"]), Instant::now());
+        let (parsed, said) = alone(&*compiled(&with(options)), messages(&[b"x,2,3"]), Instant::now());
         (values(&parsed, 0).join(" "), said.join(" "))
     };
     let dropped = "b=d\"2\"".to_owned();

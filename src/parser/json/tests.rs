@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::message::ValueType;
 use crate::parser::tests::{compiled, formatted, messages, parsed, said, values};
-use crate::path::{Step, alone};
+use crate::path::alone;
 
 fn json(text: impl AsRef<[u8]>) -> String {
     parsed("json-parser();", text)
@@ -46,7 +46,7 @@ fn values_of_documents() {
     }
     let parsed = parsed("json-parser(prefix(\"j.\"));", r#"{"":"e","a":{"":1}}"#);
     assert_eq!(parsed, r#"j.=s"e" j.a.=i"1""#);
-    let bytes = alone(&compiled("json-parser();"), messages(&[b"{\"a\":\"\xff\xfe\"}"]), Instant::now()).0;
+    let bytes = alone(&*compiled("json-parser();"), messages(&[b"{\"a\":\"\xff\xfe\"}"]), Instant::now()).0;
     assert_eq!(bytes.message(0).named(b"a"), Some((ValueType::String, &b"\xff\xfe"[..])));
 }
 
@@ -150,14 +150,15 @@ fn an_array_at_the_top_becomes_matches() {
     );
     let many: Vec<String> = (1..=300).map(|number| format!("[{number}]")).collect();
     let text = format!("[{}]", many.join(","));
-    let (all, _) = alone(&compiled("json-parser(prefix(p));"), messages(&[text.as_bytes()]), Instant::now());
+    let (all, _) = alone(&*compiled("json-parser(prefix(p));"), messages(&[text.as_bytes()]), Instant::now());
     let message = all.message(0);
     assert_eq!(message.named(b"255"), Some((ValueType::Json, &b"[255]"[..])));
     assert_eq!((message.named(b"0"), message.named(b"256")), (None, None));
     assert_eq!(parsed("json-parser();", "[[1],[2]"), "DROP");
     // `$0` to `$9` of an earlier parser.
-    let before = alone(&compiled("json-parser();"), messages(&[br#"{"0":1,"2":1,"9":1}"#]), Instant::now()).0;
-    let (after, _) = alone(&compiled("json-parser(template('[5,6]'));"), before, Instant::now());
+    let before =
+        alone(&*compiled("json-parser();"), messages(&[br#"{"0":1,"2":1,"9":1}"#]), Instant::now()).0;
+    let (after, _) = alone(&*compiled("json-parser(template('[5,6]'));"), before, Instant::now());
     assert_eq!(values(&after, 0), [r#"1=i"5""#, r#"2=i"6""#]);
 }
 
@@ -195,7 +196,7 @@ fn texts_that_are_refused() {
 fn refusals_are_counted_by_their_reason() {
     let parser = compiled("json-parser(marker(\"@cee:\"));");
     let texts: [&[u8]; 6] = [b"{}", b"@cee:{\"a\"", b"@cee:{a}", b"@cee:1", b"@cee:{}", b""];
-    let (passed, _) = alone(&parser, messages(&texts), Instant::now());
+    let (passed, _) = alone(&*parser, messages(&texts), Instant::now());
     assert_eq!(passed.rows().iter().collect::<Vec<_>>(), [4]);
     let statistics = parser.statistics().unwrap();
     assert_eq!((statistics.processed, statistics.discarded), (6, 5));
@@ -243,7 +244,7 @@ fn names_of_the_language_are_what_they_are_elsewhere() {
     let over = r#"{"MESSAGE":"over","HOST":"h2",".SDATA.x@1.y":"z"}"#;
     assert_eq!(formatted("json-parser();", over, "$MSG $HOST $SDATA"), "over h2 [x@1 y=\"z\"]");
     let text = format!(r#"{{"{}":1,"b":2}}"#, "k".repeat(300));
-    let (long, said) = alone(&compiled("json-parser();"), messages(&[text.as_bytes()]), Instant::now());
+    let (long, said) = alone(&*compiled("json-parser();"), messages(&[text.as_bytes()]), Instant::now());
     assert_eq!((values(&long, 0), said.len()), (vec![r#"b=i"2""#.to_owned()], 1));
 }
 
@@ -251,7 +252,7 @@ fn names_of_the_language_are_what_they_are_elsewhere() {
 #[test]
 fn what_stands_in_the_document_is_not_copied() {
     let text = br#"{"s":"text","i":42,"d":1.123456,"t":true,"l":[1,2],"n":{"m":"x"}}"#;
-    let (parsed, _) = alone(&compiled("json-parser();"), messages(&[text]), Instant::now());
+    let (parsed, _) = alone(&*compiled("json-parser();"), messages(&[text]), Instant::now());
     let message = parsed.message(0);
     for name in ["s", "i", "d", "t", "l", "n.m"] {
         let (_, value) = message.named(name.as_bytes()).unwrap();
@@ -267,7 +268,7 @@ fn hostile_texts() {
         format!("{{{}}}", members.join(","))
     };
     let run =
-        |text: &[u8]| alone(&compiled("json-parser(prefix(\"p.\"));"), messages(&[text]), Instant::now());
+        |text: &[u8]| alone(&*compiled("json-parser(prefix(\"p.\"));"), messages(&[text]), Instant::now());
     for text in ["[".repeat(100_000), "{\"a\":".repeat(100_000), "\"".repeat(100_000), "\\".repeat(100_000)] {
         assert!(run(text.as_bytes()).0.rows().is_empty());
     }

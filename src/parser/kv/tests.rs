@@ -127,7 +127,7 @@ fn hostile_texts_take_time_in_proportion() {
     for text in &texts {
         for options in ["", "pair-separator(\" \")", "extract-stray-words-into(s)"] {
             let parser = compiled(&format!("kv-parser({options});"));
-            let (parsed, _) = alone(&parser, messages(&[text.as_bytes()]), Instant::now());
+            let (parsed, _) = alone(&*parser, messages(&[text.as_bytes()]), Instant::now());
             assert_eq!(parsed.rows().len(), 1);
         }
     }

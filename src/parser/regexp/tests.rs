@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::parser::tests::{compiled, formatted, messages, parsed, said, values};
-use crate::path::{Step, alone};
+use crate::path::alone;
 
 #[track_caller]
 fn check(options: &str, text: impl AsRef<[u8]>, expected: &str) {
@@ -61,12 +61,12 @@ fn bytes() {
 #[test]
 fn groups_of_before_are_gone() {
     let (first, _) =
-        alone(&compiled("regexp-parser(patterns('(a)(?<n>b)(c)'));"), messages(&[b"abc"]), Instant::now());
+        alone(&*compiled("regexp-parser(patterns('(a)(?<n>b)(c)'));"), messages(&[b"abc"]), Instant::now());
     assert_eq!(values(&first, 0).len(), 5);
-    let (second, _) = alone(&compiled("regexp-parser(patterns('(x)?(?<n>y)?c'));"), first, Instant::now());
+    let (second, _) = alone(&*compiled("regexp-parser(patterns('(x)?(?<n>y)?c'));"), first, Instant::now());
     assert_eq!(values(&second, 0), ["0=s\"c\"", "n=s\"b\""]);
     let many = format!("regexp-parser(patterns('{}'));", "()".repeat(256));
-    let (third, _) = alone(&compiled(&many), second, Instant::now());
+    let (third, _) = alone(&*compiled(&many), second, Instant::now());
     assert_eq!(values(&third, 0), ["0=s\"c\"", "n=s\"b\""]);
     let most = format!("regexp-parser(patterns('{}'));", "()".repeat(255));
     assert_eq!(parsed(&most, "x").split(' ').count(), 256);
@@ -78,13 +78,13 @@ fn a_match_has_an_end() {
     let texts = [format!("{}!", "a".repeat(28)), "a".repeat(5)];
     let texts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
     let parser = compiled("regexp-parser(patterns('^(a+)+$'));");
-    let (parsed_now, lines) = alone(&parser, messages(&texts), Instant::now());
+    let (parsed_now, lines) = alone(&*parser, messages(&texts), Instant::now());
     assert_eq!(parsed_now.rows().len(), 1);
     assert!(lines.iter().all(|line| line.contains("takes too many steps")), "{lines:?}");
     // What looks behind is for PCRE2 alone, and is given up each time.
     let parser = compiled("regexp-parser(patterns('^(?:(?<=a)a|a|aa)+$'));");
     let text = format!("{}!", "a".repeat(200));
-    let (parsed_now, lines) = alone(&parser, messages(&[text.as_bytes(), b"aaa"]), Instant::now());
+    let (parsed_now, lines) = alone(&*parser, messages(&[text.as_bytes(), b"aaa"]), Instant::now());
     assert_eq!((parsed_now.rows().len(), lines.len()), (1, 1), "{lines:?}");
     let statistics = parser.statistics().unwrap();
     assert_eq!((statistics.processed, statistics.discarded), (2, 1));

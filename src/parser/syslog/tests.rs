@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::message::{FieldName, Selection};
 use crate::parser::tests::{NOON, compiled, formatted, messages, parsed, said};
-use crate::path::{Step, alone};
+use crate::path::alone;
 use crate::template::{Context, Template};
 
 /// The fields that a source of syslog messages fills, in a line.
@@ -79,7 +79,7 @@ fn fields_that_are_found_replace_those_of_the_message() {
 #[test]
 fn the_time_is_that_of_the_text_or_of_the_receipt() {
     let stamp = |body: &str, text: &str| {
-        let parsed = alone(&compiled(body), messages(&[text.as_bytes()]), Instant::now()).0;
+        let parsed = alone(&*compiled(body), messages(&[text.as_bytes()]), Instant::now()).0;
         let message = parsed.message(0);
         assert_eq!(message.recvd().unix_micros, NOON.unix_micros);
         (message.stamp().unix_micros, message.stamp().offset_seconds)
@@ -100,10 +100,10 @@ fn structured_data() {
         parsed("syslog-parser(flags(syslog-protocol) sdata-prefix(\"s.\"));", text),
         r#"MSGFORMAT=s"syslog:rfc5424" s.a.x=s"1" s.a.y=s"]" s.b=s"""#
     );
-    let before = alone(&compiled(PROTOCOL), messages(&[text.as_bytes()]), Instant::now()).0;
+    let before = alone(&*compiled(PROTOCOL), messages(&[text.as_bytes()]), Instant::now()).0;
     let again =
         "syslog-parser(flags(syslog-protocol) template('<34>1 - - - - - [c][a x=\"2\" z=\"3\"] $MSG'));";
-    let (both, _) = alone(&compiled(again), before, Instant::now());
+    let (both, _) = alone(&*compiled(again), before, Instant::now());
     assert_eq!(shown(&both, "$SDATA $MSG"), r#"[a x="2" y="\]" z="3"][b][c] msg"#);
     let long = format!("syslog-parser(sdata-prefix({}));", "p".repeat(129));
     assert!(said(&long).contains("a prefix of 129 bytes is too long"));
@@ -120,9 +120,9 @@ fn what_does_not_parse() {
         format!("|inrush|{pid}||43|{note}||inrush[{pid}]: |syslog:error||")
     );
     let before = "syslog-parser(flags(syslog-protocol) template('<34>1 - - - - - [a b=\"c\"] x'));";
-    let first = alone(&compiled(before), messages(&[b"x"]), Instant::now()).0;
+    let first = alone(&*compiled(before), messages(&[b"x"]), Instant::now()).0;
     let broken_template = format!("syslog-parser(flags(syslog-protocol) template('{broken}'));");
-    let (wiped, _) = alone(&compiled(&broken_template), first, Instant::now());
+    let (wiped, _) = alone(&*compiled(&broken_template), first, Instant::now());
     assert_eq!(shown(&wiped, "$SDATA$HOST$HOST_FROM$TAGS"), "");
     assert_eq!(wiped.message(0).known(FieldName::Program), Some(&b"inrush"[..]));
     let kept = "syslog-parser(flags(syslog-protocol, no-piggyback-errors));";
@@ -140,7 +140,7 @@ fn what_does_not_parse() {
         "<34>1 - - - - - - x",
     ];
     let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
-    let (passed, _) = alone(&parser, messages(&texts), Instant::now());
+    let (passed, _) = alone(&*parser, messages(&texts), Instant::now());
     assert_eq!(passed.rows().iter().collect::<Vec<_>>(), [4]);
     let mut reasons = parser.statistics().unwrap().reasons;
     reasons.sort_unstable();
@@ -170,7 +170,7 @@ fn what_stands_in_the_text_is_not_copied() {
     let text: &[u8] = b"<34>1 2003-10-11T22:14:15Z host app 123 ID47 [a b=\"c\"] msg";
     let before = messages(&[text]);
     let all = before.message(0).text().as_ptr_range();
-    let (parsed, _) = alone(&compiled(PROTOCOL), before.clone(), Instant::now());
+    let (parsed, _) = alone(&*compiled(PROTOCOL), before.clone(), Instant::now());
     let message = parsed.message(0);
     for id in [FieldName::Host, FieldName::Program, FieldName::Pid, FieldName::MsgId] {
         assert!(all.contains(&message.known(id).unwrap().as_ptr()), "{id:?}");
@@ -190,11 +190,11 @@ fn hostile_texts() {
         format!("<34>1 - - - - - [{}", "a=\"\\".repeat(200_000)),
         format!("<34>{}", "[".repeat(1 << 20)),
     ] {
-        let (parsed, _) = alone(&compiled(PROTOCOL), messages(&[text.as_bytes()]), Instant::now());
+        let (parsed, _) = alone(&*compiled(PROTOCOL), messages(&[text.as_bytes()]), Instant::now());
         assert_eq!(parsed.len(), 1);
     }
     let whole = r#"<34>1 2003-10-11T22:14:15.003Z host app 123 ID47 [ex@1 a="é\"e\]"] text"#;
     for end in 0..whole.len() {
-        let _ = alone(&compiled(PROTOCOL), messages(&[&whole.as_bytes()[..end]]), Instant::now());
+        let _ = alone(&*compiled(PROTOCOL), messages(&[&whole.as_bytes()[..end]]), Instant::now());
     }
 }

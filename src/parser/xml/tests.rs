@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use crate::parser::tests::{compiled, messages, said, values};
-use crate::path::{Step, alone};
+use crate::path::alone;
 
 /// The values that a parser with these options finds in `text`, and whether it says something.
 fn read(options: &str, text: impl AsRef<[u8]>) -> (String, bool) {
     let parser = compiled(&format!("xml({options});"));
-    let (parsed, said) = alone(&parser, messages(&[text.as_ref()]), Instant::now());
+    let (parsed, said) = alone(&*parser, messages(&[text.as_ref()]), Instant::now());
     let found = if parsed.rows().is_empty() { "DROP".to_owned() } else { values(&parsed, 0).join(" ") };
     (found, !said.is_empty())
 }
@@ -110,7 +110,7 @@ fn what_is_no_document() {
     assert_eq!(read("", "<a><b>1</b><c>2"), (r#".xml.a.b=s"1""#.to_owned(), true), "what was complete");
     assert_eq!(read("", b"<a><b>1</b>\xff"), (r#".xml.a.b=s"1""#.to_owned(), true));
     let parser = compiled("xml(drop-invalid(yes));");
-    let _ = alone(&parser, messages(&[b"<a/>", b"<a>"]), Instant::now());
+    let _ = alone(&*parser, messages(&[b"<a/>", b"<a>"]), Instant::now());
     assert_eq!(parser.statistics().unwrap().reasons, [("no XML", 1)]);
 }
 
@@ -137,7 +137,7 @@ fn data_of_events_have_names() {
 fn what_stands_in_the_document_is_not_copied() {
     let before = messages(&[b"<a x='attribute'>text</a>"]);
     let all = before.message(0).text().as_ptr_range();
-    let (parsed, _) = alone(&compiled("xml();"), before.clone(), Instant::now());
+    let (parsed, _) = alone(&*compiled("xml();"), before.clone(), Instant::now());
     for name in [".xml.a", ".xml.a._x"] {
         assert!(all.contains(&parsed.message(0).named(name.as_bytes()).unwrap().1.as_ptr()), "{name}");
     }

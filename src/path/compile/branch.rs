@@ -6,8 +6,8 @@ use super::Compiler;
 use super::MAX_ITEMS;
 use super::entrances::{Consumer, destination, source};
 use crate::config::{
-    BodyItem, DestinationRef, Diagnostic, FilterRef, FilterStatement, IfBranch, LogItem, LogPath, ParserRef,
-    ParserStatement, PathFlags, RewriteItem, RewriteRef, Span,
+    BodyItem, DestinationRef, Diagnostic, Driver, FilterRef, FilterStatement, IfBranch, LogItem, LogPath,
+    ParserRef, ParserStatement, PathFlags, RewriteItem, RewriteRef, Span,
 };
 use crate::filter::Filter;
 use crate::parser;
@@ -191,10 +191,7 @@ impl<'c> Compiler<'c, '_> {
             for item in &statement.items {
                 match item {
                     BodyItem::Driver(driver) => {
-                        let (config, place) = (compiler.config, std::ptr::from_ref(driver) as usize);
-                        let step =
-                            compiler.step_at(place, || parser::compile(config, &statement.name, driver));
-                        all.items.extend(step.map(Item::Step));
+                        all.items.extend(compiler.driver(&statement.name, driver).map(Item::Step));
                     }
                     BodyItem::Path(path) => {
                         let Choice { items, is_final, is_fallback, .. } = compiler.choice(path, way, true);
@@ -209,6 +206,26 @@ impl<'c> Compiler<'c, '_> {
         body.items.extend(inner.items);
         body.is_final |= inner.is_final;
         body.is_fallback |= inner.is_fallback;
+    }
+
+    /// The step of `driver` in the parser called `statement`.
+    fn driver(&mut self, statement: &'c str, driver: &'c Driver) -> Option<Arc<dyn Step>> {
+        let (config, place) = (self.config, std::ptr::from_ref(driver) as usize);
+        if let Some(name) = parser::persist_name(driver) {
+            let (first, span) = *self.persist_names.entry(name.clone()).or_insert((place, driver.span));
+            if first != place {
+                let message = format!("two parsers keep their messages under the name `{name}`");
+                let help = "give one of them a persist-name()".to_owned();
+                self.errors.push(config.error_with(driver.span, message, span, "the other one", Some(help)));
+                return None;
+            }
+        }
+        let key = (self.names.clone(), place);
+        let number = self.references.get(&place).copied().unwrap_or_default();
+        if !self.steps.contains_key(&key) {
+            self.references.insert(place, number + 1);
+        }
+        self.step_at(place, || parser::compile(config, parser::Reference { statement, number }, driver))
     }
 
     /// Compiles the body of a statement that is named by the item at `place`.
@@ -236,7 +253,10 @@ impl<'c> Compiler<'c, '_> {
 
     fn filter_step(&mut self, place: usize, statement: &'c FilterStatement) -> Option<Arc<dyn Step>> {
         let config = self.config;
-        self.step_at(place, || Filter::compile(config, &statement.name, &statement.condition))
+        self.step_at(place, || {
+            let filter = Filter::compile(config, &statement.name, &statement.condition)?;
+            Ok(Arc::new(filter) as Arc<dyn Step>)
+        })
     }
 
     /// The items of a rewrite: a step for functions that follow each other, a fork for each junction.
@@ -260,7 +280,10 @@ impl<'c> Compiler<'c, '_> {
                     RewriteItem::Junction(_) => None,
                 });
                 let place = std::ptr::from_ref(&group[0]) as usize;
-                let step = compiler.step_at(place, || Rewrite::compile(config, &statement.name, functions));
+                let step = compiler.step_at(place, || {
+                    let rewrite = Rewrite::compile(config, &statement.name, functions)?;
+                    Ok(Arc::new(rewrite) as Arc<dyn Step>)
+                });
                 items.extend(step.map(Item::Step));
             }
             items
@@ -269,17 +292,16 @@ impl<'c> Compiler<'c, '_> {
 
     /// The step of the item at `place`, which all sources that pass it share. Each place that refers to a
     /// statement has a step of its own, and so has each way of names that leads there.
-    fn step_at<S: Step + 'static>(
+    fn step_at(
         &mut self,
         place: usize,
-        compile: impl FnOnce() -> Result<S, Diagnostic>,
+        compile: impl FnOnce() -> Result<Arc<dyn Step>, Diagnostic>,
     ) -> Option<Arc<dyn Step>> {
         let key = (self.names.clone(), place);
         if let Some(step) = self.steps.get(&key) {
             return step.clone();
         }
         let step = compile().map_err(|error| self.errors.push(error)).ok();
-        let step = step.map(|step| Arc::new(step) as Arc<dyn Step>);
         self.steps.insert(key, step.clone());
         step
     }

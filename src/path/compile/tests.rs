@@ -163,3 +163,32 @@ fn paths_that_nothing_reaches() {
         found("log { source(a); filter { level(err); }; flags(final); };\nlog { source(a); };").is_empty()
     );
 }
+
+/// Breaks without it: two parsers keep their messages under one name, and a reload mixes them; or one that is
+/// used in two places is refused.
+#[test]
+fn a_name_under_which_messages_are_kept_is_that_of_one_parser() {
+    let parser = |options: &str| format!("grouping-by(key(\"k\") timeout(1) aggregate() {options});");
+    let errors = |one: &str, two: &str| {
+        let text = format!(
+            "log {{ source {{ internal(); }}; parser {{ {} }}; parser {{ {} }}; }};",
+            parser(one),
+            parser(two)
+        );
+        let config = parse_str("test.conf", &text, &Environment::new(&VOCABULARY)).unwrap();
+        compile(&config).map(|_| ()).map_err(|errors| errors[0].to_string())
+    };
+    for (one, two) in [("", ""), ("persist-name(a)", "persist-name(a) scope(host)")] {
+        let error = errors(one, two).unwrap_err();
+        assert!(error.contains("two parsers keep their messages under the name"), "{error}");
+    }
+    assert_eq!(errors("", "scope(host)"), Ok(()));
+    assert_eq!(errors("persist-name(a)", "persist-name(b)"), Ok(()));
+    let twice =
+        format!("parser p {{ {} }}; log {{ source {{ internal(); }}; parser(p); parser(p); }};", parser(""));
+    let config = parse_str("test.conf", &twice, &Environment::new(&VOCABULARY)).unwrap();
+    let compiled = compile(&config).unwrap();
+    let keys: Vec<_> =
+        compiled.sources[0].program.steps().iter().map(|step| step.key().unwrap().to_owned()).collect();
+    assert!(keys.len() == 2 && keys[0] != keys[1], "{keys:?}");
+}

@@ -234,6 +234,12 @@ impl MultiLine {
         }
     }
 
+    /// The same for another stream, of which it knows nothing yet; `None` where it knows nothing of the lines
+    /// before, and serves all streams.
+    pub(crate) fn for_one_stream(&self) -> Option<Self> {
+        matches!(self, Self::Smart(_)).then(|| Self::Smart(Smart::default()))
+    }
+
     /// Forgets what came before: the next line is of another stream.
     pub(crate) fn forget(&mut self) {
         if let Self::Smart(smart) = self {
