@@ -293,6 +293,10 @@ pub struct Counters {
     pub connections: AtomicU64,
     /// Messages that were written once more, as they may not have arrived the first time.
     pub repeated: AtomicU64,
+    /// Delivered messages that were counted instead of written, as they repeated the last one.
+    pub suppressed: AtomicU64,
+    /// Messages that it made itself: marks, and numbers of repetitions.
+    pub generated: AtomicU64,
     /// Messages that were cut, as no datagram is so long.
     pub truncated: AtomicU64,
 }
@@ -301,6 +305,12 @@ impl Counters {
     fn count_delivered(&self, messages: u64) {
         self.delivered.fetch_add(messages, Ordering::Relaxed);
         self.queued.fetch_sub(messages, Ordering::Relaxed);
+    }
+
+    /// Counts messages that repeat another one.
+    fn count_suppressed(&self, messages: u64) {
+        self.suppressed.fetch_add(messages, Ordering::Relaxed);
+        self.count_delivered(messages);
     }
 
     /// Counts messages that may arrive twice.

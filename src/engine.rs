@@ -34,6 +34,7 @@ pub mod control;
 pub(crate) mod event;
 pub(crate) mod exit;
 pub(crate) mod generation;
+mod heartbeat;
 pub(crate) mod host;
 pub(crate) mod identity;
 pub(crate) mod live_line;

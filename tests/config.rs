@@ -88,11 +88,11 @@ fn the_sample_of_the_documentation() {
 /// Breaks without it: an option that nothing acts on is accepted in silence, and somebody relies on it.
 #[test]
 fn an_option_without_effect_is_said() {
-    let text = "options { mark-freq(10); flush-lines(1000); }; log { source { internal(); }; };";
+    let text = "options { threaded(no); flush-lines(1000); }; log { source { internal(); }; };";
     let config = parse_str("test.conf", text, &Environment::new(&VOCABULARY)).unwrap();
     let warnings: Vec<_> = config.warnings.iter().map(Diagnostic::message).collect();
     assert_eq!(warnings.len(), 2);
-    assert!(warnings[0].starts_with("`mark-freq` has no effect"), "{warnings:?}");
+    assert!(warnings[0].starts_with("`threaded` has no effect"), "{warnings:?}");
     assert!(warnings[1].starts_with("`flush-lines` has no effect"), "{warnings:?}");
 }
 

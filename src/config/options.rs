@@ -116,6 +116,8 @@ pub struct GlobalOptions {
     pub python_reload_modules: bool,
     /// `python-path()`: further directories of the user's modules, as they were written.
     pub python_path: Vec<Spanned<String>>,
+    /// `suppress()`: 0
+    pub suppress: Duration,
     /// `mark-freq()`: 20 minutes
     pub mark_freq: Duration,
     /// `mark-mode()`: `host-idle`
@@ -164,6 +166,7 @@ impl Default for GlobalOptions {
             use_uniqid: false,
             python_reload_modules: false,
             python_path: Vec::new(),
+            suppress: Duration::ZERO,
             mark_freq: Duration::from_secs(1200),
             mark_mode: MarkMode::HostIdle,
             stats: StatsOptions::default(),
@@ -172,7 +175,6 @@ impl Default for GlobalOptions {
 }
 
 const IN_INRUSH: &str = "in Inrush";
-const NO_MARKS: &str = "in this version: no mark messages are written";
 const NO_STATS: &str = "in this version: `inrush ctl stats` shows the statistics at any time";
 /// The reason why `flush-lines()` changes nothing.
 pub(crate) const NO_WAIT: &str = "in Inrush: what is there is written, and lines never wait for others";
@@ -206,11 +208,8 @@ const GLOBAL: Table<GlobalOptions> = &[
     ("use-uniqid", Kind::YesNo(|to, yes| to.use_uniqid = yes)),
     ("python-reload-modules", Kind::YesNo(|to, yes| to.python_reload_modules = yes)),
     ("python-path", Kind::Texts(|to, directory| to.python_path.push(directory))),
-    ("mark-freq", Kind::Unused(NO_MARKS, &Kind::Seconds(|to, time| to.mark_freq = time))),
-    (
-        "mark-mode",
-        Kind::Unused(NO_MARKS, &Kind::Other(|parser, to| parser.mark_mode().map(|mode| to.mark_mode = mode))),
-    ),
+    ("mark-freq", Kind::Seconds(|to, time| to.mark_freq = time)),
+    ("mark-mode", Kind::Other(|parser, to| parser.mark_mode().map(|mode| to.mark_mode = mode))),
     ("stats", Kind::Unused(NO_STATS, &Kind::Other(|parser, to| parser.stats(&mut to.stats)))),
     // Old names.
     (
@@ -247,13 +246,7 @@ const GLOBAL: Table<GlobalOptions> = &[
     ("long-hostnames", Kind::Obsolete("chain-hostnames()", &Kind::YesNo(|to, yes| to.chain_hostnames = yes))),
     ("sync", Kind::Other(|parser, to| parser.sync().map(|lines| to.flush_lines = lines))),
     ("sync-freq", Kind::Other(|parser, to| parser.sync().map(|lines| to.flush_lines = lines))),
-    (
-        "mark",
-        Kind::Unused(
-            NO_MARKS,
-            &Kind::Obsolete("mark-freq()", &Kind::Seconds(|to, time| to.mark_freq = time)),
-        ),
-    ),
+    ("mark", Kind::Obsolete("mark-freq()", &Kind::Seconds(|to, time| to.mark_freq = time))),
     ("use-rcptid", Kind::Obsolete("use-uniqid()", &Kind::YesNo(|to, yes| to.use_uniqid = yes))),
     ("flush-timeout", Kind::NoEffect("since lines never wait for others")),
     ("time-sleep", Kind::NoEffect(IN_INRUSH)),
@@ -272,7 +265,7 @@ const GLOBAL: Table<GlobalOptions> = &[
     ("jvm-options", Kind::NoEffect(IN_INRUSH)),
     ("min-iw-size-per-reader", Kind::NoEffect(IN_INRUSH)),
     ("pass-unix-credentials", Kind::NoEffect(IN_INRUSH)),
-    ("suppress", Kind::NoEffect("on the destinations of this version")),
+    ("suppress", Kind::Seconds(|to, within| to.suppress = within)),
     ("threaded", Kind::NoEffect("since Inrush always works with threads")),
     ("use-time-recvd", Kind::NoEffect(IN_INRUSH)),
 ];
@@ -312,7 +305,8 @@ impl Parser {
         is_old
     }
 
-    fn mark_mode(&mut self) -> Parsed<MarkMode> {
+    /// `mark-mode()`
+    pub(crate) fn mark_mode(&mut self) -> Parsed<MarkMode> {
         self.choice(&[
             ("internal", MarkMode::Internal),
             ("dst-idle", MarkMode::DstIdle),

@@ -75,9 +75,6 @@ const UNSUPPORTED: &[(Place, &[&str])] = &[
         &[
             "disk-buffer",
             "hook-commands",
-            "suppress",
-            "mark-freq",
-            "mark-mode",
             "python-http-header",
             "cloud-auth",
             "azure-auth-header",

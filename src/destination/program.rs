@@ -23,7 +23,7 @@ use super::stream::{Connect, Peer, Sink, StreamSettings, WriterOptions};
 use super::{DestinationOptions, Planned, Wake};
 use crate::child::{LAST_CHANCE, Run, shell};
 use crate::config::grammar::{DriverHead, Kind, Parsed, Parser, Place, Table, Text, apply, names};
-use crate::config::{Config, Diagnostic, Spanned};
+use crate::config::{Config, Diagnostic, MarkMode, Spanned};
 use crate::template::Template;
 
 /// A run of this length was a good one.
@@ -84,6 +84,7 @@ impl DestinationOptions for ProgramOptions {
     fn plan(&self, config: &Config) -> Result<Planned, Diagnostic> {
         let command = Template::literal(&self.command.value);
         let mut settings = self.writer.settings(config, command, config.options.file_template.as_ref())?;
+        settings.marks = self.writer.marks(config, MarkMode::Global);
         settings.opening = Arc::new(Program {
             keep_alive: self.keep_alive,
             inherit_environment: self.inherit_environment,

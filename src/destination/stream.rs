@@ -9,6 +9,7 @@
 //! * `stage`: many small lines in one `write`, long texts with `writev` from the batch itself;
 //! * `target`: failures, rotation, and how a line is neither torn nor written twice;
 //! * `connect`, `sink`: the far end, which is a file unless a driver brings another;
+//! * `repeats`, `marks`: `suppress()` and `mark-mode()`; `made`, `generated`: the lines that they write;
 //! * `unwritable`: paths that messages chose and that cannot be written.
 //!
 //! A renamed file is noticed within a tenth of a second of writing, a removed one at the next write, both at
@@ -31,12 +32,16 @@ use crate::template::{Context, Template, TimeZoneUse, Zone, ZoneClock};
 
 mod connect;
 mod cut;
+mod generated;
 mod leftover;
 mod line;
+mod made;
+mod marks;
 mod opened;
 mod options;
 mod path;
 mod peer;
+mod repeats;
 mod settings;
 mod sink;
 mod sorting;
@@ -46,6 +51,8 @@ mod unwritable;
 
 pub use connect::Connect;
 pub use line::{Framing, LineFormat, Sizes};
+pub(crate) use marks::MARK;
+pub use marks::{Marks, Quiet};
 pub(crate) use options::read_path;
 pub use options::{WriterFlags, WriterOptions};
 pub(crate) use peer::PIECES_MAX;
@@ -55,6 +62,8 @@ pub use sink::{Opening, Sink};
 
 use leftover::{Targets, as_targets};
 use line::Line;
+use made::Maker;
+use marks::NextMark;
 use path::PathBuilder;
 use stage::Stage;
 use target::{Flushed, Target, Uncontrolled};
@@ -136,6 +145,12 @@ pub struct StreamDestination {
     member: Option<Member>,
     time_reap: Option<Duration>,
     reap_at: Option<Instant>,
+    /// `suppress()`, where it is not zero.
+    suppress: Option<Duration>,
+    /// The time at which the number of repetitions is to be written somewhere.
+    numbers_at: Option<Instant>,
+    next_mark: Option<NextMark>,
+    maker: Maker,
 }
 
 impl StreamDestination {
@@ -188,6 +203,10 @@ impl StreamDestination {
             member,
             time_reap: (has_macros && !settings.time_reap.is_zero()).then_some(settings.time_reap),
             reap_at: None,
+            suppress: Some(settings.suppress).filter(|within| !within.is_zero()),
+            numbers_at: None,
+            next_mark: settings.marks.map(|marks| NextMark::new(marks, Instant::now())),
+            maker: Maker::new(),
         }
     }
 
@@ -203,7 +222,8 @@ impl StreamDestination {
         }
     }
 
-    fn push_to(&mut self, id: usize, delivery: Delivery, first: Numbers) {
+    /// Puts messages behind those that wait for the file `id`.
+    fn queue(&mut self, id: usize, delivery: Delivery, first: Numbers) {
         let Some(target) = &mut self.targets[id] else { return };
         // One that has work without messages is among them, or will be before the next flush.
         if !target.has_work() {
@@ -330,7 +350,7 @@ impl StreamDestination {
                 target.take_back_torn(&self.context.error());
                 for chunk in target.into_chunks() {
                     let (delivery, first) = chunk.into_rest();
-                    self.push_to(id, delivery, first);
+                    self.queue(id, delivery, first);
                 }
                 continue;
             }
@@ -364,12 +384,17 @@ impl Destination for StreamDestination {
         // Of messages that come from elsewhere, SEQNUM is what they came with.
         let is_local = delivery.view.batch().origin().is_local;
         self.next = if is_local { later } else { Numbers { order: later.order, ..first } };
+        if let Some(mark) = &mut self.next_mark {
+            mark.note(is_local);
+        }
         self.push_numbered(delivery, first);
     }
 
     fn flush(&mut self, now: Instant) {
         self.give_up_descriptors();
         self.look_after_eager();
+        self.write_numbers(Some(now));
+        self.write_marks(now);
         self.flush_until(now, None);
         self.shed(now);
         self.reap(now);
@@ -377,7 +402,8 @@ impl Destination for StreamDestination {
 
     fn next_deadline(&self) -> Option<Instant> {
         let active = self.active.iter().filter_map(|id| self.targets[*id].as_ref()?.deadline());
-        active.chain(self.reap_at).min()
+        let mark = self.next_mark.as_ref().map(|mark| mark.at);
+        active.chain(self.reap_at).chain(self.numbers_at).chain(mark).min()
     }
 
     fn reopen(&mut self) {
@@ -442,6 +468,7 @@ impl Destination for StreamDestination {
 
     fn hand_over(&mut self) -> Handover {
         self.tell_unwritable();
+        self.write_numbers(None);
         self.active.clear();
         self.by_path.clear();
         self.used.clear();
@@ -488,6 +515,7 @@ impl Destination for StreamDestination {
         let for_the_end = self.context.opening.stops_by(deadline);
         let deadline = deadline.checked_sub(for_the_end).unwrap_or(deadline);
         self.look_again();
+        self.write_numbers(None);
         loop {
             let now = Instant::now();
             self.flush_until(now, Some(deadline));

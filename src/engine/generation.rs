@@ -18,7 +18,7 @@ use crossbeam::channel::{Sender, unbounded};
 use super::host::{Host, unlocked};
 use super::supervised::{Supervised, stop_sources};
 use super::{Candidate, Changes, Event, Log, Pipeline, ReloadPlan, run};
-use crate::config::{Config, Diagnostic, Diagnostics};
+use crate::config::{Config, Diagnostic, Diagnostics, GlobalOptions};
 use crate::source::Input;
 use crate::source::{self, EngineLog, Gate, Start};
 use crate::state::State;
@@ -149,6 +149,11 @@ impl Prepared {
 impl Generation {
     fn source(&self, id: &str) -> Option<&Supervised> {
         self.sources.iter().find(|source| source.id() == id)
+    }
+
+    /// The global options of its configuration.
+    pub(crate) fn options(&self) -> &GlobalOptions {
+        &self.config.options
     }
 
     /// The warnings of its configuration.

@@ -15,6 +15,7 @@ use std::time::Duration;
 use jiff::Zoned;
 
 use crate::config::{Diagnostic, Level};
+use crate::destination::stream::MARK;
 use crate::flow::{Lane, Producer};
 use crate::message::{Need, Stamp};
 use crate::printable;
@@ -125,6 +126,9 @@ struct Internal {
     producers: Vec<Producer>,
     /// The lines that were logged while they are exchanged.
     held: Option<Vec<(LogLevel, String)>>,
+    /// The marks so far.
+    #[cfg(test)]
+    marks: u64,
 }
 
 /// While it lives, messages for `internal()` wait: see [`Log::hold_internal`].
@@ -213,6 +217,25 @@ impl Log {
             Some(held) => held.push((level, text.to_owned())),
             None => internal.post(level, text),
         }
+    }
+
+    /// Has the `internal()` sources tell that all is quiet; stderr has no word of it.
+    pub(super) fn mark(&self) {
+        let mut internal = self.internal();
+        #[cfg(test)]
+        {
+            internal.marks += 1;
+        }
+        match &mut internal.held {
+            Some(held) => held.push((LogLevel::Info, MARK.to_owned())),
+            None => internal.post(LogLevel::Info, MARK),
+        }
+    }
+
+    /// The number of marks so far.
+    #[cfg(test)]
+    pub(super) fn marks(&self) -> u64 {
+        self.internal().marks
     }
 
     /// Writes `text` to stderr alone, whatever is shown; also in the middle of [`Log::log`].

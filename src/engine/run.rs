@@ -7,12 +7,13 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use super::control::Reloaded;
 use super::generation::{Generation, Outcome, Prepared, Site};
+use super::heartbeat::Heartbeat;
 use super::host::{Host, unlocked};
 use super::live_line::LiveLine;
 use super::reading::{Read, Reader};
@@ -93,6 +94,7 @@ pub fn run(settings: &Settings, log: &Log, host: &mut dyn Host) -> Ended {
         has_stuck_thread: false,
         reader: Reader::default(),
         suspended: Suspended::default(),
+        heartbeat: Heartbeat::default(),
     };
     let code = match app.open(settings) {
         Ok(()) => app.run(settings, &receiver),
@@ -169,6 +171,7 @@ struct App<'h> {
     has_stuck_thread: bool,
     reader: Reader,
     suspended: Suspended,
+    heartbeat: Heartbeat,
 }
 
 impl App<'_> {
@@ -348,6 +351,10 @@ impl App<'_> {
                 self.log.error(&complaint);
             }
             self.suspended.look(&self.pipeline, &self.log);
+            if let Some(current) = &self.current {
+                let stats = || self.pipeline.stats();
+                self.heartbeat.look(current.options(), Instant::now(), stats, &self.log);
+            }
             self.pipeline.tidy();
             if live.is_shown {
                 Log::set_live_line(&live.text(&self.board.stats()));

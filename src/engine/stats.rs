@@ -83,6 +83,10 @@ pub struct DestinationStats {
     pub connections: u64,
     /// Messages that were written once more, as they may not have arrived.
     pub repeated: u64,
+    /// Delivered messages that were counted instead of written, as they repeated the last one.
+    pub suppressed: u64,
+    /// Messages that it made itself: marks, and numbers of repetitions.
+    pub generated: u64,
     /// Messages that were cut, as no datagram is so long.
     pub truncated: u64,
     /// True when it cannot write at present.
@@ -183,6 +187,8 @@ impl Stats {
                     known.errors += to.errors;
                     known.connections += to.connections;
                     known.repeated += to.repeated;
+                    known.suppressed += to.suppressed;
+                    known.generated += to.generated;
                     known.truncated += to.truncated;
                 }
                 None => self.destinations.push(to.clone()),
@@ -282,6 +288,7 @@ impl Stats {
                 "id": to.id, "posted": to.posted, "delivered": to.delivered, "dropped": to.dropped, "rejected": to.rejected,
                 "in_flight": to.in_flight, "bytes": to.bytes, "retries": to.retries, "errors": to.errors,
                 "connections": to.connections, "repeated": to.repeated, "truncated": to.truncated, "suspended": to.suspended,
+                "suppressed": to.suppressed, "generated": to.generated,
                 "last_error": to.last_error.as_deref(),
             })
         };
@@ -360,6 +367,8 @@ impl Output {
             errors: read(&counters.errors),
             connections: read(&counters.connections),
             repeated: read(&counters.repeated),
+            suppressed: read(&counters.suppressed),
+            generated: read(&counters.generated),
             truncated: read(&counters.truncated),
             suspended: self.shared.suspended.load(Ordering::Relaxed),
             last_error: self.shared.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use inrush::destination::stream::Opening;
+use inrush::destination::stream::{Marks, Opening, Quiet};
 use inrush::destination::{Descriptors, Destination, LineFormat, Severity, StreamSettings};
 use inrush::flow::{Ack, Delivery, DropReason};
 use inrush::message::batch::Text;
@@ -21,6 +21,7 @@ use inrush::template::{Context, Template, TimeZoneUse};
 use inrush::transport::access::Access;
 use rustix::fs::{Mode, OFlags};
 
+mod quiet;
 mod rig;
 mod trouble;
 

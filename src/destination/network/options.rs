@@ -9,7 +9,7 @@ use super::failover::Failback;
 use crate::config::grammar::{
     DriverHead, Key, Kind, MAX_INT, Parsed, Parser, Place, Table, TokenKind, apply, names,
 };
-use crate::config::{Config, Diagnostic, Span, Spanned};
+use crate::config::{Config, Diagnostic, MarkMode, Span, Spanned};
 use crate::destination::stream::{Framing, LineFormat, StreamSettings, WriterOptions};
 use crate::destination::{DestinationOptions, Planned};
 use crate::template::{Template, TsFormat};
@@ -219,6 +219,7 @@ pub(super) fn settings(
 ) -> Result<StreamSettings, Diagnostic> {
     let mut writer = writer.clone();
     writer.flags.syslog_protocol |= is_syslog;
+    let kind = dial.kind;
     let template = config.options.proto_template.as_ref();
     let mut settings = writer.settings(config, Template::literal(&shown), template)?;
     if writer.template.is_none() && template.is_none() && !writer.flags.syslog_protocol {
@@ -227,6 +228,9 @@ pub(super) fn settings(
         settings.options.template_escape = false;
     }
     settings.framing = framing;
+    if !kind.starts_with("unix") {
+        settings.marks = writer.marks(config, MarkMode::Global);
+    }
     settings.opening = Arc::new(dial);
     Ok(settings)
 }

@@ -74,7 +74,7 @@ impl StreamDestination {
     pub(super) fn close_one(&mut self, id: usize) {
         let Some(target) = &mut self.targets[id] else { return };
         target.close(&mut self.context);
-        if target.is_idle() {
+        if target.is_idle() && !target.has_number() {
             self.by_path.remove(&target.path);
             self.targets[id] = None;
             self.free.push(id);

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{LineFormat, Sizes, StreamSettings};
+use super::{LineFormat, Marks, Quiet, Sizes, StreamSettings};
 use crate::config::grammar::{
     Key, Kind, MAX_INT, NO_WAIT, Opening, Parsed, Parser, Reported, TEMPLATE, Table, Text, TokenKind, apply,
     names,
 };
-use crate::config::{Config, Diagnostic, TemplateOptions, TemplateText};
+use crate::config::{Config, Diagnostic, MarkMode, TemplateOptions, TemplateText};
 use crate::destination::DriverOptions;
 use crate::source::this_process;
 use crate::template::Template;
@@ -30,6 +30,12 @@ pub struct WriterOptions {
     pub flags: WriterFlags,
     /// `truncate-size()` and `pad-size()`
     pub sizes: Sizes,
+    /// `suppress()`
+    pub suppress: Option<Duration>,
+    /// `mark-freq()`
+    pub mark_freq: Option<Duration>,
+    /// `mark-mode()`
+    pub mark_mode: Option<MarkMode>,
     /// `flush-lines()`
     pub flush_lines: Option<u32>,
     /// `time-reopen()`
@@ -48,6 +54,9 @@ const WRITER: Table<WriterOptions> = &[
     ("flags", Kind::Other(|parser, to| writer_flags(parser, &mut to.flags))),
     ("truncate-size", Kind::Int(0, MAX_SIZE, |to, most| to.sizes.most = most as usize)),
     ("pad-size", Kind::Int(0, MAX_SIZE, |to, size| to.sizes.pad = size as usize)),
+    ("suppress", Kind::Seconds(|to, within| to.suppress = Some(within))),
+    ("mark-freq", Kind::Seconds(|to, time| to.mark_freq = Some(time))),
+    ("mark-mode", Kind::Other(|parser, to| parser.mark_mode().map(|mode| to.mark_mode = Some(mode)))),
     (
         "flush-lines",
         Kind::Unused(NO_WAIT, &Kind::Int(0, MAX_INT, |to, lines| to.flush_lines = Some(lines as u32))),
@@ -71,6 +80,23 @@ impl WriterOptions {
             .or_else(|| apply(TEMPLATE, &mut self.template_options, parser, key))
     }
 
+    /// The marks of a driver whose mode is `default` where none is written.
+    pub(crate) fn marks(&self, config: &Config, default: MarkMode) -> Option<Marks> {
+        let mut mode = self.mark_mode.unwrap_or(default);
+        if mode == MarkMode::Global {
+            mode = config.options.mark_mode;
+        }
+        let quiet = match mode {
+            // What `internal()` has to say comes by a path.
+            MarkMode::Internal | MarkMode::None => return None,
+            MarkMode::Periodical => Quiet::Never,
+            MarkMode::DstIdle => Quiet::Destination,
+            MarkMode::HostIdle | MarkMode::Global => Quiet::Host,
+        };
+        let every = self.mark_freq.unwrap_or(config.options.mark_freq);
+        (!every.is_zero()).then_some(Marks { quiet, every })
+    }
+
     /// The settings of a stream to `path`, whose lines are those of `template` where nothing else is written.
     ///
     /// # Errors
@@ -90,6 +116,8 @@ impl WriterOptions {
             time_reopen: time_reopen.max(Duration::from_millis(1)),
             no_multi_line: self.flags.no_multi_line,
             sizes: self.sizes,
+            suppress: self.suppress.unwrap_or(config.options.suppress),
+            marks: self.marks(config, MarkMode::None),
             line: if self.flags.syslog_protocol {
                 LineFormat::SyslogProtocol(own.map(compiled))
             } else {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Connect, Framing, LineFormat, Opening, Sizes};
+use super::{Connect, Framing, LineFormat, Marks, Opening, Sizes};
 use crate::destination::{Claim, Descriptors, Planned, StreamDestination};
 use crate::template::{Identity, Options, Template};
 
@@ -32,6 +32,10 @@ pub struct StreamSettings {
     pub time_reopen: Duration,
     /// `log-fifo-size()`: how many messages without the credit of their source may wait.
     pub fifo_size: u64,
+    /// `suppress()`: for how long messages that repeat the last one are counted only. Zero is not at all.
+    pub suppress: Duration,
+    /// `mark-mode()` and `mark-freq()`: the marks that it writes, if any.
+    pub marks: Option<Marks>,
     /// The share of the process's descriptors for the files of all paths with macros.
     pub descriptors: Arc<Descriptors>,
     /// The format of templates; the path takes its times in the local zone.
@@ -55,6 +59,8 @@ impl StreamSettings {
             time_reap: Duration::from_secs(60),
             time_reopen: Duration::from_secs(60),
             fifo_size: 10_000,
+            suppress: Duration::ZERO,
+            marks: None,
             descriptors: Descriptors::of_process(),
             options: Options::default(),
             identity: Arc::default(),

@@ -48,6 +48,7 @@ use arrival::Unconfirmed;
 use trouble::BLOCKED_MAX;
 
 use super::StreamContext;
+use super::repeats::Last;
 use super::sink::Sink;
 use super::stage::{Chunk, Torn};
 use crate::destination::{Numbers, Wake};
@@ -112,6 +113,8 @@ pub(super) struct Target {
     pub(super) rows: Vec<u32>,
     /// The number of its last use, for closing the one that was not used longest.
     pub(super) turn: u64,
+    /// The last message, where repeated ones are counted.
+    pub(super) last: Option<Box<Last>>,
     /// True when the path is the process's own standard output or error.
     standard: bool,
     /// Tells that it is open without messages, too.
@@ -143,6 +146,7 @@ impl Target {
             used: now,
             rows: Vec::new(),
             turn: 0,
+            last: None,
             standard: standard && matches!(path, b"/dev/stdout" | b"/dev/stderr"),
             is_eager: false,
             pending: VecDeque::new(),
@@ -259,6 +263,16 @@ impl Target {
 
     pub(super) fn is_open(&self) -> bool {
         self.sink.is_some()
+    }
+
+    /// Tells that it is open, and that nothing waits for it because it does not take more.
+    pub(super) fn takes_lines(&self) -> bool {
+        self.is_open() && !self.is_in_trouble() && self.blocked.is_none()
+    }
+
+    /// Tells that the number of repetitions of its last message is still to be written.
+    pub(super) fn has_number(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.until(Duration::ZERO).is_some())
     }
 
     pub(super) fn is_in_trouble(&self) -> bool {

@@ -102,7 +102,7 @@ const CORRELATION: [Row<Correlation>; 4] = [
     }),
 ];
 
-const DESTINATION: [Row<DestinationStats>; 12] = [
+const DESTINATION: [Row<DestinationStats>; 14] = [
     ("received", "Messages that came in, the dropped ones included", Counter, |of| of.posted as f64),
     ("written", "Messages that were written", Counter, |of| of.delivered as f64),
     ("dropped", "Messages that were dropped before they were written", Counter, |of| of.dropped as f64),
@@ -118,6 +118,15 @@ const DESTINATION: [Row<DestinationStats>; 12] = [
     ("connections", "Connections that were made", Counter, |of| of.connections as f64),
     ("repeated", "Messages that were written once more, as they may not have arrived", Counter, |of| {
         of.repeated as f64
+    }),
+    (
+        "suppressed",
+        "Messages that were counted instead of written, as they repeated another",
+        Counter,
+        |of| of.suppressed as f64,
+    ),
+    ("generated", "Messages that it made itself: marks, and numbers of repetitions", Counter, |of| {
+        of.generated as f64
     }),
     ("truncated", "Messages that were cut, as no datagram is so long", Counter, |of| of.truncated as f64),
     ("suspended", "1 while it cannot write", Gauge, |of| f64::from(u8::from(of.suspended))),

@@ -49,6 +49,8 @@ fn earlier_lives_of_a_driver_are_added_in_every_number() {
         errors: 4,
         connections: 5,
         repeated: 6,
+        suppressed: 8,
+        generated: 9,
         truncated: 7,
         suspended: false,
         last_error: None,
@@ -78,6 +80,7 @@ fn earlier_lives_of_a_driver_are_added_in_every_number() {
     assert_eq!(twice.files, Some(FileTotals { bytes: 14, lag: 5, open: 1, waiting: 2 }));
     assert_eq!((sum.bytes, sum.retries, sum.errors), (100, 6, 8));
     assert_eq!((sum.connections, sum.repeated, sum.truncated), (10, 12, 14));
+    assert_eq!((sum.suppressed, sum.generated), (16, 18));
     let mut none = Stats::default();
     none.add(&before);
     assert_eq!((none.sources.len(), none.destinations.len(), none.posted()), (1, 1, 12));
