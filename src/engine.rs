@@ -35,6 +35,7 @@ pub(crate) mod event;
 pub(crate) mod exit;
 pub(crate) mod generation;
 mod heartbeat;
+mod hooks;
 pub(crate) mod host;
 pub(crate) mod identity;
 pub(crate) mod live_line;

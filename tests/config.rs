@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use inrush::config::{
-    Config, DestinationRef, Diagnostic, Diagnostics, Environment, Level, LogItem, OptionValue, Ownership,
-    SourceRef, UseDns, Version, inspect, load, parse_str,
+    Config, DestinationRef, Diagnostic, Diagnostics, Environment, Level, LogItem, MarkMode, OptionValue,
+    Ownership, SourceRef, UseDns, Version, inspect, load, parse_str,
 };
 use inrush::destination::file::FileOptions;
 use inrush::destination::stdout::StdoutOptions;
@@ -210,6 +210,12 @@ fn every_option_of_file() {
         (Some(Duration::from_secs(10)), Some(Duration::from_secs(5)))
     );
     assert_eq!((all.writer.flush_lines, all.writer.driver.log_fifo_size), (Some(1), Some(20_000)));
+    assert_eq!(
+        (all.writer.suppress, all.writer.mark_freq, all.writer.mark_mode),
+        (Some(Duration::from_secs(7)), Some(Duration::from_secs(9)), Some(MarkMode::DstIdle))
+    );
+    let hooks = &config.destinations["d_file"].drivers()[0].hooks;
+    assert_eq!((hooks.setup.as_deref(), &hooks.teardown), (Some("true"), &None));
     let formats = all.writer.template_options;
     assert_eq!((formats.ts_format, formats.frac_digits), (Some(TsFormat::Unix), Some(6)));
     assert_eq!(formats.on_error, Some(OnError::SilentlyDropProperty));
@@ -260,6 +266,8 @@ fn global_options_and_paths() {
     assert!(options.keep_hostname && options.log_flow_control && options.keep_timestamp);
     assert_eq!(options.file.owner.as_ref().unwrap().value, "adm");
     assert_eq!((options.file.perm, options.dir.perm), (Some(0o640), Some(0o755)));
+    assert_eq!((options.suppress, options.mark_freq), (Duration::from_secs(3), Duration::from_secs(4)));
+    assert_eq!(options.mark_mode, MarkMode::Periodical);
     assert_eq!((options.ts_format, options.frac_digits), (TsFormat::Iso, 3));
     assert_eq!(options.stats.level, 1);
     assert_eq!(options.file_template.as_ref().unwrap().name.as_deref(), Some("plain"));

@@ -284,3 +284,71 @@ fn what_needs_python_is_refused_at_its_place() {
     assert_eq!(String::from_utf8_lossy(&ran.stdout), "ok: 1 source, 1 destination, 1 path\n");
     assert_eq!(ran.status.code(), Some(0));
 }
+
+/// Breaks without it: a command of `hook-commands()` does not run at its turn, or a driver of no path has it
+/// run, or one that fails stops the engine.
+#[test]
+fn commands_run_at_the_turns_of_drivers() {
+    let hooks = |name: &str| {
+        let turn = |turn: &str| format!("{turn}(\"echo {name} {turn} >> DIR/turns\")");
+        format!(
+            "hook-commands({} {} {} {})",
+            turn("startup"),
+            turn("setup"),
+            turn("teardown"),
+            turn("shutdown")
+        )
+    };
+    let configuration = |options: &str| {
+        format!(
+            "@version: current\nsource s {{ internal({}); }};\n\
+             destination d {{ file(\"DIR/out\" {options} hook-commands(setup(\"exit 3\"))); }};\n\
+             destination unused {{ file(\"DIR/unused\" {}); }};\nlog {{ source(s); destination(d); }};\n",
+            hooks("s"),
+            hooks("unused")
+        )
+    };
+    let mut engine = Engine::start(&configuration(""), &[]);
+    engine.await_said("d#0: setup() of hook-commands() has failed: exit status: 3");
+    assert_eq!(engine.lines("turns"), ["s startup", "s setup"]);
+    engine.reload(&configuration("time-reopen(7)"));
+    engine.await_said("inrush: reloaded");
+    let reloaded = ["s startup", "s setup", "s teardown", "s setup"];
+    assert_eq!(engine.lines("turns"), reloaded);
+    let stopped = engine.stop();
+    assert!(stopped.success());
+    assert_eq!(engine.lines("turns"), [&reloaded[..], &["s teardown", "s shutdown"]].concat());
+}
+
+/// Breaks without it: two readers of one file under one name write over each other's place in it, or two that
+/// have names of their own are refused; or one of two `internal()` has nothing.
+#[test]
+fn one_file_and_the_log_may_have_two_readers() {
+    let two = |name: &str| {
+        format!(
+            "@version: current\nsource a {{ file(\"DIR/in\"); }};\nsource b {{ file(\"DIR/in\" {name}); }};\n\
+             source i {{ internal(log-iw-size(50)); }};\nsource j {{ internal(tags(\"j\")); }};\n\
+             log {{ source(a); destination {{ file(\"DIR/a\" template(\"$MSG\\n\")); }}; }};\n\
+             log {{ source(b); destination {{ file(\"DIR/b\" template(\"$MSG\\n\")); }}; }};\n\
+             log {{ source(i); destination {{ file(\"DIR/i\" template(\"$MSG\\n\")); }}; }};\n\
+             log {{ source(j); destination {{ file(\"DIR/j\" template(\"$MSG\\n\")); }}; }};\n"
+        )
+    };
+    let (dir, file) = written(&two(""));
+    let refused = Command::new(COMMAND).args(["check", "-f", file.to_str().unwrap()]).output().unwrap();
+    let said =
+        String::from_utf8_lossy(&refused.stdout).into_owned() + &String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("two sources have the persist name"), "{said}");
+    assert!(said.contains("give one of them a persist-name()"), "{said}");
+    drop(dir);
+    let mut engine = Engine::start(&two("persist-name(\"other\")"), &["--persist-file", "DIR/state"]);
+    fs::write(engine.path("in"), "one\ntwo\n").unwrap();
+    for name in ["a", "b"] {
+        engine.await_line(name, "two");
+        assert_eq!(engine.lines(name), ["one", "two"]);
+    }
+    for name in ["i", "j"] {
+        engine.await_line(name, "inrush: started");
+    }
+    assert!(engine.stop().success());
+}

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::Config;
 use super::diagnostic::Diagnostic;
 use super::filter::Condition;
+use super::hooks::HookCommands;
 use super::option_table::Key;
 use super::parser::{Opening, Parsed, Parser};
 use super::span::Span;
@@ -36,6 +37,8 @@ pub struct Driver {
     pub span: Span,
     /// Its options.
     pub options: Arc<dyn Options>,
+    /// `hook-commands()`; not of parsers.
+    pub hooks: HookCommands,
 }
 
 impl Driver {
@@ -149,7 +152,9 @@ impl Parser {
         let Some(syntax) = syntaxes.iter().find(|syntax| same_word(syntax.word, &word)) else {
             unreachable!("the name is one of the words")
         };
+        self.hooks = HookCommands::default();
         let options = (syntax.read)(self, DriverHead { word: syntax.word, span, open })?;
-        Ok(Driver { id: format!("{statement}#{index}"), word: syntax.word, span, options })
+        let hooks = std::mem::take(&mut self.hooks);
+        Ok(Driver { id: format!("{statement}#{index}"), word: syntax.word, span, options, hooks })
     }
 }

@@ -5,6 +5,7 @@
 //! write text) have one table each; a driver asks its own table first, then theirs.
 use std::time::Duration;
 
+use super::hooks::HOOK_COMMANDS;
 use super::parser::{Opening, Parsed, Parser};
 use super::report::Reported;
 use super::span::{Span, Spanned};
@@ -148,9 +149,15 @@ impl Parser {
         open: Opening,
         place: Place,
         known: &dyn Fn() -> Vec<&'static str>,
-        read: impl FnMut(&mut Parser, &Key) -> Option<Parsed<()>>,
+        mut read: impl FnMut(&mut Parser, &Key) -> Option<Parsed<()>>,
     ) -> bool {
-        self.options_up_to_parenthesis(open, place, known, read) && self.eat(&TokenKind::RParen)
+        let has_hooks = matches!(place, Place::SourceOption | Place::DestinationOption);
+        let known = || known().into_iter().chain(has_hooks.then_some(HOOK_COMMANDS)).collect();
+        let read = |parser: &mut Self, key: &Key| {
+            let is_hooks = has_hooks && same_word(HOOK_COMMANDS, &key.value);
+            if is_hooks { Some(parser.hook_commands(place)) } else { read(parser, key) }
+        };
+        self.options_up_to_parenthesis(open, place, &known, read) && self.eat(&TokenKind::RParen)
     }
 
     /// Reads the options that are the value of one, as in `tls(…)`, up to its `)`, which is left to the caller.

@@ -23,6 +23,7 @@ use super::diagnostic::Level;
 use super::driver::Vocabulary;
 use super::environment::Environment;
 use super::filter::{Condition, FilterStatement};
+use super::hooks::HookCommands;
 use super::lexer::{Lexer, Lexing};
 use super::report::{Report, Reported};
 use super::span::{FileId, Span, Spanned};
@@ -79,6 +80,8 @@ pub(crate) struct Parser {
     pub(super) condition: Option<FilterStatement>,
     /// The conditions that are options of parsers.
     pub(super) conditions: Vec<Condition>,
+    /// The `hook-commands()` of the driver whose options are being read.
+    pub(super) hooks: HookCommands,
     /// The places of the parentheses that are open.
     parentheses: Vec<Span>,
     /// The names of log paths so far.
@@ -109,6 +112,7 @@ impl Parser {
             option: start,
             condition: None,
             conditions: Vec::new(),
+            hooks: HookCommands::default(),
             parentheses: Vec::new(),
             path_names: IndexMap::new(),
             anonymous: HashMap::new(),

@@ -69,12 +69,10 @@ const UNSUPPORTED: &[(Place, &[&str])] = &[
             "parallelize",
         ],
     ),
-    (Place::SourceOption, &["hook-commands"]),
     (
         Place::DestinationOption,
         &[
             "disk-buffer",
-            "hook-commands",
             "python-http-header",
             "cloud-auth",
             "azure-auth-header",

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crossbeam::channel::{Sender, unbounded};
 
+use super::hooks::{self, Hooks};
 use super::host::{Host, unlocked};
 use super::supervised::{Supervised, stop_sources};
 use super::{Candidate, Changes, Event, Log, Pipeline, ReloadPlan, run};
@@ -42,6 +43,8 @@ pub(crate) struct Generation {
     config: Arc<Config>,
     /// In the order of the configuration.
     sources: Vec<Supervised>,
+    /// The commands of its drivers.
+    hooks: Hooks,
 }
 
 /// A configuration that is ready to run.
@@ -103,6 +106,9 @@ impl Prepared {
     pub(crate) fn carry_out(self, before: Option<Generation>, site: &mut Site<'_>) -> Outcome {
         let Self { config, next, mut fresh } = self;
         let mut before = before;
+        let hooks = next.hooks.clone();
+        let old_hooks = before.as_ref().map(|before| before.hooks.clone());
+        hand_over(old_hooks.as_ref(), &hooks, site);
         let goes = |source: &Supervised| !next.keeps(source.id()) && !source.stops_last();
         let all_ended = before.as_mut().is_none_or(|before| before.stop_those(&goes, site));
         site.host.install();
@@ -128,12 +134,19 @@ impl Prepared {
                 complaints.extend(start(fresh.iter_mut().filter(|source| !source.stops_last()), site));
                 let mut sources: Vec<_> = stay.into_iter().chain(fresh).collect();
                 sources.sort_by_key(|source| order.iter().position(|id| id == source.id()));
-                let generation = Some(Generation { config, sources });
+                let generation = Some(Generation { config, sources, hooks });
                 Outcome { generation, result: Ok(changes), complaints, all_ended }
             }
             Err(errors) => {
                 abandon(&mut fresh);
                 site.pipeline.withdraw();
+                match &old_hooks {
+                    Some(old) => hand_over(Some(&hooks), old, site),
+                    None => {
+                        let log = site.log;
+                        unlocked(site.host, || hooks.end(true, log));
+                    }
+                }
                 site.host.put_back();
                 let complaints = before.as_mut().map(|before| {
                     before.sources = old;
@@ -161,9 +174,15 @@ impl Generation {
         &self.config.warnings
     }
 
-    /// The longest that one of its sources may take to stop.
+    /// The longest that one of its sources may take to stop, and the commands at the end.
     pub(crate) fn stop_timeout(&self) -> Duration {
-        self.sources.iter().map(Supervised::stop_timeout).max().unwrap_or_default()
+        let sources = self.sources.iter().map(Supervised::stop_timeout).max().unwrap_or_default();
+        if self.hooks.is_empty() { sources } else { sources + hooks::AT_THE_END }
+    }
+
+    /// The commands of its drivers.
+    pub(crate) fn hooks(&self) -> &Hooks {
+        &self.hooks
     }
 
     /// Makes the sources anew that were stopped for a configuration that does not run; what cannot be made.
@@ -222,6 +241,17 @@ impl Generation {
         self.sources = kept;
         stop_sources(&mut sources, site.log, site.host)
     }
+}
+
+/// Runs the commands for the end of the drivers of `old` and for the start of those of `new`.
+fn hand_over(old: Option<&Hooks>, new: &Hooks, site: &Site<'_>) {
+    let log = site.log;
+    unlocked(site.host, || {
+        if let Some(old) = old {
+            old.end(false, log);
+        }
+        new.begin(old.is_none(), log);
+    });
 }
 
 /// Plans what `config` needs beside what runs, and makes its new sources.

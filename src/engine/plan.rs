@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use self::assignment::WorkerAssignment;
 use self::rejects::{RejectRoute, plan_all};
 use super::changes::Changes;
+use super::hooks::Hooks;
 use super::identity;
 use super::log::{Log, LogLevel};
 use super::queue::{FullQueue, Orders, OutputState, Queue};
@@ -157,6 +158,8 @@ pub struct ReloadPlan {
     pub(super) naps: Vec<Duration>,
     /// The fate of each driver.
     pub changes: Changes,
+    /// The commands of its drivers.
+    pub(super) hooks: Hooks,
     uncontrolled: BTreeMap<String, Vec<UncontrolledRoute>>,
 }
 
@@ -184,7 +187,8 @@ impl ReloadPlan {
         keep: &dyn Fn(Candidate<'_>) -> bool,
     ) -> Result<Self, Vec<Diagnostic>> {
         let compiled = path::compile(config)?;
-        let (outputs, fresh_outputs) = plan_outputs(config, &compiled, running, (context, keep))?;
+        let (outputs, fresh_outputs, mut drivers) =
+            plan_outputs(config, &compiled, running, (context, keep))?;
         let kept = |statement: &str, driver: &Driver| {
             let same = running.sources.iter().find(|source| source.input.driver.id == driver.id)?;
             let is_kept = same.key == identity::source(config, statement, driver)
@@ -222,6 +226,8 @@ impl ReloadPlan {
         if !errors.is_empty() {
             return Err(errors);
         }
+        drivers.extend(sources.iter().map(|source| &source.input.driver));
+        let hooks = Hooks::of(drivers.into_iter());
         let naps = assignment.naps(&sources);
         let ids = |sources: &[Source]| {
             sources.iter().map(|source| source.input.driver.id.clone()).collect::<Vec<_>>()
@@ -242,6 +248,7 @@ impl ReloadPlan {
             fresh_workers: assignment.fresh,
             naps,
             changes,
+            hooks,
             uncontrolled,
         })
     }
@@ -272,17 +279,19 @@ fn uncontrolled_routes(program: &Program) -> Vec<UncontrolledRoute> {
     named.collect()
 }
 
-type Outputs = (Vec<Arc<Output>>, Vec<PlannedOutput>);
+/// The destinations, those of them that are new, and their drivers.
+type Outputs<'c> = (Vec<Arc<Output>>, Vec<PlannedOutput>, Vec<&'c Driver>);
 
-fn plan_outputs(
-    config: &Config,
-    compiled: &Compiled<'_>,
+fn plan_outputs<'c>(
+    config: &'c Config,
+    compiled: &Compiled<'c>,
     running: &Running<'_>,
     (context, keep): (&PlanContext<'_>, &dyn Fn(Candidate<'_>) -> bool),
-) -> Result<Outputs, Vec<Diagnostic>> {
+) -> Result<Outputs<'c>, Vec<Diagnostic>> {
     let planned = plan_all(config, &compiled.destinations)?;
     let addresses: Vec<_> =
         planned.iter().map(|(driver, plan)| (driver.id.as_str(), plan.address.clone())).collect();
+    let drivers = planned.iter().map(|(driver, _)| *driver).collect();
     let (mut outputs, mut fresh) = (Vec::<Arc<Output>>::new(), Vec::<PlannedOutput>::new());
     for (driver, plan) in planned {
         let id = driver.id.as_str();
@@ -317,7 +326,7 @@ fn plan_outputs(
     for route in fresh.iter().filter_map(|fresh| fresh.output.rejects.as_ref()) {
         route.lead_to(&outputs);
     }
-    Ok((outputs, fresh))
+    Ok((outputs, fresh, drivers))
 }
 
 /// The destinations of the name of the new one with this id, address and claim, the oldest first; and of them

@@ -412,12 +412,17 @@ impl App<'_> {
 
     /// Stops everything, within the bounds that each part has.
     fn stop(&mut self) {
+        let hooks = self.current.as_ref().map(|current| current.hooks().clone()).unwrap_or_default();
         if let Some(mut current) = self.current.take() {
             self.has_stuck_thread |= !current.stop(&mut self.site());
         }
         self.watch.note_draining();
         let pipeline = &self.pipeline;
-        unlocked(self.host, || pipeline.drain(DRAIN));
+        let log = &self.log;
+        unlocked(self.host, || {
+            pipeline.drain(DRAIN);
+            hooks.end(true, log);
+        });
         self.has_stuck_thread |= !self.host.finish(LAST_ACKS);
         self.close_state();
     }

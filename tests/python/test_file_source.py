@@ -267,7 +267,7 @@ class TestMessages:
             ("follow-freq(0)", "a file cannot be followed without a time between two looks"),
             ("encoding(none-such)", "unknown encoding `none-such`"),
             ("encoding(utf-16le) multi-line-mode(smart)", "two bytes a character do not go together"),
-            ("hook-commands(startup(x))", "the option `hook-commands` is not supported"),
+            ("hook-commands(start(x))", "unknown option `start`"),
         ],
     )
     def test_options_that_cannot_be_are_refused(self, tmp_path: Path, options: str, error: str) -> None:
