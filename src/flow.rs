@@ -28,6 +28,7 @@ pub mod credit;
 pub mod exit;
 pub mod inbox;
 pub mod lane;
+pub(crate) mod passed;
 pub mod process;
 mod share;
 pub mod signals;

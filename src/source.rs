@@ -119,6 +119,7 @@ pub(crate) const DRIVERS: &[Entry] = &[
     Entry::of::<network::NetworkOptions>("udp"),
     Entry::of::<network::NetworkOptions>("udp6"),
     Entry::of::<network::NetworkOptions>("unix-stream"),
+    Entry::of::<network::NetworkOptions>("systemd-syslog"),
     Entry::of::<network::NetworkOptions>("unix-dgram"),
     Entry::of::<file::FileOptions>("file"),
     Entry::of::<file::WildcardOptions>("wildcard-file"),

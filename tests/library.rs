@@ -67,7 +67,7 @@ const INSTALLED: &[(&str, &str)] = &[
     ),
     (
         "usr/share/syslog-ng/include/scl/b/plugin.conf",
-        "block source web() { systemd-syslog(); };\n@requires nonsense\nblock source never() { internal(); };\n",
+        "block source web() { sun-streams(); };\n@requires nonsense\nblock source never() { internal(); };\n",
     ),
     (
         "usr/share/syslog-ng/include/scl/c/plugin.conf",
@@ -89,7 +89,7 @@ fn an_installed_library_is_found_and_used() {
     let errors =
         machine.load("@include \"scl.conf\"\nsource s { web(); };\nsource t { never(); };").unwrap_err();
     let shown = errors.to_string();
-    assert!(shown.contains("the source `systemd-syslog` is not supported by this version"), "{shown}");
+    assert!(shown.contains("the source `sun-streams` is not supported by this version"), "{shown}");
     assert!(shown.contains("scl/b/plugin.conf:1:22") && shown.contains("`web` is used here"), "{shown}");
     // What is required is not there, so the rest of the file is left out.
     assert!(shown.contains("unknown source driver `never`"), "{shown}");

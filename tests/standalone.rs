@@ -5,6 +5,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -350,5 +351,49 @@ fn one_file_and_the_log_may_have_two_readers() {
     for name in ["i", "j"] {
         engine.await_line(name, "inrush: started");
     }
+    assert!(engine.stop().success());
+}
+
+/// Breaks without it: behind a socket unit of systemd nothing is received, or a socket of somebody else is
+/// taken.
+#[test]
+fn a_socket_that_was_passed_is_received_from() {
+    let configuration = "@version: current\nsource s { systemd-syslog(tags(\"t\") so-rcvbuf(8192)); };\n\
+         destination d { file(\"DIR/out\" template(\"$TRANSPORT ${.unix.uid} $PROGRAM $MSG\\n\")); };\n\
+         log { source(s); destination(d); flags(flow-control); };\n";
+    let (dir, file) = written(configuration);
+    // Without one it does not start, and says why.
+    let refused = Command::new(COMMAND)
+        .args(["run", "-f", file.to_str().unwrap()])
+        .env_remove("LISTEN_PID")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("LISTEN_PID is not set"), "{said}");
+    let path = dir.path().join("socket");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    // Before the engine is there: systemd starts it by the first message.
+    let sender = UnixDatagram::unbound().unwrap();
+    sender.send_to(b"<13>prog: first", &path).unwrap();
+    let run = format!("LISTEN_PID=$$ LISTEN_FDS=1 exec {COMMAND} run -f {} 3<&0 0</dev/null", file.display());
+    let child = Command::new("/bin/sh")
+        .args(["-c", &run])
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(socket)))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut engine = Engine { dir, child, said: Arc::default() };
+    engine.await_line("out", "local+unix-dgram");
+    // The same socket over a reload that replaces the source.
+    engine.reload(&configuration.replace("tags(\"t\")", "tags(\"u\")"));
+    sender.send_to(b"<13>prog: second", &path).unwrap();
+    until("both", || engine.lines("out").len() == 2);
+    let uid = rustix::process::getuid().as_raw();
+    let lines = engine.lines("out");
+    // The first was sent before anybody asked for credentials.
+    assert!(
+        lines[0].ends_with("prog first") && lines[1] == format!("local+unix-dgram {uid} prog second"),
+        "{lines:?}"
+    );
     assert!(engine.stop().success());
 }

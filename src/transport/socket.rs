@@ -30,7 +30,9 @@ mod tests;
 
 pub(crate) use address::{Address, AddressOptions, IpProtocol, Protocol};
 pub(crate) use inet::{accepted, connect_tcp, finish_connect, listen_tcp, receive_udp, send_udp};
-pub(crate) use local::{SocketFile, connect_stream, listen_stream, receive_datagrams, send_datagrams};
+pub(crate) use local::{
+    SocketFile, connect_stream, listen_stream, passed_datagrams, receive_datagrams, send_datagrams,
+};
 pub(crate) use options::{Family, Role, SocketOptions};
 pub(crate) use resolver::Resolver;
 

@@ -1,4 +1,4 @@
-//! The eight drivers, and what each of them may have: [`Driver`].
+//! The drivers, and what each of them may have: [`Driver`].
 
 use crate::syslog::Flags;
 use crate::transport::socket::{Family, IpProtocol};
@@ -22,6 +22,8 @@ pub(super) enum Driver {
     UnixStream,
     /// `unix-dgram()`
     UnixDgram,
+    /// `systemd-syslog()`
+    SystemdSyslog,
 }
 
 /// The words of the drivers.
@@ -34,6 +36,7 @@ const WORDS: &[(&str, Driver)] = &[
     ("udp6", Driver::Udp6),
     ("unix-stream", Driver::UnixStream),
     ("unix-dgram", Driver::UnixDgram),
+    ("systemd-syslog", Driver::SystemdSyslog),
 ];
 
 impl Driver {
@@ -47,14 +50,19 @@ impl Driver {
     /// The family of its sockets.
     pub(super) fn family(self) -> Family {
         match self {
-            Self::UnixStream | Self::UnixDgram => Family::Unix,
+            Self::UnixStream | Self::UnixDgram | Self::SystemdSyslog => Family::Unix,
             _ => Family::Inet,
         }
     }
 
+    /// Tells whether it makes a socket with a path.
+    pub(super) fn has_path(self) -> bool {
+        matches!(self, Self::UnixStream | Self::UnixDgram)
+    }
+
     /// Tells whether it may have connections.
     pub(super) fn may_connect(self) -> bool {
-        !matches!(self, Self::Udp | Self::Udp6 | Self::UnixDgram)
+        !matches!(self, Self::Udp | Self::Udp6 | Self::UnixDgram | Self::SystemdSyslog)
     }
 
     /// Tells whether it may have datagrams of IP.

@@ -27,7 +27,7 @@ const BACKLOG: i32 = 255;
 /// The most sockets of `receivers()`.
 const MOST_RECEIVERS: i64 = 64;
 
-/// The options of all eight drivers.
+/// The options of all these drivers.
 #[derive(Debug, Clone)]
 pub(in crate::source) struct NetworkOptions {
     driver: Driver,
@@ -101,10 +101,10 @@ const TRANSPORT: Table<NetworkOptions> = &[
 ];
 
 /// Options of unix sockets.
-const UNIX: Table<NetworkOptions> = &[
-    ("create-dirs", Kind::YesNo(|to, yes| to.create_dirs = Some(yes))),
-    ("optional", Kind::YesNo(|to, yes| to.optional = yes)),
-];
+const UNIX: Table<NetworkOptions> = &[("optional", Kind::YesNo(|to, yes| to.optional = yes))];
+
+/// Options of unix sockets that are made.
+const PATH: Table<NetworkOptions> = &[("create-dirs", Kind::YesNo(|to, yes| to.create_dirs = Some(yes)))];
 
 fn idle_timeout(parser: &mut Parser, to: &mut NetworkOptions) -> Parsed<()> {
     let at = parser.peek().span;
@@ -144,11 +144,12 @@ impl NetworkOptions {
 
     /// The tables of the driver's own options.
     fn tables(driver: Driver) -> impl Iterator<Item = Table<Self>> {
-        let tables: [(bool, Table<Self>); 4] = [
+        let tables: [(bool, Table<Self>); 5] = [
             (driver.may_connect(), STREAM),
             (driver.may_be_udp(), DATAGRAM),
             (driver.has_transport(), TRANSPORT),
             (driver.family() == Family::Unix, UNIX),
+            (driver.has_path(), PATH),
         ];
         tables.into_iter().filter_map(|(has, table)| has.then_some(table))
     }
@@ -166,7 +167,8 @@ impl NetworkOptions {
         }
         let own = match family {
             Family::Inet => self.address.apply(parser, key, Role::Source),
-            Family::Unix => apply(PERMISSIONS, &mut self.permissions, parser, key),
+            Family::Unix if driver.has_path() => apply(PERMISSIONS, &mut self.permissions, parser, key),
+            Family::Unix => None,
         };
         own.or_else(|| self.socket.apply(parser, key, family, Role::Source))
             .or_else(|| self.reader.apply(parser, key))
@@ -178,7 +180,8 @@ impl NetworkOptions {
         let mut all: Vec<_> = Self::tables(driver).flat_map(names).collect();
         match family {
             Family::Inet => all.extend(AddressOptions::names(Role::Source)),
-            Family::Unix => all.extend(names(PERMISSIONS)),
+            Family::Unix if driver.has_path() => all.extend(names(PERMISSIONS)),
+            Family::Unix => {}
         }
         all.extend(driver.has_tls().then_some("tls"));
         all.extend(SocketOptions::names(family));
@@ -236,6 +239,9 @@ impl NetworkOptions {
 
     /// The place at which it receives.
     fn at(&self, config: &Config, transport: Transport) -> Result<At, Diagnostic> {
+        if self.driver == Driver::SystemdSyslog {
+            return Ok(At::Passed);
+        }
         let Some(path) = &self.path else {
             let (protocol, port) = (transport.protocol(), transport.default_port(self.driver));
             let at: SocketAddr = self.address.listen(config, protocol, port, self.driver.ip())?;
@@ -251,7 +257,7 @@ impl SourceOptions for NetworkOptions {
         let driver = Driver::named(head.word);
         let mut options = Self::new(driver);
         let mut failed = None;
-        if driver.family() == Family::Unix {
+        if driver.has_path() {
             let path = parser.string("the path of the socket")?;
             if path.value.is_empty() {
                 failed = Some(parser.report.error(path.span, "the path of a socket is not empty", None));

@@ -22,6 +22,8 @@ pub(super) enum At {
     Inet(SocketAddr),
     /// The file of a unix socket.
     Unix(String, SocketFile),
+    /// A socket that the manager of services has passed.
+    Passed,
 }
 
 impl fmt::Display for At {
@@ -29,6 +31,7 @@ impl fmt::Display for At {
         match self {
             Self::Inet(address) => write!(f, "{address}"),
             Self::Unix(path, _) => write!(f, "{path}"),
+            Self::Passed => write!(f, "the socket that was passed"),
         }
     }
 }

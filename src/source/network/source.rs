@@ -3,6 +3,7 @@
 //! `init` opens the sockets, so that an address that is taken refuses the configuration; `start` gives each a
 //! thread. A source that is the same after a reload goes on with its connections, unless `keep-alive(no)`.
 
+use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -19,8 +20,11 @@ use crate::fault::panic_text;
 use crate::flow::Exit;
 use crate::source::{EngineLog, Input, NotStarted, SocketCounters, Source, Start};
 use crate::transport::socket::{
-    Opened, SocketError, listen_stream, listen_tcp, receive_datagrams, receive_udp,
+    Opened, SocketError, listen_stream, listen_tcp, passed_datagrams, receive_datagrams, receive_udp,
 };
+
+/// The sockets that systemd makes for whoever takes the log of this machine.
+const PASSED: [&str; 2] = ["/dev/log", "/run/systemd/journal/syslog"];
 
 /// The time that its threads may take to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -87,15 +91,31 @@ impl NetworkSource {
                 }
                 Open::Datagrams(Socket::Udp(opened), poll)
             }
+            (At::Passed, _) => {
+                Open::Datagrams(Socket::Unix(self.said(passed_datagrams(None, socket)?)), poll)
+            }
             (At::Unix(path, file), true) => {
                 let opened = self.said(listen_stream(path.as_bytes(), file, socket, *listen_backlog)?);
                 Open::Stream(Listener::Unix(opened), poll)
             }
             (At::Unix(path, file), false) => {
-                let opened = self.said(receive_datagrams(path.as_bytes(), file, socket)?);
+                let opened = match self.passed_at(path) {
+                    Some(opened) => opened,
+                    None => self.said(receive_datagrams(path.as_bytes(), file, socket)?),
+                };
                 Open::Datagrams(Socket::Unix(opened), poll)
             }
         })
+    }
+
+    /// The socket at `path` that the manager of services has passed, where it is one that is passed.
+    fn passed_at(&self, path: &str) -> Option<Opened<UnixDatagram>> {
+        if !PASSED.contains(&path) {
+            return None;
+        }
+        let opened = passed_datagrams(Some(path.as_bytes()), &self.plan.socket).ok()?;
+        self.common.log.info(&format!("{}: {path} is the socket that was passed", self.common.name));
+        Some(self.said(opened))
     }
 
     /// Says what is not as it was asked for.

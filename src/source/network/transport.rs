@@ -1,4 +1,4 @@
-//! The words of `transport()`, and what the eight drivers make of them: [`Transport`].
+//! The words of `transport()`, and what the drivers make of them: [`Transport`].
 
 use super::driver::Driver;
 use crate::config::{Config, Diagnostic, Spanned};
@@ -58,7 +58,7 @@ impl Transport {
         let word = match driver {
             Driver::Udp | Driver::Udp6 => "udp",
             Driver::UnixStream => return plain("unix-stream", Some(LINES)),
-            Driver::UnixDgram => return plain("unix-dgram", None),
+            Driver::UnixDgram | Driver::SystemdSyslog => return plain("unix-dgram", None),
             _ => "tcp",
         };
         match WORDS.iter().find(|known| known.word == word) {
@@ -112,7 +112,7 @@ impl Transport {
     pub(super) fn name(self, driver: Driver) -> String {
         let word = self.word;
         match driver {
-            Driver::UnixStream | Driver::UnixDgram => format!("local+{word}"),
+            Driver::UnixStream | Driver::UnixDgram | Driver::SystemdSyslog => format!("local+{word}"),
             Driver::Syslog => match word {
                 "tcp" => "rfc6587".to_owned(),
                 "udp" => "rfc5426".to_owned(),

@@ -30,6 +30,7 @@ use super::inet::{receive_buffer, send_buffer};
 use super::options::SocketOptions;
 use super::{Doing, Opened, SocketError};
 use crate::config::{Config, Diagnostic, FilePermissions, Ownership};
+use crate::flow::passed;
 use crate::transport::access::{Access, access, make_directories};
 
 /// Permission bits of the file of a socket: everybody may send, as everybody may log.
@@ -140,6 +141,37 @@ pub(crate) fn receive_datagrams(
     file.bind(&socket, path)?;
     remember(path);
     Ok(Opened::new(socket.into(), warnings))
+}
+
+/// Receives datagrams from the socket that the manager of services has passed: that at `path`, or the only one.
+///
+/// # Errors
+/// There is none, or more than one, or the system refuses.
+pub(crate) fn passed_datagrams(
+    path: Option<&[u8]>,
+    options: &SocketOptions,
+) -> Result<Opened<UnixDatagram>, SocketError> {
+    let doing = || "taking a socket from the manager of services".to_owned();
+    let mut passed = passed::sockets().doing(doing)?;
+    passed.retain(|socket| is_datagrams_at(socket, path));
+    let (Some(socket), true) = (passed.pop(), passed.is_empty()) else {
+        let why = "not one unix socket for datagrams was passed, but none or several";
+        return Err(SocketError::new(doing(), io::Error::other(why)));
+    };
+    rustix::io::ioctl_fionbio(&socket, true).doing(doing)?;
+    sockopt::set_socket_passcred(&socket, options.so_passcred).doing(|| "so-passcred()".to_owned())?;
+    let warnings = receive_buffer(&SockRef::from(&socket), options)?;
+    Ok(Opened::new(socket.into(), warnings))
+}
+
+/// Tells whether `socket` is a unix socket for datagrams, at `path` where one is asked for.
+fn is_datagrams_at(socket: &OwnedFd, path: Option<&[u8]>) -> bool {
+    if sockopt::socket_type(socket) != Ok(SocketType::DGRAM) {
+        return false;
+    }
+    let Ok(address) = net::getsockname(socket) else { return false };
+    let Ok(address) = SocketAddrUnix::try_from(address) else { return false };
+    path.is_none_or(|path| address.path_bytes() == Some(path))
 }
 
 /// Connects to the stream socket at `path`. One whose queue is full gives [`ErrorKind::WouldBlock`].
