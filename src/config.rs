@@ -87,7 +87,7 @@ pub use body::BodyItem;
 pub use comparison::{CompareBy, Comparison, Relation};
 pub use destination::DestinationStatement;
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
-pub use driver::{CompileCondition, Driver, Options, Syntax, Vocabulary};
+pub use driver::{CompileCondition, Driver, FindNames, Options, Syntax, Vocabulary};
 pub use environment::{Environment, Progress};
 pub use filter::{Condition, FilterStatement, FilterTest};
 pub use generator::{GeneratorArguments, Generators, RunCommand, run_command};

@@ -34,6 +34,7 @@ pub(crate) fn vocabulary() -> Vocabulary {
         rewrites,
         path_items,
         condition: filter::compile_condition,
+        names: source::names_for_template,
         doubts: filter::doubts,
         refused_sources,
         refused_destinations,

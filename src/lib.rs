@@ -76,6 +76,7 @@ mod error;
 mod fault;
 pub mod filter;
 pub mod flow;
+mod geoip;
 #[cfg(feature = "kafka")]
 mod kafka;
 pub mod message;

@@ -82,6 +82,7 @@ mod status;
 mod stdin;
 mod stream;
 mod systemd_journal;
+mod template_names;
 mod thread;
 
 pub use file::FileTotals;
@@ -103,6 +104,7 @@ pub(crate) use socket_files::check_socket_files;
 pub use sockets::{SocketCounters, SocketTotals};
 pub use status::{MAX_ERROR, SourceState, SourceStatus};
 pub use systemd_journal::journal_entries;
+pub(crate) use template_names::names_for_template;
 pub use thread::{Body, NotPosted, Poster, SourceThread};
 
 /// The source drivers.

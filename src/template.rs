@@ -60,7 +60,7 @@ pub use line::{FILE_LINE, append_rfc5424_header};
 pub use macros::{is_computed, is_macro, macro_names, macro_type};
 pub(crate) use macros::{is_settable, nearest as nearest_macro};
 pub(crate) use pairs::{Builder as PairsBuilder, Change, ValuePairs};
-pub use surroundings::{Condition, Later, NamedTemplate, NamedTemplates, Surroundings};
+pub use surroundings::{Condition, Later, NameOptions, NamedTemplate, NamedTemplates, Names, Surroundings};
 pub use time::TsFormat;
 pub use zone::{Zone, ZoneClock};
 

@@ -81,6 +81,9 @@ impl fmt::Debug for Syntax {
 /// Compiles a condition, or says what is wrong with it.
 pub type CompileCondition = fn(&Config, &Condition) -> Result<Arc<dyn template::Condition>, Diagnostic>;
 
+/// The names of hosts for a template that asks for them by these options.
+pub type FindNames = fn(&Config, template::NameOptions) -> Arc<dyn template::Names>;
+
 /// The drivers that a configuration may name.
 #[derive(Debug)]
 pub struct Vocabulary {
@@ -99,6 +102,8 @@ pub struct Vocabulary {
     pub path_items: &'static [&'static str],
     /// Compiles a condition that stands in a template.
     pub condition: CompileCondition,
+    /// The names of hosts for a template.
+    pub names: FindNames,
     /// The parts of a condition that no message can meet, with the reasons.
     pub(crate) doubts: fn(&Condition) -> Vec<(Span, String)>,
     /// The words of the language for sources that there are not, and that are refused by name.

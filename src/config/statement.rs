@@ -18,7 +18,6 @@ use super::report::Reported;
 use super::rewrite::RewriteStatement;
 use super::source::SourceStatement;
 use super::span::{Span, Spanned};
-use super::template_surroundings::Links;
 use super::token::{TokenKind, same_word};
 use super::unsupported::Place;
 
@@ -132,7 +131,7 @@ impl Parser {
         };
         if !failed {
             let before = found.len();
-            Links::compile(links.into_conditions(), vocabulary, &config, &mut found);
+            links.compile(vocabulary, &config, &mut found);
             failed = found.len() > before;
         }
         Read {

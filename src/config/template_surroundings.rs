@@ -38,6 +38,8 @@ pub(super) struct PendingCondition {
 #[derive(Default)]
 pub(super) struct Links {
     conditions: Vec<PendingCondition>,
+    /// The names of hosts that templates ask for.
+    hosts: Vec<(template::NameOptions, Later<Arc<dyn template::Names>>)>,
     /// The names of templates, each with the template whose text names it.
     names: Vec<(Option<String>, Spanned<String>, Later<NamedTemplate>)>,
     all: Later<NamedTemplates>,
@@ -49,14 +51,12 @@ pub(super) struct Links {
 }
 
 impl Links {
-    /// Compiles the conditions, now that there is `config`.
-    pub(super) fn compile(
-        conditions: Vec<PendingCondition>,
-        vocabulary: &Vocabulary,
-        config: &Config,
-        found: &mut Vec<Diagnostic>,
-    ) {
-        for pending in conditions {
+    /// Compiles the conditions, and finds who names hosts, now that there is `config`.
+    pub(super) fn compile(self, vocabulary: &Vocabulary, config: &Config, found: &mut Vec<Diagnostic>) {
+        for (options, names) in self.hosts {
+            let _ = names.set((vocabulary.names)(config, options));
+        }
+        for pending in self.conditions {
             match (vocabulary.condition)(config, &pending.condition) {
                 Ok(compiled) => {
                     let _ = pending.compiled.set(compiled);
@@ -64,11 +64,6 @@ impl Links {
                 Err(error) => found.push(error),
             }
         }
-    }
-
-    /// The conditions that are to be compiled.
-    pub(super) fn into_conditions(self) -> Vec<PendingCondition> {
-        self.conditions
     }
 }
 
@@ -102,6 +97,12 @@ impl Surroundings for Around<'_> {
         let compiled = Later::default();
         self.parser.links.conditions.push(PendingCondition { condition, compiled: Arc::clone(&compiled) });
         Ok(compiled)
+    }
+
+    fn names(&mut self, options: template::NameOptions) -> Result<Later<Arc<dyn template::Names>>, String> {
+        let names = Later::default();
+        self.parser.links.hosts.push((options, Arc::clone(&names)));
+        Ok(names)
     }
 
     fn template(&mut self, name: &str, at: Range<usize>) -> Result<Later<NamedTemplate>, String> {

@@ -9,22 +9,13 @@
 
 mod record;
 
-use std::fmt;
-use std::fs;
 use std::net::IpAddr;
-use std::path::Path;
-use std::sync::Arc;
-
-use maxminddb::Reader;
 
 use super::{Buffers, Compiled, Found, Parse, ParserOptions, Refused, TextOptions, read_options};
 use crate::config::grammar::{DriverHead, Kind, Parsed, Parser, Table, TokenKind};
 use crate::config::{Config, Spanned};
+use crate::geoip::Database;
 use crate::rewrite::Contexts;
-use record::Data;
-
-/// The databases of a parser that names none: the first that is there.
-const DATABASES: [&str; 2] = ["/usr/share/GeoIP/GeoLite2-City.mmdb", "/var/lib/GeoIP/GeoLite2-City.mmdb"];
 
 /// The options of `geoip2()`.
 #[derive(Debug, Clone, Default)]
@@ -38,17 +29,6 @@ pub(super) struct GeoOptions {
     text: TextOptions,
 }
 
-/// A database in memory.
-#[derive(Clone)]
-struct Database(Arc<Reader<Vec<u8>>>);
-
-impl fmt::Debug for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let metadata = self.0.metadata();
-        f.debug_tuple("Database").field(&metadata.database_type).field(&metadata.build_epoch).finish()
-    }
-}
-
 const TABLE: Table<GeoOptions> = &[
     ("database", Kind::Text(|to, name| to.database = Some(name))),
     ("prefix", Kind::Text(|to, prefix| to.prefix = Some(prefix.value))),
@@ -59,15 +39,15 @@ impl GeoOptions {
     fn read_database(&mut self, parser: &mut Parser, head: DriverHead) -> Parsed<()> {
         let (path, span) = if let Some(name) = &self.database {
             (parser.path_beside(&name.value), name.span)
-        } else if let Some(path) = DATABASES.iter().map(Path::new).find(|path| path.exists()) {
-            (path.to_owned(), head.span)
+        } else if let Some(path) = Database::default_path() {
+            (path, head.span)
         } else {
             let message = "geoip2() has no database: none is in /usr/share/GeoIP or /var/lib/GeoIP";
             let help = Some("name one, as in database(\"GeoLite2-City.mmdb\")".to_owned());
             return Err(parser.report.error(head.span, message, help));
         };
-        match open(&path) {
-            Ok(reader) => self.reader = Some(Database(Arc::new(reader))),
+        match Database::open(&path) {
+            Ok(reader) => self.reader = Some(reader),
             Err(why) => {
                 let message = format!("`{}` is no database of addresses: {why}", path.display());
                 return Err(parser.report.error(span, message, None));
@@ -75,15 +55,6 @@ impl GeoOptions {
         }
         Ok(())
     }
-}
-
-/// Reads the database `path`; the error says what is wrong with it. A device has no end.
-fn open(path: &Path) -> Result<Reader<Vec<u8>>, String> {
-    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("it is no regular file".to_owned());
-    }
-    Reader::open_readfile(path).map_err(|error| error.to_string())
 }
 
 impl ParserOptions for GeoOptions {
@@ -126,12 +97,12 @@ impl Parse for Geo {
     fn parse(&self, text: &[u8], buffers: &mut Buffers, found: &mut Found<'_, '_>) -> Result<(), Refused> {
         let address = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse::<IpAddr>().ok());
         let Some(address) = address else { return Ok(()) };
-        match self.database.0.lookup(address).and_then(|result| result.decode::<Data<'_>>()) {
+        match self.database.record(address) {
             Ok(None) => {}
             Ok(Some(data)) => {
                 buffers.name.clear();
                 buffers.name.extend_from_slice(self.prefix.as_bytes());
-                data.set(&mut buffers.name, found);
+                record::set(&data, &mut buffers.name, found);
             }
             // A broken database says nothing of the address.
             Err(error) => found.say(format!("the record of {address} cannot be read: {error}")),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::TemplateError;
 use super::item::Items;
 use super::parse::{self, Notes};
-use super::surroundings::{Condition, Later, Surroundings};
+use super::surroundings::{Condition, Later, NameOptions, Names, Surroundings};
 
 /// Text of a template, with the place of each of its bytes in it.
 #[derive(Debug, Clone)]
@@ -91,6 +91,14 @@ impl Build<'_> {
             message: message.unwrap_or_default(),
             help: None,
         })
+    }
+
+    /// The names of hosts by these options.
+    ///
+    /// # Errors
+    /// Nobody knows any.
+    pub(super) fn names(&mut self, options: NameOptions) -> Result<Later<Arc<dyn Names>>, TemplateError> {
+        self.surroundings.names(options).map_err(|message| self.call_error(&message, ""))
     }
 
     /// An error in an argument.

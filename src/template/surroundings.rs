@@ -5,6 +5,7 @@
 //! later in the configuration is a [`Later`], which is set when everything is read.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -16,6 +17,25 @@ use crate::message::{MessageRef, ValueType};
 pub trait Condition: fmt::Debug + Send + Sync {
     /// Tells whether `message` meets it.
     fn matches(&self, message: MessageRef<'_>) -> bool;
+}
+
+/// The names of hosts, as sources find them.
+pub trait Names: fmt::Debug + Send + Sync {
+    /// The name of the host at `ip`, or the address as text; it may take as long as name servers do.
+    fn name_of(&self, ip: IpAddr) -> Arc<str>;
+}
+
+/// What a template says of names of hosts; the rest is as in `options { }`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NameOptions {
+    /// `--use-dns`
+    pub use_dns: Option<bool>,
+    /// `--use-fqdn`
+    pub use_fqdn: Option<bool>,
+    /// `--dns-cache`
+    pub dns_cache: Option<bool>,
+    /// `--normalize-hostnames`
+    pub normalize_hostnames: Option<bool>,
 }
 
 /// A thing that a template refers to, and that is known when the whole configuration is read.
@@ -62,6 +82,15 @@ pub trait Surroundings {
         text: &str,
         at: Range<usize>,
     ) -> Result<Later<Arc<dyn Condition>>, Option<String>>;
+
+    /// The names of hosts by these options.
+    ///
+    /// # Errors
+    /// Nobody knows any.
+    fn names(&mut self, options: NameOptions) -> Result<Later<Arc<dyn Names>>, String> {
+        let _ = options;
+        Err("names of hosts belong to the templates of a configuration".to_owned())
+    }
 
     /// The template called `name`, whose name stands at `at` of the template.
     ///

@@ -18,6 +18,7 @@ static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary {
     rewrites: Vec::new(),
     path_items: &["filter", "junction", "if"],
     condition: |_, _| unreachable!("no template has one"),
+    names: |_, _| unreachable!("no template asks for names"),
     doubts: |_| Vec::new(),
     refused_sources: Vec::new(),
     refused_parsers: Vec::new(),
