@@ -100,7 +100,7 @@ impl Pipe {
             let failed = match self.open() {
                 Ok(fd) => {
                     trouble.is_over();
-                    let end = reader.read_all(&fd);
+                    let end = reader.read_all_of_pipe(&fd);
                     let (cut, invalid) = reader.take_damage();
                     trouble.note_damage(cut, invalid);
                     match end {
@@ -154,5 +154,45 @@ impl Pipe {
             Err(Errno::EXIST) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::config::{Environment, parse_str};
+    use crate::drivers::VOCABULARY;
+    use crate::engine::Log;
+    use crate::flow::{Inbox, Parcel};
+    use crate::message::{Release, ReleaseNow};
+
+    /// Breaks without it: what was written before the stop, and not read yet, goes with the pipe.
+    #[test]
+    fn the_last_lines_of_a_pipe_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        fs::mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        let text = format!("source s {{ pipe(\"{}\" flags(no-parse)); }};", path.display());
+        let config = parse_str("test.conf", &text, &Environment::new(&VOCABULARY)).unwrap();
+        let driver = config.sources["s"].drivers()[0];
+        let (mut inbox, release): (Inbox<Parcel>, Arc<dyn Release>) = (Inbox::new(), Arc::new(ReleaseNow));
+        let input = Input::alone(&config, "s", driver, inbox.sender(), &Log::silent(), &release).unwrap();
+        let settings = driver.options::<PipeOptions>().unwrap().stream.resolve(&config, &input).unwrap();
+        let (exit, wake) = (Arc::new(Exit::default()), WakeFd::new().unwrap());
+        let fd = fs::open(&path, OFlags::RDWR | OFlags::NONBLOCK, Mode::empty()).unwrap();
+        let many = "line\n".repeat(500);
+        std::fs::File::from(fd.try_clone().unwrap()).write_all(format!("{many}half").as_bytes()).unwrap();
+        exit.request();
+        wake.wake();
+        let end = settings.reader(&exit, &wake).read_all_of_pipe(&fd);
+        assert!(matches!(end, End::OfSource));
+        let mut texts = Vec::new();
+        while let Some(parcel) = inbox.try_recv() {
+            let (view, _ack) = parcel.open();
+            texts.extend(view.messages().map(|message| message.text().to_vec()));
+        }
+        assert_eq!((texts.len(), texts.last().unwrap().as_slice()), (501, &b"half"[..]));
     }
 }

@@ -25,6 +25,8 @@ use crate::message::Origin;
 
 /// The most bytes that are read at once: what a pipe holds.
 const READ: usize = 64 << 10;
+/// The time that the last reads of a pipe may take.
+const LAST_READS: Duration = Duration::from_secs(1);
 /// The most bytes of a record.
 const RECORD: usize = 16 << 10;
 
@@ -122,6 +124,30 @@ impl StreamReader {
     /// Reads `fd` to its end, or to the source's. What is left of a line then is a message.
     pub(super) fn read_all(&mut self, fd: impl AsFd) -> End {
         let end = self.read_lines(fd);
+        match self.give_out() {
+            Ok(()) => end,
+            Err(Ending) => End::OfSource,
+        }
+    }
+
+    /// The same of a pipe, which is gone when nobody has it open: what is in it when the source ends is read,
+    /// too, for [`LAST_READS`] at most.
+    pub(super) fn read_all_of_pipe(&mut self, fd: impl AsFd) -> End {
+        let end = self.read_lines(&fd);
+        if matches!(end, End::OfSource) {
+            let deadline = Instant::now() + LAST_READS;
+            while Instant::now() < deadline {
+                let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)];
+                match poll(&mut fds, Some(&timespec(Duration::ZERO))) {
+                    Err(Errno::INTR) => continue,
+                    Ok(0) | Err(_) => break,
+                    Ok(_) => {}
+                }
+                if !matches!(self.read_once(&fd), Ok(Some(Ok(())))) {
+                    break;
+                }
+            }
+        }
         match self.give_out() {
             Ok(()) => end,
             Err(Ending) => End::OfSource,
