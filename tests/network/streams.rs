@@ -162,6 +162,24 @@ fn one_connection_too_many() {
     assert_eq!(engine.finish(), 3);
 }
 
+/// One address cannot take the connections of all; a connection that has gone makes room for another.
+#[test]
+fn one_connection_too_many_of_an_address() {
+    let engine = Engine::start(&tcp("max-connections(10) max-connections-per-ip(2) flags(no-parse)"));
+    let (mut one, two) = (engine.connect(), engine.connect());
+    until("two connections", || engine.sockets("connections") == 2);
+    assert_closed(&mut engine.connect());
+    engine.await_said("max-connections-per-ip(2) are open from there");
+    assert_eq!(engine.sockets("rejected"), 1);
+    one.write_all(b"one\n").unwrap();
+    engine.await_lines(1);
+    drop(two);
+    until("room", || engine.sockets("connections") == 1);
+    engine.send(b"two\n");
+    engine.await_lines(2);
+    assert_eq!(engine.finish(), 2);
+}
+
 /// A connection that is silent for too long is closed, half a line included.
 #[test]
 fn silent_connections_are_closed() {

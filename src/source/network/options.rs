@@ -39,6 +39,8 @@ pub(in crate::source) struct NetworkOptions {
     socket: SocketOptions,
     /// `max-connections()`
     max_connections: Option<u32>,
+    /// `max-connections-per-ip()`
+    max_connections_per_ip: Option<u32>,
     /// `listen-backlog()`
     listen_backlog: Option<i32>,
     /// `keep-alive()`
@@ -76,6 +78,12 @@ const STREAM: Table<NetworkOptions> = &[
     ("dynamic-window-stats-freq", Kind::NoEffect(SHARES)),
     ("dynamic-window-realloc-ticks", Kind::NoEffect(SHARES)),
 ];
+
+/// Options of drivers that may have connections of IP.
+const INET_STREAM: Table<NetworkOptions> = &[(
+    "max-connections-per-ip",
+    Kind::Int(1, 1 << 20, |to, most| to.max_connections_per_ip = Some(most as u32)),
+)];
 
 /// Options of drivers that may have datagrams of IP.
 const DATAGRAM: Table<NetworkOptions> = &[(
@@ -127,6 +135,7 @@ impl NetworkOptions {
             address: AddressOptions::default(),
             socket: SocketOptions::default(),
             max_connections: None,
+            max_connections_per_ip: None,
             listen_backlog: None,
             keep_alive: true,
             idle_timeout: None,
@@ -144,8 +153,9 @@ impl NetworkOptions {
 
     /// The tables of the driver's own options.
     fn tables(driver: Driver) -> impl Iterator<Item = Table<Self>> {
-        let tables: [(bool, Table<Self>); 5] = [
+        let tables: [(bool, Table<Self>); 6] = [
             (driver.may_connect(), STREAM),
+            (driver.may_connect() && driver.family() == Family::Inet, INET_STREAM),
             (driver.may_be_udp(), DATAGRAM),
             (driver.has_transport(), TRANSPORT),
             (driver.family() == Family::Unix, UNIX),
@@ -315,6 +325,7 @@ impl SourceOptions for NetworkOptions {
             at: self.at(config, transport)?,
             socket: self.socket.clone(),
             max_connections: self.max_connections(),
+            max_connections_per_ip: self.max_connections_per_ip,
             listen_backlog: self.listen_backlog.unwrap_or(BACKLOG),
             keep_alive: self.keep_alive,
             idle_timeout: self.idle_timeout,

@@ -45,6 +45,8 @@ pub(super) struct Plan {
     pub at: At,
     pub socket: SocketOptions,
     pub max_connections: u32,
+    /// The most connections of one address.
+    pub max_connections_per_ip: Option<u32>,
     pub listen_backlog: i32,
     /// Tells whether connections outlive a reload.
     pub keep_alive: bool,

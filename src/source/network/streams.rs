@@ -12,7 +12,7 @@ mod admission;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
@@ -65,6 +65,8 @@ impl AsFd for Listener {
 #[derive(Debug)]
 struct Peer {
     connection: Connection,
+    /// The address at the other end, that of a proxy where there is one.
+    ip: Option<IpAddr>,
     /// The peer in the log.
     text: String,
     /// The ends of the connection, until the sender is known.

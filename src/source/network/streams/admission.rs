@@ -101,30 +101,34 @@ impl StreamReceiver {
         let text = from.map_or_else(|| "a local program".to_owned(), |from| from.to_string());
         let most = self.plan.max_connections;
         if self.peers.len() >= most as usize {
-            self.common.counters.count_rejected();
-            if let Some(others) = self.rejections.say() {
-                let what =
-                    format!("the connection of {text} is rejected: max-connections({most}) are open{others}");
-                self.common.log.error(&format!("{}: {what}", self.common.name));
-            }
-            return;
+            return self.reject(&text, &format!("max-connections({most}) are open"));
+        }
+        if let Some(most) = self.plan.max_connections_per_ip
+            && let Some(ip) = from.map(|from| from.ip().to_canonical())
+            && self.peers.values().filter(|peer| peer.ip == Some(ip)).count() >= most as usize
+        {
+            let why = format!("max-connections-per-ip({most}) are open from there");
+            return self.reject(&text, &why);
         }
         if let Some(from) = from
             && self.plan.proxy_from.as_ref().is_some_and(|nets| !nets.have(from.ip()))
         {
-            self.common.counters.count_rejected();
-            if let Some(others) = self.rejections.say() {
-                let what =
-                    format!("the connection of {text} is rejected: it is none of proxy-from(){others}");
-                self.common.log.error(&format!("{}: {what}", self.common.name));
-            }
-            return;
+            return self.reject(&text, "it is none of proxy-from()");
         }
         if let Err(error) = self.take_in(stream, from, &text) {
             self.common.counters.count_failed();
             self.common
                 .log
                 .error(&format!("{}: the connection of {text} cannot be used: {error}", self.common.name));
+        }
+    }
+
+    /// Counts a connection that is not taken in, and says why.
+    fn reject(&mut self, peer: &str, why: &str) {
+        self.common.counters.count_rejected();
+        if let Some(others) = self.rejections.say() {
+            let what = format!("the connection of {peer} is rejected: {why}{others}");
+            self.common.log.error(&format!("{}: {what}", self.common.name));
         }
     }
 
@@ -154,6 +158,7 @@ impl StreamReceiver {
         let peer = Peer {
             _unshared: unshared,
             connection,
+            ip: from.map(|from| from.ip().to_canonical()),
             text: text.to_owned(),
             endpoints,
             values,
