@@ -291,8 +291,9 @@ fn failback(parser: &mut Parser, to: &mut Failback) -> Parsed<()> {
 fn spoof_source(parser: &mut Parser) -> Parsed<()> {
     let span = parser.peek().span;
     if parser.yes_no()? {
-        let message = "the option `spoof-source` is not supported by this version of Inrush";
-        return Err(parser.report.error(span, message, None));
+        let message = "the option `spoof-source` is not supported: Inrush opens no raw sockets, for which it would need to be root";
+        let help = "the receiver has the sender's name in HOST: keep-hostname(yes) there".to_owned();
+        return Err(parser.report.error(span, message, Some(help)));
     }
     Ok(())
 }
