@@ -34,11 +34,13 @@ pub(super) struct Slot {
     /// The way to its thread, once there is one.
     pub(super) jobs: Option<(Sender<Job>, JoinHandle<()>)>,
     pub(super) state: State,
+    /// True from a failure on until something of it was taken, or is given up.
+    pub(super) is_failing: bool,
 }
 
 impl Slot {
     pub(super) fn new() -> Self {
-        Self { jobs: None, state: State::Idle }
+        Self { jobs: None, state: State::Idle, is_failing: false }
     }
 
     /// Its messages.

@@ -484,6 +484,39 @@ fn messages_of_one_key_go_in_order_and_together() {
     rig.finish();
 }
 
+/// Breaks without it: where one worker goes on failing and another does not, the log has two lines for each
+/// attempt.
+#[test]
+fn failures_beside_successes_are_told_once() {
+    let fails = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let still = Arc::clone(&fails);
+    let fake = Fake::new(move |texts| {
+        if texts[0].starts_with('b') && still.load(std::sync::atomic::Ordering::Relaxed) {
+            return sent(texts, Outcome::NotConnected(Failure::new("nobody is there")));
+        }
+        delivered(texts)
+    });
+    let mut rig = Rig::new(&fake, |settings| {
+        settings.workers = 2;
+        settings.partition_key = Some(Template::compile("$(substr $MSG 0 1)").unwrap());
+        settings.is_one_key_a_group = true;
+    });
+    rig.push(&["b1"]);
+    for _ in 0..5 {
+        rig.push(&["a"]);
+        rig.flush();
+        rig.after(REOPEN);
+    }
+    assert!(fake.requests().iter().filter(|text| *text == "b1").count() > 3);
+    let told = rig.reports();
+    assert!(told.len() == 1 && told[0].contains("nobody is there"), "{told:?}");
+    fails.store(false, std::sync::atomic::Ordering::Relaxed);
+    rig.after(REOPEN);
+    let told = rig.reports();
+    assert!(told.len() == 2 && told[1].contains("takes messages again"), "{told:?}");
+    rig.finish();
+}
+
 /// Breaks without it: a destination sends more in a second than `throttle()` says.
 #[test]
 fn a_throttle_bounds_the_messages_of_a_second() {

@@ -43,10 +43,11 @@ impl ExchangeDestination {
             Ok(Outcome::Delivered) => {
                 let chunks = held.take_first(taken);
                 self.deliver(chunks);
-                self.note_success();
+                self.note_success(slot);
                 self.go_on(slot, held, now);
             }
             Ok(Outcome::Rejected(refusal)) => {
+                self.slots[slot].is_failing = false;
                 let chunks = held.take_first(taken);
                 self.refuse(chunks, &refusal, now);
                 self.go_on(slot, held, now);
@@ -100,7 +101,7 @@ impl ExchangeDestination {
         if let Some(failure) = failure {
             self.fail(slot, held, again, failure, now);
         } else {
-            self.note_success();
+            self.note_success(slot);
             self.go_on(slot, held, now);
         }
     }
@@ -112,6 +113,7 @@ impl ExchangeDestination {
             self.pause(slot, held, &failure, now);
             return;
         }
+        self.slots[slot].is_failing = false;
         self.site.counters.errors.fetch_add(1, Ordering::Relaxed);
         let mut refusal = Refusal::from(failure);
         refusal.reason = format!("{} (retries({}))", refusal.reason, self.settings.retries);
@@ -122,6 +124,7 @@ impl ExchangeDestination {
 
     /// Waits before the next attempt.
     fn pause(&mut self, slot: usize, held: Held, failure: &Failure, now: Instant) {
+        self.slots[slot].is_failing = true;
         let counters = &self.site.counters;
         counters.errors.fetch_add(1, Ordering::Relaxed);
         counters.retries.fetch_add(1, Ordering::Relaxed);
@@ -134,8 +137,12 @@ impl ExchangeDestination {
         self.slots[slot].state = State::Waits { held, until: now + pause, is_failed: true };
     }
 
-    fn note_success(&mut self) {
-        if std::mem::replace(&mut self.is_told, false) {
+    /// Notes that the far end takes what the worker of `slot` sends. It is said when that holds for all of them:
+    /// one that goes on failing beside others is no news each time.
+    fn note_success(&mut self, slot: usize) {
+        self.slots[slot].is_failing = false;
+        if self.is_told && !self.slots.iter().any(|slot| slot.is_failing) {
+            self.is_told = false;
             self.report(Severity::Notice, format!("`{}` takes messages again", self.settings.address));
         }
     }
