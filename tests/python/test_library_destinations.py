@@ -405,6 +405,35 @@ def test_discord(engine: StartEngine, service: Callable[..., Service]) -> None:
     assert "secret" not in running.stderr.text
 
 
+@pytest.mark.parametrize("name", ["telegram", "discord"])
+def test_a_batch_is_one_message_of_a_chat(
+    engine: StartEngine, service: Callable[..., Service], name: str
+) -> None:
+    """Breaks without it: with batch-lines() the body is not one of the service's any more."""
+    texts: list[str] = []
+
+    def receive(request: Request) -> tuple[int, str]:
+        if name == "telegram":
+            form = parse_qs(request.body.decode(), strict_parsing=True)
+            demand(form["chat_id"] == ["2"] and len(form["text"]) == 1, 400, "form")
+            texts.append(form["text"][0])
+        else:
+            found = json.loads(request.body)
+            demand(found["allowed_mentions"] == {"parse": []}, 400, "everybody is called")
+            texts.append(found["content"])
+        return 200, "{}"
+
+    peer = service(receive)
+    options = f'bot-id(1) chat-id(2) api-url("{peer.url}")' if name == "telegram" else f'url("{peer.url}/hook")'
+    running = run(
+        engine,
+        f'{name}({options} template("$kind $MSG") throttle(10000) batch-lines(10) batch-timeout(500) {REJECT})',
+    )
+    finish(running, set(), 0)
+    assert "\n".join(texts) == "\n".join(f"{'bad' if number in BAD else 'good'} {TEXTS[number]}" for number in range(COUNT))
+    assert len(texts) < COUNT
+
+
 @NEEDS_OPENSSL
 def test_sumologic(engine: StartEngine, service: Callable[..., Service], tmp_path: Path) -> None:
     """Breaks without it: messages go to another host than the deployment's, or in another form than lines of
