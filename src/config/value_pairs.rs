@@ -1,4 +1,4 @@
-//! `value-pairs(…)` as an option of a driver: [`ValuePairsOptions`].
+//! `value-pairs(…)` as an option of a driver, and the options of `map-value-pairs()`: [`ValuePairsOptions`].
 //!
 //! ```text
 //! value-pairs(scope("nv-pairs" "dot-nv-pairs")  key(".my.*" rekey(shift-levels(2)))  exclude("HOST_FROM")
@@ -6,7 +6,7 @@
 //! ```
 
 use super::Config;
-use super::option_table::{Kind, MAX_INT, Table, apply, names};
+use super::option_table::{Key, Kind, MAX_INT, Table, apply, names};
 use super::parser::{Parsed, Parser};
 use super::template_text::TemplateText;
 use super::token::TokenKind;
@@ -80,15 +80,15 @@ fn scopes(parser: &mut Parser, to: &mut ValuePairsOptions) -> Parsed<()> {
     Ok(())
 }
 
-/// Patterns of names, up to a `)` or an option.
+/// One pattern of names or more, up to a `)` or an option.
 fn globs(parser: &mut Parser) -> Parsed<Vec<Vec<u8>>> {
     let mut globs = Vec::new();
     loop {
+        globs.push(parser.string("a pattern of names, as in \"a.*\"")?.value.into_bytes());
         let is_word = matches!(parser.peek().kind, TokenKind::Word(_));
         if parser.sees(&TokenKind::RParen) || (is_word && parser.sees_at(1, &TokenKind::LParen)) {
             return Ok(globs);
         }
-        globs.push(parser.string("a pattern of names, as in \"a.*\"")?.value.into_bytes());
     }
 }
 
@@ -130,14 +130,24 @@ fn pair(parser: &mut Parser, to: &mut ValuePairsOptions) -> Parsed<()> {
 }
 
 impl ValuePairsOptions {
+    /// The names of the options.
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        names(PAIRS)
+    }
+
+    /// Reads the value of the option `key`, if it is one of these.
+    pub(crate) fn apply(&mut self, parser: &mut Parser, key: &Key) -> Option<Parsed<()>> {
+        apply(PAIRS, self, parser, key)
+    }
+
     /// Reads them, up to the `)`.
     pub(crate) fn read(&mut self, parser: &mut Parser) -> Parsed<()> {
-        parser.nested_options(Place::DestinationOption, &|| names(PAIRS).collect(), |parser, key| {
-            apply(PAIRS, self, parser, key)
+        parser.nested_options(Place::DestinationOption, &|| Self::names().collect(), |parser, key| {
+            self.apply(parser, key)
         })
     }
 
-    /// The values of a driver of `config`, whose templates are all known.
+    /// The values of a driver or a parser of `config`, whose templates are all known.
     pub(crate) fn compile(&self, config: &Config) -> ValuePairs {
         let mut builder = PairsBuilder::new(self.keeps_types.unwrap_or(config.values_have_types()));
         builder.include_bytes(self.includes_bytes);

@@ -8,152 +8,26 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::{Buffers, Compiled, Found, Parse, ParserOptions, Refused, TextOptions};
-use crate::config::grammar::{DriverHead, Key, Kind, Parsed, Parser, Place, Table, TokenKind, apply, names};
-use crate::config::{Config, TemplateOptions, TemplateText, Version};
+use crate::config::grammar::{DriverHead, Parsed, Parser, Place, ValuePairsOptions};
+use crate::config::{Config, TemplateOptions};
 use crate::message::{ValueType, typed};
 use crate::rewrite::Contexts;
-use crate::template::{Change, PairsBuilder, ValuePairs};
+use crate::template::ValuePairs;
 
 /// The options of `map-value-pairs()`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct MapOptions {
-    /// The choices, in the order in which they are written.
-    choices: Vec<Choice>,
-    /// `cast(no)`, which is the default where values have types.
-    keeps_types: bool,
-    /// `include-bytes()`
-    includes_bytes: bool,
+    /// The choices of values and of their names.
+    pairs: ValuePairsOptions,
     text: TextOptions,
-}
-
-/// One choice.
-#[derive(Debug, Clone)]
-enum Choice {
-    Scope(String),
-    Key(Vec<String>, Vec<Change>),
-    Rekey(Vec<String>, Vec<Change>),
-    Exclude(Vec<String>),
-    Pair(String, TemplateText),
-}
-
-const TABLE: Table<MapOptions> = &[
-    ("scope", Kind::Other(scope)),
-    (
-        "key",
-        Kind::Other(|parser, to| {
-            key(parser).map(|(globs, changes)| to.choices.push(Choice::Key(globs, changes)))
-        }),
-    ),
-    (
-        "rekey",
-        Kind::Other(|parser, to| {
-            rekey(parser).map(|(globs, changes)| to.choices.push(Choice::Rekey(globs, changes)))
-        }),
-    ),
-    ("exclude", Kind::Other(|parser, to| globs(parser).map(|globs| to.choices.push(Choice::Exclude(globs))))),
-    ("pair", Kind::Other(pair)),
-    ("cast", Kind::YesNo(|to, casts| to.keeps_types = !casts)),
-    ("include-bytes", Kind::YesNo(|to, includes| to.includes_bytes = includes)),
-];
-
-/// The changes of names, in `rekey()`.
-const CHANGES: Table<Vec<Change>> = &[
-    ("add-prefix", Kind::Text(|to, prefix| to.push(Change::AddPrefix(prefix.value.into_bytes().into())))),
-    (
-        "replace-prefix",
-        Kind::Other(|parser, to| {
-            let old = parser.string("the prefix that a name has")?.value.into_bytes();
-            let new = parser.string("the prefix that it gets")?.value.into_bytes();
-            to.push(Change::ReplacePrefix(old.into(), new.into()));
-            Ok(())
-        }),
-    ),
-    ("shift", Kind::Int(0, 255, |to, bytes| to.push(Change::Shift(bytes as usize)))),
-    ("shift-levels", Kind::Int(0, 255, |to, dots| to.push(Change::ShiftLevels(dots as usize)))),
-    (
-        "upper",
-        Kind::Other(|_, to| {
-            to.push(Change::Upper);
-            Ok(())
-        }),
-    ),
-    (
-        "lower",
-        Kind::Other(|_, to| {
-            to.push(Change::Lower);
-            Ok(())
-        }),
-    ),
-];
-
-fn scope(parser: &mut Parser, to: &mut MapOptions) -> Parsed<()> {
-    while !parser.sees(&TokenKind::RParen) {
-        let word = parser.string("a scope, as in nv-pairs")?;
-        if let Err(help) = PairsBuilder::new(true).scope(&word.value) {
-            let message = format!("no scope is called `{}`", word.value);
-            return Err(parser.report.error(word.span, message, Some(help)));
-        }
-        to.choices.push(Choice::Scope(word.value));
-    }
-    Ok(())
-}
-
-/// One pattern or more.
-fn globs(parser: &mut Parser) -> Parsed<Vec<String>> {
-    let mut globs = vec![parser.string("a pattern of names, as in \"a.*\"")?.value];
-    while !parser.sees(&TokenKind::RParen) && !sees_option(parser) {
-        globs.push(parser.string("a pattern of names")?.value);
-    }
-    Ok(globs)
-}
-
-/// Tells whether `name(` follows.
-fn sees_option(parser: &mut Parser) -> bool {
-    matches!(parser.peek().kind, TokenKind::Word(_)) && parser.sees_at(1, &TokenKind::LParen)
-}
-
-/// `"glob" rekey(…)`
-fn key(parser: &mut Parser) -> Parsed<(Vec<String>, Vec<Change>)> {
-    let globs = globs(parser)?;
-    let mut changes = Vec::new();
-    parser.nested_options(Place::FunctionOption, &|| vec!["rekey"], |parser, key| {
-        (*key.value == *"rekey").then(|| read_changes(parser, &mut changes))
-    })?;
-    Ok((globs, changes))
-}
-
-/// `"glob" …` with the changes behind it.
-fn rekey(parser: &mut Parser) -> Parsed<(Vec<String>, Vec<Change>)> {
-    let globs = globs(parser)?;
-    let mut changes = Vec::new();
-    read_changes(parser, &mut changes)?;
-    Ok((globs, changes))
-}
-
-fn read_changes(parser: &mut Parser, changes: &mut Vec<Change>) -> Parsed<()> {
-    let known = || names(CHANGES).collect();
-    let read = |parser: &mut Parser, key: &Key| apply(CHANGES, changes, parser, key);
-    parser.nested_options(Place::FunctionOption, &known, read)
-}
-
-fn pair(parser: &mut Parser, to: &mut MapOptions) -> Parsed<()> {
-    let name = parser.string("the name of the value")?;
-    let template = parser.template_argument()?;
-    to.choices.push(Choice::Pair(name.value, template));
-    Ok(())
 }
 
 impl ParserOptions for MapOptions {
     fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self> {
-        let mut options = Self {
-            choices: Vec::new(),
-            keeps_types: parser.version() >= Version { major: 4, minor: 0 },
-            includes_bytes: false,
-            text: TextOptions::default(),
-        };
-        let known = || names(TABLE).collect();
+        let mut options = Self::default();
+        let known = || ValuePairsOptions::names().collect();
         parser.options_in_parentheses(head.open, Place::FunctionOption, &known, |parser, key| {
-            apply(TABLE, &mut options, parser, key)
+            options.pairs.apply(parser, key)
         });
         Ok(options)
     }
@@ -163,24 +37,9 @@ impl ParserOptions for MapOptions {
     }
 
     fn compile(&self, config: &Config, contexts: &mut Contexts) -> Compiled {
-        let mut builder = PairsBuilder::new(self.keeps_types);
-        builder.include_bytes(self.includes_bytes);
-        let bytes = |globs: &[String]| globs.iter().map(|glob| glob.as_bytes().to_vec()).collect::<Vec<_>>();
-        for choice in &self.choices {
-            match choice {
-                Choice::Scope(word) => drop(builder.scope(word)),
-                Choice::Key(globs, changes) => {
-                    builder.include(&bytes(globs));
-                    builder.rekey(&bytes(globs), changes.clone());
-                }
-                Choice::Rekey(globs, changes) => builder.rekey(&bytes(globs), changes.clone()),
-                Choice::Exclude(globs) => builder.exclude(&bytes(globs)),
-                Choice::Pair(name, text) => builder.template(name.as_bytes().to_vec(), &text.template),
-            }
-        }
         let options = TemplateOptions::default();
         let context = contexts.of(&options, options.resolve(config, None)?);
-        Ok(Box::new(Map { pairs: builder.build(), context }))
+        Ok(Box::new(Map { pairs: self.pairs.compile(config), context }))
     }
 }
 
@@ -298,7 +157,7 @@ mod tests {
             ("key()", "a pattern of names"),
             ("key(\"a\" rekey(shft(1)))", "did you mean `shift`?"),
             ("key(\"a\" rkey(upper()))", "did you mean `rekey`?"),
-            ("rekey(\"a\" shift(-1))", "0 to 255"),
+            ("rekey(\"a\" shift(-1))", "from 1 to"),
             ("pair(\"a\")", "a template"),
             ("template(\"x\")", "unknown option `template`"),
         ] {
