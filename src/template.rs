@@ -50,6 +50,7 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use civil::{DAYS, MONTHS};
 pub use context::{Context, Identity, OnError, Options, TimeZoneUse};
 pub use correlated::with_context;
 pub use element::with_element;

@@ -6,7 +6,7 @@
 //! the years -9999 to 9999.
 
 /// English names of the months; the first three letters are the abbreviation.
-pub(super) const MONTHS: [&str; 12] = [
+pub(crate) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -22,7 +22,7 @@ pub(super) const MONTHS: [&str; 12] = [
 ];
 
 /// English names of the days of a week, from Sunday.
-pub(super) const DAYS: [&str; 7] =
+pub(crate) const DAYS: [&str; 7] =
     ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// A date and a time of day, on some clock.

@@ -23,6 +23,7 @@
 
 use super::offset::read_zone;
 use crate::syslog::timestamp::Zone;
+use crate::template::{DAYS, MONTHS};
 
 /// A format.
 #[derive(Debug)]
@@ -76,23 +77,6 @@ enum Names {
     Months,
     Halves,
 }
-
-const WEEKDAYS: &[&str] = &["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
-
-const MONTHS: &[&str] = &[
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
 
 const HALVES: &[&str] = &["AM", "PM"];
 
@@ -291,9 +275,9 @@ impl Number {
 
 impl Names {
     fn read<'t>(self, text: &'t [u8], parts: &mut Parts) -> Option<&'t [u8]> {
-        let names = match self {
-            Self::Weekdays => WEEKDAYS,
-            Self::Months => MONTHS,
+        let names: &[&str] = match self {
+            Self::Weekdays => &DAYS,
+            Self::Months => &MONTHS,
             Self::Halves => HALVES,
         };
         let (number, len) = names.iter().enumerate().find_map(|(number, name)| {
