@@ -7,18 +7,24 @@ import time
 from pathlib import Path
 
 from perf import rivals, verify
-from perf.kinds import DEFAULT_FORMAT, Serving, Sourced
+from perf.kinds import DEFAULT_FORMAT, Posting, Serving, Sourced
 from perf.processes import Process, RunError
 
 Result = dict[str, float]
 PATIENCE = 120.0
 
 
-def send(run: Serving, here: rivals.Place, port: int, orders: str = "") -> Process:
-    """Starts what sends to a server: at once, or the client of Flask at each order."""
+def connections(run: Serving) -> int:
+    """The number of processes that send to a server."""
+    return len(run.cycles()) if run.load == "stream" else 1
+
+
+def send(run: Serving, here: rivals.Place, port: int, orders: str = "", index: int = 0) -> Process:
+    """Starts what sends to a server: one connection at once, or the client of Flask at each order."""
     if run.load == "stream":
-        block, total = rivals.write_block(run, here.directory), str(rivals.total_bytes(run))
-        return here.start("send", [here.tools.build / "send", block, total, str(port), here.reports.path])
+        block, total = rivals.write_block(run, here.directory, index), str(rivals.total_bytes(run, index))
+        command: list[str | Path] = [here.tools.build / "send", block, total, str(port), here.reports.path]
+        return here.start(f"send{index}", command)
     # The warm-up, whose content is looked at, comes from one client, so that there is an order.
     clients = 2 if run.nothing else 1
     body, requests = rivals.write_block(run, here.directory), run.count // len(run.cycles()[0])
@@ -77,6 +83,19 @@ def check(run: Sourced, here: rivals.Place) -> None:
         verify.interleaved(here.file, cycles, run.count)
     else:
         verify.repeated(here.file, cycles[0], run.count)
+
+
+def posting_result(run: Posting, elapsed: int, size: int, cpu: int, peak_kib: int) -> Result:
+    """The result of a run of messages, in nanoseconds, bytes and KiB."""
+    return {
+        "count": run.count,
+        "seconds": elapsed / 1e9,
+        "ns": elapsed / run.count,
+        "rate": run.count / elapsed * 1e9,
+        "bytes_per_second": size / elapsed * 1e9,
+        "cpu": cpu / run.count / 1e3,
+        "peak_mib": peak_kib / 1024,
+    }
 
 
 def integer(value: object) -> int:

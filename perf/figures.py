@@ -174,6 +174,77 @@ def over(
 
 BOTH = "the better window of syslog-ng's two"
 
+
+def rate_of(
+    title: str, case: str, bound: float, limit: str = "", part: float = 0, cost: float = 0
+) -> list[Figure]:
+    """The rate by syslog-ng's, by that of a limit, and the processor time by the limit's, where they have
+    bounds."""
+    found = [Figure(f"{title}, by syslog-ng", bound, (over(case, "syslog-ng"),))] if bound else []
+    if part:
+        pairs = (over(case, limit, field="bytes_per_second"),)
+        found.append(Figure(f"{title}: bytes a second by {LIMITS[limit]}", part, pairs, unit="%"))
+    if cost:
+        pairs = (over(case, limit, field="cpu"),)
+        found.append(Figure(f"{title}: processor time a byte by {LIMITS[limit]}", cost, pairs, at_most=True))
+    return found
+
+
+# By the key of a run, as the title of a figure has it.
+LIMITS = {
+    "receive": "a C loop of recv and write",
+    "copy": "a C loop of read and write",
+    "send": "a C loop that sends the same",
+    "post": "a plain client over one connection",
+    "rustls": "rustls alone",
+    "librdkafka": "librdkafka's own producer",
+}
+NETWORK = (
+    *rate_of("`network()`, TCP, 256 B, to a file", "network_file_256", 5, "receive", 0.6, 1.5),
+    *rate_of(
+        "`network()`, eight TCP connections, 256 B, to a file",
+        "network_eight_file_256",
+        5,
+        "receive",
+        0.6,
+        1.5,
+    ),
+    *rate_of("`syslog()`, TCP, RFC 5424, to a file with the default template", "syslog_default_file", 6),
+    *rate_of("UDP, 256 B, to a file, at a loss of 0.01 %", "udp_file_256", 3),
+    *rate_of("`file()` as source to a file, 256 B", "follow_file_256", 5, "copy", 0.6),
+    *rate_of("the loop to `network()`, TCP, 256 B", "loop_tcp_256", 8, "send", 0.6, 1.5),
+    *rate_of("the loop to `network()`, TLS, 256 B", "loop_tls_256", 4, "rustls", 0.7),
+    *rate_of("the loop to `http()`, requests of 1,000 lines of 256 B", "loop_http_256", 5, "post", 0.6),
+    *rate_of("the loop to `kafka()`, 100 B", "loop_kafka_100", 0, "librdkafka", 0.9),
+    *rate_of("the loop to `kafka()`, 1,000 B", "loop_kafka_1000", 0, "librdkafka", 0.9),
+    Figure(
+        "the loop to `python()`, one by one, by syslog-ng",
+        2,
+        (over("loop_python_256", "syslog-ng"),),
+    ),
+    Figure(
+        "the loop to `python()`, `send_batch`, by syslog-ng",
+        8,
+        (over("loop_python_256", "syslog-ng", "syslog-ng flush", ours="inrush send_batch"),),
+        note="the better of its two: one by one, and with `flush`",
+    ),
+    Figure(
+        "2,000 TCP connections, each of which sends a line: peak memory",
+        60,
+        (over("connections_2000", field="peak_mib"),),
+        "MiB",
+        at_most=True,
+    ),
+    Figure(
+        "2,000 TCP connections, each of which sends a line: median latency",
+        200,
+        (over("connections_2000", field="p50"),),
+        "µs",
+        at_most=True,
+    ),
+    *rate_of("a collector of RFC 5424 with structured data and JSON", "collector_file", 6),
+)
+
 FIGURES = (
     Figure(
         "the loop to nothing, 23 B: time by the floor's",
@@ -271,6 +342,7 @@ FIGURES = (
         (over("parse_sdata_file", *NG),),
         note=BOTH,
     ),
+    *NETWORK,
     Figure(
         "the Rust parser alone, by syslog_loose",
         3,

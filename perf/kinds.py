@@ -3,7 +3,12 @@
 
 ```text
  Kind ─┬─ Parser                 a parser alone, without a process of its own
-       └─ Sourced ─┬─ Posting    messages a second ── Serving   the same, sent from outside
+       └─ Sourced ─┬─ Posting ─┬─            messages a second
+                   │           ├─ Serving    the same, sent from outside
+                   │           ├─ Following  the same, from a file
+                   │           └─ Sending    the same, to a server outside
+                   ├─ Datagrams  messages a second at which hardly one is lost
+                   ├─ Crowd      memory of many connections, and the latency of what they send
                    ├─ Latency    from the post to the bytes in the file
                    ├─ Stalled    memory behind a destination that takes nothing
                    ├─ Idle       memory with nothing to do
@@ -82,6 +87,8 @@ class Sourced(Kind):
     steps: str = ""
     """The steps of the log path between the source and the destination, written out."""
     sources: int = 1
+    modules: tuple[str, ...] = ()
+    """The modules that a syslog-ng must have for it."""
     unit: int = 1000
 
     @property
@@ -108,7 +115,40 @@ class Serving(Posting):
     """A source that gets its messages from outside."""
 
     load: Literal["stream", "flask", "kafka"]
-    """The sender."""
+    """The sender; of a stream there is a connection for each cycle."""
+    sent: Cycles | None = None
+    """The bytes that a stream's connections send for each message, where they are not the line that arrives."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Following(Posting):
+    """A source that reads a file, `in.log` of its directory, which comes into its place with all lines in it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sending(Posting):
+    """A source whose messages go to a server outside, which compares them."""
+
+    destination: str
+    """The driver, written out, with {port} and {directory}."""
+    server: Literal["stream", "tls", "http", "kafka", "object"]
+    """The far end; `object` is one in Python within the engine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Datagrams(Sourced):
+    """A source of datagrams: the rate at which at most LOSS of them are lost. The count is the rate to begin
+    with."""
+
+    line: int = 0
+    """Bytes of a message."""
+
+    by_count: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crowd(Sourced):
+    """A source with as many connections as messages: all are idle, then each sends a line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +182,20 @@ class Busy(Sourced):
     fifo: ClassVar[bool] = True
 
 
-Run = Parser | Posting | Serving | Latency | Stalled | Idle | Start | Busy
+Run = (
+    Parser
+    | Posting
+    | Serving
+    | Following
+    | Sending
+    | Datagrams
+    | Crowd
+    | Latency
+    | Stalled
+    | Idle
+    | Start
+    | Busy
+)
 """All kinds: where they are told apart, the type checker says which one is forgotten."""
 
 

@@ -15,9 +15,37 @@ from dataclasses import replace
 from pathlib import Path
 
 from perf import criterion, kafka, rivals, verify
-from perf.arrival import PATIENCE, Result, check, integer, send, wait_listening, wait_written
+from perf.arrival import (
+    PATIENCE,
+    Result,
+    check,
+    connections,
+    integer,
+    posting_result,
+    send,
+    wait_listening,
+    wait_written,
+)
+from perf.crowd import crowd
+from perf.datagrams import datagrams
 from perf.environment import Toolbox
-from perf.kinds import Busy, Idle, Latency, Parser, Posting, Run, Serving, Stalled, Start
+from perf.far_end import sending
+from perf.following import following
+from perf.kinds import (
+    Busy,
+    Crowd,
+    Datagrams,
+    Following,
+    Idle,
+    Latency,
+    Parser,
+    Posting,
+    Run,
+    Sending,
+    Serving,
+    Stalled,
+    Start,
+)
 from perf.processes import RunError, free_port
 from perf.slices import Waiting
 
@@ -42,6 +70,14 @@ def measured(run: Run, here: rivals.Place) -> Result:
     match run:
         case Parser():
             return parser(run, here)
+        case Following():
+            return following(run, here)
+        case Sending():
+            return sending(run, here)
+        case Datagrams():
+            return datagrams(run, here)
+        case Crowd():
+            return crowd(run, here)
         case Posting():
             return throughput(run, here)
         case Latency():
@@ -70,11 +106,12 @@ def throughput(run: Posting, here: rivals.Place) -> Result:
         else:
             port = integer(here.wait("ready", 30)["port"])
         cpu_before = process.cpu_ns()
-        send(run, here, port)
+        for index in range(connections(run)):
+            send(run, here, port, index=index)
     done: list[dict[str, object]] = [{}]
-    if run.native:
-        sent = here.wait("sent")
-        begin, posted = integer(sent["begin"]), integer(sent["end"])
+    if run.native and isinstance(run, Serving):
+        sent = [here.wait("sent") for _ in range(connections(run))]
+        begin, posted = min(integer(one["begin"]) for one in sent), max(integer(one["end"]) for one in sent)
     else:
         done = [here.wait("done", PATIENCE) for _ in range(run.sources)]
         begin, posted = min(integer(one["begin"]) for one in done), max(integer(one["end"]) for one in done)
@@ -109,16 +146,7 @@ def throughput(run: Posting, here: rivals.Place) -> Result:
             "cpu": cpu / run.count / 1e3,
             "peak_mib": peak / 1024,
         }
-    return {
-        "count": run.count,
-        "seconds": elapsed / 1e9,
-        "ns": elapsed / run.count,
-        "rate": run.count / elapsed * 1e9,
-        "bytes_per_second": size / elapsed * 1e9,
-        "post_ns": (posted - begin) / run.count,
-        "cpu": cpu / run.count / 1e3,
-        "peak_mib": peak / 1024,
-    }
+    return {**posting_result(run, elapsed, size, cpu, peak), "post_ns": (posted - begin) / run.count}
 
 
 def latency(run: Latency, here: rivals.Place) -> Result:

@@ -126,8 +126,8 @@ class Reports:
                 self.lines += [json.loads(line) for line in whole]
 
 
-def free_port() -> int:
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
     """A port that nobody listens on, for a server that cannot tell which one it got."""
-    with socket.socket() as probe:
+    with socket.socket(type=kind) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

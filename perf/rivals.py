@@ -11,11 +11,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from perf.environment import HERE, Toolbox
-from perf.kinds import DEFAULT_FORMAT, Sourced
+from perf.environment import HERE, Toolbox, libraries
+from perf.kinds import DEFAULT_FORMAT, Sending, Serving, Sourced
 from perf.processes import Process, Reports, RunError
 
 ENGINES = ("inrush", "syslog-ng", "SYSLOG_NG")
+# Of the cases with Kafka.
+TOPIC = "perf"
 
 
 @dataclass
@@ -62,7 +64,7 @@ def place(tools: Toolbox) -> Iterator[Place]:
 def configuration(run: Sourced, here: Path, spec: Path, port: int = 0) -> str:
     """The configuration of an engine; but for the version line it is the same for all engines."""
     if run.native:
-        sources = [run.source.format(port=port)]
+        sources = [run.source.format(port=port, directory=here)]
     else:
         sources = [
             f'python(class("{run.source}") options("spec" "{spec}" "index" "{index}")'
@@ -72,7 +74,10 @@ def configuration(run: Sourced, here: Path, spec: Path, port: int = 0) -> str:
     template = "" if run.template == DEFAULT_FORMAT else f' template("{run.template}")'
     # A FIFO is a pipe() for syslog-ng, which does not take it as a file().
     driver = "pipe" if run.fifo and run.rival != "inrush" else "file"
-    destination = "" if run.nothing else f'destination {{ {driver}("{here}/out.log"{template}); }};'
+    far = f'{driver}("{here}/out.log"{template})'
+    if isinstance(run, Sending):
+        far = run.destination.format(port=port, directory=here)
+    destination = "" if run.nothing else f"destination {{ {far}; }};"
     return (
         "@version: current\n"
         "options { use-dns(no); time-reopen(1); };\n"
@@ -108,28 +113,51 @@ def start(run: Sourced, here: Place, port: int = 0, **more: object) -> Process:
             directory / "pid",
         ]
         return here.start("syslog-ng", [build.path, "-F", "--no-caps", "-f", conf, *state])
-    if run.rival in ("write", "receive"):
-        first: list[str | Path] = []
-        if run.rival == "write":
-            first = [write_block(run, directory), str(total_bytes(run))]
-        last = [str(more["orders"])] if "orders" in more else []
-        return here.start(run.rival, [tools.build / run.rival, *first, here.file, here.reports.path, *last])
+    if run.rival in LIMITS:
+        return here.start(run.rival, limit(run, here, port, str(more.get("orders", ""))))
     # What is left is a source outside of an engine: the floor, plain Python, a framework alone.
     command = [tools.python, "-m", "perf.host", run.source, spec]
     return here.start("host", command, HERE / "standins" / "floor", tools.build)
 
 
-def write_block(run: Sourced, directory: Path) -> Path:
-    """A file with one cycle of lines."""
-    block = directory / "block"
-    block.write_text("".join(line + "\n" for line in run.cycles()[0]))
+LIMITS = ("write", "receive", "copy", "send", "post", "rustls", "librdkafka")
+
+
+def limit(run: Sourced, here: Place, port: int, orders: str) -> list[str | Path]:
+    """The command of a program that does no more than it must."""
+    tools, file, fifo = here.tools, here.file, here.reports.path
+    if run.rival == "receive":
+        return [tools.build / "receive", file, fifo, str(len(run.cycles()))]
+    if run.rival == "copy":
+        return [tools.build / "copy", here.directory / "in.log", file, fifo]
+    block, total = write_block(run, here.directory), str(total_bytes(run))
+    if run.rival == "write":
+        return [tools.build / "write", block, total, file, fifo, *([orders] if orders else [])]
+    if run.rival == "rustls":
+        return [libraries(), "tls-send", block, total, here.directory, str(port), fifo]
+    if run.rival == "librdkafka":
+        return [libraries(), "produce", block, str(run.count), str(port), TOPIC, fifo]
+    return [tools.build / run.rival, block, total, str(port), fifo]
+
+
+def sent(run: Sourced, index: int) -> list[str]:
+    """The cycle of a connection, as its bytes are."""
+    if isinstance(run, Serving) and run.sent is not None:
+        return run.sent()[index]
+    return [line + "\n" for line in run.cycles()[index]]
+
+
+def write_block(run: Sourced, directory: Path, index: int = 0) -> Path:
+    """A file with one cycle of what is sent."""
+    block = directory / f"block{index}"
+    block.write_text("".join(sent(run, index)))
     return block
 
 
-def total_bytes(run: Sourced) -> int:
-    """The bytes of all lines."""
-    cycle = run.cycles()[0]
-    return sum(len(line) + 1 for line in cycle) * (run.count // len(cycle))
+def total_bytes(run: Sourced, index: int = 0) -> int:
+    """The bytes that a connection sends."""
+    cycle = sent(run, index)
+    return sum(map(len, cycle)) * (run.count // len(run.cycles()) // len(cycle))
 
 
 def counted(run: Sourced, here: Place) -> tuple[int, int]:

@@ -19,10 +19,10 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from perf import kafka, kinds, rivals
-from perf.arrival import PATIENCE, Result, check, integer, send, wait_written
+from perf.arrival import PATIENCE, Result, check, integer, posting_result, send, wait_written
 from perf.environment import Toolbox
 from perf.kinds import Run
-from perf.processes import Process, RunError
+from perf.processes import RunError
 
 R = TypeVar("R", bound=kinds.Sourced)
 
@@ -188,7 +188,7 @@ class Posting(Slicer[kinds.Posting]):
             size = here.file.stat().st_size
             # Every writer appends.
             os.truncate(here.file, 0)
-        found = result(run, end - begin, size, cpu, self.process)
+        found = posting_result(run, end - begin, size, cpu, self.process.memory_kib("VmHWM"))
         return {**found, "post_ns": (posted - begin) / run.count}
 
     def finish(self) -> None:
@@ -242,23 +242,11 @@ class Serving(Slicer[kinds.Serving]):
         cpu = self.process.cpu_ns() - cpu
         if sender is not None:
             here.end(sender)
-        return result(run, end - begin, run.count * run.line, cpu, self.process)
+        size = run.count * run.line
+        return posting_result(run, end - begin, size, cpu, self.process.memory_kib("VmHWM"))
 
     def finish(self) -> None:
         """Ends it as an engine is ended."""
         if self.run.load == "kafka":
             os.write(self.orders, b"\n")
         self.process.stop()
-
-
-def result(run: kinds.Posting, elapsed: int, size: int, cpu: int, process: Process) -> Result:
-    """The result of a slice."""
-    return {
-        "count": run.count,
-        "seconds": elapsed / 1e9,
-        "ns": elapsed / run.count,
-        "rate": run.count / elapsed * 1e9,
-        "bytes_per_second": size / elapsed * 1e9,
-        "cpu": cpu / run.count / 1e3,
-        "peak_mib": process.memory_kib("VmHWM") / 1024,
-    }

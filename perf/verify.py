@@ -20,11 +20,11 @@ class WrongContentError(Exception):
 
 
 def repeated(path: Path, lines: Sequence[str], count: int) -> None:
-    """The file has `count` lines: `lines` again and again."""
-    block = "".join(line + "\n" for line in lines).encode()
+    """The file has `count` lines: `lines` again and again, the last time perhaps not all of them."""
+    block, rest = (_joined(some) for some in (lines, lines[: count % len(lines)]))
     times = max(1, CHUNK // len(block))
     expected = block * times
-    total = len(block) * (count // len(lines))
+    total = len(block) * (count // len(lines)) + len(rest)
     done = 0
     with path.open("rb") as file:
         while piece := file.read(len(expected)):
@@ -88,6 +88,42 @@ def prefixed(path: Path, lines: Sequence[str], count: int) -> None:
         raise WrongContentError(explain(path, [lines], count, width))
 
 
+def gapped(path: Path, lines: Sequence[str], count: int) -> int:
+    """The file has some of `count` lines, `lines` again and again, in their order and each once; the number of
+    those that are missing."""
+    places = {line.encode(): place for place, line in enumerate(lines)}
+    place, missing, seen = -1, 0, 0
+    for start, found in _pieces(path):
+        for index, line in enumerate(found):
+            if (next_place := places.get(line)) is None:
+                raise WrongContentError(f"line {start + index + 1:,} was never sent: {_shown(line)}")
+            missing += (next_place - place - 1) % len(lines)
+            place = next_place
+        seen = start + len(found)
+    missing += (count - 1 - place) % len(lines)
+    # A gap is known up to whole cycles: more of them in a row are missing than one can see.
+    lost = count - seen
+    if lost < missing or (lost - missing) % len(lines):
+        raise WrongContentError(
+            f"{seen:,} lines of {count:,}, and gaps of {missing:,}: not in order, or doubled"
+        )
+    return lost
+
+
+def scattered(path: Path, filler: str, count: int) -> None:
+    """The file has `count` lines in any order, each a time of its own, of 19 digits, and `filler`."""
+    tail, times = b" " + filler.encode(), set()
+    for start, lines in _pieces(path):
+        for index, line in enumerate(lines):
+            if not line[:19].isdigit() or line[19:] != tail or line[:19] in times:
+                raise WrongContentError(
+                    f"line {start + index + 1:,} is {_shown(line)}, expected a new time and {_shown(tail)}"
+                )
+            times.add(line[:19])
+    if len(times) != count:
+        raise WrongContentError(f"{len(times):,} lines of {count:,}")
+
+
 def stamped(path: Path, filler: str, count: int) -> None:
     """The file has `count` lines, each a time of 19 digits, no earlier than the one before, and `filler`."""
     number, last, tail = 0, b"", b" " + filler.encode()
@@ -148,6 +184,11 @@ def _pieces(path: Path) -> Iterator[tuple[int, list[bytes]]]:
                 start += len(lines)
     if rest:
         yield start, [rest]
+
+
+def _joined(lines: Sequence[str]) -> bytes:
+    """The lines as they stand in a file."""
+    return "".join(line + "\n" for line in lines).encode()
 
 
 def _shown(line: bytes) -> str:

@@ -1,10 +1,11 @@
-/* What all the programs of this directory share: clocks, the report pipe, and waiting for the end.
+/* What all the programs of this directory share: clocks, the report pipe, sockets, blocks of lines, and waiting for the end.
  *
  * A program tells the harness what it did by lines of JSON into a FIFO, one write each. Times are CLOCK_MONOTONIC in
  * nanoseconds, so they can be compared with those of other processes. */
 #ifndef PERF_REPORT_H
 #define PERF_REPORT_H
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -89,6 +91,54 @@ static inline struct cycle read_cycle(const char *path, size_t piece)
     close(fd);
     for (size_t done = block; done < whole; done += block) memcpy(data + done, data, block);
     return (struct cycle){data, block * times};
+}
+
+/* Ends with an error when the next `length` bytes are not those of the cycle from `*place` on, which it moves. */
+static inline void compare(const struct cycle *cycle, size_t *place, const char *data, size_t length, size_t before)
+{
+    while (length > 0) {
+        size_t here = cycle->length - *place < length ? cycle->length - *place : length;
+        if (memcmp(data, cycle->data + *place, here) != 0) {
+            size_t at = 0;
+            while (data[at] == cycle->data[*place + at]) at++;
+            fprintf(stderr, "byte %zu is not what was sent\n", before + at);
+            exit(1);
+        }
+        *place = (*place + here) % cycle->length;
+        data += here, length -= here, before += here;
+    }
+}
+
+static inline struct sockaddr_in loopback(int port)
+{
+    return (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
+}
+
+/* A listener on a port that the system chooses. */
+static inline int listen_somewhere(int *port)
+{
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = loopback(0);
+    socklen_t size = sizeof address;
+    if (bind(listener, (struct sockaddr *)&address, size) != 0 || listen(listener, 64) != 0
+        || getsockname(listener, (struct sockaddr *)&address, &size) != 0)
+        fail("listen");
+    *port = ntohs(address.sin_port);
+    return listener;
+}
+
+/* A connection; it is tried for ten seconds, because a server may still be starting. */
+static inline int connect_to(int port)
+{
+    struct sockaddr_in address = loopback(port);
+    for (int tries = 0;; tries++) {
+        int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (connect(connection, (struct sockaddr *)&address, sizeof address) == 0) return connection;
+        if (tries == 1000) fail("connect");
+        close(connection);
+        usleep(10000);
+    }
 }
 
 #endif
