@@ -330,7 +330,7 @@ FIGURES = (
     *(
         Figure(
             f"the loop through a parser to a file, {record.title}, by syslog-ng",
-            6,
+            record.bound,
             (over(f"loop_{name}_parser_file", *NG),),
             note=BOTH,
         )

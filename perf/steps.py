@@ -118,7 +118,7 @@ def steps() -> Iterator[Case]:
             replace(
                 run,
                 spec={"size": SIZE, "record": name},
-                steps=f"parser {{ {record.parser} }};",
+                steps=f"parser {{ {record.ours or record.parser if run is ours else record.parser} }};",
                 template=record.template,
                 cycles=partial(recorded, name),
                 line=len(record_lines(name)[0]) + 1,

@@ -210,6 +210,17 @@ impl Config {
         self.destinations.values().chain(inline).collect()
     }
 
+    /// The parser statements, and those that are written in a path.
+    #[cfg(feature = "python")]
+    pub(crate) fn parser_statements(&self) -> Vec<&ParserStatement> {
+        let items = self.all_paths().into_iter().flat_map(|path| &path.items);
+        let inline = items.filter_map(|item| match item {
+            LogItem::Parser(ParserRef::Inline(statement)) => Some(statement),
+            _ => None,
+        });
+        self.parsers.values().chain(inline).collect()
+    }
+
     /// The source statements, and those that are written in a path.
     pub(crate) fn source_statements(&self) -> Vec<&SourceStatement> {
         let items = self.all_paths().into_iter().flat_map(|path| &path.items);

@@ -29,6 +29,7 @@ mod json;
 mod kv;
 mod linux_audit;
 mod map_value_pairs;
+mod python;
 mod regexp;
 mod sdata;
 mod statistics;
@@ -42,11 +43,14 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use found::{Buffers, Found};
+pub use python::PythonParserOptions;
+#[cfg(feature = "python")]
+pub(crate) use statistics::{Statistics, Tally};
 pub use step::Parser;
 
 use crate::config::grammar::{self, DriverHead, Kind, NO_LEVELS, Parsed, Place, Table, apply, names};
 use crate::config::{Config, Diagnostic, Driver, Options, Syntax, TemplateText};
-use crate::path::Step;
+use crate::path::{Hosted, Step};
 use crate::rewrite::Contexts;
 
 /// The parsers.
@@ -61,6 +65,7 @@ pub const DRIVERS: &[Entry] = &[
     Entry::of::<kv::KvOptions>("kv-parser"),
     Entry::of::<linux_audit::AuditOptions>("linux-audit-parser"),
     Entry::of::<map_value_pairs::MapOptions>("map-value-pairs"),
+    Entry::hosted::<PythonParserOptions>("python"),
     Entry::of::<regexp::RegexpOptions>("regexp-parser"),
     Entry::of::<sdata::SdataOptions>("sdata-parser"),
     Entry::of::<syslog::SyslogOptions>("syslog-parser"),
@@ -96,6 +101,12 @@ pub(crate) trait ParserOptions: Options + Sized {
 
     /// Makes a parser of them; its templates are formatted as `contexts` is told.
     fn compile(&self, config: &Config, contexts: &mut Contexts) -> Compiled;
+}
+
+/// The options of a parser that the host of the engine makes.
+pub(crate) trait HostedOptions: Options + Sized {
+    /// Reads them, up to the `)` of the parser.
+    fn read(parser: &mut grammar::Parser, head: DriverHead) -> Parsed<Self>;
 }
 
 /// `template()` and `internal()`: the options that parsers have in common.
@@ -137,6 +148,8 @@ enum Body {
     Parse(fn(&Config, &str, &Driver) -> Result<Parser, Diagnostic>),
     /// It is a step of its own kind, and may have a name by which its state is known.
     Step(CompileStep, fn(&Driver) -> Option<String>),
+    /// The host of the engine makes it.
+    Hosted,
 }
 
 type CompileStep = fn(&Config, Reference<'_>, &Driver) -> Result<Arc<dyn Step>, Diagnostic>;
@@ -199,6 +212,14 @@ impl Entry {
         }
     }
 
+    /// The parser called `word` that the host of the engine makes of the options `O`.
+    const fn hosted<O: HostedOptions>(word: &'static str) -> Self {
+        Self {
+            syntax: Syntax { word, read: |parser, head| Ok(Arc::new(O::read(parser, head)?)) },
+            body: Body::Hosted,
+        }
+    }
+
     /// The parser in the language.
     pub fn syntax(&self) -> Syntax {
         self.syntax
@@ -232,13 +253,14 @@ pub fn compile(
     match &entry(driver).body {
         Body::Parse(compile) => Ok(Arc::new(compile(config, reference.statement, driver)?)),
         Body::Step(compile, _) => compile(config, reference, driver),
+        Body::Hosted => Ok(Arc::new(Hosted::new(reference.statement, driver))),
     }
 }
 
 /// The name by which the state of `driver` is known, if it has one.
 pub(crate) fn persist_name(driver: &Driver) -> Option<String> {
     match &entry(driver).body {
-        Body::Parse(_) => None,
+        Body::Parse(_) | Body::Hosted => None,
         Body::Step(_, name) => name(driver),
     }
 }

@@ -11,6 +11,7 @@
 //! * [`Step`]: what is done to messages on their way; [`Out`] and [`Timed`]: what a step gives;
 //! * [`Program`]: steps, sends and forks in their order, made of [`Item`]s; [`compile`](mod@compile): those of
 //!   a configuration;
+//! * [`Hosted`]: the place of a step that the host of the engine makes;
 //! * `run`: one batch on its way through a program; `part`: messages at one place of it; `deliver`: its end.
 //!
 //! A program without steps comes down to a list of [`SendTo`]s, which every batch takes as it is.
@@ -25,6 +26,7 @@
 mod alone;
 pub mod compile;
 mod deliver;
+mod hosted;
 mod part;
 mod program;
 mod run;
@@ -35,6 +37,8 @@ use std::sync::Arc;
 pub use alone::{Alone, alone};
 pub use compile::{Compiled, compile};
 pub use deliver::Outputs;
+pub use hosted::Hosted;
+pub(crate) use hosted::is_same;
 pub use program::{Choice, Item, Program, SendTo, Unreached};
 pub use step::{Correlation, Out, Step, StepStatistics, Timed, Trigger};
 

@@ -8,7 +8,9 @@
 //! * [`source`] and [`fetcher`]: `LogSource` and `LogFetcher`, what a user's class derives from; [`hosted`]:
 //!   what both have in common; [`kind`]: which of them it is; `exit_requested`; [`hosting`]: whether there is
 //!   an engine or a test around them; [`attachment`]: the way of their posts;
-//! * `destination`: `LogDestination`, and the thread that calls what derives from it;
+//! * `destination`: `LogDestination`, and the thread that calls what derives from it; `parser`: `LogParser`, and
+//!   the step that does; `calls`: what both are in the middle of; `thread_state`: the interpreter's part of their
+//!   threads;
 //! * [`buffer`]: `Buffer`, what `acquire_buffer` returns, and `post_buffer`;
 //! * [`persist`]: `Persist`, what outlives the process;
 //! * [`logger`]: the class `Logger`.
@@ -31,7 +33,7 @@
 //! * [`at_fork`] and [`mod@fork`]: what a fork of the process may not do, and where it ends;
 //! * [`release`]: where Python objects that the engine viewed are let go, under the GIL;
 //! * [`cell`]: state that the GIL guards; [`clock`]: the time that it guards; [`exception`]: tracebacks and
-//!   stacks; [`escape`]: Python text in the log; [`process`]: what is put back after callbacks; `type_name`:
+//!   stacks; [`escape`]: Python text in the log; [`process`]: what is put back after callbacks; `own_method`: what a class has of its own; `type_name`:
 //!   how errors name what they were given; `truth`: results that are false.
 //!
 //! No two of these modules use each other, directly or in a circle.
@@ -44,6 +46,7 @@ pub(crate) mod attachment;
 pub(crate) mod blocks;
 pub(crate) mod buffer;
 pub(crate) mod callbacks;
+mod calls;
 pub(crate) mod cell;
 mod class;
 pub(crate) mod clock;
@@ -70,7 +73,9 @@ pub(crate) mod logger;
 pub(crate) mod message;
 pub(crate) mod modules;
 pub(crate) mod options;
+mod own_method;
 mod parse_options;
+mod parser;
 pub(crate) mod persist;
 mod places;
 pub(crate) mod process;
@@ -82,6 +87,7 @@ pub(crate) mod source;
 pub(crate) mod split;
 pub(crate) mod supervise;
 pub(crate) mod testing;
+mod thread_state;
 pub(crate) mod threads;
 mod truth;
 mod type_name;
@@ -170,6 +176,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     parse_options::add_to(module)?;
     fetcher::add_to(module)?;
     destination::add_to(module)?;
+    parser::add_to(module)?;
     exit_requested::add_to(module)?;
     coroutine::add_to(module)?;
     generators::add_to(module)?;

@@ -15,6 +15,10 @@ class Record(NamedTuple):
     text: Callable[[int], str]
     template: str
     line: Callable[[int], str]
+    # The same parser as Inrush alone has it.
+    ours: str = ""
+    # How many times as fast as syslog-ng it is to be.
+    bound: int = 6
 
 
 def firewall(number: int) -> str:
@@ -29,6 +33,14 @@ def access(number: int) -> str:
     """What a web server writes, in columns."""
     return (
         f'192.0.2.17,"bob, the builder",GET,/pages/{number}.html,200,10240,"Mozilla/5.0 (X11; Linux x86_64; rv:140.0)",'
+        "https://example.com/index.html,0.012"
+    )
+
+
+def request(number: int) -> str:
+    """What a web server writes, in columns without quotes."""
+    return (
+        f"192.0.2.17,bob,GET,/pages/{number}.html,200,10240,Mozilla/5.0 (X11; Linux x86_64; rv:140.0),"
         "https://example.com/index.html,0.012"
     )
 
@@ -89,6 +101,23 @@ RECORDS = {
         firewall,
         "${.fw.devname} ${.fw.srcip} ${.fw.srcport} ${.fw.action} ${.fw.msg}\\n",
         lambda number: f"fw-{number} 192.0.2.17 {number} accept a session ended",
+    ),
+    "python": Record(
+        "`python` with `parse()`, which sets five values",
+        'python(class("perf.sources.parsers.One"));',
+        request,
+        "${.py.ip} ${.py.user} ${.py.url} ${.py.status} ${.py.seconds}\\n",
+        lambda number: f"192.0.2.17 bob /pages/{number}.html 200 0.012",
+        bound=1,
+    ),
+    "python_batch": Record(
+        "`python` with `parse_batch()` beside syslog-ng's `parse()`, which sets five values",
+        'python(class("perf.sources.parsers.One"));',
+        request,
+        "${.py.ip} ${.py.user} ${.py.url} ${.py.status} ${.py.seconds}\\n",
+        lambda number: f"192.0.2.17 bob /pages/{number}.html 200 0.012",
+        bound=1,
+        ours='python(class("perf.sources.parsers.Many"));',
     ),
 }
 NUMBERS = range(1000, 2000)

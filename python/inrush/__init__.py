@@ -17,6 +17,7 @@ from inrush._native import (
     LogFetcher,
     Logger,
     LogMessage,
+    LogParser,
     LogSource,
     ParseOptions,
     Persist,
@@ -27,7 +28,6 @@ from inrush._native import (
 from inrush.later import (
     LTZ_LOCAL,
     LTZ_SEND,
-    LogParser,
     LogTemplate,
     LogTemplateException,
     LogTemplateOptions,

@@ -29,6 +29,7 @@ __all__ = [
     "LogDestination",
     "LogFetcher",
     "LogMessage",
+    "LogParser",
     "LogSource",
     "Logger",
     "ParseOptions",
@@ -630,3 +631,31 @@ class LogDestination:
 
     def stats_written_bytes_add(self, count: int) -> None:
         """Counts `count` bytes as written, for the statistics."""
+
+class LogParser:
+    """The base of parsers: derive from it, define `parse()`, and name the class in `parser { python(class(...)); }`.
+
+    The engine makes an object for each reference to the parser, without arguments, and calls `init(options)` on the
+    main thread; then, on the one thread for all parsers, `parse()` for each message; at last `deinit()`.
+
+    A class that defines `parse_batch(self, messages)` gets lists instead, of all messages that came together. It
+    returns None when all of them go on, or what is true or false for each. That is Inrush's own.
+
+    A message can be read and changed during the call. One that is kept longer stays as it was at the end of it, and
+    cannot be changed any more.
+    """
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
+    def init(self, options: dict[str, Any]) -> bool:
+        """Called once, on the main thread; a false result refuses the configuration. This one returns True."""
+
+    def parse(self, msg: LogMessage) -> bool:
+        """Must be defined, or `parse_batch()`.
+
+        A true result: the message goes on, with all that was set. A false result, None, or an exception: it does not,
+        and other paths see nothing of what was set.
+        """
+
+    def deinit(self) -> None:
+        """Called on the thread of `parse()` when the parser has seen its last message. This one does nothing."""

@@ -27,10 +27,6 @@ class _Later:
         raise _later(named.__name__ if named is cls else f"{named.__name__} (the base of {cls.__qualname__})")
 
 
-class LogParser(_Later):
-    """Later: a parser written in Python."""
-
-
 class LogTemplateException(Exception):  # noqa: N818 - the name is part of the API
     """A template's text is wrong."""
 

@@ -116,7 +116,7 @@ impl Prepared {
         let order: Vec<String> = next.inputs().map(|input| input.driver.id.clone()).collect();
         let stays: Vec<String> = order.iter().filter(|id| next.keeps(id)).cloned().collect();
         let mut old = before.as_mut().map(|before| std::mem::take(&mut before.sources)).unwrap_or_default();
-        let ready = initialise(&mut fresh, &config).and_then(|()| site.host.init_destinations(&config));
+        let ready = initialise(&mut fresh, &config).and_then(|()| site.host.initialise(&config));
         let started = ready.map_err(Diagnostics::from).and_then(|()| {
             for source in old.iter_mut().chain(&mut fresh) {
                 source.warn_of_uncontrolled(&config, &next, site.log);
@@ -198,6 +198,8 @@ impl Generation {
             Ok(next) => next,
             Err(errors) => return errors,
         };
+        // Nor have the steps that the host has made.
+        next.adopt_steps(&site.pipeline.hosted_steps());
         let (mut complaints, mut again) = (Vec::new(), Vec::new());
         site.pipeline.announce(&next);
         for input in next.inputs().filter(|input| !next.keeps(&input.driver.id)) {
@@ -278,6 +280,7 @@ fn plan(
         Diagnostics::from(errors)
     })?;
     let mut errors = next.make_hosted(config, |driver| site.host.make_destination(driver, config));
+    errors.extend(next.make_steps(|place| site.host.make_step(place, config)));
     let mut fresh = Vec::new();
     for input in next.inputs().filter(|input| !next.keeps(&input.driver.id)) {
         match make(input, config, site) {

@@ -9,7 +9,7 @@
 //! ```text
 //!  generators    of one with words that are not known, which is then read again
 //!     │
-//!  prepare ─► keeps, make … ─► install ─► init_destinations ─► accept   it runs
+//!  prepare ─► keeps, make … ─► install ─► initialise ─► accept   it runs
 //!     │            │              └──────────┴──► put_back, go_back   it does not start; the one before runs again
 //!     └────────────┴──► put_back                                      it is refused; the one before has run on
 //! ```
@@ -22,6 +22,7 @@ use crate::config::{Config, Diagnostic, Driver, Generators, Span};
 use crate::destination::HostedDestination;
 use crate::error::Error;
 use crate::message::{Release, ReleaseNow};
+use crate::path::{Hosted, Step};
 use crate::source::Input;
 use crate::source::Source;
 use crate::state::State;
@@ -103,12 +104,18 @@ pub trait Host {
     fn make_destination(&mut self, driver: &Driver, config: &Config)
     -> Result<HostedDestination, Diagnostic>;
 
-    /// Makes the destinations ready that were made for `config`: their messages come next. The sources are ready
-    /// by now.
+    /// Makes the step at `place`, which the engine cannot make. It is retired by the worker that calls it.
+    ///
+    /// # Errors
+    /// It is refused, at its place in `config`.
+    fn make_step(&mut self, place: &Hosted, config: &Config) -> Result<Arc<dyn Step>, Diagnostic>;
+
+    /// Makes the steps and destinations ready that were made for `config`: their messages come next. The sources
+    /// are ready by now.
     ///
     /// # Errors
     /// One refuses the configuration.
-    fn init_destinations(&mut self, config: &Config) -> Result<(), Diagnostic> {
+    fn initialise(&mut self, config: &Config) -> Result<(), Diagnostic> {
         let _ = config;
         Ok(())
     }
@@ -198,6 +205,10 @@ impl Host for Standalone {
         config: &Config,
     ) -> Result<HostedDestination, Diagnostic> {
         Err(Self::refused(config, driver.span))
+    }
+
+    fn make_step(&mut self, place: &Hosted, config: &Config) -> Result<Arc<dyn Step>, Diagnostic> {
+        Err(Self::refused(config, place.driver().span))
     }
 }
 

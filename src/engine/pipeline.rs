@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use super::changes::Changes;
 use super::log::Log;
 use super::output;
+use super::plan::hosted::hosted_steps;
 use super::plan::{Candidate, Output, PlanContext, ReloadPlan, Running, Source};
 use super::registry::{Registry, Switched, Worker};
 use super::router::{RouteTable, Router};
@@ -43,6 +44,7 @@ use crate::config::{Config, Diagnostic};
 use crate::destination::Descriptors;
 use crate::flow::{Inbox, Parcel, SteadyClock};
 use crate::message::{Pool, Release};
+use crate::path::Step;
 use crate::source::Input;
 
 /// The time that workers may take to take up new routes: they never wait for a destination.
@@ -122,14 +124,22 @@ impl Pipeline {
         config: &Config,
         keep: &dyn Fn(Candidate<'_>) -> bool,
     ) -> Result<ReloadPlan, Vec<Diagnostic>> {
-        let (sources, outputs, leaving, workers) = {
+        let (sources, outputs, leaving, workers, host_worker) = {
             let registry = self.registry();
             let workers = registry.workers.iter().map(|worker| worker.inbox.clone()).collect();
+            let host_worker = registry.workers.iter().position(|worker| worker.is_of_host);
             let leaving: Vec<_> = registry.leaving_outputs().cloned().collect();
-            (registry.sources.clone(), registry.outputs.clone(), leaving, workers)
+            (registry.sources.clone(), registry.outputs.clone(), leaving, workers, host_worker)
         };
         let next_lane = &self.next_lane;
-        let running = Running { sources: &sources, outputs: &outputs, leaving: &leaving, workers, next_lane };
+        let running = Running {
+            sources: &sources,
+            outputs: &outputs,
+            leaving: &leaving,
+            workers,
+            host_worker,
+            next_lane,
+        };
         let context = PlanContext { log: &self.log, pool: &self.pool, release: &self.release };
         ReloadPlan::new(config, &running, &context, keep)
     }
@@ -151,8 +161,9 @@ impl Pipeline {
     /// # Errors
     /// When the system has no thread to give: everything is as before, and `hand_over` was not called.
     pub fn switch(&self, next: ReloadPlan, hand_over: &mut dyn FnMut()) -> io::Result<Changes> {
-        let ReloadPlan { sources, outputs, fresh_outputs, fresh_workers, naps, changes, .. } = next;
-        self.start_workers(fresh_workers)?;
+        let ReloadPlan { sources, outputs, fresh_outputs, fresh_workers, host_worker, naps, changes, .. } =
+            next;
+        self.start_workers(fresh_workers, host_worker)?;
         let going = self.registry().going(&outputs);
         let replaced: Vec<_> = fresh_outputs.iter().flat_map(|fresh| fresh.predecessors.clone()).collect();
         output::start_all(fresh_outputs, &going, &self.log)?;
@@ -170,7 +181,7 @@ impl Pipeline {
         Ok(changes)
     }
 
-    fn start_workers(&self, inboxes: Vec<Inbox<Parcel>>) -> io::Result<()> {
+    fn start_workers(&self, inboxes: Vec<Inbox<Parcel>>, host_worker: Option<usize>) -> io::Result<()> {
         for inbox in inboxes {
             let ended = self.ended().notify();
             let (seen, sender) = (Arc::<AtomicU64>::default(), inbox.sender());
@@ -178,9 +189,13 @@ impl Pipeline {
             self.clock.on_turn(move || wake.wake());
             let mut registry = self.registry();
             let number = registry.workers.len();
-            let guide = Router::new(&self.table, number, Arc::clone(&seen), &self.log);
+            let is_of_host = host_worker == Some(number);
+            let mut guide = Router::new(&self.table, number, Arc::clone(&seen), &self.log);
+            if is_of_host {
+                guide = guide.of_host();
+            }
             worker::start(format!("worker:{number}"), inbox, guide, &self.stop, ended, &self.log)?;
-            registry.workers.push(Worker { inbox: sender, seen });
+            registry.workers.push(Worker { inbox: sender, seen, is_of_host });
         }
         Ok(())
     }
@@ -228,6 +243,11 @@ impl Pipeline {
     /// The sources, for their host.
     pub fn inputs(&self) -> Vec<Input> {
         self.registry().sources.iter().map(|source| source.input.clone()).collect()
+    }
+
+    /// The places of the steps that the host has made, of the configuration that runs, each once.
+    pub(super) fn hosted_steps(&self) -> Vec<Arc<dyn Step>> {
+        hosted_steps(&self.registry().sources)
     }
 
     /// The ids of the destinations that messages of the source `id` go to.

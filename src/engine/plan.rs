@@ -5,7 +5,7 @@
 //! [`Pipeline::switch`](super::Pipeline::switch) carries it out; dropped, it leaves nothing behind.
 
 mod assignment;
-mod hosted;
+pub(super) mod hosted;
 mod rejects;
 
 use std::collections::BTreeMap;
@@ -129,6 +129,8 @@ pub(super) struct Running<'r> {
     /// Destinations that earlier reloads removed, and that have not ended.
     pub(super) leaving: &'r [Arc<Output>],
     pub(super) workers: Vec<Sender<Parcel>>,
+    /// The number of the one of them that may wait for the host.
+    pub(super) host_worker: Option<usize>,
     /// The number of the next lane.
     pub(super) next_lane: &'r AtomicUsize,
 }
@@ -155,6 +157,8 @@ pub struct ReloadPlan {
     pub(super) outputs: Vec<Arc<Output>>,
     pub(super) fresh_outputs: Vec<PlannedOutput>,
     pub(super) fresh_workers: Vec<Inbox<Parcel>>,
+    /// The number of the worker that may wait for the host, among all of them.
+    pub(super) host_worker: Option<usize>,
     pub(super) naps: Vec<Duration>,
     /// The fate of each driver.
     pub changes: Changes,
@@ -189,16 +193,19 @@ impl ReloadPlan {
         let compiled = path::compile(config)?;
         let (outputs, fresh_outputs, mut drivers) =
             plan_outputs(config, &compiled, running, (context, keep))?;
-        let kept = |statement: &str, driver: &Driver| {
+        let kept = |Entrance { statement, driver, program }: &Entrance<'_>| {
             let same = running.sources.iter().find(|source| source.input.driver.id == driver.id)?;
             let is_kept = same.key == identity::source(config, statement, driver)
                 && !same.input.lane.is_closed()
+                // Its lane leads to another worker.
+                && same.program.is_hosted() == program.is_hosted()
                 && keep(Candidate::Source(&same.input));
             is_kept.then_some(same)
         };
-        let kept: Vec<_> =
-            compiled.sources.iter().map(|source| kept(source.statement, source.driver)).collect();
-        let mut assignment = WorkerAssignment::new(running, &kept, compiled.sources.len());
+        let kept: Vec<_> = compiled.sources.iter().map(kept).collect();
+        let hosted = compiled.sources.iter().filter(|source| source.program.is_hosted()).count();
+        let mut assignment =
+            WorkerAssignment::new(running, &kept, (compiled.sources.len() - hosted, hosted > 0));
         let mut errors =
             source::check_socket_files(config, compiled.sources.iter().map(|source| source.driver));
         let mut sources = Vec::new();
@@ -210,7 +217,7 @@ impl ReloadPlan {
                 let input = Input { driver: driver.clone(), ..same.input.clone() };
                 Source { input, key, worker: same.worker, program }
             } else {
-                let worker = assignment.worker_for(&driver.id);
+                let worker = assignment.worker_for(&driver.id, program.is_hosted());
                 let inbox = assignment.workers[worker].clone();
                 let number = running.next_lane.fetch_add(1, Ordering::Relaxed);
                 match make_input(config, statement, driver, number, inbox, context) {
@@ -246,6 +253,7 @@ impl ReloadPlan {
             outputs,
             fresh_outputs,
             fresh_workers: assignment.fresh,
+            host_worker: assignment.host_worker,
             naps,
             changes,
             hooks,

@@ -14,7 +14,7 @@ use super::plan::{Output, Source};
 use super::router::{RouteTable, Routes, SourceRoutes};
 use super::stats::Stats;
 use crate::flow::{Parcel, Sender};
-use crate::path::Step;
+use crate::path::{Step, is_same};
 use crate::source::Input;
 
 /// The time for which a source that has gone, with nothing on its way, is still counted by itself although
@@ -44,6 +44,8 @@ pub(super) struct Worker {
     pub(super) inbox: Sender<Parcel>,
     /// The version of the routes that it goes by.
     pub(super) seen: Arc<AtomicU64>,
+    /// Tells whether it may wait for the host of the engine.
+    pub(super) is_of_host: bool,
 }
 
 struct LeavingSource {
@@ -105,7 +107,7 @@ impl Registry {
         let routes = self.routes(naps);
         let counting = std::mem::replace(&mut self.steps, routes.counting_steps());
         let version = table.set(routes);
-        let is_left = |step: &Arc<dyn Step>| !self.steps.iter().any(|other| Arc::ptr_eq(other, step));
+        let is_left = |step: &Arc<dyn Step>| !self.steps.iter().any(|other| is_same(other, step));
         self.leaving_steps.extend(counting.into_iter().filter(is_left).map(|step| (step, version)));
         let is_leaving =
             |output: &Arc<Output>| self.leaving_outputs().any(|leaving| Arc::ptr_eq(leaving, output));

@@ -17,6 +17,11 @@
 //! The last worker that leaves old routes hands the states of their steps on: to the step with the same key
 //! in the new ones, and where there is none, what the step can still make goes by the old routes. The last
 //! worker that ends does the same without new ones.
+//!
+//! # Steps of the host
+//! One worker alone calls steps that the host of the engine has made, and what such steps stand behind: it
+//! does what is due of all programs that have one, and is the last to end. It retires a step of the host's
+//! when it goes by routes without it.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,7 +37,7 @@ use super::queue::Queue;
 use crate::fault::panic_text;
 use crate::flow::{Ack, DropReason, Inbox, Lane, Parcel, SteadyClock};
 use crate::message::{Rows, Selection};
-use crate::path::{Outputs, Program, Step, Surrounding, Timed};
+use crate::path::{self, Outputs, Program, Step, Surrounding, Timed};
 
 /// One way out for the batches of a source.
 #[derive(Debug, Clone)]
@@ -97,13 +102,23 @@ pub(crate) struct Routes {
     pub naps: Vec<Duration>,
     /// The steps with a state, each once.
     steps: Vec<Arc<dyn Step>>,
+    /// Those of them that are in a program that calls the host.
+    steps_of_host: Vec<Arc<dyn Step>>,
+    /// The steps that the host has made, each once.
+    hosted: Vec<Arc<dyn Step>>,
 }
 
 impl Routes {
     /// The routes of `sources`, by the numbers of their lanes, for workers that look away for `naps`.
     pub(crate) fn new(sources: HashMap<usize, SourceRoutes, RandomState>, naps: Vec<Duration>) -> Self {
-        let mut routes = Self { sources, naps, steps: Vec::new() };
-        routes.steps = routes.steps_that(|step| step.key().is_some());
+        let mut routes = Self { sources, naps, ..Self::default() };
+        let has_state = |step: &dyn Step| step.key().is_some();
+        routes.hosted = routes.steps_that(|step| step.hosted().is_some());
+        let all = routes.steps_that(has_state);
+        let is_of_host = |step: &Arc<dyn Step>| {
+            routes.sources.values().any(|source| source.program.is_hosted() && source.program.has(step))
+        };
+        (routes.steps_of_host, routes.steps) = all.into_iter().partition(is_of_host);
         routes
     }
 
@@ -160,15 +175,20 @@ impl Routes {
         Some(())
     }
 
-    /// The time at which the first step is due.
-    fn deadline(&self) -> Option<Instant> {
-        self.steps.iter().filter_map(|step| step.deadline()).min()
+    /// The steps with a state that a worker looks after, which is the host's or not.
+    fn steps_for(&self, is_of_host: bool) -> impl Iterator<Item = &Arc<dyn Step>> {
+        self.steps.iter().chain(self.steps_of_host.iter().filter(move |_| is_of_host))
+    }
+
+    /// The time at which the first of those steps is due.
+    fn deadline(&self, is_of_host: bool) -> Option<Instant> {
+        self.steps_for(is_of_host).filter_map(|step| step.deadline()).min()
     }
 
     /// Has the steps that are due make what they have.
-    fn expire(&self, around: Surrounding<'_>) {
+    fn expire(&self, is_of_host: bool, around: Surrounding<'_>) {
         let now = around.clock.now();
-        for step in &self.steps {
+        for step in self.steps_for(is_of_host) {
             if step.deadline().is_some_and(|deadline| deadline <= now) {
                 let mut timed = Timed::default();
                 step.expire(now, &mut timed);
@@ -187,11 +207,23 @@ impl Routes {
         }
     }
 
+    /// Retires the steps of the host that are not in `next`.
+    fn retire(&self, next: Option<&Self>) {
+        let goes = |step: &&Arc<dyn Step>| {
+            next.is_none_or(|next| !next.hosted.iter().any(|other| path::is_same(other, step)))
+        };
+        let is_without = next.is_none_or(|next| next.hosted.is_empty());
+        let mut going = self.hosted.iter().filter(goes).peekable();
+        while let Some(step) = going.next() {
+            step.retire(is_without && going.peek().is_none());
+        }
+    }
+
     /// Hands the states of its steps to `next`, or has them make what they can.
     fn hand_over(&self, next: Option<&Self>, around: Surrounding<'_>) {
-        for step in &self.steps {
+        for step in self.steps_for(true) {
             let is_same = |other: &&Arc<dyn Step>| other.key() == step.key();
-            match next.and_then(|next| next.steps.iter().find(is_same)) {
+            match next.and_then(|next| next.steps_for(true).find(is_same)) {
                 Some(successor) if Arc::ptr_eq(successor, step) => {}
                 Some(successor) => successor.take_over(&**step),
                 None => {
@@ -255,6 +287,8 @@ pub(crate) struct Router {
     routes: Arc<Routes>,
     seen: Arc<AtomicU64>,
     log: Log,
+    /// Tells whether its worker may wait for the host.
+    is_of_host: bool,
 }
 
 impl Router {
@@ -262,7 +296,12 @@ impl Router {
     pub(crate) fn new(table: &Arc<RouteTable>, worker: usize, seen: Arc<AtomicU64>, log: &Log) -> Self {
         table.routers.fetch_add(1, Ordering::AcqRel);
         let (table, log) = (Arc::clone(table), log.clone());
-        Self { table, worker, version: 0, routes: Arc::default(), seen, log }
+        Self { table, worker, version: 0, routes: Arc::default(), seen, log, is_of_host: false }
+    }
+
+    /// The same for the worker that may wait for the host.
+    pub(crate) fn of_host(self) -> Self {
+        Self { is_of_host: true, ..self }
     }
 
     /// Takes up newer routes, if there are some, after what is in `inbox` now was sent by the old ones.
@@ -290,6 +329,9 @@ impl Router {
             Arc::clone(&routes)
         };
         let before = std::mem::replace(&mut self.routes, next);
+        if self.is_of_host {
+            self.guarded("end steps of the host", |_| before.retire(Some(&self.routes)));
+        }
         if let Some(last) = Arc::into_inner(before) {
             self.guarded("hand the states of steps on", |around| last.hand_over(Some(&self.routes), around));
         }
@@ -301,10 +343,7 @@ impl Router {
 
     /// The time at which something is to be done without a batch.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        if self.routes.steps.is_empty() {
-            return None;
-        }
-        self.routes.deadline()
+        self.routes.deadline(self.is_of_host)
     }
 
     /// The same, as the end of a wait.
@@ -315,15 +354,23 @@ impl Router {
     /// Does what is due.
     #[inline]
     pub(crate) fn expire(&self) {
-        if !self.routes.steps.is_empty() {
-            self.guarded("do what is due", |around| self.routes.expire(around));
+        if self.routes.steps_for(self.is_of_host).next().is_some() {
+            self.guarded("do what is due", |around| self.routes.expire(self.is_of_host, around));
         }
+    }
+
+    /// Tells whether it has to wait for the others before it ends: what their steps leave may be for the host.
+    pub(crate) fn is_last_to_end(&self) -> bool {
+        self.is_of_host && self.table.routers.load(Ordering::Acquire) > 1
     }
 
     /// Ends it; the last one has all steps make what they can.
     pub(crate) fn end(self) {
         if self.table.routers.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.guarded("end the steps", |around| self.routes.hand_over(None, around));
+        }
+        if self.is_of_host {
+            self.guarded("end steps of the host", |_| self.routes.retire(None));
         }
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender as Notify, channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 mod postponed;
 
@@ -21,6 +21,9 @@ use super::log::Log;
 use super::router::Router;
 use crate::fault;
 use crate::flow::{DropReason, Inbox, Parcel, nap_precisely};
+
+/// The time between looks whether the other workers have ended.
+const OTHERS_END: Duration = Duration::from_millis(1);
 
 /// The two steps of the end of all workers.
 #[derive(Debug, Default)]
@@ -77,6 +80,10 @@ pub(crate) fn run(mut inbox: Inbox<Parcel>, mut router: Router, stop: &Stop) -> 
         router.follow(&mut inbox);
         let seen = pass(&mut inbox, &router, &mut postponed, (stop, is_asked));
         router.expire();
+        if is_asked && !is_due && postponed.is_empty() && router.is_last_to_end() {
+            inbox.wait(Some(Instant::now() + OTHERS_END));
+            continue;
+        }
         if is_asked && (is_due || postponed.is_empty()) {
             inbox.leave_behind(postponed.into_parcels());
             router.end();

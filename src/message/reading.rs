@@ -151,6 +151,12 @@ impl<'a> MessageRef<'a> {
         self.record.head.raw_size
     }
 
+    /// The number of its fields.
+    #[cfg(feature = "python")]
+    pub(crate) fn field_count(&self) -> usize {
+        usize::from(self.record.head.fields_len)
+    }
+
     /// True when it has name-value pairs of its own.
     #[inline]
     pub(crate) fn has_pairs(&self) -> bool {

@@ -7,11 +7,11 @@ use crate::path::StepStatistics;
 
 /// The texts that a parser was given, by what became of them. Reasons are few: as many as a parser has.
 #[derive(Debug, Default)]
-pub(super) struct Statistics(Mutex<Tally>);
+pub(crate) struct Statistics(Mutex<Tally>);
 
 /// The same for the messages of one batch, by who parses them.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     /// The number of texts that were taken apart.
     parsed: u64,
     /// The number of texts that were refused, by reason.
@@ -21,12 +21,12 @@ pub(super) struct Tally {
 impl Tally {
     /// Counts a text that was taken apart.
     #[inline]
-    pub(super) fn parsed(&mut self) {
+    pub(crate) fn parsed(&mut self) {
         self.parsed += 1;
     }
 
     /// Counts a text that was refused.
-    pub(super) fn refuse(&mut self, Refused(reason): Refused) {
+    pub(crate) fn refuse(&mut self, Refused(reason): Refused) {
         self.add(reason, 1);
     }
 
@@ -40,7 +40,7 @@ impl Tally {
 
 impl Statistics {
     /// Adds `tally`, and empties it.
-    pub(super) fn add(&self, tally: &mut Tally) {
+    pub(crate) fn add(&self, tally: &mut Tally) {
         let mut whole = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         whole.parsed += std::mem::take(&mut tally.parsed);
         for (reason, count) in tally.refused.drain(..) {
@@ -49,7 +49,7 @@ impl Statistics {
     }
 
     /// The counts, of the parser `word` that is `id`.
-    pub(super) fn of(&self, id: &str, word: &'static str) -> StepStatistics {
+    pub(crate) fn of(&self, id: &str, word: &'static str) -> StepStatistics {
         let whole = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let refused: u64 = whole.refused.iter().map(|(_, count)| count).sum();
         StepStatistics {

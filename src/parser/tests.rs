@@ -5,7 +5,7 @@ pub(super) mod rig;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::*;
+use super::Reference;
 use crate::config::{Environment, LogItem, ParserRef, parse_str};
 use crate::drivers::VOCABULARY;
 use crate::message::batch::Text;

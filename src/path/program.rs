@@ -118,6 +118,11 @@ impl Program {
         self.sends.as_deref()
     }
 
+    /// Tells whether one of its steps calls the host of the engine.
+    pub fn is_hosted(&self) -> bool {
+        self.steps().into_iter().any(|step| step.is_hosted())
+    }
+
     /// All steps, conditions included.
     pub fn steps(&self) -> Vec<&Arc<dyn Step>> {
         let mut steps = Vec::new();

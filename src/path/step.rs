@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::Hosted;
 use crate::flow::{Ack, DropReason, Kept, Lane};
 use crate::message::copied::need;
 use crate::message::{
@@ -56,6 +57,21 @@ pub trait Step: fmt::Debug + Send + Sync {
     fn statistics(&self) -> Option<StepStatistics> {
         None
     }
+
+    /// Itself, where it is the place of a step that the host of the engine makes.
+    fn hosted(&self) -> Option<&Hosted> {
+        None
+    }
+
+    /// Tells whether it calls the host of the engine. Then every program that has it runs on the one worker
+    /// that may wait for the host.
+    fn is_hosted(&self) -> bool {
+        self.hosted().is_some()
+    }
+
+    /// Ends a step of the host's, on the worker that has called it: it is called no more. `is_last` says that
+    /// no other one of the host's is called there either.
+    fn retire(&self, _is_last: bool) {}
 
     /// Itself, for [`Step::take_over`] to find its own kind.
     fn as_any(&self) -> &dyn std::any::Any;

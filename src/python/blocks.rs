@@ -11,10 +11,11 @@ use super::escape::escaped;
 use super::persist::Reading;
 use super::{exception, fork, generators, places, process, search_path};
 use crate::config::{
-    Config, DestinationStatement, Diagnostic, PythonBlock, PythonClass, SourceStatement, Spanned,
+    BodyItem, Config, DestinationStatement, Diagnostic, PythonBlock, PythonClass, SourceStatement, Spanned,
 };
 use crate::destination::PythonDestinationOptions;
 use crate::engine::Log;
+use crate::parser::PythonParserOptions;
 use crate::source::PythonSourceOptions;
 
 /// The module of the configuration's own code.
@@ -96,6 +97,23 @@ impl Blocks {
         Ok(class)
     }
 
+    /// The class of a parser that `options` name.
+    ///
+    /// # Errors
+    /// No such class, not a `LogParser`, a callback that does nothing when it is called: at the place of
+    /// `class()`.
+    pub(crate) fn parser<'py>(
+        &self,
+        py: Python<'py>,
+        config: &Config,
+        options: &PythonParserOptions,
+        log: &Log,
+    ) -> Result<Bound<'py, PyType>, Diagnostic> {
+        let class = self.class(py, config, &options.class, log, class::PARSER)?;
+        class::check_parser(config, &options.class.name, &class, log)?;
+        Ok(class)
+    }
+
     /// The class that `named` names: a name of the blocks, or one with dots, which is imported. Errors list those
     /// that could be `meant`.
     fn class<'py>(
@@ -124,7 +142,7 @@ impl Blocks {
             .map_err(|_| config.error(name.span, format!("`{}` is not a class", name.value), None))
     }
 
-    /// The errors in the classes of all Python sources and destinations of `config`, and with how they parse.
+    /// The errors in the classes of all Python sources, destinations and parsers of `config`, and with how they parse.
     pub(super) fn look_up(&self, py: Python<'_>, config: &Config, log: &Log) -> Vec<Diagnostic> {
         let mut errors = Vec::new();
         for driver in config.source_statements().into_iter().flat_map(SourceStatement::drivers) {
@@ -135,6 +153,11 @@ impl Blocks {
         for driver in config.destination_statements().into_iter().flat_map(DestinationStatement::drivers) {
             let Some(options) = driver.options::<PythonDestinationOptions>() else { continue };
             errors.extend(self.destination(py, config, options, log).err());
+        }
+        let parsers = config.parser_statements().into_iter().flat_map(|statement| &statement.items);
+        for driver in parsers.filter_map(BodyItem::driver) {
+            let Some(options) = driver.options::<PythonParserOptions>() else { continue };
+            errors.extend(self.parser(py, config, options, log).err());
         }
         errors
     }

@@ -1,11 +1,13 @@
 //! Classes of the user's code that `class()` names: whether each is what its driver needs.
 
+use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyType, PyTypeMethods};
 
-use super::destination::{CALLBACKS, LogDestination};
+use super::destination::{self, LogDestination};
 use super::escape::escaped;
 use super::kind::Kind;
+use super::parser::{self, LogParser};
 use super::{callbacks, places};
 use crate::config::{Config, Diagnostic, Spanned};
 use crate::engine::Log;
@@ -26,13 +28,16 @@ pub(super) const SOURCE: Meant = Meant {
 };
 
 /// Destinations of the user's.
-pub(super) const DESTINATION: Meant = Meant {
-    what: "destination",
-    is: |class| {
-        let base = class.py().get_type::<LogDestination>();
-        !class.is(&base) && class.is_subclass(&base).unwrap_or(false)
-    },
-};
+pub(super) const DESTINATION: Meant = Meant { what: "destination", is: derives_from::<LogDestination> };
+
+/// Parsers of the user's.
+pub(super) const PARSER: Meant = Meant { what: "parser", is: derives_from::<LogParser> };
+
+/// Tells whether `class` derives from `B`, and is not `B` itself.
+fn derives_from<B: PyTypeInfo>(class: &Bound<'_, PyType>) -> bool {
+    let base = class.py().get_type::<B>();
+    !class.is(&base) && class.is_subclass(&base).unwrap_or(false)
+}
 
 impl Meant {
     /// The names of those in `module`.
@@ -82,27 +87,53 @@ pub(super) fn check_source(
     Ok(())
 }
 
-/// Checks that `class`, which `name` names, can be a destination. Before `@version: 4.0` it need not derive from
-/// `LogDestination`: then a warning says so.
+/// Checks that `class`, which `name` names, can be a destination.
 ///
 /// # Errors
-/// It does not derive from it, or one of its callbacks does nothing when it is called: at the place of `class()`.
+/// As [`check_derived`].
 pub(super) fn check_destination(
     config: &Config,
     name: &Spanned<String>,
     class: &Bound<'_, PyType>,
     log: &Log,
 ) -> Result<(), Diagnostic> {
-    let base = class.py().get_type::<LogDestination>();
-    if !class.is_subclass(&base).unwrap_or(false) {
-        let message = format!("class `{}` does not derive from LogDestination", name.value);
-        let help = "derive it from syslogng.LogDestination".to_owned();
+    check_derived::<LogDestination>(config, name, class, ("LogDestination", destination::CALLBACKS), log)
+}
+
+/// Checks that `class`, which `name` names, can be a parser.
+///
+/// # Errors
+/// As [`check_derived`].
+pub(super) fn check_parser(
+    config: &Config,
+    name: &Spanned<String>,
+    class: &Bound<'_, PyType>,
+    log: &Log,
+) -> Result<(), Diagnostic> {
+    check_derived::<LogParser>(config, name, class, ("LogParser", parser::CALLBACKS), log)
+}
+
+/// Checks that `class` derives from `B`, which is called `base`, and that its `callbacks` do their work when they are
+/// called. Before `@version: 4.0` it need not derive from the base: then a warning says so.
+///
+/// # Errors
+/// It does not derive from it, or one of its callbacks does nothing when it is called: at the place of `class()`.
+fn check_derived<B: PyTypeInfo>(
+    config: &Config,
+    name: &Spanned<String>,
+    class: &Bound<'_, PyType>,
+    (base, callbacks): (&str, &[(&str, bool)]),
+    log: &Log,
+) -> Result<(), Diagnostic> {
+    if !class.is_subclass(&class.py().get_type::<B>()).unwrap_or(false) {
+        let message = format!("class `{}` does not derive from {base}", name.value);
+        let help = format!("derive it from syslogng.{base}");
         if config.values_have_types() {
             return Err(not_derived(config, name, class, message, help));
         }
         log.diagnostic(&config.warning(name.span, message, Some(help)));
     }
-    callbacks::check(class.as_any(), CALLBACKS, &name.value)
+    callbacks::check(class.as_any(), callbacks, &name.value)
         .map_err(|(what, help)| config.error(name.span, what, Some(help)))
 }
 

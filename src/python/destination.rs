@@ -2,13 +2,12 @@
 //!
 //! * [`destinations`]: all that there are; [`target`]: the object of a class, from the configuration to its end; `methods`: what it is called for;
 //! * `worker`: the thread that calls it, once in Python for all messages of a flush; `verdict`: what its results
-//!   say of them; `pairs`: messages as dicts; [`thread_state`]: the interpreter's part of that thread.
+//!   say of them; `pairs`: messages as dicts.
 
 mod destinations;
 mod methods;
 mod pairs;
 mod target;
-mod thread_state;
 mod verdict;
 mod worker;
 

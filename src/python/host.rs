@@ -14,6 +14,7 @@ use super::destination::{Destinations, PythonTarget};
 use super::exit::flush_stdout;
 use super::instance::PythonSource;
 use super::modules::{Taken, UserModules, module_of};
+use super::parser::{Parsers, PythonParser};
 use super::release::UnderGil;
 use super::{ack_caller, at_fork, exception, generators, persist, process, release, search_path, threads};
 use crate::config::{Config, Diagnostic, Driver, Generators};
@@ -22,6 +23,7 @@ use crate::engine::host::HostView;
 use crate::engine::{Host, Log};
 use crate::error::Error;
 use crate::message::Release;
+use crate::path::{Hosted, Step};
 use crate::source::Input;
 use crate::source::{PythonSourceOptions, Source};
 use crate::state::State;
@@ -39,6 +41,8 @@ pub(super) struct PythonHost<'py> {
     prepared_code: Code,
     /// The destinations that were made, and have not come to their end.
     destinations: Destinations,
+    /// The same for parsers.
+    parsers: Parsers,
 }
 
 impl<'py> PythonHost<'py> {
@@ -53,6 +57,7 @@ impl<'py> PythonHost<'py> {
             prepared: None,
             prepared_code: Code::default(),
             destinations: Destinations::default(),
+            parsers: Parsers::default(),
         }
     }
 
@@ -187,14 +192,28 @@ impl Host for PythonHost<'_> {
         Ok(self.destinations.add(made?))
     }
 
-    fn init_destinations(&mut self, config: &Config) -> Result<(), Diagnostic> {
-        let ready = self.destinations.initialise(self.py, config);
+    fn make_step(&mut self, place: &Hosted, config: &Config) -> Result<Arc<dyn Step>, Diagnostic> {
+        let (py, driver) = (self.py, place.driver());
+        let (Some(options), Some(blocks)) = (driver.options(), self.blocks()) else {
+            return Err(config.error(driver.span, "this is no parser of Python's".to_owned(), None));
+        };
+        let class = blocks.parser(py, config, options, &self.log);
+        let made =
+            class.and_then(|class| PythonParser::create(py, config, place, options, &class, &self.log));
+        process::restore();
+        Ok(self.parsers.add(made?))
+    }
+
+    fn initialise(&mut self, config: &Config) -> Result<(), Diagnostic> {
+        let ready = self.parsers.initialise(self.py, config);
+        let ready = ready.and_then(|()| self.destinations.initialise(self.py, config));
         process::restore();
         ready
     }
 
     fn put_back(&mut self) {
         self.destinations.put_back(self.py);
+        self.parsers.put_back(self.py);
         if let Some((_, taken)) = self.prepared.take() {
             self.modules.put_back(self.py, &taken);
         }
@@ -209,6 +228,7 @@ impl Host for PythonHost<'_> {
 
     fn accept(&mut self) {
         self.destinations.accept();
+        self.parsers.accept();
         self.modules.note(self.py);
         if let Some((blocks, _)) = self.prepared.take() {
             self.current = Some(blocks);
@@ -227,11 +247,12 @@ impl Host for PythonHost<'_> {
         self.call_handlers();
         process::restore();
         self.destinations.look(self.py);
+        self.parsers.look(self.py);
         release::drain_all(self.py);
     }
 
     fn finish(&mut self, within: Duration) -> bool {
-        let have_ended = self.destinations.finish(self.py, within);
+        let have_ended = self.parsers.finish(self.py) & self.destinations.finish(self.py, within);
         let finished = ack_caller::finish_all(self.py, &self.log, within) && have_ended;
         release::drain_all(self.py);
         finished

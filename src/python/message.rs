@@ -11,7 +11,7 @@
 //! The rooms inside: `payload`, `draft` and `lazy` (what a message is before it is posted, and how it is),
 //! `fields`, [`names`] and `macros` (what keys mean), `call`, `parse` and `class` (what of the class pyo3
 //! does not make), `content` (comparing, showing, viewing), `pickle`, `pairs` (the name-value methods),
-//! `unparsed` (drafts of `LogMessage.parse`), `lent` (messages of the engine's). Only `call`, `parse`, `class`,
+//! `unparsed` (drafts of `LogMessage.parse`), `lent` (messages of the engine's), `changes` (of those). Only `call`, `parse`, `class`,
 //! `recycle` and `lent` know the class; the others work on drafts.
 //!
 //! A message is hashable, by its identity, although it compares by its content: existing sources keep
@@ -19,6 +19,7 @@
 //! two keys.
 
 mod call;
+mod changes;
 mod class;
 mod content;
 mod draft;
@@ -42,6 +43,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDateTime, PyDict, PyList, PyString, PyTuple};
 
+pub(crate) use changes::Changes;
 pub(super) use class::add_to;
 pub(crate) use draft::{Draft, DraftField, Place, VIEW_FROM, view_of};
 pub(crate) use fields::Full;
@@ -148,7 +150,7 @@ impl LogMessage {
         let payload = message.map(Payload::of).transpose()?.unwrap_or_default();
         // The old ones are dropped here, when the draft is closed.
         let old =
-            self.draft.with(py, |draft| draft.head_mut().map(drop).map(|()| draft.replace_payload(payload)));
+            self.draft.with(py, |draft| draft.is_replaceable().map(|()| draft.replace_payload(payload)));
         let old = old.map_err(|full| full.into_error(b"MESSAGE"))?;
         drop((old, self.swap_bookmark(bookmark, py)));
         Ok(())
@@ -310,7 +312,7 @@ impl LogMessage {
         let Ok(address) = text.parse::<IpAddr>() else { return Ok(false) };
         let address = address.to_string();
         let port = if port == 0 { String::new() } else { port.to_string() };
-        let set = self.draft.with(ip.py(), |draft| {
+        let set = self.draft.with_head(ip.py(), |draft| {
             let ip = names::Name::Known(FieldName::SourceIp);
             draft.set(ip, ValueType::String, address.as_bytes())?;
             let ip_port = names::Name::Known(FieldName::SourcePort);

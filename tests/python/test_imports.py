@@ -55,7 +55,6 @@ SUBMODULES = {
     "template": {"LTZ_LOCAL", "LTZ_SEND", "LogTemplate", "LogTemplateException", "LogTemplateOptions"},
 }
 LATER = [
-    "LogParser",
     "LogTemplate",
     "LogTemplateOptions",
 ]

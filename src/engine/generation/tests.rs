@@ -10,6 +10,7 @@ use crate::config::{Driver, Environment, GlobalOptions, parse_str};
 use crate::destination::HostedDestination;
 use crate::drivers::VOCABULARY;
 use crate::message::{Need, ReleaseNow};
+use crate::path::{Hosted, Step};
 use crate::source::{Backoff, NotStarted, PythonSourceOptions, Source, SourceState};
 
 /// The calls of sources and of the host, in order.
@@ -129,6 +130,10 @@ impl Host for NotedHost {
         config: &Config,
     ) -> Result<HostedDestination, Diagnostic> {
         Err(config.error(driver.span, "no destination".to_owned(), None))
+    }
+
+    fn make_step(&mut self, place: &Hosted, config: &Config) -> Result<Arc<dyn Step>, Diagnostic> {
+        Err(config.error(place.driver().span, "no step".to_owned(), None))
     }
 
     fn put_back(&mut self) {

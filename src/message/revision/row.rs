@@ -289,6 +289,13 @@ impl<'a> RevisedRow<'a> {
         self.record.head.pri = pri;
     }
 
+    /// Sets the size that the message had on its way in.
+    #[cfg(feature = "python")]
+    pub(crate) fn raw_size(&mut self, raw_size: u32) {
+        self.open();
+        self.record.head.raw_size = raw_size;
+    }
+
     /// The number of its first field, once it is open.
     #[inline]
     pub(super) fn start(&self) -> usize {

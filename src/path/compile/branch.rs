@@ -253,10 +253,7 @@ impl<'c> Compiler<'c, '_> {
 
     fn filter_step(&mut self, place: usize, statement: &'c FilterStatement) -> Option<Arc<dyn Step>> {
         let config = self.config;
-        self.step_at(place, || {
-            let filter = Filter::compile(config, &statement.name, &statement.condition)?;
-            Ok(Arc::new(filter) as Arc<dyn Step>)
-        })
+        self.step_at(place, || made(Filter::compile(config, &statement.name, &statement.condition)))
     }
 
     /// The items of a rewrite: a step for functions that follow each other, a fork for each junction.
@@ -280,10 +277,8 @@ impl<'c> Compiler<'c, '_> {
                     RewriteItem::Junction(_) => None,
                 });
                 let place = std::ptr::from_ref(&group[0]) as usize;
-                let step = compiler.step_at(place, || {
-                    let rewrite = Rewrite::compile(config, &statement.name, functions)?;
-                    Ok(Arc::new(rewrite) as Arc<dyn Step>)
-                });
+                let step =
+                    compiler.step_at(place, || made(Rewrite::compile(config, &statement.name, functions)));
                 items.extend(step.map(Item::Step));
             }
             items
@@ -305,4 +300,9 @@ impl<'c> Compiler<'c, '_> {
         self.steps.insert(key, step.clone());
         step
     }
+}
+
+/// A step of its own kind as one of any.
+fn made<S: Step + 'static>(step: Result<S, Diagnostic>) -> Result<Arc<dyn Step>, Diagnostic> {
+    step.map(|step| Arc::new(step) as Arc<dyn Step>)
 }

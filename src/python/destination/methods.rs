@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 
 use super::LogDestination;
-use crate::python::type_name::type_name;
+use crate::python::own_method::own_callable;
 
 /// The callbacks of a destination, and whether each may be a coroutine function.
 pub(crate) const CALLBACKS: &[(&str, bool)] = &[
@@ -41,17 +41,7 @@ impl Methods {
     /// # Errors
     /// The mistake in them, and how it is mended.
     pub(super) fn take(instance: &Bound<'_, PyAny>, name: &str) -> Result<Self, (String, String)> {
-        let own = |method: &str| own(instance, method).map(Bound::unbind);
-        let callable = |method: &str| match own(method) {
-            Some(found) if !found.bind(instance.py()).is_callable() => {
-                let what = type_name(found.bind(instance.py()));
-                Err((
-                    format!("{method} of class `{name}` cannot be called: it is {what}"),
-                    format!("define {method}(self, …)"),
-                ))
-            }
-            found => Ok(found),
-        };
+        let callable = |method: &str| own_callable::<LogDestination>(instance, method, name);
         let send = match (callable("send_batch")?, callable("send")?) {
             (Some(batch), _) => Sending::Batch(batch),
             (None, Some(each)) => Sending::Each(each),
@@ -70,18 +60,4 @@ impl Methods {
             generate_persist_name: callable("generate_persist_name")?,
         })
     }
-}
-
-/// The method that the class, or its constructor, has in the place of the base's.
-fn own<'py>(instance: &Bound<'py, PyAny>, method: &str) -> Option<Bound<'py, PyAny>> {
-    let found = instance.getattr(method).ok()?;
-    let of_base = instance.py().get_type::<LogDestination>().getattr(method).ok();
-    let of_class = instance.get_type().getattr(method).ok();
-    let is_inherited = of_base.is_some_and(|base| of_class.is_some_and(|own| own.is(&base)));
-    if !is_inherited {
-        return Some(found);
-    }
-    // Set by the constructor: `self.send = …`.
-    let attributes = instance.getattr("__dict__").ok()?;
-    attributes.contains(method).unwrap_or(false).then_some(found)
 }

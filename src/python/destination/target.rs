@@ -5,9 +5,8 @@
 //! destination with it, `deinit()` is called on the main thread. Who still has it, is told by its count of owners.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -19,13 +18,11 @@ use crate::config::{Config, Diagnostic, Driver};
 use crate::destination::exchange::{Exchange, Worker};
 use crate::destination::{PythonDestinationOptions, Report, ReportFn, Severity, Site};
 use crate::engine::Log;
+use crate::python::calls::{Calls, News};
 use crate::python::options::{PersistName, class_name, options_dict};
 use crate::python::refusal::Refusal;
 use crate::python::{callbacks, exception, fork, init, process, returned};
 use crate::template::{Options, ValuePairs};
-
-/// The time after which a call is said to hang.
-const HANGS: Duration = Duration::from_secs(5);
 
 /// The methods that a thread may stand in, for the log.
 pub(super) const CALLED: [&str; 6] = ["send", "send_batch", "flush", "open", "is_opened", "close"];
@@ -47,52 +44,8 @@ pub(crate) struct PythonTarget {
     pub(super) log: Log,
     is_initialised: AtomicBool,
     pub(super) calls: Calls,
-}
-
-/// The calls of an object's thread, for those who watch it.
-#[derive(Default)]
-pub(super) struct Calls {
-    /// Odd while one is under way.
-    number: AtomicU64,
-    /// The index of the method in [`CALLED`].
-    method: AtomicU8,
-    /// The number of the thread.
-    pub(super) ident: AtomicU64,
     /// Takes what is to be said of it.
-    pub(super) report: OnceLock<ReportFn>,
-    seen: Mutex<Option<Seen>>,
-}
-
-/// A call that was seen under way.
-struct Seen {
-    number: u64,
-    since: Instant,
-    is_told: bool,
-}
-
-impl Calls {
-    /// Says that the method `CALLED[method]` is called.
-    #[inline]
-    pub(super) fn begin(&self, method: usize) {
-        self.method.store(method as u8, Ordering::Relaxed);
-        self.number.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Says that it has returned.
-    #[inline]
-    pub(super) fn end(&self) {
-        self.number.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn method(&self) -> &'static str {
-        CALLED[usize::from(self.method.load(Ordering::Relaxed)) % CALLED.len()]
-    }
-
-    /// The place at which its thread stands.
-    fn stack(&self, py: Python<'_>) -> String {
-        let stack = exception::stack(py, self.ident.load(Ordering::Relaxed));
-        stack.unwrap_or_else(|| "(its stack is not known)".to_owned())
-    }
+    report: OnceLock<ReportFn>,
 }
 
 impl PythonTarget {
@@ -149,7 +102,8 @@ impl PythonTarget {
             is_typed: config.values_have_types(),
             log: log.clone(),
             is_initialised: AtomicBool::new(false),
-            calls: Calls::default(),
+            calls: Calls::of(&CALLED),
+            report: OnceLock::new(),
         })
     }
 
@@ -205,31 +159,12 @@ impl PythonTarget {
 
     /// Says once of a call that it hangs, and that it has come back. For the main thread.
     pub(crate) fn watch(&self, py: Python<'_>) {
-        let (number, now) = (self.calls.number.load(Ordering::Relaxed), Instant::now());
-        let mut seen = self.calls.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_calling = number % 2 == 1;
-        match &mut *seen {
-            Some(known) if is_calling && known.number == number => {
-                if !known.is_told && now - known.since >= HANGS {
-                    known.is_told = true;
-                    let (method, stack) = (self.calls.method(), self.calls.stack(py));
-                    let seconds = HANGS.as_secs();
-                    let text = format!(
-                        "{method}() of class `{}` has not returned for {seconds} s. It stands here:\n{stack}",
-                        self.class
-                    );
-                    drop(seen);
-                    self.tell(py, Severity::Error, text);
-                }
+        match self.calls.watch(py, &self.class) {
+            Some(News::Hangs(text)) => self.tell(py, Severity::Error, text),
+            Some(News::Returned) => {
+                self.tell(py, Severity::Notice, format!("a call of class `{}` has returned", self.class));
             }
-            known => {
-                let has_returned = known.as_ref().is_some_and(|known| known.is_told);
-                *known = is_calling.then_some(Seen { number, since: now, is_told: false });
-                drop(seen);
-                if has_returned {
-                    self.tell(py, Severity::Notice, format!("a call of class `{}` has returned", self.class));
-                }
-            }
+            None => {}
         }
     }
 
@@ -245,13 +180,13 @@ impl PythonTarget {
 
     /// Says something that is done in another way than meant. Without the GIL.
     pub(super) fn warn(&self, text: String) {
-        if let Some(report) = self.calls.report.get() {
+        if let Some(report) = self.report.get() {
             report(Report { severity: Severity::Warning, text });
         }
     }
 
     fn tell(&self, py: Python<'_>, severity: Severity, text: String) {
-        if let Some(report) = self.calls.report.get() {
+        if let Some(report) = self.report.get() {
             // Without the GIL: whoever reads stderr may be slow.
             py.detach(|| report(Report { severity, text }));
         }
@@ -281,7 +216,7 @@ impl Exchange for PythonTarget {
 
     fn worker(self: Arc<Self>, _: usize, site: &Site) -> Box<dyn Worker> {
         // A worker after a panic has the same.
-        let _ = self.calls.report.set(Arc::clone(&site.report));
+        let _ = self.report.set(Arc::clone(&site.report));
         Box::new(PythonWorker::new(self))
     }
 }

@@ -7,7 +7,6 @@
 
 use std::iter::Peekable;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use pyo3::prelude::*;
@@ -16,12 +15,12 @@ use pyo3::types::PyList;
 use super::methods::Sending;
 use super::pairs::Pairs;
 use super::target::{CALLED, PythonTarget};
-use super::thread_state::ThreadState;
 use super::verdict::Verdict;
 use crate::destination::Numbers;
 use crate::destination::exchange::{AT_ONCE, Failure, Fate, Group, Outcome, Refusal, Sent, TELL, Worker};
 use crate::message::{Pool, Selection};
 use crate::python::message::{Lent, LogMessage, lend, take_back};
+use crate::python::thread_state::ThreadState;
 use crate::python::{escape, release, returned, threads};
 
 /// The half of a destination that calls its object.
@@ -57,7 +56,8 @@ impl<'py> Given<'py> {
     /// Ends its loan.
     fn take_back(self, pool: &Arc<Pool>) {
         if let Self::Message(message) = self {
-            take_back(message, pool);
+            // It was lent for reading.
+            drop(take_back(message, pool));
         }
     }
 }
@@ -69,7 +69,7 @@ impl PythonWorker {
     /// That of `target`, on its own thread. It is opened at once; what fails is tried again with the first message.
     pub(super) fn new(target: Arc<PythonTarget>) -> Self {
         let thread = ThreadState::keep(&format!("destination {}", target.id()));
-        target.calls.ident.store(threads::ident(), Ordering::Relaxed);
+        target.calls.on_this_thread();
         let pairs = target.value_pairs.as_ref().map(|pairs| Pairs::new(pairs, &target.template_options));
         let mut worker = Self {
             target,

@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use super::names::Name;
 use super::{Full, Lent, Payload};
 use crate::message::batch::Text;
 use crate::message::{FieldName, Head, Need, Owner, Row, Segment, Stamp, ValueType};
@@ -62,7 +63,7 @@ pub(crate) struct Extra {
     pub message: Option<(ValueType, Place)>,
     /// The user's bookmark.
     pub bookmark: Option<Py<PyAny>>,
-    /// The message of the engine's that it is: then it cannot be changed.
+    /// The message of the engine's that it is: then its changes are kept there.
     pub lent: Option<Box<Lent>>,
 }
 
@@ -175,12 +176,39 @@ impl Draft {
         self.extra.as_deref()?.lent.as_deref()
     }
 
+    /// The same, to be changed.
+    #[inline]
+    pub(super) fn lent_mut(&mut self) -> Option<&mut Lent> {
+        self.extra.as_deref_mut()?.lent.as_deref_mut()
+    }
+
+    /// The message of the engine's that it is, for a reader of `name`: with all changes where that may matter.
+    pub(super) fn lent_for(&mut self, name: Name<'_>) -> Option<&Lent> {
+        let head = self.head;
+        let lent = self.lent_mut()?;
+        if matches!(name, Name::Macro(_)) {
+            lent.settle(&head);
+        }
+        Some(lent)
+    }
+
     /// Its head, to be changed.
     ///
     /// # Errors
     /// It cannot be changed.
     pub(crate) fn head_mut(&mut self) -> Result<&mut Head, Full> {
-        if self.lent().is_some() { Err(Full::ReadOnly) } else { Ok(&mut self.head) }
+        if let Some(lent) = self.lent_mut() {
+            lent.begin_change()?;
+        }
+        Ok(&mut self.head)
+    }
+
+    /// Checks that all of it can be replaced.
+    ///
+    /// # Errors
+    /// It is a message of the engine's.
+    pub(super) fn is_replaceable(&self) -> Result<(), Full> {
+        if self.lent().is_some() { Err(Full::ReadOnly) } else { Ok(()) }
     }
 
     /// The rarer parts, made on first use.

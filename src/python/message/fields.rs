@@ -105,7 +105,9 @@ impl Draft {
         value_type: ValueType,
         value: &[u8],
     ) -> Result<Option<Payload>, Full> {
-        self.head_mut()?;
+        if let Some(lent) = self.lent_mut() {
+            return lent.set(name, value_type, value).map(|()| None);
+        }
         let name = name.stored();
         let added = match name {
             Name::Macro(_) => return Ok(None),
@@ -144,7 +146,10 @@ impl Draft {
     /// # Errors
     /// When the message has no room for it; then it is as it was.
     pub(crate) fn set_message(&mut self, payload: Payload) -> Result<Option<Payload>, Full> {
-        self.head_mut()?;
+        if let Some(lent) = self.lent_mut() {
+            lent.set(Name::Message, ValueType::String, payload.bytes())?;
+            return Ok(Some(payload));
+        }
         room(self.field_bytes(), payload.bytes().len())?;
         Ok(Some(self.replace_payload(payload)))
     }
@@ -211,7 +216,9 @@ impl Draft {
     /// # Errors
     /// It cannot be changed.
     pub(crate) fn unset(&mut self, name: Name<'_>) -> Result<Option<Payload>, Full> {
-        self.head_mut()?;
+        if let Some(lent) = self.lent_mut() {
+            return Ok(lent.unset(name)?.then_some(Payload::None));
+        }
         Ok(self.remove(name))
     }
 

@@ -36,7 +36,7 @@ impl LazyDraft {
         })
     }
 
-    /// The same where only the head is looked at: no draft is made of a message of the engine's.
+    /// The same where only the head is looked at, or a value is set: no draft is made of a message of the engine's.
     #[inline]
     pub(crate) fn with_head<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Draft) -> R) -> R {
         self.0.with(py, |draft| {

@@ -2,17 +2,20 @@
 //!
 //! It is lent for the length of a call. Values are read where they are, in the batch, as the steps on the way
 //! have left them; only what needs the message as a whole (`keys()`, a comparison, a post of it) makes a draft
-//! of it, once. It cannot be changed. After the call, one that somebody still holds gets a copy of its own
-//! ([`take_back`]), so that nobody keeps a batch.
+//! of it, once. One that is lent for reading cannot be changed. The changes of another are noted
+//! ([`Changes`]), and read from there; only what several values may decide (macros, the
+//! message as a whole) is read from a copy with all of them. After the call nobody can change it any more, and
+//! one that somebody still holds gets a copy of its own ([`take_back`]), so that nobody keeps a batch.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::names::Name;
-use super::{Draft, DraftField, LazyDraft, LogMessage, Payload, Place, macros, recycle};
+use super::{Changes, Draft, DraftField, Full, LazyDraft, LogMessage, Payload, Place, macros, recycle};
 use crate::message::{FieldName, Head, MessageRef, Pool, Selection, ValueType};
 
 /// The names that a message may have from its origin.
@@ -30,12 +33,39 @@ pub(crate) struct Lent {
     is_typed: bool,
     /// True when the draft has what the message has.
     is_drafted: bool,
+    access: Access,
 }
+
+/// Tells whether a message can be changed.
+#[derive(Debug)]
+enum Access {
+    ReadOnly,
+    /// It can, and has been once there is a box.
+    Writable(Option<Box<Changed>>),
+}
+
+/// The changes of a message.
+#[derive(Debug, Default)]
+struct Changed {
+    changes: Changes,
+    /// True when the view is a copy, to which changes are done.
+    is_copied: bool,
+    /// True when the view has none of the latest changes.
+    is_stale: bool,
+}
+
+/// Memory for the copies that changes are done to.
+static POOL: LazyLock<Arc<Pool>> = LazyLock::new(|| Arc::new(Pool::new()));
 
 impl Lent {
     /// The only message of `view`, whose SEQNUM is `sequence`.
     pub(in crate::python) fn new(view: Selection, sequence: u64, is_typed: bool) -> Self {
-        Self { view, sequence, is_typed, is_drafted: false }
+        Self { view, sequence, is_typed, is_drafted: false, access: Access::ReadOnly }
+    }
+
+    /// The same, to be changed.
+    pub(in crate::python) fn writable(self) -> Self {
+        Self { access: Access::Writable(None), ..self }
     }
 
     fn message(&self) -> MessageRef<'_> {
@@ -53,20 +83,92 @@ impl Lent {
         !self.is_drafted
     }
 
-    /// Calls `work` with the type and the text of what `key`, whose meaning is `name`, names. Runs no Python code.
-    pub(super) fn with_value<R>(
-        &self,
-        py: Python<'_>,
-        name: Name<'_>,
-        key: &[u8],
-        work: impl FnOnce(ValueType, &[u8]) -> R,
-    ) -> Option<R> {
+    /// Begins a change: what was made of the message before is out of date.
+    ///
+    /// # Errors
+    /// It cannot be changed.
+    pub(super) fn begin_change(&mut self) -> Result<(), Full> {
+        self.changed().map(drop)
+    }
+
+    fn changed(&mut self) -> Result<&mut Changed, Full> {
+        let Access::Writable(changed) = &mut self.access else { return Err(Full::ReadOnly) };
+        let changed = changed.get_or_insert_default();
+        (changed.is_stale, self.is_drafted) = (true, false);
+        Ok(changed)
+    }
+
+    /// Sets what `name` names. Nothing happens for a macro.
+    ///
+    /// # Errors
+    /// It cannot be changed, or has no room for it.
+    pub(super) fn set(&mut self, name: Name<'_>, value_type: ValueType, value: &[u8]) -> Result<(), Full> {
+        let fields = self.message().field_count();
+        let changed = self.changed()?;
+        let Some(name) = stored_name(name) else { return Ok(()) };
+        changed.changes.note(&name, Some((value_type, value.into())), fields)
+    }
+
+    /// Unsets what `name` names; false where it was not set.
+    ///
+    /// # Errors
+    /// It cannot be changed.
+    pub(super) fn unset(&mut self, name: Name<'_>) -> Result<bool, Full> {
+        let Some(key) = stored_name(name) else { return self.changed().map(|_| false) };
+        let (is_set, fields) = (self.stored(name.stored(), &key).is_some(), self.message().field_count());
+        let changed = self.changed()?;
+        if is_set {
+            changed.changes.note(&key, None, fields)?;
+        }
+        Ok(is_set)
+    }
+
+    /// Has the view show all changes, and `head`.
+    pub(super) fn settle(&mut self, head: &Head) {
+        let Access::Writable(Some(changed)) = &mut self.access else { return };
+        if !std::mem::take(&mut changed.is_stale) {
+            return;
+        }
+        if !std::mem::replace(&mut changed.is_copied, true) {
+            self.view = self.view.alone(&POOL);
+        }
+        let rows = self.view.rows().clone();
+        let mut faults = Vec::new();
+        self.view.revise(&mut faults, |row| {
+            changed.changes.apply_new(row, head);
+            true
+        });
+        // What would pass a bound has been refused before.
+        debug_assert!(faults.is_empty(), "{faults:?}");
+        self.view.set_rows(rows);
+    }
+
+    /// Ends its loan: nobody changes it any more. Where somebody `keeps` it, it gets memory of its own, of `pool`.
+    fn end(&mut self, head: Head, keeps: bool, pool: &Arc<Pool>) -> Option<Changes> {
+        if keeps {
+            self.settle(&head);
+        }
+        let (changes, is_copied) = match std::mem::replace(&mut self.access, Access::ReadOnly) {
+            Access::Writable(Some(changed)) => (Some(changed.changes.with_head(head)), changed.is_copied),
+            Access::Writable(None) | Access::ReadOnly => (None, false),
+        };
+        if keeps && !is_copied {
+            self.view = self.view.alone(pool);
+        }
+        changes
+    }
+
+    /// The type and the text of what `key`, whose meaning is `name`, names; macros have none here.
+    fn stored<'l>(&'l self, name: Name<'_>, key: &[u8]) -> Option<(ValueType, &'l [u8])> {
         let message = self.message();
+        if let Access::Writable(Some(changed)) = &self.access
+            && let Some(change) = stored_name(name).and_then(|name| changed.changes.of(&name))
+        {
+            let (value_type, text) = change.as_ref()?;
+            return (!value_type.is_binary()).then_some((*value_type, text));
+        }
         let found = match name {
-            Name::Macro(name) => {
-                let (value_type, text) = macros::of_message(py, message, self.sequence, name)?;
-                return Some(work(value_type, &text));
-            }
+            Name::Macro(_) => None,
             Name::Message => {
                 (message.text_type() != ValueType::Null).then(|| (message.text_type(), message.text()))
             }
@@ -80,7 +182,22 @@ impl Lent {
             }),
             Name::Text(_) => message.named(key),
         };
-        let (value_type, text) = found.filter(|(value_type, _)| !value_type.is_binary())?;
+        found.filter(|(value_type, _)| !value_type.is_binary())
+    }
+
+    /// Calls `work` with the type and the text of what `key`, whose meaning is `name`, names. Runs no Python code.
+    pub(super) fn with_value<R>(
+        &self,
+        py: Python<'_>,
+        name: Name<'_>,
+        key: &[u8],
+        work: impl FnOnce(ValueType, &[u8]) -> R,
+    ) -> Option<R> {
+        if let Name::Macro(name) = name {
+            let (value_type, text) = macros::of_message(py, self.message(), self.sequence, name)?;
+            return Some(work(value_type, &text));
+        }
+        let (value_type, text) = self.stored(name, key)?;
         Some(work(value_type, text))
     }
 }
@@ -99,23 +216,39 @@ pub(in crate::python) fn lend(py: Python<'_>, lent: Lent) -> PyResult<Bound<'_, 
     Ok(unsafe { object.cast_into_unchecked() })
 }
 
-/// Ends the loan of `message`: where somebody else holds it, it gets a copy of its own, with memory of `pool`.
-pub(in crate::python) fn take_back(message: Bound<'_, LogMessage>, pool: &Arc<Pool>) {
+/// The name that a change of what `name` names is noted by; `None` for a macro.
+fn stored_name(name: Name<'_>) -> Option<Cow<'_, [u8]>> {
+    Some(match name.stored() {
+        Name::Message => Cow::Borrowed(b"MESSAGE"),
+        Name::Known(id) => Cow::Borrowed(id.text()?.as_bytes()),
+        Name::Sdata(rest) => Cow::Owned([b".SDATA.", rest].concat()),
+        Name::Text(text) => Cow::Borrowed(text),
+        Name::Macro(_) => return None,
+    })
+}
+
+/// Ends the loan of `message`, and gives what was changed in it: where somebody else holds it, it gets a copy of its
+/// own, with memory of `pool`.
+pub(in crate::python) fn take_back(message: Bound<'_, LogMessage>, pool: &Arc<Pool>) -> Option<Changes> {
     // SAFETY: an object that is alive, with the GIL held.
-    if unsafe { ffi::Py_REFCNT(message.as_ptr()) } > 1 {
-        message.get().draft.with_unparsed(message.py(), |draft| {
-            if let Some(lent) = draft.extra.as_deref_mut().and_then(|extra| extra.lent.as_mut()) {
-                lent.view = lent.view.alone(pool);
-            }
-        });
-    }
+    let keeps = unsafe { ffi::Py_REFCNT(message.as_ptr()) } > 1;
+    let changes = message.get().draft.with_unparsed(message.py(), |draft| {
+        let head = draft.head;
+        draft.lent_mut().and_then(|lent| lent.end(head, keeps, pool))
+    });
     drop(message);
+    changes
 }
 
 /// Makes what `draft` lacks of the message that it was lent.
 #[cold]
 pub(super) fn draft_now(py: Python<'_>, draft: &mut Draft) {
     let Some(mut lent) = draft.extra.as_deref_mut().and_then(|extra| extra.lent.take()) else { return };
+    lent.settle(&draft.head);
+    // One that was made before a change has the old values.
+    draft.payload = Payload::None;
+    let extra = draft.extra();
+    (extra.message, extra.fields) = (None, Vec::new());
     fill(py, draft, lent.message());
     lent.is_drafted = true;
     draft.extra().lent = Some(lent);

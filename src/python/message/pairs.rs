@@ -18,7 +18,7 @@ use crate::python::values::{self, Read};
 /// The value of `key`, or [`None`].
 fn read(message: &LazyDraft, py: Python<'_>, key: &[u8]) -> Option<Read> {
     let name = Name::of(key);
-    let lent = |draft: &mut Draft| draft.lent().map(|lent| read_lent(lent, py, name, key));
+    let lent = |draft: &mut Draft| draft.lent_for(name).map(|lent| read_lent(lent, py, name, key));
     if let Some(found) = message.with_unparsed(py, lent) {
         return found;
     }
@@ -78,7 +78,8 @@ pub(super) fn get<'py>(
 pub(super) fn contains(message: &LazyDraft, key: &Bound<'_, PyAny>) -> PyResult<bool> {
     let (py, bytes) = (key.py(), key_bytes(key)?);
     let name = Name::of(bytes);
-    let lent = |draft: &mut Draft| Some(draft.lent()?.with_value(py, name, bytes, |_, _| ()).is_some());
+    let lent =
+        |draft: &mut Draft| Some(draft.lent_for(name)?.with_value(py, name, bytes, |_, _| ()).is_some());
     let is_set = |draft: &mut Draft| draft.value(name).is_some();
     Ok(matches!(name, Name::Macro(_))
         || message.with_unparsed(py, lent).unwrap_or_else(|| message.with(py, is_set)))
@@ -95,7 +96,7 @@ pub(super) fn get_as_str<'py>(
     let key = key_bytes(key)?;
     let name = Name::of(key);
     let lent = message.with_unparsed(py, |draft| {
-        Some(draft.lent()?.with_value(py, name, key, |_, text| PyBytes::new(py, text)))
+        Some(draft.lent_for(name)?.with_value(py, name, key, |_, text| PyBytes::new(py, text)))
     });
     let of_draft = |draft: &mut Draft| match name {
         Name::Macro(name) => macro_value(py, draft, name).map(|(_, text)| PyBytes::new(py, &text)),
@@ -135,11 +136,17 @@ pub(super) fn set_item(
     let name = Name::of(key);
     // Written also for a macro, so that a value of a wrong type is an error whatever the name.
     let (value_type, written) = values::write(key, value)?;
+    let is_text = value.is_exact_instance_of::<PyString>() || value.is_exact_instance_of::<PyBytes>();
+    if !is_text && message.with_unparsed(py, |draft| draft.lent().is_some_and(|lent| !lent.is_typed())) {
+        let (key, given) = (values::key_text(key), type_name(value));
+        let what = "before @version: 4.0 values are str or bytes";
+        return Err(PyValueError::new_err(format!("{key}: {what}, got {given}")));
+    }
     let outcome = if name == Name::Message && value_type == ValueType::String {
         let payload = Payload::of(value)?;
-        message.with(py, |draft| draft.set_message(payload))
+        message.with_head(py, |draft| draft.set_message(payload))
     } else {
-        message.with(py, |draft| draft.set(name, value_type, written.bytes()))
+        message.with_head(py, |draft| draft.set(name, value_type, written.bytes()))
     };
     outcome.map(drop).map_err(|full| full.into_error(key))
 }
@@ -147,7 +154,7 @@ pub(super) fn set_item(
 pub(super) fn delete_item(message: &LazyDraft, key: &Bound<'_, PyAny>) -> PyResult<()> {
     let name_bytes = key_bytes(key)?;
     let name = Name::of(name_bytes);
-    let removed = message.with(key.py(), |draft| draft.unset(name));
+    let removed = message.with_head(key.py(), |draft| draft.unset(name));
     let removed = removed.map_err(|full| full.into_error(name_bytes))?;
     removed.map(drop).ok_or_else(|| missing(key))
 }
