@@ -313,6 +313,7 @@ fn column_slowly(
                 at += 1;
                 value.push(match text.get(at) {
                     Some(b'n') if split.escape == Escape::Sequences => b'\n',
+                    Some(b'a') if split.escape == Escape::Sequences => 0x07,
                     other => other.copied().unwrap_or(b'\\'),
                 });
             }
