@@ -140,12 +140,11 @@ impl Prepared {
             Err(errors) => {
                 abandon(&mut fresh);
                 site.pipeline.withdraw();
-                match &old_hooks {
-                    Some(old) => hand_over(Some(&hooks), old, site),
-                    None => {
-                        let log = site.log;
-                        unlocked(site.host, || hooks.end(true, log));
-                    }
+                if let Some(old) = &old_hooks {
+                    hand_over(Some(&hooks), old, site);
+                } else {
+                    let log = site.log;
+                    unlocked(site.host, || hooks.end(true, log));
                 }
                 site.host.put_back();
                 let complaints = before.as_mut().map(|before| {

@@ -352,8 +352,8 @@ impl App<'_> {
             }
             self.suspended.look(&self.pipeline, &self.log);
             if let Some(current) = &self.current {
-                let stats = || self.pipeline.stats();
-                self.heartbeat.look(current.options(), Instant::now(), stats, &self.log);
+                let counts = || self.pipeline.stats();
+                self.heartbeat.look(current.options(), Instant::now(), counts, &self.log);
             }
             self.pipeline.tidy();
             if live.is_shown {
