@@ -14,6 +14,7 @@ from pathlib import Path
 from perf.environment import HERE, Toolbox, libraries
 from perf.kinds import DEFAULT_FORMAT, Sending, Serving, Sourced
 from perf.processes import Process, Reports, RunError
+from perf.sources.records import RECORDS
 
 ENGINES = ("inrush", "syslog-ng", "SYSLOG_NG")
 # Of the cases with Kafka.
@@ -84,7 +85,7 @@ def configuration(run: Sourced, here: Path, spec: Path, port: int = 0) -> str:
         + "".join(f"source s_{index} {{ {driver}; }};\n" for index, driver in enumerate(sources))
         + "log { "
         + "".join(f"source(s_{index}); " for index in range(len(sources)))
-        + f"{run.steps} {destination} flags(flow-control); }};\n"
+        + f"{run.steps.replace('DIR/', f'{here}/')} {destination} flags(flow-control); }};\n"
     )
 
 
@@ -96,6 +97,9 @@ def start(run: Sourced, here: Place, port: int = 0, **more: object) -> Process:
     # `Probed` takes the floor's types beside the engine's.
     floor = [tools.build] if run.source.endswith(".Probed") else []
     spec.write_text(json.dumps({**run.spec, **orders, **more}))
+    record = RECORDS.get(run.spec.get("record", ""))
+    if record is not None and record.files is not None:
+        record.files(directory)
     if run.rival == "inrush":
         conf = directory / "inrush.conf"
         conf.write_text(configuration(run, directory, spec, port))

@@ -21,6 +21,7 @@ mod contextual_data;
 mod correlation;
 mod csv;
 mod date;
+mod db;
 mod found;
 mod geoip2;
 mod group_lines;
@@ -29,6 +30,7 @@ mod json;
 mod kv;
 mod linux_audit;
 mod map_value_pairs;
+mod metrics_probe;
 mod python;
 mod regexp;
 mod sdata;
@@ -50,7 +52,7 @@ pub use step::Parser;
 
 use crate::config::grammar::{self, DriverHead, Kind, NO_LEVELS, Parsed, Place, Table, apply, names};
 use crate::config::{Config, Diagnostic, Driver, Options, Syntax, TemplateText};
-use crate::path::{Hosted, Step};
+use crate::path::{Hosted, Probed, Step};
 use crate::rewrite::Contexts;
 
 /// The parsers.
@@ -58,6 +60,7 @@ pub const DRIVERS: &[Entry] = &[
     Entry::of::<contextual_data::ContextualDataOptions>("add-contextual-data"),
     Entry::of::<csv::CsvOptions>("csv-parser"),
     Entry::of::<date::DateOptions>("date-parser"),
+    Entry::step::<db::DbOptions>("db-parser"),
     Entry::of::<geoip2::GeoOptions>("geoip2"),
     Entry::step::<group_lines::GroupLinesOptions>("group-lines"),
     Entry::step::<grouping_by::GroupingByOptions>("grouping-by"),
@@ -65,6 +68,7 @@ pub const DRIVERS: &[Entry] = &[
     Entry::of::<kv::KvOptions>("kv-parser"),
     Entry::of::<linux_audit::AuditOptions>("linux-audit-parser"),
     Entry::of::<map_value_pairs::MapOptions>("map-value-pairs"),
+    Entry::of::<metrics_probe::ProbeOptions>("metrics-probe"),
     Entry::hosted::<PythonParserOptions>("python"),
     Entry::of::<regexp::RegexpOptions>("regexp-parser"),
     Entry::of::<sdata::SdataOptions>("sdata-parser"),
@@ -81,6 +85,11 @@ pub trait Parse: fmt::Debug + Send + Sync {
     /// # Errors
     /// The text is not one of this parser: the message is what it was, and does not go on.
     fn parse(&self, text: &[u8], buffers: &mut Buffers, found: &mut Found<'_, '_>) -> Result<(), Refused>;
+
+    /// The counters of the user's own, if it has some.
+    fn probed(&self) -> Option<Probed> {
+        None
+    }
 }
 
 /// The reason why a parser refused a text: a few words, the same for all texts that have it, by which it is

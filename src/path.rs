@@ -40,7 +40,7 @@ pub use deliver::Outputs;
 pub use hosted::Hosted;
 pub(crate) use hosted::is_same;
 pub use program::{Choice, Item, Program, SendTo, Unreached};
-pub use step::{Correlation, Out, Step, StepStatistics, Timed, Trigger};
+pub use step::{Correlation, Out, Probed, ProbedName, Step, StepStatistics, Timed, Trigger};
 
 use crate::flow::{Ack, Lane, SteadyClock};
 use crate::message::Selection;

@@ -11,6 +11,7 @@
 
 pub mod answer;
 pub mod config;
+pub mod correlation;
 pub mod filter;
 pub mod flow;
 pub mod framing;
@@ -37,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     ("filter", filter::run),
     ("rewrite", rewrite::run),
     ("parser", parser::run),
+    ("correlation", correlation::run),
     ("rfc5424", rfc5424::run),
     ("rfc3164", rfc3164::run),
     ("framing", framing::run),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -15,6 +16,8 @@ class Record(NamedTuple):
     text: Callable[[int], str]
     template: str
     line: Callable[[int], str]
+    # Writes the files that the parser reads into a directory.
+    files: Callable[[Path], None] | None = None
     # The same parser as Inrush alone has it.
     ours: str = ""
     # How many times as fast as syslog-ng it is to be.
@@ -64,6 +67,25 @@ def document(number: int) -> str:
     )
 
 
+RULES = 1000
+
+
+def service(number: int) -> str:
+    """What one of a thousand services says of a user."""
+    return f"service{number} took 17 ms for user bob of 192.0.2.17, session 4711 of a day with a thousand of them, and no error at all"
+
+
+def patterns(directory: Path) -> None:
+    """The pattern database of these services, a rule for each."""
+    rule = (
+        '<rule id="r{0}" class="service" provider="perf"><patterns><pattern>service{0} took @NUMBER:.db.ms@ ms for user '
+        "@ESTRING:.db.user: @of @IPv4:.db.ip@, session @NUMBER:.db.session@</pattern></patterns></rule>"
+    )
+    rules = "".join(rule.format(number) for number in range(1000, 1000 + RULES))
+    text = f'<patterndb version="4"><ruleset name="r" id="s"><rules>{rules}</rules></ruleset></patterndb>'
+    (directory / "patterndb.xml").write_text(text)
+
+
 RECORDS = {
     "json": Record(
         "`json-parser` of 10 keys",
@@ -103,21 +125,30 @@ RECORDS = {
         lambda number: f"fw-{number} 192.0.2.17 {number} accept a session ended",
     ),
     "python": Record(
-        "`python` with `parse()`, which sets five values",
+        "`python` with `parse()`, which sets two values",
         'python(class("perf.sources.parsers.One"));',
         request,
-        "${.py.ip} ${.py.user} ${.py.url} ${.py.status} ${.py.seconds}\\n",
-        lambda number: f"192.0.2.17 bob /pages/{number}.html 200 0.012",
-        bound=1,
+        "${.py.user} ${.py.url}\\n",
+        lambda number: f"bob /pages/{number}.html",
+        bound=2,
     ),
     "python_batch": Record(
-        "`python` with `parse_batch()` beside syslog-ng's `parse()`, which sets five values",
+        "`python` with `parse_batch()` beside syslog-ng's `parse()`, which sets two values",
         'python(class("perf.sources.parsers.One"));',
         request,
-        "${.py.ip} ${.py.user} ${.py.url} ${.py.status} ${.py.seconds}\\n",
-        lambda number: f"192.0.2.17 bob /pages/{number}.html 200 0.012",
-        bound=1,
+        "${.py.user} ${.py.url}\\n",
+        lambda number: f"bob /pages/{number}.html",
+        bound=4,
         ours='python(class("perf.sources.parsers.Many"));',
+    ),
+    "db": Record(
+        "`db-parser` of 1,000 rules",
+        'db-parser(file("DIR/patterndb.xml"));',
+        service,
+        "${.classifier.rule_id} ${.db.ms} ${.db.user} ${.db.ip} ${.db.session}\\n",
+        lambda number: f"r{number} 17 bob 192.0.2.17 4711",
+        patterns,
+        bound=4,
     ),
 }
 NUMBERS = range(1000, 2000)

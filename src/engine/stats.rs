@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::plan::Output;
 use crate::flow::DropReason;
 use crate::flow::counters::SourceTotals;
-use crate::path::{Correlation, StepStatistics};
+use crate::path::{Correlation, Probed, ProbedName, StepStatistics};
 use crate::source::Input;
 use crate::source::{FileTotals, SocketTotals, SourceState};
 
@@ -297,6 +297,11 @@ impl Stats {
                 "id": parser.id, "parser": parser.word, "processed": parser.processed, "discarded": parser.discarded,
                 "reasons": parser.reasons.iter().copied().collect::<BTreeMap<_, _>>(),
             });
+            if let Some(Probed { counts, left_out }) = &parser.probed {
+                let one = |(name, count): (&ProbedName, &u64)| json!({ "name": name.key, "labels": name.labels, "value": count });
+                all["metrics"] = counts.iter().map(one).collect();
+                all["left_out"] = json!(left_out);
+            }
             if let Some(Correlation { contexts, bytes, made, closed_early }) = parser.correlation {
                 all["correlation"] = json!({
                     "contexts": contexts, "bytes": bytes, "made": made, "closed_early": closed_early,

@@ -240,19 +240,16 @@ impl<C> ContextTable<C> {
     pub(super) fn take_over(&mut self, mut old: Self, mut join: impl FnMut(C, &mut C)) {
         while let Some((_, key)) = old.due.pop_first() {
             let Some(Open { context, due, bytes }) = old.open.remove(&key) else { continue };
-            match self.open.get_mut(&key) {
-                Some(open) => {
-                    join(context, &mut open.context);
-                    open.bytes += bytes;
-                    self.bytes += bytes;
-                }
-                None => {
-                    let due = (due.0, self.next);
-                    self.next += 1;
-                    self.bytes += bytes;
-                    self.due.insert(due, Arc::clone(&key));
-                    self.open.insert(key, Open { context, due, bytes });
-                }
+            if let Some(open) = self.open.get_mut(&key) {
+                join(context, &mut open.context);
+                open.bytes += bytes;
+                self.bytes += bytes;
+            } else {
+                let due = (due.0, self.next);
+                self.next += 1;
+                self.bytes += bytes;
+                self.due.insert(due, Arc::clone(&key));
+                self.open.insert(key, Open { context, due, bytes });
             }
         }
     }

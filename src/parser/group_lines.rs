@@ -374,15 +374,9 @@ impl Step for GroupLines {
 
     fn take_over(&self, old: &dyn Step) {
         let Some(old) = old.as_any().downcast_ref::<Self>() else { return };
-        let mut before = old.state();
-        let (groups, counts) = (std::mem::take(&mut before.groups), before.counts);
-        let processed = before.processed;
-        drop(before);
-        let state = &mut *self.state();
-        state.groups.take_over(groups, |old, group| group.join(old, &self.separator));
-        state.processed += processed;
-        state.counts.made += counts.made;
-        state.counts.closed_early += counts.closed_early;
+        // Its counts stay: the engine puts those of all steps of one name together.
+        let groups = std::mem::take(&mut old.state().groups);
+        self.state().groups.take_over(groups, |old, group| group.join(old, &self.separator));
     }
 
     fn finish(&self, out: &mut Timed) {
@@ -402,6 +396,7 @@ impl Step for GroupLines {
             discarded: 0,
             reasons: Vec::new(),
             correlation: Some(Correlation { contexts, bytes, ..state.counts }),
+            probed: None,
         })
     }
 

@@ -352,19 +352,12 @@ impl Step for GroupingBy {
 
     fn take_over(&self, old: &dyn Step) {
         let Some(old) = old.as_any().downcast_ref::<Self>() else { return };
-        let mut before = old.state();
-        let contexts = std::mem::take(&mut before.contexts);
-        let (counts, processed, discarded) = (before.counts, before.processed, before.discarded);
-        drop(before);
-        let state = &mut *self.state();
-        state.contexts.take_over(contexts, |old, new| {
+        // Its counts stay: the engine puts those of all steps of one name together.
+        let contexts = std::mem::take(&mut old.state().contexts);
+        self.state().contexts.take_over(contexts, |old, new| {
             Arc::make_mut(&mut new.messages).splice(0..0, old.messages.iter().cloned());
             new.kept.splice(0..0, old.kept);
         });
-        state.processed += processed;
-        state.discarded += discarded;
-        state.counts.made += counts.made;
-        state.counts.closed_early += counts.closed_early;
     }
 
     fn finish(&self, out: &mut Timed) {
@@ -385,6 +378,7 @@ impl Step for GroupingBy {
             discarded: state.discarded,
             reasons,
             correlation: Some(Correlation { contexts, bytes, ..state.counts }),
+            probed: None,
         })
     }
 

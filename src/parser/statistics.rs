@@ -59,6 +59,7 @@ impl Statistics {
             discarded: refused,
             reasons: whole.refused.clone(),
             correlation: None,
+            probed: None,
         }
     }
 }

@@ -182,7 +182,8 @@ impl Step for Parser {
     }
 
     fn statistics(&self) -> Option<StepStatistics> {
-        Some(self.statistics.of(&self.id, self.word))
+        let statistics = self.statistics.of(&self.id, self.word);
+        Some(StepStatistics { probed: self.parse.probed(), ..statistics })
     }
 
     fn as_any(&self) -> &dyn Any {

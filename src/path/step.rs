@@ -1,5 +1,6 @@
 //! The steps of a program: [`Step`].
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -92,6 +93,45 @@ pub struct StepStatistics {
     pub reasons: Vec<(&'static str, u64)>,
     /// The counts of a step that correlates messages.
     pub correlation: Option<Correlation>,
+    /// The counters of the user's own.
+    pub probed: Option<Probed>,
+}
+
+/// Counters that a configuration has asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Probed {
+    /// By their names.
+    pub counts: BTreeMap<ProbedName, u64>,
+    /// The messages for which there would have been one more.
+    pub left_out: u64,
+}
+
+/// The name of a counter.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProbedName {
+    /// The name of the metric.
+    pub key: String,
+    /// The values of its labels, by their names.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Probed {
+    /// The most counters that are kept of steps that are gone.
+    const MOST: usize = 20_000;
+
+    /// Adds what `other` has counted.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.left_out += other.left_out;
+        for (name, count) in &other.counts {
+            if let Some(sum) = self.counts.get_mut(name) {
+                *sum = sum.saturating_add(*count);
+            } else if self.counts.len() < Self::MOST {
+                self.counts.insert(name.clone(), *count);
+            } else {
+                self.left_out = self.left_out.saturating_add(*count);
+            }
+        }
+    }
 }
 
 /// The messages that a step puts together, by what becomes of them.
@@ -118,6 +158,9 @@ impl StepStatistics {
             all.bytes += more.bytes;
             all.made += more.made;
             all.closed_early += more.closed_early;
+        }
+        if let Some(more) = &other.probed {
+            self.probed.get_or_insert_default().add(more);
         }
         for (reason, count) in &other.reasons {
             match self.reasons.iter_mut().find(|(known, _)| known == reason) {
@@ -306,6 +349,16 @@ impl Timed {
         let trigger = Trigger { lane: Arc::clone(lane), origin: Arc::clone(message.origin()) };
         let message = message.message();
         make(&mut self.made, &trigger, (0, need(message), of), |row| row.copy_of(message));
+    }
+
+    /// The number of messages that were made.
+    pub fn len(&self) -> usize {
+        self.made.iter().map(|made| made.before.len()).sum()
+    }
+
+    /// Tells whether none was made.
+    pub fn is_empty(&self) -> bool {
+        self.made.is_empty()
     }
 
     /// The messages that were made.

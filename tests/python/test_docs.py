@@ -98,7 +98,11 @@ def test_configurations_are_accepted(tmp_path: Path, name: str) -> None:
     # Files that an option names are the blocks of the page that are written in their language.
     for file in re.findall(r'\bdatabase\("([\w.-]+\.mmdb)"\)', text):
         shutil.copy(ROOT / "tests/data/geoip/test.mmdb", tmp_path / file)
-    for option, end, language in (("database", ".csv", "csv"), ("filters", "", "filters")):
+    for option, end, language in (
+        ("database", ".csv", "csv"),
+        ("filters", "", "filters"),
+        ("file", ".xml", "xml"),
+    ):
         for file in re.findall(rf'\b{option}\("([\w.]+{end})"\)', text):
             (tmp_path / file).write_text(next(blocks(page, language)))
     if not re.search(r"^log\b", text, re.MULTILINE):

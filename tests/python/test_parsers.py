@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 
 from harness import Engine, StartEngine, inrush
 
@@ -51,3 +52,47 @@ def test_one_parser_of_two_paths_is_counted_once(engine: StartEngine) -> None:
     running.wait_lines("out.log", 2 * COUNT)
     assert [(one["id"], one["processed"]) for one in parsers(running)] == [("p_pairs#0", 2 * COUNT)]
     running.stop()
+
+
+GROUPING = """@version: current
+source s_gen { example-msg-generator(num(%d) freq(0) template("k=$(%% $SEQNUM 2) n=$SEQNUM")); };
+destination d_out { file("out.log" template("$MSG\\n")); };
+log {
+    source(s_gen);
+    parser {
+        kv-parser();
+        metrics-probe(key("seen") labels("k" => "$k"));
+        grouping-by(
+            key("$k")
+            trigger("$(context-length)" == "10")
+            timeout(600)
+            inject-mode(aggregate-only)
+            aggregate(value("MESSAGE" "$k $(context-length) $(max $n)") inherit-mode(last-message))
+        );
+    };
+    destination(d_out);
+    flags(flow-control);
+};
+"""
+
+
+def test_messages_are_grouped_and_probed_over_a_reload(engine: StartEngine) -> None:
+    """Breaks without it: a context does not outlive a reload, or the messages in it have two outcomes or none."""
+    running = engine(GROUPING % 105, "--control", "control")
+    lines = running.wait_lines("out.log", 10)
+    assert lines[0] == b"1 11 19" and len(lines) == 10
+    while parsers(running)[2]["processed"] != 105:
+        time.sleep(0.01)
+    running.send_signal(signal.SIGHUP)
+    running.wait_log("reloaded")
+    probe, grouping = parsers(running)[1:]
+    assert probe["metrics"] == [
+        {"name": "seen", "labels": {"k": "0"}, "value": 52},
+        {"name": "seen", "labels": {"k": "1"}, "value": 53},
+    ]
+    correlation = grouping["correlation"]
+    assert isinstance(correlation, dict)
+    assert (grouping["processed"], correlation["contexts"], correlation["made"]) == (105, 2, 10)
+    running.stop()
+    # What waits at a stop becomes messages, too.
+    assert running.wait_lines("out.log", 12)[10:] == [b"0 3 104", b"1 4 105"]

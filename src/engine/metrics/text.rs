@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use crate::engine::stats::{DestinationStats, SourceStats, Stats};
 use crate::engine::{Board, log};
 use crate::flow::DropReason;
-use crate::path::Correlation;
+use crate::path::{Correlation, Probed};
 use crate::source::{FileTotals, SocketTotals, SourceState};
 
 /// The type of the text, for HTTP.
@@ -232,6 +232,7 @@ impl Collector for Snapshot {
             let labels = [("parser", &*parser.id), ("driver", parser.word)];
             put(family.encode_family(&labels)?, Counter, parser.processed as f64)?;
         }
+        self.encode_probes(&mut encoder)?;
         for row in &CORRELATION {
             let parsers = self.stats.parsers.iter();
             let values = parsers.filter_map(|of| Some((of.id.as_str(), row.3(&of.correlation?))));
@@ -242,6 +243,32 @@ impl Collector for Snapshot {
             driver_rows(&mut encoder, "destination", row, values)?;
         }
         Ok(())
+    }
+}
+
+impl Snapshot {
+    /// The counters of the user's own: those of one name together.
+    fn encode_probes(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let probed =
+            || self.stats.parsers.iter().filter_map(|of| Some((of.id.as_str(), of.probed.as_ref()?)));
+        let mut all = Probed::default();
+        probed().for_each(|(_, probed)| all.add(probed));
+        let mut counts = all.counts.iter().peekable();
+        while let Some((first, _)) = counts.peek() {
+            let key = first.key.as_str();
+            // What the encoder puts behind each counter.
+            let name = format!("inrush_{}", key.strip_suffix("_total").unwrap_or(key));
+            let help = "Counted by a metrics-probe()";
+            let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+            while let Some((name, count)) = counts.next_if(|(name, _)| name.key == key) {
+                let labels: Vec<(&str, &str)> =
+                    name.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                put(family.encode_family(&labels)?, Counter, *count as f64)?;
+            }
+        }
+        let row: Row<Probed> =
+            ("left_out", "Messages that a probe had no counter for", Counter, |of| of.left_out as f64);
+        driver_rows(encoder, "parser", &row, probed().map(|(id, probed)| (id, row.3(probed))))
     }
 }
 
@@ -270,7 +297,9 @@ fn put(mut encoder: MetricEncoder<'_>, kind: Kind, value: f64) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::path::StepStatistics;
+    use std::collections::BTreeMap;
+
+    use crate::path::{ProbedName, StepStatistics};
 
     /// Without it: a name with a quotation mark makes the whole text unreadable, or a number is missing.
     #[test]
@@ -288,6 +317,7 @@ mod tests {
             suspended: true,
             ..DestinationStats::default()
         };
+        let label = |user: &str| BTreeMap::from([("user".to_owned(), user.to_owned())]);
         let parser = StepStatistics {
             id: "p#0".to_owned(),
             word: "kv-parser",
@@ -295,6 +325,15 @@ mod tests {
             discarded: 3,
             reasons: vec![("no pairs", 3)],
             correlation: Some(Correlation { contexts: 5, bytes: 6, made: 7, closed_early: 1 }),
+            probed: Some(Probed {
+                counts: [
+                    (ProbedName { key: "logins_total".to_owned(), labels: label("b\"ob") }, 3),
+                    (ProbedName { key: "logins_total".to_owned(), labels: label("eve") }, 2),
+                    (ProbedName { key: "plain".to_owned(), labels: BTreeMap::new() }, 1),
+                ]
+                .into(),
+                left_out: 4,
+            }),
         };
         let stats = Stats { sources: vec![source], destinations: vec![to], parsers: vec![parser] };
         let mut registry = Registry::default();
@@ -316,6 +355,11 @@ mod tests {
             "inrush_destination_suspended{destination=\"d#0\"} 1.0\n",
             "inrush_parser_processed_total{parser=\"p#0\",driver=\"kv-parser\"} 8.0\n",
             "inrush_parser_discarded_total{parser=\"p#0\",driver=\"kv-parser\",reason=\"no pairs\"} 3.0\n",
+            "# TYPE inrush_logins counter\n",
+            "inrush_logins_total{user=\"b\\\"ob\"} 3.0\n",
+            "inrush_logins_total{user=\"eve\"} 2.0\n",
+            "inrush_plain_total{} 1.0\n",
+            "inrush_parser_left_out_total{parser=\"p#0\"} 4.0\n",
             "inrush_parser_contexts{parser=\"p#0\"} 5.0\n",
             "inrush_parser_context_bytes{parser=\"p#0\"} 6.0\n",
             "inrush_parser_made_total{parser=\"p#0\"} 7.0\n",

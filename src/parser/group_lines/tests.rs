@@ -160,6 +160,8 @@ fn a_reload_hands_the_lines_on() {
     new.post(&[" c"]);
     new.take_over(&old);
     assert!(old.finish().is_empty());
+    assert_eq!((old.statistics().processed, new.statistics().processed), (2, 1), "nothing is counted twice");
+    assert_eq!((old.counts().contexts, old.counts().bytes), (0, 0));
     assert_eq!(new.post(&["d"]), ["a\n b\n c"]);
     new.finish();
     assert_eq!(old.kept(), 2, "until what they became is acknowledged");
