@@ -28,6 +28,7 @@ ANY_INTERPRETER = {
     "test_blocks.py",
     "test_check.py",
     "test_cli.py",
+    "test_collector.py",
     "test_compat.py",
     "test_contextual_data.py",
     "test_control.py",
