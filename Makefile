@@ -143,10 +143,11 @@ wheels: need ## wheels in dist for CPython 3.10 to 3.15, manylinux_2_28, strippe
 test-wheels: wheels wheel ## install each wheel of dist whose Python this machine has, without a compiler, and run README's lines with it
 	INRUSH_WHEELS=dist $(BIN)/python -m pytest -s tests/wheels $(TESTS)
 
-# The short form: one wheel, of the tests' Python and of profile quick, without kafka(), whose libraries take longer than the rest.
+# The short form: one wheel, of the tests' Python and not optimised, without kafka(), whose libraries take longer than the rest. What is
+# tested is what is in a wheel, and where it can be installed.
 test-wheel: wheel
 	@$(wheels-venv)
-	@$(WHEELS)/bin/python tools/wheels --profile quick --without-kafka --out target/dist $$($(BIN)/python -c 'import sys; print(sys.version_info[1])')
+	@$(WHEELS)/bin/python tools/wheels --profile dev --without-kafka --out target/dist $$($(BIN)/python -c 'import sys; print(sys.version_info[1])')
 	INRUSH_WHEELS=target/dist $(BIN)/python -m pytest -s tests/wheels $(TESTS)
 
 check-examples: wheel ## check every example's configuration
