@@ -121,7 +121,7 @@ log { source { python(class("Source")); python(class("Event")); }; destination {
 
     def test_all_errors_are_counted(self, tmp_path: Path) -> None:
         """Without it: the count says how many are shown."""
-        done = check(tmp_path, "x;\n" * 150 + "options { mark-freq(1); };\n")
+        done = check(tmp_path, "x;\n" * 150 + "options { threaded(no); };\n")
         assert "there are 130 more errors" in done.stderr
         assert done.stderr.endswith("\n150 errors, 1 warning\n")
 
