@@ -13,6 +13,7 @@
 //!   threads;
 //! * [`buffer`]: `Buffer`, what `acquire_buffer` returns, and `post_buffer`;
 //! * [`persist`]: `Persist`, what outlives the process;
+//! * `template`: `LogTemplate`, templates that Python formats;
 //! * [`logger`]: the class `Logger`.
 //!
 //! What runs it:
@@ -86,6 +87,7 @@ mod search_path;
 pub(crate) mod source;
 pub(crate) mod split;
 pub(crate) mod supervise;
+mod template;
 pub(crate) mod testing;
 mod thread_state;
 pub(crate) mod threads;
@@ -177,6 +179,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     fetcher::add_to(module)?;
     destination::add_to(module)?;
     parser::add_to(module)?;
+    template::add_to(module)?;
     exit_requested::add_to(module)?;
     coroutine::add_to(module)?;
     generators::add_to(module)?;

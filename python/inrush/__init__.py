@@ -8,6 +8,8 @@ from `logging`, and the names that come in a later version.
 from inrush import early as _early  # noqa: F401  # isort: skip  # before anything that takes time
 from inrush import event_loop as _event_loop
 from inrush._native import (
+    LTZ_LOCAL,
+    LTZ_SEND,
     AckTracker,
     BatchedAckTracker,
     Buffer,
@@ -19,20 +21,16 @@ from inrush._native import (
     LogMessage,
     LogParser,
     LogSource,
+    LogTemplate,
+    LogTemplateException,
+    LogTemplateOptions,
     ParseOptions,
     Persist,
     PersistedBookmark,
     build_info,
     register_config_generator,
 )
-from inrush.later import (
-    LTZ_LOCAL,
-    LTZ_SEND,
-    LogTemplate,
-    LogTemplateException,
-    LogTemplateOptions,
-    get_installation_path_for,
-)
+from inrush.later import get_installation_path_for
 from inrush.results import LogDestinationResult, LogFetcherResult
 
 # An addition of the Python half: a user's own attribute or method of the name wins.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Mu
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, final, overload
+from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import Buffer as _ReadableBuffer
 from typing_extensions import Self
@@ -21,6 +21,8 @@ _Written: TypeAlias = (
 _Kept: TypeAlias = Any  # str, int, bytes or bool; Any, so that a program need not ask which
 
 __all__ = [
+    "LTZ_LOCAL",
+    "LTZ_SEND",
     "AckTracker",
     "BatchedAckTracker",
     "Buffer",
@@ -31,6 +33,9 @@ __all__ = [
     "LogMessage",
     "LogParser",
     "LogSource",
+    "LogTemplate",
+    "LogTemplateException",
+    "LogTemplateOptions",
     "Logger",
     "ParseOptions",
     "Persist",
@@ -596,6 +601,10 @@ class LogDestination:
         """The name under which the state of this destination is kept; None before `init()`."""
 
     @property
+    def template_options(self) -> LogTemplateOptions:
+        """The options of its templates, for `LogTemplate`; None before `init()`."""
+
+    @property
     def seqnum(self) -> SequenceNumber:
         """The number of the message that is sent, among those of this host (SEQNUM)."""
 
@@ -659,3 +668,31 @@ class LogParser:
 
     def deinit(self) -> None:
         """Called on the thread of `parse()` when the parser has seen its last message. This one does nothing."""
+
+LTZ_LOCAL: Final = 0
+LTZ_SEND: Final = 1
+
+class LogTemplateException(Exception):  # noqa: N818 - the name is part of the API
+    """A template's text is wrong."""
+
+@final
+class LogTemplateOptions:
+    """The options of templates: those of a destination (`self.template_options`), or the defaults."""
+
+    def __new__(cls, template_options: LogTemplateOptions | None = None, /) -> Self: ...
+
+class LogTemplate:
+    """A template, compiled once: `LogTemplate("$DATE $HOST $MSG", LogTemplateOptions())`.
+
+    LogTemplateException: the text is wrong. It knows no templates of the configuration.
+    """
+
+    def __new__(cls, template: str, options: LogTemplateOptions | None = None, /) -> Self: ...
+    def format(
+        self, msg: LogMessage, options: LogTemplateOptions | None = None, tz: int = 1, seqnum: int = 0
+    ) -> bytes:
+        """Formats `msg`: what a destination with this template would write.
+
+        `options` come before those that the template was made with. RuntimeError: there are neither. `tz` is LTZ_SEND
+        or LTZ_LOCAL, `seqnum` what $SEQNUM gives, which messages of this host alone have.
+        """

@@ -19,6 +19,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::cell::GilCell;
+use super::template::LogTemplateOptions;
+use crate::template::Options;
 pub(super) use destinations::Destinations;
 pub(crate) use methods::CALLBACKS;
 pub(super) use target::PythonTarget;
@@ -27,6 +29,7 @@ pub(super) use target::PythonTarget;
 #[pyclass(module = "syslogng", subclass, frozen)]
 pub struct LogDestination {
     persist_name: GilCell<Option<String>>,
+    template_options: GilCell<Option<Py<LogTemplateOptions>>>,
     counts: Arc<Counts>,
 }
 
@@ -51,6 +54,12 @@ impl Counts {
 }
 
 impl LogDestination {
+    fn set_template_options(&self, py: Python<'_>, options: &Options) -> PyResult<()> {
+        let made = Py::new(py, LogTemplateOptions::of(options))?;
+        self.template_options.with(py, |kept| *kept = Some(made));
+        Ok(())
+    }
+
     fn set_persist_name(&self, py: Python<'_>, name: &str) {
         self.persist_name.with(py, |kept| *kept = Some(name.to_owned()));
     }
@@ -62,7 +71,8 @@ impl LogDestination {
     #[new]
     #[pyo3(signature = (*_arguments, **_keywords))]
     fn new(_arguments: &Bound<'_, PyTuple>, _keywords: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { persist_name: GilCell::new(None), counts: Arc::default() }
+        let (persist_name, template_options) = (GilCell::new(None), GilCell::new(None));
+        Self { persist_name, template_options, counts: Arc::default() }
     }
 
     #[pyo3(signature = (*_arguments, **_keywords))]
@@ -110,6 +120,12 @@ impl LogDestination {
     #[getter]
     fn seqnum(&self) -> SequenceNumber {
         SequenceNumber { counts: Arc::clone(&self.counts) }
+    }
+
+    /// The options of its templates, for `LogTemplate`; `None` before it is part of an engine.
+    #[getter]
+    fn template_options(&self, py: Python<'_>) -> Option<Py<LogTemplateOptions>> {
+        self.template_options.with(py, |kept| kept.as_ref().map(|kept| kept.clone_ref(py)))
     }
 
     /// The name under which the destination's state is kept; `None` before it is part of an engine.

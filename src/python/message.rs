@@ -57,7 +57,7 @@ pub(super) use unparsed::with_parsed;
 
 use super::datetime;
 use super::type_name::type_name;
-use crate::message::{FieldName, ValueType};
+use crate::message::{FieldName, MessageRef, ValueType};
 
 /// A log message: a text, a time, a priority, and values by name.
 ///
@@ -87,6 +87,18 @@ impl LogMessage {
     /// The bookmark that the user gave it.
     pub fn bookmark(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.draft.with(py, |draft| Some(draft.extra.as_ref()?.bookmark.as_ref()?.clone_ref(py)))
+    }
+
+    /// Calls `work` with what the engine has of it, or would have after a post. `work` runs no Python code.
+    pub(super) fn with_message<R>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(MessageRef<'_>) -> R,
+    ) -> Option<R> {
+        self.draft.with_head(py, |draft| match draft.lent_whole() {
+            Some(lent) => Some(work(lent.message())),
+            None => macros::with_posted(py, draft, work),
+        })
     }
 
     /// Sets the bookmark, and gives back the old one, to be dropped when the draft is closed.

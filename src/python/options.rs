@@ -85,7 +85,9 @@ pub(super) fn options_dict<'py>(py: Python<'py>, class: &PythonClass) -> PyResul
             OptionValue::Bool(flag) => dict.set_item(name, flag)?,
             OptionValue::List(items) => dict.set_item(name, items)?,
             OptionValue::Template(template) => {
-                let made = py.import("inrush")?.getattr("LogTemplate")?.call1((template.value.as_str(),))?;
+                let inrush = py.import("inrush")?;
+                let defaults = inrush.getattr("LogTemplateOptions")?.call0()?;
+                let made = inrush.getattr("LogTemplate")?.call1((template.value.as_str(), defaults))?;
                 dict.set_item(name, made)?;
             }
         }

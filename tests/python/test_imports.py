@@ -54,10 +54,6 @@ SUBMODULES = {
     },
     "template": {"LTZ_LOCAL", "LTZ_SEND", "LogTemplate", "LogTemplateException", "LogTemplateOptions"},
 }
-LATER = [
-    "LogTemplate",
-    "LogTemplateOptions",
-]
 
 
 def public(module: types.ModuleType) -> set[str]:
@@ -150,25 +146,6 @@ class TestResults:
 
 class TestLater:
     """Names that come in a later version: there to be imported, loud when used."""
-
-    @pytest.mark.parametrize("name", LATER)
-    def test_making_one_says_so(self, name: str) -> None:
-        """Without it: something is accepted and then silently does nothing."""
-        kind: Any = getattr(syslogng, name)
-        with pytest.raises(NotImplementedError, match=rf"{name}.*later"):
-            kind("argument", key="word")
-
-    @pytest.mark.parametrize("name", LATER)
-    def test_deriving_is_allowed_and_using_the_class_says_so(self, name: str) -> None:
-        """Without it: a module with a source and a fetcher in it cannot be loaded for the source."""
-        base: Any = getattr(syslogng, name)
-
-        class Mine(base):  # type: ignore[misc]
-            def __init__(self) -> None:
-                self.never = True
-
-        with pytest.raises(NotImplementedError, match=rf"{name}.*Mine.*later"):
-            Mine()
 
     def test_functions_say_so(self) -> None:
         """Without it: a path that is nobody's is taken for the installation's."""

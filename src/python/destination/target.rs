@@ -84,16 +84,19 @@ impl PythonTarget {
             None
         });
         let persist_name = generated.map_or_else(|| naming.chosen(), |name| naming.of(&name));
+        let template_options = options.exchange.template_options.resolve(config, None)?;
         let mut counts = Arc::default();
         if let Ok(own) = instance.cast::<LogDestination>() {
             own.get().set_persist_name(py, &persist_name);
+            let set = own.get().set_template_options(py, &template_options);
+            set.map_err(|error| refusal.for_exception("no memory".to_owned(), &error))?;
             counts = Arc::clone(&own.get().counts);
         }
         Ok(Self {
             id: driver.id.clone(),
             class: name,
             value_pairs: options.value_pairs.as_ref().map(|pairs| Arc::new(pairs.compile(config))),
-            template_options: options.exchange.template_options.resolve(config, None)?,
+            template_options,
             options: options.clone(),
             instance: instance.unbind(),
             methods,

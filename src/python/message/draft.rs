@@ -192,6 +192,14 @@ impl Draft {
         Some(lent)
     }
 
+    /// The message of the engine's that it is, with all changes.
+    pub(super) fn lent_whole(&mut self) -> Option<&Lent> {
+        let head = self.head;
+        let lent = self.lent_mut()?;
+        lent.settle(&head);
+        Some(lent)
+    }
+
     /// Its head, to be changed.
     ///
     /// # Errors

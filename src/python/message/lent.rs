@@ -68,7 +68,8 @@ impl Lent {
         Self { access: Access::Writable(None), ..self }
     }
 
-    fn message(&self) -> MessageRef<'_> {
+    /// The message; see [`Lent::settle`].
+    pub(super) fn message(&self) -> MessageRef<'_> {
         self.view.message(0)
     }
 

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 
 use super::Draft;
 use super::names::Name;
-use crate::message::{MessageRef, Origin, Pool, ReleaseNow, ValueType, Writer};
+use crate::message::{Batch, MessageRef, Origin, Pool, ReleaseNow, ValueType, Writer};
 use crate::python::cell::GilCell;
 use crate::python::clock;
 use crate::source::this_process;
@@ -37,22 +37,25 @@ pub(crate) fn macro_value(py: Python<'_>, draft: &Draft, name: &str) -> Option<(
         return None;
     }
     let now = clock::now(py);
-    let recvd_offset = clock::local_offset(py, draft.head.recvd_micros);
     ROOM.with(py, |scratch| {
         let scratch = scratch.get_or_insert_with(MacroScratch::new);
         scratch.context.now = now;
-        if scratch.origin.recvd_offset != recvd_offset {
-            scratch.origin = Arc::new(Origin { recvd_offset, ..Origin::clone(&scratch.origin) });
-        }
-        let need = draft.need();
-        let mut writer = Writer::open(&scratch.origin, &scratch.pool, need);
-        let mut row = writer.row(need)?;
-        draft.write(py, &mut row, |_| true);
-        row.publish();
-        let batch = writer.finish();
+        let batch = scratch.post(py, draft)?;
         let mut out = Vec::new();
         scratch.template(name)?.format(batch.message(0), &scratch.context, &mut out);
         Some((macro_type(name), out))
+    })
+}
+
+/// Calls `work` with what the draft is when it is posted. `work` runs no Python code.
+pub(super) fn with_posted<R>(
+    py: Python<'_>,
+    draft: &Draft,
+    work: impl FnOnce(MessageRef<'_>) -> R,
+) -> Option<R> {
+    ROOM.with(py, |scratch| {
+        let batch = scratch.get_or_insert_with(MacroScratch::new).post(py, draft)?;
+        Some(work(batch.message(0)))
     })
 }
 
@@ -80,6 +83,20 @@ impl MacroScratch {
         let (pool, context) = (Arc::new(Pool::new()), Context::default());
         let of_engine = Context::new(&Options::default(), this_process(), TimeZoneUse::Send);
         Self { pool, origin: Arc::new(origin), context, of_engine, templates: HashMap::new() }
+    }
+
+    /// A batch of the draft alone.
+    fn post(&mut self, py: Python<'_>, draft: &Draft) -> Option<Batch> {
+        let recvd_offset = clock::local_offset(py, draft.head.recvd_micros);
+        if self.origin.recvd_offset != recvd_offset {
+            self.origin = Arc::new(Origin { recvd_offset, ..Origin::clone(&self.origin) });
+        }
+        let need = draft.need();
+        let mut writer = Writer::open(&self.origin, &self.pool, need);
+        let mut row = writer.row(need)?;
+        draft.write(py, &mut row, |_| true);
+        row.publish();
+        Some(writer.finish())
     }
 
     /// The template that is the macro alone; there are no more of them than macros.
