@@ -271,13 +271,15 @@ fn a_reload_that_is_refused_changes_nothing() {
 fn what_needs_python_is_refused_at_its_place() {
     let source = "source s { internal();\n  python(class(\"A\")); };\nlog { source(s); };\n";
     let block = "source s { internal(); };\npython {\nx = 1\n};\nlog { source(s); };\n";
-    for (configuration, place) in [(source, "test.conf:2:3"), (block, "test.conf:2:9")] {
+    let parser = "source s { internal(); };\nlog { source(s); parser { python(class(\"A\")); }; };\n";
+    for (configuration, place) in [(source, ":2:3"), (block, ":2:9"), (parser, ":2:27")] {
         let (_dir, file) = written(configuration);
         for command in ["check", "run"] {
             let ran = Command::new(COMMAND).args([command, "-f", file.to_str().unwrap()]).output().unwrap();
             let said = String::from_utf8_lossy(&ran.stderr);
             assert_eq!(ran.status.code(), Some(1), "{said}");
-            assert!(said.contains("error: this build has no Python") && said.contains(place), "{said}");
+            assert!(said.contains("error: this build has no Python"), "{said}");
+            assert!(said.contains(&format!("test.conf{place}")), "{said}");
         }
     }
     let (_dir, file) = written(INTERNAL);
