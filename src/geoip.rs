@@ -1,5 +1,5 @@
-//! Databases of addresses in `MaxMind`'s format: the parser `geoip2()` and the template function of the same name
-//! read them.
+//! Databases of addresses in `MaxMind`'s format, which the parser `geoip2()` and the template function of
+//! that name read.
 
 use std::fmt;
 use std::fs;

@@ -547,7 +547,7 @@ fn errors_stand_at_their_place() {
         ("$(format-json --shift 2 a)", "--shift", "belongs behind a --key"),
         ("$(sha1 $HOST --length x)", "--length", "a number of digits"),
         ("$(if (facility(user)) a b)", "(facility(user))", "templates of a configuration"),
-        ("$(geoip2 1 2)", "geoip2", "not supported by this version"),
+        ("$(slog 1 2)", "slog", "not supported by this version"),
         ("$(lowercas x)", "lowercas", "unknown template function"),
         ("$(substr)", "$(substr)", "takes arguments"),
         ("$(basename )", "$(basename )", "takes arguments"),

@@ -1,4 +1,4 @@
-//! `value-pairs(…)` as an option of a driver, and the options of `map-value-pairs()`: [`ValuePairsOptions`].
+//! `value-pairs(…)` of drivers, and the options of `map-value-pairs()`: [`ValuePairsOptions`].
 //!
 //! ```text
 //! value-pairs(scope("nv-pairs" "dot-nv-pairs")  key(".my.*" rekey(shift-levels(2)))  exclude("HOST_FROM")

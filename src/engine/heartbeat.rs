@@ -1,7 +1,7 @@
 //! `mark-mode(internal)`: a mark from `internal()` after a quiet time: [`Heartbeat`].
 //!
-//! Every `mark-freq()` it looks at what the sources of this host have counted. If that is what it was the last
-//! time, `internal()` has a mark to tell.
+//! Every `mark-freq()` it looks at what the sources of this host have counted. If that is what it was the
+//! last time, `internal()` has a mark to tell.
 
 use std::time::Instant;
 

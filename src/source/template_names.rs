@@ -96,8 +96,8 @@ mod tests {
         }
     }
 
-    /// Breaks without it: a place of the record that is not there ends the line, or the database is looked for
-    /// when the first message comes.
+    /// Breaks without it: a place of the record that is not there ends the line, or the database is looked
+    /// for when the first message comes.
     #[test]
     fn a_template_has_fields_of_the_record_of_an_address() {
         let database = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/geoip/test.mmdb");

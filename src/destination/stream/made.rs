@@ -1,8 +1,8 @@
 //! Messages that a destination makes itself: that others were repeated ([`repeats`](super::repeats)), and
 //! marks ([`marks`](super::marks)).
 //!
-//! They belong to no source: their credit is the destination's own, which is never short, and no source counts
-//! them. The destination counts them as it does all others, and as generated.
+//! They belong to no source: their credit is the destination's own, which is never short, and no source
+//! counts them. The destination counts them as it does all others, and as generated.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -9,7 +9,7 @@ pub(crate) const MARK: &str = "-- MARK --";
 /// Its facility and severity: syslog.info.
 pub(super) const MARK_PRI: u16 = 5 * 8 + 6;
 
-/// What puts a mark off.
+/// The messages that put a mark off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quiet {
     /// `periodical`: nothing.

@@ -143,7 +143,8 @@ pub(crate) fn receive_datagrams(
     Ok(Opened::new(socket.into(), warnings))
 }
 
-/// Receives datagrams from the socket that the manager of services has passed: that at `path`, or the only one.
+/// Receives datagrams from the socket that the manager of services has passed: that at `path`, or the only
+/// one.
 ///
 /// # Errors
 /// There is none, or more than one, or the system refuses.

@@ -137,8 +137,8 @@ impl ExchangeDestination {
         self.slots[slot].state = State::Waits { held, until: now + pause, is_failed: true };
     }
 
-    /// Notes that the far end takes what the worker of `slot` sends. It is said when that holds for all of them:
-    /// one that goes on failing beside others is no news each time.
+    /// Notes that the far end takes what the worker of `slot` sends. It is said when that holds for all of
+    /// them: one that goes on failing beside others is no news each time.
     fn note_success(&mut self, slot: usize) {
         self.slots[slot].is_failing = false;
         if self.is_told && !self.slots.iter().any(|slot| slot.is_failing) {
