@@ -97,7 +97,7 @@ def start(run: Sourced, here: Place, port: int = 0, **more: object) -> Process:
     # `Probed` takes the floor's types beside the engine's.
     floor = [tools.build] if run.source.endswith(".Probed") else []
     spec.write_text(json.dumps({**run.spec, **orders, **more}))
-    record = RECORDS.get(run.spec.get("record", ""))
+    record = RECORDS.get(str(run.spec.get("record")))
     if record is not None and record.files is not None:
         record.files(directory)
     if run.rival == "inrush":

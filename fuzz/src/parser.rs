@@ -16,7 +16,7 @@ use inrush::path::{Step, alone};
 use super::filter::{batch, shown};
 
 /// Options that read a file, and macros that are another thing each time.
-const LEFT_OUT: [&str; 7] = ["database", "in-list", "rate", "`", "UNIQID", "RCPTID", "C-"];
+const LEFT_OUT: [&str; 8] = ["file", "database", "in-list", "rate", "`", "UNIQID", "RCPTID", "C-"];
 
 /// Reads `data` as a body and messages.
 pub fn run(data: &[u8]) {

@@ -186,6 +186,15 @@ impl Batch {
         Self { body, segments, origin, rows, bytes, first_id }
     }
 
+    /// The bytes of its slab.
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> usize {
+        match &self.body {
+            Body::Slab { slab, .. } => slab.len(),
+            Body::Lines(_) => 0,
+        }
+    }
+
     /// The number of messages.
     pub fn rows(&self) -> u32 {
         self.rows

@@ -5,14 +5,15 @@
 //!                                         └─ none ─► .classifier.unknown
 //! ```
 //!
-//! [`xml`] reads the file, [`pattern`] the patterns in it, [`radix`] finds the one of a text, [`database`] has the
-//! rules. What a parser finds in MESSAGE is a span of it. [`actions`] has the contexts of rules, and the messages
-//! that they make.
+//! [`xml`] reads the file, [`pattern`] the patterns in it, [`radix`] finds the one of a text, [`database`] has
+//! the rules. What a parser finds in MESSAGE is a span of it. [`actions`] has the contexts of rules, and the
+//! messages that they make.
 //!
 //! The file is looked at again when a message comes, some seconds after the last look at the earliest; one that
 //! cannot be read leaves the rules as they are.
 
 mod actions;
+mod clock;
 mod database;
 mod file;
 mod pattern;

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The messages of a key are copied into a context, and go on, or stay in it (`inject-mode(aggregate-only)`).
-//! When it is closed, the conditions and the templates see all of them; the message that is made of them stands
-//! before the one that closed it, and the key begins anew.
+//! When it is closed, the conditions and the templates see all of them; the message that is made of them
+//! stands before the one that closed it, and the key begins anew.
 //!
 //! Contexts have bounds ([`ContextTable`]), and so have the messages of one.
 

@@ -206,8 +206,13 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    fn new(trigger: &Trigger, need: Need) -> Self {
-        let writer = Writer::open(&trigger.origin, trigger.lane.pool(), need);
+    /// With room for a message that needs `need`; for many, where others of the same origin are likely.
+    fn new(trigger: &Trigger, need: Need, is_one_of_many: bool) -> Self {
+        let writer = if is_one_of_many {
+            Writer::open(&trigger.origin, trigger.lane.pool(), need)
+        } else {
+            Writer::open_exact(&trigger.origin, need)
+        };
         Self { trigger: trigger.clone(), writer, before: Vec::new(), of: Vec::new() }
     }
 
@@ -250,14 +255,18 @@ fn make(
     (row, need, of): (u32, Need, Vec<Kept>),
     fill: impl FnOnce(&mut Row<'_>),
 ) {
+    let is_same = |made: &Made| {
+        Arc::ptr_eq(&made.trigger.lane, &trigger.lane) && Arc::ptr_eq(&made.trigger.origin, &trigger.origin)
+    };
     let fits = |made: &Made| {
-        Arc::ptr_eq(&made.trigger.lane, &trigger.lane)
-            && Arc::ptr_eq(&made.trigger.origin, &trigger.origin)
+        is_same(made)
             && made.before.last().is_none_or(|last| *last <= row)
             && made.writer.fits(need)
     };
     if !made.last().is_some_and(fits) {
-        made.push(Made::new(trigger, need));
+        // Those of many origins, in turns, do not take a slab each.
+        let is_one_of_many = made.last().is_none_or(is_same);
+        made.push(Made::new(trigger, need, is_one_of_many));
     }
     if let Some(last) = made.last_mut() {
         let written = last.write(row, need, fill);

@@ -80,7 +80,8 @@ def test_messages_are_grouped_and_probed_over_a_reload(engine: StartEngine) -> N
     """Breaks without it: a context does not outlive a reload, or the messages in it have two outcomes or none."""
     running = engine(GROUPING % 105, "--control", "control")
     lines = running.wait_lines("out.log", 10)
-    assert lines[0] == b"1 11 19" and len(lines) == 10
+    assert lines[0] == b"1 11 19"
+    assert len(lines) == 10
     while parsers(running)[2]["processed"] != 105:
         time.sleep(0.01)
     running.send_signal(signal.SIGHUP)

@@ -97,7 +97,7 @@ impl Writer {
     }
 
     /// An empty batch with room for one message that needs `need`, and for nothing else.
-    pub(in crate::message) fn open_exact(origin: &Arc<Origin>, need: Need) -> Self {
+    pub(crate) fn open_exact(origin: &Arc<Origin>, need: Need) -> Self {
         let room = SlabSpace::exact(need);
         Self {
             core: Recycled::new(Arc::new(BatchShared::new(&room))),

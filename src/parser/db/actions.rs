@@ -1,12 +1,9 @@
 //! The contexts of rules, and the messages that their actions make: [`Correlator`].
-//!
-//! Time goes by the stamps of messages, and never beyond the clock: a file of yesterday that is read in a minute
-//! closes its contexts as it did yesterday. While no message comes, it goes on with the clock. It never goes
-//! back.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::clock::RuleClock;
 use super::database::{ContextRule, Database, Rule};
 use crate::flow::{Kept, Lane};
 use crate::message::batch::Text;
@@ -31,44 +28,6 @@ pub(super) struct Made<'m> {
 
 /// Takes a message that was made, of this lane, of what was kept.
 pub(super) type Give<'g> = dyn FnMut(&Stored, &Arc<Lane>, Vec<Kept>) + 'g;
-
-/// The time that contexts go by.
-#[derive(Debug)]
-struct RuleClock {
-    /// A moment of the engine's clock.
-    real: Instant,
-    /// The time at that moment.
-    time: Instant,
-    /// The same, in microseconds since the epoch, once a message has told it.
-    micros: Option<i64>,
-}
-
-impl RuleClock {
-    fn new(real: Instant) -> Self {
-        Self { real, time: real, micros: None }
-    }
-
-    /// The time at the moment `real`.
-    fn at(&self, real: Instant) -> Instant {
-        self.time + real.saturating_duration_since(self.real)
-    }
-
-    /// The moment at which it is `time`.
-    fn moment_of(&self, time: Instant) -> Instant {
-        self.real + time.saturating_duration_since(self.time)
-    }
-
-    /// Goes on to `stamp`, but not beyond `wall`, the time of day at the moment `real`.
-    fn see(&mut self, stamp: i64, wall: i64, real: Instant) {
-        let stamp = stamp.min(wall);
-        let passed = real.saturating_duration_since(self.real);
-        let micros = self.micros.map(|micros| micros.saturating_add(passed.as_micros() as i64));
-        let more = micros.map_or(0, |micros| stamp.saturating_sub(micros).max(0));
-        self.time = self.at(real) + Duration::from_micros(more.unsigned_abs());
-        self.real = real;
-        self.micros = Some(micros.map_or(stamp, |micros| micros + more));
-    }
-}
 
 /// Messages that belong together.
 #[derive(Debug)]

@@ -192,6 +192,19 @@ fn a_reload_hands_contexts_on() {
     old.end();
 }
 
+/// Breaks without it: messages of many connections that are due together take a slab each, which is gigabytes.
+#[test]
+fn messages_of_many_origins_take_what_they_need() {
+    let grouped = rig(&format!("inject-mode(aggregate-only) {COUNT}"), "$MSG");
+    for number in 0..2000 {
+        grouped.post(&[&format!("k={number}")]);
+    }
+    assert_eq!(grouped.wait(10).len(), 2000);
+    let memory = grouped.memory();
+    assert!(memory < 8 << 20, "{memory} bytes of batches");
+    grouped.end();
+}
+
 /// Breaks without it: a sender of ever new keys, or of one, takes memory without end.
 #[test]
 fn contexts_have_bounds() {

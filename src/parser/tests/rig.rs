@@ -20,6 +20,8 @@ struct Out {
     shown: Template,
     texts: RefCell<Vec<String>>,
     acks: RefCell<Vec<Ack>>,
+    /// The memory of the batches that came out.
+    memory: RefCell<usize>,
 }
 
 impl Outputs for Out {
@@ -33,6 +35,7 @@ impl Outputs for Out {
             self.shown.format(message, &Context::default(), &mut text);
             self.texts.borrow_mut().push(String::from_utf8_lossy(&text).into_owned());
         }
+        *self.memory.borrow_mut() += selection.batch().memory();
         self.acks.borrow_mut().push(ack);
     }
 }
@@ -71,6 +74,7 @@ impl Rig {
                 shown: Template::compile(shown).unwrap(),
                 texts: RefCell::default(),
                 acks: RefCell::default(),
+                memory: RefCell::default(),
             },
             said: RefCell::default(),
         }
@@ -170,6 +174,11 @@ impl Rig {
         assert_eq!(totals.posted + totals.generated, totals.delivered + totals.filtered);
         assert_eq!(lane.credit().free_messages(), i64::from(WINDOW));
         assert_eq!(lane.credit().free_bytes(), BYTES as i64);
+    }
+
+    /// The memory of the batches that came out since the last look.
+    pub(in crate::parser) fn memory(&self) -> usize {
+        self.out.memory.take()
     }
 
     /// The messages of credit that are out.
