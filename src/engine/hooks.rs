@@ -133,7 +133,9 @@ mod tests {
             teardown: says("teardown"),
             shutdown: says("shutdown"),
         };
-        let hangs = HookCommands { setup: Some("sleep 600".to_owned()), ..HookCommands::default() };
+        let pid = dir.path().join("pid");
+        let hangs = Some(format!("echo $$ > {}; exec sleep 600", pid.display()));
+        let hangs = Hooks(vec![("d#1".to_owned(), HookCommands { setup: hangs, ..HookCommands::default() })]);
         let hooks = Hooks(vec![("d#0".to_owned(), commands)]);
         let log = Log::silent();
         hooks.begin(true, &log);
@@ -142,6 +144,12 @@ mod tests {
         hooks.end(true, &log);
         let said = fs::read_to_string(&out).unwrap();
         assert_eq!(said, "startup\nsetup\nteardown\nsetup\nteardown\nshutdown\n");
-        Hooks(vec![("d#1".to_owned(), hangs)]).run(Turn::Setup, Duration::from_millis(50), &log);
+        // One that hangs is ended, however late it was begun.
+        let mut number = String::new();
+        while !number.ends_with('\n') {
+            hangs.run(Turn::Setup, Duration::from_millis(50), &log);
+            number = fs::read_to_string(&pid).unwrap_or_default();
+        }
+        assert!(!std::path::Path::new("/proc").join(number.trim()).exists());
     }
 }
