@@ -209,6 +209,13 @@ fn multi_line() {
     check("multi_line");
 }
 
+/// Breaks without it: a pattern database, or options of a parser that correlates, end the engine, or leave
+/// messages in a context at its end.
+#[test]
+fn correlation() {
+    check("correlation");
+}
+
 /// Breaks without it: a damaged position ends the engine, or is read as another one than is written.
 #[test]
 fn position() {

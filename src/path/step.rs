@@ -259,9 +259,7 @@ fn make(
         Arc::ptr_eq(&made.trigger.lane, &trigger.lane) && Arc::ptr_eq(&made.trigger.origin, &trigger.origin)
     };
     let fits = |made: &Made| {
-        is_same(made)
-            && made.before.last().is_none_or(|last| *last <= row)
-            && made.writer.fits(need)
+        is_same(made) && made.before.last().is_none_or(|last| *last <= row) && made.writer.fits(need)
     };
     if !made.last().is_some_and(fits) {
         // Those of many origins, in turns, do not take a slab each.
