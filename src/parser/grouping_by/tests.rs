@@ -136,14 +136,14 @@ fn a_trigger_sees_the_context() {
 /// Breaks without it: the message that is made has values of the wrong messages.
 #[test]
 fn values_are_inherited() {
-    let texts = ["k=1;a=old;b=old;c=", "k=1;a=mid;d=mid", "k=1;a=new"];
+    let texts = ["k=1;a=old;b=old;c=;e=old", "k=1;a=mid;d=mid;e=mid", "k=1;a=new"];
     for (mode, expected) in [
-        ("none", "h= p= a= b= c= d= t=agg"),
-        ("last-message", "h=h p=prog a=new b= c= d= t=.source.s,agg"),
-        ("context", "h=h p=prog a=new b=old c= d=mid t=.source.s,agg"),
+        ("none", "h= p= a= b= c= d= e= t=agg"),
+        ("last-message", "h=h p=prog a=new b= c= d= e= t=.source.s,agg"),
+        ("context", "h=h p=prog a=new b=old c= d=mid e=mid t=.source.s,agg"),
     ] {
         let options = format!("aggregate(tags(\"agg\") value(\"x\" int(\"5\")) inherit-mode({mode}))");
-        let grouped = rig(&options, "h=$HOST p=$PROGRAM a=$a b=$b c=$c d=$d t=$TAGS");
+        let grouped = rig(&options, "h=$HOST p=$PROGRAM a=$a b=$b c=$c d=$d e=$e t=$TAGS");
         grouped.post(&texts);
         assert_eq!(grouped.finish(), [expected], "{mode}");
         grouped.end();
