@@ -2,7 +2,7 @@
 //! `context-length`, `map`, `filter`, `iterate`, `template`, `tag`, `tags-head`.
 //!
 //! The context of a message is that message alone, where no step correlates messages
-//! ([`correlated`](super::super::correlated)).
+//! ([`correlated`]).
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
