@@ -390,6 +390,23 @@ class TestMessages:
         assert running.stdout.text.count("refused Log message is read only") == 6
         assert outcome(running.stop()) == (10, 10, 0)
 
+    @pytest.mark.parametrize("change", ["pass", "msg['n'] = 1"])
+    def test_one_that_is_kept_keeps_no_batch(self, engine: StartEngine, change: str) -> None:
+        """Breaks without it: one kept message keeps the memory of all that came with it."""
+        post = """
+        import sys
+        text = b"x" * 100_000
+        before = sys.getrefcount(text)
+        self.post_message(LogMessage(text))
+        while sys.getrefcount(text) > before or not KEPT:
+            time.sleep(0.01)
+        say("free", KEPT[0]["MESSAGE"] == text)
+        """
+        body = f"def parse(self, msg):\n    {change}\n    KEPT.append(msg)\n    return True"
+        running = engine(conf(body, post=textwrap.dedent(post), template="$n"))
+        running.wait_print("free True")
+        assert outcome(running.stop()) == (1, 1, 0)
+
     def test_a_message_that_grows_beyond_its_bounds_is_told(self, engine: StartEngine) -> None:
         """Breaks without it: a parser takes all memory, or a message is dropped by a fault of the engine."""
         body = """
