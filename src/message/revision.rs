@@ -25,6 +25,7 @@
 //! * Fields of a row follow each other. What a later change of the row leaves behind is cleared away when it
 //!   is more than what is used.
 
+mod given;
 mod index;
 mod row;
 mod slots;

@@ -7,6 +7,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use super::RevisedRow;
+use super::given::Given;
 use crate::message::{Field, FieldName};
 
 /// The fields that are looked at before an index is worth what it costs.
@@ -23,6 +24,7 @@ pub struct Index {
     is_built: bool,
     /// The number of fields that were looked at for this row.
     looks: usize,
+    pub(super) given: Given,
 }
 
 impl Index {

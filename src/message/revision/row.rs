@@ -172,6 +172,13 @@ impl<'a> RevisedRow<'a> {
     #[inline]
     pub fn field(&mut self, id: FieldName, name: Text<'_>, value_type: ValueType, value: Text<'_>) {
         self.open();
+        self.index.given.add_any();
+        self.add(id, name, value_type, value);
+    }
+
+    /// The same for a row that is open, and a name that was looked for.
+    #[inline]
+    fn add(&mut self, id: FieldName, name: Text<'_>, value_type: ValueType, value: Text<'_>) {
         let name = if id.has_text() { self.place(name) } else { Span::default() };
         let value = self.place(value);
         self.push(Field { name, value, id, value_type });
@@ -184,10 +191,11 @@ impl<'a> RevisedRow<'a> {
     /// When a part of the payload does not lie inside it.
     pub fn set(&mut self, id: FieldName, name: &[u8], value_type: ValueType, value: Text<'_>) {
         self.open();
-        match self.find(id, name) {
-            Some(at) => self.replace(at, id, value_type, value),
-            None => self.field(id, Text::Copy(name), value_type, value),
+        if let Some(at) = self.find(id, name) {
+            return self.replace(at, id, value_type, value);
         }
+        self.index.given.add_other();
+        self.add(id, Text::Copy(name), value_type, value);
     }
 
     /// Gives the field at `at` another value.
@@ -312,11 +320,13 @@ impl<'a> RevisedRow<'a> {
                 self.revision.take_fields(self.batch, self.row);
             }
             self.record.fields_start = start as u32;
+            let fields = &self.revision.fields;
+            self.index.given.begin(&fields[start..], fields.len());
         }
     }
 
     #[inline]
-    fn push(&mut self, field: Field) {
+    pub(super) fn push(&mut self, field: Field) {
         if self.has_room() {
             self.revision.fields.push(field);
             if self.index.is_built() {
@@ -330,6 +340,7 @@ impl<'a> RevisedRow<'a> {
         if self.has_room() {
             self.revision.fields.insert(at, field);
             self.index.begin();
+            self.index.given.add_any();
         }
     }
 
@@ -376,7 +387,10 @@ impl<'a> RevisedRow<'a> {
             return Ok(());
         }
         if self.has_unset {
+            // What is behind a tombstone moves to another place.
             self.remove_tombstones();
+        } else {
+            self.index.given.end(self.revision.fields.len());
         }
         if self.unused > 0 {
             self.tidy();

@@ -1,3 +1,4 @@
+mod given;
 mod names;
 
 use std::fmt::Write;

@@ -16,13 +16,20 @@ impl RevisedRow<'_> {
     /// parameter of structured data that is repeated is there once afterwards; a new one goes to the end of
     /// its element, or into a new element before the others.
     pub fn set_value(&mut self, name: &ValueName, value_type: ValueType, value: Text<'_>) {
+        if let ValueName::Text(name) = name
+            && self.add_as_before(name, value_type, value)
+        {
+            return;
+        }
         self.set_ref(name.borrowed(), value_type, value);
     }
 
     /// The same for a name that a message has brought: what a [`ValueName`] of it stands for.
     #[inline]
     pub fn set_named(&mut self, name: &[u8], value_type: ValueType, value: Text<'_>) {
-        self.set_ref(NameRef::new(name), value_type, value);
+        if !self.add_as_before(name, value_type, value) {
+            self.set_ref(NameRef::new(name), value_type, value);
+        }
     }
 
     #[inline]

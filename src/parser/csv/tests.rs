@@ -312,8 +312,8 @@ fn column_slowly(
             Some(_) if byte == b'\\' && matches!(split.escape, Escape::Backslash | Escape::Sequences) => {
                 at += 1;
                 value.push(match text.get(at) {
-                    Some(b'n') if split.escape == Escape::Sequences => b'\n',
                     Some(b'a') if split.escape == Escape::Sequences => 0x07,
+                    Some(b'n') if split.escape == Escape::Sequences => b'\n',
                     other => other.copied().unwrap_or(b'\\'),
                 });
             }

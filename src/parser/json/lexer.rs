@@ -22,6 +22,18 @@ use memchr::{memchr, memchr2, memmem};
 
 use crate::parser::Refused;
 
+/// The words of eight bytes that a string is looked through by before it counts as a long one.
+const WORDS: usize = 4;
+
+/// A word with a 1 in each byte.
+const ONES: u64 = u64::from_le_bytes([1; 8]);
+
+/// A word whose lowest bit that is set is in the first byte of `word` that is zero; 0 where there is none.
+#[inline]
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & (ONES << 7)
+}
+
 /// The most containers in each other. In the innermost there may be nothing then: a scalar counts as one, too.
 const DEPTH: u32 = 32;
 
@@ -53,10 +65,18 @@ pub(super) struct Quoted {
     pub(super) is_escaped: bool,
 }
 
-/// A number: its whole place, and those of its parts.
+/// A number: its place. What is in it is looked for where somebody wants to know ([`Lexer::parts`]): tokens are
+/// small, since each is handed on.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Number {
     pub(super) part: Range<usize>,
+    /// Tells whether it has neither a point nor an exponent.
+    pub(super) is_integer: bool,
+}
+
+/// The places of a number's parts.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Parts {
     /// The digits before the point, which may be none.
     pub(super) whole: Range<usize>,
     /// The digits behind the point, where there is one.
@@ -210,16 +230,40 @@ impl<'t> Lexer<'t> {
     #[inline]
     fn quoted(&mut self, quote: u8) -> Result<Quoted, Refused> {
         let start = self.at + 1;
-        let (mut at, mut is_escaped) = (start, false);
-        loop {
-            at += memchr2(quote, b'\\', &self.text[at..]).ok_or(CUT_OFF)?;
-            if self.text[at] == quote {
-                self.at = at + 1;
-                return Ok(Quoted { part: start..at, is_escaped });
-            }
-            is_escaped = true;
-            at = self.escape(at)?;
+        let at = self.special(start, quote)?;
+        if self.text[at] == quote {
+            self.at = at + 1;
+            return Ok(Quoted { part: start..at, is_escaped: false });
         }
+        self.escaped(start, at, quote)
+    }
+
+    /// The string from `start` on, whose first backslash is at `at`.
+    fn escaped(&mut self, start: usize, mut at: usize, quote: u8) -> Result<Quoted, Refused> {
+        while self.text[at] != quote {
+            at = self.escape(at)?;
+            at += memchr2(quote, b'\\', &self.text[at..]).ok_or(CUT_OFF)?;
+        }
+        self.at = at + 1;
+        Ok(Quoted { part: start..at, is_escaped: true })
+    }
+
+    /// The place of the first `quote` or backslash from `at` on.
+    ///
+    /// Most strings are short: the first words are looked at one by one, as a call of `memchr2` costs more than
+    /// that.
+    #[inline]
+    fn special(&self, mut at: usize, quote: u8) -> Result<usize, Refused> {
+        for _ in 0..WORDS {
+            let Some(word) = self.text.get(at..).and_then(|rest| rest.first_chunk()) else { break };
+            let word = u64::from_le_bytes(*word);
+            let found = zeros(word ^ (ONES * u64::from(quote))) | zeros(word ^ (ONES * u64::from(b'\\')));
+            if found != 0 {
+                return Ok(at + found.trailing_zeros() as usize / 8);
+            }
+            at += size_of::<u64>();
+        }
+        self.text.get(at..).and_then(|rest| memchr2(quote, b'\\', rest)).map(|len| at + len).ok_or(CUT_OFF)
     }
 
     /// The place behind the escape whose backslash is at `at`.
@@ -239,28 +283,45 @@ impl<'t> Lexer<'t> {
     fn number(&mut self) -> Result<Token, Refused> {
         let start = self.at;
         let byte = |at: usize| self.text.get(at).copied();
-        let digits = |from: usize| {
-            let rest = self.text.get(from..).unwrap_or_default();
-            from..from + rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
+        let digits = |mut at: usize| {
+            while byte(at).is_some_and(|byte| byte.is_ascii_digit()) {
+                at += 1;
+            }
+            at
         };
         let is_negative = byte(start) == Some(b'-');
         if is_negative && matches!(byte(start + 1), Some(b'i' | b'I')) {
             return self.word(start + 1);
         }
-        let whole = digits(start + usize::from(is_negative));
-        let mut end = whole.end;
-        let fraction = (byte(end) == Some(b'.')).then(|| digits(end + 1));
-        end = fraction.as_ref().map_or(end, |fraction| fraction.end);
-        if whole.is_empty() && fraction.as_ref().is_none_or(Range::is_empty) {
+        let from = start + usize::from(is_negative);
+        let whole = digits(from);
+        let mut end = whole;
+        if byte(end) == Some(b'.') {
+            end = digits(end + 1);
+        }
+        // A digit, before the point or behind it.
+        if whole == from && end <= whole + 1 {
             return Err(SYNTAX);
         }
-        let exponent = matches!(byte(end), Some(b'e' | b'E')).then(|| {
+        if matches!(byte(end), Some(b'e' | b'E')) {
             let signed = usize::from(matches!(byte(end + 1), Some(b'+' | b'-')));
-            end + 1..digits(end + 1 + signed).end
-        });
-        end = exponent.as_ref().map_or(end, |exponent| exponent.end);
+            end = digits(end + 1 + signed);
+        }
         self.at = end;
-        Ok(Token::Number(Number { part: start..end, whole, fraction, exponent }))
+        Ok(Token::Number(Number { part: start..end, is_integer: end == whole }))
+    }
+
+    /// The parts of a number.
+    pub(super) fn parts(&self, number: &Number) -> Parts {
+        let Range { start, end } = number.part;
+        let digits = |from: usize| {
+            from..end.min(from + self.text[from..end].iter().take_while(|byte| byte.is_ascii_digit()).count())
+        };
+        let whole = digits(start + usize::from(self.text[start] == b'-'));
+        let fraction = (self.text[..end].get(whole.end) == Some(&b'.')).then(|| digits(whole.end + 1));
+        let behind = fraction.as_ref().map_or(whole.end, |fraction| fraction.end);
+        let exponent = (behind < end).then(|| behind + 1..end);
+        Parts { whole, fraction, exponent }
     }
 
     /// The word at `start`, which has a sign in front where that is not the place.

@@ -1,5 +1,7 @@
 //! `json-parser()` on messages.
 
+mod oracle;
+
 use std::time::Instant;
 
 use crate::message::ValueType;

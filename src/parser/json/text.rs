@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use memchr::memchr;
 
-use super::lexer::{Lexer, Number, Quoted, Token, Word};
+use super::lexer::{Lexer, Number, Parts, Quoted, Token, Word};
 use crate::message::ValueType;
 use crate::parser::Refused;
 
@@ -106,41 +106,55 @@ const FRACTION: usize = 6;
 /// behind its point where it is the same number then, and is otherwise what is written; it is a string where
 /// no double is that large.
 pub(super) fn number(lexer: &Lexer<'_>, number: &Number, out: &mut Vec<u8>) -> (ValueType, Stored) {
-    let Number { part, whole, fraction, exponent } = number;
-    let zeros = lexer.bytes(whole.clone()).iter().take_while(|digit| **digit == b'0').count();
-    let is_negative = whole.start > part.start;
-    out.clear();
-    if fraction.is_some() || exponent.is_some() {
-        let digits = whole.len() - zeros + fraction.as_ref().map_or(0, Range::len);
-        return match (fraction, exponent) {
-            (Some(fraction), None) if digits <= DIGITS && fraction.len() <= FRACTION => {
-                short_double(lexer, number, fraction, zeros, out)
-            }
-            _ => double(lexer, number, out),
-        };
+    if number.is_integer {
+        return integer(lexer, &number.part, out);
     }
+    let parts = lexer.parts(number);
+    let Parts { whole, fraction, exponent } = &parts;
+    let zeros = leading_zeros(lexer.bytes(whole.clone()));
+    let digits = whole.len() - zeros + fraction.as_ref().map_or(0, Range::len);
+    out.clear();
+    match (fraction, exponent) {
+        (Some(fraction), None) if digits <= DIGITS && fraction.len() <= FRACTION => {
+            short_double(lexer, (&number.part, whole, fraction), zeros, out)
+        }
+        _ => double(lexer, complete(lexer, number, &parts), out),
+    }
+}
+
+/// The number of zeros in front of `digits`.
+fn leading_zeros(digits: &[u8]) -> usize {
+    digits.iter().take_while(|digit| **digit == b'0').count()
+}
+
+/// An integer.
+#[inline]
+fn integer(lexer: &Lexer<'_>, part: &Range<usize>, out: &mut Vec<u8>) -> (ValueType, Stored) {
+    let is_negative = lexer.bytes(part.clone()).starts_with(b"-");
+    let first = part.start + usize::from(is_negative);
     // One digit is left.
-    let digits = whole.start + zeros.min(whole.len() - 1)..whole.end;
+    let zeros = leading_zeros(lexer.bytes(first..part.end)).min(part.end - first - 1);
+    let digits = first + zeros..part.end;
     let text = lexer.bytes(digits.clone());
     let largest = LARGEST[usize::from(is_negative)];
     let is_large = text.len() > largest.len() || text.len() == largest.len() && text > largest;
     let value_type = if is_large { ValueType::String } else { ValueType::Integer };
-    if is_negative && text != b"0" {
-        if digits.start == whole.start {
-            return (value_type, Stored::Part(part.clone()));
-        }
-        out.push(b'-');
-        out.extend_from_slice(text);
-        return (value_type, Stored::Made);
+    if !is_negative || text == b"0" {
+        return (value_type, Stored::Part(digits));
     }
-    (value_type, Stored::Part(digits))
+    if zeros == 0 {
+        return (value_type, Stored::Part(part.clone()));
+    }
+    out.clear();
+    out.push(b'-');
+    out.extend_from_slice(text);
+    (value_type, Stored::Made)
 }
 
 /// A double of so few digits that six of them behind the point are the same number: they only need zeros.
 fn short_double(
     lexer: &Lexer<'_>,
-    Number { part, whole, .. }: &Number,
-    fraction: &Range<usize>,
+    (part, whole, fraction): (&Range<usize>, &Range<usize>, &Range<usize>),
     zeros: usize,
     out: &mut Vec<u8>,
 ) -> (ValueType, Stored) {
@@ -159,8 +173,7 @@ fn short_double(
 }
 
 /// Any other double.
-fn double(lexer: &Lexer<'_>, number: &Number, out: &mut Vec<u8>) -> (ValueType, Stored) {
-    let written = complete(lexer, number);
+fn double(lexer: &Lexer<'_>, written: Range<usize>, out: &mut Vec<u8>) -> (ValueType, Stored) {
     let text = lexer.bytes(written.clone());
     let read = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f64>().ok();
     let Some(value) = read(text).filter(|value| value.is_finite()) else {
@@ -175,8 +188,8 @@ fn double(lexer: &Lexer<'_>, number: &Number, out: &mut Vec<u8>) -> (ValueType, 
 }
 
 /// The place of a number up to an `e` that no digits follow.
-fn complete(lexer: &Lexer<'_>, Number { part, exponent, .. }: &Number) -> Range<usize> {
-    match exponent {
+fn complete(lexer: &Lexer<'_>, Number { part, .. }: &Number, parts: &Parts) -> Range<usize> {
+    match &parts.exponent {
         Some(exponent) if !lexer.bytes(exponent.clone()).iter().any(u8::is_ascii_digit) => {
             part.start..exponent.start - 1
         }
@@ -267,12 +280,13 @@ fn push_escaped(text: &[u8], out: &mut Vec<u8>) {
 
 /// Appends a number with the digits that it is written with.
 fn push_number(lexer: &Lexer<'_>, number: &Number, out: &mut Vec<u8>) {
-    let Number { part, whole, fraction, .. } = number;
+    let parts = lexer.parts(number);
+    let (part, Parts { whole, fraction, .. }) = (&number.part, &parts);
     let digits = lexer.bytes(whole.clone());
     let zeros = digits.iter().take_while(|digit| **digit == b'0').count().min(digits.len().saturating_sub(1));
     out.extend_from_slice(lexer.bytes(part.start..whole.start));
     out.extend_from_slice(if digits.is_empty() { b"0" } else { &digits[zeros..] });
-    let end = complete(lexer, number).end;
+    let end = complete(lexer, number, &parts).end;
     let behind = match fraction {
         Some(fraction) if fraction.is_empty() => {
             out.extend_from_slice(b".0");

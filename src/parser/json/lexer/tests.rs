@@ -1,5 +1,7 @@
 //! Tokens of documents, and of what is none.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn tokens(text: &str) -> Result<String, Refused> {
@@ -107,4 +109,19 @@ fn depth_is_bounded() {
     assert_eq!(nested(33, ""), Err(TOO_DEEP));
     assert_eq!(nested(100_000, ""), Err(TOO_DEEP));
     assert_eq!(tokens(&"{\"a\":".repeat(100_000)), Err(TOO_DEEP));
+}
+
+proptest! {
+    /// Breaks without it: a string ends at a byte that is not its quote, or goes on behind it, somewhere in a
+    /// word of eight bytes.
+    #[test]
+    fn strings_end_where_they_end_byte_by_byte(
+        text in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'"'), Just(b'\\'), Just(b'#')], 0..80),
+        at in 0..8_usize,
+        quote in prop_oneof![Just(b'"'), Just(b'\'')],
+    ) {
+        let lexer = Lexer { text: &text, at: 0, expected: Expected::Value, depth: 0, objects: 0 };
+        let slowly = (at..text.len()).find(|place| text[*place] == quote || text[*place] == b'\\');
+        prop_assert_eq!(lexer.special(at, quote).ok(), slowly);
+    }
 }
