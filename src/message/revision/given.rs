@@ -59,11 +59,12 @@ impl Given {
 }
 
 impl RevisedRow<'_> {
-    /// Adds the value called `name`, when it is the one that the row before was given in this place.
+    /// Adds the value called `name`, when it is the one that the row before was given in this place. Otherwise
+    /// it is looked for, and where it is added, that is noted ([`Given::add_other`]).
     #[inline]
     pub(super) fn add_as_before(&mut self, name: &[u8], value_type: ValueType, value: Text<'_>) -> bool {
         self.open();
-        let given = &mut self.index.given;
+        let given = &self.index.given;
         let next = given.before.start + (self.revision.fields.len() - given.start);
         if !given.is_same || next >= given.before.end {
             return false;
@@ -73,7 +74,6 @@ impl RevisedRow<'_> {
             || field.name.len as usize != name.len()
             || self.revision.bytes(self.batch, field.name) != name
         {
-            given.is_same = false;
             return false;
         }
         let value = self.place(value);

@@ -9,6 +9,7 @@ use super::*;
 enum Change {
     Named(u8),
     Known(u8),
+    Plain,
     Unset(u8),
     Field(u8),
     Tag(u8),
@@ -22,6 +23,7 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         12 => name().prop_map(Change::Named),
         4 => name().prop_map(Change::Known),
+        2 => Just(Change::Plain),
         1 => name().prop_map(Change::Unset),
         1 => name().prop_map(Change::Field),
         1 => name().prop_map(Change::Tag),
@@ -35,6 +37,7 @@ fn make(row: &mut RevisedRow<'_>, change: &Change, value: &str) {
     match change {
         Change::Named(number) => row.set_named(name(*number).as_bytes(), value_type, value),
         Change::Known(number) => row.set_value(&ValueName::new(name(*number)), value_type, value),
+        Change::Plain => row.set(FieldName::Text, b"three", value_type, value),
         Change::Unset(number) => row.unset_value(&ValueName::new(name(*number))),
         // A name that the row does not have.
         Change::Field(number) => {
@@ -69,6 +72,24 @@ fn rows() -> impl Strategy<Value = Vec<Vec<Change>>> {
     })
 }
 
+/// Breaks without it: a name that a row has twice, as a source may give it, is there twice in the next one.
+#[test]
+fn a_name_that_was_added_twice_is_no_guide() {
+    let mut selection = selection(2);
+    revise(&mut selection, |row| {
+        for value in [b"1", b"2"] {
+            let (value_type, value) = (ValueType::String, Text::Copy(value));
+            match row.row() {
+                0 => row.field(FieldName::Text, Text::Copy(b"n"), value_type, value),
+                _ => row.set_named(b"n", value_type, value),
+            }
+        }
+        true
+    });
+    assert_eq!([0, 1].map(|row| selection.message(row).fields().len()), [3, 2]);
+    assert_eq!(shown(selection.message(1)), "text 1 PID=1 n=2");
+}
+
 proptest! {
     /// Breaks without it: a value that comes in the same order as in the row before is there twice, or is the
     /// other row's.
@@ -96,6 +117,7 @@ proptest! {
                 });
             }
             prop_assert_eq!(shown(together.row(number)), shown(alone.row(number)));
+            prop_assert_eq!(together.row(number).fields().len(), alone.row(number).fields().len());
         }
     }
 }
