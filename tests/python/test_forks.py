@@ -258,6 +258,32 @@ class TestCallbacks:
         assert len([line for line in running.stdout.lines if line == "done"]) == 1
         assert len([line for line in running.stderr.lines if "started" in line]) == 1
 
+    def test_it_ends_where_its_streams_are_locked(self, engine: StartEngine) -> None:
+        """Without it: a fork while another thread prints has the lock of stdout for ever, and never ends."""
+        running = engine(
+            source_that(
+                """
+                import os, sys, threading
+                class Locked:
+                    def flush(self):
+                        threading.Event().wait()
+                    write = flush
+                for code, end in ((0, None), (1, ValueError("no")), (7, SystemExit(7))):
+                    child = os.fork()
+                    if child == 0:
+                        sys.stdout = sys.stderr = Locked()
+                        if end:
+                            raise end
+                        return
+                    found = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+                    print("code", found, "of", code, flush=True)
+                """
+            )
+        )
+        running.wait_print("done")
+        running.stop()
+        assert running.stdout.lines == ["code 0 of 0", "code 1 of 1", "code 7 of 7", "done"]
+
     def test_its_traceback_is_whole_lines(self, engine: StartEngine) -> None:
         """Without it: the engine's next line goes on where the traceback ends, and the text of an exception
         forges lines."""
