@@ -424,13 +424,17 @@ def test_a_batch_is_one_message_of_a_chat(
         return 200, "{}"
 
     peer = service(receive)
-    options = f'bot-id(1) chat-id(2) api-url("{peer.url}")' if name == "telegram" else f'url("{peer.url}/hook")'
+    options = (
+        f'bot-id(1) chat-id(2) api-url("{peer.url}")' if name == "telegram" else f'url("{peer.url}/hook")'
+    )
     running = run(
         engine,
         f'{name}({options} template("$kind $MSG") throttle(10000) batch-lines(10) batch-timeout(500) {REJECT})',
     )
     finish(running, set(), 0)
-    assert "\n".join(texts) == "\n".join(f"{'bad' if number in BAD else 'good'} {TEXTS[number]}" for number in range(COUNT))
+    assert "\n".join(texts) == "\n".join(
+        f"{'bad' if number in BAD else 'good'} {TEXTS[number]}" for number in range(COUNT)
+    )
     assert len(texts) < COUNT
 
 
