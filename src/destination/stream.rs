@@ -393,8 +393,13 @@ impl Destination for StreamDestination {
     fn flush(&mut self, now: Instant) {
         self.give_up_descriptors();
         self.look_after_eager();
-        self.write_numbers(Some(now));
-        self.write_marks(now);
+        // A destination without these options is not slowed down by them.
+        if self.numbers_at.is_some() {
+            self.write_numbers(Some(now));
+        }
+        if self.next_mark.is_some() {
+            self.write_marks(now);
+        }
         self.flush_until(now, None);
         self.shed(now);
         self.reap(now);
@@ -402,8 +407,13 @@ impl Destination for StreamDestination {
 
     fn next_deadline(&self) -> Option<Instant> {
         let active = self.active.iter().filter_map(|id| self.targets[*id].as_ref()?.deadline());
-        let mark = self.next_mark.as_ref().map(|mark| mark.at);
-        active.chain(self.reap_at).chain(self.numbers_at).chain(mark).min()
+        let first = active.chain(self.reap_at).min();
+        match (self.numbers_at, &self.next_mark) {
+            (None, None) => first,
+            (numbers_at, mark) => {
+                first.into_iter().chain(numbers_at).chain(mark.as_ref().map(|mark| mark.at)).min()
+            }
+        }
     }
 
     fn reopen(&mut self) {

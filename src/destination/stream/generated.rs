@@ -1,6 +1,6 @@
 //! The lines of a destination that are nobody's messages, on their way to its files.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::StreamDestination;
 use super::made::Made;
@@ -14,8 +14,16 @@ use crate::source::this_process;
 
 impl StreamDestination {
     /// Sends messages to the file `id`, but for those that repeat its last one.
+    #[inline]
     pub(super) fn push_to(&mut self, id: usize, delivery: Delivery, first: Numbers) {
-        let Some(within) = self.suppress else { return self.queue(id, delivery, first) };
+        match self.suppress {
+            None => self.queue(id, delivery, first),
+            Some(within) => self.push_others(id, delivery, first, within),
+        }
+    }
+
+    /// Sends messages to the file `id`, but for those that repeat its last one `within` this time.
+    fn push_others(&mut self, id: usize, delivery: Delivery, first: Numbers, within: Duration) {
         let Some(target) = &mut self.targets[id] else { return };
         let now = Instant::now();
         let host = this_process();
