@@ -128,7 +128,7 @@ def steps() -> Iterator[Case]:
         yield Case(
             f"loop_{name}_parser_file",
             "steps",
-            f"The loop through a parser to a file, five values written with a template: {record.title}",
+            f"The loop through a parser to a file, values written with a template: {record.title}",
             tuple(side_by_side(*both)),
             slices=SLICES,
         )
