@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -192,7 +193,19 @@ def heading(cases: Sequence[dict[str, Any]]) -> str:
     rows = [f"| {key} | {value} |" for key, value in newest.items()]
     absent = sorted({line for case in cases for line in case["absent"]})
     missing = "".join(f"\n\n**Not measured: {line}**" for line in absent)
-    return "| | |\n|---|---|\n" + "\n".join(rows) + missing + "\n\n" + METHOD
+    return "| | |\n|---|---|\n" + "\n".join(rows) + _earlier(cases, newest) + missing + "\n\n" + METHOD
+
+
+def _earlier(cases: Sequence[dict[str, Any]], newest: dict[str, str]) -> str:
+    """The cases that were measured on other days or machines, by number."""
+    shown = ("commit", "cpu")
+    others = Counter(
+        (own["date"].partition(" ")[0], *(own[key] for key in shown))
+        for own in (case["environment"] for case in cases)
+        if any(own[key] != newest[key] for key in shown)
+    )
+    lines = [f"{count} at {commit} on {day}, {cpu}" for (day, commit, cpu), count in sorted(others.items())]
+    return f"\n\nOf {len(cases)} cases, {'; '.join(lines)}." if lines else ""
 
 
 def findings_part(findings: str, found: Results) -> str:
@@ -244,7 +257,8 @@ def section(found: dict[str, dict[str, Any]]) -> str:
             continue
         best, ratio = pair.best(theirs), pair.ratio(found) or ours / pair.best(theirs)
         lines.append(f"| {title} | {_million(ours)} {unit} | {_million(best)} {unit} | {ratio:.1f} × |")
-    newest = _newest(list(found.values()))
+    shown = {value.case for _, pair, _ in ROWS for value in (pair.ours, *pair.theirs)}
+    newest = _newest([case for name, case in found.items() if name in shown])
     parts = [newest["date"].partition(" ")[0], newest["cpu"], f"{newest['cores']} cores"]
     parts.append(newest["interpreter"].partition(" (")[0])
     if "syslog-ng" in newest:
