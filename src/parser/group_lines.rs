@@ -11,7 +11,7 @@
 //! out is that of the last line, with all lines for its text; it stands before the message that closed it. A
 //! line that is a message by itself, and waits for no other, goes on as it came.
 //!
-//! What is collected has a bound: a text is no longer than `log-msg-size()`, and of all of them the oldest is
+//! Collected lines have a bound: a text is no longer than `log-msg-size()`, and of all of them the oldest is
 //! closed where there is no room ([`ContextTable`]).
 
 use std::any::Any;

@@ -28,7 +28,7 @@ struct TemplateNames {
     names: HostNames,
 }
 
-/// What it depends on, and not what it has found: a destination is the same one as before by this text.
+/// Its options, and not what it has found: a destination is the same one as before by this text.
 impl fmt::Debug for TemplateNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.options.fmt(f)

@@ -25,7 +25,7 @@ pub trait Names: fmt::Debug + Send + Sync {
     fn name_of(&self, ip: IpAddr) -> Arc<str>;
 }
 
-/// What a template says of names of hosts; the rest is as in `options { }`.
+/// The options of a template for names of hosts; the rest is as in `options { }`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NameOptions {
     /// `--use-dns`

@@ -59,7 +59,7 @@ pub(super) struct Database {
     default: Option<u32>,
     pub(super) rules: Vec<Rule>,
     pub(super) contexts: Contexts,
-    /// What is doubtful in the file.
+    /// The doubts about the file.
     pub(super) warnings: Vec<FileError>,
 }
 

@@ -9,7 +9,7 @@ use super::database::{Around, Database};
 /// The least time from one look to the next.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// What tells a file from the one that was there before: its device, its number, its time and its size.
+/// The identity of a file, beside that of the one before: its device, number, time and size.
 type Mark = (u64, u64, Option<SystemTime>, u64);
 
 /// The file, as it was seen last.
@@ -64,7 +64,7 @@ impl DatabaseFile {
         Some(self.read(around))
     }
 
-    /// What is wrong with it or doubtful in it.
+    /// The errors of it, and the doubts about it.
     pub(super) fn doubts(&mut self, around: &Around) -> Vec<String> {
         match self.read(around) {
             Err(error) => {

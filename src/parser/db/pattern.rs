@@ -17,7 +17,7 @@ use crate::pattern::{Flags, Matcher, Type};
 pub(super) enum Piece {
     /// These bytes.
     Literal(Vec<u8>),
-    /// What a parser takes.
+    /// The part of a text that a parser takes.
     Parser(PatternParser),
 }
 

@@ -154,7 +154,7 @@ impl Rig {
         self.step.statistics().unwrap().correlation.unwrap()
     }
 
-    /// What it was given, by what became of it.
+    /// The messages that it was given, by what became of them.
     pub(in crate::parser) fn statistics(&self) -> StepStatistics {
         self.step.statistics().unwrap()
     }

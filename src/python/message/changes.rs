@@ -1,4 +1,4 @@
-//! What Python changes in a message of the engine's: [`Changes`].
+//! Changes that Python makes to a message of the engine's: [`Changes`].
 //!
 //! A batch never changes, and the revision of its messages is made by the step that changes them, when all of
 //! Python's calls for the batch are over. So a change is noted by the name of its value, the last one counts, and
