@@ -34,6 +34,8 @@ const REWRITE_TIMES: u64 = 4;
 const TRIES: usize = 50;
 /// The pause between them.
 const BETWEEN: Duration = Duration::from_millis(20);
+/// Looks into the system's list of locks for one that is there.
+const LOOKS: usize = 10;
 
 /// A state file that this process has, and no other.
 #[derive(Debug)]
@@ -367,7 +369,8 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
 }
 
 fn in_use(path: &Path, file: &File) -> Error {
-    let by = file.metadata().ok().and_then(|found| holder(found.ino()));
+    // The list is read in pieces: while others take and leave their locks, a line can fall between two of them.
+    let by = file.metadata().ok().and_then(|found| (0..LOOKS).find_map(|_| holder(found.ino())));
     let by = by.map_or_else(|| "another engine".to_owned(), |process| format!("process {process}"));
     Error::new(format!("the state file {} is in use by {by}", path.display()))
 }
