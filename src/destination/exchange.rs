@@ -82,7 +82,7 @@ pub(crate) trait Exchange: fmt::Debug + Send + Sync {
 /// The half of an exchange that waits for its peer; each has a thread of its own.
 pub(crate) trait Worker {
     /// Sends the first messages of `group`, as many as one request takes and one at least, and waits for what
-    /// becomes of them: a bounded time. It may go on with further requests, for [`TELL`](worker::TELL), while all
+    /// becomes of them: a bounded time. It may go on with further requests, for [`worker::TELL`], while all
     /// arrive.
     fn send(&mut self, group: &Group) -> Sent;
 
