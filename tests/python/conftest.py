@@ -22,22 +22,27 @@ settings.register_profile("slow", max_examples=10_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 # Files whose tests look at the engine alone, and find the same on every CPython: commands, statistics, options,
-# log paths, drivers, reload, disks, the log. All others, and with them every new file, have the marker
+# log paths, drivers, flow control, acknowledgements, reload, disks, the log. All others, and with them every new file, have the marker
 # `interpreter`, and run on each interpreter (`make test-others`).
 ANY_INTERPRETER = {
+    "test_acks.py",
+    "test_api_flow.py",
     "test_blocks.py",
     "test_check.py",
     "test_cli.py",
     "test_collector.py",
     "test_compat.py",
+    "test_config_generators.py",
     "test_contextual_data.py",
     "test_control.py",
     "test_credit_card.py",
     "test_destination_trouble.py",
     "test_device_parsers.py",
+    "test_disk_buffer.py",
     "test_docs.py",
     "test_documentation_sample.py",
     "test_endurance.py",
+    "test_fetcher.py",
     "test_file_options.py",
     "test_file_source.py",
     "test_generator.py",
@@ -46,13 +51,16 @@ ANY_INTERPRETER = {
     "test_library_destinations.py",
     "test_log.py",
     "test_log_paths.py",
+    "test_log_template.py",
     "test_metrics.py",
     "test_network_destination.py",
     "test_network_source.py",
     "test_options.py",
+    "test_parse_late.py",
     "test_parsers.py",
     "test_parsers_refuse.py",
     "test_perf.py",
+    "test_persist.py",
     "test_pipe.py",
     "test_program.py",
     "test_quickstart.py",
@@ -61,6 +69,7 @@ ANY_INTERPRETER = {
     "test_reload_reading.py",
     "test_rewrites.py",
     "test_same_as_native.py",
+    "test_search_path.py",
     "test_state_disk.py",
     "test_statistics.py",
     "test_stream_sources.py",
@@ -71,6 +80,7 @@ ANY_INTERPRETER = {
     "test_torture_reload.py",
     "test_usertty.py",
     "test_walkthrough.py",
+    "test_webhook.py",
 }
 
 
