@@ -18,6 +18,7 @@
 //!
 //! * `child`: programs that the engine starts; `fault`: what is done about a panic; `nearest`: the known word
 //!   that a wrong one may mean;
+//! * `eight`: short texts, searched and compared eight bytes at a time;
 //! * `printable`: texts of others in lines that people read;
 //! * [`message`]: what flows: records in batches, the memory under them, views for readers;
 //! * [`flow`]: how it flows: lanes, inboxes, credit, acknowledgements;
@@ -71,6 +72,7 @@ pub mod cli;
 pub mod config;
 pub mod destination;
 pub mod drivers;
+mod eight;
 pub mod engine;
 mod error;
 mod fault;

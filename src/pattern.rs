@@ -11,8 +11,8 @@
 //!
 //! PCRE2 defines the meaning of a regular expression, and compiles each of them. Where only the question is
 //! asked whether there is a match, and the expression has nothing but the constructs that [`regular`] lists,
-//! the crate `regex` or a search for bytes answers it: in linear time, and faster. Everything else is
-//! PCRE2's, with a bound on the steps of a match ([`pcre`]).
+//! the crate `regex` or a search for bytes ([`sequence`]) answers it: in linear time, and faster. Everything else
+//! is PCRE2's, with a bound on the steps of a match ([`pcre`]).
 //!
 //! # Invariants
 //! * `regex` and PCRE2 agree whether a text matches, wherever `regex` is asked; a test compares them.
@@ -24,6 +24,7 @@ mod matcher;
 mod options;
 mod pcre;
 mod regular;
+mod sequence;
 
 pub(crate) use matcher::GivenUp;
 pub use matcher::{Captures, Matcher};

@@ -8,7 +8,7 @@
 //! * [`set`], [`subst`], [`unset`], [`rename`]: values by their names;
 //! * [`group`]: values by patterns of their names; [`matches`](mod@matches): what patterns have found;
 //! * [`tags`], [`priority`], [`zone`]: the parts of a message that are no values;
-//! * [`value`]: what is written, a template or a text that no message changes.
+//! * [`value`]: what is written, a template or a text that no message changes; [`pieces`]: a text of many parts.
 //!
 //! # Invariants
 //! * An operation sees what those before it have made of the message.
@@ -18,6 +18,7 @@
 
 mod group;
 mod matches;
+mod pieces;
 mod priority;
 mod rename;
 mod set;

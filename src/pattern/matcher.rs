@@ -11,6 +11,7 @@ use super::options::{Flag, Flags, Type};
 pub(crate) use super::pcre::GivenUp;
 use super::pcre::{Groups, PatternError, Pcre, settings_len};
 use super::regular::{End, Regular};
+use super::sequence::Sequence;
 
 /// The most memory that `regex` may take for an expression; one that needs more is PCRE2's.
 const REGEX_SIZE: usize = 256 << 10;
@@ -34,6 +35,8 @@ enum Test {
     Literal { finder: Box<Finder<'static>>, start: bool, end: End },
     /// The same, whatever the case of ASCII letters is.
     IgnoreCase { bytes: Box<[u8]>, end: End },
+    /// The text has sets of bytes in it, one behind the other.
+    Sequence(Sequence),
     /// The text matches.
     Regex(Regex),
     /// PCRE2 says so.
@@ -125,6 +128,7 @@ impl Matcher {
                 let starts = text.get(..bytes.len()).is_some_and(|start| start.eq_ignore_ascii_case(bytes));
                 starts && (*end == End::Anywhere || text.len() == bytes.len())
             }
+            Test::Sequence(sequence) => sequence.find(text, 0).is_some(),
             Test::Regex(regex) => regex.is_match(text),
             Test::Pcre => self.pcre.as_ref().is_some_and(|pcre| pcre.is_match(text)),
         }
@@ -184,17 +188,25 @@ impl Matcher {
         self.is_plain
     }
 
-    /// The place of the first match in `text`, which matches, from `start` on; of a plain one, without PCRE2.
-    #[inline]
-    pub(crate) fn find_plain(&self, text: &[u8], start: usize) -> Option<Range<usize>> {
+    /// Calls `each` with the place of each match of a plain pattern in `text`, in order, without PCRE2, until it
+    /// gives false. Each begins behind the one before.
+    pub(crate) fn find_plain(&self, text: &[u8], mut each: impl FnMut(Range<usize>) -> bool) {
         debug_assert!(self.is_plain, "only a plain one has one way to match");
+        if self.is_unreadable(text) {
+            return;
+        }
         match &self.test {
             Test::Literal { finder, .. } => {
-                let at = start + finder.find(&text[start..])?;
-                Some(at..at + finder.needle().len())
+                let len = finder.needle().len();
+                let _ = finder.find_iter(text).all(|at| each(at..at + len));
             }
-            Test::Regex(regex) => regex.find_at(text, start).map(|found| found.range()),
-            Test::IgnoreCase { .. } | Test::Pcre => None,
+            Test::Sequence(sequence) => {
+                sequence.find_all(text, &mut |at| each(at..at + sequence.len()));
+            }
+            Test::Regex(regex) => {
+                let _ = regex.find_iter(text).all(|found| each(found.range()));
+            }
+            Test::IgnoreCase { .. } | Test::Pcre => {}
         }
     }
 
@@ -269,6 +281,8 @@ impl Test {
             Some((Regular::Literal { bytes, start, end }, is_plain)) => {
                 (Self::literal(&bytes, start, end), is_plain)
             }
+            Some((Regular::Sets(sets), is_plain)) => Sequence::new(&sets)
+                .map_or((Self::Pcre, false), |sequence| (Self::Sequence(sequence), is_plain)),
             Some((Regular::Expression(expression), is_plain)) => {
                 let built = RegexBuilder::new(&expression)
                     .unicode(flags.has(Flag::Utf8))

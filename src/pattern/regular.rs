@@ -18,7 +18,8 @@
 //! or before a repetition, flags(newline), ignore-case together with utf8, and whatever is not in the table.
 //!
 //! A repetition at either end that may be empty changes nothing about the answer, and is left out. An
-//! expression that is a text, perhaps with `^` before and `$` behind it, needs no engine at all.
+//! expression that is a text, perhaps with `^` before and `$` behind it, needs no engine at all, and neither
+//! do sets of bytes one behind the other ([`Sequence`](super::sequence::Sequence)).
 
 mod class;
 mod read;
@@ -26,6 +27,7 @@ mod read;
 use std::fmt::Write as _;
 
 use super::options::{Flag, Flags};
+use super::sequence::MOST;
 use class::Class;
 use read::{Modes, Reader};
 
@@ -44,6 +46,8 @@ pub(super) enum Regular {
         /// The end that it stands at.
         end: End,
     },
+    /// Sets of bytes, one behind the other.
+    Sets(Vec<Vec<u8>>),
     /// An expression of the crate `regex`, with Unicode where `utf8` is set.
     Expression(String),
 }
@@ -84,6 +88,9 @@ impl Regular {
             && let Some(literal) = as_literal(branch, utf8)
         {
             return Some((literal, is_plain));
+        }
+        if is_plain && let Some(sets) = as_sets(&branches[0], utf8) {
+            return Some((Self::Sets(sets), true));
         }
         let mut expression = String::new();
         write_branches(&branches, utf8, &mut expression);
@@ -151,6 +158,31 @@ fn node_states(node: &Node) -> usize {
     }
 }
 
+/// The sets of bytes that a plain branch is; with `utf8`, a set of more than ASCII is none.
+fn as_sets(branch: &[Node], utf8: bool) -> Option<Vec<Vec<u8>>> {
+    let mut sets = Vec::new();
+    for node in branch {
+        match node {
+            Node::Unit(code) => add_unit(*code, utf8, |byte| sets.push(vec![byte]))?,
+            Node::Class(class) if utf8 && class.others => return None,
+            Node::Class(class) => sets.push((0..=u8::MAX).filter(|byte| class.has_byte(*byte)).collect()),
+            _ => return None,
+        }
+    }
+    (sets.len() <= MOST).then_some(sets)
+}
+
+/// Gives the bytes of a unit to `add`.
+fn add_unit(code: u32, utf8: bool, mut add: impl FnMut(u8)) -> Option<()> {
+    if utf8 {
+        let mut encoded = [0; 4];
+        char::from_u32(code)?.encode_utf8(&mut encoded).bytes().for_each(add);
+    } else {
+        add(code as u8);
+    }
+    Some(())
+}
+
 fn as_literal(branch: &[Node], utf8: bool) -> Option<Regular> {
     let (start, rest) = match branch {
         [Node::Start, rest @ ..] => (true, rest),
@@ -164,11 +196,7 @@ fn as_literal(branch: &[Node], utf8: bool) -> Option<Regular> {
     let mut bytes = Vec::new();
     for node in units {
         match node {
-            Node::Unit(code) if utf8 => {
-                let mut encoded = [0; 4];
-                bytes.extend_from_slice(char::from_u32(*code)?.encode_utf8(&mut encoded).as_bytes());
-            }
-            Node::Unit(byte) => bytes.push(*byte as u8),
+            Node::Unit(code) => add_unit(*code, utf8, |byte| bytes.push(byte))?,
             _ => return None,
         }
     }

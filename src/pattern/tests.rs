@@ -329,15 +329,20 @@ proptest! {
             );
             let mut captures = matcher.captures();
             prop_assert_eq!(matcher.find_at(&text, 0, &mut captures), expected);
-            let mut start = 0;
-            while matcher.is_plain() && expected {
-                let found = matcher.find_plain(&text, start);
-                let theirs = twin.find_at(&text, start, &mut captures).then(|| captures.get(0)).flatten();
-                prop_assert_eq!(&found, &theirs, "{:?} in {} from {}", pattern, text.escape_ascii(), start);
-                let Some(found) = found else { break };
+            if !matcher.is_plain() { continue; }
+            let (mut ours, mut theirs, mut start) = (Vec::new(), Vec::new(), 0);
+            matcher.find_plain(&text, |found| {
+                ours.push(found);
+                true
+            });
+            while twin.find_at(&text, start, &mut captures)
+                && let Some(found) = captures.get(0)
+            {
                 prop_assert!(!found.is_empty());
                 start = found.end;
+                theirs.push(found);
             }
+            prop_assert_eq!(&ours, &theirs, "{:?} in {}", pattern, text.escape_ascii());
         }
     }
 }

@@ -14,13 +14,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use smallvec::SmallVec;
 
+use super::pieces::{Padded, Pieces};
 use super::value::{Contexts, Value};
 use super::{Compiled, FunctionOptions, Operation, Scratch};
 use crate::config::grammar::{DriverHead, Parsed, Parser, TokenKind, ValueUse};
 use crate::config::{Config, Spanned, TemplateOptions, TemplateText};
 use crate::filter::matched;
 use crate::message::batch::Text;
-use crate::message::{FieldName, MESSAGE_MAX, RevisedRow, ValueName, ValueType};
+use crate::message::{MESSAGE_MAX, RevisedRow, ValueName, ValueType};
 use crate::pattern::{Captures, Flag, Matcher, PatternOptions, Type};
 
 /// `subst("pattern" "template" value() type() flags() condition())`
@@ -113,24 +114,27 @@ impl Subst {
         }
     }
 
-    /// Puts `by` in the place of the matches of a plain pattern, of which the value has some.
+    /// Puts `by` in the place of the matches of a plain pattern.
     fn replace_plain(&self, by: &[u8], row: &mut RevisedRow<'_>, scratch: &mut Scratch) {
-        let text = row.read().value(&self.name).map(|(_, text)| text).unwrap_or_default();
+        let value = row.read().value(&self.name).filter(|(value_type, _)| !value_type.is_binary());
+        let text = value.map(|(_, text)| text).unwrap_or_default();
         let is_global = self.matcher.flags().has(Flag::Global);
-        let (out, mut last) = (scratch.empty(), 0..0);
-        while let Some(range) = self.matcher.find_plain(text, last.end) {
-            out.extend_from_slice(&text[last.end..range.start]);
-            out.extend_from_slice(by);
+        let (by, mut out, mut last) = (Padded::new(by), Pieces::new(scratch.memory()), 0..0);
+        self.matcher.find_plain(text, |range| {
+            out.push(text, last.end..range.start);
+            out.push_padded(&by);
             last = range;
-            if !is_global || out.len() > MESSAGE_MAX {
-                break;
-            }
+            is_global && out.len() <= MESSAGE_MAX
+        });
+        // A match is not empty.
+        if last.is_empty() {
+            return;
         }
-        out.extend_from_slice(&text[last.end..]);
+        out.push(text, last.end..text.len());
         let found: SmallVec<[u8; 32]> = text[last].into();
-        row.set(FieldName::Text, b"0", ValueType::String, Text::Copy(&found));
+        row.set_named(b"0", ValueType::String, Text::Copy(&found));
         row.unset_matches(1);
-        row.set_value(&self.name, ValueType::String, Text::Copy(out));
+        row.set_value(&self.name, ValueType::String, Text::Copy(out.text()));
     }
 
     /// The text with its matches replaced; `None` where there is none.
@@ -181,13 +185,13 @@ impl Subst {
 
 impl Operation for Subst {
     fn apply(&self, row: &mut RevisedRow<'_>, scratch: &mut Scratch) {
+        if let (true, Some(by)) = (self.matcher.is_plain(), self.replacement.constant()) {
+            return self.replace_plain(by, row, scratch);
+        }
         let value = row.read().value(&self.name).filter(|(value_type, _)| !value_type.is_binary());
         let text = value.map(|(_, text)| text).unwrap_or_default();
         if !self.matcher.is_match(text) && self.matcher.given_up() == 0 {
             return;
-        }
-        if let (true, Some(by)) = (self.matcher.is_plain(), self.replacement.constant()) {
-            return self.replace_plain(by, row, scratch);
         }
         let text = text.to_vec();
         if let Some(replaced) = self.replaced(&text, row, scratch) {

@@ -142,9 +142,8 @@ impl Scratch {
         self.said.drain(..).for_each(say);
     }
 
-    /// An empty buffer.
-    pub(super) fn empty(&mut self) -> &mut Vec<u8> {
-        self.text.clear();
+    /// A buffer, with what was in it before.
+    pub(super) fn memory(&mut self) -> &mut Vec<u8> {
         &mut self.text
     }
 

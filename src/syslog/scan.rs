@@ -1,56 +1,13 @@
 //! Finding where a field ends, eight bytes at a time.
 //!
-//! Fields of a header are 2 to 20 bytes long: too short for a call of `memchr` to pay, long enough for a loop
-//! over bytes to be most of the cost of a message (replacing it took a third off). A word of eight bytes is
-//! compared in a few integer operations: with `x` the bytes exclusive-or'ed with the wanted one in each
-//! place, the high bit of `(x - 0x0101…) & !x` is set in every place that was zero, and perhaps, by the
-//! borrow, in places *above* one, so the lowest set bit is always right (A. Mycroft 1987; H. Warren,
-//! "Hacker's Delight", §6-1). A byte below `n` is found in the same way with `n` for 1.
+//! The arithmetic is that of [`eight`](crate::eight).
 //!
 //! The four fields of an RFC 5424 header that follow each other are found in one look at 64 bytes
 //! ([`four_words`]): a bit for each space, and no branch that depends on how long a field is, which a
 //! processor cannot foresee. With the stamp's digits taken eight at a time this made a plain message 1.6
 //! times as fast.
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-
-/// A mark in the high bit of each byte of `word` that is below `bound`, which is at most 128.
-#[inline]
-const fn below(word: u64, bound: u8) -> u64 {
-    word.wrapping_sub(ONES * bound as u64) & !word & HIGHS
-}
-
-/// A mark in the high bit of each byte of `word` that is `byte`.
-#[inline]
-const fn equal(word: u64, byte: u8) -> u64 {
-    below(word ^ (ONES * byte as u64), 1)
-}
-
-/// The first place at or after `at` whose byte is marked by `marks`; what is right for a word is right for
-/// the end of the text too, where the missing bytes are zeros and do not count.
-#[inline]
-fn find(text: &[u8], at: usize, marks: impl Fn(u64) -> u64) -> Option<usize> {
-    let mut at = at;
-    while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let found = marks(u64::from_le_bytes(*chunk));
-        if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    find_at_end(text, at, marks)
-}
-
-/// [`find`] in fewer than eight bytes.
-#[inline]
-fn find_at_end(text: &[u8], at: usize, marks: impl Fn(u64) -> u64) -> Option<usize> {
-    let rest = text.get(at..)?;
-    let mut bytes = [0; 8];
-    bytes[..rest.len()].copy_from_slice(rest);
-    let found = marks(u64::from_le_bytes(bytes)).trailing_zeros() as usize / 8;
-    (found < rest.len()).then_some(at + found)
-}
+use crate::eight::{HIGHS, ONES, below, either, equal, find};
 
 /// The first space at or after `at`.
 #[inline]
@@ -80,16 +37,7 @@ pub(super) fn name_end(text: &[u8], at: usize) -> Option<usize> {
 /// The first quote or backslash.
 #[inline]
 pub(super) fn value_end(text: &[u8], at: usize) -> Option<usize> {
-    // Most values end here; for a long one a call is worth its price.
-    if let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        let found = equal(word, b'"') | equal(word, b'\\');
-        if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
-        }
-        return memchr::memchr2(b'"', b'\\', &text[at + 8..]).map(|found| at + 8 + found);
-    }
-    find_at_end(text, at, |word| equal(word, b'"') | equal(word, b'\\'))
+    either(text, at, b'"', b'\\')
 }
 
 /// The ends of four words from `at` on, with a space each; `None` when that is not seen at one look.

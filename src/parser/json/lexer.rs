@@ -20,19 +20,8 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr2, memmem};
 
+use crate::eight::either;
 use crate::parser::Refused;
-
-/// The words of eight bytes that a string is looked through by before it counts as a long one.
-const WORDS: usize = 4;
-
-/// A word with a 1 in each byte.
-const ONES: u64 = u64::from_le_bytes([1; 8]);
-
-/// A word whose lowest bit that is set is in the first byte of `word` that is zero; 0 where there is none.
-#[inline]
-fn zeros(word: u64) -> u64 {
-    word.wrapping_sub(ONES) & !word & (ONES << 7)
-}
 
 /// The most containers in each other. In the innermost there may be nothing then: a scalar counts as one, too.
 const DEPTH: u32 = 32;
@@ -249,21 +238,9 @@ impl<'t> Lexer<'t> {
     }
 
     /// The place of the first `quote` or backslash from `at` on.
-    ///
-    /// Most strings are short: the first words are looked at one by one, as a call of `memchr2` costs more than
-    /// that.
     #[inline]
-    fn special(&self, mut at: usize, quote: u8) -> Result<usize, Refused> {
-        for _ in 0..WORDS {
-            let Some(word) = self.text.get(at..).and_then(|rest| rest.first_chunk()) else { break };
-            let word = u64::from_le_bytes(*word);
-            let found = zeros(word ^ (ONES * u64::from(quote))) | zeros(word ^ (ONES * u64::from(b'\\')));
-            if found != 0 {
-                return Ok(at + found.trailing_zeros() as usize / 8);
-            }
-            at += size_of::<u64>();
-        }
-        self.text.get(at..).and_then(|rest| memchr2(quote, b'\\', rest)).map(|len| at + len).ok_or(CUT_OFF)
+    fn special(&self, at: usize, quote: u8) -> Result<usize, Refused> {
+        either(self.text, at, quote, b'\\').ok_or(CUT_OFF)
     }
 
     /// The place behind the escape whose backslash is at `at`.

@@ -28,6 +28,11 @@ impl Class {
         self.ascii >> byte & 1 == 1
     }
 
+    /// Tells whether it has `byte`, in texts that are bytes.
+    pub(super) fn has_byte(self, byte: u8) -> bool {
+        if byte.is_ascii() { self.has(byte) } else { self.others }
+    }
+
     /// The characters from `first` to `last`, with those of the other case.
     pub(super) fn range(first: u8, last: u8, ignore_case: bool) -> Self {
         let is_inside = |byte: u8| (first..=last).contains(&byte);
