@@ -20,6 +20,7 @@ use memchr::{memchr, memchr2};
 use super::{Buffers, Compiled, Found, Parse, ParserOptions, Refused, TextOptions, read_options};
 use crate::config::grammar::{DriverHead, Kind, Parsed, Parser, Table, ValueUse};
 use crate::config::{Config, Spanned};
+use crate::eight::either;
 use crate::message::{ValueName, ValueType, list};
 use crate::rewrite::Contexts;
 
@@ -117,12 +118,25 @@ pub(super) struct Kv {
     decode: Option<Decode>,
 }
 
+/// A key, and the place of its separator.
+type Key = (Range<usize>, usize);
+
 /// The value of a pair, and the place behind it.
 struct Value {
     part: Range<usize>,
     /// Tells whether it has escapes, and the quote that it stood in.
     escaped: Option<u8>,
     end: usize,
+    /// The key behind it, where the value ends because of that.
+    next: Option<Key>,
+}
+
+/// The thing in a text that ends a value before it.
+enum End {
+    /// The end of the text, a pair separator, or a key that is to be looked for.
+    Any,
+    /// This key.
+    Key(Key),
 }
 
 impl Parse for Kv {
@@ -132,8 +146,8 @@ impl Parse for Kv {
         name.clear();
         name.extend_from_slice(&self.prefix);
         let mut stray = Vec::new();
-        let mut at = 0;
-        while let Some((key, separator)) = self.key(text, at) {
+        let (mut at, mut next) = (0, None);
+        while let Some((key, separator)) = next.take().or_else(|| self.key(text, at)) {
             self.stray(&text[at..key.start], &mut stray);
             let value = self.value(text, separator + 1);
             name.truncate(self.prefix.len());
@@ -148,7 +162,8 @@ impl Parse for Kv {
                     found.value(name, ValueType::String, decoded);
                 }
             }
-            at = self.behind(text, value.end);
+            next = value.next;
+            at = if next.is_some() { value.end } else { self.behind(text, value.end) };
         }
         self.stray(&text[at..], &mut stray);
         if let Some(name) = &self.stray {
@@ -166,8 +181,20 @@ impl Kv {
         !is_quoted && decode(&text[key], &text[part.clone()], decoded)
     }
 
-    /// The next key of `text` from `start` on, and the place of its separator.
-    fn key(&self, text: &[u8], start: usize) -> Option<(Range<usize>, usize)> {
+    /// The next key of `text` from `start` on. Mostly it is what stands there first, with its separator.
+    #[inline]
+    fn key(&self, text: &[u8], start: usize) -> Option<Key> {
+        let first = start + spaces(&text[start..]);
+        let is_part = |byte: &&u8| is_key(**byte) && **byte != self.separator;
+        let end = first + text[first..].iter().take_while(is_part).count();
+        if end > first && text.get(end) == Some(&self.separator) {
+            return Some((first..end, end));
+        }
+        self.far_key(text, start)
+    }
+
+    /// The next key of `text` from `start` on: the bytes before the first separator that has a key.
+    fn far_key(&self, text: &[u8], start: usize) -> Option<Key> {
         let mut from = start;
         loop {
             let separator = from + memchr(self.separator, &text[from..])?;
@@ -185,34 +212,34 @@ impl Kv {
     /// The value that begins at `start`, right behind its separator.
     fn value(&self, text: &[u8], start: usize) -> Value {
         let first = start + spaces(&text[start..]);
-        if first == text.len() || (first > start && self.ends_value(text, first)) {
-            return Value { part: start..start, escaped: None, end: first };
+        if first == text.len() || (first > start && self.ends_value(text, first).is_some()) {
+            return Value { part: start..start, escaped: None, end: first, next: None };
         }
         let quote = text[first];
         if matches!(quote, b'"' | b'\'') {
             return self.quoted(text, first, quote);
         }
-        let end = self.plain_end(text, first);
-        Value { part: first..end, escaped: None, end }
+        let (end, next) = self.plain_end(text, first);
+        Value { part: first..end, escaped: None, end, next }
     }
 
     /// The value in quotes that begins at `open`.
     fn quoted(&self, text: &[u8], open: usize, quote: u8) -> Value {
         let (mut at, mut escaped) = (open + 1, None);
         let close = loop {
-            match memchr2(quote, b'\\', &text[at..]).map(|found| at + found) {
+            match either(text, at, quote, b'\\') {
                 Some(close) if text[close] == quote => break close,
                 Some(backslash) if backslash + 1 < text.len() => {
                     escaped = Some(quote);
                     at = backslash + 2;
                 }
                 // Without an end it is all the rest, as it stands there.
-                _ => return Value { part: open..text.len(), escaped: None, end: text.len() },
+                _ => return Value { part: open..text.len(), escaped: None, end: text.len(), next: None },
             }
         };
         let end = close + 1;
         if end == text.len() || text[end] == b' ' || self.separates(text, end) {
-            return Value { part: open + 1..close, escaped, end };
+            return Value { part: open + 1..close, escaped, end, next: None };
         }
         // Something else follows: the quotes are a part of the value, and so is what ends it.
         let mut at = end;
@@ -224,41 +251,51 @@ impl Kv {
                 None => break text.len(),
             }
         };
-        Value { part: open..end, escaped: None, end }
+        Value { part: open..end, escaped: None, end, next: None }
     }
 
-    /// The end of the value without quotes that begins at `start`.
-    fn plain_end(&self, text: &[u8], start: usize) -> usize {
+    /// The end of the value without quotes that begins at `start`, and the key behind it, where that ends it.
+    fn plain_end(&self, text: &[u8], start: usize) -> (usize, Option<Key>) {
         let first = self.pair_separator[0];
         let mut at = start;
-        while let Some(found) = memchr2(b' ', first, &text[at..]) {
-            at += found;
+        while let Some(found) = either(text, at, b' ', first) {
+            at = found;
             if self.separates(text, at) {
-                return at;
+                return (at, None);
             }
             let run = if first == b' ' { 0 } else { spaces(&text[at..]) };
-            if run > 0 && self.ends_value(text, at + run) {
-                return at;
+            match (run > 0).then(|| self.ends_value(text, at + run)).flatten() {
+                Some(End::Any) => return (at, None),
+                Some(End::Key(key)) => return (at, Some(key)),
+                None => at += run.max(1),
             }
-            at += run.max(1);
         }
-        text.len()
+        (text.len(), None)
     }
 
-    /// Tells whether spaces before `at` end a value: there is the end, a pair separator, or a key with its
+    /// The thing at `at`, behind spaces, that ends a value: the end, a pair separator, or a key with its
     /// separator.
-    fn ends_value(&self, text: &[u8], at: usize) -> bool {
+    fn ends_value(&self, text: &[u8], at: usize) -> Option<End> {
         let rest = &text[at..];
         if rest.is_empty() || self.separates(text, at) {
-            return true;
+            return Some(End::Any);
         }
-        let key = rest.iter().take_while(|byte| is_key(**byte)).count();
-        key > 0 && rest[key..].iter().find(|byte| **byte != b' ') == Some(&self.separator)
+        let len = rest.iter().take_while(|byte| is_key(**byte)).count();
+        let separator = len + spaces(&rest[len..]);
+        if len == 0 || rest.get(separator) != Some(&self.separator) {
+            return None;
+        }
+        // A separator that can be a part of a key may stand in what was taken for one.
+        if is_key(self.separator) {
+            return Some(End::Any);
+        }
+        Some(End::Key((at..at + len, at + separator)))
     }
 
     /// Tells whether a pair separator stands at `at`.
+    #[inline]
     fn separates(&self, text: &[u8], at: usize) -> bool {
-        text[at..].starts_with(&self.pair_separator)
+        text.get(at) == Some(&self.pair_separator[0]) && text[at..].starts_with(&self.pair_separator)
     }
 
     /// The place behind the separator of pairs that may follow a value, which ends at `end`.
@@ -282,13 +319,28 @@ impl Kv {
 }
 
 /// The number of spaces that `text` begins with.
+#[inline]
 fn spaces(text: &[u8]) -> usize {
     text.iter().take_while(|byte| **byte == b' ').count()
 }
 
+#[inline]
 fn is_key(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
+    KEY[usize::from(byte)]
 }
+
+/// The bytes that keys have.
+static KEY: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    loop {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+        if byte == u8::MAX {
+            break table;
+        }
+        byte += 1;
+    }
+};
 
 /// Writes `text`, which stood in `quote`s, without its escapes to `out`. Those that mean nothing stay.
 fn decode(text: &[u8], quote: u8, out: &mut Vec<u8>) {
