@@ -82,16 +82,23 @@ pub(crate) fn either(text: &[u8], mut at: usize, one: u8, other: u8) -> Option<u
 /// Tells whether two texts are the same: mostly two short ones.
 #[inline]
 pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
-    /// The first and the last `N` bytes, which overlap in a text of less than twice as many.
-    #[inline]
-    fn ends<const N: usize>(text: &[u8]) -> Option<([u8; N], [u8; N])> {
-        text.first_chunk().copied().zip(text.last_chunk().copied())
-    }
     match one.len() {
         len if len != other.len() => false,
-        8..=16 => ends::<8>(one) == ends::<8>(other),
-        4..=7 => ends::<4>(one) == ends::<4>(other),
+        8..=16 => same_ends::<8>(one, other),
+        4..=7 => same_ends::<4>(one, other),
         _ => one == other,
+    }
+}
+
+/// Tells whether the first and the last `N` bytes are the same, which overlap in texts of less than twice as many.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "a comparison of two numbers each, which a call is more than")]
+fn same_ends<const N: usize>(one: &[u8], other: &[u8]) -> bool {
+    match (one.first_chunk::<N>(), other.first_chunk::<N>(), one.last_chunk::<N>(), other.last_chunk::<N>()) {
+        (Some(first), Some(other_first), Some(last), Some(other_last)) => {
+            first == other_first && last == other_last
+        }
+        _ => false,
     }
 }
 

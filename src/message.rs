@@ -56,7 +56,7 @@ pub use foreign::{Foreign, Owner, Release, ReleaseNow, Segment};
 pub use lines::Lines;
 pub use origin::{Endpoint, Endpoints, NamedValue, Origin};
 pub use pool::Pool;
-pub use reading::{MessageRef, Pair};
+pub use reading::{Lookup, MessageRef, Pair};
 pub use record::{Field, FieldName, Head, Record, Span, Stamp};
 pub use revision::{RevisedRow, Revision};
 pub use rows::Rows;

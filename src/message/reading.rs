@@ -1,6 +1,10 @@
 //! Reading one message: [`MessageRef`].
 
-use super::value_name::{SDATA, match_number};
+mod named;
+
+pub use named::Lookup;
+
+use super::value_name::match_number;
 use super::{Batch, Field, FieldName, Head, Record, Revision, Span, Stamp, ValueName, ValueType};
 
 impl Batch {
@@ -84,7 +88,8 @@ impl<'a> MessageRef<'a> {
     }
 
     /// The bytes of a span of its record.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as with those of the batch")]
     pub(super) fn bytes(&self, span: Span) -> &'a [u8] {
         match self.revision {
             None => self.batch.bytes(span),
@@ -222,7 +227,7 @@ impl<'a> MessageRef<'a> {
         let is_host = |id| matches!(id, FieldName::Host | FieldName::ChainedHost);
         self.fields().iter().any(|field| {
             let is_id = field.id == id || (is_host(id) && is_host(field.id));
-            is_id && (!id.has_text() || self.bytes(field.name) == name)
+            is_id && (!id.has_text() || self.is_called(field, name))
         })
     }
 
@@ -236,7 +241,7 @@ impl<'a> MessageRef<'a> {
 
     /// Tells whether it has the tag.
     pub fn has_tag(&self, tag: &[u8]) -> bool {
-        let is_it = |field: &&Field| field.id == FieldName::Tag && self.bytes(field.name) == tag;
+        let is_it = |field: &&Field| field.id == FieldName::Tag && self.is_called(field, tag);
         match self.fields().iter().rfind(is_it) {
             Some(field) => !field.is_unset(),
             None => self.batch.origin().tags.iter().any(|known| known.as_bytes() == tag),
@@ -254,56 +259,6 @@ impl<'a> MessageRef<'a> {
         }
         let origin = self.batch.origin();
         (origin.host.as_bytes(), origin.host_is_chained)
-    }
-
-    /// The type and the text of the pair called `name`, which is none of the known ones.
-    /// `.SDATA.id.param` finds a parameter of structured data; of one that is repeated, the last.
-    pub fn named(&self, name: &[u8]) -> Option<(ValueType, &'a [u8])> {
-        if name.starts_with(SDATA)
-            && let Some(found) = self.structured(name)
-        {
-            return Some(found);
-        }
-        let named = |field: &&Field| field.id == FieldName::Text && self.bytes(field.name) == name;
-        match self.fields().iter().rev().find(named) {
-            Some(field) if field.is_unset() => None,
-            Some(field) => Some((field.value_type, self.bytes(field.value))),
-            None => self.batch.origin().value(name).map(|value| (ValueType::String, value)),
-        }
-    }
-
-    /// The type and the text of the parameter of structured data that is called `whole`; of one that is
-    /// repeated, the last.
-    fn structured(&self, whole: &[u8]) -> Option<(ValueType, &'a [u8])> {
-        let rest = whole.strip_prefix(SDATA)?;
-        // The name that a parameter of the open element has, when it is the one.
-        let (mut wanted, mut found) = (rest.strip_prefix(b"."), None);
-        for field in self.fields() {
-            match field.id {
-                FieldName::SdId if !field.is_unset() => {
-                    let length = field.value.len as usize;
-                    let is_longer = rest.get(length) == Some(&b'.');
-                    wanted =
-                        (is_longer && rest.starts_with(self.bytes(field.value))).then(|| &rest[length + 1..]);
-                }
-                FieldName::SdParam => {
-                    if let Some(name) = wanted
-                        && field.name.len as usize == name.len()
-                        && !field.is_unset()
-                        && self.bytes(field.name) == name
-                    {
-                        found = Some(field);
-                    }
-                }
-                _ => {}
-            }
-        }
-        found.map(|field| (field.value_type, self.bytes(field.value)))
-    }
-
-    /// Tells whether it has the parameter of structured data that is called `whole`.
-    pub(super) fn has_structured(&self, whole: &[u8]) -> bool {
-        self.structured(whole).is_some()
     }
 
     /// Its tags: those of its origin that it did not clear, and its own.

@@ -67,7 +67,14 @@ pub struct Revision {
     tidy_at: usize,
     /// For how much of its memory credit was taken.
     charged: u64,
+    /// Tells whether a row may have two fields of one name that is a text.
+    may_repeat: bool,
+    /// The number of rows that a step has still to come to, for the memory of all of them.
+    to_come: usize,
 }
+
+/// The most memory that is taken ahead for the rows that a step has still to come to, in bytes.
+const AHEAD: usize = 256 * 1024;
 
 impl Revision {
     /// A revision of rows of `batch`, as `parent` has them, in which nothing is changed yet.
@@ -85,6 +92,11 @@ impl Revision {
     /// The revision that it was made of.
     pub fn parent(&self) -> Option<&Arc<Self>> {
         self.parent.as_ref()
+    }
+
+    /// Prepares it for a step that comes to so many rows.
+    pub(super) fn expect(&mut self, rows: usize) {
+        self.to_come = rows;
     }
 
     /// Tells whether it has changed no row.
@@ -127,16 +139,29 @@ impl Revision {
         &self.fields[record.fields_start as usize..][..usize::from(record.head.fields_len)]
     }
 
-    /// The bytes of a span of one of its own records.
+    /// Tells whether a row may have two fields of one name that is a text.
     #[inline]
+    pub(super) fn may_repeat(&self) -> bool {
+        self.may_repeat
+    }
+
+    /// The bytes of a span of one of its own records.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as with those of the batch")]
     pub(super) fn bytes<'a>(&'a self, batch: &'a Batch, span: Span) -> &'a [u8] {
-        if span.segment < self.segment {
-            return match &self.parent {
-                Some(parent) => parent.bytes(batch, span),
-                None => batch.bytes(span),
-            };
+        if span.segment >= self.segment {
+            return self.texts.get(span.offset, span.len);
         }
-        self.texts.get(span.offset, span.len)
+        match &self.parent {
+            None => batch.bytes(span),
+            Some(parent) => parent.inherited(batch, span),
+        }
+    }
+
+    /// The same for a span that a child has.
+    #[cold]
+    fn inherited<'a>(&'a self, batch: &'a Batch, span: Span) -> &'a [u8] {
+        self.bytes(batch, span)
     }
 
     /// Makes `message`, which is one of the same batch under another revision, its own row.
@@ -146,6 +171,7 @@ impl Revision {
         if owner.is_none() && self.parent.is_none() {
             return self.forget(row);
         }
+        self.may_repeat = true;
         let start = self.fields.len();
         let fields = owner.map_or_else(|| batch.fields(record), |owner| owner.fields(record));
         for field in fields {
@@ -179,6 +205,9 @@ impl Revision {
             None => {
                 self.records.push(record);
                 *place = self.records.len() as u32;
+                if self.records.len() == 1 {
+                    self.take_memory_ahead();
+                }
             }
             Some(number) => {
                 let before = std::mem::replace(&mut self.records[number as usize], record);
@@ -186,6 +215,16 @@ impl Revision {
                 self.rewritten = true;
             }
         }
+    }
+
+    /// Takes memory for the rows to come, which are mostly like the first one: it grows once, then.
+    #[cold]
+    fn take_memory_ahead(&mut self) {
+        let room = |bytes: usize| bytes.saturating_mul(self.to_come).min(AHEAD);
+        let (fields, texts) = (room(self.fields.len() * size_of::<Field>()), room(self.texts.len()));
+        self.records.reserve(room(size_of::<Record>()) / size_of::<Record>());
+        self.fields.reserve(fields / size_of::<Field>());
+        self.texts.reserve(texts);
     }
 
     /// Takes its own change of `row` back: the row is its parent's again.

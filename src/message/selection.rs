@@ -136,6 +136,7 @@ impl Selection {
         mut change: impl FnMut(&mut RevisedRow<'_>) -> bool,
     ) -> u64 {
         let mut revision = self.take_revision();
+        revision.expect(self.rows.len());
         let mut names = Index::default();
         let (mut kept, mut index) = (Narrowed::new(&self.rows), 0);
         while index < self.rows.len() {

@@ -24,6 +24,10 @@
 //! A record has a bound on its bytes and on its fields. A message that would pass one of them becomes a
 //! record whose MESSAGE is the whole input, without fields but MSGFORMAT: nothing of it is lost.
 
+mod plain;
+
+use plain::{each_structured, is_plain};
+
 use super::{
     Clock, Flags, Marks, ParseOptions, Parsed, Protocol, Span, error_note, parse, sanitize_utf8, single_line,
     unescape_param_value,
@@ -47,6 +51,12 @@ pub trait FieldSink {
 
     /// Adds a field of type string; `name` is empty when `id` does not have its name as text.
     fn field(&mut self, id: FieldName, name: Text<'_>, value: Text<'_>);
+
+    /// Adds a field whose name and value are parts of the input.
+    #[inline]
+    fn part(&mut self, id: FieldName, name: Span, value: Span) {
+        self.field(id, part(name), part(value));
+    }
 }
 
 impl FieldSink for Row<'_> {
@@ -90,6 +100,11 @@ impl FieldSink for RevisedRow<'_> {
     #[inline]
     fn field(&mut self, id: FieldName, name: Text<'_>, value: Text<'_>) {
         RevisedRow::field(self, id, name, crate::message::ValueType::String, value);
+    }
+
+    #[inline]
+    fn part(&mut self, id: FieldName, name: Span, value: Span) {
+        RevisedRow::part(self, id, (name.offset, name.len), (value.offset, value.len));
     }
 }
 
@@ -153,7 +168,7 @@ impl Filler {
     /// Parses `input` and plans its record. What was planned before is forgotten.
     pub fn parse(&mut self, input: &[u8], options: &ParseOptions, clock: &Clock) {
         parse(input, options, clock, &mut self.parsed);
-        self.plain = is_plain(&self.parsed) && input.len() < MESSAGE_MAX / 2;
+        self.plain = is_plain(&self.parsed, options) && input.len() < MESSAGE_MAX / 2;
         if !self.plain {
             self.make_plan(input, options);
         }
@@ -184,7 +199,8 @@ impl Filler {
     #[inline]
     pub fn need(&self) -> Need {
         if self.plain {
-            let fields = known(&self.parsed).iter().filter(|(_, span)| span.is_some()).count() + 1;
+            let mut fields = known(&self.parsed).iter().filter(|(_, span)| span.is_some()).count() + 1;
+            each_structured(&self.parsed, |_, _, _| fields += 1);
             return Need { bytes: format_of(&self.parsed).len(), fields, ..Need::default() };
         }
         let bytes = self.copies.len() + self.fixed_bytes;
@@ -218,12 +234,13 @@ impl Filler {
         sink.pri(self.parsed.pri);
         if self.plain {
             let message = self.parsed.message.unwrap_or_default();
-            sink.message(Text::Payload(message.offset, message.len));
+            sink.message(part(message));
             for (id, span) in known(&self.parsed) {
                 if let Some(span) = span {
-                    sink.field(id, Text::Payload(0, 0), Text::Payload(span.offset, span.len));
+                    sink.part(id, Span::default(), span);
                 }
             }
+            each_structured(&self.parsed, |id, name, value| sink.part(id, name, value));
             sink.field(
                 FieldName::MsgFormat,
                 Text::Payload(0, 0),
@@ -240,7 +257,7 @@ impl Filler {
     #[inline]
     fn text(&self, piece: Piece) -> Text<'_> {
         match piece {
-            Piece::Input(span) => Text::Payload(span.offset, span.len),
+            Piece::Input(span) => part(span),
             Piece::Copied(span) => Text::Copy(span.of(&self.copies)),
             Piece::Fixed(text) => Text::Copy(text.as_bytes()),
         }
@@ -368,19 +385,10 @@ impl Filler {
     }
 }
 
-/// True when each span that was found is a field as it is, and there are no others but MSGFORMAT: so it is
-/// with most messages.
+/// A part of the input.
 #[inline]
-fn is_plain(parsed: &Parsed) -> bool {
-    const CHANGED: Marks = Marks::NEEDS_SANITIZE
-        .union(Marks::NEEDS_SINGLE_LINE)
-        .union(Marks::KERNEL)
-        .union(Marks::UNSYNCHRONIZED)
-        .union(Marks::SYNCHRONIZED);
-    parsed.error.is_none()
-        && parsed.raw.is_none()
-        && parsed.sdata.is_empty()
-        && !parsed.marks.has_any(CHANGED)
+fn part(span: Span) -> Text<'static> {
+    Text::Payload(span.offset, span.len)
 }
 
 /// The state of a router's clock as it says it: the value of `isSynced` (RFC 5424 §7.1.2).

@@ -16,7 +16,7 @@ pub(super) fn append(value: &Value, message: MessageRef<'_>, context: &Context, 
         Value::Host => out.extend_from_slice(host(message)),
         Value::Known(id) => out.extend_from_slice(known(message, *id)),
         Value::Named(name) => {
-            if let Some((kind, text)) = message.named(name)
+            if let Some((kind, text)) = message.look_up(name)
                 && !kind.is_binary()
             {
                 out.extend_from_slice(text);
@@ -53,7 +53,7 @@ pub(super) fn append_typed(
             message.known_typed(FieldName::Host).map(|(value_type, _)| (value_type, host(message)))
         }
         Value::Known(id) => known_typed(message, *id),
-        Value::Named(name) => message.named(name),
+        Value::Named(name) => message.look_up(name),
         Value::Element => return element::append(out),
         other => {
             append(other, message, context, out);

@@ -116,7 +116,11 @@ pub(super) fn format_items(
         let before = out.len();
         match item {
             Item::Literal(text) => {
-                out.extend_from_slice(text);
+                // Mostly it is a space, and a call would cost more.
+                match **text {
+                    [byte] => out.push(byte),
+                    _ => out.extend_from_slice(text),
+                }
                 continue;
             }
             Item::Value(value, default) => {

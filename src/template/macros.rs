@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::computed::{self, Append};
 use super::time::{Clock, PARTS, Part};
-use crate::message::{FieldName, ValueType};
+use crate::message::{FieldName, Lookup, ValueType};
 use crate::nearest::nearest_within;
 
 /// The meaning of a name in a template.
@@ -17,7 +17,7 @@ pub(super) enum Value {
     /// A name-value pair that the engine knows.
     Known(FieldName),
     /// Any other name-value pair.
-    Named(Box<[u8]>),
+    Named(Box<Lookup>),
     /// A part of a time.
     Time(Clock, Part),
     /// A text that is computed.
@@ -189,7 +189,7 @@ pub(super) fn resolve(name: &str) -> Value {
     }
     match FieldName::known(name) {
         Some(id) => Value::Known(id),
-        None => Value::Named(name.as_bytes().into()),
+        None => Value::Named(Box::new(Lookup::new(name.as_bytes()))),
     }
 }
 
@@ -329,15 +329,15 @@ mod tests {
     fn prefixes_choose_a_time() {
         assert_eq!(resolve("R_HOUR"), Value::Time(Clock::Received, Part::Hour));
         assert_eq!(resolve("P_TZ"), Value::Time(Clock::Current, Part::TzOffset));
-        assert_eq!(resolve("S_HOST"), Value::Named((*b"S_HOST").into()));
-        assert_eq!(resolve("S_S_HOUR"), Value::Named((*b"S_S_HOUR").into()));
+        assert_eq!(resolve("S_HOST"), Value::Named(Box::new(Lookup::new(b"S_HOST"))));
+        assert_eq!(resolve("S_S_HOUR"), Value::Named(Box::new(Lookup::new(b"S_S_HOUR"))));
     }
 
     /// Breaks without it: a number is read as a macro, and what a match set is not found.
     #[test]
     fn matches_are_values_like_others() {
         for name in ["0", "255", "256", "+1"] {
-            assert_eq!(resolve(name), Value::Named(name.as_bytes().into()));
+            assert_eq!(resolve(name), Value::Named(Box::new(Lookup::new(name.as_bytes()))));
         }
     }
 

@@ -25,7 +25,7 @@ use super::function::Function;
 use super::item::{Call, Item, Items, Scope};
 use super::macros::{Value, resolve};
 use super::surroundings::{NamedTemplate, Surroundings};
-use crate::message::ValueType;
+use crate::message::{Lookup, ValueType};
 
 /// The result of parsing.
 #[derive(Default)]
@@ -157,7 +157,7 @@ impl Parser<'_> {
 
     fn value(&mut self, range: Range<usize>) -> Value {
         let bytes = &self.text.bytes[range.clone()];
-        let Ok(name) = std::str::from_utf8(bytes) else { return Value::Named(bytes.into()) };
+        let Ok(name) = std::str::from_utf8(bytes) else { return Value::Named(Box::new(Lookup::new(bytes))) };
         let value = resolve(name);
         self.notes.names.push((self.text.span(range), name.to_owned()));
         value

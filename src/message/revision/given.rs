@@ -12,6 +12,7 @@
 use std::ops::Range;
 
 use super::RevisedRow;
+use crate::eight::is_same;
 use crate::message::batch::Text;
 use crate::message::{Field, FieldName, ValueType};
 
@@ -26,27 +27,37 @@ pub(super) struct Given {
     is_same: bool,
     /// Tells whether all names that it was given are different, also from those that it had.
     is_distinct: bool,
+    /// Tells whether two of its fields may have one name that is a text.
+    may_repeat: bool,
 }
 
 impl Given {
-    /// Begins a row, whose fields so far are `had` and end at `start`.
+    /// Begins a row, whose fields so far are `had` and end at `start`; `may_repeat` says that two of them may have
+    /// one name.
     #[inline]
-    pub(super) fn begin(&mut self, had: &[Field], start: usize) {
+    pub(super) fn begin(&mut self, had: &[Field], start: usize, may_repeat: bool) {
         self.start = start;
         self.is_distinct = had.iter().all(|field| field.id != FieldName::Text);
         self.is_same = self.is_distinct;
+        self.may_repeat = may_repeat && !self.is_distinct;
     }
 
-    /// Takes a field into account that was added for a name that the row did not have.
+    /// Tells whether two of the row's fields may have one name that is a text.
+    #[inline]
+    pub(super) fn may_repeat(&self) -> bool {
+        self.may_repeat
+    }
+
+    /// Takes a field into account that was added for a name that the row did not have, or whose name is no text.
     #[inline]
     pub(super) fn add_other(&mut self) {
         self.is_same = false;
     }
 
-    /// Takes a field into account that was added without a look for its name.
+    /// Takes a field into account that was added without a look for its name, which is a text.
     #[inline]
     pub(super) fn add_any(&mut self) {
-        (self.is_same, self.is_distinct) = (false, false);
+        (self.is_same, self.is_distinct, self.may_repeat) = (false, false, true);
     }
 
     /// Ends a row whose fields end at `end`, each at the place where it was added.
@@ -72,7 +83,7 @@ impl RevisedRow<'_> {
         let field = self.revision.fields[next];
         if field.id != FieldName::Text
             || field.name.len as usize != name.len()
-            || self.revision.bytes(self.batch, field.name) != name
+            || !is_same(self.revision.bytes(self.batch, field.name), name)
         {
             return false;
         }

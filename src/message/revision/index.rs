@@ -8,6 +8,7 @@ use hashbrown::hash_table::Entry;
 
 use super::RevisedRow;
 use super::given::Given;
+use crate::eight::is_same;
 use crate::message::{Field, FieldName};
 
 /// The fields that are looked at before an index is worth what it costs.
@@ -55,7 +56,7 @@ impl RevisedRow<'_> {
         of_name(field.id) == of_name(id)
             && (!id.has_text()
                 || (field.name.len as usize == name.len()
-                    && self.revision.bytes(self.batch, field.name) == name))
+                    && is_same(self.revision.bytes(self.batch, field.name), name)))
     }
 
     /// The last field with `id` and, where that has a text, `name`. The row is open.

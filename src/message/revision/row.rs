@@ -169,15 +169,31 @@ impl<'a> RevisedRow<'a> {
     ///
     /// # Panics
     /// When a part of the payload does not lie inside it.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as with the texts that it places")]
     pub fn field(&mut self, id: FieldName, name: Text<'_>, value_type: ValueType, value: Text<'_>) {
         self.open();
-        self.index.given.add_any();
+        if id == FieldName::Text {
+            self.index.given.add_any();
+        } else {
+            self.index.given.add_other();
+        }
         self.add(id, name, value_type, value);
     }
 
-    /// The same for a row that is open, and a name that was looked for.
+    /// Adds a name-value pair of type string, of a name that the message does not have yet: both are parts of the
+    /// payload, each an offset and a length.
+    ///
+    /// # Panics
+    /// When one of them does not lie inside.
     #[inline]
+    pub fn part(&mut self, id: FieldName, name: (u32, u32), value: (u32, u32)) {
+        self.field(id, Text::Payload(name.0, name.1), ValueType::String, Text::Payload(value.0, value.1));
+    }
+
+    /// The same for a row that is open, and a name that was looked for.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as with the texts that it places")]
     fn add(&mut self, id: FieldName, name: Text<'_>, value_type: ValueType, value: Text<'_>) {
         let name = if id.has_text() { self.place(name) } else { Span::default() };
         let value = self.place(value);
@@ -321,7 +337,9 @@ impl<'a> RevisedRow<'a> {
             }
             self.record.fields_start = start as u32;
             let fields = &self.revision.fields;
-            self.index.given.begin(&fields[start..], fields.len());
+            // Of its own rows it knows; those of others may have been made in any way.
+            let may_repeat = self.revision.may_repeat || !self.revision.has(self.row);
+            self.index.given.begin(&fields[start..], fields.len(), may_repeat);
         }
     }
 
@@ -355,7 +373,8 @@ impl<'a> RevisedRow<'a> {
         true
     }
 
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "what kind of text it is, is known where it is made")]
     pub(super) fn place(&mut self, text: Text<'_>) -> Span {
         match text {
             Text::Copy(bytes) => self.copy(bytes),
@@ -364,7 +383,6 @@ impl<'a> RevisedRow<'a> {
     }
 
     /// Puts `bytes` behind the texts of the revision, and says where they are.
-    #[inline]
     fn copy(&mut self, bytes: &[u8]) -> Span {
         let len = self.revision.texts.len() + bytes.len();
         if bytes.is_empty() {
@@ -396,6 +414,7 @@ impl<'a> RevisedRow<'a> {
             self.tidy();
         }
         self.is_open = false;
+        self.revision.may_repeat |= self.index.given.may_repeat();
         let start = self.start();
         self.revision.put(self.batch, self.row, start, self.record);
         Ok(())

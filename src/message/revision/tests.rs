@@ -1,5 +1,6 @@
 mod given;
 mod names;
+mod structured;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -7,7 +8,8 @@ use std::sync::Arc;
 use super::*;
 use crate::message::batch::Text;
 use crate::message::{
-    Fault, FieldName, MessageRef, Need, Origin, Pool, Rows, Selection, Stamp, ValueName, ValueType, Writer,
+    Fault, FieldName, Lookup, MessageRef, Need, Origin, Pool, Rows, Selection, Stamp, ValueName, ValueType,
+    Writer,
 };
 
 const NAMES: [FieldName; 3] = [FieldName::Host, FieldName::Program, FieldName::Pid];

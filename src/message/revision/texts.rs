@@ -52,6 +52,11 @@ impl Texts {
         offset
     }
 
+    /// Takes memory for so many bytes more.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.bytes.reserve(more);
+    }
+
     /// Takes back what was added since there were `len` bytes.
     pub(super) fn truncate(&mut self, len: usize) {
         self.bytes.truncate(len);

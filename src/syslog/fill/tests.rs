@@ -43,8 +43,8 @@ fn assert_planned_alike(filler: &Filler, input: &[u8], options: &ParseOptions) {
         fn message(&mut self, text: Text<'_>) {
             self.0.push(format!("{text:?}"));
         }
-        fn field(&mut self, id: FieldName, _: Text<'_>, value: Text<'_>) {
-            self.0.push(format!("{id:?} {value:?}"));
+        fn field(&mut self, id: FieldName, name: Text<'_>, value: Text<'_>) {
+            self.0.push(format!("{id:?} {name:?} {value:?}"));
         }
     }
     if !filler.plain {
@@ -71,7 +71,8 @@ proptest! {
     fn plain_messages(
         header in prop::sample::select(vec![
             "", "<34>", "<34>1 - - - - - - ", "<34>1 2026-10-11T22:14:15.003Z h p 1 ID - ",
-            "<34>1 2026-10-11T22:14:15Z h p 1 ID [a b=\"c\"] ", "<34>Oct 11 22:14:15 h p[1]: ",
+            "<34>1 2026-10-11T22:14:15Z h p 1 ID [a b=\"c\"] ", "<34>1 - - - - - [a b=\"c\" d=\"\"][e][a b=\"\\n\"] ",
+            "<34>1 - - - - - [a b=\"c\" d=\"e\"][f][g][a b=\"h\"] ", "<34>Oct 11 22:14:15 h p[1]: ",
             "<189>29: *Jan 12 12:00:00: ", "<6>kernel ", "<34>1 oops ",
         ]),
         rest in prop::collection::vec(any::<u8>(), 0..40),

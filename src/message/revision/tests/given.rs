@@ -12,6 +12,7 @@ enum Change {
     Plain,
     Unset(u8),
     Field(u8),
+    Again(u8),
     Tag(u8),
     Message,
 }
@@ -26,6 +27,7 @@ fn change() -> impl Strategy<Value = Change> {
         2 => Just(Change::Plain),
         1 => name().prop_map(Change::Unset),
         1 => name().prop_map(Change::Field),
+        1 => name().prop_map(Change::Again),
         1 => name().prop_map(Change::Tag),
         1 => Just(Change::Message),
     ]
@@ -45,6 +47,10 @@ fn make(row: &mut RevisedRow<'_>, change: &Change, value: &str) {
             if row.read().named(name.as_bytes()).is_none() {
                 row.field(FieldName::Text, Text::Copy(name.as_bytes()), value_type, value);
             }
+        }
+        // One that it may have.
+        Change::Again(number) => {
+            row.field(FieldName::Text, Text::Copy(name(*number).as_bytes()), value_type, value);
         }
         Change::Tag(number) => row.tag(name(*number).as_bytes()),
         Change::Message => row.message(value),
@@ -104,6 +110,13 @@ proptest! {
                 }
                 true
             });
+        }
+        // The same lookup for all rows, so that the place of a value in one is looked at first in the next.
+        for name in NAMES {
+            let lookup = Lookup::new(name.as_bytes());
+            for message in together.messages() {
+                prop_assert_eq!(message.look_up(&lookup), message.named(name.as_bytes()), "{} in {}", name, shown(message));
+            }
         }
         for number in 0..len as u32 {
             let mut alone = selection(len as u32);
