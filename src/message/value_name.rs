@@ -72,9 +72,18 @@ impl ValueName {
 }
 
 /// The number of a match that a value called `name` has: 0 to 255, written without a sign or a zero in front.
+#[inline]
 pub fn match_number(name: &[u8]) -> Option<u8> {
+    match name {
+        // Few patterns have more groups.
+        [digit] => digit.is_ascii_digit().then(|| digit - b'0'),
+        _ => long_match_number(name),
+    }
+}
+
+/// The same for a name of more than one digit.
+fn long_match_number(name: &[u8]) -> Option<u8> {
     let sound = match name {
-        [b'0'] => true,
         [b'1'..=b'9', rest @ ..] => rest.len() < 3 && rest.iter().all(u8::is_ascii_digit),
         _ => false,
     };

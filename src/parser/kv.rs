@@ -304,17 +304,22 @@ impl Kv {
         if self.separates(text, at) { at + self.pair_separator.len() } else { end }
     }
 
-    /// Adds `words`, which belong to no pair, to the list of those that are asked for.
+    /// Adds `words`, which belong to no pair, to the list of those, if it is asked for.
+    #[inline]
     fn stray(&self, words: &[u8], list: &mut Vec<u8>) {
-        if self.stray.is_none() {
-            return;
+        if self.stray.is_some() {
+            add_stray(words, list);
         }
-        let start = spaces(words);
-        let end = words.len() - words[start..].iter().rev().take_while(|byte| **byte == b' ').count();
-        if start < end {
-            let is_first = list.is_empty();
-            list::push(&words[start..end], is_first, list);
-        }
+    }
+}
+
+/// Adds `words` without the spaces around them to `list`.
+fn add_stray(words: &[u8], list: &mut Vec<u8>) {
+    let start = spaces(words);
+    let end = words.len() - words[start..].iter().rev().take_while(|byte| **byte == b' ').count();
+    if start < end {
+        let is_first = list.is_empty();
+        list::push(&words[start..end], is_first, list);
     }
 }
 

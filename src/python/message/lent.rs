@@ -26,6 +26,8 @@ const COMMON: [FieldName; 4] = [FieldName::Host, FieldName::HostFrom, FieldName:
 pub(crate) struct Lent {
     /// The message alone.
     view: Selection,
+    /// The number of its fields, without any change.
+    fields: usize,
     /// SEQNUM.
     sequence: u64,
     /// False for configurations before `@version: 4.0`: all values are bytes, and a name without one has none
@@ -41,17 +43,7 @@ pub(crate) struct Lent {
 enum Access {
     ReadOnly,
     /// It can, and has been once there is a box.
-    Writable(Option<Box<Changed>>),
-}
-
-/// The changes of a message.
-#[derive(Debug, Default)]
-struct Changed {
-    changes: Changes,
-    /// True when the view is a copy, to which changes are done.
-    is_copied: bool,
-    /// True when the view has none of the latest changes.
-    is_stale: bool,
+    Writable(Option<Box<Changes>>),
 }
 
 /// Memory for the copies that changes are done to.
@@ -60,7 +52,8 @@ static POOL: LazyLock<Arc<Pool>> = LazyLock::new(|| Arc::new(Pool::new()));
 impl Lent {
     /// The only message of `view`, whose SEQNUM is `sequence`.
     pub(in crate::python) fn new(view: Selection, sequence: u64, is_typed: bool) -> Self {
-        Self { view, sequence, is_typed, is_drafted: false, access: Access::ReadOnly }
+        let fields = view.message(0).field_count();
+        Self { view, fields, sequence, is_typed, is_drafted: false, access: Access::ReadOnly }
     }
 
     /// The same, to be changed.
@@ -92,7 +85,7 @@ impl Lent {
         self.changed().map(drop)
     }
 
-    fn changed(&mut self) -> Result<&mut Changed, Full> {
+    fn changed(&mut self) -> Result<&mut Changes, Full> {
         let Access::Writable(changed) = &mut self.access else { return Err(Full::ReadOnly) };
         let changed = changed.get_or_insert_default();
         (changed.is_stale, self.is_drafted) = (true, false);
@@ -104,10 +97,10 @@ impl Lent {
     /// # Errors
     /// It cannot be changed, or has no room for it.
     pub(super) fn set(&mut self, name: Name<'_>, value_type: ValueType, value: &[u8]) -> Result<(), Full> {
-        let fields = self.message().field_count();
+        let fields = self.fields;
         let changed = self.changed()?;
         let Some(name) = stored_name(name) else { return Ok(()) };
-        changed.changes.note(&name, Some((value_type, value.into())), fields)
+        changed.note(&name, Some((value_type, value)), fields)
     }
 
     /// Unsets what `name` names; false where it was not set.
@@ -116,10 +109,10 @@ impl Lent {
     /// It cannot be changed.
     pub(super) fn unset(&mut self, name: Name<'_>) -> Result<bool, Full> {
         let Some(key) = stored_name(name) else { return self.changed().map(|_| false) };
-        let (is_set, fields) = (self.stored(name.stored(), &key).is_some(), self.message().field_count());
+        let (is_set, fields) = (self.stored(name.stored(), &key).is_some(), self.fields);
         let changed = self.changed()?;
         if is_set {
-            changed.changes.note(&key, None, fields)?;
+            changed.note(&key, None, fields)?;
         }
         Ok(is_set)
     }
@@ -136,7 +129,7 @@ impl Lent {
         let rows = self.view.rows().clone();
         let mut faults = Vec::new();
         self.view.revise(&mut faults, |row| {
-            changed.changes.apply_new(row, head);
+            changed.apply_new(row, head);
             true
         });
         // What would pass a bound has been refused before.
@@ -145,15 +138,18 @@ impl Lent {
     }
 
     /// Ends its loan: nobody changes it any more. Where somebody `keeps` it, it gets memory of its own, of `pool`.
-    fn end(&mut self, head: Head, keeps: bool, pool: &Arc<Pool>) -> Option<Changes> {
+    fn end(&mut self, head: Head, keeps: bool, pool: &Arc<Pool>) -> Option<Box<Changes>> {
         if keeps {
             self.settle(&head);
         }
-        let (changes, is_copied) = match std::mem::replace(&mut self.access, Access::ReadOnly) {
-            Access::Writable(Some(changed)) => (Some(changed.changes.with_head(head)), changed.is_copied),
-            Access::Writable(None) | Access::ReadOnly => (None, false),
+        let changes = match std::mem::replace(&mut self.access, Access::ReadOnly) {
+            Access::Writable(Some(mut changes)) => {
+                changes.end(head);
+                Some(changes)
+            }
+            Access::Writable(None) | Access::ReadOnly => None,
         };
-        if keeps && !is_copied {
+        if keeps && !changes.as_ref().is_some_and(|changes| changes.is_copied) {
             self.view = self.view.alone(pool);
         }
         changes
@@ -161,13 +157,12 @@ impl Lent {
 
     /// The type and the text of what `key`, whose meaning is `name`, names; macros have none here.
     fn stored<'l>(&'l self, name: Name<'_>, key: &[u8]) -> Option<(ValueType, &'l [u8])> {
-        let message = self.message();
         if let Access::Writable(Some(changed)) = &self.access
-            && let Some(change) = stored_name(name).and_then(|name| changed.changes.of(&name))
+            && let Some(change) = stored_name(name).and_then(|name| changed.of(&name))
         {
-            let (value_type, text) = change.as_ref()?;
-            return (!value_type.is_binary()).then_some((*value_type, text));
+            return change.filter(|(value_type, _)| !value_type.is_binary());
         }
+        let message = self.message();
         let found = match name {
             Name::Macro(_) => None,
             Name::Message => {
@@ -230,7 +225,7 @@ fn stored_name(name: Name<'_>) -> Option<Cow<'_, [u8]>> {
 
 /// Ends the loan of `message`, and gives what was changed in it: where somebody else holds it, it gets a copy of its
 /// own, with memory of `pool`.
-pub(in crate::python) fn take_back(message: Bound<'_, LogMessage>, pool: &Arc<Pool>) -> Option<Changes> {
+pub(in crate::python) fn take_back(message: Bound<'_, LogMessage>, pool: &Arc<Pool>) -> Option<Box<Changes>> {
     // SAFETY: an object that is alive, with the GIL held.
     let keeps = unsafe { ffi::Py_REFCNT(message.as_ptr()) } > 1;
     let changes = message.get().draft.with_unparsed(message.py(), |draft| {

@@ -26,8 +26,8 @@ use crate::python::cell::GilCell;
 use crate::python::clock;
 use crate::python::parse_options::ParseOptions;
 
-/// Most objects kept: what a loop with a few messages at hand uses, and no more.
-const KEEP: usize = 32;
+/// Most objects kept: those of a batch that a parser gets at once, and no more.
+const KEEP: usize = 1024;
 /// The offset of the value in an object.
 const VALUE: usize = size_of::<ffi::PyObject>();
 

@@ -65,8 +65,8 @@ enum Verdict {
 
 impl Verdict {
     /// That of a call whose result is as true as `is_true`, with what it has changed.
-    fn new(is_true: bool, changes: Option<Changes>) -> Self {
-        if is_true { Self::Passes(changes.map(Box::new)) } else { Self::Dropped(FALSE) }
+    fn new(is_true: bool, changes: Option<Box<Changes>>) -> Self {
+        if is_true { Self::Passes(changes) } else { Self::Dropped(FALSE) }
     }
 
     fn is_plain(&self) -> bool {
