@@ -106,6 +106,7 @@ pub use source_map::SourceMap;
 pub use span::{FileId, Span, Spanned};
 pub use statement::PythonBlock;
 pub use stats_options::StatsOptions;
+pub use template_surroundings::PythonFunction;
 pub use template_text::{CompiledTemplate, TemplateOptions, TemplateStatement, TemplateText};
 
 use report::Report;
@@ -156,6 +157,8 @@ pub struct Config {
     pub logs: Vec<LogPath>,
     /// The `python {}` blocks, in the order in which they have to be run.
     pub python_blocks: Vec<PythonBlock>,
+    /// The functions of Python that templates call.
+    pub python_functions: Vec<PythonFunction>,
     /// The files, which all spans point into.
     pub sources_text: SourceMap,
     /// Warnings: what is not wrong, but perhaps not meant.

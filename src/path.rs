@@ -11,7 +11,7 @@
 //! * [`Step`]: what is done to messages on their way; [`Out`] and [`Timed`]: what a step gives;
 //! * [`Program`]: steps, sends and forks in their order, made of [`Item`]s; [`compile`](mod@compile): those of
 //!   a configuration;
-//! * [`Hosted`]: the place of a step that the host of the engine makes;
+//! * [`Hosted`]: the place of a step that the host of the engine makes; `calling`: steps whose templates call it;
 //! * `run`: one batch on its way through a program; `part`: messages at one place of it; `deliver`: its end.
 //!
 //! A program without steps comes down to a list of [`SendTo`]s, which every batch takes as it is.
@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod alone;
+mod calling;
 pub mod compile;
 mod deliver;
 mod hosted;

@@ -13,7 +13,7 @@
 //!   threads;
 //! * [`buffer`]: `Buffer`, what `acquire_buffer` returns, and `post_buffer`;
 //! * [`persist`]: `Persist`, what outlives the process;
-//! * `template`: `LogTemplate`, templates that Python formats;
+//! * `template`: `LogTemplate`, templates that Python formats; `function`: functions that templates call;
 //! * [`logger`]: the class `Logger`.
 //!
 //! What runs it:
@@ -63,6 +63,7 @@ mod exit_requested;
 pub(crate) mod fetch;
 pub(crate) mod fetcher;
 pub(crate) mod fork;
+mod function;
 mod generators;
 mod host;
 pub(crate) mod hosted;

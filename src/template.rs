@@ -35,6 +35,7 @@ mod element;
 mod error;
 mod function;
 mod glob;
+mod host;
 mod item;
 mod json;
 mod line;
@@ -56,6 +57,9 @@ pub use correlated::with_context;
 pub use element::with_element;
 pub use error::TemplateError;
 pub(crate) use glob::Glob;
+pub use host::{
+    ERROR, HostCalls, HostFunction, HostFunctionCounts, at_thread_end, calls_host, end_host_thread, keeps_lock,
+};
 pub(crate) use line::BSD_LINE;
 pub use line::{FILE_LINE, append_rfc5424_header};
 pub use macros::{is_computed, is_macro, macro_names, macro_type};
@@ -219,6 +223,11 @@ impl Template {
     /// Its warnings: what is legal and does something else than it looks like, each with its place.
     pub fn warnings(&self) -> &[TemplateError] {
         &self.compiled.notes.warnings
+    }
+
+    /// Tells whether its own text calls a function of the host's; see [`calls_host`].
+    fn calls_host(&self) -> bool {
+        self.compiled.notes.calls_host
     }
 
     /// Appends what the template is for `message`.

@@ -105,7 +105,7 @@ impl Parser {
         for python_path in &read.options.python_path {
             self.check_directory(&directory, python_path);
         }
-        let Self { lexer, report, templates, links, vocabulary, has_unknown_word, .. } = self;
+        let Self { lexer, report, templates, mut links, vocabulary, has_unknown_word, .. } = self;
         let pragmas = lexer.pragmas;
         let has_all_code = lexer.python_blocks == read.python_blocks.len() && !pragmas.incomplete;
         let mut failed = report.failed();
@@ -126,6 +126,7 @@ impl Parser {
             templates,
             logs,
             python_blocks,
+            python_functions: links.take_host_functions(),
             sources_text,
             warnings: Vec::new(),
         };

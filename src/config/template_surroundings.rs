@@ -22,11 +22,33 @@ use super::report::Reported;
 use super::span::{Span, Spanned};
 use super::token::{Text, TokenKind};
 use super::{Config, template_text::CompiledTemplate};
-use crate::template::{self, Later, NamedTemplate, NamedTemplates, Surroundings};
+use crate::template::{self, HostFunction, Later, NamedTemplate, NamedTemplates, Surroundings};
 
 /// The deepest that conditions in templates in conditions may be nested. Each level takes stack in the
 /// parser.
 const MAX_DEPTH: usize = 4;
+
+/// A function of the host's that templates call, `$(python module.function …)`: the host finds it before the
+/// configuration runs.
+#[derive(Debug)]
+pub struct PythonFunction {
+    /// Its name, at the first place that calls it.
+    pub name: Spanned<String>,
+    found: Later<Arc<dyn HostFunction>>,
+}
+
+impl PythonFunction {
+    /// Has all templates that call it call `function`.
+    pub fn set(&self, function: Arc<dyn HostFunction>) {
+        // One that ran before and runs again has those that it ran with.
+        let _ = self.found.set(function);
+    }
+
+    /// The function, once the host has found it.
+    pub fn get(&self) -> Option<&Arc<dyn HostFunction>> {
+        self.found.get()
+    }
+}
 
 /// A condition inside of a template, compiled later.
 pub(super) struct PendingCondition {
@@ -44,6 +66,8 @@ pub(super) struct Links {
     names: Vec<(Option<String>, Spanned<String>, Later<NamedTemplate>)>,
     all: Later<NamedTemplates>,
     functions: IndexMap<String, NamedTemplate>,
+    /// The functions of the host's, by their names.
+    host_functions: IndexMap<String, PythonFunction>,
     /// The `template` statement that is being compiled.
     statement: Option<String>,
     /// The levels of conditions that are being read.
@@ -51,6 +75,11 @@ pub(super) struct Links {
 }
 
 impl Links {
+    /// Takes the functions of the host's that templates call.
+    pub(super) fn take_host_functions(&mut self) -> Vec<PythonFunction> {
+        std::mem::take(&mut self.host_functions).into_values().collect()
+    }
+
     /// Compiles the conditions, and finds who names hosts, now that there is `config`.
     pub(super) fn compile(self, vocabulary: &Vocabulary, config: &Config, found: &mut Vec<Diagnostic>) {
         for (options, names) in self.hosts {
@@ -103,6 +132,18 @@ impl Surroundings for Around<'_> {
         let names = Later::default();
         self.parser.links.hosts.push((options, Arc::clone(&names)));
         Ok(names)
+    }
+
+    fn host_function(
+        &mut self,
+        name: &str,
+        at: Range<usize>,
+    ) -> Result<Later<Arc<dyn HostFunction>>, String> {
+        let at = self.text.locate(at);
+        let function = self.parser.links.host_functions.entry(name.to_owned()).or_insert_with(|| {
+            PythonFunction { name: Spanned::new(name.to_owned(), at), found: Later::default() }
+        });
+        Ok(Arc::clone(&function.found))
     }
 
     fn template(&mut self, name: &str, at: Range<usize>) -> Result<Later<NamedTemplate>, String> {

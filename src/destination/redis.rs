@@ -24,7 +24,7 @@ use crate::config::grammar::{
 };
 use crate::config::{Config, Diagnostic, TemplateText};
 use crate::source::this_process;
-use crate::template::{Context, Options, Template, TimeZoneUse, Zone, ZoneClock};
+use crate::template::{Context, HostCalls, Options, Template, TimeZoneUse, Zone, ZoneClock};
 
 /// The most bytes of one pipeline: what is beyond goes with the next one.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
@@ -178,6 +178,7 @@ impl RedisWorker {
         self.packed.shrink_to(2 * MOST_BYTES);
         self.context.now = self.clock.now();
         let mut taken = 0;
+        let _calls = HostCalls::open();
         for (message, numbers) in group.messages() {
             self.context.sequence = numbers.sequence;
             let mut command = Cmd::new();

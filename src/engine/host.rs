@@ -187,8 +187,9 @@ impl Standalone {
 
 impl Host for Standalone {
     fn prepare(&mut self, config: &Config) -> Result<(), Diagnostic> {
-        let block = config.python_blocks.first();
-        block.map_or(Ok(()), |block| Err(Self::refused(config, block.span)))
+        let block = config.python_blocks.first().map(|block| block.span);
+        let function = || config.python_functions.first().map(|function| function.name.span);
+        block.or_else(function).map_or(Ok(()), |span| Err(Self::refused(config, span)))
     }
 
     fn inspect(&mut self, config: &Config) -> Vec<Diagnostic> {

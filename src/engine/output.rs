@@ -16,6 +16,7 @@ use super::succession::{Predecessor, Turn, await_turn};
 use crate::destination::{Destination, Handover};
 use crate::fault::{self, panic_text};
 use crate::flow::{Delivery, Inbox, nap_precisely};
+use crate::template::end_host_thread;
 
 /// Starts the threads of `fresh`; one that may write a file of those in `going` waits for its end. Where the
 /// system has no thread to give, those that were started end.
@@ -65,6 +66,7 @@ fn start(
             Turn::Never(lost) => lost,
         };
         queue.full().end();
+        end_host_thread();
         end.set(lost);
     };
     let run = move || {

@@ -161,8 +161,17 @@ impl Pipeline {
     /// # Errors
     /// When the system has no thread to give: everything is as before, and `hand_over` was not called.
     pub fn switch(&self, next: ReloadPlan, hand_over: &mut dyn FnMut()) -> io::Result<Changes> {
-        let ReloadPlan { sources, outputs, fresh_outputs, fresh_workers, host_worker, naps, changes, .. } =
-            next;
+        let ReloadPlan {
+            sources,
+            outputs,
+            fresh_outputs,
+            fresh_workers,
+            host_worker,
+            naps,
+            changes,
+            functions,
+            ..
+        } = next;
         self.start_workers(fresh_workers, host_worker)?;
         let going = self.registry().going(&outputs);
         let replaced: Vec<_> = fresh_outputs.iter().flat_map(|fresh| fresh.predecessors.clone()).collect();
@@ -171,6 +180,7 @@ impl Pipeline {
             output.end.expect_heir();
             output.queue.wake();
         }
+        self.registry().count_functions(functions);
         let gone = self.put(sources, outputs, naps, going);
         hand_over();
         for input in &gone {

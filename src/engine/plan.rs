@@ -21,13 +21,14 @@ use super::identity;
 use super::log::{Log, LogLevel};
 use super::queue::{FullQueue, Orders, OutputState, Queue};
 use super::succession::{End, Predecessor};
-use crate::config::{Config, Diagnostic, Driver, Span};
+use crate::config::{Config, Diagnostic, Driver, PythonFunction, Span};
 use crate::destination::{self, Claim, Counters, Destination, ExchangeSlot, Rejects, Report, Severity, Site};
 use crate::flow::{Credit, Delivery, Inbox, Lane, Parcel, Sender};
 use crate::message::{Pool, Release};
 use crate::path::compile::Entrance;
 use crate::path::{self, Compiled, Program};
 use crate::source::{self, HostNames, Input, MAX_ERROR, NameOptions, SourcePolicy, ThisSystem};
+use crate::template::HostFunctionCounts;
 
 impl Input {
     /// The source `driver` of the statement called `statement`, by itself: its lane leads to `inbox`.
@@ -165,6 +166,8 @@ pub struct ReloadPlan {
     /// The commands of its drivers.
     pub(super) hooks: Hooks,
     uncontrolled: BTreeMap<String, Vec<UncontrolledRoute>>,
+    /// The counts of the functions that its templates call.
+    pub(super) functions: Vec<Arc<HostFunctionCounts>>,
 }
 
 /// A way to a destination on which its source is not held back.
@@ -258,6 +261,7 @@ impl ReloadPlan {
             changes,
             hooks,
             uncontrolled,
+            functions: counted_functions(config),
         })
     }
 
@@ -275,6 +279,12 @@ impl ReloadPlan {
     pub fn keeps(&self, id: &str) -> bool {
         self.changes.sources.kept.iter().any(|kept| kept == id)
     }
+}
+
+/// The counts of the functions that the templates of `config` call, as far as the host has found them.
+fn counted_functions(config: &Config) -> Vec<Arc<HostFunctionCounts>> {
+    let found = config.python_functions.iter().filter_map(PythonFunction::get);
+    found.map(|function| Arc::clone(function.counts())).collect()
 }
 
 /// The ways of `program` on which its source is not held back.

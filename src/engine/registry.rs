@@ -12,10 +12,11 @@ use hashbrown::HashMap;
 
 use super::plan::{Output, Source};
 use super::router::{RouteTable, Routes, SourceRoutes};
-use super::stats::Stats;
+use super::stats::{FunctionStats, Stats};
 use crate::flow::{Parcel, Sender};
 use crate::path::{Step, is_same};
 use crate::source::Input;
+use crate::template::HostFunctionCounts;
 
 /// The time for which a source that has gone, with nothing on its way, is still counted by itself although
 /// somebody keeps it.
@@ -35,6 +36,8 @@ pub(super) struct Registry {
     steps: Vec<Arc<dyn Step>>,
     /// Those before them, with the version of the routes from which on they get nothing more.
     leaving_steps: Vec<(Arc<dyn Step>, u64)>,
+    /// The counts of the functions that templates have called since the start: there are no more than names.
+    functions: Vec<Arc<HostFunctionCounts>>,
     /// The counts of those that are gone.
     past: Stats,
 }
@@ -125,6 +128,15 @@ impl Registry {
         Switched { version, gone: inputs }
     }
 
+    /// Has `functions` in the counts from now on.
+    pub(super) fn count_functions(&mut self, functions: Vec<Arc<HostFunctionCounts>>) {
+        for function in functions {
+            if !self.functions.iter().any(|known| Arc::ptr_eq(known, &function)) {
+                self.functions.push(function);
+            }
+        }
+    }
+
     /// The version of the routes that all workers go by, or newer ones.
     pub(super) fn taken_up(&self) -> u64 {
         self.workers.iter().map(|worker| worker.seen.load(Ordering::Acquire)).min().unwrap_or(u64::MAX)
@@ -208,6 +220,7 @@ impl Registry {
         all.add(&Stats {
             sources: self.sources.iter().map(|source| source.input.stats()).collect(),
             destinations: self.outputs.iter().map(|output| output.stats()).collect(),
+            functions: self.functions.iter().map(|function| FunctionStats::of(function)).collect(),
             ..Stats::default()
         });
         let steps = self.steps.iter().chain(self.leaving_steps.iter().map(|(step, _)| step));

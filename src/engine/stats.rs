@@ -14,6 +14,7 @@ use crate::flow::counters::SourceTotals;
 use crate::path::{Correlation, Probed, ProbedName, StepStatistics};
 use crate::source::Input;
 use crate::source::{FileTotals, SocketTotals, SourceState};
+use crate::template::HostFunctionCounts;
 
 /// One source at one moment.
 #[derive(Debug, Clone, Default)]
@@ -95,6 +96,26 @@ pub struct DestinationStats {
     pub last_error: Option<Arc<str>>,
 }
 
+/// A function of the host's that templates call, at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FunctionStats {
+    /// Its name.
+    pub name: String,
+    /// The number of calls.
+    pub called: u64,
+    /// Those of them whose text is `<error>`.
+    pub failed: u64,
+}
+
+impl FunctionStats {
+    /// Its counts at this moment.
+    pub(super) fn of(counts: &HostFunctionCounts) -> Self {
+        // What failed was called before.
+        let failed = counts.failed.load(Ordering::Acquire);
+        Self { name: counts.name.clone(), called: counts.called.load(Ordering::Acquire), failed }
+    }
+}
+
 /// All of them.
 #[derive(Debug, Clone, Default)]
 pub struct Stats {
@@ -104,6 +125,8 @@ pub struct Stats {
     pub destinations: Vec<DestinationStats>,
     /// The parsers that log paths use, in the order in which messages come to them.
     pub parsers: Vec<StepStatistics>,
+    /// The functions that templates call.
+    pub functions: Vec<FunctionStats>,
 }
 
 impl SourceStats {
@@ -198,6 +221,15 @@ impl Stats {
             match self.parsers.iter_mut().find(|known| (&known.id, known.word) == (&parser.id, parser.word)) {
                 Some(known) => known.add(parser),
                 None => self.parsers.push(parser.clone()),
+            }
+        }
+        for function in &other.functions {
+            match self.functions.iter_mut().find(|known| known.name == function.name) {
+                Some(known) => {
+                    known.called += function.called;
+                    known.failed += function.failed;
+                }
+                None => self.functions.push(function.clone()),
             }
         }
     }
@@ -309,9 +341,13 @@ impl Stats {
             }
             all
         };
+        let function = |function: &FunctionStats| {
+            json!({ "name": function.name, "called": function.called, "failed": function.failed })
+        };
         json!({
             "sources": self.sources.iter().map(source).collect::<Vec<_>>(),
             "parsers": self.parsers.iter().map(parser).collect::<Vec<_>>(),
+            "functions": self.functions.iter().map(function).collect::<Vec<_>>(),
             "destinations": self.destinations.iter().map(destination).collect::<Vec<_>>(),
         })
     }

@@ -21,6 +21,7 @@ use super::log::Log;
 use super::router::Router;
 use crate::fault;
 use crate::flow::{DropReason, Inbox, Parcel, nap_precisely};
+use crate::template::end_host_thread;
 
 /// The time between looks whether the other workers have ended.
 const OTHERS_END: Duration = Duration::from_millis(1);
@@ -59,6 +60,7 @@ pub(crate) fn start(
         let run = AssertUnwindSafe(|| run(inbox, router, &stop));
         let inbox = catch_unwind(run)
             .unwrap_or_else(|panic| fault::fatal(&name, &*panic, |text| log.last_error(text)));
+        end_host_thread();
         // The receiver is gone only when nobody waits any more.
         let _ = ended.send(inbox);
     });

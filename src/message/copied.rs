@@ -54,21 +54,27 @@ impl Selection {
     /// The first of its messages in a batch of its own, with its number; as it is, where no batch can be made of
     /// it.
     pub(crate) fn alone(&self, pool: &Arc<Pool>) -> Self {
-        let message = self.message(0);
-        let origin = match message.id() {
+        self.message(0).alone(pool).unwrap_or_else(|| self.with_rows(self.rows().first(1)))
+    }
+}
+
+impl MessageRef<'_> {
+    /// The message in a batch of its own, with its number; `None` where no batch can be made of it.
+    pub(crate) fn alone(self, pool: &Arc<Pool>) -> Option<Selection> {
+        let origin = match self.id() {
             None => Arc::clone(self.batch().shared_origin()),
             Some(id) => {
                 let ids = Some(Arc::new(AtomicU64::new(id)));
                 Arc::new(Origin { ids, ..Origin::clone(self.batch().origin()) })
             }
         };
-        let need = need(message);
+        let need = need(self);
         let mut writer = Writer::open(&origin, pool, need);
-        let Some(mut copy) = writer.row(need) else { return self.with_rows(self.rows().first(1)) };
-        copy.copy_of(message);
+        let mut copy = writer.row(need)?;
+        copy.copy_of(self);
         // Nobody else has the batch.
         copy.publish();
-        Self::all(Arc::new(writer.finish()))
+        Some(Selection::all(Arc::new(writer.finish())))
     }
 }
 

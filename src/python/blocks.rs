@@ -9,6 +9,7 @@ use pyo3::types::{PyModule, PyString, PyType};
 use super::class::{self, Meant};
 use super::escape::escaped;
 use super::persist::Reading;
+use super::type_name::type_name;
 use super::{exception, fork, generators, places, process, search_path};
 use crate::config::{
     BodyItem, Config, DestinationStatement, Diagnostic, PythonBlock, PythonClass, SourceStatement, Spanned,
@@ -160,6 +161,50 @@ impl Blocks {
             errors.extend(self.parser(py, config, options, log).err());
         }
         errors
+    }
+
+    /// The function that `name` names: one of the blocks, or one with dots, whose module is imported.
+    ///
+    /// # Errors
+    /// A warning: there is none.
+    pub(super) fn function<'py>(
+        &self,
+        py: Python<'py>,
+        config: &Config,
+        name: &Spanned<String>,
+    ) -> Result<Bound<'py, PyAny>, Diagnostic> {
+        let _reading = Reading::begin();
+        const TEXT: &str = "the text of each call is `<error>`";
+        let module = match name.value.rsplit_once('.') {
+            None => self.module.bind(py).clone(),
+            Some((module, _)) => {
+                let imported = py.import(PyString::new(py, module));
+                fork::leave(py, &imported);
+                imported.map_err(|error| {
+                    let what = format!("cannot import `{module}`, which has the function: {TEXT}");
+                    search_path::explain(py, config.warning(name.span, what, None), module, &error)
+                })?
+            }
+        };
+        let own = name.value.rsplit('.').next().unwrap_or_default();
+        let found = module.getattr(own).map_err(|_| {
+            let is_function = |value: &Bound<'_, PyAny>| value.is_callable() && !value.is_instance_of::<PyType>();
+            let dict = module.dict();
+            let names: Vec<_> = dict
+                .iter()
+                .filter(|(_, value)| is_function(value))
+                .map(|(name, _)| format!("`{name}`"))
+                .take(20)
+                .collect();
+            let place = if name.value == own { "the python blocks" } else { "its module" };
+            let help = (!names.is_empty()).then(|| format!("{place} define {}", names.join(", ")));
+            config.warning(name.span, format!("there is no function `{}`: {TEXT}", name.value), help)
+        })?;
+        if found.is_callable() {
+            return Ok(found);
+        }
+        let what = format!("`{}` is no function, but {}: {TEXT}", name.value, type_name(&found));
+        Err(config.warning(name.span, what, None))
     }
 
     fn find<'py>(

@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use super::blocks::Blocks;
 use super::destination::{Destinations, PythonTarget};
 use super::exit::flush_stdout;
+use super::function::Functions;
 use super::instance::PythonSource;
 use super::modules::{Taken, UserModules, module_of};
 use super::parser::{Parsers, PythonParser};
@@ -43,6 +44,8 @@ pub(super) struct PythonHost<'py> {
     destinations: Destinations,
     /// The same for parsers.
     parsers: Parsers,
+    /// The functions that templates call.
+    functions: Functions,
 }
 
 impl<'py> PythonHost<'py> {
@@ -58,12 +61,21 @@ impl<'py> PythonHost<'py> {
             prepared_code: Code::default(),
             destinations: Destinations::default(),
             parsers: Parsers::default(),
+            functions: Functions::default(),
         }
     }
 
     /// The blocks whose classes sources are made of now.
     fn blocks(&self) -> Option<&Blocks> {
         self.prepared.as_ref().map(|(blocks, _)| blocks).or(self.current.as_ref())
+    }
+
+    /// Finds the functions that the templates of `config` call, in what is prepared.
+    fn find_functions(&mut self, config: &Config) {
+        self.functions.put_back();
+        if let Some((blocks, taken)) = &self.prepared {
+            self.functions.find(self.py, config, (blocks, taken), &self.log);
+        }
     }
 
     fn install_current(&self) {
@@ -104,6 +116,7 @@ impl Host for PythonHost<'_> {
         let code = Code::of(config);
         if self.prepared.is_some() && self.prepared_code == code {
             // They ran for their generators, and run once.
+            self.find_functions(config);
             return Ok(());
         }
         self.put_back();
@@ -114,6 +127,7 @@ impl Host for PythonHost<'_> {
             Ok(blocks) => {
                 self.prepared = Some((blocks, taken));
                 self.prepared_code = code;
+                self.find_functions(config);
                 Ok(())
             }
             Err(error) => {
@@ -214,6 +228,7 @@ impl Host for PythonHost<'_> {
     fn put_back(&mut self) {
         self.destinations.put_back(self.py);
         self.parsers.put_back(self.py);
+        self.functions.put_back();
         if let Some((_, taken)) = self.prepared.take() {
             self.modules.put_back(self.py, &taken);
         }
@@ -229,6 +244,7 @@ impl Host for PythonHost<'_> {
     fn accept(&mut self) {
         self.destinations.accept();
         self.parsers.accept();
+        self.functions.accept();
         self.modules.note(self.py);
         if let Some((blocks, _)) = self.prepared.take() {
             self.current = Some(blocks);
@@ -248,11 +264,12 @@ impl Host for PythonHost<'_> {
         process::restore();
         self.destinations.look(self.py);
         self.parsers.look(self.py);
+        self.functions.look(self.py);
         release::drain_all(self.py);
     }
 
     fn finish(&mut self, within: Duration) -> bool {
-        let have_ended = self.parsers.finish(self.py) & self.destinations.finish(self.py, within);
+        let have_ended = self.functions.finish(self.py) & self.parsers.finish(self.py) & self.destinations.finish(self.py, within);
         let finished = ack_caller::finish_all(self.py, &self.log, within) && have_ended;
         release::drain_all(self.py);
         finished

@@ -1,9 +1,12 @@
-//! The interpreter's part of a thread that the engine has started: [`ThreadState`].
+//! The interpreter's part of a thread that the engine has started: [`ThreadState`], [`keep_thread`].
 
+use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+
+use crate::template;
 
 /// Keeps the interpreter's state of the calling thread, and with it its `threading.local`, between its visits: each
 /// [`Python::attach`] would make one and drop it otherwise. The thread has a name in `threading` meanwhile.
@@ -39,4 +42,38 @@ impl Drop for ThreadState {
         // SAFETY: what `keep` got, on the same thread, attached.
         unsafe { ffi::PyGILState_Release(self.ensured) };
     }
+}
+
+/// The interpreter's part of a thread, until the thread says that it ends.
+struct Kept(Option<ThreadState>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // Too late for it: the interpreter may be gone.
+        std::mem::forget(self.0.take());
+    }
+}
+
+thread_local! {
+    static KEPT: RefCell<Kept> = const { RefCell::new(Kept(None)) };
+}
+
+/// Keeps the interpreter's part of the calling thread, which is called `name` there, up to [`end_thread`] or to the end
+/// of the thread. Nothing is done on a thread that is attached: it is the interpreter's already.
+pub(super) fn keep_thread(name: &str) {
+    // SAFETY: it can be called on any thread.
+    if unsafe { ffi::PyGILState_Check() } == 1 {
+        return;
+    }
+    KEPT.with_borrow_mut(|kept| {
+        if kept.0.is_none() {
+            kept.0 = Some(ThreadState::keep(name));
+            template::at_thread_end(end_thread);
+        }
+    });
+}
+
+/// Lets go of the interpreter's part of the calling thread, which is not attached.
+pub(super) fn end_thread() {
+    drop(KEPT.with_borrow_mut(|kept| kept.0.take()));
 }

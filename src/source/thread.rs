@@ -20,6 +20,7 @@ use crate::flow::exit::Exit;
 use crate::flow::{Producer, Refused};
 use crate::message::batch::Row;
 use crate::message::{Need, Stamp};
+use crate::template::end_host_thread;
 
 /// Posts the messages of a source, on its thread.
 pub struct Poster {
@@ -233,6 +234,7 @@ impl Source for SourceThread {
                 input.status.count_exception(&text);
                 log.error(&format!("{name}: fault in the engine: {text}; it has ended"));
             }
+            end_host_thread();
             is_done.store(!exit.is_requested(), Ordering::Release);
             input.status.end();
             (with.ended)();

@@ -24,6 +24,7 @@ mod lists;
 mod numbers;
 pub(super) mod options;
 mod path;
+mod python;
 mod text;
 mod url;
 
@@ -118,12 +119,13 @@ static FUNCTIONS: &[Function] = &[
     // The system.
     Function::of("env", ANY, "$(env NAME …)", env::env),
     Function::own("dns-resolve-ip", "$(dns-resolve-ip [options] ip)", hosts::dns_resolve_ip),
+    Function::own("python", "$(python module.function [argument …])", python::python),
     Function::own("geoip2", "$(geoip2 [--database file] [--field a.b] ip)", hosts::geoip2),
     Function::strict("getent", 2..=3, "$(getent database key [field])", getent::getent).checked(getent::check_getent),
 ];
 
 /// Functions of the language. Those of them that have a row above are not refused.
-const LATER: &str = "python slog";
+const LATER: &str = "slog";
 
 /// The number that an argument is.
 fn number(text: &[u8]) -> Option<i64> {

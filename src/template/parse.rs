@@ -41,6 +41,8 @@ pub(super) struct Notes {
     pub(super) names: Vec<(Range<usize>, String)>,
     /// Texts that do something else than they look like.
     pub(super) warnings: Vec<TemplateError>,
+    /// Tells whether a function of the host's is called.
+    pub(super) calls_host: bool,
 }
 
 /// Nested calls beyond this depth are an error, so that a hostile text cannot exhaust the stack.

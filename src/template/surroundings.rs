@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use super::Template;
 use super::item::Scope;
+use super::{HostFunction, Template};
 use crate::message::{MessageRef, ValueType};
 
 /// A condition inside of a template, as in `$(if (…) yes no)`.
@@ -90,6 +90,19 @@ pub trait Surroundings {
     fn names(&mut self, options: NameOptions) -> Result<Later<Arc<dyn Names>>, String> {
         let _ = options;
         Err("names of hosts belong to the templates of a configuration".to_owned())
+    }
+
+    /// The function of the host's called `name`, whose name stands at `at` of the template.
+    ///
+    /// # Errors
+    /// There is no host.
+    fn host_function(
+        &mut self,
+        name: &str,
+        at: Range<usize>,
+    ) -> Result<Later<Arc<dyn HostFunction>>, String> {
+        let _ = (name, at);
+        Err("functions of Python belong to the templates of a configuration".to_owned())
     }
 
     /// The template called `name`, whose name stands at `at` of the template.

@@ -54,6 +54,7 @@ pub fn stats(value: &Value) -> String {
         add(&mut out, &table);
     }
     add(&mut out, &parsers(list(&value["parsers"])));
+    add(&mut out, &functions(list(&value["functions"])));
     add(&mut out, &destinations(list(&value["destinations"])));
     out
 }
@@ -258,6 +259,16 @@ fn parsers(parsers: &[Value]) -> Table {
         };
         let counts = (number(&parser["processed"]), number(&parser["discarded"]));
         table.push([text(&parser["id"]), text(&parser["parser"]), counts.0, counts.1, name]);
+    }
+    table
+}
+
+/// The functions of Python that templates call.
+fn functions(functions: &[Value]) -> Table {
+    let mut table =
+        Table::new(&[("FUNCTION", Align::Left), ("CALLED", Align::Right), ("FAILED", Align::Right)]);
+    for function in functions {
+        table.push([text(&function["name"]), number(&function["called"]), number(&function["failed"])]);
     }
     table
 }

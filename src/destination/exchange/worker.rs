@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::{Exchange, Group, Outcome, Sent, Worker};
 use crate::destination::Site;
 use crate::fault::panic_text;
+use crate::template::end_host_thread;
 
 /// The time for which a worker goes on with the next request of its group before it says what is delivered.
 pub(crate) const TELL: Duration = Duration::from_millis(10);
@@ -89,7 +90,9 @@ fn run(exchange: &Arc<dyn Exchange>, slot: usize, site: &Site, jobs: &Receiver<J
     if let Some(mut worker) = worker {
         // Nobody is there any more to be told of a panic.
         let _ = catch_unwind(AssertUnwindSafe(|| worker.close()));
+        drop(worker);
     }
+    end_host_thread();
 }
 
 /// How far a worker has come with its group.

@@ -18,7 +18,7 @@ use super::compression::read_decoded;
 use super::status::{Action, action_of, retry_after};
 use crate::destination::exchange::{Failure, Group, Outcome, Refusal, Sent, Worker};
 use crate::message::MessageRef;
-use crate::template::{Context, Template, TimeZoneUse, Zone, ZoneClock};
+use crate::template::{Context, HostCalls, Template, TimeZoneUse, Zone, ZoneClock};
 
 /// The most bytes of a body: a request beyond is begun anew, whatever `batch-lines()` says.
 const MOST_BODY: usize = 64 * 1024 * 1024;
@@ -232,12 +232,15 @@ impl HttpWorker {
 impl Worker for HttpWorker {
     fn send(&mut self, group: &Group) -> Sent {
         self.context.now = self.clock.now();
+        let calls = HostCalls::open();
         let taken = self.make_body(group);
         let Some((first, numbers)) = group.messages().next() else {
             return Sent::one(0, 0, Outcome::Delivered);
         };
         self.context.sequence = numbers.sequence;
         let mut headers = self.make_headers(first);
+        // Not while an answer is waited for.
+        drop(calls);
         let settings = &self.http.settings;
         let mut body = &self.body;
         if let Some(coding) = settings.compression

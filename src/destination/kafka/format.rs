@@ -9,7 +9,7 @@ use crate::destination::Numbers;
 use crate::kafka::records::Value;
 use crate::kafka::{Record, Records, topic};
 use crate::message::{MessageRef, Selection};
-use crate::template::{Context, Template};
+use crate::template::{Context, HostCalls, Template};
 
 /// The topic of each message.
 #[derive(Debug, Clone)]
@@ -58,6 +58,7 @@ impl RecordFormat {
             made.topics.push(Arc::clone(name));
         }
         let mut scratch = Vec::new();
+        let _calls = HostCalls::open();
         for row in 0..view.len() {
             let message = view.message(row);
             context.sequence = first.later(row).sequence;

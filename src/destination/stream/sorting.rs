@@ -9,6 +9,7 @@ use crate::destination::{Numbers, Severity};
 use crate::fault::panic_text;
 use crate::flow::{Delivery, DropReason};
 use crate::message::Rows;
+use crate::template::HostCalls;
 
 impl StreamDestination {
     /// Sends each message to the file that its path names; the order in each file is that of the batch.
@@ -17,6 +18,7 @@ impl StreamDestination {
         let now = Instant::now();
         let mut touched: Vec<(usize, Numbers)> = Vec::new();
         let (mut index, mut last) = (0, None);
+        let calls = HostCalls::open();
         while index < delivery.view.len() {
             // Until a row is added to a file's, nothing has happened to it.
             let all = catch_unwind(AssertUnwindSafe(|| {
@@ -37,6 +39,7 @@ impl StreamDestination {
                 index += 1;
             }
         }
+        drop(calls);
         for (id, first) in touched {
             let Some(target) = &mut self.targets[id] else { continue };
             let rows = std::mem::take(&mut target.rows);

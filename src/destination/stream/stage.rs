@@ -37,7 +37,7 @@ use crate::destination::Numbers;
 use crate::fault::panic_text;
 use crate::flow::Delivery;
 use crate::message::MessageRef;
-use crate::template::Context;
+use crate::template::{Context, HostCalls};
 
 /// The buffer is written when it has this many bytes. Above 64 KiB the calls no longer show; below 256
 /// KiB it stays in the second-level cache.
@@ -183,6 +183,7 @@ impl Stage {
             }
         }
         let mut failed = Ok(());
+        let _calls = HostCalls::open();
         // What a panic leaves half done is taken back.
         while let Err(panic) =
             catch_unwind(AssertUnwindSafe(|| self.append_lines(pending, torn, (line, bounds), context)))

@@ -10,7 +10,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use crate::engine::stats::{DestinationStats, SourceStats, Stats};
+use crate::engine::stats::{DestinationStats, FunctionStats, SourceStats, Stats};
 use crate::engine::{Board, log};
 use crate::flow::DropReason;
 use crate::path::{Correlation, Probed};
@@ -100,6 +100,12 @@ const CORRELATION: [Row<Correlation>; 4] = [
     ("closed_early", "Contexts that there was no room for, closed before their time", Counter, |of| {
         of.closed_early as f64
     }),
+];
+
+/// Of functions that templates call.
+const FUNCTION: [Row<FunctionStats>; 2] = [
+    ("called", "Calls of the function by templates", Counter, |of| of.called as f64),
+    ("failed", "Calls whose text is <error>", Counter, |of| of.failed as f64),
 ];
 
 const DESTINATION: [Row<DestinationStats>; 14] = [
@@ -238,6 +244,10 @@ impl Collector for Snapshot {
             let values = parsers.filter_map(|of| Some((of.id.as_str(), row.3(&of.correlation?))));
             driver_rows(&mut encoder, "parser", row, values)?;
         }
+        for row in &FUNCTION {
+            let values = self.stats.functions.iter().map(|of| (of.name.as_str(), row.3(of)));
+            driver_rows(&mut encoder, "function", row, values)?;
+        }
         for row in &DESTINATION {
             let values = self.stats.destinations.iter().map(|of| (of.id.as_str(), row.3(of)));
             driver_rows(&mut encoder, "destination", row, values)?;
@@ -335,7 +345,8 @@ mod tests {
                 left_out: 4,
             }),
         };
-        let stats = Stats { sources: vec![source], destinations: vec![to], parsers: vec![parser] };
+        let functions = vec![FunctionStats { name: "m.f".to_owned(), called: 9, failed: 2 }];
+        let stats = Stats { sources: vec![source], destinations: vec![to], parsers: vec![parser], functions };
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Snapshot { stats, uptime: 1.5, log_lines_dropped: 4 }));
         let mut out = String::new();
@@ -364,6 +375,8 @@ mod tests {
             "inrush_parser_context_bytes{parser=\"p#0\"} 6.0\n",
             "inrush_parser_made_total{parser=\"p#0\"} 7.0\n",
             "inrush_parser_closed_early_total{parser=\"p#0\"} 1.0\n",
+            "inrush_function_called_total{function=\"m.f\"} 9.0\n",
+            "inrush_function_failed_total{function=\"m.f\"} 2.0\n",
             "inrush_uptime_seconds 1.5\n",
             "inrush_log_lines_dropped_total 4\n",
         ] {

@@ -1,5 +1,6 @@
 //! Branches of programs, made of log paths.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::Compiler;
@@ -11,6 +12,7 @@ use crate::config::{
 };
 use crate::filter::Filter;
 use crate::parser;
+use crate::path::calling::calling;
 use crate::path::{Choice, Item, SendTo, Step};
 use crate::rewrite::Rewrite;
 
@@ -225,7 +227,8 @@ impl<'c> Compiler<'c, '_> {
         if !self.steps.contains_key(&key) {
             self.references.insert(place, number + 1);
         }
-        self.step_at(place, || parser::compile(config, parser::Reference { statement, number }, driver))
+        let reference = parser::Reference { statement, number };
+        self.step_at(place, driver, || parser::compile(config, reference, driver))
     }
 
     /// Compiles the body of a statement that is named by the item at `place`.
@@ -253,7 +256,8 @@ impl<'c> Compiler<'c, '_> {
 
     fn filter_step(&mut self, place: usize, statement: &'c FilterStatement) -> Option<Arc<dyn Step>> {
         let config = self.config;
-        self.step_at(place, || made(Filter::compile(config, &statement.name, &statement.condition)))
+        let compile = || made(Filter::compile(config, &statement.name, &statement.condition));
+        self.step_at(place, &statement.condition, compile)
     }
 
     /// The items of a rewrite: a step for functions that follow each other, a fork for each junction.
@@ -277,19 +281,20 @@ impl<'c> Compiler<'c, '_> {
                     RewriteItem::Junction(_) => None,
                 });
                 let place = std::ptr::from_ref(&group[0]) as usize;
-                let step =
-                    compiler.step_at(place, || made(Rewrite::compile(config, &statement.name, functions)));
+                let compile = || made(Rewrite::compile(config, &statement.name, functions));
+                let step = compiler.step_at(place, group, compile);
                 items.extend(step.map(Item::Step));
             }
             items
         })
     }
 
-    /// The step of the item at `place`, which all sources that pass it share. Each place that refers to a
-    /// statement has a step of its own, and so has each way of names that leads there.
+    /// The step of the item at `place`, which has these `options`, and which all sources that pass it share. Each
+    /// place that refers to a statement has a step of its own, and so has each way of names that leads there.
     fn step_at(
         &mut self,
         place: usize,
+        options: impl Debug,
         compile: impl FnOnce() -> Result<Arc<dyn Step>, Diagnostic>,
     ) -> Option<Arc<dyn Step>> {
         let key = (self.names.clone(), place);
@@ -297,6 +302,7 @@ impl<'c> Compiler<'c, '_> {
             return step.clone();
         }
         let step = compile().map_err(|error| self.errors.push(error)).ok();
+        let step = step.map(|step| calling(self.config, &options, step));
         self.steps.insert(key, step.clone());
         step
     }

@@ -24,8 +24,7 @@ const COMMON: [FieldName; 4] = [FieldName::Host, FieldName::HostFrom, FieldName:
 /// A message of the engine's.
 #[derive(Debug)]
 pub(crate) struct Lent {
-    /// The message alone.
-    view: Selection,
+    view: View,
     /// The number of its fields, without any change.
     fields: usize,
     /// SEQNUM.
@@ -36,6 +35,15 @@ pub(crate) struct Lent {
     /// True when the draft has what the message has.
     is_drafted: bool,
     access: Access,
+}
+
+/// The message.
+#[derive(Debug)]
+enum View {
+    /// The only one of these.
+    Held(Selection),
+    /// One that the lender holds for as long as it is lent.
+    Borrowed(MessageRef<'static>),
 }
 
 /// Tells whether a message can be changed.
@@ -52,7 +60,22 @@ static POOL: LazyLock<Arc<Pool>> = LazyLock::new(|| Arc::new(Pool::new()));
 impl Lent {
     /// The only message of `view`, whose SEQNUM is `sequence`.
     pub(in crate::python) fn new(view: Selection, sequence: u64, is_typed: bool) -> Self {
-        let fields = view.message(0).field_count();
+        let (fields, view) = (view.message(0).field_count(), View::Held(view));
+        Self { view, fields, sequence, is_typed, is_drafted: false, access: Access::ReadOnly }
+    }
+
+    /// `message`, for reading.
+    ///
+    /// # Safety
+    /// What it is lent as is taken back ([`take_back`]) while `message` is still there.
+    pub(in crate::python) unsafe fn borrowed(
+        message: MessageRef<'_>,
+        sequence: u64,
+        is_typed: bool,
+    ) -> Self {
+        // SAFETY: by the caller's promise nobody reads it any more when `message` is gone.
+        let message = unsafe { std::mem::transmute::<MessageRef<'_>, MessageRef<'static>>(message) };
+        let (fields, view) = (message.field_count(), View::Borrowed(message));
         Self { view, fields, sequence, is_typed, is_drafted: false, access: Access::ReadOnly }
     }
 
@@ -63,7 +86,10 @@ impl Lent {
 
     /// The message; see [`Lent::settle`].
     pub(super) fn message(&self) -> MessageRef<'_> {
-        self.view.message(0)
+        match &self.view {
+            View::Held(view) => view.message(0),
+            View::Borrowed(message) => *message,
+        }
     }
 
     /// True when values have their types, and one that is not set is none.
@@ -123,22 +149,24 @@ impl Lent {
         if !std::mem::take(&mut changed.is_stale) {
             return;
         }
+        let View::Held(view) = &mut self.view else { unreachable!("what is borrowed is for reading") };
         if !std::mem::replace(&mut changed.is_copied, true) {
-            self.view = self.view.alone(&POOL);
+            *view = view.alone(&POOL);
         }
-        let rows = self.view.rows().clone();
+        let rows = view.rows().clone();
         let mut faults = Vec::new();
-        self.view.revise(&mut faults, |row| {
+        view.revise(&mut faults, |row| {
             changed.apply_new(row, head);
             true
         });
         // What would pass a bound has been refused before.
         debug_assert!(faults.is_empty(), "{faults:?}");
-        self.view.set_rows(rows);
+        view.set_rows(rows);
     }
 
     /// Ends its loan: nobody changes it any more. Where somebody `keeps` it, it gets memory of its own, of `pool`.
-    fn end(&mut self, head: Head, keeps: bool, pool: &Arc<Pool>) -> Option<Box<Changes>> {
+    /// False with the changes where there is no such memory, and it is not to be read any more.
+    fn end(&mut self, head: Head, keeps: bool, pool: &Arc<Pool>) -> (Option<Box<Changes>>, bool) {
         if keeps {
             self.settle(&head);
         }
@@ -149,10 +177,16 @@ impl Lent {
             }
             Access::Writable(None) | Access::ReadOnly => None,
         };
-        if keeps && !changes.as_ref().is_some_and(|changes| changes.is_copied) {
-            self.view = self.view.alone(pool);
+        let is_copied = changes.as_ref().is_some_and(|changes| changes.is_copied);
+        let own = match &self.view {
+            View::Held(view) => (keeps && !is_copied).then(|| view.alone(pool)),
+            View::Borrowed(message) if keeps => message.alone(pool),
+            View::Borrowed(_) => None,
+        };
+        if let Some(own) = own {
+            self.view = View::Held(own);
         }
-        changes
+        (changes, matches!(self.view, View::Held(_)))
     }
 
     /// The type and the text of what `key`, whose meaning is `name`, names; macros have none here.
@@ -230,7 +264,11 @@ pub(in crate::python) fn take_back(message: Bound<'_, LogMessage>, pool: &Arc<Po
     let keeps = unsafe { ffi::Py_REFCNT(message.as_ptr()) } > 1;
     let changes = message.get().draft.with_unparsed(message.py(), |draft| {
         let head = draft.head;
-        draft.lent_mut().and_then(|lent| lent.end(head, keeps, pool))
+        let (changes, is_readable) = draft.lent_mut()?.end(head, keeps, pool);
+        if !is_readable {
+            draft.extra().lent = None;
+        }
+        changes
     });
     drop(message);
     changes

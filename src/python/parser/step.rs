@@ -9,7 +9,6 @@
 //! there: a post of the object is taken or refused at once.
 
 use std::any::Any;
-use std::cell::RefCell;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -22,7 +21,7 @@ use crate::message::{Rows, Selection};
 use crate::parser::{Refused, Tally};
 use crate::path::{Out, Step, StepStatistics};
 use crate::python::message::{Changes, Lent, LogMessage, lend, take_back};
-use crate::python::thread_state::ThreadState;
+use crate::python::thread_state::{end_thread, keep_thread};
 use crate::python::type_name::type_name;
 use crate::python::{fork, release, returned, threads};
 
@@ -34,19 +33,8 @@ const FALSE: Refused = Refused("false result");
 const RAISED: Refused = Refused("exception");
 const ENDED: Refused = Refused("no parser");
 
-thread_local! {
-    /// The interpreter's part of the worker, from its first call to the last.
-    static THREAD: RefCell<Option<ThreadState>> = const { RefCell::new(None) };
-}
-
-/// Keeps the interpreter's part of the calling thread from now on.
-fn keep_thread() {
-    THREAD.with_borrow_mut(|thread| {
-        if thread.is_none() {
-            *thread = Some(ThreadState::keep("parsers"));
-        }
-    });
-}
+/// The name of the worker, as Python sees it.
+const THREAD: &str = "parsers";
 
 /// The exceptions in the log.
 #[derive(Debug, Default)]
@@ -252,7 +240,7 @@ impl Step for PythonParser {
             None
         } else {
             let _posts = threads::never_waits();
-            keep_thread();
+            keep_thread(THREAD);
             self.calls.on_this_thread();
             Python::try_attach(|py| {
                 let verdicts = match &self.parsing {
@@ -283,10 +271,10 @@ impl Step for PythonParser {
 
     fn retire(&self, is_last: bool) {
         let _posts = threads::never_waits();
-        keep_thread();
+        keep_thread(THREAD);
         Python::try_attach(|py| self.deinitialise(py));
         if is_last {
-            drop(THREAD.take());
+            end_thread();
         }
     }
 

@@ -13,6 +13,7 @@ use crate::message::{ValueType, list};
 use crate::template::build::{Build, Source};
 use crate::template::correlated;
 use crate::template::element::with_element;
+use crate::template::host;
 use crate::template::item::{Call, Items, Scope};
 use crate::template::surroundings::{Condition, Later, NamedTemplate, NamedTemplates};
 
@@ -243,13 +244,16 @@ enum Name {
 }
 
 /// The text by which drivers are compared has the templates that are named, as deep as they are formatted.
-/// If messages tell the names, it has the texts of all.
+/// If messages tell the names, it has the texts of all, and says whether one of them calls the host.
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, Level::enter()) {
             (_, None) => f.write_str("…"),
             (Self::Known(template), Some(_)) => f.debug_tuple("Known").field(template).finish(),
             (Self::Told(name, all), Some(_)) => {
+                if all.get().is_some_and(|all| all.values().any(|named| named.template.calls_host())) {
+                    host::meet();
+                }
                 let texts = all.get().into_iter().flatten();
                 let texts: Vec<_> = texts.map(|(name, named)| (name, named.template.text())).collect();
                 f.debug_tuple("Told").field(name).field(&texts).finish()

@@ -59,6 +59,7 @@ $(template x) => ERROR
 $(if (1) a b) => ERROR
 $(getent passwd root) => 0
 $(python x) => ERROR
+$(python) => ERROR
 $(slog) => ERROR
 "#;
     check_rows(rows, &message(&pairs), &Options::default(), &mut Alone);

@@ -13,7 +13,7 @@ use crate::destination::exchange::group::Chunk;
 use crate::fault::panic_text;
 use crate::flow::{Delivery, DropReason};
 use crate::message::Rows;
-use crate::template::{Context, Template, TimeZoneUse, Zone, ZoneClock};
+use crate::template::{Context, HostCalls, Template, TimeZoneUse, Zone, ZoneClock};
 
 /// Parts messages by their key.
 pub(super) struct Keys {
@@ -39,6 +39,7 @@ impl Keys {
         self.context.now = self.clock.now();
         let mut rows: IndexMap<Arc<[u8]>, (Numbers, Vec<u32>)> = IndexMap::new();
         let (mut faults, mut text) = (Vec::new(), Vec::new());
+        let calls = HostCalls::open();
         for index in 0..delivery.view.len() {
             let row = delivery.view.rows().at(index);
             text.clear();
@@ -57,6 +58,7 @@ impl Keys {
                 rows.insert(text[..].into(), (first.later(index), vec![row]));
             }
         }
+        drop(calls);
         for (key, (first, rows)) in rows {
             let hash = FixedState::default().hash_one(&key);
             let view = delivery.view.with_rows(Rows::from(rows));
