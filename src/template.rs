@@ -58,7 +58,8 @@ pub use element::with_element;
 pub use error::TemplateError;
 pub(crate) use glob::Glob;
 pub use host::{
-    ERROR, HostCalls, HostFunction, HostFunctionCounts, at_thread_end, calls_host, end_host_thread, keeps_lock,
+    ERROR, HostCalls, HostFunction, HostFunctionCounts, at_thread_end, calls_host, end_host_thread,
+    keeps_lock,
 };
 pub(crate) use line::BSD_LINE;
 pub use line::{FILE_LINE, append_rfc5424_header};

@@ -272,7 +272,10 @@ fn what_needs_python_is_refused_at_its_place() {
     let source = "source s { internal();\n  python(class(\"A\")); };\nlog { source(s); };\n";
     let block = "source s { internal(); };\npython {\nx = 1\n};\nlog { source(s); };\n";
     let parser = "source s { internal(); };\nlog { source(s); parser { python(class(\"A\")); }; };\n";
-    for (configuration, place) in [(source, ":2:3"), (block, ":2:9"), (parser, ":2:27")] {
+    let function =
+        "source s { internal(); };\nlog { source(s); rewrite { set(\"$(python m.f)\" value(\"n\")); }; };\n";
+    for (configuration, place) in [(source, ":2:3"), (block, ":2:9"), (parser, ":2:27"), (function, ":2:42")]
+    {
         let (_dir, file) = written(configuration);
         for command in ["check", "run"] {
             let ran = Command::new(COMMAND).args([command, "-f", file.to_str().unwrap()]).output().unwrap();

@@ -341,9 +341,7 @@ impl Stats {
             }
             all
         };
-        let function = |function: &FunctionStats| {
-            json!({ "name": function.name, "called": function.called, "failed": function.failed })
-        };
+        let function = |function: &FunctionStats| json!({ "name": function.name, "called": function.called, "failed": function.failed });
         json!({
             "sources": self.sources.iter().map(source).collect::<Vec<_>>(),
             "parsers": self.parsers.iter().map(parser).collect::<Vec<_>>(),

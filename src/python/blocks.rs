@@ -173,8 +173,8 @@ impl Blocks {
         config: &Config,
         name: &Spanned<String>,
     ) -> Result<Bound<'py, PyAny>, Diagnostic> {
-        let _reading = Reading::begin();
         const TEXT: &str = "the text of each call is `<error>`";
+        let _reading = Reading::begin();
         let module = match name.value.rsplit_once('.') {
             None => self.module.bind(py).clone(),
             Some((module, _)) => {
@@ -188,7 +188,8 @@ impl Blocks {
         };
         let own = name.value.rsplit('.').next().unwrap_or_default();
         let found = module.getattr(own).map_err(|_| {
-            let is_function = |value: &Bound<'_, PyAny>| value.is_callable() && !value.is_instance_of::<PyType>();
+            let is_function =
+                |value: &Bound<'_, PyAny>| value.is_callable() && !value.is_instance_of::<PyType>();
             let dict = module.dict();
             let names: Vec<_> = dict
                 .iter()

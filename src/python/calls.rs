@@ -85,9 +85,9 @@ impl Calls {
         stack.unwrap_or_else(|| "(its stack is not known)".to_owned())
     }
 
-    /// Says once of a call that it hangs, and that it has come back; `class` is that of the object. Called now and
-    /// then.
-    pub(super) fn watch(&self, py: Python<'_>, class: &str) -> Option<News> {
+    /// Says once of a call that it hangs, and that it has come back; `called` names the call of a method. Called now
+    /// and then.
+    pub(super) fn watch(&self, py: Python<'_>, called: impl FnOnce(&str) -> String) -> Option<News> {
         let (number, now) = (self.number.load(Ordering::Relaxed), Instant::now());
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let is_calling = number % 2 == 1;
@@ -97,8 +97,8 @@ impl Calls {
                     return None;
                 }
                 known.is_told = true;
-                let (method, stack, seconds) = (self.method(), self.stack(py), HANGS.as_secs());
-                let what = format!("{method}() of class `{class}` has not returned for {seconds} s");
+                let (stack, seconds) = (self.stack(py), HANGS.as_secs());
+                let what = format!("{} has not returned for {seconds} s", called(self.method()));
                 Some(News::Hangs(format!("{what}. It stands here:\n{stack}")))
             }
             known => {

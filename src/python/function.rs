@@ -181,7 +181,7 @@ impl PythonFunction {
     /// Says once of a call that it hangs, and that it has come back. For the main thread.
     fn watch(&self, py: Python<'_>) {
         let all = self.calls().all.clone();
-        for news in all.iter().filter_map(|calls| calls.watch(py, &self.name)) {
+        for news in all.iter().filter_map(|calls| calls.watch(py, |_| "a call".to_owned())) {
             let (level, text) = match news {
                 News::Hangs(text) => (LogLevel::Error, text),
                 News::Returned => (LogLevel::Notice, "a call has returned".to_owned()),

@@ -269,7 +269,9 @@ impl Host for PythonHost<'_> {
     }
 
     fn finish(&mut self, within: Duration) -> bool {
-        let have_ended = self.functions.finish(self.py) & self.parsers.finish(self.py) & self.destinations.finish(self.py, within);
+        let have_ended = self.functions.finish(self.py)
+            & self.parsers.finish(self.py)
+            & self.destinations.finish(self.py, within);
         let finished = ack_caller::finish_all(self.py, &self.log, within) && have_ended;
         release::drain_all(self.py);
         finished

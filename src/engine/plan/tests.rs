@@ -135,6 +135,50 @@ fn a_source_whose_need_of_the_host_changes_is_replaced() {
     assert_eq!(still, of_host);
 }
 
+/// Breaks without it: a template that calls Python is formatted by a worker that must never wait, as what it stands in
+/// is not looked through.
+#[test]
+fn a_path_whose_templates_call_python_is_one_of_the_host() {
+    let around = "filter f { \"$(python m.f)\" eq \"x\"; }; template t \"$(echo $(python m.f a))\";
+        template u { template(t); }; rewrite r { set(\"$(template t)\" value(\"n\")); };
+        template plain \"$MSG\"; parser p { python(class(\"P\")); };";
+    let calls = |item: &str| {
+        let next = plan(&format!("{around} source s {{ internal(); }}; log {{ source(s); {item} }};"));
+        next.sources[0].program.is_hosted()
+    };
+    for item in [
+        "filter(f);",
+        "filter { filter(f) and level(err); };",
+        "filter { match(\"x\" template(t)); };",
+        "filter { rate-limit(rate(1) key(\"$(python m.f)\")); };",
+        "if (filter(f)) { };",
+        "rewrite(r);",
+        "rewrite { set(\"x\" value(\"n\") condition(filter(f))); };",
+        "rewrite { subst(\"a\" \"$(python m.f)\" value(\"n\")); };",
+        "rewrite { set(\"$(if filter(f) a b)\" value(\"n\")); };",
+        "rewrite { set(\"$(template $name)\" value(\"n\")); };",
+        "rewrite { set(\"$(format-json x=$(python m.f))\" value(\"n\")); };",
+        "rewrite { groupset(\"$(python m.f)\" values(\"a*\")); };",
+        "parser { kv-parser(template(t)); };",
+        "parser { grouping-by(key(\"$(python m.f)\") timeout(1) aggregate(value(\"a\" \"b\"))); };",
+        "parser { grouping-by(key(\"a\") timeout(1) where(filter(f)) aggregate(value(\"a\" \"b\"))); };",
+        "parser { grouping-by(key(\"a\") timeout(1) aggregate(value(\"a\" \"$(python m.f)\"))); };",
+        "parser { group-lines(key(t) timeout(1) multi-line-mode(indented)); };",
+        "parser { map-value-pairs(pair(\"a\" \"$(python m.f)\")); };",
+        "parser { metrics-probe(key(\"k\") labels(\"a\" => \"$(python m.f)\")); };",
+        "parser { date-parser(template(\"$(python m.f)\") format(\"%s\")); };",
+        "junction { channel { filter(f); }; channel { }; };",
+        "parser(p);",
+    ] {
+        assert!(calls(item), "{item}");
+    }
+    for item in ["", "filter { level(err); };", "rewrite { set(\"python m.f\" value(\"n\")); };"] {
+        assert!(!calls(item), "{item}");
+    }
+    // A destination calls it on its own thread.
+    assert!(!calls("destination { stdout(template(t)); };"));
+}
+
 /// Breaks without it: the host makes a step for each source that passes it, or none for one of two references.
 #[test]
 fn a_step_of_the_host_is_made_once_for_each_reference() {

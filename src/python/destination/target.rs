@@ -162,7 +162,7 @@ impl PythonTarget {
 
     /// Says once of a call that it hangs, and that it has come back. For the main thread.
     pub(crate) fn watch(&self, py: Python<'_>) {
-        match self.calls.watch(py, &self.class) {
+        match self.calls.watch(py, |method| format!("{method}() of class `{}`", self.class)) {
             Some(News::Hangs(text)) => self.tell(py, Severity::Error, text),
             Some(News::Returned) => {
                 self.tell(py, Severity::Notice, format!("a call of class `{}` has returned", self.class));

@@ -68,11 +68,7 @@ impl Lent {
     ///
     /// # Safety
     /// What it is lent as is taken back ([`take_back`]) while `message` is still there.
-    pub(in crate::python) unsafe fn borrowed(
-        message: MessageRef<'_>,
-        sequence: u64,
-        is_typed: bool,
-    ) -> Self {
+    pub(in crate::python) unsafe fn borrowed(message: MessageRef<'_>, sequence: u64, is_typed: bool) -> Self {
         // SAFETY: by the caller's promise nobody reads it any more when `message` is gone.
         let message = unsafe { std::mem::transmute::<MessageRef<'_>, MessageRef<'static>>(message) };
         let (fields, view) = (message.field_count(), View::Borrowed(message));

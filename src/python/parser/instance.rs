@@ -156,7 +156,10 @@ impl PythonParser {
 
     /// Says once of a call that it hangs, and that it has come back. For the main thread.
     pub(super) fn watch(&self, py: Python<'_>) {
-        let Some(news) = self.calls.watch(py, &self.class) else { return };
+        let Some(news) = self.calls.watch(py, |method| format!("{method}() of class `{}`", self.class))
+        else {
+            return;
+        };
         let (level, text) = match news {
             News::Hangs(text) => (LogLevel::Error, text),
             News::Returned => (LogLevel::Notice, format!("a call of class `{}` has returned", self.class)),
