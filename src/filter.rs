@@ -9,7 +9,7 @@
 //! * [`text`], [`matching`]: a [`Matcher`] over one text of each message;
 //! * [`netmask`], [`tags`], [`in_list`]: the sender's address, the tags, a value that is in a file;
 //! * [`rate_limit`]: so many messages a second;
-//! * `comparison`: two templates.
+//! * `comparison`: two templates; `scratch`: the memory of tests whose texts are made.
 //!
 //! A test whose pattern has `store-matches` also changes the messages that meet it (`matched`): they get a
 //! revision when the test is done, so that the tests behind it read what it has stored.
@@ -30,13 +30,14 @@ pub mod matching;
 mod names;
 pub mod netmask;
 pub mod rate_limit;
+mod scratch;
 pub mod tags;
 pub mod text;
 mod value;
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 pub use condition::Filter;
 pub(crate) use doubts::doubts;
@@ -47,7 +48,7 @@ use crate::message::{MessageRef, RevisedRow, Rows, Selection};
 #[cfg(doc)]
 use crate::path::Step;
 use crate::pattern::Matcher;
-use crate::template;
+use crate::template::{self, Moment};
 
 /// The filter functions.
 pub const DRIVERS: &[Entry] = &[
@@ -70,12 +71,12 @@ pub const DRIVERS: &[Entry] = &[
 
 /// A test of one filter function.
 pub trait Test: fmt::Debug + Send + Sync {
-    /// Tells whether `message` meets it.
-    fn matches(&self, message: MessageRef<'_>) -> bool;
+    /// Tells whether `message` meets it in `moment`.
+    fn matches(&self, message: MessageRef<'_>, moment: Moment) -> bool;
 
-    /// Those of `rows`, which are rows of `selection`, whose messages meet it at `now`.
-    fn select(&self, selection: &Selection, rows: &Rows, _now: Instant) -> Rows {
-        keep(rows, |row| self.matches(selection.row(row)))
+    /// Those of `rows`, which are rows of `selection`, whose messages meet it in `moment`.
+    fn select(&self, selection: &Selection, rows: &Rows, moment: Moment) -> Rows {
+        keep(rows, |row| self.matches(selection.row(row), moment))
     }
 
     /// Its pattern, if it has one.
@@ -86,6 +87,14 @@ pub trait Test: fmt::Debug + Send + Sync {
     /// Tells whether its answer depends on the messages before: it has to see them in their order.
     fn has_state(&self) -> bool {
         false
+    }
+
+    /// Takes over what `old`, the same test of the configuration before, knows of the messages before.
+    fn take_over(&self, _old: &dyn Test) {}
+
+    /// Itself, for [`Test::take_over`] to find its own kind, where it has a state.
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
     }
 
     /// Stores what its pattern finds in the message of `row`, which meets it.

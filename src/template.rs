@@ -52,7 +52,7 @@ mod zone;
 mod tests;
 
 pub(crate) use civil::{DAYS, MONTHS};
-pub use context::{Context, Identity, OnError, Options, TimeZoneUse};
+pub use context::{Context, Identity, Moment, OnError, Options, TimeZoneUse};
 pub use correlated::with_context;
 pub use element::with_element;
 pub use error::TemplateError;

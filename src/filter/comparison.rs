@@ -7,12 +7,12 @@
 
 use std::cmp::Ordering;
 use std::sync::Arc;
-use std::time::Instant;
 
+use super::scratch::Scratch;
 use super::{Test, keep};
 use crate::config::{self, CompareBy, Relation};
 use crate::message::{MessageRef, Rows, Selection, ValueType};
-use crate::template::{Context, Template};
+use crate::template::{Moment, Template};
 
 impl Relation {
     fn holds(self, ordering: Ordering) -> bool {
@@ -45,17 +45,9 @@ struct Comparison {
     by: CompareBy,
 }
 
-/// The texts of the operands, for one message after the other.
-#[derive(Debug, Default)]
-struct Scratch {
-    context: Context,
-    left: Vec<u8>,
-    right: Vec<u8>,
-}
-
 impl Comparison {
     fn holds(&self, message: MessageRef<'_>, scratch: &mut Scratch) -> bool {
-        let Scratch { context, left, right } = scratch;
+        let Scratch { context, text: left, other: right, .. } = scratch;
         left.clear();
         right.clear();
         let left_type = self.left.format_typed(message, context, left);
@@ -76,13 +68,12 @@ impl Comparison {
 }
 
 impl Test for Comparison {
-    fn matches(&self, message: MessageRef<'_>) -> bool {
-        self.holds(message, &mut Scratch::default())
+    fn matches(&self, message: MessageRef<'_>, moment: Moment) -> bool {
+        Scratch::with(moment, |scratch| self.holds(message, scratch))
     }
 
-    fn select(&self, selection: &Selection, rows: &Rows, _: Instant) -> Rows {
-        let mut scratch = Scratch::default();
-        keep(rows, |row| self.holds(selection.row(row), &mut scratch))
+    fn select(&self, selection: &Selection, rows: &Rows, moment: Moment) -> Rows {
+        Scratch::with(moment, |scratch| keep(rows, |row| self.holds(selection.row(row), scratch)))
     }
 }
 

@@ -9,13 +9,15 @@ use crate::config::{self, Config, Diagnostic};
 use crate::message::{MessageRef, Rows, Selection};
 use crate::path::{Out, Step};
 use crate::pattern::Matcher;
-use crate::template;
+use crate::template::{self, Moment};
 
 /// A filter of a log path, or the condition of an `if` or of something else.
 #[derive(Debug)]
 pub struct Filter {
     name: String,
     condition: Condition,
+    /// Its identity over a reload, where it has a state.
+    key: Option<String>,
     /// Tells whether it was said that a match was given up.
     has_given_up: AtomicBool,
 }
@@ -35,7 +37,30 @@ impl Filter {
     /// Options that can only be checked when everything is read.
     pub fn compile(config: &Config, name: &str, condition: &config::Condition) -> Result<Self, Diagnostic> {
         let condition = Condition::compile(config, condition)?;
-        Ok(Self { name: name.to_owned(), condition, has_given_up: AtomicBool::new(false) })
+        Ok(Self { name: name.to_owned(), condition, key: None, has_given_up: AtomicBool::new(false) })
+    }
+
+    /// Tells whether its answer depends on the messages before.
+    pub fn has_state(&self) -> bool {
+        let mut has_state = false;
+        self.condition.each(&mut |test| has_state |= test.has_state());
+        has_state
+    }
+
+    /// The text of it by which one of another configuration is known to be the same.
+    pub(crate) fn text(&self) -> String {
+        format!("{:+?}", self.condition)
+    }
+
+    /// The same with `key` for its identity over a reload.
+    #[must_use]
+    pub(crate) fn with_key(self, key: String) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    /// Takes over what the tests of `old`, which has the same text, know of the messages before.
+    pub(crate) fn take_state_over(&self, old: &Self) {
+        self.condition.take_over(&old.condition);
     }
 
     /// The rows of `selection` whose messages meet it. The selection keeps all of its rows; what patterns of
@@ -47,9 +72,9 @@ impl Filter {
         met
     }
 
-    /// Tells whether `message` meets it. Nothing is stored.
-    pub fn matches(&self, message: MessageRef<'_>) -> bool {
-        self.condition.matches(message)
+    /// Tells whether `message` meets it in `moment`. Nothing is stored.
+    pub fn matches(&self, message: MessageRef<'_>, moment: Moment) -> bool {
+        self.condition.matches(message, moment)
     }
 
     /// Says, the first time, that a match was given up.
@@ -93,12 +118,23 @@ impl Condition {
         }
     }
 
-    fn matches(&self, message: MessageRef<'_>) -> bool {
+    fn take_over(&self, old: &Self) {
+        match (self, old) {
+            (Self::Not(own), Self::Not(old)) => own.take_over(old),
+            (Self::And(own), Self::And(old)) | (Self::Or(own), Self::Or(old)) => {
+                own.iter().zip(old).for_each(|(own, old)| own.take_over(old));
+            }
+            (Self::Test(own), Self::Test(old)) => own.take_over(&**old),
+            _ => {}
+        }
+    }
+
+    fn matches(&self, message: MessageRef<'_>, moment: Moment) -> bool {
         match self {
-            Self::Not(inner) => !inner.matches(message),
-            Self::And(parts) => parts.iter().all(|part| part.matches(message)),
-            Self::Or(parts) => parts.iter().any(|part| part.matches(message)),
-            Self::Test(test) => test.matches(message),
+            Self::Not(inner) => !inner.matches(message, moment),
+            Self::And(parts) => parts.iter().all(|part| part.matches(message, moment)),
+            Self::Or(parts) => parts.iter().any(|part| part.matches(message, moment)),
+            Self::Test(test) => test.matches(message, moment),
         }
     }
 
@@ -135,9 +171,9 @@ impl Condition {
 
 /// Those of `rows` of `selection` that meet `test`, which stores what it has to.
 fn select(test: &dyn Test, selection: &mut Selection, rows: &Rows, out: &mut Out<'_>) -> Rows {
-    let now = out.now();
+    let moment = Moment::at(out.now());
     let mut part = selection.with_rows(rows.clone());
-    out.narrow(&mut part, |part| test.select(part, rows, now), |message| test.matches(message));
+    out.narrow(&mut part, |part| test.select(part, rows, moment), |message| test.matches(message, moment));
     let met = part.rows().clone();
     // Nobody else may read the revision, so that it is changed in its place.
     drop(part);
@@ -154,8 +190,8 @@ fn select(test: &dyn Test, selection: &mut Selection, rows: &Rows, out: &mut Out
 }
 
 impl template::Condition for Filter {
-    fn matches(&self, message: MessageRef<'_>) -> bool {
-        self.condition.matches(message)
+    fn matches(&self, message: MessageRef<'_>, moment: Moment) -> bool {
+        self.condition.matches(message, moment)
     }
 }
 
@@ -170,9 +206,17 @@ impl Step for Filter {
     }
 
     fn is_ordered(&self) -> bool {
-        let mut has_state = false;
-        self.condition.each(&mut |test| has_state |= test.has_state());
-        has_state
+        self.has_state()
+    }
+
+    fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    fn take_over(&self, old: &dyn Step) {
+        if let Some(old) = old.as_any().downcast_ref::<Self>() {
+            self.take_state_over(old);
+        }
     }
 
     fn as_any(&self) -> &dyn Any {

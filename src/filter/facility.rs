@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::config::grammar::{DriverHead, Parsed, Parser, TokenKind};
 use crate::message::MessageRef;
 use crate::syslog::names::{facility_words, parse_facility};
+use crate::template::Moment;
 
 const NAMES: Names =
     Names { what: "the name of a facility", parse: parse_facility, words: || facility_words().collect() };
@@ -42,7 +43,7 @@ struct Facility(u128);
 
 impl Test for Facility {
     #[inline]
-    fn matches(&self, message: MessageRef<'_>) -> bool {
+    fn matches(&self, message: MessageRef<'_>, _: Moment) -> bool {
         let facility = u32::from(message.pri()) / 8;
         facility < u128::BITS && self.0 >> facility & 1 == 1
     }

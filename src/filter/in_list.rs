@@ -12,6 +12,7 @@ use super::{Compiled, FilterOptions, Test};
 use crate::config::grammar::{DriverHead, Parsed, Parser, Place, TokenKind, ValueUse};
 use crate::config::{Config, Spanned};
 use crate::message::MessageRef;
+use crate::template::Moment;
 
 type Lines = HashSet<Box<[u8]>, RandomState>;
 
@@ -88,8 +89,8 @@ struct InList {
 }
 
 impl Test for InList {
-    fn matches(&self, message: MessageRef<'_>) -> bool {
-        self.value.with(message, |text| self.lines.contains(text))
+    fn matches(&self, message: MessageRef<'_>, moment: Moment) -> bool {
+        self.value.with(message, moment, |text| self.lines.contains(text))
     }
 }
 

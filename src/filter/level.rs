@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::config::grammar::{DriverHead, Parsed, Parser};
 use crate::message::MessageRef;
 use crate::syslog::names::{parse_severity, severity_words};
+use crate::template::Moment;
 
 const NAMES: Names =
     Names { what: "the name of a level", parse: parse_severity, words: || severity_words().collect() };
@@ -34,7 +35,7 @@ struct Level(u8);
 
 impl Test for Level {
     #[inline]
-    fn matches(&self, message: MessageRef<'_>) -> bool {
+    fn matches(&self, message: MessageRef<'_>, _: Moment) -> bool {
         self.0 >> (message.pri() % 8) & 1 == 1
     }
 }

@@ -1,15 +1,15 @@
 //! `match(…)`: any value of a message, or its program and text.
 
 use std::sync::Arc;
-use std::time::Instant;
 
+use super::scratch::Scratch;
 use super::value::Value;
 use super::{Compiled, FilterOptions, Test, keep, matched};
 use crate::config::grammar::{DriverHead, Parsed, Parser, Place, ValueUse};
 use crate::config::{Config, Spanned, TemplateText};
 use crate::message::{FieldName, MessageRef, RevisedRow, Rows, Selection};
 use crate::pattern::{Matcher, PatternOptions, Type};
-use crate::template::{Context, Template};
+use crate::template::{Moment, Template};
 
 /// `match("pattern" value() template() type() flags())`
 #[derive(Debug, Clone)]
@@ -72,16 +72,11 @@ enum Subject {
 
 impl Match {
     /// Calls `look` with the text of `message`; `scratch` is used where it has to be made.
-    fn with<T>(
-        &self,
-        message: MessageRef<'_>,
-        context: &Context,
-        scratch: &mut Vec<u8>,
-        look: impl FnOnce(&[u8]) -> T,
-    ) -> T {
+    fn with<T>(&self, message: MessageRef<'_>, scratch: &mut Scratch, look: impl FnOnce(&[u8]) -> T) -> T {
+        let Scratch { context, text: scratch, .. } = scratch;
         scratch.clear();
         match &self.subject {
-            Subject::Value(value) => return value.with(message, look),
+            Subject::Value(value) => return value.with(message, context.moment(), look),
             Subject::Header => {
                 scratch.extend_from_slice(message.known(FieldName::Program).unwrap_or_default());
                 if let Some(pid) = message.known(FieldName::Pid).filter(|pid| !pid.is_empty()) {
@@ -99,14 +94,13 @@ impl Match {
 }
 
 impl Test for Match {
-    fn matches(&self, message: MessageRef<'_>) -> bool {
-        self.with(message, &Context::default(), &mut Vec::new(), |text| self.matcher.is_match(text))
+    fn matches(&self, message: MessageRef<'_>, moment: Moment) -> bool {
+        Scratch::with(moment, |scratch| self.with(message, scratch, |text| self.matcher.is_match(text)))
     }
 
-    fn select(&self, selection: &Selection, rows: &Rows, _: Instant) -> Rows {
-        let (context, mut scratch) = (Context::default(), Vec::new());
-        keep(rows, |row| {
-            self.with(selection.row(row), &context, &mut scratch, |text| self.matcher.is_match(text))
+    fn select(&self, selection: &Selection, rows: &Rows, moment: Moment) -> Rows {
+        Scratch::with(moment, |scratch| {
+            keep(rows, |row| self.with(selection.row(row), scratch, |text| self.matcher.is_match(text)))
         })
     }
 
@@ -116,8 +110,9 @@ impl Test for Match {
 
     fn store(&self, row: &mut RevisedRow<'_>) {
         let is_message = matches!(&self.subject, Subject::Value(Value::Message));
-        let copy = (!is_message)
-            .then(|| self.with(row.read(), &Context::default(), &mut Vec::new(), <[u8]>::to_vec));
+        let copy = (!is_message).then(|| {
+            Scratch::with(Moment::default(), |scratch| self.with(row.read(), scratch, <[u8]>::to_vec))
+        });
         matched::store(&self.matcher, copy.as_deref(), row);
     }
 }

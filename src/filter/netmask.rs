@@ -5,12 +5,12 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::{Compiled, FilterOptions, Test, keep};
 use crate::config::Config;
 use crate::config::grammar::{DriverHead, Parsed, Parser, TokenKind};
 use crate::message::{FieldName, MessageRef, Rows, Selection};
+use crate::template::Moment;
 use crate::transport::net::Net;
 
 /// `netmask("10.0.0.0/8")`
@@ -68,12 +68,12 @@ fn has(net: Net, is_v6: bool, sender: &[u8]) -> bool {
 }
 
 impl Test for Netmask {
-    fn matches(&self, message: MessageRef<'_>) -> bool {
+    fn matches(&self, message: MessageRef<'_>, _: Moment) -> bool {
         has(self.net, self.is_v6, sender(message))
     }
 
     /// Messages that follow each other are mostly of one sender: its address is read once.
-    fn select(&self, selection: &Selection, rows: &Rows, _: Instant) -> Rows {
+    fn select(&self, selection: &Selection, rows: &Rows, _: Moment) -> Rows {
         let mut last: Option<(&[u8], bool)> = None;
         keep(rows, |row| {
             let sender = sender(selection.row(row));

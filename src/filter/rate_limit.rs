@@ -8,18 +8,21 @@
 //! is dropped when the younger takes its place. A key takes [`size_of`] a hash, however long it is; beyond
 //! [`MOST_KEYS`] in a generation, the oldest are dropped early.
 
+use std::any::Any;
+use std::fmt;
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::scratch::Scratch;
 use super::{Compiled, FilterOptions, Test, keep};
 use crate::config::grammar::{DriverHead, Parsed, Parser, Place, Reported};
 use crate::config::{Config, TemplateText};
 use crate::message::{MessageRef, Rows, Selection};
-use crate::template::Context;
+use crate::template::Moment;
 
 /// The most keys of a generation.
 const MOST_KEYS: usize = 100_000;
@@ -77,19 +80,27 @@ impl FilterOptions for RateLimitOptions {
             rate: self.rate.into(),
             key: self.key.clone(),
             is_local: self.is_local,
-            hashes: [RandomState::default(), RandomState::default()],
             buckets: Mutex::default(),
         }))
     }
 }
 
-#[derive(Debug)]
+/// The hashes of keys, the same for all, so that a bucket is found again by whoever takes it over.
+static HASHES: LazyLock<[RandomState; 2]> = LazyLock::new(<[RandomState; 2]>::default);
+
 struct RateLimit {
     rate: u64,
     key: Option<TemplateText>,
     is_local: bool,
-    hashes: [RandomState; 2],
     buckets: Mutex<Buckets>,
+}
+
+/// Its options: the text says whether one of another configuration is the same.
+impl fmt::Debug for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rate, key, is_local, buckets: _ } = self;
+        f.debug_tuple("RateLimit").field(rate).field(key).field(is_local).finish()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -126,34 +137,60 @@ impl Buckets {
     }
 }
 
+impl Buckets {
+    /// Takes over what `old` has left for each key, which came before what was taken here meanwhile.
+    fn take_over(&mut self, old: Self, rate: u64) {
+        let most = rate * TOKEN;
+        for (key, before) in old.old.into_iter().chain(old.young) {
+            let bucket = self.young.entry(key).or_insert(Bucket { left: most, at: before.at });
+            let passed = bucket.at.saturating_duration_since(before.at).as_nanos().min(u128::from(TOKEN));
+            let filled = before.left.saturating_add(passed as u64 * rate).min(most);
+            bucket.left = filled.saturating_sub(most - bucket.left);
+        }
+        self.since = self.since.into_iter().chain(old.since).min();
+    }
+}
+
 impl RateLimit {
     fn buckets(&self) -> MutexGuard<'_, Buckets> {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn key(&self, message: MessageRef<'_>, context: &Context, scratch: &mut Vec<u8>) -> [u64; 2] {
-        scratch.clear();
+    fn key(&self, message: MessageRef<'_>, Scratch { context, text, .. }: &mut Scratch) -> [u64; 2] {
+        text.clear();
         if let Some(key) = &self.key {
-            key.template.format(message, context, scratch);
+            key.template.format(message, context, text);
         }
         let thread = self.is_local.then(|| std::thread::current().id());
-        [0, 1].map(|hash| self.hashes[hash].hash_one((&scratch, thread)))
+        HASHES.each_ref().map(|hash| hash.hash_one((&text, thread)))
     }
 }
 
 impl Test for RateLimit {
-    fn matches(&self, message: MessageRef<'_>) -> bool {
-        let key = self.key(message, &Context::default(), &mut Vec::new());
-        self.buckets().take(key, self.rate, Instant::now())
+    fn matches(&self, message: MessageRef<'_>, moment: Moment) -> bool {
+        let key = Scratch::with(moment, |scratch| self.key(message, scratch));
+        self.buckets().take(key, self.rate, moment.steady.unwrap_or_else(Instant::now))
     }
 
-    fn select(&self, selection: &Selection, rows: &Rows, now: Instant) -> Rows {
-        let (context, mut scratch) = (Context::default(), Vec::new());
-        let mut buckets = self.buckets();
-        keep(rows, |row| {
-            let key = self.key(selection.row(row), &context, &mut scratch);
-            buckets.take(key, self.rate, now)
-        })
+    fn select(&self, selection: &Selection, rows: &Rows, moment: Moment) -> Rows {
+        let now = moment.steady.unwrap_or_else(Instant::now);
+        // Its lock is not held while a template is formatted: that may call Python.
+        let key = |scratch: &mut Scratch, row| self.key(selection.row(row), scratch);
+        let keys: Vec<_> =
+            Scratch::with(moment, |scratch| rows.iter().map(|row| key(scratch, row)).collect());
+        let (mut buckets, mut keys) = (self.buckets(), keys.into_iter());
+        keep(rows, |_| keys.next().is_some_and(|key| buckets.take(key, self.rate, now)))
+    }
+
+    fn take_over(&self, old: &dyn Test) {
+        if let Some(old) = old.as_any().and_then(<dyn Any>::downcast_ref::<Self>) {
+            let before = std::mem::take(&mut *old.buckets());
+            self.buckets().take_over(before, self.rate);
+        }
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 
     fn has_state(&self) -> bool {
@@ -190,6 +227,25 @@ mod tests {
         assert_eq!(passed(&mut buckets, 1, 9, at(59_000)), 0);
         let most = u64::from(u32::MAX >> 1);
         assert!(take(&mut buckets, 9, most, at(60_000)) && take(&mut buckets, 9, most, at(90_000)));
+    }
+
+    /// Breaks without it: a reload lets as many pass again, or takes what was never there.
+    #[test]
+    fn what_is_left_outlives_a_reload() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let passed = |buckets: &mut Buckets, key, count, now| {
+            (0..count).filter(|_| take(buckets, key, 3, now)).count()
+        };
+        let (mut old, mut new) = (Buckets::default(), Buckets::default());
+        assert_eq!((passed(&mut old, 1, 2, at(0)), passed(&mut old, 2, 3, at(0))), (2, 3));
+        // Meanwhile one has come to the new one.
+        assert_eq!(passed(&mut new, 2, 1, at(700)), 1);
+        new.take_over(old, 3);
+        assert_eq!(passed(&mut new, 1, 9, at(0)), 1);
+        assert_eq!(passed(&mut new, 2, 9, at(700)), 1, "2.1 have come back, and one is taken");
+        assert_eq!(passed(&mut new, 3, 9, at(700)), 3);
+        assert_eq!(passed(&mut new, 2, 9, at(9_000)), 3);
     }
 
     /// Breaks without it: each sender of a new key takes memory for ever.

@@ -6,6 +6,7 @@ use super::{Compiled, FilterOptions, Test};
 use crate::config::Config;
 use crate::config::grammar::{DriverHead, Parsed, Parser, TokenKind};
 use crate::message::MessageRef;
+use crate::template::Moment;
 
 /// `tags("one" "other")`: one of them is enough.
 #[derive(Debug, Clone)]
@@ -38,7 +39,7 @@ impl FilterOptions for TagsOptions {
 struct Tags(Arc<[Box<[u8]>]>);
 
 impl Test for Tags {
-    fn matches(&self, message: MessageRef<'_>) -> bool {
+    fn matches(&self, message: MessageRef<'_>, _: Moment) -> bool {
         message.tags().any(|tag| self.0.iter().any(|wanted| **wanted == *tag))
     }
 }

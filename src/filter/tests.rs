@@ -10,7 +10,9 @@ use crate::message::batch::Text;
 use crate::message::{FieldName, Head, Need, Origin, Pool, Selection, Stamp, ValueType, Writer};
 use crate::path::alone;
 use crate::syslog::names::{parse_facility, parse_severity};
-use crate::template::{Context, Template};
+use crate::template::{Context, Moment, Template};
+
+mod state;
 
 /// A message: `key=value` with commas between, of which `host`, `program`, `pid`, `pri`, `from` and `tag` are
 /// what they are called, and others are values; behind a `|` its text.
@@ -234,7 +236,7 @@ fn hold(version: &str, comparisons: &[&str]) -> String {
         let config = config(&format!("@version: {version}\nfilter f {{ {expression} }};\nlog {{ }};"));
         let filter = Filter::compile(&config, "f", &config.filters["f"].condition).unwrap();
         let message = batch(&["program=prog,pid=42|t"]);
-        let met = filter.matches(message.message(0));
+        let met = filter.matches(message.message(0), Moment::default());
         assert_eq!(alone(&filter, message, Instant::now()).0.len(), usize::from(met), "{expression}");
         if met { 'T' } else { 'F' }
     };

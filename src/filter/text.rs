@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::config::grammar::{DriverHead, Parsed, Parser, Place};
 use crate::message::{FieldName, MessageRef, RevisedRow};
 use crate::pattern::{Flags, Matcher, PatternOptions, Type};
+use crate::template::Moment;
 
 /// The text that a function looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl Text {
 
 impl Test for Text {
     #[inline]
-    fn matches(&self, message: MessageRef<'_>) -> bool {
+    fn matches(&self, message: MessageRef<'_>, _: Moment) -> bool {
         self.matcher.is_match(self.of(message))
     }
 

@@ -1,8 +1,9 @@
 //! The value of a message that `value(NAME)` names: [`Value`].
 
+use super::scratch::Scratch;
 use crate::config::{Config, Diagnostic, Spanned};
 use crate::message::{FieldName, MessageRef};
-use crate::template::{Context, Template, is_computed, is_macro};
+use crate::template::{Moment, Template, is_computed, is_macro};
 
 /// A value by its name.
 #[derive(Debug, Clone)]
@@ -34,7 +35,12 @@ impl Value {
 
     /// Calls `read` with its text in `message`, which is empty where it is unset.
     #[inline]
-    pub(super) fn with<T>(&self, message: MessageRef<'_>, read: impl FnOnce(&[u8]) -> T) -> T {
+    pub(super) fn with<T>(
+        &self,
+        message: MessageRef<'_>,
+        moment: Moment,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> T {
         match self {
             Self::Message => read(message.text()),
             Self::Known(id) => read(message.known(*id).unwrap_or_default()),
@@ -42,11 +48,11 @@ impl Value {
                 let value = message.named(name).filter(|(kind, _)| !kind.is_binary());
                 read(value.map(|(_, text)| text).unwrap_or_default())
             }
-            Self::Macro(template) => {
-                let mut text = Vec::new();
-                template.format(message, &Context::default(), &mut text);
-                read(&text)
-            }
+            Self::Macro(template) => Scratch::with(moment, |Scratch { context, text, .. }| {
+                text.clear();
+                template.format(message, context, text);
+                read(text)
+            }),
         }
     }
 }

@@ -317,8 +317,9 @@ impl Parse for ContextualData {
                 patterns.iter().position(|pattern| pattern.is_match(text))
             }
             Select::Filters(filters) => {
+                let moment = found.scratch.moment();
                 let message = found.row().read();
-                filters.iter().find(|(_, filter)| filter.matches(message)).map(|(number, _)| *number)
+                filters.iter().find(|(_, filter)| filter.matches(message, moment)).map(|(number, _)| *number)
             }
         };
         let records = selected.or(self.default).map(|number| &self.records[number]);

@@ -330,7 +330,7 @@ impl Step for DbParser {
         let state = &mut *self.state();
         let (now, lane) = (out.now(), Arc::clone(&out.trigger().lane));
         self.look(state, now);
-        state.scratch.begin();
+        state.scratch.begin(now);
         state.correlator.begin(now);
         let (mut messages, mut joined, mut processed, mut unmatched) = (Vec::new(), Vec::new(), 0, 0);
         out.revise(selection, |row| {

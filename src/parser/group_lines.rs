@@ -338,7 +338,7 @@ impl GroupLines {
 impl Step for GroupLines {
     fn apply(&self, selection: &mut Selection, out: &mut Out<'_>) {
         let state = &mut *self.state();
-        state.scratch.begin();
+        state.scratch.begin(out.now());
         let mut passed = Vec::new();
         for message in selection.messages() {
             state.processed += 1;

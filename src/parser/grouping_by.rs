@@ -29,7 +29,7 @@ use crate::flow::{Kept, Lane};
 use crate::message::{MessageRef, Rows, Selection, Stored, ValueName, ValueType};
 use crate::path::{Correlation, Out, Step, StepStatistics, Timed};
 use crate::rewrite::{self, Scratch, Value};
-use crate::template::{Zone, ZoneClock, with_context, with_element};
+use crate::template::{Moment, Zone, ZoneClock, with_context, with_element};
 
 /// Memory of a message of a context, beside the message.
 const BESIDE: u64 = 64;
@@ -225,10 +225,10 @@ struct Context {
 
 impl Context {
     /// Tells whether `condition` is met by its last message, with the others before it.
-    fn meets(&self, condition: &Filter) -> bool {
+    fn meets(&self, condition: &Filter, moment: Moment) -> bool {
         let Some(last) = self.messages.last() else { return false };
         with_context(&self.messages, self.messages.len() - 1, || {
-            with_element(ValueType::String, &self.id, || condition.matches(last.message()))
+            with_element(ValueType::String, &self.id, || condition.matches(last.message(), moment))
         })
     }
 }
@@ -253,6 +253,7 @@ impl GroupingBy {
             counts.closed_early += 1;
             self.close(state, |made, _, kept| out.make_copy(row, made, kept));
         }
+        let moment = state.scratch.moment();
         let State { contexts, key, .. } = &mut *state;
         let (stored, lane) = (Stored::of(message), &out.trigger().lane);
         let begin = || Context {
@@ -265,7 +266,7 @@ impl GroupingBy {
         Arc::make_mut(&mut context.messages).push(stored);
         context.kept.extend(kept);
         context.lane = Arc::clone(lane);
-        if self.trigger.as_ref().is_some_and(|trigger| context.meets(trigger)) {
+        if self.trigger.as_ref().is_some_and(|trigger| context.meets(trigger, moment)) {
             self.close(state, |made, _, kept| out.make_copy(row, made, kept));
         }
         while state.contexts.are_too_many() {
@@ -294,7 +295,8 @@ impl GroupingBy {
             Arc::make_mut(&mut context.messages)
                 .sort_by_cached_key(|stored| sort_key.of(stored.message(), scratch).1.to_vec());
         }
-        if self.having.as_ref().is_some_and(|having| !context.meets(having)) {
+        let moment = state.scratch.moment();
+        if self.having.as_ref().is_some_and(|having| !context.meets(having, moment)) {
             return;
         }
         let now = state.clock.now();
@@ -312,7 +314,7 @@ impl Step for GroupingBy {
         let all = selection.rows().clone();
         let met = self.whence.as_ref().map_or(all.clone(), |filter| filter.select(selection, out));
         let state = &mut *self.state();
-        state.scratch.begin();
+        state.scratch.begin(out.now());
         state.processed += all.len() as u64;
         for row in met.iter() {
             self.one(state, selection.row(row), out);
@@ -344,7 +346,7 @@ impl Step for GroupingBy {
 
     fn expire(&self, now: Instant, out: &mut Timed) {
         let state = &mut *self.state();
-        state.scratch.begin();
+        state.scratch.begin(now);
         while let Some((_, context)) = state.contexts.take_due(now) {
             self.make(state, context, |made, lane, kept| out.make_copy(lane, made, kept));
         }
@@ -358,6 +360,11 @@ impl Step for GroupingBy {
             Arc::make_mut(&mut new.messages).splice(0..0, old.messages.iter().cloned());
             new.kept.splice(0..0, old.kept);
         });
+        let conditions =
+            [(&self.whence, &old.whence), (&self.trigger, &old.trigger), (&self.having, &old.having)];
+        for (own, old) in conditions {
+            own.iter().zip(old).for_each(|(own, old)| own.take_state_over(old));
+        }
     }
 
     fn finish(&self, out: &mut Timed) {

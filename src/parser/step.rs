@@ -166,7 +166,7 @@ impl Step for Parser {
             copy: Vec::new(),
             tally: Tally::default(),
         });
-        memory.scratch.begin();
+        memory.scratch.begin(out.now());
         out.revise(selection, |row| self.one(row, &mut memory));
         self.statistics.add(&mut memory.tally);
         self.report(&mut memory.scratch, out);

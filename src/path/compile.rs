@@ -56,6 +56,7 @@ pub fn compile(config: &Config) -> Result<Compiled<'_>, Vec<Diagnostic>> {
         destinations: entrances.destinations(),
         steps: HashMap::new(),
         references: HashMap::new(),
+        texts: HashMap::new(),
         persist_names: HashMap::new(),
         names: Vec::new(),
         items: 0,
@@ -109,6 +110,8 @@ struct Compiler<'c, 'e> {
     steps: HashMap<StepKey, Option<Arc<dyn Step>>>,
     /// The number of steps of each parser, by its place in memory.
     references: HashMap<usize, usize>,
+    /// The number of steps of each text that have a state and no name.
+    texts: HashMap<String, usize>,
     /// The parsers that keep messages, by the names under which they do.
     persist_names: HashMap<String, (usize, Span)>,
     /// The names that lead to what is compiled.

@@ -14,6 +14,8 @@ use crate::path::{Out, Step};
 #[derive(Debug)]
 pub struct Rewrite {
     name: String,
+    /// Its identity over a reload, where a condition has a state.
+    key: Option<String>,
     passes: Vec<Pass>,
     contexts: Contexts,
     /// The memory of those who are not at work in it now.
@@ -52,7 +54,23 @@ impl Rewrite {
                 }
             }
         }
-        Ok(Self { name: name.to_owned(), passes, contexts, scratch: Mutex::default() })
+        Ok(Self { name: name.to_owned(), key: None, passes, contexts, scratch: Mutex::default() })
+    }
+
+    /// The conditions of its functions.
+    fn conditions(&self) -> impl Iterator<Item = &Filter> {
+        self.passes.iter().filter_map(|pass| pass.chosen.as_ref().map(|(filter, _)| filter))
+    }
+
+    /// The text by which one of another configuration is known to be the same, where a condition has a state.
+    pub(crate) fn state_text(&self) -> Option<String> {
+        self.conditions().any(Filter::has_state).then(|| format!("{:+?}", self.passes))
+    }
+
+    /// The same with `key` for its identity over a reload.
+    #[must_use]
+    pub(crate) fn with_key(self, key: String) -> Self {
+        Self { key: Some(key), ..self }
     }
 }
 
@@ -81,7 +99,7 @@ impl Step for Rewrite {
         let spare = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = spare().pop();
         let mut scratch = kept.unwrap_or_else(|| self.contexts.scratch());
-        scratch.begin();
+        scratch.begin(out.now());
         for pass in &self.passes {
             pass.apply(selection, out, &mut scratch);
         }
@@ -94,7 +112,17 @@ impl Step for Rewrite {
     }
 
     fn is_ordered(&self) -> bool {
-        self.passes.iter().filter_map(|pass| pass.chosen.as_ref()).any(|(filter, _)| filter.is_ordered())
+        self.conditions().any(Filter::is_ordered)
+    }
+
+    fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    fn take_over(&self, old: &dyn Step) {
+        if let Some(old) = old.as_any().downcast_ref::<Self>() {
+            self.conditions().zip(old.conditions()).for_each(|(own, old)| own.take_state_over(old));
+        }
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -1,12 +1,13 @@
 //! The value that an operation writes: [`Value`], and the memory that it is made in, [`Scratch`].
 
 use std::fmt;
+use std::time::Instant;
 
 use super::zone::KnownZone;
 use crate::config::{Config, Diagnostic, TemplateOptions, TemplateText};
 use crate::message::{MessageRef, ValueType};
 use crate::source::this_process;
-use crate::template::{Context, Options, Template, TimeZoneUse, Zone, ZoneClock};
+use crate::template::{Context, Moment, Options, Template, TimeZoneUse, Zone, ZoneClock};
 
 /// The most time zones that are kept.
 const ZONES: usize = 32;
@@ -94,6 +95,7 @@ impl Contexts {
         Scratch {
             contexts: self.0.iter().map(context).collect(),
             clock,
+            moment: Moment::default(),
             text: Vec::new(),
             zones: Vec::new(),
             said: Vec::new(),
@@ -106,6 +108,7 @@ pub struct Scratch {
     contexts: Vec<Context>,
     /// The time, for those contexts.
     clock: Option<ZoneClock>,
+    moment: Moment,
     text: Vec<u8>,
     /// The time zones that were asked for lately, by their names.
     zones: Vec<(Box<[u8]>, Option<KnownZone>)>,
@@ -154,15 +157,22 @@ impl Scratch {
         &self.text
     }
 
-    /// Begins with other messages.
-    pub(crate) fn begin(&mut self) {
+    /// The time of the messages.
+    pub(crate) fn moment(&self) -> Moment {
+        self.moment
+    }
+
+    /// Begins with other messages, at `now` of the engine's clock.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.moment = Moment::at(now);
         if self.text.capacity() > KEPT {
             self.text = Vec::new();
         }
         if let Some(clock) = &mut self.clock {
-            let now = clock.now();
+            let stamp = clock.now();
+            self.moment.now = Some(stamp);
             for context in &mut self.contexts {
-                context.now = now;
+                (context.now, context.steady) = (stamp, Some(now));
             }
         }
     }

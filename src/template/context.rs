@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::time::{Clock, Part, Seconds, Style, TsFormat};
 use super::zone::{Zone, ZoneClock};
@@ -77,6 +78,22 @@ pub struct Identity {
     pub started_micros: i64,
 }
 
+/// The time at which messages are looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Moment {
+    /// That of the system, where it is known already.
+    pub now: Option<Stamp>,
+    /// That of the engine's clock, which tests turn, where a step has it.
+    pub steady: Option<Instant>,
+}
+
+impl Moment {
+    /// That of the engine's clock.
+    pub fn at(steady: Instant) -> Self {
+        Self { now: None, steady: Some(steady) }
+    }
+}
+
 /// The options and the identity of a template, with the times it wrote last.
 ///
 /// One thread uses it; each thread that formats has its own.
@@ -84,6 +101,8 @@ pub struct Identity {
 pub struct Context {
     /// The current time, for `C_` and `P_`. Set once a batch, not once a message.
     pub now: Stamp,
+    /// The time of the engine's clock, for conditions that go by it; `None` outside of steps.
+    pub steady: Option<Instant>,
     /// SEQNUM of a message of this host; 0 is none.
     pub sequence: u64,
     identity: Arc<Identity>,
@@ -120,6 +139,7 @@ impl Context {
         };
         Self {
             now: Stamp::default(),
+            steady: None,
             sequence: 0,
             identity,
             style: Style { format: options.ts_format, frac_digits: options.frac_digits.min(6) },
@@ -132,6 +152,11 @@ impl Context {
             scratch: RefCell::default(),
             complaint: RefCell::default(),
         }
+    }
+
+    /// The time of the messages that are formatted.
+    pub fn moment(&self) -> Moment {
+        Moment { now: Some(self.now), steady: self.steady }
     }
 
     /// The identity of the process.

@@ -10,13 +10,13 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use super::item::Scope;
-use super::{HostFunction, Template};
+use super::{HostFunction, Moment, Template};
 use crate::message::{MessageRef, ValueType};
 
 /// A condition inside of a template, as in `$(if (…) yes no)`.
 pub trait Condition: fmt::Debug + Send + Sync {
-    /// Tells whether `message` meets it.
-    fn matches(&self, message: MessageRef<'_>) -> bool;
+    /// Tells whether `message` meets it in `moment`.
+    fn matches(&self, message: MessageRef<'_>, moment: Moment) -> bool;
 }
 
 /// The names of hosts, as sources find them.

@@ -411,8 +411,8 @@ class TestLife:
             )
             reload(running, text)
             running.wait_until(
-                lambda before=before, seen=seen: re.search(  # type: ignore[misc]
-                    seen, (running.directory / "out.log").read_text()[before:]
+                lambda before=before, seen=seen: (  # type: ignore[misc]
+                    re.search(seen, (running.directory / "out.log").read_text()[before:]) is not None
                 ),
                 seen,
             )

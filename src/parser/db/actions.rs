@@ -11,7 +11,7 @@ use crate::message::{RevisedRow, Stored, ValueName, ValueType};
 use crate::parser::correlation::{ContextTable, MOST_MESSAGES, Scope};
 use crate::path::Correlation;
 use crate::rewrite::Scratch;
-use crate::template::{Zone, ZoneClock, with_context, with_element};
+use crate::template::{Moment, Zone, ZoneClock, with_context, with_element};
 
 /// Memory of a message of a context, beside the message.
 const BESIDE: u64 = 64;
@@ -102,7 +102,7 @@ impl Correlator {
 
     /// Begins with other messages, at `now`.
     pub(super) fn begin(&mut self, now: Instant) {
-        self.scratch.begin();
+        self.scratch.begin(now);
         if self.clock.micros.is_none() {
             self.clock = RuleClock::new(now);
         }
@@ -244,13 +244,14 @@ impl Correlator {
     fn act(&mut self, subject: &Subject<'_>, is_timeout: bool, give: &mut Give<'_>) {
         let rule = &subject.database.rules[subject.rule as usize];
         let Some(last) = subject.messages.last() else { return };
+        let moment = Moment::at(subject.now);
         for (number, action) in rule.actions.iter().enumerate() {
             if action.is_timeout != is_timeout {
                 continue;
             }
             let is_met = action.condition.as_ref().is_none_or(|condition| {
                 with_context(subject.messages, subject.messages.len() - 1, || {
-                    with_element(ValueType::String, subject.id, || condition.matches(last.message()))
+                    with_element(ValueType::String, subject.id, || condition.matches(last.message(), moment))
                 })
             });
             if !is_met || !self.has_rate(subject, number, action.rate) {
@@ -332,7 +333,7 @@ impl Correlator {
         // The templates of another file have other memory.
         let own = (!is_own).then(|| std::mem::replace(&mut self.scratch, database.contexts.scratch()));
         if own.is_some() {
-            self.scratch.begin();
+            self.scratch.begin(now);
         }
         let subject =
             Subject { database: &database, rule, id: &id, scope, messages: &messages, lane: &lane, now };

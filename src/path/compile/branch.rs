@@ -228,7 +228,7 @@ impl<'c> Compiler<'c, '_> {
             self.references.insert(place, number + 1);
         }
         let reference = parser::Reference { statement, number };
-        self.step_at(place, driver, || parser::compile(config, reference, driver))
+        self.step_at(place, driver, |_| parser::compile(config, reference, driver))
     }
 
     /// Compiles the body of a statement that is named by the item at `place`.
@@ -256,8 +256,14 @@ impl<'c> Compiler<'c, '_> {
 
     fn filter_step(&mut self, place: usize, statement: &'c FilterStatement) -> Option<Arc<dyn Step>> {
         let config = self.config;
-        let compile = || made(Filter::compile(config, &statement.name, &statement.condition));
-        self.step_at(place, &statement.condition, compile)
+        self.step_at(place, &statement.condition, |compiler| {
+            let filter = Filter::compile(config, &statement.name, &statement.condition)?;
+            if !filter.has_state() {
+                return Ok(Arc::new(filter));
+            }
+            let key = compiler.numbered(format!("filter {}", filter.text()));
+            Ok(Arc::new(filter.with_key(key)))
+        })
     }
 
     /// The items of a rewrite: a step for functions that follow each other, a fork for each junction.
@@ -281,12 +287,23 @@ impl<'c> Compiler<'c, '_> {
                     RewriteItem::Junction(_) => None,
                 });
                 let place = std::ptr::from_ref(&group[0]) as usize;
-                let compile = || made(Rewrite::compile(config, &statement.name, functions));
-                let step = compiler.step_at(place, group, compile);
+                let step = compiler.step_at(place, group, |compiler| {
+                    let rewrite = Rewrite::compile(config, &statement.name, functions)?;
+                    let Some(text) = rewrite.state_text() else { return Ok(Arc::new(rewrite)) };
+                    let key = compiler.numbered(format!("rewrite {text}"));
+                    Ok(Arc::new(rewrite.with_key(key)))
+                });
                 items.extend(step.map(Item::Step));
             }
             items
         })
+    }
+
+    /// The identity of a step with a state whose text is `text`: those of one text are numbered in their order.
+    fn numbered(&mut self, text: String) -> String {
+        let number = self.texts.entry(text.clone()).or_default();
+        *number += 1;
+        format!("{text} {number}")
     }
 
     /// The step of the item at `place`, which has these `options`, and which all sources that pass it share. Each
@@ -295,20 +312,15 @@ impl<'c> Compiler<'c, '_> {
         &mut self,
         place: usize,
         options: impl Debug,
-        compile: impl FnOnce() -> Result<Arc<dyn Step>, Diagnostic>,
+        compile: impl FnOnce(&mut Self) -> Result<Arc<dyn Step>, Diagnostic>,
     ) -> Option<Arc<dyn Step>> {
         let key = (self.names.clone(), place);
         if let Some(step) = self.steps.get(&key) {
             return step.clone();
         }
-        let step = compile().map_err(|error| self.errors.push(error)).ok();
+        let step = compile(self).map_err(|error| self.errors.push(error)).ok();
         let step = step.map(|step| calling(self.config, &options, step));
         self.steps.insert(key, step.clone());
         step
     }
-}
-
-/// A step of its own kind as one of any.
-fn made<S: Step + 'static>(step: Result<S, Diagnostic>) -> Result<Arc<dyn Step>, Diagnostic> {
-    step.map(|step| Arc::new(step) as Arc<dyn Step>)
 }

@@ -22,7 +22,7 @@ type LaterCondition = Later<Arc<dyn Condition>>;
 
 /// Tells whether the message meets a condition; none is met before it is compiled.
 fn meets(condition: &LaterCondition, scope: Scope<'_>) -> bool {
-    condition.get().is_some_and(|condition| condition.matches(scope.message))
+    condition.get().is_some_and(|condition| condition.matches(scope.message, scope.context.moment()))
 }
 
 /// `$(or)`: the first text that is not empty.
