@@ -14,7 +14,11 @@ import datetime
 import json
 import threading
 import traceback
+import syslogng
 from syslogng import LogMessage, LogSource
+
+# The base of parsers is younger than 3.38, where a class needs none.
+LogParser = getattr(syslogng, "LogParser", object)
 
 def value(text):
     data = text.encode("latin-1")
