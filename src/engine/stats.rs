@@ -334,10 +334,8 @@ impl Stats {
                 all["metrics"] = counts.iter().map(one).collect();
                 all["left_out"] = json!(left_out);
             }
-            if let Some(Correlation { contexts, bytes, made, closed_early }) = parser.correlation {
-                all["correlation"] = json!({
-                    "contexts": contexts, "bytes": bytes, "made": made, "closed_early": closed_early,
-                });
+            if let Some(of) = &parser.correlation {
+                all["correlation"] = correlation(of);
             }
             all
         };
@@ -349,6 +347,15 @@ impl Stats {
             "destinations": self.destinations.iter().map(destination).collect::<Vec<_>>(),
         })
     }
+}
+
+/// The counts of a parser that correlates messages, as a JSON document.
+fn correlation(of: &Correlation) -> Value {
+    json!({
+        "contexts": of.contexts, "bytes": of.bytes, "oldest_seconds": of.oldest_age().as_secs_f64(), "made": of.made,
+        "closed_by_message": of.closed_by_message, "closed_by_timeout": of.closed_by_timeout,
+        "closed_early": of.closed_early, "closed_at_end": of.closed_at_end,
+    })
 }
 
 impl Input {

@@ -8,9 +8,10 @@
 //! that they take, have bounds: where there is no room for one more, the one that is due first is closed
 //! before its time. So no sender of ever new keys takes memory without end.
 
+pub(super) mod guarded;
 pub(super) mod synthetic;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -140,6 +141,8 @@ struct Open<C> {
     context: C,
     /// The time at which it is due, and a number that tells it from others of that time.
     due: (Instant, u64),
+    /// The time at which it began, with such a number.
+    begun: (Instant, u64),
     bytes: u64,
 }
 
@@ -148,6 +151,7 @@ struct Open<C> {
 pub(super) struct ContextTable<C> {
     open: HashMap<Arc<[u8]>, Open<C>, RandomState>,
     due: BTreeMap<(Instant, u64), Arc<[u8]>>,
+    begun: BTreeSet<(Instant, u64)>,
     bytes: u64,
     /// The number of the next.
     next: u64,
@@ -155,7 +159,7 @@ pub(super) struct ContextTable<C> {
 
 impl<C> Default for ContextTable<C> {
     fn default() -> Self {
-        Self { open: HashMap::default(), due: BTreeMap::new(), bytes: 0, next: 0 }
+        Self { open: HashMap::default(), due: BTreeMap::new(), begun: BTreeSet::new(), bytes: 0, next: 0 }
     }
 }
 
@@ -170,6 +174,11 @@ impl<C> ContextTable<C> {
         self.bytes
     }
 
+    /// The time at which the oldest of them began.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.begun.first().map(|(at, _)| *at)
+    }
+
     /// Tells whether there are more than there may be.
     pub(super) fn are_too_many(&self) -> bool {
         self.open.len() > MOST_CONTEXTS || self.bytes > MOST_BYTES
@@ -180,10 +189,16 @@ impl<C> ContextTable<C> {
         self.open.get_mut(key).map(|open| &mut open.context)
     }
 
-    /// The context of `key`, which `begin` begins if it is not open; it is due at `due` from now on, and takes
-    /// `more` bytes more.
-    pub(super) fn grow(&mut self, key: &[u8], due: Instant, more: u64, begin: impl FnOnce() -> C) -> &mut C {
-        let due = (due, self.next);
+    /// The context of `key`, which `begin` begins `now` if it is not open; it is due at `due` from now on, and
+    /// takes `more` bytes more.
+    pub(super) fn grow(
+        &mut self,
+        key: &[u8],
+        (now, due): (Instant, Instant),
+        more: u64,
+        begin: impl FnOnce() -> C,
+    ) -> &mut C {
+        let (begun, due) = ((now, self.next), (due, self.next));
         self.next += 1;
         self.bytes += more;
         if !self.open.contains_key(key) {
@@ -191,7 +206,8 @@ impl<C> ContextTable<C> {
             self.bytes += bytes;
             let key: Arc<[u8]> = Arc::from(key);
             self.due.insert(due, Arc::clone(&key));
-            self.open.insert(key, Open { context: begin(), due, bytes });
+            self.begun.insert(begun);
+            self.open.insert(key, Open { context: begin(), due, begun, bytes });
         }
         let Some(open) = self.open.get_mut(key) else { unreachable!("it was put there") };
         open.bytes += more;
@@ -215,6 +231,7 @@ impl<C> ContextTable<C> {
     pub(super) fn take(&mut self, key: &[u8]) -> Option<C> {
         let open = self.open.remove(key)?;
         self.due.remove(&open.due);
+        self.begun.remove(&open.begun);
         self.bytes -= open.bytes;
         Some(open.context)
     }
@@ -239,18 +256,21 @@ impl<C> ContextTable<C> {
     /// Takes what `old` has over: `join` puts a context of it before the one of the same key here.
     pub(super) fn take_over(&mut self, mut old: Self, mut join: impl FnMut(C, &mut C)) {
         while let Some((_, key)) = old.due.pop_first() {
-            let Some(Open { context, due, bytes }) = old.open.remove(&key) else { continue };
+            let Some(Open { context, due, begun, bytes }) = old.open.remove(&key) else { continue };
+            let begun = (begun.0, self.next);
+            self.begun.insert(begun);
             if let Some(open) = self.open.get_mut(&key) {
                 join(context, &mut open.context);
+                self.begun.remove(&std::mem::replace(&mut open.begun, begun));
                 open.bytes += bytes;
                 self.bytes += bytes;
             } else {
                 let due = (due.0, self.next);
-                self.next += 1;
                 self.bytes += bytes;
                 self.due.insert(due, Arc::clone(&key));
-                self.open.insert(key, Open { context, due, bytes });
+                self.open.insert(key, Open { context, due, begun, bytes });
             }
+            self.next += 1;
         }
     }
 }
@@ -269,7 +289,7 @@ mod tests {
     fn the_one_that_is_due_first_comes_first() {
         let (mut contexts, start) = (ContextTable::default(), Instant::now());
         for (key, due) in [(b"a", 5), (b"b", 3), (b"c", 4), (b"b", 6)] {
-            *contexts.grow(key, after(start, due), 10, || 0) += 1;
+            *contexts.grow(key, (start, after(start, due)), 10, || 0) += 1;
         }
         assert_eq!((contexts.len(), contexts.bytes()), (3, 40 + 3 * (1 + BESIDE)));
         assert!(contexts.take_due(after(start, 3)).is_none());
@@ -288,13 +308,13 @@ mod tests {
         let (mut contexts, start) = (ContextTable::default(), Instant::now());
         for key in 0..=MOST_CONTEXTS as u64 {
             assert!(!contexts.are_too_many());
-            contexts.grow(&key.to_le_bytes(), start, 0, || ());
+            contexts.grow(&key.to_le_bytes(), (start, start), 0, || ());
         }
         assert!(contexts.are_too_many());
         let mut large = ContextTable::default();
-        large.grow(b"a", start, MOST_BYTES - 1 - BESIDE, || ());
+        large.grow(b"a", (start, start), MOST_BYTES - 1 - BESIDE, || ());
         assert!(!large.are_too_many());
-        large.grow(b"a", start, 1, || ());
+        large.grow(b"a", (start, start), 1, || ());
         assert!(large.are_too_many());
     }
 
@@ -303,12 +323,15 @@ mod tests {
     fn a_reload_puts_the_old_before_the_new() {
         let start = Instant::now();
         let (mut old, mut new) = (ContextTable::default(), ContextTable::default());
-        old.grow(b"a", after(start, 2), 1, || "old a".to_owned());
-        old.grow(b"b", after(start, 1), 1, || "old b".to_owned());
-        new.grow(b"a", after(start, 9), 1, || "new a".to_owned());
+        old.grow(b"a", (after(start, 2), after(start, 2)), 1, || "old a".to_owned());
+        old.grow(b"b", (after(start, 1), after(start, 1)), 1, || "old b".to_owned());
+        new.grow(b"a", (after(start, 9), after(start, 9)), 1, || "new a".to_owned());
         new.take_over(old, |old, new| new.insert_str(0, &format!("{old}, ")));
         assert_eq!(new.bytes(), 3 + 3 + 3 * BESIDE);
+        assert_eq!((new.oldest(), new.begun.len()), (Some(after(start, 1)), 2));
         assert_eq!(new.take_first().unwrap().1, "old b");
+        assert_eq!(new.oldest(), Some(after(start, 2)), "that of the old one of the same key");
         assert_eq!(new.take(b"a").unwrap(), "old a, new a");
+        assert_eq!(new.oldest(), None);
     }
 }

@@ -22,9 +22,10 @@ mod xml;
 
 use std::any::Any;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::correlation::guarded::{Counting, Guarded, StepCounts};
 use super::step::Naming;
 use super::{StepOptions, TEXT, TextOptions};
 use crate::config::grammar::{DriverHead, Kind, Parsed, Parser, Place, Reported, Table, apply, names};
@@ -159,7 +160,7 @@ impl StepOptions for DbOptions {
             program: Vec::new(),
             copy: Vec::new(),
             processed: 0,
-            unmatched: 0,
+            discarded: 0,
         };
         Ok(Arc::new(DbParser {
             naming,
@@ -170,7 +171,7 @@ impl StepOptions for DbOptions {
             drops: self.drops,
             is_aggregate_only: self.is_aggregate_only,
             names: Names::default(),
-            state: Mutex::new(state),
+            state: Guarded::new(state),
         }))
     }
 }
@@ -212,7 +213,7 @@ struct DbParser {
     drops: bool,
     is_aggregate_only: bool,
     names: Names,
-    state: Mutex<State>,
+    state: Guarded<State>,
 }
 
 #[derive(Debug)]
@@ -230,7 +231,8 @@ struct State {
     /// A text that does not stay where it is while its message is changed.
     copy: Vec<u8>,
     processed: u64,
-    unmatched: u64,
+    /// The messages without a rule, where they are dropped.
+    discarded: u64,
 }
 
 /// A text of a message.
@@ -259,11 +261,14 @@ impl Parsable<'_> {
     }
 }
 
-impl DbParser {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Counting for State {
+    fn counts(&self) -> StepCounts {
+        let correlation = self.database.correlates().then(|| self.correlator.counts());
+        StepCounts { processed: self.processed, discarded: self.discarded, correlation }
     }
+}
 
+impl DbParser {
     /// Looks for the file again, where it is time.
     fn look(&self, state: &mut State, now: Instant) {
         if let Some(read) = state.file.look(now, &self.around) {
@@ -327,7 +332,7 @@ impl DbParser {
 
 impl Step for DbParser {
     fn apply(&self, selection: &mut Selection, out: &mut Out<'_>) {
-        let state = &mut *self.state();
+        let state = &mut *self.state.lock();
         let (now, lane) = (out.now(), Arc::clone(&out.trigger().lane));
         self.look(state, now);
         state.scratch.begin(now);
@@ -343,7 +348,7 @@ impl Step for DbParser {
             is_found || !self.drops
         });
         state.processed += processed;
-        state.unmatched += unmatched;
+        state.discarded += if self.drops { unmatched } else { 0 };
         for (row, message, kept) in messages {
             out.make_copy(row, &message, kept);
         }
@@ -377,11 +382,11 @@ impl Step for DbParser {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.state().correlator.deadline()
+        self.state.lock().correlator.deadline()
     }
 
     fn expire(&self, now: Instant, out: &mut Timed) {
-        let state = &mut *self.state();
+        let state = &mut *self.state.lock();
         state.correlator.begin(now);
         let mut give = |message: &Stored, lane: &Arc<_>, kept| out.make_copy(lane, message, kept);
         state.correlator.expire(now, &mut give);
@@ -390,28 +395,17 @@ impl Step for DbParser {
     fn take_over(&self, old: &dyn Step) {
         let Some(old) = old.as_any().downcast_ref::<Self>() else { return };
         // Its counts stay: the engine puts those of all steps of one name together.
-        let correlator = old.state().correlator.take_state();
-        self.state().correlator.take_over(correlator);
+        let correlator = old.state.lock().correlator.take_state();
+        self.state.lock().correlator.take_over(correlator);
     }
 
     fn finish(&self, out: &mut Timed) {
         let mut give = |message: &Stored, lane: &Arc<_>, kept| out.make_copy(lane, message, kept);
-        self.state().correlator.finish(&mut give);
+        self.state.lock().correlator.finish(&mut give);
     }
 
     fn statistics(&self) -> Option<StepStatistics> {
-        let state = self.state();
-        let discarded = if self.drops { state.unmatched } else { 0 };
-        let correlates = state.database.correlates();
-        Some(StepStatistics {
-            id: self.naming.id.clone(),
-            word: self.naming.word,
-            processed: state.processed,
-            discarded,
-            reasons: if discarded > 0 { vec![("no rule", discarded)] } else { Vec::new() },
-            correlation: correlates.then(|| state.correlator.counts()),
-            probed: None,
-        })
+        Some(self.state.counts().statistics(&self.naming, "no rule"))
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -15,9 +15,10 @@
 //! closed where there is no room ([`ContextTable`]).
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::correlation::guarded::{Counting, Guarded, StepCounts};
 use super::correlation::{CORRELATION, ContextTable, CorrelationOptions, Scope};
 use super::step::Naming;
 use super::{StepOptions, TEXT, TextOptions};
@@ -117,7 +118,7 @@ impl StepOptions for GroupLinesOptions {
             wait: self.correlation.wait(),
             separator: self.separator.as_deref().unwrap_or("\n").as_bytes().into(),
             most: config.options.log_msg_size,
-            state: Mutex::new(state),
+            state: Guarded::new(state),
         }))
     }
 }
@@ -138,7 +139,7 @@ struct GroupLines {
     separator: Box<[u8]>,
     /// The longest text, in bytes.
     most: usize,
-    state: Mutex<State>,
+    state: Guarded<State>,
 }
 
 #[derive(Debug)]
@@ -223,11 +224,15 @@ impl Part {
     }
 }
 
-impl GroupLines {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Counting for State {
+    fn counts(&self) -> StepCounts {
+        let (contexts, bytes) = (self.groups.len() as u64, self.groups.bytes());
+        let correlation = Correlation { contexts, bytes, oldest: self.groups.oldest(), ..self.counts };
+        StepCounts { processed: self.processed, discarded: 0, correlation: Some(correlation) }
     }
+}
 
+impl GroupLines {
     /// Looks at one message; whether it goes on as it came.
     fn one(&self, state: &mut State, message: MessageRef<'_>, out: &mut Out<'_>) -> bool {
         let State { lines, scratch, groups, key, line, .. } = &mut *state;
@@ -257,6 +262,7 @@ impl GroupLines {
         let row = message.row();
         if before.is_some() && (part.begins || is_full) {
             state.counts.closed_early += u64::from(is_full && !part.begins);
+            state.counts.closed_by_message += u64::from(part.begins);
             self.close(state, |made, _, kept| out.make_copy(row, made, kept));
         }
         let is_first = before.is_none() || part.begins || is_full;
@@ -292,7 +298,7 @@ impl GroupLines {
                 lane: Arc::clone(lane),
                 stream: None,
             };
-            let group = groups.grow(key, out.now() + self.wait, more, begin);
+            let group = groups.grow(key, (out.now(), out.now() + self.wait), more, begin);
             let mut less = 0;
             if let Some(last) = group.lines.last_mut() {
                 group.len += self.separator.len();
@@ -310,6 +316,7 @@ impl GroupLines {
             group.kept.push(kept);
         }
         if part.ends {
+            state.counts.closed_by_message += 1;
             self.close(state, |made, _, kept| out.make_copy(row, made, kept));
         }
         while state.groups.are_too_many() {
@@ -337,7 +344,7 @@ impl GroupLines {
 
 impl Step for GroupLines {
     fn apply(&self, selection: &mut Selection, out: &mut Out<'_>) {
-        let state = &mut *self.state();
+        let state = &mut *self.state.lock();
         state.scratch.begin(out.now());
         let mut passed = Vec::new();
         for message in selection.messages() {
@@ -362,12 +369,13 @@ impl Step for GroupLines {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.state().groups.first_due()
+        self.state.lock().groups.first_due()
     }
 
     fn expire(&self, now: Instant, out: &mut Timed) {
-        let state = &mut *self.state();
+        let state = &mut *self.state.lock();
         while let Some((_, group)) = state.groups.take_due(now) {
+            state.counts.closed_by_timeout += 1;
             self.make(state, group, |made, lane, kept| out.make_copy(lane, made, kept));
         }
     }
@@ -375,29 +383,20 @@ impl Step for GroupLines {
     fn take_over(&self, old: &dyn Step) {
         let Some(old) = old.as_any().downcast_ref::<Self>() else { return };
         // Its counts stay: the engine puts those of all steps of one name together.
-        let groups = std::mem::take(&mut old.state().groups);
-        self.state().groups.take_over(groups, |old, group| group.join(old, &self.separator));
+        let groups = std::mem::take(&mut old.state.lock().groups);
+        self.state.lock().groups.take_over(groups, |old, group| group.join(old, &self.separator));
     }
 
     fn finish(&self, out: &mut Timed) {
-        let state = &mut *self.state();
+        let state = &mut *self.state.lock();
         while let Some((_, group)) = state.groups.take_first() {
+            state.counts.closed_at_end += 1;
             self.make(state, group, |made, lane, kept| out.make_copy(lane, made, kept));
         }
     }
 
     fn statistics(&self) -> Option<StepStatistics> {
-        let state = self.state();
-        let (contexts, bytes) = (state.groups.len() as u64, state.groups.bytes());
-        Some(StepStatistics {
-            id: self.naming.id.clone(),
-            word: self.naming.word,
-            processed: state.processed,
-            discarded: 0,
-            reasons: Vec::new(),
-            correlation: Some(Correlation { contexts, bytes, ..state.counts }),
-            probed: None,
-        })
+        Some(self.state.counts().statistics(&self.naming, ""))
     }
 
     fn as_any(&self) -> &dyn Any {

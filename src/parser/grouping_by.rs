@@ -13,9 +13,10 @@
 //! Contexts have bounds ([`ContextTable`]), and so have the messages of one.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::correlation::guarded::{Counting, Guarded, StepCounts};
 use super::correlation::synthetic::{Inherit, Synthetic};
 use super::correlation::{CORRELATION, ContextTable, CorrelationOptions, MOST_MESSAGES, Scope};
 use super::step::Naming;
@@ -176,7 +177,7 @@ impl StepOptions for GroupingByOptions {
             having: filter(&self.having)?,
             aggregate: Synthetic { inherit: aggregate.inherit, values, tags },
             is_aggregate_only: self.is_aggregate_only,
-            state: Mutex::new(state),
+            state: Guarded::new(state),
         }))
     }
 }
@@ -197,7 +198,7 @@ struct GroupingBy {
     having: Option<Filter>,
     aggregate: Synthetic,
     is_aggregate_only: bool,
-    state: Mutex<State>,
+    state: Guarded<State>,
 }
 
 #[derive(Debug)]
@@ -233,11 +234,16 @@ impl Context {
     }
 }
 
-impl GroupingBy {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Counting for State {
+    fn counts(&self) -> StepCounts {
+        let (contexts, bytes) = (self.contexts.len() as u64, self.contexts.bytes());
+        let correlation = Correlation { contexts, bytes, oldest: self.contexts.oldest(), ..self.counts };
+        let Self { processed, discarded, .. } = *self;
+        StepCounts { processed, discarded, correlation: Some(correlation) }
     }
+}
 
+impl GroupingBy {
     /// Takes a copy of `message` into its context.
     fn one(&self, state: &mut State, message: MessageRef<'_>, out: &mut Out<'_>) {
         let State { scratch, contexts, key, counts, .. } = &mut *state;
@@ -262,11 +268,12 @@ impl GroupingBy {
             kept: Vec::new(),
             lane: Arc::clone(lane),
         };
-        let context = contexts.grow(key, out.now() + self.wait, stored.bytes() + BESIDE, begin);
+        let context = contexts.grow(key, (out.now(), out.now() + self.wait), stored.bytes() + BESIDE, begin);
         Arc::make_mut(&mut context.messages).push(stored);
         context.kept.extend(kept);
         context.lane = Arc::clone(lane);
         if self.trigger.as_ref().is_some_and(|trigger| context.meets(trigger, moment)) {
+            state.counts.closed_by_message += 1;
             self.close(state, |made, _, kept| out.make_copy(row, made, kept));
         }
         while state.contexts.are_too_many() {
@@ -313,7 +320,7 @@ impl Step for GroupingBy {
     fn apply(&self, selection: &mut Selection, out: &mut Out<'_>) {
         let all = selection.rows().clone();
         let met = self.whence.as_ref().map_or(all.clone(), |filter| filter.select(selection, out));
-        let state = &mut *self.state();
+        let state = &mut *self.state.lock();
         state.scratch.begin(out.now());
         state.processed += all.len() as u64;
         for row in met.iter() {
@@ -341,13 +348,14 @@ impl Step for GroupingBy {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.state().contexts.first_due()
+        self.state.lock().contexts.first_due()
     }
 
     fn expire(&self, now: Instant, out: &mut Timed) {
-        let state = &mut *self.state();
+        let state = &mut *self.state.lock();
         state.scratch.begin(now);
         while let Some((_, context)) = state.contexts.take_due(now) {
+            state.counts.closed_by_timeout += 1;
             self.make(state, context, |made, lane, kept| out.make_copy(lane, made, kept));
         }
     }
@@ -355,8 +363,8 @@ impl Step for GroupingBy {
     fn take_over(&self, old: &dyn Step) {
         let Some(old) = old.as_any().downcast_ref::<Self>() else { return };
         // Its counts stay: the engine puts those of all steps of one name together.
-        let contexts = std::mem::take(&mut old.state().contexts);
-        self.state().contexts.take_over(contexts, |old, new| {
+        let contexts = std::mem::take(&mut old.state.lock().contexts);
+        self.state.lock().contexts.take_over(contexts, |old, new| {
             Arc::make_mut(&mut new.messages).splice(0..0, old.messages.iter().cloned());
             new.kept.splice(0..0, old.kept);
         });
@@ -368,25 +376,15 @@ impl Step for GroupingBy {
     }
 
     fn finish(&self, out: &mut Timed) {
-        let state = &mut *self.state();
+        let state = &mut *self.state.lock();
         while let Some((_, context)) = state.contexts.take_first() {
+            state.counts.closed_at_end += 1;
             self.make(state, context, |made, lane, kept| out.make_copy(lane, made, kept));
         }
     }
 
     fn statistics(&self) -> Option<StepStatistics> {
-        let state = self.state();
-        let (contexts, bytes) = (state.contexts.len() as u64, state.contexts.bytes());
-        let reasons = if state.discarded > 0 { vec![("where()", state.discarded)] } else { Vec::new() };
-        Some(StepStatistics {
-            id: self.naming.id.clone(),
-            word: self.naming.word,
-            processed: state.processed,
-            discarded: state.discarded,
-            reasons,
-            correlation: Some(Correlation { contexts, bytes, ..state.counts }),
-            probed: None,
-        })
+        Some(self.state.counts().statistics(&self.naming, "where()"))
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Hosted;
 use crate::flow::{Ack, DropReason, Kept, Lane};
@@ -141,10 +141,36 @@ pub struct Correlation {
     pub contexts: u64,
     /// The memory that they take, in bytes.
     pub bytes: u64,
+    /// The time at which the oldest of them began.
+    pub oldest: Option<Instant>,
     /// The number of messages that were made.
     pub made: u64,
+    /// The number of contexts that a message closed: one that they waited for, or that begins the next.
+    pub closed_by_message: u64,
+    /// The number of those for which no more came in their time.
+    pub closed_by_timeout: u64,
     /// The number of contexts that were closed before their time, as there was no room for them.
     pub closed_early: u64,
+    /// The number of those that were closed as the parser has gone: at a stop, or by a reload.
+    pub closed_at_end: u64,
+}
+
+impl Correlation {
+    /// The age of the oldest context that is open.
+    pub fn oldest_age(&self) -> Duration {
+        self.oldest.map_or(Duration::ZERO, |begun| Instant::now().saturating_duration_since(begun))
+    }
+
+    fn add(&mut self, more: &Self) {
+        self.contexts += more.contexts;
+        self.bytes += more.bytes;
+        self.oldest = self.oldest.into_iter().chain(more.oldest).min();
+        self.made += more.made;
+        self.closed_by_message += more.closed_by_message;
+        self.closed_by_timeout += more.closed_by_timeout;
+        self.closed_early += more.closed_early;
+        self.closed_at_end += more.closed_at_end;
+    }
 }
 
 impl StepStatistics {
@@ -153,11 +179,7 @@ impl StepStatistics {
         self.processed += other.processed;
         self.discarded += other.discarded;
         if let Some(more) = other.correlation {
-            let all = self.correlation.get_or_insert_default();
-            all.contexts += more.contexts;
-            all.bytes += more.bytes;
-            all.made += more.made;
-            all.closed_early += more.closed_early;
+            self.correlation.get_or_insert_default().add(&more);
         }
         if let Some(more) = &other.probed {
             self.probed.get_or_insert_default().add(more);

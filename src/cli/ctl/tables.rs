@@ -54,6 +54,7 @@ pub fn stats(value: &Value) -> String {
         add(&mut out, &table);
     }
     add(&mut out, &parsers(list(&value["parsers"])));
+    add(&mut out, &contexts(list(&value["parsers"])));
     add(&mut out, &functions(list(&value["functions"])));
     add(&mut out, &destinations(list(&value["destinations"])));
     out
@@ -259,6 +260,39 @@ fn parsers(parsers: &[Value]) -> Table {
         };
         let counts = (number(&parser["processed"]), number(&parser["discarded"]));
         table.push([text(&parser["id"]), text(&parser["parser"]), counts.0, counts.1, name]);
+    }
+    table
+}
+
+/// The contexts of parsers that correlate messages; without rows where none does.
+fn contexts(parsers: &[Value]) -> Table {
+    let mut table = Table::new(&[
+        ("CONTEXTS OF", Align::Left),
+        ("OPEN", Align::Right),
+        ("MEMORY", Align::Right),
+        ("OLDEST", Align::Right),
+        ("MADE", Align::Right),
+        ("BY MESSAGE", Align::Right),
+        ("BY TIMEOUT", Align::Right),
+        ("NO ROOM", Align::Right),
+        ("AT END", Align::Right),
+    ]);
+    for parser in parsers {
+        let of = &parser["correlation"];
+        if of.is_null() {
+            continue;
+        }
+        table.push([
+            text(&parser["id"]),
+            number(&of["contexts"]),
+            bytes(&of["bytes"]),
+            time(of["oldest_seconds"].as_f64().unwrap_or_default()),
+            number(&of["made"]),
+            number(&of["closed_by_message"]),
+            number(&of["closed_by_timeout"]),
+            number(&of["closed_early"]),
+            number(&of["closed_at_end"]),
+        ]);
     }
     table
 }

@@ -93,10 +93,18 @@ const FILES: [Row<FileTotals>; 4] = [
 ];
 
 /// Of parsers that correlate messages.
-const CORRELATION: [Row<Correlation>; 4] = [
+const CORRELATION: [Row<Correlation>; 8] = [
     ("contexts", "Contexts of several messages that are open", Gauge, |of| of.contexts as f64),
     ("context_bytes", "Memory of these contexts", Gauge, |of| of.bytes as f64),
+    ("context_oldest_seconds", "Age of the oldest of these contexts", Gauge, |of| {
+        of.oldest_age().as_secs_f64()
+    }),
     ("made", "Messages that the parser made", Counter, |of| of.made as f64),
+    ("closed_by_message", "Contexts that a message closed", Counter, |of| of.closed_by_message as f64),
+    ("closed_by_timeout", "Contexts for which no more came in their time", Counter, |of| {
+        of.closed_by_timeout as f64
+    }),
+    ("closed_at_end", "Contexts of a parser that has gone", Counter, |of| of.closed_at_end as f64),
     ("closed_early", "Contexts that there was no room for, closed before their time", Counter, |of| {
         of.closed_early as f64
     }),
@@ -334,7 +342,16 @@ mod tests {
             processed: 8,
             discarded: 3,
             reasons: vec![("no pairs", 3)],
-            correlation: Some(Correlation { contexts: 5, bytes: 6, made: 7, closed_early: 1 }),
+            correlation: Some(Correlation {
+                contexts: 5,
+                bytes: 6,
+                made: 7,
+                closed_by_message: 3,
+                closed_by_timeout: 2,
+                closed_early: 1,
+                closed_at_end: 4,
+                oldest: None,
+            }),
             probed: Some(Probed {
                 counts: [
                     (ProbedName { key: "logins_total".to_owned(), labels: label("b\"ob") }, 3),
@@ -375,6 +392,10 @@ mod tests {
             "inrush_parser_context_bytes{parser=\"p#0\"} 6.0\n",
             "inrush_parser_made_total{parser=\"p#0\"} 7.0\n",
             "inrush_parser_closed_early_total{parser=\"p#0\"} 1.0\n",
+            "inrush_parser_closed_by_message_total{parser=\"p#0\"} 3.0\n",
+            "inrush_parser_closed_by_timeout_total{parser=\"p#0\"} 2.0\n",
+            "inrush_parser_closed_at_end_total{parser=\"p#0\"} 4.0\n",
+            "inrush_parser_context_oldest_seconds{parser=\"p#0\"} 0.0\n",
             "inrush_function_called_total{function=\"m.f\"} 9.0\n",
             "inrush_function_failed_total{function=\"m.f\"} 2.0\n",
             "inrush_uptime_seconds 1.5\n",

@@ -111,7 +111,7 @@ impl Correlator {
 
     pub(super) fn counts(&self) -> Correlation {
         let (contexts, bytes) = (self.contexts.len() as u64, self.contexts.bytes());
-        Correlation { contexts, bytes, ..self.counts }
+        Correlation { contexts, bytes, oldest: self.contexts.oldest(), ..self.counts }
     }
 
     /// The time at which a context is due.
@@ -197,7 +197,7 @@ impl Correlator {
             kept: Vec::new(),
             lane: Arc::clone(made.lane),
         };
-        let open = self.contexts.grow(&key, due, stored.bytes() + BESIDE, begin);
+        let open = self.contexts.grow(&key, (made.now, due), stored.bytes() + BESIDE, begin);
         Arc::make_mut(&mut open.messages).push(stored);
         (open.database, open.rule, open.lane) = (Arc::clone(database), number, Arc::clone(made.lane));
         let messages = Arc::clone(&open.messages);
@@ -282,10 +282,12 @@ impl Correlator {
             key.extend_from_slice(context.id.of(last.message(), scratch).1);
         });
         // One that is there makes way.
-        self.contexts.take(&key);
+        if self.contexts.take(&key).is_some() {
+            self.counts.closed_by_message += 1;
+        }
         let due = self.clock.at(subject.now) + context.timeout;
         let bytes = message.bytes() + BESIDE;
-        self.contexts.grow(&key, due, bytes, || Context {
+        self.contexts.grow(&key, (subject.now, due), bytes, || Context {
             database: Arc::clone(subject.database),
             rule: subject.rule,
             id: key[start..].into(),
@@ -312,7 +314,7 @@ impl Correlator {
         key.extend_from_slice(&(action as u32).to_le_bytes());
         // One that nothing was taken of for the period is full, and as good as none.
         let due = subject.now + Duration::from_secs(seconds.into());
-        let bucket = self.rates.grow(&key, due, 0, || Bucket { left: full, at: subject.now });
+        let bucket = self.rates.grow(&key, (subject.now, due), 0, || Bucket { left: full, at: subject.now });
         let passed = subject.now.saturating_duration_since(bucket.at).as_secs_f64();
         bucket.left = (bucket.left + passed * full / period).min(full);
         bucket.at = subject.now;
@@ -350,6 +352,7 @@ impl Correlator {
     fn expire_into(&mut self, made: &mut Made<'_>) {
         let now = self.clock.at(made.now);
         while let Some((_, context)) = self.contexts.take_due(now) {
+            self.counts.closed_by_timeout += 1;
             self.close_into(context, made);
         }
     }
@@ -358,6 +361,7 @@ impl Correlator {
     pub(super) fn expire(&mut self, now: Instant, give: &mut Give<'_>) {
         let time = self.clock.at(now);
         while let Some((_, context)) = self.contexts.take_due(time) {
+            self.counts.closed_by_timeout += 1;
             self.close(context, now, give);
         }
     }
@@ -366,6 +370,7 @@ impl Correlator {
     pub(super) fn finish(&mut self, give: &mut Give<'_>) {
         let now = self.clock.real;
         while let Some((_, context)) = self.contexts.take_first() {
+            self.counts.closed_at_end += 1;
             self.close(context, now, give);
         }
     }

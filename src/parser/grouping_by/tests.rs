@@ -230,6 +230,28 @@ fn contexts_have_bounds() {
     one.end();
 }
 
+/// Breaks without it: nobody sees what closes the contexts of a parser, or how long one has been open.
+#[test]
+fn what_closes_contexts_is_counted() {
+    let grouped = rig(&format!("trigger(message(\"END\")) {COUNT}"), "$MSG");
+    grouped.post(&["k=1", "k=2 END", "k=3"]);
+    let counts = grouped.counts();
+    assert_eq!((counts.contexts, counts.closed_by_message, counts.closed_by_timeout), (2, 1, 0));
+    let first = counts.oldest.unwrap();
+    grouped.wait(9);
+    grouped.post(&["k=4"]);
+    assert_eq!(grouped.counts().oldest, Some(first));
+    assert_eq!(grouped.wait(9).len(), 2);
+    let counts = grouped.counts();
+    assert_eq!((counts.contexts, counts.closed_by_timeout, counts.closed_at_end), (1, 2, 0));
+    assert!(counts.oldest.unwrap() > first);
+    assert_eq!(grouped.finish().len(), 1);
+    let counts = grouped.counts();
+    assert_eq!((counts.contexts, counts.closed_at_end, counts.made), (0, 1, 4));
+    assert_eq!(counts.oldest, None);
+    grouped.end();
+}
+
 /// Breaks without it: a wrong option is taken, or one that is missing is found when a message comes.
 #[test]
 fn options() {
