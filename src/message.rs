@@ -31,6 +31,7 @@ mod arena;
 pub mod batch;
 pub mod buffer;
 pub(crate) mod copied;
+pub(crate) mod encoded;
 mod fence;
 pub mod foreign;
 pub mod lines;

@@ -6,6 +6,9 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Owner, Pool, Segment};
 
+/// The least size of a buffer that is filled at once.
+const LEAST: usize = 4096;
+
 /// Memory that a source fills (`recv_into`, `readinto`) and posts without a copy.
 ///
 /// It goes back to its pool when the last holder drops it: unposted, or after its messages were
@@ -27,6 +30,15 @@ impl EngineBuffer {
     pub fn new(pool: &Arc<Pool>, size: usize) -> Self {
         let memory = NonNull::from(Box::leak(pool.take_buffer(size)));
         Self { memory, pool: Arc::clone(pool), kept: OnceLock::new() }
+    }
+
+    /// A buffer from `pool` with a copy of `bytes`, that nobody writes to any more.
+    pub(crate) fn filled(pool: &Arc<Pool>, bytes: &[u8]) -> Filled {
+        // Of few sizes, so that the pool finds one that fits.
+        let buffer = Self::new(pool, bytes.len().next_power_of_two().max(LEAST));
+        // SAFETY: as long as `bytes` at least, just taken, and nobody else has it.
+        unsafe { buffer.start().as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        Filled { buffer: Arc::new(buffer), len: bytes.len() as u32 }
     }
 
     /// Its first byte, for writing until it is made a segment.
@@ -63,6 +75,21 @@ impl EngineBuffer {
         // SAFETY: the bytes are initialised, unchanging by this function's contract, and alive while
         // the owner is.
         unsafe { Segment::new(self.start(), len, Owner::Buffer(Arc::clone(self))) }
+    }
+}
+
+/// A buffer that is filled: nobody writes to it any more.
+#[derive(Debug)]
+pub(crate) struct Filled {
+    buffer: Arc<EngineBuffer>,
+    len: u32,
+}
+
+impl Filled {
+    /// A segment over its bytes.
+    pub(crate) fn segment(&self) -> Segment {
+        // SAFETY: `filled` has written it, and nobody writes to it from then on.
+        unsafe { self.buffer.segment(self.len) }
     }
 }
 

@@ -148,6 +148,15 @@ impl Writer {
         self.share().seal()
     }
 
+    /// Ends a batch that was never shared; what it leaves of its slab goes to `rest`.
+    ///
+    /// # Panics
+    /// When it was shared: then its [`Pending`] has it.
+    pub(crate) fn finish_before(self, rest: &mut SlabTail) -> Batch {
+        rest.keep(self.room.handed_on());
+        self.finish()
+    }
+
     /// Ends a shared batch: its consumer gets exactly the rows published so far.
     ///
     /// Takes the writer away: the consumer reads the counts after this, and would take a row that came later

@@ -115,6 +115,23 @@ impl Row<'_> {
         self.put_field(Field { name, value, id, value_type });
     }
 
+    /// Adds a name-value pair whose name and value are parts of the payload, each an offset and a length; one
+    /// without a value unsets its name.
+    ///
+    /// # Panics
+    /// When a part does not lie inside the payload, or the row's [`Need`] did not count the pair.
+    pub(crate) fn payload_field(
+        &mut self,
+        id: FieldName,
+        value_type: ValueType,
+        name: (u32, u32),
+        value: Option<(u32, u32)>,
+    ) {
+        let name = if id.has_text() { self.payload.part_inside(name.0, name.1) } else { Span::default() };
+        let value = value.map_or(Span::UNSET, |(offset, len)| self.payload.part_inside(offset, len));
+        self.put_field(Field { name, value, id, value_type });
+    }
+
     /// Adds a field.
     fn put_field(&mut self, field: Field) {
         let index = usize::from(self.record.head.fields_len);
