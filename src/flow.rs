@@ -40,6 +40,7 @@ pub mod tracker;
 pub mod unshared;
 
 pub use ack::{Ack, Delivery, DropReason, Kept};
+pub(crate) use ack::{Lent, LentAccount};
 pub use counters::SourceCounters;
 pub use credit::Credit;
 pub use exit::Exit;

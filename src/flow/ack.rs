@@ -19,12 +19,14 @@
 //! A step that holds messages back has them [`Kept`]: their credit is back at once, and their acknowledgement
 //! waits for that of what they become.
 
+mod lent;
 mod receipt;
 
 use std::sync::Arc;
 
 use super::{Credit, Share, SourceCounters, Tracker};
 use crate::message::{Rows, Selection};
+pub(crate) use lent::{Lent, LentAccount};
 use receipt::Receipt;
 
 /// The reason why a message was dropped.
@@ -182,9 +184,10 @@ impl Ack {
         matches!(self.hold, Hold::Whole | Hold::Rows(_))
     }
 
-    /// Tells whether a tracker takes the end of its credit for the arrival of its messages.
+    /// Tells whether somebody takes the end of its credit for the arrival of its messages: a tracker, or a
+    /// buffer.
     pub(crate) fn is_tracked(&self) -> bool {
-        self.receipt.is_tracked()
+        self.receipt.is_tracked() || self.receipt.lent.is_some()
     }
 
     /// The part of its source's window that it holds, of messages or of bytes, in parts of `whole`: all of it

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::{DropReason, Kept};
+use super::{DropReason, Kept, Lent};
 use crate::flow::{Credit, Share, SourceCounters, Tracker};
 use crate::message::Rows;
 
@@ -30,6 +30,8 @@ pub(super) struct Receipt {
     pub(super) share: Option<Arc<Share>>,
     /// The messages that these were made of, where a step made them.
     made_of: Mutex<Vec<Kept>>,
+    /// The delivery of a buffer's that these rows are.
+    pub(super) lent: Option<Arc<Lent>>,
 }
 
 /// The outcome of a row that is not simply delivered.
@@ -81,6 +83,7 @@ impl Receipt {
             tracked,
             share: None,
             made_of: Mutex::new(made_of),
+            lent: None,
         }
     }
 
@@ -139,6 +142,9 @@ impl Receipt {
         self.give_back_share(left);
         // What a made message stands for is acknowledged with it.
         drop(std::mem::take(&mut *lock(&self.made_of)));
+        if let Some(lent) = &self.lent {
+            lent.end();
+        }
     }
 
     fn end_tracked(&self, tracked: &Tracked, left: u32, bytes: u64) {
@@ -206,6 +212,9 @@ impl Receipt {
     }
 
     pub(super) fn drop_rows(&self, rows: &Rows, reason: DropReason) {
+        if let Some(lent) = &self.lent {
+            lent.drop_rows(rows, reason);
+        }
         if reason == DropReason::Stopped {
             self.abort(rows);
             for kept in &*lock(&self.made_of) {
@@ -223,6 +232,9 @@ impl Receipt {
     }
 
     pub(super) fn reject_rows(&self, rows: &Rows) {
+        if let Some(lent) = &self.lent {
+            lent.reject_rows(rows);
+        }
         let mut outcomes = lock(&self.lost);
         outcomes.resize(self.messages as usize, None);
         for row in rows.iter() {
