@@ -20,6 +20,7 @@
 //!   that a wrong one may mean;
 //! * `eight`: short texts, searched and compared eight bytes at a time;
 //! * `printable`: texts of others in lines that people read;
+//! * [`disk`]: the store of the disk buffer: numbered bytes in segments, durable when it says so;
 //! * [`message`]: what flows: records in batches, the memory under them, views for readers;
 //! * [`flow`]: how it flows: lanes, inboxes, credit, acknowledgements;
 //! * [`syslog`]: RFC 5424, RFC 3164, framing, time stamps: bytes in, spans out;
@@ -71,6 +72,7 @@ mod child;
 pub mod cli;
 pub mod config;
 pub mod destination;
+pub mod disk;
 pub mod drivers;
 mod eight;
 pub mod engine;

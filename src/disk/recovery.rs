@@ -1,0 +1,437 @@
+//! The way back from a directory to a buffer: its segments, the next number, what was delivered.
+//!
+//! ```text
+//! all names ─► ours by prefix ─► heads ─► in order of serials ─► the last one, record by record ─► next number
+//! ```
+//!
+//! Only the last segment can have an end that a crash tore (see [`crate::disk`]). In it the highest `durable` of
+//! any head divides: a gap that begins and ends below is damage and passed over; the first one that reaches
+//! beyond was never committed, and the segment ends before it. What is behind stays where it is: the successor's
+//! first number says that it does not count.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::Error;
+use super::format::{Kind, NoHead, PAGE, RECORDS, Seed, SegmentHead, prefix, read_file_name};
+use super::index::Segment;
+use super::progress::Progress;
+use super::scan::{Cursor, Damage, Damaged, Step, View};
+use super::segment::Current;
+use super::system::Disk;
+
+/// The ending of a damaged segment that is kept aside.
+const ASIDE: &str = ".damaged";
+/// The ending of the file that is locked.
+const LOCK: &str = ".lock";
+/// The looks at a lock file that somebody replaces meanwhile.
+const TRIES: usize = 20;
+
+/// What was found when a buffer was opened.
+#[derive(Debug, Clone, Default)]
+pub struct Recovery {
+    /// The random number of the buffer; 0 for a new one.
+    pub id: u64,
+    /// The number that the next message gets.
+    pub next: u64,
+    /// The messages that are done.
+    pub progress: Progress,
+    /// The number of segments.
+    pub segments: usize,
+    /// The bytes behind the last commit that a crash left there: they do not count.
+    pub torn: Option<Torn>,
+    /// Damage that was found. Segments in the middle are looked at when they are read.
+    pub damaged: Vec<Damaged>,
+    /// Segments that a crash left half created, which were removed.
+    pub removed: Vec<PathBuf>,
+    /// Damaged segments that were kept aside, now or before.
+    pub aside: Vec<PathBuf>,
+    /// Files in the directory that are no part of a buffer; they are left alone.
+    pub foreign: Vec<OsString>,
+}
+
+/// The end of a commit that never returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Torn {
+    /// The segment.
+    pub file: PathBuf,
+    /// The offset from which on it does not count.
+    pub at: u64,
+}
+
+impl fmt::Display for Torn {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "{}: what follows byte {} was never committed, and is left out",
+            self.file.display(),
+            self.at
+        )
+    }
+}
+
+/// The parts of a store.
+pub(super) struct Found<D: Disk> {
+    pub recovery: Recovery,
+    pub segments: VecDeque<Segment>,
+    pub current: Option<Current<D>>,
+    pub next_serial: u64,
+}
+
+/// A segment with a head that is right.
+struct Headed {
+    path: PathBuf,
+    head: SegmentHead,
+    len: u64,
+}
+
+/// The name of a damaged segment.
+pub(super) fn aside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ASIDE);
+    PathBuf::from(name)
+}
+
+fn is_lock(name: &str) -> bool {
+    name.strip_suffix(LOCK).is_some_and(|prefix| prefix.len() == 23 && prefix.starts_with("inrush-"))
+}
+
+/// Takes the lock of a buffer.
+pub(super) fn lock<D: Disk>(disk: &D, dir: &Path, prefix: &str) -> Result<D::File, Error> {
+    let path = dir.join(format!("{prefix}{LOCK}"));
+    for _ in 0..TRIES {
+        let file = match disk.open(&path, true) {
+            Err(error) if error.kind() == ErrorKind::NotFound => match disk.create(&path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                created => created.map_err(Error::io(&path, "cannot create"))?,
+            },
+            opened => opened.map_err(Error::io(&path, "cannot open"))?,
+        };
+        match disk.lock(&file) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return Err(Error::InUse { by: disk.holder(&file), path });
+            }
+            Err(error) => return Err(Error::io(&path, "cannot lock")(error)),
+        }
+        // Somebody may have removed it before the lock was taken.
+        if disk.is_linked(&file).map_err(Error::io(&path, "cannot be looked at"))? {
+            return Ok(file);
+        }
+    }
+    Err(Error::InUse { path, by: None })
+}
+
+/// Finds the buffer `name` in a directory whose lock is held.
+pub(super) fn recover<D: Disk>(disk: &Arc<D>, dir: &Path, name: &str) -> Result<Found<D>, Error> {
+    let mut recovery = Recovery::default();
+    let mut next_serial = 1;
+    let mut headed = Vec::new();
+    let mut headless = Vec::new();
+    let prefix = prefix(name);
+    let mut names = disk.list(dir).map_err(Error::io(dir, "cannot list"))?;
+    names.sort();
+    for file in names {
+        let text = file.to_str().unwrap_or_default();
+        let of_segment = read_file_name(text.strip_suffix(ASIDE).unwrap_or(text));
+        match of_segment {
+            Some((of, ..)) if of != prefix => continue,
+            None if is_lock(text) => continue,
+            None => {
+                recovery.foreign.push(file);
+                continue;
+            }
+            Some((_, serial, _)) => next_serial = next_serial.max(serial.saturating_add(1)),
+        }
+        let path = dir.join(text);
+        if text.ends_with(ASIDE) {
+            recovery.aside.push(path);
+            continue;
+        }
+        match look(&**disk, &path)? {
+            Look::Headed(found) if found.head.name == name => headed.push(found),
+            // Another name with the same hash.
+            Look::Headed(_) => {}
+            Look::Headless => headless.push(path),
+            Look::Unfinished => {
+                disk.unlink(&path).map_err(Error::io(&path, "cannot remove"))?;
+                recovery.removed.push(path);
+            }
+        }
+    }
+    let headed = in_order(headed, &mut recovery, &mut next_serial);
+    set_aside(&**disk, headless, &headed, &mut recovery)?;
+    // What was unlinked before stays so, and the last one's name is there to stay.
+    disk.sync_dir(dir).map_err(Error::io(dir, "cannot be made durable"))?;
+    let (segments, current) = last(&**disk, headed, &mut recovery)?;
+    recovery.segments = segments.len();
+    Ok(Found { recovery, segments, current, next_serial })
+}
+
+/// The kinds of files that have a segment's name.
+enum Look {
+    Headed(Headed),
+    /// Something is in it, but no head.
+    Headless,
+    /// Nothing is in it but perhaps a part of the head: it was never written to.
+    Unfinished,
+}
+
+fn look<D: Disk>(disk: &D, path: &Path) -> Result<Look, Error> {
+    let file = disk.open(path, false).map_err(Error::io(path, "cannot open"))?;
+    let len = disk.len(&file).map_err(Error::io(path, "cannot be looked at"))?;
+    let seed = Seed::new(0, 0);
+    let view = View { disk, file: &file, seed, len, is_forgiving: true };
+    let mut bytes = vec![0; 2 * PAGE];
+    let count = view.read(&mut bytes, 0).map_err(Error::io(path, "cannot read"))?;
+    match SegmentHead::read(&bytes[..count]) {
+        Ok(head) => Ok(Look::Headed(Headed { path: path.to_owned(), head, len })),
+        Err(NoHead::Version(version)) => Err(Error::Version { path: path.to_owned(), version }),
+        Err(NoHead::Damaged) => {
+            let mut cursor = Cursor { at: RECORDS, next: 0 };
+            // Strictly: a disk that cannot be read is no reason to remove a file.
+            let view = View { is_forgiving: false, ..view };
+            let rest = view.step(&mut cursor);
+            let is_empty = matches!(rest, Ok(Step::End { is_clean: true }));
+            Ok(if is_empty { Look::Unfinished } else { Look::Headless })
+        }
+    }
+}
+
+/// The segments of one buffer in the order of their serials. Those of another id, or whose numbers go back, are
+/// foreign.
+fn in_order(mut headed: Vec<Headed>, recovery: &mut Recovery, next_serial: &mut u64) -> Vec<Headed> {
+    headed.sort_by_key(|one| one.head.serial);
+    let Some(last) = headed.last() else { return headed };
+    recovery.id = last.head.id;
+    *next_serial = last.head.serial.saturating_add(1).max(*next_serial);
+    let mut first = last.head.first;
+    let mut serial = u64::MAX;
+    let mut kept = Vec::new();
+    for one in headed.into_iter().rev() {
+        if one.head.id == recovery.id && one.head.first <= first && one.head.serial != serial {
+            first = one.head.first;
+            serial = one.head.serial;
+            kept.push(one);
+        } else {
+            recovery.foreign.extend(one.path.file_name().map(OsString::from));
+        }
+    }
+    kept.reverse();
+    kept
+}
+
+/// Keeps the segments aside whose heads are damaged: between their neighbours' numbers, all is lost.
+fn set_aside<D: Disk>(
+    disk: &D,
+    headless: Vec<PathBuf>,
+    headed: &[Headed],
+    recovery: &mut Recovery,
+) -> Result<(), Error> {
+    for path in headless {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let Some((_, serial, first)) = name.and_then(read_file_name) else { continue };
+        let after = headed.iter().find(|one| one.head.serial > serial);
+        let end = after.map_or(u64::MAX, |one| one.head.first);
+        let to = aside(&path);
+        disk.rename(&path, &to).map_err(Error::io(&path, "cannot be kept aside"))?;
+        recovery.aside.push(to.clone());
+        recovery.damaged.push(Damaged { file: to, at: 0, messages: first.min(end)..end, why: Damage::Head });
+        // Numbers are not given twice, as far as it is known which ones were.
+        recovery.next = recovery.next.max(first);
+    }
+    Ok(())
+}
+
+/// A gap in the last segment, and the state of things before it.
+struct Gap {
+    at: u64,
+    messages: Range<u64>,
+    why: Damage,
+    progress: Option<Progress>,
+}
+
+/// The last segment as it was found.
+struct Last {
+    cursor: Cursor,
+    durable: u64,
+    progress: Option<Progress>,
+    gaps: Vec<Gap>,
+    is_clean: bool,
+    has_ended: bool,
+}
+
+/// Reads a segment from its first record on, and notes the times of its messages.
+fn walk<D: Disk>(view: &View<'_, D>, segment: &mut Segment) -> std::io::Result<Last> {
+    let mut cursor = Cursor { at: RECORDS, next: segment.first };
+    let mut this = Last {
+        cursor,
+        durable: segment.first,
+        progress: None,
+        gaps: Vec::new(),
+        is_clean: false,
+        has_ended: false,
+    };
+    let mut body = Vec::new();
+    let mut skipped = None;
+    let why = Damage::Checksum;
+    let gap = |this: &Last, at, messages| Gap { at, messages, why, progress: this.progress.clone() };
+    loop {
+        let before = cursor;
+        match view.step(&mut cursor)? {
+            Step::Skipped(bytes) => skipped = Some(bytes.start),
+            Step::Gap(messages) => {
+                this.gaps.push(gap(&this, skipped.take().unwrap_or(before.at), messages));
+            }
+            Step::End { is_clean } => {
+                this.is_clean = is_clean;
+                return Ok(this);
+            }
+            Step::Record { at, head } => {
+                // Without a number that is missing: a note was hit.
+                if let Some(at) = skipped.take() {
+                    this.gaps.push(gap(&this, at, before.next..before.next));
+                }
+                this.durable = this.durable.max(head.durable);
+                this.has_ended = head.kind == Kind::End;
+                let is_sound = if head.kind == Kind::Progress {
+                    let is_sound = view.body(at, &head, &mut body)?;
+                    let read = is_sound.then(|| Progress::read(&body, head.durable)).flatten();
+                    this.progress = read.or(this.progress);
+                    is_sound
+                } else {
+                    view.is_sound(at, &head)?
+                };
+                if !is_sound {
+                    this.gaps.push(gap(&this, at, head.messages()));
+                } else if head.kind == Kind::Entry {
+                    segment.note_time(head.first, head.time);
+                }
+                this.cursor = cursor;
+            }
+        }
+    }
+}
+
+/// Reads the last segment; the ones before it only as far as the progress is missing.
+fn last<D: Disk>(
+    disk: &D,
+    mut headed: Vec<Headed>,
+    recovery: &mut Recovery,
+) -> Result<(VecDeque<Segment>, Option<Current<D>>), Error> {
+    let Some(Headed { path, head, len }) = headed.pop() else {
+        recovery.progress = Progress::new(recovery.next);
+        return Ok((VecDeque::new(), None));
+    };
+    let file = disk.open(&path, true).map_err(Error::io(&path, "cannot open"))?;
+    // A killed process may have left there what is only in memory.
+    disk.sync_data(&file).map_err(Error::io(&path, "cannot be made durable"))?;
+    let seed = Seed::new(head.id, head.serial);
+    let view = View { disk, file: &file, seed, len, is_forgiving: true };
+    let mut segment = Segment::new(head.serial, path.clone(), head.first, len.max(head.size), head.time);
+    let mut found = walk(&view, &mut segment).map_err(Error::io(&path, "cannot read"))?;
+    judge(&mut found, &path, len < head.size, recovery);
+    segment.is_damaged = !recovery.damaged.is_empty();
+    recovery.next = recovery.next.max(found.cursor.next);
+    let mut progress = found.progress;
+    let mut segments = VecDeque::new();
+    let mut end = head.first;
+    for one in headed.into_iter().rev() {
+        let mut segment = Segment::new(one.head.serial, one.path, one.head.first, one.len, one.head.time);
+        if progress.is_none() {
+            progress = progress_of(disk, &mut segment, head.id, one.len, end)?;
+        }
+        segment.end = Some(end);
+        end = one.head.first;
+        segments.push_front(segment);
+    }
+    // Whatever was before the first segment is done: else it would be there.
+    recovery.progress = Progress::new(end);
+    if let Some(found) = progress {
+        recovery.progress.merge(&found, u64::MAX);
+    }
+    recovery.next = recovery.next.max(recovery.progress.end());
+    let goes_on = found.is_clean && !found.has_ended && recovery.next == found.cursor.next;
+    let current = goes_on.then(|| Current {
+        file,
+        path,
+        size: head.size,
+        seed,
+        at: found.cursor.at,
+        is_dirty: false,
+        is_broken: false,
+    });
+    segment.end = (!goes_on).then_some(recovery.next);
+    segments.push_back(segment);
+    Ok((segments, current))
+}
+
+/// Tells damage from a torn end.
+fn judge(found: &mut Last, path: &Path, is_cut: bool, recovery: &mut Recovery) {
+    let durable = found.durable;
+    let file = || path.to_owned();
+    for gap in std::mem::take(&mut found.gaps) {
+        let Gap { at, messages, why, .. } = gap;
+        if messages.is_empty() && messages.start >= durable {
+            // A note that was never committed; or was, but no message hangs on it.
+            continue;
+        }
+        if messages.end <= durable {
+            recovery.damaged.push(Damaged { file: file(), at, messages, why });
+            continue;
+        }
+        // From here on it was not committed, but for what is below the number.
+        found.cursor = Cursor { at, next: messages.start };
+        found.progress = gap.progress;
+        found.is_clean = false;
+        break;
+    }
+    let next = found.cursor.next;
+    if next < durable {
+        let (at, messages) = (found.cursor.at, next..durable);
+        recovery.damaged.push(Damaged { file: file(), at, messages, why: Damage::Checksum });
+        found.cursor.next = durable;
+        found.is_clean = false;
+    } else if is_cut {
+        let (at, messages) = (found.cursor.at, next..u64::MAX);
+        recovery.damaged.push(Damaged { file: file(), at, messages, why: Damage::Cut });
+        found.is_clean = false;
+    } else if !found.is_clean {
+        recovery.torn = Some(Torn { file: file(), at: found.cursor.at });
+    }
+}
+
+/// The last progress that is noted in a segment with a successor.
+fn progress_of<D: Disk>(
+    disk: &D,
+    segment: &mut Segment,
+    id: u64,
+    len: u64,
+    end: u64,
+) -> Result<Option<Progress>, Error> {
+    let path = segment.path.clone();
+    let file = disk.open(&path, false).map_err(Error::io(&path, "cannot open"))?;
+    let seed = Seed::new(id, segment.serial);
+    let view = View { disk, file: &file, seed, len, is_forgiving: true };
+    let mut cursor = Cursor { at: RECORDS, next: segment.first };
+    let mut found = None;
+    let mut body = Vec::new();
+    loop {
+        match view.step(&mut cursor).map_err(Error::io(&path, "cannot read"))? {
+            Step::Record { at, head } if head.kind == Kind::Progress && head.first <= end => {
+                let is_sound = view.body(at, &head, &mut body).map_err(Error::io(&path, "cannot read"))?;
+                found = is_sound.then(|| Progress::read(&body, head.durable)).flatten().or(found);
+            }
+            Step::Record { head, .. } if head.kind == Kind::Entry => {
+                segment.note_time(head.first, head.time);
+            }
+            Step::End { .. } => return Ok(found),
+            _ => {}
+        }
+    }
+}
