@@ -28,9 +28,13 @@
 //! writing, `reader` all reading.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod crash;
 mod error;
 mod format;
 mod index;
+#[cfg(test)]
+pub(crate) mod model;
 mod progress;
 mod reader;
 mod recovery;

@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IoSlice};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,8 +21,9 @@ use super::error::Error;
 use super::format::{Kind, NoHead, PAGE, RECORDS, Seed, SegmentHead, prefix, read_file_name};
 use super::index::Segment;
 use super::progress::Progress;
-use super::scan::{Cursor, Damage, Damaged, Step, View};
-use super::segment::Current;
+use super::scan::{Cursor, Damage, Damaged, Step, View, WINDOW};
+use super::segment::{Current, write_all};
+use super::store::Settings;
 use super::system::Disk;
 
 /// The ending of a damaged segment that is kept aside.
@@ -128,7 +129,9 @@ pub(super) fn lock<D: Disk>(disk: &D, dir: &Path, prefix: &str) -> Result<D::Fil
 }
 
 /// Finds the buffer `name` in a directory whose lock is held.
-pub(super) fn recover<D: Disk>(disk: &Arc<D>, dir: &Path, name: &str) -> Result<Found<D>, Error> {
+pub(super) fn recover<D: Disk>(disk: &Arc<D>, settings: &Settings) -> Result<Found<D>, Error> {
+    let Settings { dir, name, skip_unreadable: is_forgiving, .. } = settings;
+    let is_forgiving = *is_forgiving;
     let mut recovery = Recovery::default();
     let mut next_serial = 1;
     let mut headed = Vec::new();
@@ -153,8 +156,8 @@ pub(super) fn recover<D: Disk>(disk: &Arc<D>, dir: &Path, name: &str) -> Result<
             recovery.aside.push(path);
             continue;
         }
-        match look(&**disk, &path)? {
-            Look::Headed(found) if found.head.name == name => headed.push(found),
+        match look(&**disk, &path, is_forgiving)? {
+            Look::Headed(found) if found.head.name == *name => headed.push(found),
             // Another name with the same hash.
             Look::Headed(_) => {}
             Look::Headless => headless.push(path),
@@ -168,7 +171,7 @@ pub(super) fn recover<D: Disk>(disk: &Arc<D>, dir: &Path, name: &str) -> Result<
     set_aside(&**disk, headless, &headed, &mut recovery)?;
     // What was unlinked before stays so, and the last one's name is there to stay.
     disk.sync_dir(dir).map_err(Error::io(dir, "cannot be made durable"))?;
-    let (segments, current) = last(&**disk, headed, &mut recovery)?;
+    let (segments, current) = last(&**disk, headed, &mut recovery, is_forgiving)?;
     recovery.segments = segments.len();
     Ok(Found { recovery, segments, current, next_serial })
 }
@@ -182,23 +185,37 @@ enum Look {
     Unfinished,
 }
 
-fn look<D: Disk>(disk: &D, path: &Path) -> Result<Look, Error> {
+fn look<D: Disk>(disk: &D, path: &Path, is_forgiving: bool) -> Result<Look, Error> {
     let file = disk.open(path, false).map_err(Error::io(path, "cannot open"))?;
     let len = disk.len(&file).map_err(Error::io(path, "cannot be looked at"))?;
     let seed = Seed::new(0, 0);
-    let view = View { disk, file: &file, seed, len, is_forgiving: true };
-    let mut bytes = vec![0; 2 * PAGE];
-    let count = view.read(&mut bytes, 0).map_err(Error::io(path, "cannot read"))?;
-    match SegmentHead::read(&bytes[..count]) {
+    let view = View { disk, file: &file, seed, len, is_forgiving };
+    // Page by page: one of them may be unreadable.
+    let mut bytes = Vec::new();
+    let mut unreadable = None;
+    for at in [0, PAGE] {
+        let mut page = [0; PAGE];
+        let count = view.read(&mut page, at as u64).unwrap_or_else(|error| {
+            unreadable = Some(error);
+            PAGE
+        });
+        bytes.extend(&page[..count]);
+    }
+    match SegmentHead::read(&bytes) {
         Ok(head) => Ok(Look::Headed(Headed { path: path.to_owned(), head, len })),
         Err(NoHead::Version(version)) => Err(Error::Version { path: path.to_owned(), version }),
         Err(NoHead::Damaged) => {
+            if let Some(error) = unreadable {
+                return Err(Error::io(path, "cannot read")(error));
+            }
             let mut cursor = Cursor { at: RECORDS, next: 0 };
             // Strictly: a disk that cannot be read is no reason to remove a file.
             let view = View { is_forgiving: false, ..view };
-            let rest = view.step(&mut cursor);
-            let is_empty = matches!(rest, Ok(Step::End { is_clean: true }));
-            Ok(if is_empty { Look::Unfinished } else { Look::Headless })
+            match view.step(&mut cursor) {
+                Ok(Step::End { is_clean: true }) => Ok(Look::Unfinished),
+                Err(error) if !is_forgiving => Err(Error::io(path, "cannot read")(error)),
+                _ => Ok(Look::Headless),
+            }
         }
     }
 }
@@ -248,19 +265,21 @@ fn set_aside<D: Disk>(
     Ok(())
 }
 
-/// A gap in the last segment, and the state of things before it.
+/// A gap in the last segment.
 struct Gap {
     at: u64,
     messages: Range<u64>,
     why: Damage,
-    progress: Option<Progress>,
 }
 
 /// The last segment as it was found.
 struct Last {
     cursor: Cursor,
     durable: u64,
+    /// The last one that is right. Also behind a torn place it is: it speaks of durable messages alone.
     progress: Option<Progress>,
+    /// The places of records that no later one calls durable, with the message behind each.
+    unproven: VecDeque<(u64, u64)>,
     gaps: Vec<Gap>,
     is_clean: bool,
     has_ended: bool,
@@ -273,6 +292,7 @@ fn walk<D: Disk>(view: &View<'_, D>, segment: &mut Segment) -> std::io::Result<L
         cursor,
         durable: segment.first,
         progress: None,
+        unproven: VecDeque::new(),
         gaps: Vec::new(),
         is_clean: false,
         has_ended: false,
@@ -280,13 +300,13 @@ fn walk<D: Disk>(view: &View<'_, D>, segment: &mut Segment) -> std::io::Result<L
     let mut body = Vec::new();
     let mut skipped = None;
     let why = Damage::Checksum;
-    let gap = |this: &Last, at, messages| Gap { at, messages, why, progress: this.progress.clone() };
+    let gap = |at, messages| Gap { at, messages, why };
     loop {
         let before = cursor;
         match view.step(&mut cursor)? {
             Step::Skipped(bytes) => skipped = Some(bytes.start),
             Step::Gap(messages) => {
-                this.gaps.push(gap(&this, skipped.take().unwrap_or(before.at), messages));
+                this.gaps.push(gap(skipped.take().unwrap_or(before.at), messages));
             }
             Step::End { is_clean } => {
                 this.is_clean = is_clean;
@@ -295,9 +315,14 @@ fn walk<D: Disk>(view: &View<'_, D>, segment: &mut Segment) -> std::io::Result<L
             Step::Record { at, head } => {
                 // Without a number that is missing: a note was hit.
                 if let Some(at) = skipped.take() {
-                    this.gaps.push(gap(&this, at, before.next..before.next));
+                    this.gaps.push(gap(at, before.next..before.next));
                 }
                 this.durable = this.durable.max(head.durable);
+                while this.unproven.front().is_some_and(|(_, end)| *end <= this.durable) {
+                    this.unproven.pop_front();
+                }
+                // A note is proven by the messages behind it.
+                this.unproven.push_back((at, head.messages().end.max(head.first + 1)));
                 this.has_ended = head.kind == Kind::End;
                 let is_sound = if head.kind == Kind::Progress {
                     let is_sound = view.body(at, &head, &mut body)?;
@@ -308,7 +333,7 @@ fn walk<D: Disk>(view: &View<'_, D>, segment: &mut Segment) -> std::io::Result<L
                     view.is_sound(at, &head)?
                 };
                 if !is_sound {
-                    this.gaps.push(gap(&this, at, head.messages()));
+                    this.gaps.push(gap(at, head.messages()));
                 } else if head.kind == Kind::Entry {
                     segment.note_time(head.first, head.time);
                 }
@@ -323,19 +348,22 @@ fn last<D: Disk>(
     disk: &D,
     mut headed: Vec<Headed>,
     recovery: &mut Recovery,
+    is_forgiving: bool,
 ) -> Result<(VecDeque<Segment>, Option<Current<D>>), Error> {
     let Some(Headed { path, head, len }) = headed.pop() else {
         recovery.progress = Progress::new(recovery.next);
         return Ok((VecDeque::new(), None));
     };
     let file = disk.open(&path, true).map_err(Error::io(&path, "cannot open"))?;
-    // A killed process may have left there what is only in memory.
-    disk.sync_data(&file).map_err(Error::io(&path, "cannot be made durable"))?;
     let seed = Seed::new(head.id, head.serial);
-    let view = View { disk, file: &file, seed, len, is_forgiving: true };
+    let view = View { disk, file: &file, seed, len, is_forgiving };
     let mut segment = Segment::new(head.serial, path.clone(), head.first, len.max(head.size), head.time);
     let mut found = walk(&view, &mut segment).map_err(Error::io(&path, "cannot read"))?;
     judge(&mut found, &path, len < head.size, recovery);
+    // A killed process may have left there what is only in memory, and what a flush that failed has forgotten:
+    // the same bytes once more, and they are on their way again.
+    write_again(&view, &found).map_err(Error::io(&path, "cannot write"))?;
+    disk.sync_data(&file).map_err(Error::io(&path, "cannot be made durable"))?;
     segment.is_damaged = !recovery.damaged.is_empty();
     recovery.next = recovery.next.max(found.cursor.next);
     let mut progress = found.progress;
@@ -344,7 +372,7 @@ fn last<D: Disk>(
     for one in headed.into_iter().rev() {
         let mut segment = Segment::new(one.head.serial, one.path, one.head.first, one.len, one.head.time);
         if progress.is_none() {
-            progress = progress_of(disk, &mut segment, head.id, one.len, end)?;
+            progress = progress_of(disk, &mut segment, head.id, one.len, is_forgiving)?;
         }
         segment.end = Some(end);
         end = one.head.first;
@@ -371,14 +399,32 @@ fn last<D: Disk>(
     Ok((segments, current))
 }
 
+/// Writes the bytes again that are not known to be durable.
+fn write_again<D: Disk>(view: &View<'_, D>, found: &Last) -> std::io::Result<()> {
+    let Some((mut at, _)) = found.unproven.front().copied() else { return Ok(()) };
+    let mut window = vec![0; WINDOW];
+    while at < found.cursor.at {
+        let most = window.len().min((found.cursor.at - at) as usize);
+        let count = view.read(&mut window[..most], at)?;
+        if count == 0 {
+            break;
+        }
+        write_all(view.disk, view.file, &mut [IoSlice::new(&window[..count])], at)?;
+        at += count as u64;
+    }
+    Ok(())
+}
+
 /// Tells damage from a torn end.
 fn judge(found: &mut Last, path: &Path, is_cut: bool, recovery: &mut Recovery) {
     let durable = found.durable;
     let file = || path.to_owned();
     for gap in std::mem::take(&mut found.gaps) {
-        let Gap { at, messages, why, .. } = gap;
+        let Gap { at, messages, why } = gap;
         if messages.is_empty() && messages.start >= durable {
-            // A note that was never committed; or was, but no message hangs on it.
+            // A note that was never committed; or was, but no message hangs on it. It must not be taken for
+            // damage when more was committed behind it.
+            found.is_clean = false;
             continue;
         }
         if messages.end <= durable {
@@ -387,7 +433,6 @@ fn judge(found: &mut Last, path: &Path, is_cut: bool, recovery: &mut Recovery) {
         }
         // From here on it was not committed, but for what is below the number.
         found.cursor = Cursor { at, next: messages.start };
-        found.progress = gap.progress;
         found.is_clean = false;
         break;
     }
@@ -412,18 +457,18 @@ fn progress_of<D: Disk>(
     segment: &mut Segment,
     id: u64,
     len: u64,
-    end: u64,
+    is_forgiving: bool,
 ) -> Result<Option<Progress>, Error> {
     let path = segment.path.clone();
     let file = disk.open(&path, false).map_err(Error::io(&path, "cannot open"))?;
     let seed = Seed::new(id, segment.serial);
-    let view = View { disk, file: &file, seed, len, is_forgiving: true };
+    let view = View { disk, file: &file, seed, len, is_forgiving };
     let mut cursor = Cursor { at: RECORDS, next: segment.first };
     let mut found = None;
     let mut body = Vec::new();
     loop {
         match view.step(&mut cursor).map_err(Error::io(&path, "cannot read"))? {
-            Step::Record { at, head } if head.kind == Kind::Progress && head.first <= end => {
+            Step::Record { at, head } if head.kind == Kind::Progress => {
                 let is_sound = view.body(at, &head, &mut body).map_err(Error::io(&path, "cannot read"))?;
                 found = is_sound.then(|| Progress::read(&body, head.durable)).flatten().or(found);
             }

@@ -19,9 +19,12 @@ use super::format::{HEAD, RecordHead, Seed};
 use super::system::Disk;
 
 /// The bytes that are read at once.
-const WINDOW: usize = 64 * 1024;
+pub(super) const WINDOW: usize = 64 * 1024;
 /// The bytes that are given up together where the disk cannot read.
 const BLOCK: usize = 4096;
+
+/// The attempts to read, before it is an error.
+const ATTEMPTS: u32 = 3;
 
 /// The kind of a damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,11 +115,17 @@ impl<D: Disk> View<'_, D> {
     pub(super) fn read(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
         let most = into.len().min(usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX));
         let mut done = 0;
+        let mut failures = 0;
         while done < most {
             match self.disk.read_at(self.file, &mut into[done..most], at + done as u64) {
                 Ok(0) => break,
                 Ok(count) => done += count,
-                Err(error) if !self.is_forgiving => return Err(error),
+                Err(error) if !self.is_forgiving => {
+                    failures += 1;
+                    if failures == ATTEMPTS {
+                        return Err(error);
+                    }
+                }
                 Err(_) => done += self.read_block(&mut into[done..most], at + done as u64),
             }
         }

@@ -50,6 +50,9 @@ pub struct Settings {
     pub capacity: u64,
     /// The bytes of a segment; 0: an eighth of the capacity, at most 128 MiB. At least 32 KiB.
     pub segment_size: u64,
+    /// Takes bytes that the disk cannot read for damage already when it is opened, instead of refusing to open:
+    /// what may have been in the last segment is lost then.
+    pub skip_unreadable: bool,
 }
 
 impl Settings {
@@ -134,7 +137,7 @@ impl<D: Disk> Store<D> {
         let prefix = format::prefix(&settings.name);
         disk.create_dir_all(&settings.dir).map_err(Error::io(&settings.dir, "cannot create"))?;
         let lock = recovery::lock(&*disk, &settings.dir, &prefix)?;
-        let found = recovery::recover(&disk, &settings.dir, &settings.name)?;
+        let found = recovery::recover(&disk, &settings)?;
         let next = found.recovery.next;
         let shared = Arc::new(Shared::default());
         shared.id.store(found.recovery.id, Ordering::Relaxed);

@@ -15,7 +15,8 @@ use super::format::{PAGE, file_name, prefix};
 use super::*;
 
 pub(super) fn settings(dir: &Path, capacity: u64, segment_size: u64) -> Settings {
-    Settings { dir: dir.to_owned(), name: "d_remote#0".to_owned(), capacity, segment_size }
+    let name = "d_remote#0".to_owned();
+    Settings { dir: dir.to_owned(), name, capacity, segment_size, skip_unreadable: false }
 }
 
 fn open(dir: &Path, capacity: u64) -> (Store<SystemDisk>, Reader<SystemDisk>, Recovery) {
