@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::model::{Faults, Model, Random};
+use super::store::MOST_RANGES;
 use super::*;
 
 const DIR: &str = "/buffer";
@@ -27,10 +28,16 @@ struct Given {
     token: u64,
 }
 
-fn body(token: u64) -> Vec<u8> {
+/// The body of an entry: mostly short, sometimes of several sectors; with `is_even` all of one length, so that
+/// what a failed write left fits behind the next one.
+fn body(token: u64, is_even: bool) -> Vec<u8> {
     let mut random = Random::new(token);
-    // Mostly short, sometimes of several sectors.
-    let length = if random.chance(200) { random.below(2500) } else { random.below(200) };
+    let length = match random.below(10) {
+        _ if is_even => 100,
+        0 => random.below(8000),
+        1 | 2 => random.below(2500),
+        _ => random.below(200),
+    };
     let mut bytes = token.to_le_bytes().to_vec();
     bytes.extend((0..length).map(|at| (token.wrapping_mul(31) + at) as u8));
     bytes
@@ -68,6 +75,13 @@ impl Oracle {
         self.attempts.retain(|attempt| !attempt.is_empty());
     }
 
+    /// Where there are more ranges than a note has, any but the first number may be forgotten.
+    fn cut_ranges(&mut self) {
+        if self.recorded.beyond().len() > MOST_RANGES {
+            self.noted = Progress::new(self.noted.below());
+        }
+    }
+
     fn forget(&mut self, messages: &Range<u64>) -> Result<(), String> {
         if messages.start < self.end {
             return Err(format!("{messages:?} forgotten, and {} were committed", self.end));
@@ -99,6 +113,10 @@ struct Run {
     faults: Faults,
     /// The disk says that it flushed, and did not: nothing is promised but that nothing wrong comes.
     is_lying: bool,
+    /// Bodies of one length.
+    is_even: bool,
+    /// Entries that the destination leaves open, in thousandths.
+    left_open: u32,
     settings: Settings,
     oracle: Oracle,
     /// Every entry that was ever given a number.
@@ -133,7 +151,7 @@ impl Run {
             faults.write = some(60);
             faults.short = some(300);
             faults.sync = some(150);
-            faults.sync_dir = some(150);
+            faults.sync_dir = some(600);
             faults.space = some(300);
         }
         if is_lying {
@@ -146,9 +164,20 @@ impl Run {
             segment_size: 32 << 10,
             skip_unreadable: false,
         };
-        let ever = BTreeMap::new();
-        let oracle = Oracle::default();
-        Self { model, random, faults, is_lying, settings, oracle, ever, at: 0, later: Vec::new(), crashes: 0 }
+        Self {
+            model,
+            faults,
+            is_lying,
+            is_even: random.chance(300),
+            left_open: [0, 10, 100, 300][random.below(4) as usize],
+            settings,
+            oracle: Oracle::default(),
+            ever: BTreeMap::new(),
+            at: 0,
+            later: Vec::new(),
+            crashes: 0,
+            random,
+        }
     }
 
     /// Lets the power go, and come back.
@@ -199,7 +228,7 @@ impl Run {
                     let token = into.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
                     let given = Given { messages: messages.clone(), token };
                     let is_known = self.ever.get(&messages.start).is_some_and(|all| all.contains(&given));
-                    if !is_known || into != body(token) {
+                    if !is_known || into != body(token, self.is_even) {
                         return Err(format!("{messages:?} with token {token} was never appended"));
                     }
                     if messages.end <= from {
@@ -279,7 +308,7 @@ impl Run {
             let one = Given { messages: first..first + rows, token };
             self.ever.entry(first).or_default().push(one.clone());
             given.push(one);
-            bodies.push(body(token));
+            bodies.push(body(token, self.is_even));
             first += rows;
         }
         let parts: Vec<_> =
@@ -319,7 +348,8 @@ impl Run {
     /// Lets the destination read some entries, take most of them, and say so.
     fn deliver(&mut self, store: &mut Store<Model>, reader: &mut Reader<Model>) -> Result<(), String> {
         let mut into = Vec::new();
-        for _ in 0..self.random.below(12) {
+        let most = if self.random.chance(200) { 200 } else { 12 };
+        for _ in 0..self.random.below(most) {
             let (messages, token) = match reader.next(self.at, &mut into) {
                 Ok(Read::Entry { messages, .. }) => {
                     (messages, into.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)))
@@ -338,15 +368,18 @@ impl Run {
             if messages.start >= self.oracle.end {
                 self.oracle.commit(messages.end);
             }
-            let is_right = self.oracle.committed.get(&messages.start) == Some(&given) && into == body(token);
+            let is_right = self.oracle.committed.get(&messages.start) == Some(&given)
+                && into == body(token, self.is_even);
             if !is_right && !self.is_lying {
                 return Err(format!("{given:?} was read from {}", self.at));
             }
             self.at = messages.end;
-            match self.random.below(10) {
-                0 | 1 => self.later.push(messages),
-                2 => self.oracle.told.add(messages.start..messages.end - 1),
-                _ => self.oracle.told.add(messages),
+            if !self.random.chance(self.left_open) {
+                self.oracle.told.add(messages);
+            } else if self.random.chance(300) {
+                self.oracle.told.add(messages.start..messages.end - 1);
+            } else {
+                self.later.push(messages);
             }
         }
         if self.random.chance(300) {
@@ -360,6 +393,7 @@ impl Run {
         }
         let told = self.oracle.told.clone();
         self.oracle.recorded = below(&told, self.oracle.end);
+        self.oracle.cut_ranges();
         store.delivered(&told).or_else(|error| self.judge(error))
     }
 
@@ -379,6 +413,7 @@ impl Run {
                 Ok(()) => {
                     self.oracle.commit(store.usage().next);
                     self.oracle.noted = self.oracle.recorded.clone();
+                    self.oracle.cut_ranges();
                     Ok(())
                 }
                 Err(error) => self.judge(error),

@@ -23,6 +23,8 @@ pub(super) struct Segment {
     pub size: u64,
     /// Something in it is wrong: it is kept aside when it is done.
     pub is_damaged: bool,
+    /// Nothing in it was ever durable, and it ended.
+    pub is_void: bool,
     /// Numbers of messages with their times, some of them, in order.
     times: Vec<(u64, u64)>,
     /// The time between two samples, in microseconds.
@@ -32,7 +34,17 @@ pub(super) struct Segment {
 impl Segment {
     pub(super) fn new(serial: u64, path: PathBuf, first: u64, size: u64, time: u64) -> Self {
         let times = vec![(first, time)];
-        Self { serial, path, first, end: None, size, is_damaged: false, times, apart: 1_000_000 }
+        Self {
+            serial,
+            path,
+            first,
+            end: None,
+            size,
+            is_damaged: false,
+            is_void: false,
+            times,
+            apart: 1_000_000,
+        }
     }
 
     /// Notes the time of a message.

@@ -392,6 +392,7 @@ fn last<D: Disk>(
         seed,
         at: found.cursor.at,
         is_dirty: false,
+        has_durable: true,
         is_broken: false,
     });
     segment.end = (!goes_on).then_some(recovery.next);

@@ -22,6 +22,8 @@ pub(super) struct Current<D: Disk> {
     pub at: u64,
     /// Something was written that is not known to be durable; marks do not count.
     pub is_dirty: bool,
+    /// Something in it may be durable, be it a note.
+    pub has_durable: bool,
     /// A write failed: nothing more goes into it.
     pub is_broken: bool,
 }

@@ -34,8 +34,8 @@ use super::system::Disk;
 const SEGMENT: u64 = 128 << 20;
 /// The smallest segment, and the room beyond the capacity's last segment that is for notes alone.
 const SMALLEST: u64 = 32 << 10;
-/// The most ranges in a record of progress.
-const MOST_RANGES: usize = 512;
+/// The most ranges in a record of progress, the lowest ones; in tests so few that they are met.
+pub(super) const MOST_RANGES: usize = if cfg!(test) { 8 } else { 512 };
 /// The most bytes of a record of progress.
 const NOTE: u64 = (HEAD + 8 + 16 * MOST_RANGES) as u64;
 
@@ -110,7 +110,7 @@ pub struct Store<D: Disk> {
     durable: u64,
     /// The progress that was told, of durable messages.
     progress: Progress,
-    /// The progress that is durable in the segment that is written, once it was flushed.
+    /// The progress that is durable in the segment that is written.
     noted: Option<Progress>,
     /// The progress that was written there since the last flush.
     written: Option<Progress>,
@@ -387,6 +387,7 @@ impl<D: Disk> Store<D> {
             });
         }
         current.is_dirty = false;
+        current.has_durable = true;
         self.durable = self.next;
         self.shared.index().committed = self.next;
         if let Some(written) = self.written.take() {
@@ -403,13 +404,14 @@ impl<D: Disk> Store<D> {
 
     /// Ends the segment at the last durable message.
     fn abandon(&mut self) {
-        self.current = None;
+        let is_void = self.current.take().is_some_and(|current| !current.has_durable);
         self.next = self.durable;
         self.noted = None;
         self.written = None;
         self.is_pending = true;
         if let Some(segment) = self.shared.index().segments.back_mut() {
             segment.end = Some(self.durable);
+            segment.is_void = is_void;
         }
     }
 
@@ -426,12 +428,26 @@ impl<D: Disk> Store<D> {
         let path = self.settings.dir.join(file_name(&self.prefix, serial, self.next));
         let file = self.create(&path, serial, size)?;
         let seed = Seed::new(self.id, serial);
-        let new = Current { file, path, size, seed, at: RECORDS, is_dirty: false, is_broken: false };
+        let new = Current {
+            file,
+            path,
+            size,
+            seed,
+            at: RECORDS,
+            is_dirty: false,
+            has_durable: false,
+            is_broken: false,
+        };
         let (first, durable, time) = (self.next, self.durable, self.time);
         {
             let mut index = self.shared.index();
             if let Some(old) = index.segments.back_mut() {
                 old.end = Some(first);
+                old.is_void |= self.current.as_ref().is_some_and(|current| !current.has_durable);
+            }
+            // The new one says the same, and is durable. A disk that fails again and again must not be filled.
+            if index.segments.back().is_some_and(|old| old.is_void) {
+                self.doomed.extend(index.segments.pop_back());
             }
             index.segments.push_back(Segment::new(serial, new.path.clone(), first, size, self.time));
         }
@@ -445,6 +461,7 @@ impl<D: Disk> Store<D> {
         self.noted = None;
         self.written = None;
         self.is_pending = first > 0;
+        self.remove_doomed();
         Ok(())
     }
 
@@ -483,24 +500,33 @@ impl<D: Disk> Store<D> {
         Ok(file)
     }
 
-    /// Tells whether a segment is done that is not the last one.
+    /// Tells whether the first segment is done, and not the last one.
     fn has_done_segments(&self) -> bool {
         let index = self.shared.index();
-        let most = index.segments.len().saturating_sub(1);
-        !self.doomed.is_empty() || (0..most).any(|at| self.progress.covers(&index.messages(at)))
+        let is_done = index.segments.len() > 1 && self.progress.below() >= index.messages(0).end;
+        is_done || !self.doomed.is_empty()
     }
 
-    /// Removes the segments that are done, once the last one says so durably. Damaged ones are kept aside.
+    /// Removes the segments that are done, from the first one on and without gaps, once the last one says so
+    /// durably: a crash may bring any of them back. Damaged ones are kept aside.
     fn remove_done(&mut self) {
         let Some(noted) = &self.noted else { return };
         {
             let mut index = self.shared.index();
-            for at in (0..index.segments.len().saturating_sub(1)).rev() {
-                if noted.covers(&index.messages(at)) {
-                    self.doomed.extend(index.segments.remove(at));
-                }
+            let last = index.segments.back().map(|segment| segment.serial);
+            // Those without a message, behind a flush that failed.
+            let done =
+                index.segments.iter().filter(|one| one.end == Some(one.first) && Some(one.serial) != last);
+            self.doomed.extend(done.cloned());
+            index.segments.retain(|one| one.end != Some(one.first) || Some(one.serial) == last);
+            while index.segments.len() > 1 && noted.below() >= index.messages(0).end {
+                self.doomed.extend(index.segments.pop_front());
             }
         }
+        self.remove_doomed();
+    }
+
+    fn remove_doomed(&mut self) {
         if self.doomed.is_empty() {
             return;
         }
