@@ -30,6 +30,8 @@
 
 #[cfg(test)]
 mod crash;
+#[cfg(test)]
+mod damage;
 mod error;
 mod format;
 mod index;

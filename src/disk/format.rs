@@ -120,6 +120,46 @@ impl SegmentHead {
     }
 }
 
+/// The bytes of a witness, and the distance of its two places in the lock file.
+pub(super) const WITNESS: usize = 40;
+/// See [`WITNESS`].
+pub(super) const WITNESS_APART: u64 = 512;
+
+/// The word of the lock file about the buffer, in another place than the buffer itself: without it, a last
+/// segment that lost its end, or a segment that is gone, would be no loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Witness {
+    /// Counted up; the higher one of two counts.
+    pub sequence: u64,
+    /// The buffer's random number.
+    pub id: u64,
+    /// Every message below was durable.
+    pub durable: u64,
+    /// Every message below was done.
+    pub below: u64,
+}
+
+impl Witness {
+    /// Its bytes, and their place: the two take turns, so that one is whole whatever happens.
+    pub(super) fn write(&self) -> (u64, [u8; WITNESS]) {
+        let mut out = [0; WITNESS];
+        for (at, number) in [self.sequence, self.id, self.durable, self.below].into_iter().enumerate() {
+            out[8 + at * 8..][..8].copy_from_slice(&number.to_le_bytes());
+        }
+        let check = crc32c::crc32c(&out[8..]);
+        out[..4].copy_from_slice(&check.to_le_bytes());
+        (self.sequence % 2 * WITNESS_APART, out)
+    }
+
+    /// Reads one; `None` when it is not right.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.first_chunk::<WITNESS>()?;
+        let [sequence, id, durable, below] = [8, 16, 24, 32].map(|at| number64(bytes, at));
+        let is_right = number64(bytes, 0) == u64::from(crc32c::crc32c(&bytes[8..])) && sequence > 0;
+        is_right.then_some(Self { sequence, id, durable, below })
+    }
+}
+
 /// The kind of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {

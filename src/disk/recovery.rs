@@ -18,7 +18,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::Error;
-use super::format::{Kind, NoHead, PAGE, RECORDS, Seed, SegmentHead, prefix, read_file_name};
+use super::format::{
+    Kind, NoHead, PAGE, RECORDS, Seed, SegmentHead, WITNESS, WITNESS_APART, Witness, prefix, read_file_name,
+};
 use super::index::Segment;
 use super::progress::Progress;
 use super::scan::{Cursor, Damage, Damaged, Step, View, WINDOW};
@@ -46,7 +48,8 @@ pub struct Recovery {
     pub segments: usize,
     /// The bytes behind the last commit that a crash left there: they do not count.
     pub torn: Option<Torn>,
-    /// Damage that was found. Segments in the middle are looked at when they are read.
+    /// Damage that was found; [`super::Read::Lost`] has the messages once more, and is the place to count them.
+    /// Segments in the middle are looked at when they are read.
     pub damaged: Vec<Damaged>,
     /// Segments that a crash left half created, which were removed.
     pub removed: Vec<PathBuf>,
@@ -82,6 +85,8 @@ pub(super) struct Found<D: Disk> {
     pub segments: VecDeque<Segment>,
     pub current: Option<Current<D>>,
     pub next_serial: u64,
+    /// The sequence of the last witness.
+    pub witness: u64,
 }
 
 /// A segment with a head that is right.
@@ -128,8 +133,23 @@ pub(super) fn lock<D: Disk>(disk: &D, dir: &Path, prefix: &str) -> Result<D::Fil
     Err(Error::InUse { path, by: None })
 }
 
-/// Finds the buffer `name` in a directory whose lock is held.
-pub(super) fn recover<D: Disk>(disk: &Arc<D>, settings: &Settings) -> Result<Found<D>, Error> {
+/// The witness in a lock file, if one of the two is right.
+pub(super) fn witness<D: Disk>(disk: &D, lock: &D::File) -> Option<Witness> {
+    let view = View { disk, file: lock, seed: Seed::new(0, 0), len: u64::MAX, is_forgiving: true };
+    let read = |at| {
+        let mut bytes = [0; WITNESS];
+        let count = view.read(&mut bytes, at).ok()?;
+        Witness::read(&bytes[..count])
+    };
+    [0, WITNESS_APART].into_iter().filter_map(read).max_by_key(|witness| witness.sequence)
+}
+
+/// Finds the buffer of this name in a directory whose lock is held.
+pub(super) fn recover<D: Disk>(
+    disk: &Arc<D>,
+    settings: &Settings,
+    lock: &D::File,
+) -> Result<Found<D>, Error> {
     let Settings { dir, name, skip_unreadable: is_forgiving, .. } = settings;
     let is_forgiving = *is_forgiving;
     let mut recovery = Recovery::default();
@@ -171,9 +191,16 @@ pub(super) fn recover<D: Disk>(disk: &Arc<D>, settings: &Settings) -> Result<Fou
     set_aside(&**disk, headless, &headed, &mut recovery)?;
     // What was unlinked before stays so, and the last one's name is there to stay.
     disk.sync_dir(dir).map_err(Error::io(dir, "cannot be made durable"))?;
-    let (segments, current) = last(&**disk, headed, &mut recovery, is_forgiving)?;
+    let witness = witness(&**disk, lock);
+    let (segments, current) = if headed.is_empty() {
+        gone(witness, dir, &mut recovery);
+        (VecDeque::new(), None)
+    } else {
+        last(&**disk, headed, witness, &mut recovery, is_forgiving)?
+    };
     recovery.segments = segments.len();
-    Ok(Found { recovery, segments, current, next_serial })
+    let witness = witness.map_or(0, |witness| witness.sequence);
+    Ok(Found { recovery, segments, current, next_serial, witness })
 }
 
 /// The kinds of files that have a segment's name.
@@ -343,23 +370,52 @@ fn walk<D: Disk>(view: &View<'_, D>, segment: &mut Segment) -> std::io::Result<L
     }
 }
 
+/// Judges what was before the first segment, whose messages begin at `first`. It is done: segments go only after
+/// a note that says so; or else somebody removed them.
+fn before_first(
+    first: u64,
+    found: Option<&Progress>,
+    witness: Option<Witness>,
+    path: &Path,
+    recovery: &mut Recovery,
+) {
+    let witnessed = witness.map(|witness| witness.below);
+    let below = found.map(Progress::below).max(witnessed).unwrap_or(first);
+    recovery.progress = Progress::new(first.min(below));
+    if below < first {
+        let file = path.parent().unwrap_or(path).to_owned();
+        recovery.damaged.push(Damaged { file, at: 0, messages: below..first, why: Damage::Missing });
+    }
+}
+
+/// Takes the witness's word where no segment is left.
+fn gone(witness: Option<Witness>, dir: &Path, recovery: &mut Recovery) {
+    let durable = witness.map_or(0, |witness| witness.durable);
+    recovery.next = recovery.next.max(durable);
+    let below = witness.map_or(recovery.next, |witness| witness.below);
+    recovery.progress = Progress::new(below);
+    if below < durable && recovery.damaged.is_empty() {
+        let (file, messages) = (dir.to_owned(), below..durable);
+        recovery.damaged.push(Damaged { file, at: 0, messages, why: Damage::Missing });
+    }
+}
+
 /// Reads the last segment; the ones before it only as far as the progress is missing.
 fn last<D: Disk>(
     disk: &D,
     mut headed: Vec<Headed>,
+    witness: Option<Witness>,
     recovery: &mut Recovery,
     is_forgiving: bool,
 ) -> Result<(VecDeque<Segment>, Option<Current<D>>), Error> {
-    let Some(Headed { path, head, len }) = headed.pop() else {
-        recovery.progress = Progress::new(recovery.next);
-        return Ok((VecDeque::new(), None));
-    };
+    let Some(Headed { path, head, len }) = headed.pop() else { return Ok((VecDeque::new(), None)) };
+    let witness = witness.filter(|witness| witness.id == head.id);
     let file = disk.open(&path, true).map_err(Error::io(&path, "cannot open"))?;
     let seed = Seed::new(head.id, head.serial);
     let view = View { disk, file: &file, seed, len, is_forgiving };
     let mut segment = Segment::new(head.serial, path.clone(), head.first, len.max(head.size), head.time);
     let mut found = walk(&view, &mut segment).map_err(Error::io(&path, "cannot read"))?;
-    judge(&mut found, &path, len < head.size, recovery);
+    judge(&mut found, &path, len < head.size, witness, recovery);
     // A killed process may have left there what is only in memory, and what a flush that failed has forgotten:
     // the same bytes once more, and they are on their way again.
     write_again(&view, &found).map_err(Error::io(&path, "cannot write"))?;
@@ -378,8 +434,7 @@ fn last<D: Disk>(
         end = one.head.first;
         segments.push_front(segment);
     }
-    // Whatever was before the first segment is done: else it would be there.
-    recovery.progress = Progress::new(end);
+    before_first(end, progress.as_ref(), witness, &path, recovery);
     if let Some(found) = progress {
         recovery.progress.merge(&found, u64::MAX);
     }
@@ -417,15 +472,16 @@ fn write_again<D: Disk>(view: &View<'_, D>, found: &Last) -> std::io::Result<()>
 }
 
 /// Tells damage from a torn end.
-fn judge(found: &mut Last, path: &Path, is_cut: bool, recovery: &mut Recovery) {
-    let durable = found.durable;
+fn judge(found: &mut Last, path: &Path, is_cut: bool, witness: Option<Witness>, recovery: &mut Recovery) {
+    let durable = found.durable.max(witness.map_or(0, |witness| witness.durable));
     let file = || path.to_owned();
     for gap in std::mem::take(&mut found.gaps) {
         let Gap { at, messages, why } = gap;
+        // Nothing more goes into it.
+        found.is_clean = false;
         if messages.is_empty() && messages.start >= durable {
             // A note that was never committed; or was, but no message hangs on it. It must not be taken for
             // damage when more was committed behind it.
-            found.is_clean = false;
             continue;
         }
         if messages.end <= durable {
@@ -434,17 +490,18 @@ fn judge(found: &mut Last, path: &Path, is_cut: bool, recovery: &mut Recovery) {
         }
         // From here on it was not committed, but for what is below the number.
         found.cursor = Cursor { at, next: messages.start };
-        found.is_clean = false;
         break;
     }
     let next = found.cursor.next;
     if next < durable {
         let (at, messages) = (found.cursor.at, next..durable);
-        recovery.damaged.push(Damaged { file: file(), at, messages, why: Damage::Checksum });
+        let why = if is_cut || found.is_clean { Damage::Cut } else { Damage::Checksum };
+        recovery.damaged.push(Damaged { file: file(), at, messages, why });
         found.cursor.next = durable;
         found.is_clean = false;
     } else if is_cut {
-        let (at, messages) = (found.cursor.at, next..u64::MAX);
+        let end = if witness.is_some() { next } else { u64::MAX };
+        let (at, messages) = (found.cursor.at, next..end);
         recovery.damaged.push(Damaged { file: file(), at, messages, why: Damage::Cut });
         found.is_clean = false;
     } else if !found.is_clean {

@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering;
 
 use super::error::Error;
 use super::format::{
-    self, HEAD, Kind, LARGEST_BODY, LONGEST_NAME, PAGE, RECORDS, Seed, SegmentHead, file_name,
+    self, HEAD, Kind, LARGEST_BODY, LONGEST_NAME, PAGE, RECORDS, Seed, SegmentHead, Witness, file_name,
 };
 use super::index::{Segment, Shared, Usage};
 use super::progress::Progress;
@@ -120,6 +120,8 @@ pub struct Store<D: Disk> {
     is_pending: bool,
     /// A segment may come back after a crash that would hide what the last one gets from now on.
     is_haunted: bool,
+    /// The sequence of the last witness.
+    witness: u64,
     /// Segments that are done and could not be removed yet.
     doomed: Vec<Segment>,
 }
@@ -137,7 +139,7 @@ impl<D: Disk> Store<D> {
         let prefix = format::prefix(&settings.name);
         disk.create_dir_all(&settings.dir).map_err(Error::io(&settings.dir, "cannot create"))?;
         let lock = recovery::lock(&*disk, &settings.dir, &prefix)?;
-        let found = recovery::recover(&disk, &settings)?;
+        let found = recovery::recover(&disk, &settings, &lock)?;
         let next = found.recovery.next;
         let shared = Arc::new(Shared::default());
         shared.id.store(found.recovery.id, Ordering::Relaxed);
@@ -166,6 +168,7 @@ impl<D: Disk> Store<D> {
             time: 0,
             is_pending: found.recovery.next > 0,
             is_haunted: false,
+            witness: found.witness,
             doomed: Vec::new(),
         };
         // Segments whose removal a crash undid. A failure costs space, and the next removal tries again.
@@ -399,6 +402,10 @@ impl<D: Disk> Store<D> {
         if current.has_room(HEAD as u64 + RESERVE / 2, true) {
             let _ = current.write(&self.disk, &[mark]);
         }
+        self.witness += 1;
+        let below = self.progress.below();
+        let (at, bytes) = Witness { sequence: self.witness, id: self.id, durable, below }.write();
+        let _ = write_all(&*self.disk, &self.lock, &mut [IoSlice::new(&bytes)], at);
         Ok(())
     }
 
