@@ -13,20 +13,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
+mod check;
+mod oracle;
+
 use super::model::{Faults, Model, Random};
-use super::store::MOST_RANGES;
+
 use super::*;
+use oracle::{Given, Oracle, below};
 
 const DIR: &str = "/buffer";
 /// The steps of one program.
 const STEPS: usize = 60;
-
-/// An entry as the caller knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Given {
-    messages: Range<u64>,
-    token: u64,
-}
 
 /// The body of an entry: mostly short, sometimes of several sectors; with `is_even` all of one length, so that
 /// what a failed write left fits behind the next one.
@@ -41,67 +38,6 @@ fn body(token: u64, is_even: bool) -> Vec<u8> {
     let mut bytes = token.to_le_bytes().to_vec();
     bytes.extend((0..length).map(|at| (token.wrapping_mul(31) + at) as u8));
     bytes
-}
-
-/// The knowledge of the caller: what it was promised.
-#[derive(Debug, Default)]
-struct Oracle {
-    /// Entries that are durable, by their first message.
-    committed: BTreeMap<u64, Given>,
-    /// The end of them.
-    end: u64,
-    /// Entries that were appended since, in order.
-    open: Vec<Given>,
-    /// What else may have been appended since: attempts that failed.
-    attempts: Vec<Vec<Given>>,
-    /// What the store was told, what of that it has recorded, and what of that is durable for sure.
-    told: Progress,
-    recorded: Progress,
-    noted: Progress,
-    tokens: u64,
-}
-
-impl Oracle {
-    /// Takes what was appended below `end` for durable.
-    fn commit(&mut self, end: u64) {
-        let count = self.open.partition_point(|given| given.messages.end <= end);
-        for given in self.open.drain(..count) {
-            self.committed.insert(given.messages.start, given);
-        }
-        self.end = self.end.max(end);
-        for attempt in &mut self.attempts {
-            attempt.retain(|given| given.messages.start >= end);
-        }
-        self.attempts.retain(|attempt| !attempt.is_empty());
-    }
-
-    /// Where there are more ranges than a note has, any but the first number may be forgotten.
-    fn cut_ranges(&mut self) {
-        if self.recorded.beyond().len() > MOST_RANGES {
-            self.noted = Progress::new(self.noted.below());
-        }
-    }
-
-    fn forget(&mut self, messages: &Range<u64>) -> Result<(), String> {
-        if messages.start < self.end {
-            return Err(format!("{messages:?} forgotten, and {} were committed", self.end));
-        }
-        self.commit(messages.start);
-        self.attempts.push(std::mem::take(&mut self.open));
-        self.told = below(&self.told, messages.start);
-        Ok(())
-    }
-
-    /// Tells whether `tail`, up to `next`, is the beginning of what may have been appended; what is done did not
-    /// come.
-    fn can_end_with(&self, tail: &[Given], next: u64, progress: &Progress) -> bool {
-        self.attempts.iter().chain([&self.open]).any(|attempt| {
-            let count = attempt.partition_point(|given| given.messages.end <= next);
-            let came = |given: &&Given| !progress.covers(&given.messages);
-            let end = attempt[..count].last().map_or(self.end, |given| given.messages.end);
-            end == next && attempt[..count].iter().filter(came).eq(tail)
-        })
-    }
 }
 
 type Parts = (Store<Model>, Reader<Model>);
@@ -125,17 +61,6 @@ struct Run {
     at: u64,
     later: Vec<Range<u64>>,
     crashes: u64,
-}
-
-/// The part of `progress` below a number.
-fn below(progress: &Progress, end: u64) -> Progress {
-    let mut part = Progress::default();
-    progress.within(&(0..end)).into_iter().for_each(|range| part.add(range));
-    part
-}
-
-fn is_subset(part: &Progress, whole: &Progress) -> bool {
-    whole.covers(&(0..part.below())) && part.beyond().iter().all(|range| whole.covers(range))
 }
 
 impl Run {
@@ -215,87 +140,6 @@ impl Run {
         unreachable!()
     }
 
-    /// Checks everything that a start finds against what was promised.
-    fn check(&mut self, recovery: &Recovery, reader: &mut Reader<Model>) -> Result<(), String> {
-        let progress = &recovery.progress;
-        let mut from = 0;
-        let mut into = Vec::new();
-        let mut tail = Vec::new();
-        let mut came = Progress::default();
-        loop {
-            match reader.next(from, &mut into).map_err(|error| format!("reading: {error}"))? {
-                Read::Entry { messages, .. } => {
-                    let token = into.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-                    let given = Given { messages: messages.clone(), token };
-                    let is_known = self.ever.get(&messages.start).is_some_and(|all| all.contains(&given));
-                    if !is_known || into != body(token, self.is_even) {
-                        return Err(format!("{messages:?} with token {token} was never appended"));
-                    }
-                    if messages.end <= from {
-                        return Err(format!("{messages:?} was read from {from}"));
-                    }
-                    from = messages.end;
-                    came.add(messages.clone());
-                    match self.oracle.committed.get(&messages.start) {
-                        Some(expected) if *expected == given => {}
-                        _ if messages.start >= self.oracle.end => tail.push(given),
-                        _ if self.is_lying => {}
-                        other => return Err(format!("{given:?} came, and {other:?} was committed")),
-                    }
-                }
-                Read::Lost(damaged) if self.is_lying => from = damaged.messages.end,
-                Read::Lost(damaged) => return Err(format!("lost: {damaged}")),
-                Read::End => break,
-            }
-        }
-        if self.is_lying {
-            self.settle(recovery, tail);
-            return Ok(());
-        }
-        if !recovery.damaged.is_empty() || !recovery.aside.is_empty() {
-            return Err(format!("taken for damage: {:?} {:?}", recovery.damaged, recovery.aside));
-        }
-        if !is_subset(progress, &self.oracle.told) {
-            return Err(format!("found {progress:?}, told {:?}", self.oracle.told));
-        }
-        if !is_subset(&self.oracle.noted, progress) {
-            return Err(format!("found {progress:?}, noted {:?}", self.oracle.noted));
-        }
-        if !self.oracle.can_end_with(&tail, recovery.next, progress) {
-            let (end, next) = (self.oracle.end, recovery.next);
-            return Err(format!("committed {end}, found {next}, with {tail:?}; {:?}", self.oracle.attempts));
-        }
-        for given in self.oracle.committed.values() {
-            let missing = given
-                .messages
-                .clone()
-                .find(|at| !came.covers(&(*at..at + 1)) && !progress.covers(&(*at..at + 1)));
-            if let Some(missing) = missing {
-                return Err(format!("message {missing} was committed and not delivered, and is missing"));
-            }
-        }
-        self.settle(recovery, tail);
-        Ok(())
-    }
-
-    /// Goes on from what was found.
-    fn settle(&mut self, recovery: &Recovery, tail: Vec<Given>) {
-        for given in tail {
-            self.oracle.committed.insert(given.messages.start, given);
-        }
-        let oracle = &mut self.oracle;
-        oracle.end = recovery.next;
-        oracle.open.clear();
-        oracle.attempts.clear();
-        oracle.told = recovery.progress.clone();
-        oracle.recorded = recovery.progress.clone();
-        oracle.noted = recovery.progress.clone();
-        let below = recovery.progress.below();
-        oracle.committed.retain(|_, given| given.messages.end > below);
-        self.at = below;
-        self.later.clear();
-    }
-
     fn append(&mut self, store: &mut Store<Model>) -> Result<(), String> {
         let count = 1 + self.random.below(4);
         let mut first = store.usage().next;
@@ -360,8 +204,7 @@ impl Run {
                     continue;
                 }
                 Ok(Read::Lost(damaged)) if self.faults.read == 0 => return Err(format!("lost: {damaged}")),
-                Ok(Read::Lost(_)) => break,
-                Ok(Read::End) | Err(_) => break,
+                Ok(Read::Lost(_) | Read::End) | Err(_) => break,
             };
             let given = Given { messages: messages.clone(), token };
             // What can be read is durable.

@@ -13,6 +13,8 @@ use super::model::Model;
 use super::*;
 
 type Files = BTreeMap<PathBuf, Vec<u8>>;
+/// Entries by their first message: all of their messages, and the bytes.
+type Entries = BTreeMap<u64, (Range<u64>, Vec<u8>)>;
 
 fn settings() -> Settings {
     let (dir, name) = (Path::new("/buffer").to_owned(), "d_damage".to_owned());
@@ -24,7 +26,7 @@ fn body(first: u64, length: usize) -> Vec<u8> {
 }
 
 /// A buffer with three segments and its entries by number; messages 2 to 4 are delivered.
-fn small() -> (Files, BTreeMap<u64, (Range<u64>, Vec<u8>)>) {
+fn small() -> (Files, Entries) {
     let model = Model::new(1);
     let (mut store, _, _) = Store::open(Arc::new(model.clone()), settings()).unwrap();
     let mut entries = BTreeMap::new();
@@ -59,7 +61,7 @@ fn places(bytes: &[u8]) -> Vec<usize> {
     let used = used(bytes);
     let is_hit = |at: &usize| match *at % PAGE {
         in_page if *at < RECORDS as usize => {
-            in_page < 80 || in_page > PAGE - 8 || in_page.is_multiple_of(509)
+            !(80..=PAGE - 8).contains(&in_page) || in_page.is_multiple_of(509)
         }
         _ if *at >= used => at.is_multiple_of(2039),
         // Long bodies repeat themselves.
@@ -69,7 +71,7 @@ fn places(bytes: &[u8]) -> Vec<usize> {
 }
 
 /// Opens damaged files and reads all of them; returns the messages that are lost.
-fn read(files: &Files, entries: &BTreeMap<u64, (Range<u64>, Vec<u8>)>, what: &str) -> Progress {
+fn read(files: &Files, entries: &Entries, what: &str) -> Progress {
     let model = Model::new(2);
     for (path, bytes) in files {
         model.put(path, bytes.clone());
@@ -170,7 +172,7 @@ fn a_sector_of_zeros_is_no_end() {
 /// Breaks without it: what a file system cut off is lost without a word.
 #[test]
 fn a_cut_is_told() {
-    hit("a cut", |bytes, at| bytes.truncate(at), |_, _| {});
+    hit("a cut", Vec::truncate, |_, _| {});
 }
 
 /// Breaks without it: a segment that is gone is lost without a word, and its numbers are given again.
@@ -184,7 +186,9 @@ fn a_missing_file_is_told() {
             all.iter().position(|one| *one == path).is_none_or(|at| pattern >> at & 1 == 0)
         });
         let model = Model::new(3);
-        rest.iter().for_each(|(path, bytes)| model.put(path, bytes.clone()));
+        for (path, bytes) in &rest {
+            model.put(path, bytes.clone());
+        }
         let (store, mut reader, recovery) = Store::open(Arc::new(model), settings()).unwrap();
         assert_eq!(store.usage().next, 20, "{pattern:b}: {recovery:?}");
         let (mut from, mut known) = (0, recovery.progress.clone());
