@@ -46,6 +46,7 @@ mod store;
 mod system;
 #[cfg(test)]
 mod tests;
+pub mod tools;
 
 pub use error::Error;
 pub use index::Usage;

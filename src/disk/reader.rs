@@ -15,7 +15,7 @@ use super::system::Disk;
 /// The bytes between two places that are remembered, for going back.
 const BETWEEN_PLACES: u64 = 1 << 20;
 /// The attempts to read a place before it is passed over.
-const ATTEMPTS: u32 = 3;
+pub(super) const ATTEMPTS: u32 = 3;
 
 /// The next thing in a buffer.
 #[derive(Debug, PartialEq, Eq)]
@@ -153,19 +153,22 @@ impl<D: Disk> Reader<D> {
         let bad = if forgiving { Damage::Unreadable } else { Damage::Checksum };
         let mut cursor = track.start(message);
         let mut is_whole = false;
+        let mut is_skipped = false;
         let (lost, at, why) = loop {
             let start = cursor;
             match view.step(&mut cursor)? {
-                Step::Skipped(_) => is_whole = false,
-                // The record behind it is another entry, or another note.
-                Step::Gap(missing) if missing.end > message => break (missing, start.at, bad),
+                Step::Skipped(_) => (is_skipped, is_whole) = (true, false),
+                // Without anything in between they were lost before, and the segment is a repaired one.
+                Step::Gap(missing) if missing.end > message => {
+                    break (missing, start.at, if is_skipped { bad } else { Damage::Missing });
+                }
                 Step::Gap(_) => {}
                 Step::End { .. } => {
                     let why = if is_whole { Damage::Missing } else { Damage::Cut };
                     break (message..end, start.at, if forgiving { bad } else { why });
                 }
                 Step::Record { at, head } => {
-                    is_whole = head.kind == Kind::End;
+                    (is_skipped, is_whole) = (false, head.kind == Kind::End);
                     let messages = head.messages();
                     // All of it counts, or nothing: the successor begins between two entries.
                     if head.kind != Kind::Entry || messages.end <= message {

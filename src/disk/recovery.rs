@@ -14,7 +14,6 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 mod last;
 
@@ -26,11 +25,10 @@ use super::index::Segment;
 use super::progress::Progress;
 use super::scan::{Cursor, Damage, Damaged, Step, View};
 use super::segment::Current;
-use super::store::Settings;
 use super::system::Disk;
 
 /// The ending of a damaged segment that is kept aside.
-const ASIDE: &str = ".damaged";
+pub(super) const ASIDE: &str = ".damaged";
 /// The ending of the file that is locked.
 const LOCK: &str = ".lock";
 /// The looks at a lock file that somebody replaces meanwhile.
@@ -52,7 +50,7 @@ pub struct Recovery {
     /// Damage that was found; [`super::Read::Lost`] has the messages once more, and is the place to count them.
     /// Segments in the middle are looked at when they are read.
     pub damaged: Vec<Damaged>,
-    /// Segments that a crash left half created, which were removed.
+    /// Segments that a crash left half created, which are removed.
     pub removed: Vec<PathBuf>,
     /// Damaged segments that were kept aside, now or before.
     pub aside: Vec<PathBuf>,
@@ -108,9 +106,24 @@ fn is_lock(name: &str) -> bool {
     name.strip_suffix(LOCK).is_some_and(|prefix| prefix.len() == 23 && prefix.starts_with("inrush-"))
 }
 
+/// The lock file of a buffer.
+pub(super) fn lock_path(dir: &Path, prefix: &str) -> PathBuf {
+    dir.join(format!("{prefix}{LOCK}"))
+}
+
+/// The head of a segment, if it has one.
+pub(super) fn head<D: Disk>(disk: &D, path: &Path) -> Result<Option<SegmentHead>, Error> {
+    match look(disk, path, true) {
+        Ok(Look::Headed(found)) => Ok(Some(found.head)),
+        Ok(_) => Ok(None),
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Takes the lock of a buffer.
 pub(super) fn lock<D: Disk>(disk: &D, dir: &Path, prefix: &str) -> Result<D::File, Error> {
-    let path = dir.join(format!("{prefix}{LOCK}"));
+    let path = lock_path(dir, prefix);
     for _ in 0..TRIES {
         let file = match disk.open(&path, true) {
             Err(error) if error.kind() == ErrorKind::NotFound => match disk.create(&path) {
@@ -145,14 +158,23 @@ pub(super) fn witness<D: Disk>(disk: &D, lock: &D::File) -> Option<Witness> {
     [0, WITNESS_APART].into_iter().filter_map(read).max_by_key(|witness| witness.sequence)
 }
 
-/// Finds the buffer of this name in a directory whose lock is held.
+/// The way in which a buffer is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct How {
+    /// What cannot be read is damage.
+    pub is_forgiving: bool,
+    /// Nothing is changed, and a process may be writing meanwhile; else the lock is held.
+    pub is_read_only: bool,
+}
+
+/// Finds the buffer `name` in a directory.
 pub(super) fn recover<D: Disk>(
-    disk: &Arc<D>,
-    settings: &Settings,
-    lock: &D::File,
+    disk: &D,
+    dir: &Path,
+    name: &str,
+    lock: Option<&D::File>,
+    how: How,
 ) -> Result<Found<D>, Error> {
-    let Settings { dir, name, skip_unreadable: is_forgiving, .. } = settings;
-    let is_forgiving = *is_forgiving;
     let mut recovery = Recovery::default();
     let mut next_serial = 1;
     let mut headed = Vec::new();
@@ -177,27 +199,34 @@ pub(super) fn recover<D: Disk>(
             recovery.aside.push(path);
             continue;
         }
-        match look(&**disk, &path, is_forgiving)? {
-            Look::Headed(found) if found.head.name == *name => headed.push(found),
+        match look(disk, &path, how.is_forgiving) {
+            Ok(Look::Headed(found)) if found.head.name == name => headed.push(found),
             // Another name with the same hash.
-            Look::Headed(_) => {}
-            Look::Headless => headless.push(path),
-            Look::Unfinished => {
-                disk.unlink(&path).map_err(Error::io(&path, "cannot remove"))?;
+            Ok(Look::Headed(_)) => {}
+            Ok(Look::Headless) => headless.push(path),
+            Ok(Look::Unfinished) => {
+                if !how.is_read_only {
+                    disk.unlink(&path).map_err(Error::io(&path, "cannot remove"))?;
+                }
                 recovery.removed.push(path);
             }
+            // The engine that has it freed it just now.
+            Err(Error::Io { source, .. }) if how.is_read_only && source.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
     let headed = in_order(headed, &mut recovery, &mut next_serial);
-    set_aside(&**disk, headless, &headed, &mut recovery)?;
-    // What was unlinked before stays so, and the last one's name is there to stay.
-    disk.sync_dir(dir).map_err(Error::io(dir, "cannot be made durable"))?;
-    let witness = witness(&**disk, lock);
+    set_aside(disk, headless, &headed, &mut recovery, how)?;
+    if !how.is_read_only {
+        // What was unlinked before stays so, and the last one's name is there to stay.
+        disk.sync_dir(dir).map_err(Error::io(dir, "cannot be made durable"))?;
+    }
+    let witness = lock.and_then(|lock| witness(disk, lock));
     let (segments, current) = if headed.is_empty() {
         gone(witness, dir, &mut recovery);
         (VecDeque::new(), None)
     } else {
-        last::last(&**disk, headed, witness, &mut recovery, is_forgiving)?
+        last::last(disk, headed, witness, &mut recovery, how)?
     };
     recovery.segments = segments.len();
     let witness = witness.map_or(0, |witness| witness.sequence);
@@ -277,15 +306,19 @@ fn set_aside<D: Disk>(
     headless: Vec<PathBuf>,
     headed: &[Headed],
     recovery: &mut Recovery,
+    how: How,
 ) -> Result<(), Error> {
     for path in headless {
         let name = path.file_name().and_then(|name| name.to_str());
         let Some((_, serial, first)) = name.and_then(read_file_name) else { continue };
         let after = headed.iter().find(|one| one.head.serial > serial);
         let end = after.map_or(u64::MAX, |one| one.head.first);
-        let to = aside(&path);
-        disk.rename(&path, &to).map_err(Error::io(&path, "cannot be kept aside"))?;
-        recovery.aside.push(to.clone());
+        let mut to = path.clone();
+        if !how.is_read_only {
+            to = aside(&path);
+            disk.rename(&path, &to).map_err(Error::io(&path, "cannot be kept aside"))?;
+            recovery.aside.push(to.clone());
+        }
         recovery.damaged.push(Damaged { file: to, at: 0, messages: first.min(end)..end, why: Damage::Head });
         // Numbers are not given twice, as far as it is known which ones were.
         recovery.next = recovery.next.max(first);

@@ -27,7 +27,7 @@ use super::format::{self, HEAD, Kind, LARGEST_BODY, LONGEST_NAME, PAGE, RECORDS,
 use super::index::{Segment, Shared, Usage};
 use super::progress::Progress;
 use super::reader::Reader;
-use super::recovery::{self, Recovery};
+use super::recovery::{self, How, Recovery};
 use super::segment::{Current, RESERVE, Record, write_all};
 use super::system::Disk;
 
@@ -140,7 +140,8 @@ impl<D: Disk> Store<D> {
         let prefix = format::prefix(&settings.name);
         disk.create_dir_all(&settings.dir).map_err(Error::io(&settings.dir, "cannot create"))?;
         let lock = recovery::lock(&*disk, &settings.dir, &prefix)?;
-        let found = recovery::recover(&disk, &settings, &lock)?;
+        let how = How { is_forgiving: settings.skip_unreadable, is_read_only: false };
+        let found = recovery::recover(&*disk, &settings.dir, &settings.name, Some(&lock), how)?;
         let next = found.recovery.next;
         let shared = Arc::new(Shared::default());
         shared.id.store(found.recovery.id, Ordering::Relaxed);

@@ -19,7 +19,7 @@ pub(super) fn settings(dir: &Path, capacity: u64, segment_size: u64) -> Settings
     Settings { dir: dir.to_owned(), name, capacity, segment_size, skip_unreadable: false }
 }
 
-fn open(dir: &Path, capacity: u64) -> (Store<SystemDisk>, Reader<SystemDisk>, Recovery) {
+pub(super) fn open(dir: &Path, capacity: u64) -> (Store<SystemDisk>, Reader<SystemDisk>, Recovery) {
     Store::open(Arc::new(SystemDisk), settings(dir, capacity, 32 << 10)).unwrap()
 }
 
@@ -32,7 +32,7 @@ pub(super) fn body(first: u64) -> Vec<u8> {
 }
 
 /// Appends an entry of `rows` messages, in two parts.
-fn append(store: &mut Store<SystemDisk>, rows: u32) -> Result<Appended, Error> {
+pub(super) fn append(store: &mut Store<SystemDisk>, rows: u32) -> Result<Appended, Error> {
     let first = store.usage().next;
     let bytes = body(first);
     let (head, tail) = bytes.split_at(bytes.len() / 3);
@@ -40,7 +40,7 @@ fn append(store: &mut Store<SystemDisk>, rows: u32) -> Result<Appended, Error> {
 }
 
 /// Everything that the reader gives from `from` on: numbers of messages and losses.
-fn read_all<D: Disk>(reader: &mut Reader<D>, mut from: u64) -> (Vec<Range<u64>>, Vec<Damaged>) {
+pub(super) fn read_all<D: Disk>(reader: &mut Reader<D>, mut from: u64) -> (Vec<Range<u64>>, Vec<Damaged>) {
     let (mut entries, mut lost) = (Vec::new(), Vec::new());
     let mut into = Vec::new();
     loop {
@@ -61,7 +61,7 @@ fn read_all<D: Disk>(reader: &mut Reader<D>, mut from: u64) -> (Vec<Range<u64>>,
 }
 
 /// The segments of a directory.
-fn segments(dir: &Path) -> Vec<String> {
+pub(super) fn segments(dir: &Path) -> Vec<String> {
     let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = names.filter(|name| name.ends_with(".buffer")).collect();
     names.sort();

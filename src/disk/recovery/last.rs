@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::path::Path;
 
-use super::{Headed, Recovery, Torn};
+use super::{Headed, How, Recovery, Torn};
 use crate::disk::error::Error;
 use crate::disk::format::{Kind, RECORDS, Seed, Witness};
 use crate::disk::index::Segment;
@@ -98,20 +98,23 @@ pub(super) fn last<D: Disk>(
     mut headed: Vec<Headed>,
     witness: Option<Witness>,
     recovery: &mut Recovery,
-    is_forgiving: bool,
+    how: How,
 ) -> Result<(VecDeque<Segment>, Option<Current<D>>), Error> {
     let Some(Headed { path, head, len }) = headed.pop() else { return Ok((VecDeque::new(), None)) };
     let witness = witness.filter(|witness| witness.id == head.id);
-    let file = disk.open(&path, true).map_err(Error::io(&path, "cannot open"))?;
+    let How { is_forgiving, is_read_only } = how;
+    let file = disk.open(&path, !is_read_only).map_err(Error::io(&path, "cannot open"))?;
     let seed = Seed::new(head.id, head.serial);
     let view = View { disk, file: &file, seed, len, is_forgiving };
     let mut segment = Segment::new(head.serial, path.clone(), head.first, len.max(head.size), head.time);
     let mut found = walk(&view, &mut segment).map_err(Error::io(&path, "cannot read"))?;
     judge(&mut found, &path, len < head.size, witness, recovery);
-    // A killed process may have left there what is only in memory, and what a flush that failed has forgotten:
-    // the same bytes once more, and they are on their way again.
-    write_again(&view, &found).map_err(Error::io(&path, "cannot write"))?;
-    disk.sync_data(&file).map_err(Error::io(&path, "cannot be made durable"))?;
+    if !is_read_only {
+        // A killed process may have left there what is only in memory, and what a flush that failed has
+        // forgotten: the same bytes once more, and they are on their way again.
+        write_again(&view, &found).map_err(Error::io(&path, "cannot write"))?;
+        disk.sync_data(&file).map_err(Error::io(&path, "cannot be made durable"))?;
+    }
     segment.is_damaged = !recovery.damaged.is_empty();
     recovery.next = recovery.next.max(found.cursor.next);
     let mut progress = found.progress;
