@@ -33,6 +33,8 @@ mod crash;
 #[cfg(test)]
 mod damage;
 mod error;
+#[cfg(test)]
+mod faults;
 mod format;
 mod index;
 #[cfg(test)]

@@ -10,6 +10,9 @@
 
 use std::ops::Range;
 
+#[cfg(test)]
+mod tests;
+
 /// The messages that are done, by number: everything below a number, and ranges beyond it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
