@@ -42,6 +42,8 @@ pub(crate) mod model;
 mod progress;
 mod reader;
 mod recovery;
+#[cfg(test)]
+mod sample;
 mod scan;
 mod segment;
 mod store;

@@ -28,6 +28,7 @@ ANY_INTERPRETER = {
     "test_acks.py",
     "test_api_flow.py",
     "test_blocks.py",
+    "test_buffer_format.py",
     "test_check.py",
     "test_cli.py",
     "test_collector.py",

@@ -84,10 +84,10 @@ impl Run {
         oracle.attempts.clear();
         oracle.told = recovery.progress.clone();
         oracle.recorded = recovery.progress.clone();
-        oracle.noted = recovery.progress.clone();
-        let below = recovery.progress.below();
-        oracle.committed.retain(|_, given| given.messages.end > below);
-        self.at = below;
+        // What was found need not be durable, if only the process went; what was noted is, and stays.
+        let noted = oracle.noted.below();
+        oracle.committed.retain(|_, given| given.messages.end > noted);
+        self.at = recovery.progress.below();
         self.later.clear();
     }
 }
