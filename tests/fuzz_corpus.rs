@@ -203,6 +203,12 @@ fn state() {
     check("state");
 }
 
+/// Breaks without it: a damaged disk buffer that once gave a wrong message, or ended the engine, does so again.
+#[test]
+fn buffer() {
+    check("buffer");
+}
+
 /// Breaks without it: lines that belong together are apart, or a part of one is lost, by where a read ends.
 #[test]
 fn multi_line() {

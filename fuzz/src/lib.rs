@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, reason = "a target that cannot go on has found something")]
 
 pub mod answer;
+pub mod buffer;
 pub mod config;
 pub mod correlation;
 pub mod filter;
@@ -52,4 +53,5 @@ pub const TARGETS: &[Target] = &[
     ("values", values::run),
     ("flow", flow::run),
     ("state", state::run),
+    ("buffer", buffer::run),
 ];
