@@ -190,6 +190,7 @@ impl<D: Disk> Store<D> {
         let Some(first) = entries.first() else {
             return Ok(Appended { messages: self.next..self.next, entries: 0 });
         };
+        debug_assert!(entries.iter().all(|entry| entry.rows > 0), "an entry without a message has no number");
         self.time = first.time;
         self.make_room(first.length())?;
         let note = self.is_pending.then(|| self.progress.first_ranges(MOST_RANGES));

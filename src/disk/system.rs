@@ -16,7 +16,7 @@ pub trait Disk: Send + Sync + 'static {
     /// An open file. Letting go of it closes it, and gives its lock back.
     type File: Send + Sync + 'static;
 
-    /// Makes a directory and those above it, for the owner alone.
+    /// Makes a directory and those above it, for the owner alone, and returns when their names are on the disk.
     ///
     /// # Errors
     /// What the system says.
@@ -133,7 +133,16 @@ impl Disk for SystemDisk {
     type File = File;
 
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)
+        if dir.is_dir() {
+            return Ok(());
+        }
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        self.create_dir_all(parent)?;
+        match DirBuilder::new().mode(0o700).create(dir) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            done => done?,
+        }
+        self.sync_dir(parent)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {

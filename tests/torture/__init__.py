@@ -3,6 +3,7 @@
 from torture import (
     buffers,
     callbacks,
+    crash_model,
     destination,
     elsewhere,
     file_source,
@@ -24,6 +25,7 @@ __all__ = [
     "Attack",
     "buffers",
     "callbacks",
+    "crash_model",
     "destination",
     "elsewhere",
     "file_source",
