@@ -49,6 +49,8 @@ pub struct Reader<D: Disk> {
 struct Open<D: Disk> {
     serial: u64,
     file: D::File,
+    /// Its length, which does not change.
+    len: u64,
     path: PathBuf,
     seed: Seed,
     track: Track,
@@ -137,19 +139,21 @@ impl<D: Disk> Reader<D> {
             return Ok(());
         }
         let file = self.disk.open(path, false)?;
+        let len = self.disk.len(&file)?;
         let seed = Seed::new(self.shared.id.load(Ordering::Relaxed), serial);
         let cursor = Cursor { at: RECORDS, next: first };
         let path = path.to_owned();
         let track = Track { cursor, places: vec![cursor] };
-        self.open = Some(Open { serial, file, path, seed, track });
+        self.open = Some(Open { serial, file, len, path, seed, track });
         Ok(())
     }
 
     /// Reads the entry of `message` in the open segment, whose messages end at `end`.
     fn read(&mut self, message: u64, end: u64, forgiving: bool, into: &mut Vec<u8>) -> io::Result<Read> {
-        let Some(Open { serial, file, path, seed, track }) = &mut self.open else { return Ok(Read::End) };
-        let len = self.disk.len(file)?;
-        let view = View { disk: &*self.disk, file, seed: *seed, len, is_forgiving: forgiving };
+        let Some(Open { serial, file, len, path, seed, track }) = &mut self.open else {
+            return Ok(Read::End);
+        };
+        let view = View { disk: &*self.disk, file, seed: *seed, len: *len, is_forgiving: forgiving };
         let bad = if forgiving { Damage::Unreadable } else { Damage::Checksum };
         let mut cursor = track.start(message);
         let mut is_whole = false;

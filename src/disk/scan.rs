@@ -170,11 +170,12 @@ impl<D: Disk> View<'_, D> {
 
     /// Reads the body of the record at `at`; false when it is wrong.
     pub(super) fn body(&self, at: u64, head: &RecordHead, into: &mut Vec<u8>) -> io::Result<bool> {
-        into.clear();
         let start = at + HEAD as u64;
         if start + u64::from(head.length) > self.len {
+            into.clear();
             return Ok(false);
         }
+        // What is in it is overwritten, and need not be zeros.
         into.resize(head.length as usize, 0);
         let count = self.read(into, start)?;
         into.truncate(count);
