@@ -137,7 +137,15 @@ fn with(files: &Files, path: &Path, change: impl FnOnce(&mut Vec<u8>)) -> Files 
 }
 
 fn hit(kind: &str, change: impl Fn(&mut Vec<u8>, usize), check: impl Fn(&Progress, &str)) {
-    let (files, entries) = small();
+    hit_files(small(), kind, change, check);
+}
+
+fn hit_files(
+    (files, entries): (Files, Entries),
+    kind: &str,
+    change: impl Fn(&mut Vec<u8>, usize),
+    check: impl Fn(&Progress, &str),
+) {
     let whole = read(&files, &entries, "whole");
     assert_eq!(whole, Progress::default());
     for (path, bytes) in &files {
@@ -149,14 +157,23 @@ fn hit(kind: &str, change: impl Fn(&mut Vec<u8>, usize), check: impl Fn(&Progres
     }
 }
 
+fn costs_one_entry(lost: &Progress, what: &str) {
+    assert!(lost.beyond().len() + usize::from(lost.below() > 0) <= 1, "{what}: {lost:?}");
+    assert!(lost.count() <= 5, "{what}: {lost:?}");
+}
+
 /// Breaks without it: a flipped bit costs more than its entry, or gives a wrong message.
 #[test]
 fn a_flipped_byte_costs_one_entry_at_most() {
-    let check = |lost: &Progress, what: &str| {
-        assert!(lost.beyond().len() + usize::from(lost.below() > 0) <= 1, "{what}: {lost:?}");
-        assert!(lost.count() <= 5, "{what}: {lost:?}");
-    };
-    hit("a flip", |bytes, at| bytes[at] ^= 0x11, check);
+    hit("a flip", |bytes, at| bytes[at] ^= 0x11, costs_one_entry);
+}
+
+/// Breaks without it: the same where nobody brought the lock file along; the marks have to do.
+#[test]
+fn a_flipped_byte_is_told_without_a_witness() {
+    let (mut files, entries) = small();
+    files.retain(|path, _| is_segment(path));
+    hit_files((files, entries), "a flip", |bytes, at| bytes[at] ^= 0x11, costs_one_entry);
 }
 
 /// Breaks without it: a sector of zeros is taken for the end of the buffer.

@@ -82,6 +82,30 @@ fn a_failed_flush_names_what_has_to_be_appended_again() {
     assert_eq!((found, recovery.next), (vec![0..3, 3..7], 7));
 }
 
+/// Breaks without it: each flush that fails leaves a segment behind, until the disk is full.
+#[test]
+fn flushes_that_go_on_failing_leave_one_segment() {
+    let model = Model::new(8);
+    let (mut store, mut reader, _) = open(&model, 1 << 20);
+    append(&mut store, 3).unwrap();
+    store.commit().unwrap();
+    for _ in 0..20 {
+        model.set_faults(Faults::default());
+        assert_eq!(append(&mut store, 2).unwrap().messages, 3..5);
+        model.set_faults(Faults { sync: 1000, ..Faults::default() });
+        assert!(matches!(store.commit(), Err(Error::Forgotten { .. })));
+        assert!(store.usage().segments <= 2, "{:?}", store.usage());
+    }
+    model.set_faults(Faults::default());
+    append(&mut store, 2).unwrap();
+    store.commit().unwrap();
+    let buffers =
+        model.files().keys().filter(|path| path.extension().is_some_and(|end| end == "buffer")).count();
+    assert_eq!(buffers, 2);
+    let second = reader.next(3, &mut Vec::new()).unwrap();
+    assert!(matches!(&second, Read::Entry { messages, .. } if *messages == (3..5)), "{second:?}");
+}
+
 /// Breaks without it: a disk that cannot read for a moment costs messages; or one that never can again holds up
 /// everything behind the place.
 #[test]

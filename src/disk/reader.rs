@@ -40,6 +40,8 @@ pub enum Read {
 pub struct Reader<D: Disk> {
     disk: Arc<D>,
     shared: Arc<Shared>,
+    /// The directory, for what is in no segment.
+    dir: PathBuf,
     open: Option<Open<D>>,
     /// The message at which reading failed, and how often.
     failed: (u64, u32),
@@ -71,8 +73,8 @@ enum Place {
 }
 
 impl<D: Disk> Reader<D> {
-    pub(super) fn new(disk: Arc<D>, shared: Arc<Shared>) -> Self {
-        Self { disk, shared, open: None, failed: (0, 0) }
+    pub(super) fn new(disk: Arc<D>, shared: Arc<Shared>, dir: PathBuf) -> Self {
+        Self { disk, shared, dir, open: None, failed: (0, 0) }
     }
 
     /// Reads the entry of the first message from `from` on that is not done; its bytes replace what is in
@@ -130,7 +132,7 @@ impl<D: Disk> Reader<D> {
         let next = index.segments.get(after);
         let path = before.map_or(next, |at| index.segments.get(at)).map(|segment| segment.path.clone());
         let until = next.map_or(index.committed, |segment| segment.first.min(index.committed));
-        Place::Nowhere { until, path: path.unwrap_or_default() }
+        Place::Nowhere { until, path: path.unwrap_or_else(|| self.dir.clone()) }
     }
 
     /// Opens the segment, unless it is open.

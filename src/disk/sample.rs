@@ -1,6 +1,7 @@
 //! A buffer that an earlier build wrote (`tests/data/buffer`): it is read for ever, by this code and by
 //! `tools/buffer.py`.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +16,11 @@ fn place() -> PathBuf {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::new();
+    for byte in bytes {
+        write!(text, "{byte:02x}").unwrap();
+    }
+    text
 }
 
 /// Its undelivered entries: number, rows and bytes.
@@ -23,7 +28,8 @@ fn listed(dir: &Path) -> String {
     let mut lines = String::new();
     dump(&Arc::new(SystemDisk), dir, NAME, |entry, bytes| -> Result<(), Error> {
         let messages = entry.unwrap().messages;
-        lines += &format!("{}\t{}\t{}\n", messages.start, messages.end - messages.start, hex(bytes));
+        let rows = messages.end - messages.start;
+        writeln!(lines, "{}\t{rows}\t{}", messages.start, hex(bytes)).unwrap();
         Ok(())
     })
     .unwrap();

@@ -152,7 +152,7 @@ impl<D: Disk> Store<D> {
             index.committed = next;
             index.progress = progress.clone();
         }
-        let reader = Reader::new(Arc::clone(&disk), Arc::clone(&shared));
+        let reader = Reader::new(Arc::clone(&disk), Arc::clone(&shared), settings.dir.clone());
         let mut this = Self {
             disk,
             prefix,

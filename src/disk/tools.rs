@@ -94,7 +94,7 @@ fn open<D: Disk>(disk: &Arc<D>, dir: &Path, name: &str) -> Result<Opened<D>, Err
         index.committed = found.recovery.next;
         index.progress = found.recovery.progress.clone();
     }
-    let reader = Reader::new(Arc::clone(disk), Arc::clone(&shared));
+    let reader = Reader::new(Arc::clone(disk), Arc::clone(&shared), dir.to_owned());
     Ok(Opened { reader, shared, recovery: found.recovery, locked_by })
 }
 
