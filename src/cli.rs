@@ -11,6 +11,7 @@ use crate::engine::run::Settings;
 use crate::error::Error;
 use crate::flow::signals;
 
+pub mod buffer;
 pub mod check;
 pub mod ctl;
 pub mod output;
@@ -45,6 +46,10 @@ pub enum Command {
     ///
     /// Exits with 0 when it was read, and with 1 when it is in use, damaged, or no state file.
     Persist(PersistOptions),
+    /// Look into the disk buffers (`disk-buffer()`) of a directory, repair or move one.
+    ///
+    /// Exits with 0 when it was done, and with 1 when it could not be done, or something is damaged.
+    Buffer(buffer::BufferOptions),
 }
 
 /// The options of `inrush run`.
@@ -251,6 +256,12 @@ pub fn begin(arguments: &[OsString]) -> Left {
             Left::Nothing(print_result("ctl", ctl::run(&options, variable)))
         }
         Command::Persist(options) => Left::Nothing(print_result("persist", persist::run(&options.request))),
+        Command::Buffer(options) => {
+            let done = buffer::run(&options.request);
+            let is_damaged = done.as_ref().is_ok_and(|done| done.is_damaged);
+            let code = print_result("buffer", done.map(|done| done.text));
+            Left::Nothing(if is_damaged { code.max(1) } else { code })
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 //! * `exchange`: groups of messages that a far end takes or refuses whole, as HTTP requests; `reject`: where
 //!   what is refused for good goes;
 //! * [`stream`]: ordered bytes into files, pipes, devices, connections; [`network`]: those connections;
+//! * `buffer`: messages that wait on the disk, before a destination of any kind;
 //! * [`Claim`]: the files that a driver may write; [`Handover`]: what it leaves to the one that takes its
 //!   place; [`Descriptors`]: what all of them together may have open; [`drops`]: what is told of messages
 //!   that found no place.
@@ -26,6 +27,7 @@ use crate::config::grammar::{DriverHead, Parsed, Parser};
 use crate::config::{Config, Diagnostic, Driver, Options, Spanned, Syntax};
 use crate::flow::Delivery;
 
+mod buffer;
 mod claim;
 pub mod descriptors;
 pub mod drops;
@@ -48,6 +50,7 @@ pub mod stream;
 mod throttle;
 mod usertty;
 
+pub(crate) use buffer::{BufferCounters, BufferTotals, set_directory as set_buffer_directory};
 pub use claim::Claim;
 pub use descriptors::{Descriptors, Wake};
 pub use handover::{Handover, Leftover, Numbers};
@@ -87,6 +90,9 @@ pub(crate) trait DestinationOptions: Options + Sized {
     /// Reads them, up to the `)` of the driver.
     fn read(parser: &mut Parser, head: DriverHead) -> Parsed<Self>;
 
+    /// Those of them that destinations have in common, where it has them.
+    fn driver(&self) -> Option<&DriverOptions>;
+
     /// Plans a destination with these options.
     fn plan(&self, config: &Config) -> Result<Planned, Diagnostic>;
 }
@@ -108,6 +114,8 @@ pub struct Planned {
     pub on_reject: Option<Spanned<String>>,
     /// The place for what the host of the engine makes of it, where the engine cannot make it alone.
     pub hosted: Option<ExchangeSlot>,
+    /// The name of its disk buffer, if it has one: no two destinations may have one of the same name.
+    pub(crate) buffer: Option<Spanned<String>>,
     /// Makes the driver, which touches nothing before its first flush.
     pub make: Box<dyn FnOnce(Site) -> Box<dyn Destination> + Send>,
 }
@@ -134,7 +142,7 @@ impl Entry {
                 let Some(options) = driver.options::<O>() else {
                     unreachable!("the entry of a driver has read its options")
                 };
-                options.plan(config)
+                options.plan(config)?.buffered(config, driver, options.driver())
             },
         }
     }
@@ -299,6 +307,8 @@ pub struct Counters {
     pub generated: AtomicU64,
     /// Messages that were cut, as no datagram is so long.
     pub truncated: AtomicU64,
+    /// Those of its disk buffer; its capacity is 0 where there is none.
+    pub(crate) buffer: Arc<BufferCounters>,
 }
 
 impl Counters {

@@ -11,6 +11,12 @@ pub(crate) fn print(text: &str, code: i32) -> i32 {
     print_to(io::stdout().lock(), &mut io::stderr().lock(), text, code)
 }
 
+/// Writes `bytes` to stdout, where a command has more to print than one text.
+pub(crate) fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush())
+}
+
 /// Writes `text` to stderr. Where that does not take it there is nobody left to tell; the exit code says that
 /// something is wrong.
 pub(crate) fn complain(text: &str) {

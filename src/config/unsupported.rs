@@ -72,7 +72,6 @@ const UNSUPPORTED: &[(Place, &[&str])] = &[
     (
         Place::DestinationOption,
         &[
-            "disk-buffer",
             "python-http-header",
             "cloud-auth",
             "azure-auth-header",

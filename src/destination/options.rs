@@ -1,5 +1,6 @@
 //! The options that all destinations have: [`DriverOptions`].
 
+use super::buffer::DiskBufferOptions;
 use crate::config::grammar::{Key, Kind, MAX_INT, NO_LEVELS, Parsed, Parser, Table, apply, names};
 use crate::config::{Config, Spanned};
 
@@ -12,6 +13,8 @@ pub struct DriverOptions {
     pub throttle: Option<u32>,
     /// `persist-name()`
     pub persist_name: Option<Spanned<String>>,
+    /// `disk-buffer()`
+    pub disk_buffer: Option<DiskBufferOptions>,
     /// `internal()`
     pub internal: bool,
 }
@@ -20,6 +23,12 @@ const DRIVER: Table<DriverOptions> = &[
     ("log-fifo-size", Kind::Int(1, MAX_INT, |to, size| to.log_fifo_size = Some(size as usize))),
     ("throttle", Kind::Int(0, MAX_INT, |to, rate| to.throttle = (rate > 0).then_some(rate as u32))),
     ("persist-name", Kind::Text(|to, name| to.persist_name = Some(name))),
+    (
+        "disk-buffer",
+        Kind::Other(|parser, to| {
+            DiskBufferOptions::read(parser).map(|options| to.disk_buffer = Some(options))
+        }),
+    ),
     ("internal", Kind::Unused(NO_LEVELS, &Kind::YesNo(|to, yes| to.internal = yes))),
 ];
 

@@ -15,7 +15,7 @@ use rustix::fs::{self, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::stream::{Connect, Opening, Sink, StreamSettings, WriterOptions, read_path};
-use super::{DestinationOptions, Planned, Wake};
+use super::{DestinationOptions, DriverOptions, Planned, Wake};
 use crate::config::grammar::{DriverHead, Kind, PERMISSIONS, Parsed, Parser, Place, Table, apply, names};
 use crate::config::{Config, Diagnostic, FilePermissions, TemplateText};
 use crate::transport::access::access;
@@ -64,6 +64,10 @@ impl DestinationOptions for PipeOptions {
                 .or_else(|| apply(PERMISSIONS, &mut options.permissions, parser, key))
         });
         failed.map_or(Ok(options), Err)
+    }
+
+    fn driver(&self) -> Option<&DriverOptions> {
+        Some(&self.writer.driver)
     }
 
     fn plan(&self, config: &Config) -> Result<Planned, Diagnostic> {

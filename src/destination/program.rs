@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use super::stream::{Connect, Peer, Sink, StreamSettings, WriterOptions};
-use super::{DestinationOptions, Planned, Wake};
+use super::{DestinationOptions, DriverOptions, Planned, Wake};
 use crate::child::{LAST_CHANCE, Run, shell};
 use crate::config::grammar::{DriverHead, Kind, Parsed, Parser, Place, Table, Text, apply, names};
 use crate::config::{Config, Diagnostic, MarkMode, Spanned};
@@ -79,6 +79,10 @@ impl DestinationOptions for ProgramOptions {
             apply(PROGRAM, &mut options, parser, key).or_else(|| options.writer.apply(parser, key))
         });
         Ok(options)
+    }
+
+    fn driver(&self) -> Option<&DriverOptions> {
+        Some(&self.writer.driver)
     }
 
     fn plan(&self, config: &Config) -> Result<Planned, Diagnostic> {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::exchange::{Exchange, ExchangeOptions, ExchangeSettings, Worker};
-use super::{DestinationOptions, Planned, Site};
+use super::{DestinationOptions, DriverOptions, Planned, Site};
 use crate::config::grammar::{
     CLASS, DriverHead, Kind, Parsed, Parser, Place, Table, ValuePairsOptions, apply, names,
 };
@@ -55,6 +55,10 @@ impl DestinationOptions for PythonDestinationOptions {
         });
         options.class.require_name(parser, head.word, errors)?;
         Ok(options)
+    }
+
+    fn driver(&self) -> Option<&DriverOptions> {
+        Some(&self.exchange.driver)
     }
 
     fn plan(&self, config: &Config) -> Result<Planned, Diagnostic> {

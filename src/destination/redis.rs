@@ -18,7 +18,7 @@ use redis::{
 
 use super::exchange::{Exchange, ExchangeOptions, Failure, Fate, Group, Outcome, Sent, Worker};
 use super::secret::Secret;
-use super::{DestinationOptions, Planned, Site};
+use super::{DestinationOptions, DriverOptions, Planned, Site};
 use crate::config::grammar::{
     DriverHead, Kind, MAX_INT, Parsed, Parser, Place, Table, TokenKind, apply, names,
 };
@@ -82,6 +82,10 @@ impl DestinationOptions for RedisOptions {
             parser.report.error(head.span, "redis() has no command()", help);
         }
         Ok(options)
+    }
+
+    fn driver(&self) -> Option<&DriverOptions> {
+        Some(&self.exchange.driver)
     }
 
     fn plan(&self, config: &Config) -> Result<Planned, Diagnostic> {

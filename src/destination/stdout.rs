@@ -1,7 +1,7 @@
 //! `stdout()`: lines onto the standard output of the process.
 
 use super::stream::{StreamSettings, WriterOptions};
-use super::{DestinationOptions, Planned};
+use super::{DestinationOptions, DriverOptions, Planned};
 use crate::config::grammar::{DriverHead, Parsed, Parser, Place};
 use crate::config::{Config, Diagnostic};
 
@@ -20,6 +20,10 @@ impl DestinationOptions for StdoutOptions {
             options.writer.apply(parser, key)
         });
         Ok(options)
+    }
+
+    fn driver(&self) -> Option<&DriverOptions> {
+        Some(&self.writer.driver)
     }
 
     fn plan(&self, config: &Config) -> Result<Planned, Diagnostic> {

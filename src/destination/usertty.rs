@@ -16,7 +16,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{Counters, Destination, DestinationOptions, Handover, Planned, Report, ReportFn, Severity, Site};
+use super::{
+    Counters, Destination, DestinationOptions, DriverOptions, Handover, Planned, Report, ReportFn, Severity,
+    Site,
+};
 use crate::config::grammar::{DriverHead, Kind, Parsed, Parser, Place, Table, apply, names};
 use crate::config::{Config, Diagnostic, Spanned, TemplateOptions};
 use crate::flow::{Delivery, DropReason};
@@ -69,6 +72,10 @@ impl DestinationOptions for UserTtyOptions {
         Ok(options)
     }
 
+    fn driver(&self) -> Option<&DriverOptions> {
+        None
+    }
+
     fn plan(&self, config: &Config) -> Result<Planned, Diagnostic> {
         let time_reopen = self.time_reopen.unwrap_or(config.options.time_reopen);
         let options = TemplateOptions::default().resolve(config, None)?;
@@ -82,6 +89,7 @@ impl DestinationOptions for UserTtyOptions {
             is_soft: true,
             on_reject: None,
             hosted: None,
+            buffer: None,
             make: Box::new(move |site| {
                 let context = Context::new(&options, this_process(), TimeZoneUse::Send);
                 let terminals = Terminals::new(Logins::of_machine(), &user, time_reopen);

@@ -313,8 +313,17 @@ fn plan_outputs<'c>(
     let (mut outputs, mut fresh) = (Vec::<Arc<Output>>::new(), Vec::<PlannedOutput>::new());
     for (driver, plan) in planned {
         let id = driver.id.as_str();
-        let destination::Planned { identity, address, claim, fifo_size, is_soft, on_reject, hosted, make } =
-            plan;
+        let destination::Planned {
+            identity,
+            address,
+            claim,
+            fifo_size,
+            is_soft,
+            on_reject,
+            hosted,
+            make,
+            ..
+        } = plan;
         let key = format!("{:?}", (id, identity));
         let is_same = |output: &&Arc<Output>| output.key == key && keep(Candidate::Destination(driver));
         if let Some(same) = running.outputs.iter().find(is_same) {

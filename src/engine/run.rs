@@ -23,6 +23,7 @@ use super::{
     Board, Changes, Control, Event, Log, LogLevel, Metrics, Phase, PidFile, Pipeline, own_files, stats_file,
 };
 use crate::config::{Config, Diagnostic, Diagnostics, Inspected};
+use crate::destination::set_buffer_directory;
 use crate::error::Error;
 use crate::fault::panic_text;
 use crate::flow::signals::Signals;
@@ -206,6 +207,7 @@ impl App<'_> {
     }
 
     fn open_state(&mut self, settings: &Settings) -> Result<(), Error> {
+        set_buffer_directory(settings.persist_file.as_deref());
         if let Some(path) = &settings.persist_file {
             let report = state_report(&self.log);
             let opened = unlocked(self.host, || State::open(path, report));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::plan::Output;
+use crate::destination::BufferTotals;
 use crate::flow::DropReason;
 use crate::flow::counters::SourceTotals;
 use crate::path::{Correlation, Probed, ProbedName, StepStatistics};
@@ -94,6 +95,8 @@ pub struct DestinationStats {
     pub suspended: bool,
     /// Its last error.
     pub last_error: Option<Arc<str>>,
+    /// Those of its disk buffer, where it has one.
+    pub(crate) buffer: Option<BufferTotals>,
 }
 
 /// A function of the host's that templates call, at one moment.
@@ -213,6 +216,11 @@ impl Stats {
                     known.suppressed += to.suppressed;
                     known.generated += to.generated;
                     known.truncated += to.truncated;
+                    if let (Some(known), Some(earlier)) = (&mut known.buffer, &to.buffer) {
+                        known.commits += earlier.commits;
+                        known.commit_time += earlier.commit_time;
+                        known.lost += earlier.lost;
+                    }
                 }
                 None => self.destinations.push(to.clone()),
             }
@@ -316,13 +324,22 @@ impl Stats {
             all
         };
         let destination = |to: &DestinationStats| {
-            json!({
+            let mut all = json!({
                 "id": to.id, "posted": to.posted, "delivered": to.delivered, "dropped": to.dropped, "rejected": to.rejected,
                 "in_flight": to.in_flight, "bytes": to.bytes, "retries": to.retries, "errors": to.errors,
                 "connections": to.connections, "repeated": to.repeated, "truncated": to.truncated, "suspended": to.suspended,
                 "suppressed": to.suppressed, "generated": to.generated,
                 "last_error": to.last_error.as_deref(),
-            })
+            });
+            if let Some(buffer) = &to.buffer {
+                all["disk_buffer"] = json!({
+                    "messages": buffer.messages, "oldest_seconds": buffer.oldest.as_secs_f64(), "bytes": buffer.bytes,
+                    "capacity": buffer.capacity, "segments": buffer.segments, "commits": buffer.commits,
+                    "commit_seconds": buffer.commit_time.as_secs_f64(), "lost": buffer.lost, "stalled": buffer.is_stalled,
+                    "away": buffer.is_away,
+                });
+            }
+            all
         };
         let parser = |parser: &StepStatistics| {
             let mut all = json!({
@@ -418,6 +435,7 @@ impl Output {
             truncated: read(&counters.truncated),
             suspended: self.shared.suspended.load(Ordering::Relaxed),
             last_error: self.shared.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            buffer: counters.buffer.totals(),
         }
     }
 }

@@ -25,7 +25,9 @@ mod read;
 use super::{MessageRef, Selection};
 use codes::{name_code, type_code};
 
-pub(crate) use read::{Decoder, Malformed};
+pub(crate) use read::Decoder;
+#[cfg(test)]
+use read::Malformed;
 
 /// The version of this form.
 const VERSION: u8 = 1;

@@ -57,6 +57,7 @@ pub fn stats(value: &Value) -> String {
     add(&mut out, &contexts(list(&value["parsers"])));
     add(&mut out, &functions(list(&value["functions"])));
     add(&mut out, &destinations(list(&value["destinations"])));
+    add(&mut out, &buffers(list(&value["destinations"])));
     out
 }
 
@@ -320,7 +321,11 @@ fn destinations(destinations: &[Value]) -> Table {
         ("STATE", Align::Left),
     ]);
     for to in destinations {
-        let state = if to["suspended"] == true { "cannot write" } else { "writing" };
+        let state = match (&to["suspended"], &to["disk_buffer"]["away"]) {
+            (Value::Bool(true), _) => "cannot write",
+            (_, Value::Bool(true)) => "away, to disk",
+            _ => "writing",
+        };
         table.push([
             text(&to["id"]),
             number(&to["posted"]),
@@ -336,6 +341,42 @@ fn destinations(destinations: &[Value]) -> Table {
         if let Some(error) = to["last_error"].as_str().filter(|_| waits) {
             table.note(wrapped(&format!("last error: {}", printable::line(error))));
         }
+    }
+    table
+}
+
+/// The table of disk buffers: what waits on the disk for each destination that has one.
+fn buffers(destinations: &[Value]) -> Table {
+    let mut table = Table::new(&[
+        ("DISK BUFFER", Align::Left),
+        ("MESSAGES", Align::Right),
+        ("OLDEST", Align::Right),
+        ("BYTES", Align::Right),
+        ("OF", Align::Right),
+        ("COMMITS", Align::Right),
+        ("EACH", Align::Right),
+        ("LOST", Align::Right),
+        ("STATE", Align::Left),
+    ]);
+    for to in destinations {
+        let buffer = &to["disk_buffer"];
+        if buffer.is_null() {
+            continue;
+        }
+        let commits = buffer["commits"].as_f64().unwrap_or_default();
+        let each = buffer["commit_seconds"].as_f64().unwrap_or_default() / commits.max(1.0);
+        let state = if buffer["stalled"] == true { "takes nothing" } else { "open" };
+        table.push([
+            text(&to["id"]),
+            number(&buffer["messages"]),
+            seconds(&buffer["oldest_seconds"]),
+            bytes(&buffer["bytes"]),
+            bytes(&buffer["capacity"]),
+            number(&buffer["commits"]),
+            format!("{:.1} ms", each * 1000.0),
+            number(&buffer["lost"]),
+            state.to_owned(),
+        ]);
     }
     table
 }

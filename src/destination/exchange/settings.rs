@@ -79,6 +79,7 @@ impl ExchangeSettings {
             is_soft: false,
             on_reject: self.on_reject.clone(),
             hosted: None,
+            buffer: None,
             make: Box::new(|site| Box::new(ExchangeDestination::new(self, site))),
         }
     }

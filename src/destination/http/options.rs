@@ -16,7 +16,7 @@ use crate::config::grammar::{DriverHead, Kind, Parsed, Parser, Place, Table, Tok
 use crate::config::{Config, Diagnostic, Span, Spanned, TemplateText};
 use crate::destination::exchange::{ExchangeOptions, ExchangeSettings};
 use crate::destination::secret::Secret;
-use crate::destination::{DestinationOptions, Planned};
+use crate::destination::{DestinationOptions, DriverOptions, Planned};
 use crate::source::this_process;
 use crate::template::{Identity, Options, Template};
 use crate::transport::tls::{ClientTls, Side, TlsOptions};
@@ -261,6 +261,10 @@ impl DestinationOptions for HttpOptions {
         });
         options.check(parser);
         Ok(options)
+    }
+
+    fn driver(&self) -> Option<&DriverOptions> {
+        Some(&self.exchange.driver)
     }
 
     fn plan(&self, config: &Config) -> Result<Planned, Diagnostic> {

@@ -143,6 +143,10 @@ impl DestinationOptions for KafkaOptions {
         Ok(options)
     }
 
+    fn driver(&self) -> Option<&DriverOptions> {
+        Some(&self.driver)
+    }
+
     fn plan(&self, config: &Config) -> Result<Planned, Diagnostic> {
         let settings = self.settings(config)?;
         Ok(Planned {
@@ -153,6 +157,7 @@ impl DestinationOptions for KafkaOptions {
             is_soft: true,
             on_reject: self.on_reject.clone(),
             hosted: None,
+            buffer: None,
             make: Box::new(|site| Box::new(KafkaDestination::new(settings, site))),
         })
     }

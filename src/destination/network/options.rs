@@ -11,7 +11,7 @@ use crate::config::grammar::{
 };
 use crate::config::{Config, Diagnostic, MarkMode, Span, Spanned};
 use crate::destination::stream::{Framing, LineFormat, StreamSettings, WriterOptions};
-use crate::destination::{DestinationOptions, Planned};
+use crate::destination::{DestinationOptions, DriverOptions, Planned};
 use crate::template::{Template, TsFormat};
 use crate::transport::socket::{Address, AddressOptions, Family, IpProtocol, Protocol, Role, SocketOptions};
 use crate::transport::tls::{ClientTls, Side, TlsOptions};
@@ -119,6 +119,10 @@ impl DestinationOptions for NetworkOptions {
                 .or_else(|| options.writer.apply(parser, key))
         });
         Ok(options)
+    }
+
+    fn driver(&self) -> Option<&DriverOptions> {
+        Some(&self.writer.driver)
     }
 
     fn plan(&self, config: &Config) -> Result<Planned, Diagnostic> {

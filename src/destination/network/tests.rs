@@ -559,7 +559,7 @@ fn what_cannot_be_is_refused_at_its_place() {
         ("network(\"h\" port(0))", "nothing can be sent to port 0"),
         ("network(\"h\" port(no-such-service))", "no-such-service"),
         ("network(\"::1\")", "an address of IPv6"),
-        ("network(\"h\" disk-buffer(reliable(yes)))", "`disk-buffer` is not supported"),
+        ("network(\"h\" disk-buffer(reliable(perhaps)))", "perhaps"),
         ("unix-stream(\"\")", "is empty"),
         ("unix-dgram(\"/tmp/x\" localport(1))", "unknown option `localport`"),
         ("network(\"h\" failover(server(\"b\")))", "unknown option `server`"),

@@ -8,7 +8,7 @@ use super::options::settings;
 use crate::config::grammar::{DriverHead, Kind, Parsed, Parser, Place, Table, Text, apply, names};
 use crate::config::{Config, Diagnostic, Spanned};
 use crate::destination::stream::{Framing, WriterOptions};
-use crate::destination::{DestinationOptions, Planned};
+use crate::destination::{DestinationOptions, DriverOptions, Planned};
 use crate::transport::socket::{Family, Role, SocketOptions};
 
 /// The longest path of a socket that Linux takes.
@@ -68,6 +68,10 @@ impl DestinationOptions for UnixOptions {
                 .or_else(|| options.writer.apply(parser, key))
         });
         Ok(options)
+    }
+
+    fn driver(&self) -> Option<&DriverOptions> {
+        Some(&self.writer.driver)
     }
 
     fn plan(&self, config: &Config) -> Result<Planned, Diagnostic> {

@@ -77,6 +77,7 @@ impl StreamSettings {
             is_soft: true,
             on_reject: None,
             hosted: None,
+            buffer: None,
             make: Box::new(|site| Box::new(StreamDestination::new(self, site))),
         }
     }

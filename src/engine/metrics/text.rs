@@ -10,6 +10,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use crate::destination::BufferTotals;
 use crate::engine::stats::{DestinationStats, FunctionStats, SourceStats, Stats};
 use crate::engine::{Board, log};
 use crate::flow::DropReason;
@@ -146,6 +147,22 @@ const DESTINATION: [Row<DestinationStats>; 14] = [
     ("suspended", "1 while it cannot write", Gauge, |of| f64::from(u8::from(of.suspended))),
 ];
 
+/// Of destinations with a disk buffer.
+const BUFFER: [Row<BufferTotals>; 10] = [
+    ("buffer_messages", "Messages that are on the disk and not delivered", Gauge, |of| of.messages as f64),
+    ("buffer_oldest_seconds", "Time since the oldest of them came", Gauge, |of| of.oldest.as_secs_f64()),
+    ("buffer_bytes", "Bytes that the disk buffer takes of the disk", Gauge, |of| of.bytes as f64),
+    ("buffer_capacity_bytes", "Bytes that it may take: capacity-bytes()", Gauge, |of| of.capacity as f64),
+    ("buffer_segments", "Files of the disk buffer", Gauge, |of| of.segments as f64),
+    ("buffer_commits", "Waits for the disk", Counter, |of| of.commits as f64),
+    ("buffer_commit_seconds", "Time of all waits for the disk", Counter, |of| of.commit_time.as_secs_f64()),
+    ("buffer_lost", "Messages that were on the disk, and are damaged", Counter, |of| of.lost as f64),
+    ("buffer_away", "1 while its destination takes nothing", Gauge, |of| f64::from(u8::from(of.is_away))),
+    ("buffer_stalled", "1 while nothing can be written: it is full, or the disk fails", Gauge, |of| {
+        f64::from(u8::from(of.is_stalled))
+    }),
+];
+
 /// The text for what is on `board`.
 pub(crate) fn of(board: &Board) -> String {
     let mut registry = Registry::default();
@@ -260,6 +277,11 @@ impl Collector for Snapshot {
             let values = self.stats.destinations.iter().map(|of| (of.id.as_str(), row.3(of)));
             driver_rows(&mut encoder, "destination", row, values)?;
         }
+        for row in &BUFFER {
+            let buffers = self.stats.destinations.iter().filter_map(|of| Some((of.id.as_str(), of.buffer?)));
+            let values = buffers.map(|(id, buffer)| (id, row.3(&buffer)));
+            driver_rows(&mut encoder, "destination", row, values)?;
+        }
         Ok(())
     }
 }
@@ -333,6 +355,7 @@ mod tests {
             retries: 7,
             errors: 2,
             suspended: true,
+            buffer: Some(BufferTotals { messages: 6, capacity: 9, is_away: true, ..BufferTotals::default() }),
             ..DestinationStats::default()
         };
         let label = |user: &str| BTreeMap::from([("user".to_owned(), user.to_owned())]);
@@ -374,6 +397,10 @@ mod tests {
             "inrush_source_posted_total{source=\"s\\\"\\\\\\n#0\"} 1099511627776.0\n",
             "inrush_source_credit_bytes{source=\"s\\\"\\\\\\n#0\"} -5.0\n",
             "inrush_source_state{source=\"s\\\"\\\\\\n#0\",state=\"starting\"} 1.0\n",
+            "inrush_destination_buffer_messages{destination=\"d#0\"} 6.0\n",
+            "inrush_destination_buffer_capacity_bytes{destination=\"d#0\"} 9.0\n",
+            "inrush_destination_buffer_away{destination=\"d#0\"} 1.0\n",
+            "inrush_destination_buffer_commits_total{destination=\"d#0\"} 0.0\n",
             "inrush_source_socket_connections{source=\"s\\\"\\\\\\n#0\"} 2.0\n",
             "inrush_source_socket_rejected_connections_total{source=\"s\\\"\\\\\\n#0\"} 5.0\n",
             "inrush_source_file_read_bytes_total{source=\"s\\\"\\\\\\n#0\"} 9.0\n",

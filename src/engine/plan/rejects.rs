@@ -101,7 +101,28 @@ pub(super) fn plan_all<'c>(
         }
     }
     errors.extend(circles(config, &planned));
+    errors.extend(shared_buffers(config, &planned));
     if errors.is_empty() { Ok(planned) } else { Err(errors) }
+}
+
+/// An error for each destination whose disk buffer is another one's, too.
+fn shared_buffers(config: &Config, planned: &[(&Driver, Planned)]) -> Vec<Diagnostic> {
+    let named = |planned: &'_ Planned| planned.buffer.clone();
+    let mut errors = Vec::new();
+    for (at, (driver, plan)) in planned.iter().enumerate() {
+        let Some(buffer) = named(plan) else { continue };
+        let is_it =
+            |(_, other): &&(&Driver, Planned)| named(other).is_some_and(|other| other.value == buffer.value);
+        if let Some((other, _)) = planned[..at].iter().find(is_it) {
+            let message = format!(
+                "the disk buffer of `{}` is that of `{}`, too: {}",
+                driver.id, other.id, buffer.value
+            );
+            let help = Some("give each a persist-name() of its own".to_owned());
+            errors.push(config.error(buffer.span, message, help));
+        }
+    }
+    errors
 }
 
 /// The drivers of the destination called `name`.

@@ -54,6 +54,7 @@ fn earlier_lives_of_a_driver_are_added_in_every_number() {
         truncated: 7,
         suspended: false,
         last_error: None,
+        buffer: Some(BufferTotals { commits: 3, lost: 2, messages: 5, ..BufferTotals::default() }),
     };
     let before = Stats { sources: vec![source.clone()], destinations: vec![to.clone()], ..Stats::default() };
     let mut all = before.clone();
@@ -81,6 +82,8 @@ fn earlier_lives_of_a_driver_are_added_in_every_number() {
     assert_eq!((sum.bytes, sum.retries, sum.errors), (100, 6, 8));
     assert_eq!((sum.connections, sum.repeated, sum.truncated), (10, 12, 14));
     assert_eq!((sum.suppressed, sum.generated), (16, 18));
+    let buffer = sum.buffer.unwrap();
+    assert_eq!((buffer.commits, buffer.lost, buffer.messages), (6, 4, 5));
     let mut none = Stats::default();
     none.add(&before);
     assert_eq!((none.sources.len(), none.destinations.len(), none.posted()), (1, 1, 12));

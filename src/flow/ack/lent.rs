@@ -51,6 +51,12 @@ impl Lent {
         self.is_done.load(Ordering::Acquire)
     }
 
+    /// Tells whether nobody needs its messages any more: the destination is done with all rows, and has given none
+    /// back.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_done() && lock(&self.returned).is_empty()
+    }
+
     /// Takes the ack that the delivery came with: dropped, its rows are acknowledged.
     pub(crate) fn take_original(&self) -> Option<Ack> {
         lock(&self.original).take()
@@ -144,7 +150,7 @@ mod tests {
         ack.reject_rows(&Rows::Range(2..3));
         ack.drop_rows(&Rows::Range(3..4), DropReason::Stopped);
         drop(ack);
-        assert!(lent.is_done());
+        assert!(lent.is_done() && !lent.is_over());
         assert_eq!(lent.returned(), [3]);
         drop(lent.take_original());
         let totals = counters.totals();
