@@ -1,0 +1,209 @@
+"""The faults: each is done to a day, the same way for every collector."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from torture.small_disk import fill, small_disk
+from worst_day.day import Day, NotHereError
+
+# Bytes that are written over the middle of the largest file of a buffer.
+DAMAGE = b"\xff" * 256
+# A small disk, in bytes for each message of the day: half of what the messages are.
+BYTES_EACH = 130
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that happens to a collector."""
+
+    name: str
+    title: str
+    how: str
+    """For the page."""
+    body: Callable[[Day], None]
+    is_on_small_disk: bool = False
+
+
+FAULTS: dict[str, Fault] = {}
+
+
+def fault(
+    name: str, title: str, how: str, *, on_small_disk: bool = False
+) -> Callable[[Callable[[Day], None]], Callable[[Day], None]]:
+    """Registers a function as a fault."""
+
+    def register(body: Callable[[Day], None]) -> Callable[[Day], None]:
+        FAULTS[name] = Fault(name, title, how, body, on_small_disk)
+        return body
+
+    return register
+
+
+@contextmanager
+def spool_disk(fault: Fault, spool: Path, count: int) -> Iterator[None]:
+    """The disk of the buffer: a small one for a fault that needs it."""
+    kib = max(1600, count * BYTES_EACH // 1024)
+    with small_disk(spool, kib) if fault.is_on_small_disk else nullcontext() as problem:
+        if problem is not None:
+            raise NotHereError(problem)
+        yield
+
+
+def rounds_under_load(day: Day, strike: Callable[[], None]) -> None:
+    """Strikes in the middle of the load, again and again."""
+    step = day.scale.count // day.scale.rounds
+    for number in range(day.scale.rounds):
+        # All of the round may be sent; it is struck when a third of it is acknowledged.
+        day.sender.allow((number + 1) * step)
+        until = time.monotonic() + day.scale.quiet
+        while day.sender.acknowledged < number * step + step // 3 and time.monotonic() < until:
+            time.sleep(0.002)
+        strike()
+        day.fresh()
+
+
+def with_destination_gone(day: Day) -> None:
+    """A third of the messages arrives, then the destination closes and is away."""
+    day.load(day.scale.count // 3)
+    day.arrived()
+    day.receiver.go_away()
+
+
+@fault(
+    "kill",
+    "SIGKILL under load",
+    "The collector is killed while messages flow through it, and started again at once; {rounds} times.",
+)
+def kill(day: Day) -> None:
+    """Kills it again and again."""
+
+    def strike() -> None:
+        day.kill()
+        day.over()
+        day.start()
+
+    day.start()
+    rounds_under_load(day, strike)
+
+
+@fault(
+    "kill-away",
+    "SIGKILL with the destination away",
+    "A third of the messages is delivered, then the destination closes. The collector gets the next third, and is killed "
+    "and started again {rounds} times meanwhile; then the destination is back, and the rest is sent.",
+)
+def kill_away(day: Day) -> None:
+    """Kills it again and again while nothing can be delivered."""
+    day.start()
+    with_destination_gone(day)
+    first, step = day.scale.count // 3, day.scale.count // 3 // day.scale.rounds
+    for number in range(day.scale.rounds):
+        day.sender.allow(first + (number + 1) * step)
+        day.load(first + number * step + step // 2)
+        day.kill()
+        day.start()
+    day.load(first + day.scale.rounds * step)
+    day.over()
+    day.receiver.come()
+
+
+@fault(
+    "stop",
+    "Stop with the destination away",
+    "A third of the messages is delivered, then the destination closes. The collector gets the next third, as far as it takes "
+    "it, is stopped by SIGTERM and started again; then the destination is back, and the rest is sent.",
+)
+def stop(day: Day) -> None:
+    """Stops it with messages that it cannot deliver."""
+    day.start()
+    with_destination_gone(day)
+    day.load(day.scale.count * 2 // 3)
+    day.stop()
+    day.start()
+    day.over()
+    day.receiver.come()
+
+
+@fault(
+    "disk-full",
+    "The disk of the buffer is full",
+    "The buffer lies on a file system that holds half of the messages. A third is delivered, then the destination closes, and "
+    "the others are sent until the collector takes no more; what is left of the disk is filled by somebody else. {blocked:g} s "
+    "later that file is removed, and the destination is back.",
+    on_small_disk=True,
+)
+def disk_full(day: Day) -> None:
+    """Fills the disk under it."""
+    day.start()
+    with_destination_gone(day)
+    day.load(day.scale.count * 2 // 3)
+    junk = fill(day.place.spool)
+    day.load(day.scale.count - 100)
+    time.sleep(day.scale.blocked)
+    junk.unlink()
+    day.over()
+    day.receiver.come()
+
+
+@fault(
+    "reload",
+    "Reload under load",
+    "The collector is made to read its configuration again while messages flow through it; {rounds} times.",
+)
+def reload(day: Day) -> None:
+    """Reloads it again and again."""
+
+    def strike() -> None:
+        day.over()
+        day.reload()
+
+    day.start()
+    rounds_under_load(day, strike)
+
+
+@fault(
+    "damaged",
+    "A damaged buffer",
+    "As with the stop; while the collector is stopped, 256 bytes in the middle of the largest file of its buffer are "
+    "overwritten. What stood there is lost: the question is how much else is, and whether it is said.",
+)
+def damaged(day: Day) -> None:
+    """Overwrites a part of what it has kept."""
+    day.start()
+    with_destination_gone(day)
+    day.load(day.scale.count * 2 // 3)
+    day.stop()
+    files = day.collector.buffer_files(day.place)
+    if not files:
+        raise NotHereError("it has no file with messages")
+    with files[0].open("r+b") as file:
+        file.seek(files[0].stat().st_size // 2)
+        file.write(DAMAGE)
+    day.start()
+    day.over()
+    day.receiver.come()
+    day.fresh()
+    day.notes["said"] = day.said()
+
+
+@fault(
+    "stalled",
+    "A destination that accepts and reads nothing",
+    "The destination stops to read in the middle of the load, keeps its connections open, and reads on after {stall:g} s, "
+    "which stand for an hour: nothing that ends a connection after a longer time is seen.",
+)
+def stalled(day: Day) -> None:
+    """Stalls the destination for a while."""
+    day.start()
+    day.load(day.scale.count // 3)
+    day.receiver.stall()
+    began = time.monotonic()
+    day.load(day.scale.count - 100)
+    time.sleep(max(0.0, day.scale.stall - (time.monotonic() - began)))
+    day.over()
+    day.receiver.go_on()
