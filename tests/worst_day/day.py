@@ -18,7 +18,7 @@ from worst_day.sender import FileSender, RelpSender, Sender, TcpSender
 
 SENDER = "w"
 # In a log that begins with the start after the damage.
-COMPLAINT = re.compile(r"(?i)damag|corrupt|invalid|truncat|unreadable|error|lost|skipp|quarantin")
+COMPLAINT = re.compile(r"(?i)^(?!.*connect).*(?:damag|corrupt|invalid|truncat|unreadable|error|lost|skipp|quarantin)")
 
 
 class FaultError(Exception):

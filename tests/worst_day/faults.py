@@ -47,7 +47,7 @@ def fault(
 @contextmanager
 def spool_disk(fault: Fault, spool: Path, count: int) -> Iterator[None]:
     """The disk of the buffer: a small one for a fault that needs it."""
-    kib = max(1600, count * BYTES_EACH // 1024)
+    kib = max(256, count * BYTES_EACH // 1024)
     with small_disk(spool, kib) if fault.is_on_small_disk else nullcontext() as problem:
         if problem is not None:
             raise NotHereError(problem)
@@ -187,7 +187,8 @@ def damaged(day: Day) -> None:
     day.start()
     day.over()
     day.receiver.come()
-    day.fresh()
+    day.load(day.scale.count)
+    day.arrived(day.scale.blocked)
     day.notes["said"] = day.said()
 
 

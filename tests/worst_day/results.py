@@ -70,7 +70,7 @@ def measured(day: Day) -> Result:
     return {
         "acknowledged": acknowledged,
         "missing": len(missing),
-        "first_missing": missing[:3],
+        "missing_numbers": ranges(missing)[:10],
         "repeated": record.repeated,
         "sent_again": day.sender.resent,
         "out_of_order": record.out_of_order,
@@ -81,6 +81,17 @@ def measured(day: Day) -> Result:
         "stop_seconds": [round(each, 2) for each in day.stops],
         "notes": day.notes,
     }
+
+
+def ranges(numbers: list[int]) -> list[str]:
+    """Rising numbers as `3-7`, so that a gap is seen as one."""
+    found: list[tuple[int, int]] = []
+    for number in numbers:
+        if found and found[-1][1] == number - 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return [f"{low}-{high}" if low != high else str(low) for low, high in found]
 
 
 def recovery(day: Day, begun: float, acknowledged: int) -> float | None:

@@ -21,7 +21,7 @@ ruleset(name="out"{queue}) {{
 input(type="{module}" {source} ruleset="out")
 """
 QUEUE = """ queue.type="Disk" queue.filename="out" queue.maxDiskSpace="64m"
-    queue.checkpointInterval="1" queue.syncQueueFiles="on" queue.saveOnShutdown="on"
+    queue.checkpointInterval="1" queue.syncQueueFiles="on" queue.saveOnShutdown="on" queue.dequeueBatchSize="1"
     queue.timeoutEnqueue="2147483647\""""
 MODULES = {"tcp": "imtcp", "relp": "imrelp", "file": "imfile"}
 SOURCES = {
@@ -62,7 +62,7 @@ class Rsyslog(Collector):
         return CONF.format(
             place=place,
             module=MODULES[place.input],
-            options=' mode="polling" pollingInterval="1"' if place.input == "file" else "",
+            options="",
             queue=QUEUE if place.buffered else "",
             source=SOURCES[place.input].format(place=place),
         )

@@ -11,7 +11,7 @@ from worst_day.collector import Collector, Place, output_of
 
 CONF = """\
 @version: 3.38
-options {{ time-reopen(1); use-dns(no); keep-hostname(yes); stats-freq(0); }};
+options {{ time-reopen(1); use-dns(no); dns-cache(no); keep-hostname(yes); stats-freq(0); }};
 source s_in {{ {source} }};
 destination d_out {{
     network("127.0.0.1" port({place.far}) transport(tcp) template("$MSG\\n"){buffer});
@@ -58,7 +58,7 @@ class SyslogNg(Collector):
         """In the foreground, without a supervisor."""
         here = place.directory
         state = ["-R", str(here / "persist"), "-c", str(here / "control"), "-p", str(here / "pid")]
-        return [str(self.program()), "-F", "--no-caps", "-f", str(conf), *state]
+        return [str(self.program()), "-F", "-e", "--no-caps", "-f", str(conf), *state]
 
 
 COLLECTOR = SyslogNg()
