@@ -27,7 +27,7 @@ OPENSSL := $(shell tools/openssl)
 GROUPS := build test lint
 BIN := .venv/bin
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
-LINTED := python tests/python tests/torture tests/compat tests/wheels tools/wheels perf
+LINTED := python tests/python tests/torture tests/worst_day tests/compat tests/wheels tools/wheels perf
 # Tests wait more than they work: two for each processor.
 PYTEST := -m pytest -n $(shell echo $$((2 * $$(nproc)))) $(TESTS)
 
@@ -92,13 +92,19 @@ fuzz: need ## search for inputs that break a promise: TARGET=config TIME=60 (fuz
 fuzz-all: need ## all fuzz targets, TIME=600 seconds each
 	@tools/fuzz $(or $(TIME),600)
 
-.PHONY: compat torture asan tsan valgrind
+.PHONY: compat torture worst-day worst-day-render asan tsan valgrind
 compat: wheel ## compare Inrush with syslog-ng: CASES="paths filters/pcre" (all), RANDOM=1000 random ones (200), SEED=1 (chance)
 	@PYTHONPATH=tests $(BIN)/python -m compat $(CASES) --random $(or $(RANDOM),200) $(if $(SEED),--seed $(SEED))
 
 torture: wheel ## attack the engine: ATTACK="destination threads" (all), TIME=60 or COUNT=100 (long), SEED=1 (chance)
 	@PYTHONPATH=tests:tests/python $(BIN)/python -m torture $(ATTACK) $(if $(TIME),--time $(TIME)) $(if $(COUNT),--count $(COUNT)) \
 	  $(if $(SEED),--seed $(SEED))
+
+worst-day: wheel ## do the same faults to Inrush and its rivals, and write docs/worst-day.md: FAULT="kill stop" COLLECTOR=rsyslog COUNT=3000
+	@PYTHONPATH=tests:tests/python $(BIN)/python -m worst_day --fault "$(FAULT)" --collector "$(COLLECTOR)" $(if $(COUNT),--count $(COUNT))
+
+worst-day-render: wheel ## write docs/worst-day.md from perf/worst-day without measuring
+	@PYTHONPATH=tests:tests/python $(BIN)/python -m worst_day --render
 
 asan: need ## the Rust tests under AddressSanitizer (nightly compiler)
 	tools/sanitize address

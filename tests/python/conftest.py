@@ -82,6 +82,7 @@ ANY_INTERPRETER = {
     "test_usertty.py",
     "test_walkthrough.py",
     "test_webhook.py",
+    "test_worst_day.py",
 }
 
 

@@ -10,9 +10,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import worst_day
-from worst_day.collector import Collector
+from worst_day.absent import ABSENT
 from worst_day.collectors import collectors
-from worst_day.collectors.inrush import Inrush
 from worst_day.day import Scale
 from worst_day.faults import FAULTS
 from worst_day.page import PAGE, page
@@ -37,11 +36,6 @@ def line_of(result: Result) -> str:
     return head + ", ".join(f"{word} {result[word]}" for word in words) + f"  {result.get('failed', '')}"
 
 
-def is_buffered(collector: Collector) -> bool:
-    """False for an Inrush that has no `disk-buffer()` yet."""
-    return not isinstance(collector, Inrush) or collector.takes_buffer()
-
-
 def main() -> int:
     """Runs the faults that the command line names, or all of them, for each collector that is installed."""
     parser = argparse.ArgumentParser(prog="worst_day", description=worst_day.__doc__)
@@ -51,25 +45,30 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=Scale.count, help="messages of each run")
     parser.add_argument("--stall", type=float, default=Scale.stall, help="seconds that stand for an hour")
     parser.add_argument("--trial", action="store_true", help="store nothing")
-    parser.add_argument("--render", action="store_true", help="write the page from what is stored, and no more")
+    parser.add_argument(
+        "--render", action="store_true", help="write the page from what is stored, and no more"
+    )
     given = parser.parse_args()
     faults = chosen(given.fault, list(FAULTS), "fault", parser)
     names = chosen(given.collector, list(collectors()), "collector", parser)
     if not given.render:
         header = environment()
         scale = replace(Scale(), count=given.count, stall=given.stall)
+        versions = {name: each.version() for name, each in collectors().items()}
+        absent = ABSENT | {
+            name: f"not installed: {collectors()[name].install}" for name in versions if not versions[name]
+        }
         for name in names:
-            collector = collectors()[name]
-            version = collector.version()
+            collector, version = collectors()[name], versions[name]
             if version is None:
-                print(f"{name}: not installed: {collector.install}", flush=True)
+                print(f"{name}: {absent[name]}", flush=True)
                 continue
-            buffered = is_buffered(collector)
+            buffered = collector.has_buffer()
             for fault in faults:
-                for input in chosen(given.input, list(collector.inputs), "input", parser):
+                for intake in chosen(given.input, list(collector.inputs), "input", parser):
                     directory = Path(tempfile.mkdtemp(prefix="worst-day-"))
-                    result = run_fault(FAULTS[fault], collector, input, directory / "run", scale, buffered)
-                    result |= {"version": version, "environment": header}
+                    result = run_fault(FAULTS[fault], collector, intake, directory / "run", scale, buffered)
+                    result |= {"version": version, "environment": header, "absent": absent}
                     print(line_of(result), flush=True)
                     if not given.trial:
                         store(result)

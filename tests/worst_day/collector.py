@@ -37,7 +37,12 @@ class Place:
 
 
 # As a configuration stands on the page: of no machine.
-CANONICAL = {"directory": Path("/var/lib/collector"), "spool": Path("/var/spool/collector"), "port": 514, "far": 5140}
+CANONICAL = {
+    "directory": Path("/var/lib/collector"),
+    "spool": Path("/var/spool/collector"),
+    "port": 514,
+    "far": 5140,
+}
 
 
 class Collector(ABC):
@@ -74,9 +79,13 @@ class Collector(ABC):
         files = [path for path in place.spool.rglob("*") if path.is_file() and path.stat().st_size > 4096]
         return sorted(files, key=lambda path: path.stat().st_size, reverse=True)
 
-    def canonical(self, input: str, buffered: bool) -> str:
+    def has_buffer(self) -> bool:
+        """True when this version has a disk buffer."""
+        return True
+
+    def canonical(self, intake: str, buffered: bool) -> str:
         """The configuration as the page shows it."""
-        return self.configuration(Place(input, buffered=buffered, **CANONICAL))  # type: ignore[arg-type]
+        return self.configuration(Place(intake, buffered=buffered, **CANONICAL))  # type: ignore[arg-type]
 
 
 def output_of(*command: str) -> str:

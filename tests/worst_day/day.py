@@ -18,7 +18,9 @@ from worst_day.sender import FileSender, RelpSender, Sender, TcpSender
 
 SENDER = "w"
 # In a log that begins with the start after the damage.
-COMPLAINT = re.compile(r"(?i)^(?!.*connect).*(?:damag|corrupt|invalid|truncat|unreadable|error|lost|skipp|quarantin)")
+COMPLAINT = re.compile(
+    r"(?i)^(?!.*connect).*(?:damag|corrupt|invalid|truncat|unreadable|error|lost|skipp|quarantin)"
+)
 
 
 class FaultError(Exception):
@@ -33,7 +35,7 @@ class NotHereError(Exception):
 class Scale:
     """The size of a day."""
 
-    count: int = 10_000
+    count: int = 3000
     rate: float = 3000.0
     stall: float = 20.0
     """Seconds that stand for the hour of a stalled destination."""
@@ -97,7 +99,9 @@ class Day:
         until = time.monotonic() + self.scale.patience
         while not condition():
             if self.process is not None and self.process.poll() is not None:
-                raise FaultError(f"{self.collector.name} ended with {self.process.returncode}: {self.last_words()}")
+                raise FaultError(
+                    f"{self.collector.name} ended with {self.process.returncode}: {self.last_words()}"
+                )
             if time.monotonic() > until:
                 raise FaultError(f"{problem}: {self.last_words()}")
             time.sleep(0.01)
@@ -122,7 +126,9 @@ class Day:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-                self.notes["stop"] = f"did not end within {self.scale.patience:g} s of SIGTERM, and was killed"
+                self.notes["stop"] = (
+                    f"did not end within {self.scale.patience:g} s of SIGTERM, and was killed"
+                )
         self.stops.append(time.monotonic() - began)
 
     def reload(self) -> None:
@@ -134,7 +140,9 @@ class Day:
         """The process, which must be there."""
         assert self.process is not None
         if self.process.poll() is not None:
-            raise FaultError(f"{self.collector.name} ended with {self.process.returncode}: {self.last_words()}")
+            raise FaultError(
+                f"{self.collector.name} ended with {self.process.returncode}: {self.last_words()}"
+            )
         return self.process
 
     def load(self, count: int) -> int:
@@ -182,7 +190,7 @@ class Day:
         found = next((line for line in lines if COMPLAINT.search(line)), "")
         for path, name in ((self.place.spool, "SPOOL"), (self.place.directory, "DIRECTORY")):
             found = found.replace(str(path), name)
-        return found[:300]
+        return re.sub(r"^[\[\d][\dT:.+\-\]]+ ", "", found)[:300]
 
     def last_words(self) -> str:
         """The end of the log."""
@@ -197,16 +205,16 @@ class Day:
         self.receiver.close()
 
 
-def new_day(collector: Collector, input: str, directory: Path, scale: Scale, buffered: bool) -> Day:
+def new_day(collector: Collector, intake: str, directory: Path, scale: Scale, buffered: bool) -> Day:
     """A day in a directory of its own, with nothing started yet but the receiver."""
     spool = directory / "spool"
     spool.mkdir(parents=True)
     receiver = Receiver(SENDER)
-    place = Place(input, directory, spool, free_port(), receiver.port, buffered)
+    place = Place(intake, directory, spool, free_port(), receiver.port, buffered)
     sender: Sender
-    if input == "file":
+    if intake == "file":
         sender = FileSender(SENDER, scale.rate, place.source)
-    elif input == "relp":
+    elif intake == "relp":
         sender = RelpSender(SENDER, scale.rate, place.port)
     else:
         sender = TcpSender(SENDER, scale.rate, place.port)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torture.small_disk import fill, small_disk
-from worst_day.day import Day, NotHereError
+from worst_day.day import SENDER, Day, NotHereError
+from worst_day.messages import text
 
-# Bytes that are written over the middle of the largest file of a buffer.
-DAMAGE = b"\xff" * 256
-# A small disk, in bytes for each message of the day: half of what the messages are.
-BYTES_EACH = 130
+# A sector of a disk, which is overwritten.
+DAMAGE = b"\xff" * 512
+# The disk of the buffer where it is to become full: more than the buffer may take.
+DISK_KIB = 128 << 10
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,9 @@ def fault(
 
 
 @contextmanager
-def spool_disk(fault: Fault, spool: Path, count: int) -> Iterator[None]:
+def spool_disk(fault: Fault, spool: Path) -> Iterator[None]:
     """The disk of the buffer: a small one for a fault that needs it."""
-    kib = max(256, count * BYTES_EACH // 1024)
-    with small_disk(spool, kib) if fault.is_on_small_disk else nullcontext() as problem:
+    with small_disk(spool, DISK_KIB) if fault.is_on_small_disk else nullcontext() as problem:
         if problem is not None:
             raise NotHereError(problem)
         yield
@@ -56,7 +56,7 @@ def spool_disk(fault: Fault, spool: Path, count: int) -> Iterator[None]:
 
 def rounds_under_load(day: Day, strike: Callable[[], None]) -> None:
     """Strikes in the middle of the load, again and again."""
-    step = day.scale.count // day.scale.rounds
+    step = day.scale.count // (day.scale.rounds + 1)
     for number in range(day.scale.rounds):
         # All of the round may be sent; it is struck when a third of it is acknowledged.
         day.sender.allow((number + 1) * step)
@@ -64,6 +64,8 @@ def rounds_under_load(day: Day, strike: Callable[[], None]) -> None:
         while day.sender.acknowledged < number * step + step // 3 and time.monotonic() < until:
             time.sleep(0.002)
         strike()
+        # Something new, in case that all before is acknowledged already.
+        day.sender.allow((number + 1) * step + step // 3)
         day.fresh()
 
 
@@ -132,16 +134,16 @@ def stop(day: Day) -> None:
 @fault(
     "disk-full",
     "The disk of the buffer is full",
-    "The buffer lies on a file system that holds half of the messages. A third is delivered, then the destination closes, and "
-    "the others are sent until the collector takes no more; what is left of the disk is filled by somebody else. {blocked:g} s "
-    "later that file is removed, and the destination is back.",
+    "The buffer lies on a file system of 128 MiB, and may take 64 of them. A third of the messages is delivered, then the "
+    "destination closes. When the next sixth is sent, a file of somebody else takes all that is left of the disk, and the rest is "
+    "sent, as far as the collector takes it. {blocked:g} s later that file is removed, and the destination is back.",
     on_small_disk=True,
 )
 def disk_full(day: Day) -> None:
     """Fills the disk under it."""
     day.start()
     with_destination_gone(day)
-    day.load(day.scale.count * 2 // 3)
+    day.load(day.scale.count // 2)
     junk = fill(day.place.spool)
     day.load(day.scale.count - 100)
     time.sleep(day.scale.blocked)
@@ -169,8 +171,8 @@ def reload(day: Day) -> None:
 @fault(
     "damaged",
     "A damaged buffer",
-    "As with the stop; while the collector is stopped, 256 bytes in the middle of the largest file of its buffer are "
-    "overwritten. What stood there is lost: the question is how much else is, and whether it is said.",
+    "As with the stop; while the collector is stopped, a sector of 512 bytes of its buffer is overwritten, that with the middle "
+    "one of the messages that are not delivered. Some messages are lost by it: the question is how many, and whether it is said.",
 )
 def damaged(day: Day) -> None:
     """Overwrites a part of what it has kept."""
@@ -178,18 +180,26 @@ def damaged(day: Day) -> None:
     with_destination_gone(day)
     day.load(day.scale.count * 2 // 3)
     day.stop()
-    files = day.collector.buffer_files(day.place)
-    if not files:
-        raise NotHereError("it has no file with messages")
-    with files[0].open("r+b") as file:
-        file.seek(files[0].stat().st_size // 2)
-        file.write(DAMAGE)
+    overwrite(day, (day.scale.count // 3 + day.sender.acknowledged) // 2)
     day.start()
     day.over()
     day.receiver.come()
     day.load(day.scale.count)
     day.arrived(day.scale.blocked)
     day.notes["said"] = day.said()
+
+
+def overwrite(day: Day, number: int) -> None:
+    """Damages the buffer at one message."""
+    files = day.collector.buffer_files(day.place)
+    if not files:
+        raise NotHereError("it has no file with messages")
+    found = [(path, path.read_bytes().rfind(text(SENDER, number)[:24])) for path in files]
+    # A buffer that does not keep the text as it is, is hit in the middle.
+    path, at = next((each for each in found if each[1] >= 0), (files[0], files[0].stat().st_size // 2))
+    with path.open("r+b") as file:
+        file.seek(at // len(DAMAGE) * len(DAMAGE))
+        file.write(DAMAGE)
 
 
 @fault(

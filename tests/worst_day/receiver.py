@@ -41,7 +41,7 @@ class Record:
         if number is None:
             self.torn += 1
             if len(self.samples) < KEPT:
-                self.samples.append(line[:200].decode(errors="backslashreplace"))
+                self.samples.append(line[:60].decode(errors="backslashreplace"))
             return
         if number in self.first:
             self.repeated += 1

@@ -23,20 +23,20 @@ Result = dict[str, Any]
 
 
 def run_fault(
-    fault: Fault, collector: Collector, input: str, directory: Path, scale: Scale, buffered: bool = True
+    fault: Fault, collector: Collector, intake: str, directory: Path, scale: Scale, buffered: bool = True
 ) -> Result:
     """One fault, done to one collector."""
     result: Result = {
         "fault": fault.name,
         "collector": collector.name,
-        "input": input,
+        "input": intake,
         "buffered": buffered,
         "scale": asdict(scale),
-        "configuration": collector.canonical(input, buffered),
+        "configuration": collector.canonical(intake, buffered),
     }
-    day = new_day(collector, input, directory, scale, buffered)
+    day = new_day(collector, intake, directory, scale, buffered)
     try:
-        with spool_disk(fault, day.place.spool, scale.count):
+        with spool_disk(fault, day.place.spool):
             try:
                 fault.body(day)
                 day.sender.allow(scale.count)
@@ -115,12 +115,17 @@ def environment() -> dict[str, str]:
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": _git("rev-parse", "--short=12", "HEAD") + (" and changes" if _git("status", "--porcelain") else ""),
+        "commit": _git("rev-parse", "--short=12", "HEAD") + (" and changes" if is_changed() else ""),
         "cpu": model[1] if model else platform.machine(),
         "cores": str(os.cpu_count()),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
         "kernel": f"{platform.system()} {platform.release()}",
     }
+
+
+def is_changed() -> bool:
+    """True when the checkout is not the commit; what a run writes itself makes no difference."""
+    return bool(_git("status", "--porcelain", "--", ".", ":!perf/worst-day", ":!docs/worst-day.md"))
 
 
 def store(result: Result, directory: Path = RESULTS) -> Path:

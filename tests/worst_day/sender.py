@@ -212,7 +212,7 @@ def relp_answers(received: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
 def read_by_peer(connection: socket.socket, written: int) -> int | None:
     """The bytes of a connection that the far process has read, as far as is known; None when it is closed."""
     # First what is under way: what arrives meanwhile is then counted as not read, and never the other way round.
-    unconfirmed = struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, b"\0" * 4))[0]
+    unconfirmed: int = struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, b"\0" * 4))[0]
     (own, own_port), (far, far_port) = connection.getsockname(), connection.getpeername()
     pair = f" {address(far, far_port)} {address(own, own_port)} {ESTABLISHED} "
     for row in Path("/proc/net/tcp").read_text().splitlines():

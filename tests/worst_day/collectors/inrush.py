@@ -50,7 +50,7 @@ class Inrush(Collector):
         state = ["--persist-file", str(here / "state"), "--control", str(here / "control")]
         return [sys.executable, "-m", "inrush", "run", "-f", str(conf), *state]
 
-    def takes_buffer(self) -> bool:
+    def has_buffer(self) -> bool:
         """True when this version knows `disk-buffer()`."""
         text = self.canonical("tcp", buffered=True).replace('dir("/var/spool/collector")', "")
         command = [sys.executable, "-m", "inrush", "check", "-f", "/dev/stdin"]

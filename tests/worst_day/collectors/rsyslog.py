@@ -20,7 +20,7 @@ ruleset(name="out"{queue}) {{
 }}
 input(type="{module}" {source} ruleset="out")
 """
-QUEUE = """ queue.type="Disk" queue.filename="out" queue.maxDiskSpace="64m"
+QUEUE = """ queue.type="Disk" queue.filename="out" queue.maxDiskSpace="64m" queue.maxFileSize="256k"
     queue.checkpointInterval="1" queue.syncQueueFiles="on" queue.saveOnShutdown="on" queue.dequeueBatchSize="1"
     queue.timeoutEnqueue="2147483647\""""
 MODULES = {"tcp": "imtcp", "relp": "imrelp", "file": "imfile"}
@@ -38,10 +38,14 @@ class Rsyslog(Collector):
     title = "rsyslog"
     inputs = ("tcp", "relp", "file")
     install = "`tools/peers`, or `apt install rsyslog rsyslog-relp`"
-    reloads = "SIGHUP, at which it opens its files again; it has no command that reads the configuration again"
+    reloads = (
+        "SIGHUP, at which it opens its files again; it has no command that reads the configuration again"
+    )
     notes = (
         "One queue, purely on the disk, between the input and the action, written and synced for each message "
         "(`queue.checkpointInterval`, `queue.syncQueueFiles`): nothing that was taken is in memory alone.",
+        "`queue.dequeueBatchSize` 1: what is written to a connection that the destination has closed is one message. With "
+        "its default it is all that was taken from the queue at once, hundreds of them.",
         "`queue.timeoutEnqueue` makes an input wait while the queue is full. With its default it throws the message "
         "away after two seconds.",
     )

@@ -42,7 +42,9 @@ class SyslogNg(Collector):
 
     def program(self) -> str | None:
         """Its path."""
-        return os.environ.get("SYSLOG_NG") or shutil.which("syslog-ng", path=f"{os.environ['PATH']}:/usr/sbin")
+        return os.environ.get("SYSLOG_NG") or shutil.which(
+            "syslog-ng", path=f"{os.environ['PATH']}:/usr/sbin"
+        )
 
     def version(self) -> str | None:
         """The version of the package."""
