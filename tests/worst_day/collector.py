@@ -95,3 +95,9 @@ def output_of(*command: str) -> str:
     except OSError:
         return ""
     return done.stdout + done.stderr
+
+
+def relp_block() -> str:
+    """The source that speaks RELP, as a block of a configuration."""
+    source = Path(__file__).with_name("relp_source.py").read_text()
+    return f"python {{\n{source}}};\n"

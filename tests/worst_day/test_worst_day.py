@@ -25,9 +25,16 @@ SHORT = Scale(count=240, rounds=2, stall=1.0, blocked=1.0, quiet=20.0, patience=
 RIVAL = replace(SHORT, quiet=4.0)
 
 
+# A sender that is answered, and a file that is followed, are what Inrush promises to lose nothing of, whatever
+# happens to the process.
+PROMISED = [("inrush", "relp"), ("inrush", "file")]
+
+
 @pytest.mark.parametrize("fault", ["kill", "stop"])
-@pytest.mark.parametrize("name", COLLECTORS)
-def test_short_form(tmp_path: Path, name: str, fault: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "way"), PROMISED + [(name, "tcp") for name in COLLECTORS if name != "inrush"]
+)
+def test_short_form(tmp_path: Path, name: str, way: str, fault: str) -> None:
     """Breaks without it: Inrush loses, tears or reorders what it was given on a bad day, or the harness measures
     nothing of the others."""
     collector = COLLECTORS[name]
@@ -37,8 +44,7 @@ def test_short_form(tmp_path: Path, name: str, fault: str) -> None:
     result = run_fault(
         FAULTS[fault],
         collector,
-        # A file that is followed is what Inrush promises to resume from, whatever happens to the process.
-        "file" if is_ours else collector.inputs[0],
+        way,
         tmp_path / "run",
         SHORT if is_ours else RIVAL,
         buffered=not is_ours or collector.has_buffer(),

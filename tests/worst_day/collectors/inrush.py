@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from worst_day.collector import Collector, Place, output_of
+from worst_day.collector import Collector, Place, output_of, relp_block
 
 CONF = """\
 @version: current
@@ -20,6 +20,7 @@ log {{ source(s_in); destination(d_out); flags(flow-control); }};
 BUFFER = '\n        disk-buffer(reliable(yes) capacity-bytes(64M) dir("{place.spool}"))'
 SOURCES = {
     "tcp": 'network(ip("127.0.0.1") port({place.port}) transport(tcp));',
+    "relp": 'python(class("Relp") options("port" "{place.port}"));',
     "file": 'file("{place.source}" follow-freq(0.1));',
 }
 
@@ -29,7 +30,7 @@ class Inrush(Collector):
 
     name = "inrush"
     title = "Inrush"
-    inputs = ("tcp", "file")
+    inputs = ("tcp", "relp", "file")
     reloads = "SIGHUP"
     install = "`make build`"
 
@@ -42,7 +43,8 @@ class Inrush(Collector):
         """A path with flow control."""
         buffer = BUFFER.format(place=place) if place.buffered else ""
         source = SOURCES[place.input].format(place=place)
-        return CONF.format(place=place, head="", source=source, buffer=buffer)
+        head = relp_block() if place.input == "relp" else ""
+        return CONF.format(place=place, head=head, source=source, buffer=buffer)
 
     def command(self, place: Place, conf: Path) -> list[str]:
         """`inrush run` with a state file."""

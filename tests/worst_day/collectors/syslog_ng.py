@@ -7,12 +7,12 @@ import re
 import shutil
 from pathlib import Path
 
-from worst_day.collector import Collector, Place, output_of
+from worst_day.collector import Collector, Place, output_of, relp_block
 
 CONF = """\
 @version: 3.38
 options {{ time-reopen(1); use-dns(no); dns-cache(no); keep-hostname(yes); stats-freq(0); }};
-source s_in {{ {source} }};
+{head}source s_in {{ {source} }};
 destination d_out {{
     network("127.0.0.1" port({place.far}) transport(tcp) template("$MSG\\n"){buffer});
 }};
@@ -22,6 +22,7 @@ BUFFER = """
         disk-buffer(reliable(yes) disk-buf-size(67108864) mem-buf-size(1048576) dir("{place.spool}"))"""
 SOURCES = {
     "tcp": 'network(ip("127.0.0.1") port({place.port}) transport(tcp));',
+    "relp": 'python(class("Relp") options("port" "{place.port}"));',
     "file": 'file("{place.source}" follow-freq(0.1));',
 }
 
@@ -31,7 +32,6 @@ class SyslogNg(Collector):
 
     name = "syslog-ng"
     title = "syslog-ng"
-    inputs = ("tcp", "file")
     install = "`apt install syslog-ng-core`"
     notes = (
         "`reliable(yes)`: a message is in the file of the buffer before the source gets its credit back. No `fsync` is "
@@ -39,6 +39,12 @@ class SyslogNg(Collector):
         "`mem-buf-size()` (1 MiB) is less than `disk-buf-size()` (64 MiB). With its default, 163 MB, no message would "
         "be acknowledged before its delivery, and the buffer would hold one window.",
     )
+
+    @property
+    def inputs(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Without its module for Python there is nothing that answers a sender."""
+        has_python = "mod-python" in output_of(self.program() or "", "--version")
+        return ("tcp", "relp", "file") if has_python else ("tcp", "file")
 
     def program(self) -> str | None:
         """Its path."""
@@ -54,7 +60,9 @@ class SyslogNg(Collector):
     def configuration(self, place: Place) -> str:
         """The same path, with its reliable disk buffer."""
         buffer = BUFFER.format(place=place) if place.buffered else ""
-        return CONF.format(place=place, source=SOURCES[place.input].format(place=place), buffer=buffer)
+        source = SOURCES[place.input].format(place=place)
+        head = relp_block() if place.input == "relp" else ""
+        return CONF.format(place=place, head=head, source=source, buffer=buffer)
 
     def command(self, place: Place, conf: Path) -> list[str]:
         """In the foreground, without a supervisor."""
