@@ -14,6 +14,10 @@ from pathlib import Path
 INPUTS = ("tcp", "relp", "file")
 
 
+class NotHereError(Exception):
+    """A fault that cannot be made here; the text says why."""
+
+
 @dataclass(frozen=True)
 class Place:
     """The paths and ports of one run."""

@@ -27,10 +27,6 @@ class FaultError(Exception):
     """A collector that cannot go on with its day; the text says why."""
 
 
-class NotHereError(Exception):
-    """A fault that cannot be made here; the text says why."""
-
-
 @dataclass(frozen=True)
 class Scale:
     """The size of a day."""

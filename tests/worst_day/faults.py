@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torture.small_disk import fill, small_disk
-from worst_day.day import SENDER, Day, NotHereError
+from worst_day.collector import NotHereError
+from worst_day.day import SENDER, Day
 from worst_day.messages import text
 
 # A sector of a disk, which is overwritten.

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from harness import ROOT
-from worst_day.collector import Collector
-from worst_day.day import Day, FaultError, NotHereError, Scale, new_day
+from worst_day.collector import Collector, NotHereError
+from worst_day.day import Day, FaultError, Scale, new_day
 from worst_day.faults import Fault, spool_disk
 
 RESULTS = ROOT / "perf" / "worst-day"
