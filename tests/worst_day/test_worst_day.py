@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness import PATIENCE
 from worst_day.collector import CANONICAL
 from worst_day.collectors import collectors
 from worst_day.day import Scale
@@ -17,7 +21,7 @@ from worst_day.messages import HEADER, line, number_of, text
 from worst_day.page import better_than_inrush, page
 from worst_day.receiver import Record
 from worst_day.results import RESULTS, Result, ranges, run_fault, stored
-from worst_day.sender import relp_answers
+from worst_day.sender import TcpSender, read_by_peer, relp_answers
 
 COLLECTORS = collectors()
 SHORT = Scale(count=240, rounds=2, stall=1.0, blocked=1.0, quiet=20.0, patience=40.0)
@@ -80,6 +84,63 @@ def test_a_record_counts_each_kind_of_trouble() -> None:
     assert sorted(record.first) == [0, 1, 2, 3, 4]
     assert (record.repeated, record.out_of_order, record.torn) == (1, 1, 1)
     assert record.samples == ["half a mess"]
+
+
+@pytest.fixture
+def server() -> Iterator[socket.socket]:
+    """A server that reads what a test tells it to."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENCE)
+        yield listener
+
+
+def accepted(server: socket.socket) -> socket.socket:
+    """The next connection."""
+    connection, _ = server.accept()
+    connection.settimeout(PATIENCE)
+    return connection
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Waits for something that must come."""
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def test_what_a_peer_has_not_read_is_not_acknowledged(server: socket.socket) -> None:
+    """Breaks without it: what lies in a buffer of the system counts as lost by the collector."""
+    with socket.create_connection(server.getsockname()) as connection, accepted(server) as peer:
+        connection.sendall(bytes(1000))
+        assert read_by_peer(connection, 1000) == 0
+        assert len(peer.recv(300, socket.MSG_WAITALL)) == 300
+        wait_for(lambda: read_by_peer(connection, 1000) == 300)
+        assert len(peer.recv(700, socket.MSG_WAITALL)) == 700
+        wait_for(lambda: read_by_peer(connection, 1000) == 1000)
+
+
+def test_a_sender_goes_on_with_what_was_not_read(server: socket.socket) -> None:
+    """Breaks without it: messages that a collector never had count as lost by it, or as repeated."""
+    lines = [line("w", number) + b"\n" for number in range(10)]
+    sender = TcpSender("w", 10_000, server.getsockname()[1])
+    sender.start()
+    try:
+        sender.allow(10)
+        with accepted(server) as first:
+            # Three messages, and a part of the fourth.
+            read = len(b"".join(lines[:3])) + 20
+            assert first.recv(read, socket.MSG_WAITALL) == b"".join(lines)[:read]
+            wait_for(lambda: sender.acknowledged == 3)
+            with sender.held():
+                assert sender.acknowledged == 3
+        with accepted(server) as second:
+            rest = b"".join(lines[3:])
+            assert second.recv(len(rest), socket.MSG_WAITALL) == rest
+            wait_for(lambda: sender.acknowledged == 10)
+        assert sender.resent == 7
+    finally:
+        sender.close()
 
 
 def test_answers_of_relp_come_in_pieces() -> None:
