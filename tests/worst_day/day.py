@@ -64,6 +64,8 @@ class Day:
     process: subprocess.Popen[bytes] | None = None
     marks: list[Mark] = field(default_factory=list)
     stops: list[float] = field(default_factory=list)
+    stuck: bool = False
+    """It went on only after a restart that no fault is part of."""
     log_from: int = 0
     notes: dict[str, object] = field(default_factory=dict)
 

@@ -41,7 +41,8 @@ METHOD = """\
    no line.
 4. **Seconds**: from the end of the fault (the start after a kill or a stop, the signal of a reload, the return of the destination)
    until what had been acknowledged by then had arrived, as far as it ever did, and something newer; the slowest where there are
-   several. *Never*: nothing newer came within {quiet:g} s.
+   several. *Never*: nothing newer came within {quiet:g} s. Then the collector is restarted, and what comes after that is not missing. The
+   machine had other work at the same time: a second more or less means nothing.
 5. A collector that is killed is halted (SIGSTOP) for the moment before, so that it is known to the byte what it has read. The faults
    end processes, not the machine: what was written and not synced survives them.
 6. {count:,} messages a run, {rate:,.0f} a second at most. Retries are set to one second everywhere.
@@ -195,8 +196,7 @@ def remarks(result: Result) -> list[str]:
         found.append(f"not done, {result['skipped']}")
     if "failed" in result:
         found.append(f"broken off (*), {result['failed'].splitlines()[0]}")
-    if "stop" in notes(result):
-        found.append(notes(result)["stop"])
+    found += [notes(result)[name] for name in ("stop", "stands still") if name in notes(result)]
     count = result["scale"]["count"]
     if "skipped" not in result and result["acknowledged"] < count:
         found.append(

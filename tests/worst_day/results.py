@@ -41,6 +41,7 @@ def run_fault(
                 fault.body(day)
                 day.sender.allow(scale.count)
                 settle(day)
+                stands_still(day)
             finally:
                 day.close()
     except NotHereError as reason:
@@ -61,12 +62,32 @@ def settle(day: Day) -> None:
     day.scale = own
 
 
+def stands_still(day: Day) -> None:
+    """Restarts a collector that has not gone on: what it still has is not lost."""
+    if slowest_recovery(day) is not None and day.sender.acknowledged == day.scale.count:
+        return
+    before = len(day.receiver.record.first)
+    words = f"stands still, {day.sender.acknowledged:,} acknowledged and {before:,} arrived"
+    day.stop()
+    day.stops.pop()
+    day.start()
+    settle(day)
+    more = len(day.receiver.record.first) - before
+    day.notes["stands still"] = f"{words}; {more:,} more arrive after somebody restarts it"
+    day.stuck = True
+
+
+def slowest_recovery(day: Day) -> float | None:
+    """The longest recovery of the faults of a day; None where it never was well again."""
+    seconds = [recovery(day, mark.time, mark.acknowledged) for mark in day.marks]
+    known = [each for each in seconds if each is not None]
+    return round(max(known), 2) if known and len(known) == len(seconds) else None
+
+
 def measured(day: Day) -> Result:
     """What is left of a day, in figures."""
     record, acknowledged = day.receiver.record, day.sender.acknowledged
     missing = [number for number in range(acknowledged) if number not in record.first]
-    seconds = [recovery(day, mark.time, mark.acknowledged) for mark in day.marks]
-    never = not seconds or None in seconds
     return {
         "acknowledged": acknowledged,
         "missing": len(missing),
@@ -77,7 +98,7 @@ def measured(day: Day) -> Result:
         "torn": record.torn,
         "torn_samples": record.samples,
         "cut": record.cut,
-        "seconds": None if never else round(max(each for each in seconds if each is not None), 2),
+        "seconds": None if day.stuck else slowest_recovery(day),
         "stop_seconds": [round(each, 2) for each in day.stops],
         "notes": day.notes,
     }
@@ -120,6 +141,7 @@ def environment() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
         "kernel": f"{platform.system()} {platform.release()}",
+        "load": f"{os.getloadavg()[1]:.1f}, of this and of other work",
     }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
 from worst_day.collector import Collector
 
 
+@cache
 def collectors() -> dict[str, Collector]:
     """All of them by their names, Inrush first, whether they are installed or not."""
     modules = [import_module(f"{__name__}.{each.name}") for each in iter_modules(__path__)]
