@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from dataclasses import replace
@@ -49,6 +50,8 @@ def main() -> int:
         "--render", action="store_true", help="write the page from what is stored, and no more"
     )
     given = parser.parse_args()
+    # Whoever ends this ends the collector, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     faults = chosen(given.fault, list(FAULTS), "fault", parser)
     names = chosen(given.collector, list(collectors()), "collector", parser)
     if not given.render:

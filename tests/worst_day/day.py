@@ -17,6 +17,8 @@ from worst_day.receiver import Receiver
 from worst_day.sender import FileSender, RelpSender, Sender, TcpSender
 
 SENDER = "w"
+# A tenth of the messages comes after the fault, in so many steps of so many seconds: something new that has to flow.
+STEPS, STEP = 10, 0.5
 # In a log that begins with the start after the damage.
 COMPLAINT = re.compile(
     r"(?i)^(?!.*connect).*(?:damag|corrupt|invalid|truncat|unreadable|error|lost|skipp|quarantin)"
@@ -73,6 +75,17 @@ class Day:
     def log(self) -> Path:
         """Whatever the collector says."""
         return self.place.directory / "collector.log"
+
+    @property
+    def most(self) -> int:
+        """The messages that a fault may have sent."""
+        return self.scale.count - self.scale.count // 10
+
+    def trickle(self) -> None:
+        """Has the last messages sent, a few at a time."""
+        for step in range(1, STEPS + 1):
+            self.sender.allow(self.most + (self.scale.count - self.most) * step // STEPS)
+            time.sleep(STEP)
 
     def start(self) -> None:
         """Starts the collector, and waits until it takes messages."""

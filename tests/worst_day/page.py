@@ -45,7 +45,8 @@ METHOD = """\
    machine had other work at the same time: a second more or less means nothing.
 5. A collector that is killed is halted (SIGSTOP) for the moment before, so that it is known to the byte what it has read. The faults
    end processes, not the machine: what was written and not synced survives them.
-6. {count:,} messages a run, {rate:,.0f} a second at most. Retries are set to one second everywhere.
+6. {count:,} messages a run, {rate:,.0f} a second at most; the last tenth comes after the fault within five seconds, so that there is
+   something new that has to flow. Retries are set to one second everywhere.
 """
 NOTHING = "-"
 

@@ -39,7 +39,7 @@ def run_fault(
         with spool_disk(fault, day.place.spool):
             try:
                 fault.body(day)
-                day.sender.allow(scale.count)
+                day.trickle()
                 settle(day)
                 stands_still(day)
             finally:
