@@ -29,18 +29,22 @@ class Fault:
     """For the page."""
     body: Callable[[Day], None]
     is_on_small_disk: bool = False
+    holds_back: bool = False
+    """The destination takes nothing for a while: it counts how much the collector takes all the same."""
+    times: int = 1
+    """So many times the messages of other faults."""
 
 
 FAULTS: dict[str, Fault] = {}
 
 
 def fault(
-    name: str, title: str, how: str, *, on_small_disk: bool = False
+    name: str, title: str, how: str, *, on_small_disk: bool = False, holds_back: bool = False, times: int = 1
 ) -> Callable[[Callable[[Day], None]], Callable[[Day], None]]:
     """Registers a function as a fault."""
 
     def register(body: Callable[[Day], None]) -> Callable[[Day], None]:
-        FAULTS[name] = Fault(name, title, how, body, on_small_disk)
+        FAULTS[name] = Fault(name, title, how, body, on_small_disk, holds_back, times)
         return body
 
     return register
@@ -99,6 +103,7 @@ def kill(day: Day) -> None:
     "SIGKILL with the destination away",
     "A third of the messages is delivered, then the destination closes. The collector gets the next third, and is killed "
     "and started again {rounds} times meanwhile; then the destination is back, and the rest is sent.",
+    holds_back=True,
 )
 def kill_away(day: Day) -> None:
     """Kills it again and again while nothing can be delivered."""
@@ -120,6 +125,7 @@ def kill_away(day: Day) -> None:
     "Stop with the destination away",
     "A third of the messages is delivered, then the destination closes. The collector gets the next third, as far as it takes "
     "it, is stopped by SIGTERM and started again; then the destination is back, and the rest is sent.",
+    holds_back=True,
 )
 def stop(day: Day) -> None:
     """Stops it with messages that it cannot deliver."""
@@ -139,6 +145,7 @@ def stop(day: Day) -> None:
     "destination closes. When the next sixth is sent, a file of somebody else takes all that is left of the disk, and the rest is "
     "sent, as far as the collector takes it. {blocked:g} s later that file is removed, and the destination is back.",
     on_small_disk=True,
+    holds_back=True,
 )
 def disk_full(day: Day) -> None:
     """Fills the disk under it."""
@@ -206,13 +213,16 @@ def overwrite(day: Day, number: int) -> None:
 @fault(
     "stalled",
     "A destination that accepts and reads nothing",
-    "The destination stops to read in the middle of the load, keeps its connections open, and reads on after {stall:g} s, "
-    "which stand for an hour: nothing that ends a connection after a longer time is seen.",
+    "After a tenth of the messages the destination stops to read, keeps its connections open, and reads on after {stall:g} s at the "
+    "earliest, which stand for an hour: nothing that ends a connection after a longer time is seen. {count:,} messages are sent: "
+    "the system takes almost 3 MB of them from the collector before that notices anything.",
+    holds_back=True,
+    times=6,
 )
 def stalled(day: Day) -> None:
     """Stalls the destination for a while."""
     day.start()
-    day.load(day.scale.count // 3)
+    day.load(day.scale.count // 10)
     day.receiver.stall()
     began = time.monotonic()
     day.load(day.most)

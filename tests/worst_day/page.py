@@ -15,7 +15,7 @@ INPUTS = {"tcp": "TCP", "relp": "RELP", "file": "file"}
 # What is better when it is less, with its words.
 COLUMNS = {"missing": "missing", "repeated": "repeated", "out_of_order": "out of order", "torn": "torn"}
 # Two measurements of the same are further apart than this.
-SECONDS_APART = 1.0
+SECONDS_APART, MESSAGES_APART = 1.0, 50
 
 INTRODUCTION = """\
 # The worst day of collectors
@@ -39,13 +39,15 @@ METHOD = """\
 3. **Missing**: acknowledged, and never arrived. **Repeated**: further copies of what has arrived. **Out of order**: first copies that
    arrived after a message with a higher number. **Torn**: lines that are no message, byte by byte. What a broken connection cuts off is
    no line.
-4. **Seconds**: from the end of the fault (the start after a kill or a stop, the signal of a reload, the return of the destination)
+4. **Taken meanwhile**: acknowledged when the fault was over, of what was to be sent by then. A collector whose buffer is in memory alone
+   holds its senders back when that is full; one with a buffer on the disk goes on.
+5. **Seconds**: from the end of the fault (the start after a kill or a stop, the signal of a reload, the return of the destination)
    until what had been acknowledged by then had arrived, as far as it ever did, and something newer; the slowest where there are
    several. *Never*: nothing newer came within {quiet:g} s. Then the collector is restarted, and what comes after that is not missing. The
    machine had other work at the same time: a second more or less means nothing.
-5. A collector that is killed is halted (SIGSTOP) for the moment before, so that it is known to the byte what it has read. The faults
+6. A collector that is killed is halted (SIGSTOP) for the moment before, so that it is known to the byte what it has read. The faults
    end processes, not the machine: what was written and not synced survives them.
-6. {count:,} messages a run, {rate:,.0f} a second at most; the last tenth comes after the fault within five seconds, so that there is
+7. {count:,} messages a run, {rate:,.0f} a second at most; the last tenth comes after the fault within five seconds, so that there is
    something new that has to flow. Retries are set to one second everywhere.
 """
 NOTHING = "-"
@@ -56,7 +58,7 @@ def page(results: Sequence[Result]) -> str:
     if not results:
         return INTRODUCTION + "\nNothing is measured yet.\n"
     faults = [fault for fault in FAULTS.values() if any(each["fault"] == fault.name for each in results)]
-    scale = results[0]["scale"]
+    scale = min((each["scale"] for each in results), key=lambda each: int(each["count"]))
     parts = [INTRODUCTION, environment_table(results), "## Missing messages\n", overview(faults, results)]
     parts += [better_than_inrush(results), METHOD.format(**scale)]
     parts += [section(fault, results) for fault in faults]
@@ -148,11 +150,12 @@ def section(fault: Fault, results: Sequence[Result]) -> str:
         "Seconds",
     ]
     stops, says = any(each.get("stop_seconds") for each in own), any("said" in notes(each) for each in own)
-    head += ["Stop, s"] * stops + ["Said in its log"] * says
+    holds = fault.holds_back
+    head += ["Taken meanwhile"] * holds + ["Stop, s"] * stops + ["Said in its log"] * says
     lines = [f"## {fault.title}\n", fault.how.format(**own[0]["scale"]) + "\n"]
     lines += [
         "| " + " | ".join(head) + " |",
-        "|---|---|" + "---:|" * (len(COLUMNS) + 2 + stops) + "---|" * says,
+        "|---|---|" + "---:|" * (len(COLUMNS) + 2 + holds + stops) + "---|" * says,
     ]
     below = []
     for name, intake in rows_of(own):
@@ -160,6 +163,7 @@ def section(fault: Fault, results: Sequence[Result]) -> str:
         assert result is not None
         cells = [f"**{title(name)}**" if name == "inrush" else title(name), INPUTS[intake]]
         cells += [cell(result, column) for column in ("acknowledged", *COLUMNS)] + [seconds(result)]
+        cells += [taken(result)] * holds
         cells += [largest(result.get("stop_seconds", []))] * stops + [said(result)] * says
         lines.append("| " + " | ".join(cells) + " |")
         below += [f"{title(name)}, {INPUTS[intake]}: {text}." for text in remarks(result)]
@@ -177,6 +181,11 @@ def seconds(result: Result) -> str:
     if "skipped" in result:
         return NOTHING
     return "never" if result["seconds"] is None else f"{result['seconds']:.1f}"
+
+
+def taken(result: Result) -> str:
+    """The messages that were acknowledged when the fault was over; a file takes all that is written."""
+    return NOTHING if "skipped" in result or result["input"] == "file" else f"{result['taken']:,}"
 
 
 def largest(several: Sequence[float]) -> str:
@@ -230,6 +239,11 @@ def better_than_inrush(results: Sequence[Result]) -> str:
         ):
             found.append(
                 f"{where}: {name} is well again after {seconds(result)} s, Inrush after {seconds(own)} s"
+            )
+        holds = FAULTS[result["fault"]].holds_back and result["input"] != "file"
+        if holds and result["taken"] > own["taken"] + MESSAGES_APART:
+            found.append(
+                f"{where}: {name} has taken {taken(result)} when the fault is over, Inrush {taken(own)}"
             )
     alone = {each["input"] for each in results} - {
         each["input"] for each in results if each["collector"] == "inrush"

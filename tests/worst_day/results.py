@@ -26,6 +26,7 @@ def run_fault(
     fault: Fault, collector: Collector, intake: str, directory: Path, scale: Scale, buffered: bool = True
 ) -> Result:
     """One fault, done to one collector."""
+    scale = replace(scale, count=scale.count * fault.times)
     result: Result = {
         "fault": fault.name,
         "collector": collector.name,
@@ -90,6 +91,7 @@ def measured(day: Day) -> Result:
     missing = [number for number in range(acknowledged) if number not in record.first]
     return {
         "acknowledged": acknowledged,
+        "taken": day.marks[-1].acknowledged if day.marks else 0,
         "missing": len(missing),
         "missing_numbers": ranges(missing)[:10],
         "repeated": record.repeated,

@@ -184,6 +184,7 @@ def result(collector: str, **figures: object) -> Result:
         "scale": {"count": 100, "rate": 1000.0, "stall": 5.0, "rounds": 3, "quiet": 9.0, "blocked": 2.0},
         "configuration": "the configuration\n",
         "acknowledged": 100,
+        "taken": 100,
         "missing": 0,
         "repeated": 0,
         "out_of_order": 0,
@@ -220,7 +221,7 @@ def test_the_page_tells_what_is_stored() -> None:
     assert "rsyslog, TCP: not done, there is no file." in text
     assert "- SIGKILL under load, TCP: syslog-ng has 0 missing, Inrush 7." in text
     assert "- RELP: rsyslog can be reached by it, Inrush cannot." in text
-    assert "| rsyslog | RELP | 100 | 0 | 0 | 0 | 0 | 0.5 | 1.5 | `a \\| b` |" in text
+    assert "| rsyslog | RELP | 100 | 0 | 0 | 0 | 0 | 0.5 | 100 | 1.5 | `a \\| b` |" in text
     assert "```text\nthe configuration\n```" in text
 
 
@@ -231,6 +232,8 @@ def test_the_page_tells_where_others_are_better() -> None:
         assert "rsyslog has 2" in told
     told = better_than_inrush([result("inrush", seconds=None), result("rsyslog")])
     assert "well again after 0.5 s, Inrush after never" in told
+    told = better_than_inrush([result("inrush", fault="stop", taken=10), result("rsyslog", fault="stop")])
+    assert "rsyslog has taken 100 when the fault is over, Inrush 10" in told
     assert "Nowhere" in better_than_inrush([result("inrush"), result("rsyslog", missing=1)])
 
 
