@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -50,6 +51,9 @@ METHOD = """\
 7. {count:,} messages a run, {rate:,.0f} a second at most; the last tenth comes after the fault within five seconds, so that there is
    something new that has to flow. Retries are set to one second everywhere.
 """
+# The source that speaks RELP is the same wherever it stands, and longer than all the rest.
+BLOCK = re.compile(r"^python \{\n.*?^\};$", re.MULTILINE | re.DOTALL)
+SHORT_BLOCK = "python { # the text of tests/worst_day/relp_source.py\n};"
 NOTHING = "-"
 
 
@@ -81,7 +85,10 @@ def environment_table(results: Sequence[Result]) -> str:
         text += f"\nOf {len(results)} results, {', '.join(others)}.\n"
     unbuffered = [title(name) for name in ordered(results) if not is_buffered(name, results)]
     if unbuffered:
-        text += f"\n**Without a disk buffer: {', '.join(unbuffered)}.** This version has none.\n"
+        text += (
+            f"\n**Without a disk buffer: {', '.join(unbuffered)}.** This version has none: it holds its sender back while the "
+            "destination is away, and a disk that is full or damaged does not concern it.\n"
+        )
     return text
 
 
@@ -207,6 +214,8 @@ def remarks(result: Result) -> list[str]:
     if "failed" in result:
         found.append(f"broken off (*), {result['failed'].splitlines()[0]}")
     found += [notes(result)[name] for name in ("stop", "stands still") if name in notes(result)]
+    if result.get("missing_numbers"):
+        found.append(f"missing are {', '.join(result['missing_numbers'])}")
     count = result["scale"]["count"]
     if "skipped" not in result and result["acknowledged"] < count:
         found.append(
@@ -218,7 +227,12 @@ def remarks(result: Result) -> list[str]:
 def better_than_inrush(results: Sequence[Result]) -> str:
     """The places where another collector has the better figure, all of them."""
     found = []
-    for result in results:
+    order = list(FAULTS)
+    rows = rows_of(results)
+    for result in sorted(
+        results,
+        key=lambda each: (order.index(each["fault"]), rows.index((each["collector"], each["input"]))),
+    ):
         own = find(results, result["fault"], "inrush", result["input"])
         if result["collector"] == "inrush" or own is None or "skipped" in result:
             continue
@@ -234,11 +248,11 @@ def better_than_inrush(results: Sequence[Result]) -> str:
             for column, word in COLUMNS.items()
             if result[column] < own[column]
         ]
-        if result["seconds"] is not None and result["seconds"] + SECONDS_APART < (
-            own["seconds"] or float("inf")
-        ):
+        theirs, ours = result["seconds"], own["seconds"]
+        if theirs is not None and (ours is None or theirs + SECONDS_APART < ours):
+            unit = "" if ours is None else " s"
             found.append(
-                f"{where}: {name} is well again after {seconds(result)} s, Inrush after {seconds(own)} s"
+                f"{where}: {name} is well again after {theirs:.1f} s, Inrush after {seconds(own)}{unit}"
             )
         holds = FAULTS[result["fault"]].holds_back and result["input"] != "file"
         if holds and result["taken"] > own["taken"] + MESSAGES_APART:
@@ -258,6 +272,9 @@ def better_than_inrush(results: Sequence[Result]) -> str:
 def configurations(results: Sequence[Result]) -> str:
     """Each collector's configuration, with its notes."""
     lines = ["## Configurations\n"]
+    lines.append(
+        "The source that speaks RELP is [a class of Python](../tests/worst_day/relp_source.py), the same for Inrush and syslog-ng.\n"
+    )
     for name, intake in sorted(rows_of(results), key=lambda row: ordered(results).index(row[0])):
         known = collectors().get(name)
         first = f"### {title(name)}\n"
@@ -266,5 +283,5 @@ def configurations(results: Sequence[Result]) -> str:
             if known is not None:
                 lines += [f"Reload: {known.reloads}.\n", *(f"- {note}" for note in known.notes), ""]
         result = next(each for each in results if (each["collector"], each["input"]) == (name, intake))
-        lines.append(f"{INPUTS[intake]}:\n\n```text\n{result['configuration']}```\n")
+        lines.append(f"{INPUTS[intake]}:\n\n```text\n{BLOCK.sub(SHORT_BLOCK, result['configuration'])}```\n")
     return "\n".join(lines)

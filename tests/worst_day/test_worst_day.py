@@ -234,7 +234,9 @@ def test_the_page_tells_where_others_are_better() -> None:
     assert "well again after 0.5 s, Inrush after never" in told
     told = better_than_inrush([result("inrush", fault="stop", taken=10), result("rsyslog", fault="stop")])
     assert "rsyslog has taken 100 when the fault is over, Inrush 10" in told
-    assert "Nowhere" in better_than_inrush([result("inrush"), result("rsyslog", missing=1)])
+    worse = [result("inrush", seconds=0.0), result("rsyslog", missing=1, missing_numbers=["7"], seconds=3.0)]
+    assert "Nowhere" in better_than_inrush(worse)
+    assert "rsyslog, TCP: missing are 7." in page(worse)
 
 
 def test_stored_results_make_the_page() -> None:
