@@ -241,7 +241,7 @@ def better_than_inrush(results: Sequence[Result]) -> str:
             f"{FAULTS[result['fault']].title}, {INPUTS[result['input']]}",
         )
         if "skipped" in own:
-            found.append(f"{where}: {name} has a figure, Inrush has none ({own['skipped']})")
+            found.append(f"{where}: {name} is measured, Inrush is not ({own['skipped']})")
             continue
         found += [
             f"{where}: {name} has {result[column]:,} {word}, Inrush {own[column]:,}"
