@@ -16,8 +16,8 @@ use super::table::{Align, Table, grouped, size, span};
 use crate::disk::tools::{self, Summary};
 use crate::disk::{self, Damaged, Settings, SystemDisk};
 use crate::error::Error;
-use crate::message::Pool;
 use crate::message::encoded::Decoder;
+use crate::message::{Pool, Selection};
 use crate::printable;
 use crate::template::{Context, Identity, Options, Template, TimeZoneUse};
 
@@ -224,12 +224,11 @@ fn dump(disk: &Arc<SystemDisk>, dir: &Path, name: &str, template: &str) -> Resul
             }
         };
         let views = decoder.decode(bytes).map_err(|error| Stop::Message(failed(error)))?;
-        let mut number = entry.messages.start;
-        for message in views.iter().flat_map(|view| view.messages()) {
+        let messages = views.iter().flat_map(Selection::messages);
+        for (number, message) in (entry.messages.start..).zip(messages) {
             if !entry.done.iter().any(|done| done.contains(&number)) {
                 template.format(message, &context, &mut out);
             }
-            number += 1;
         }
         // What is not printed yet is bounded by an entry.
         match super::output::write(&std::mem::take(&mut out)) {

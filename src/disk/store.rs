@@ -291,6 +291,11 @@ impl<D: Disk> Store<D> {
         self.settings.capacity.saturating_sub(fixed).min(LARGEST_BODY)
     }
 
+    /// The file whose lock keeps others out. Whoever has a copy of its descriptor keeps them out, too.
+    pub fn lock_file(&self) -> &D::File {
+        &self.lock
+    }
+
     /// The bytes that the file system of the buffer still has.
     ///
     /// # Errors

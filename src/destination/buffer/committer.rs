@@ -20,6 +20,7 @@ use super::ledger::Job;
 use crate::destination::Wake;
 use crate::disk::{Disk, Entry, Error, Progress, Store};
 use crate::flow::Lent;
+use crate::flow::unshared::Unshared;
 
 /// The pause after the first attempt that failed; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -80,16 +81,16 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Starts the thread of `store`; `wake` is called when there is news.
+    /// Starts the thread of `store`, whose lock no fork keeps; `wake` is called when there is news.
     pub(super) fn start<D: Disk>(
-        store: Store<D>,
+        (store, lock): (Store<D>, Unshared),
         reliable: bool,
         counters: &Arc<BufferCounters>,
         wake: &Wake,
         name: &str,
     ) -> io::Result<Self> {
         let shared = Arc::<Shared>::default();
-        let writing = Writing::new(store, reliable, counters, &shared, wake);
+        let writing = Writing::new((store, lock), reliable, counters, &shared, wake);
         writing.tell(Vec::new());
         let thread = thread::Builder::new().name(format!("disk:{name}")).spawn(move || writing.run())?;
         Ok(Self { shared, thread: Some(thread) })
@@ -163,6 +164,8 @@ struct Piece {
 
 /// The thread's own side.
 struct Writing<D: Disk> {
+    /// Goes before the store, which closes the file.
+    _lock: Unshared,
     store: Store<D>,
     reliable: bool,
     counters: Arc<BufferCounters>,
@@ -190,7 +193,7 @@ struct Writing<D: Disk> {
 
 impl<D: Disk> Writing<D> {
     fn new(
-        store: Store<D>,
+        (store, lock): (Store<D>, Unshared),
         reliable: bool,
         counters: &Arc<BufferCounters>,
         shared: &Arc<Shared>,
@@ -198,6 +201,7 @@ impl<D: Disk> Writing<D> {
     ) -> Self {
         let most = (store.usage().capacity / 16).clamp(LEAST_PIECE, MOST_PIECE) as usize;
         Self {
+            _lock: lock,
             store,
             reliable,
             counters: Arc::clone(counters),
@@ -367,7 +371,9 @@ impl<D: Disk> Writing<D> {
             && self.written.back().is_none_or(|(last, _)| last.id != piece.id)
         {
             let id = piece.id;
-            while self.ready.pop_front_if(|piece| piece.id == id).is_some() {}
+            while self.ready.front().is_some_and(|piece| piece.id == id) {
+                self.ready.pop_front();
+            }
             news.push(News::Committed(id, self.begun.take()));
         }
         self.tell(news);

@@ -58,7 +58,9 @@ impl BufferCounters {
             (&self.messages, usage.messages),
             (&self.oldest, usage.oldest.unwrap_or(0)),
         ];
-        counts.into_iter().for_each(|(counter, value)| counter.store(value, Ordering::Relaxed));
+        for (counter, value) in counts {
+            counter.store(value, Ordering::Relaxed);
+        }
     }
 
     /// Says that there is no buffer any more.

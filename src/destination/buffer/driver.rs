@@ -12,6 +12,7 @@ use super::committer::{Committer, News};
 use super::ledger::{Front, Ledger, delivery};
 use crate::destination::{Destination, Handover, Report, Severity, Site, UNHELD_BYTES};
 use crate::disk::{Read, Reader, Recovery, Settings, Store, SystemDisk};
+use crate::flow::unshared::Unshared;
 use crate::flow::{Delivery, DropReason, Lent, LentAccount};
 use crate::message::encoded::Decoder;
 use crate::message::{Pool, Rows, Selection};
@@ -135,7 +136,8 @@ impl BufferedDestination {
             Store::open(Arc::new(SystemDisk), settings).map_err(|error| error.to_string())?;
         let usage = store.usage();
         let counters = &self.site.counters.buffer;
-        let committer = Committer::start(store, reliable, counters, &self.site.wake, &name_of_thread)
+        let lock = Unshared::new(store.lock_file());
+        let committer = Committer::start((store, lock), reliable, counters, &self.site.wake, &name_of_thread)
             .map_err(|error| format!("no thread: {error}"))?;
         self.told_of_recovery(&found, usage.messages);
         // Before it was open nothing was submitted.

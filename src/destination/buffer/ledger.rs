@@ -31,6 +31,7 @@ use crate::message::{Rows, Selection};
 
 /// A delivery in a buffer.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub(super) struct Entry {
     id: u64,
     pub(super) lent: Arc<Lent>,
@@ -219,8 +220,8 @@ impl Ledger {
             self.given_bytes -= entry.bytes;
             self.given_messages -= entry.rows.len() as u64;
         }
-        let is_over = |entry: &mut Entry| entry.is_done && entry.state != State::Submitted;
-        while self.given.pop_front_if(is_over).is_some() {
+        while self.given.front().is_some_and(|entry| entry.is_done && entry.state != State::Submitted) {
+            self.given.pop_front();
             self.forgotten += 1;
         }
     }
@@ -268,7 +269,8 @@ impl Ledger {
             (entry.state, entry.view) = (state, None);
             return;
         }
-        let Some(entry) = self.waiting.pop_front_if(|entry| entry.id == id) else {
+        let is_oldest = self.waiting.front().is_some_and(|entry| entry.id == id);
+        let Some(entry) = is_oldest.then(|| self.waiting.pop_front()).flatten() else {
             debug_assert!(false, "entries are committed in their order");
             return;
         };

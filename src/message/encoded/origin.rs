@@ -25,7 +25,9 @@ pub(super) fn write(origin: &Origin, out: &mut Vec<u8>) {
         let len: usize = texts.iter().map(|text| text.len()).sum();
         out.push(number);
         out.extend_from_slice(&(len as u32).to_le_bytes());
-        texts.iter().for_each(|text| out.extend_from_slice(text));
+        for text in texts {
+            out.extend_from_slice(text);
+        }
     };
     part(SOURCE, &[origin.source.as_bytes()]);
     part(HOST, &[origin.host.as_bytes()]);

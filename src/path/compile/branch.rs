@@ -261,7 +261,7 @@ impl<'c> Compiler<'c, '_> {
             if !filter.has_state() {
                 return Ok(Arc::new(filter));
             }
-            let key = compiler.numbered(format!("filter {}", filter.text()));
+            let key = compiler.numbered(&format!("filter {}", filter.text()));
             Ok(Arc::new(filter.with_key(key)))
         })
     }
@@ -290,7 +290,7 @@ impl<'c> Compiler<'c, '_> {
                 let step = compiler.step_at(place, group, |compiler| {
                     let rewrite = Rewrite::compile(config, &statement.name, functions)?;
                     let Some(text) = rewrite.state_text() else { return Ok(Arc::new(rewrite)) };
-                    let key = compiler.numbered(format!("rewrite {text}"));
+                    let key = compiler.numbered(&format!("rewrite {text}"));
                     Ok(Arc::new(rewrite.with_key(key)))
                 });
                 items.extend(step.map(Item::Step));
@@ -300,8 +300,8 @@ impl<'c> Compiler<'c, '_> {
     }
 
     /// The identity of a step with a state whose text is `text`: those of one text are numbered in their order.
-    fn numbered(&mut self, text: String) -> String {
-        let number = self.texts.entry(text.clone()).or_default();
+    fn numbered(&mut self, text: &str) -> String {
+        let number = self.texts.entry(text.to_owned()).or_default();
         *number += 1;
         format!("{text} {number}")
     }
