@@ -236,12 +236,13 @@ mod tests {
                     start = found.map_or(start + 7, |at| at + sets.len());
                 }
                 assert_eq!(sequence.find(&text, text.len() + 1), None);
-                let next = |start: &mut usize| {
-                    let found = slow(sets, &text, *start)?;
-                    *start = found + sets.len();
+                let mut start = 0;
+                let next = || {
+                    let found = slow(sets, &text, start)?;
+                    start = found + sets.len();
                     Some(found)
                 };
-                let expected: Vec<usize> = std::iter::repeat(()).scan(0, |start, ()| next(start)).collect();
+                let expected: Vec<usize> = std::iter::from_fn(next).collect();
                 for most in [1, 3, usize::MAX] {
                     let mut all = Vec::new();
                     sequence.find_all(&text, &mut |at| {
