@@ -1,10 +1,11 @@
-//! Random log paths with filters, rewrites, forks, and statements that have paths of their own, against an
-//! interpreter of one message at a time.
+//! Random log paths with filters, rewrites, parsers that make messages, forks, and statements that have paths of
+//! their own, against an interpreter of one message at a time.
 //!
 //! The invariant: whatever happens on the way (reloads, destinations that stand still, batches of any size),
 //! each file has what the interpreter says, in its order; each message is delivered if it went anywhere and
 //! filtered if not; and all credit is back.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
@@ -35,6 +36,9 @@ enum Item {
     /// A parser with these paths, one after the other.
     Parser(Vec<Path>),
     If(Vec<(Condition, Path)>, Option<Path>),
+    /// Makes a message of all since the last one that it made, when one has the letter or the level; its number
+    /// among those of its configuration comes later.
+    Group(Condition, u32),
 }
 
 /// A rewrite function, for the messages that meet a condition.
@@ -63,6 +67,8 @@ struct Message {
     text: String,
     level: u8,
     kept: String,
+    /// The number of the posted or made message that it is a copy of.
+    origin: usize,
 }
 
 impl Change {
@@ -173,6 +179,13 @@ impl Path {
                     }
                     body += "; ";
                 }
+                Item::Group(trigger, number) => write!(
+                    body,
+                    "parser {{ grouping-by(key(\"{number}\") timeout(3600) trigger({}) \
+                     aggregate(value(\"MESSAGE\" \"made$(context-length)\") inherit-mode(last-message))); }}; ",
+                    trigger.text()
+                )
+                .unwrap(),
             }
         }
         let flags = [
@@ -191,18 +204,92 @@ impl Path {
 #[derive(Debug, Default)]
 struct Oracle {
     files: [Vec<String>; DESTINATIONS],
-    filtered: u64,
+    /// The copies of each message that were sent.
+    sent: Vec<u64>,
+    /// The messages that were made.
+    made: u64,
+    /// The open group of each place that has one: the number of its messages, and the last one.
+    groups: BTreeMap<u32, (usize, Message)>,
 }
 
 type Behind<'b> = dyn FnMut(&mut Oracle, &Message) -> bool + 'b;
 
 impl Oracle {
     fn post(&mut self, paths: &[Path], text: &str, level: u8) {
-        let before: usize = self.files.iter().map(Vec::len).sum();
-        let message = Message { text: text.to_owned(), level, kept: String::new() };
+        let message = Message { text: text.to_owned(), level, kept: String::new(), origin: self.sent.len() };
+        self.sent.push(0);
         self.fork(&paths.iter().collect::<Vec<_>>(), &message, &mut |_, _| true);
-        let after: usize = self.files.iter().map(Vec::len).sum();
-        self.filtered += u64::from(before == after);
+    }
+
+    /// The messages that went nowhere.
+    fn filtered(&self) -> u64 {
+        self.sent.iter().filter(|copies| **copies == 0).count() as u64
+    }
+
+    /// The message that the open group `number` becomes.
+    fn made(&mut self, number: u32) -> Option<Message> {
+        let (count, last) = self.groups.remove(&number)?;
+        let origin = self.sent.len();
+        self.sent.push(0);
+        self.made += 1;
+        // The one that is made counts itself.
+        Some(Message { text: format!("made{}", count + 1), origin, ..last })
+    }
+
+    /// Makes messages of the groups that are open, in the order of their places in `paths`, which go.
+    fn finish(&mut self, paths: &[Path]) {
+        let open: Vec<u32> = self.groups.keys().copied().collect();
+        for number in open {
+            let Some(made) = self.made(number) else { continue };
+            let is_there = paths.iter().any(|path| self.resume(&path.items, number, &made, &mut |_, _| true));
+            assert!(is_there, "group {number}");
+        }
+    }
+
+    /// Sends what the group `number` has made on from behind its place in `items`; false where that is not there.
+    fn resume(&mut self, items: &[Item], number: u32, made: &Message, next: &mut Behind<'_>) -> bool {
+        for (index, item) in items.iter().enumerate() {
+            let rest = &items[index + 1..];
+            let is_found = match item {
+                Item::Group(_, own) if *own == number => {
+                    self.go(rest, made, next);
+                    true
+                }
+                Item::Junction(paths) => self.resume_in(paths.iter(), number, made, rest, next),
+                Item::If(branches, otherwise) => {
+                    let paths = branches.iter().map(|(_, path)| path).chain(otherwise);
+                    self.resume_in(paths, number, made, rest, next)
+                }
+                Item::Destination(paths) => {
+                    paths.iter().any(|path| self.resume(&path.items, number, made, &mut |_, _| true))
+                }
+                Item::Parser(paths) => (0..paths.len()).any(|at| {
+                    let others = [Item::Parser(paths[at + 1..].to_vec())];
+                    self.resume(&paths[at].items, number, made, &mut |oracle, message| {
+                        oracle.go(&others, message, &mut |oracle, message| oracle.go(rest, message, next))
+                    })
+                }),
+                Item::Group(..) | Item::Filter(_) | Item::Rewrite(_) | Item::Parse | Item::Send(_) => false,
+            };
+            if is_found {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn resume_in<'p>(
+        &mut self,
+        mut paths: impl Iterator<Item = &'p Path>,
+        number: u32,
+        made: &Message,
+        rest: &[Item],
+        next: &mut Behind<'_>,
+    ) -> bool {
+        paths.any(|path| {
+            let on = &mut |oracle: &mut Self, message: &Message| oracle.go(rest, message, next);
+            self.resume(&path.items, number, made, on)
+        })
     }
 
     /// Sends a message through `items` and on to `next`; whether it matched.
@@ -223,6 +310,18 @@ impl Oracle {
             }
             Item::Send(to) => {
                 self.files[*to].push(message.text.clone());
+                self.sent[message.origin] += 1;
+                self.go(rest, message, next)
+            }
+            Item::Group(trigger, number) => {
+                let group = self.groups.entry(*number).or_insert((0, message.clone()));
+                *group = (group.0 + 1, message.clone());
+                if trigger.is_met(message)
+                    && let Some(made) = self.made(*number)
+                {
+                    // It stands before the message that it was made by, and says nothing of that one's way.
+                    self.go(rest, &made, next);
+                }
                 self.go(rest, message, next)
             }
             Item::Junction(channels) => {
@@ -259,10 +358,13 @@ impl Oracle {
             }
             for branch in branches.iter().filter(|branch| branch.is_fallback == pass) {
                 let mut matches = false;
-                self.go(&branch.items, message, &mut |oracle, message| {
-                    matches = true;
-                    let went_on = next(oracle, message);
-                    came_out |= went_on;
+                self.go(&branch.items, message, &mut |oracle, out| {
+                    let went_on = next(oracle, out);
+                    // What a step made in there has matched nothing.
+                    if out.origin == message.origin {
+                        matches = true;
+                        came_out |= went_on;
+                    }
                     went_on
                 });
                 is_matched |= matches;
@@ -273,6 +375,42 @@ impl Oracle {
         }
         came_out
     }
+}
+
+/// Numbers the groups of `paths` in the order in which messages meet them: fallbacks come last.
+fn number(paths: &mut [Path], next: &mut u32) {
+    for pass in [false, true] {
+        for path in paths.iter_mut().filter(|path| path.is_fallback == pass) {
+            number_items(&mut path.items, next);
+        }
+    }
+}
+
+fn number_items(items: &mut [Item], next: &mut u32) {
+    for item in items {
+        match item {
+            Item::Group(_, number) => {
+                *number = *next;
+                *next += 1;
+            }
+            Item::Junction(paths) | Item::Destination(paths) => number(paths, next),
+            Item::Parser(paths) => paths.iter_mut().for_each(|path| number_items(&mut path.items, next)),
+            Item::If(branches, otherwise) => {
+                let paths = branches.iter_mut().map(|(_, path)| path).chain(otherwise);
+                paths.for_each(|path| number_items(&mut path.items, next));
+            }
+            Item::Filter(_) | Item::Rewrite(_) | Item::Parse | Item::Send(_) => {}
+        }
+    }
+}
+
+/// A group that a message closes which has a letter, or a level.
+fn group() -> impl Strategy<Value = Item> {
+    let trigger = prop_oneof![
+        prop::sample::select(vec!['a', 'b', 'e', 'f']).prop_map(Condition::Has),
+        (0..8_u8).prop_map(Condition::Level)
+    ];
+    trigger.prop_map(|trigger| Item::Group(trigger, 0))
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -318,6 +456,7 @@ fn path() -> impl Strategy<Value = Path> {
         condition().prop_map(Item::Filter),
         prop::collection::vec(change(), 0..4).prop_map(Item::Rewrite),
         Just(Item::Parse),
+        group(),
         (0..DESTINATIONS).prop_map(Item::Send)
     ]
     .boxed();
@@ -327,6 +466,7 @@ fn path() -> impl Strategy<Value = Path> {
             2 => condition().prop_map(Item::Filter),
             2 => prop::collection::vec(change(), 0..4).prop_map(Item::Rewrite),
             1 => Just(Item::Parse),
+            1 => group(),
             4 => (0..DESTINATIONS).prop_map(Item::Send),
             1 => prop::collection::vec(path(inner.clone()), 0..4).prop_map(Item::Junction),
             1 => prop::collection::vec(path(inner.clone()), 0..3).prop_map(Item::Destination),
@@ -395,6 +535,7 @@ fn run(paths: &[Vec<Path>; 2], events: &[Event]) {
             }
             Event::CloseBatch => poster.producer.close_batch(),
             Event::Reload => {
+                oracle.finish(&paths[current]);
                 current = 1 - current;
                 rig.reload(&configuration(&paths[current]));
             }
@@ -424,8 +565,10 @@ fn run(paths: &[Vec<Path>; 2], events: &[Event]) {
         return;
     }
     let (totals, lost) = rig.finish(&[taken]);
-    assert_eq!((totals[0].filtered, lost), (oracle.filtered, 0));
-    assert_eq!(totals[0].delivered, taken - oracle.filtered);
+    // What is still open is made into messages at the end.
+    oracle.finish(&paths[current]);
+    assert_eq!((totals[0].filtered, totals[0].generated, lost), (oracle.filtered(), oracle.made, 0));
+    assert_eq!(totals[0].delivered, taken + oracle.made - oracle.filtered());
 }
 
 proptest! {
@@ -440,6 +583,8 @@ proptest! {
         second in prop::collection::vec(path(), 1..4),
         events in prop::collection::vec(event(), 1..10),
     ) {
-        run(&[first, second], &events);
+        let (mut paths, mut next) = ([first, second], 0);
+        paths.iter_mut().for_each(|paths| number(paths, &mut next));
+        run(&paths, &events);
     }
 }
