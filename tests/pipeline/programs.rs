@@ -238,8 +238,10 @@ impl Oracle {
 
     /// Makes messages of the groups that are open, in the order of their places in `paths`, which go.
     fn finish(&mut self, paths: &[Path]) {
-        let open: Vec<u32> = self.groups.keys().copied().collect();
-        for number in open {
+        let mut from = 0;
+        // What one has made may open one behind it.
+        while let Some(number) = self.groups.range(from..).next().map(|(number, _)| *number) {
+            from = number + 1;
             let Some(made) = self.made(number) else { continue };
             let is_there = paths.iter().any(|path| self.resume(&path.items, number, &made, &mut |_, _| true));
             assert!(is_there, "group {number}");
