@@ -6,21 +6,22 @@
 //! ```text
 //!             append ──► page cache ──► commit: fdatasync ──► durable ──► next (Reader)
 //!  segment 7  │head│head│entry 100‥109│mark│entry 110‥119│progress│entry 120‥129│mark│ zeros, preallocated │
-//!  segment 6  │head│head│entry  40‥ 99│progress│end│         every record: own checksum, own number, own place
+//!  segment 6  │head│head│entry  40‥ 99│progress│end│         each record: own checksum, number, place
 //!  segment 5  freed when `delivered` covers all of it, and a record that says so is on the disk
 //! ```
 //!
 //! # Invariants
 //! * **Numbers.** Messages are numbered without gaps over the whole life of a buffer, over restarts too.
-//! * **Nothing is rewritten.** A byte of a segment is written once. Whatever went wrong in a segment, a failed
-//!   write or a failed flush, ends it: the next one says with its first number how much of it counts.
-//! * **A segment with a successor is complete up to the successor's first number**, on the disk: it is flushed
-//!   before the successor is created. So only the last segment can have an end that a crash tore.
-//! * **Torn is not damaged.** Every record says up to which number everything was durable when it was written,
-//!   and a mark behind each commit says it once more: what is wrong below that number is damage, and counted;
-//!   above it, it is a commit that never returned, and nobody was told otherwise.
-//! * **Progress follows.** A record of what was delivered speaks of durable messages alone; a segment goes only
-//!   when such a record, in a later place, is durable itself. A crash may forget deliveries, never messages.
+//! * **Nothing is rewritten.** A byte of a segment is written once. Whatever went wrong in a segment, a
+//!   failed write or a failed flush, ends it: the next one says with its first number how much of it counts.
+//! * **A segment with a successor is complete up to the successor's first number**, on the disk: it is
+//!   flushed before the successor is created. So only the last segment can have an end that a crash tore.
+//! * **Torn is not damaged.** Every record says up to which number everything was durable when it was
+//!   written, and a mark behind each commit says it once more: what is wrong below that number is damage, and
+//!   counted; above it, it is a commit that never returned, and nobody was told otherwise.
+//! * **Progress follows.** A record of what was delivered speaks of durable messages alone; a segment goes
+//!   only when such a record, in a later place, is durable itself. A crash may forget deliveries, never
+//!   messages.
 //!
 //! The format, with a drawing: `docs/buffer-format.md`. The rooms: `system` is the operating system, `format`
 //! bytes of heads and records, `scan` the way through a segment that may be damaged, `progress` what was

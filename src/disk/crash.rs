@@ -1,9 +1,9 @@
-//! Crashes of the store on a modelled disk: random programs from a seed, the power gone at a random call, also
-//! in the recovery itself.
+//! Crashes of the store on a modelled disk: random programs from a seed, the power gone at a random call,
+//! also in the recovery itself.
 //!
-//! The property: **what was committed and not delivered comes after any crash, in order, with its bytes; what was
-//! delivered comes again only when its note was not durable; nothing comes that was never appended.** What was
-//! appended and not committed comes as a beginning of what was appended, or not at all.
+//! The property: **what was committed and not delivered comes after any crash, in order, with its bytes; what
+//! was delivered comes again only when its note was not durable; nothing comes that was never appended.**
+//! What was appended and not committed comes as a beginning of what was appended, or not at all.
 //!
 //! `COUNT=1000000 SEED=7 cargo test --release disk::crash -- --ignored` is the long form.
 
@@ -25,8 +25,8 @@ const DIR: &str = "/buffer";
 /// The steps of one program.
 const STEPS: usize = 60;
 
-/// The body of an entry: mostly short, sometimes of several sectors; with `is_even` all of one length, so that
-/// what a failed write left fits behind the next one.
+/// The body of an entry: mostly short, sometimes of several sectors; with `is_even` all of one length, so
+/// that what a failed write left fits behind the next one.
 fn body(token: u64, is_even: bool) -> Vec<u8> {
     let mut random = Random::new(token);
     let length = match random.below(10) {

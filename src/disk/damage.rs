@@ -1,7 +1,7 @@
 //! Damage at every byte of a small buffer: never a wrong message, never a panic, never a silent loss.
 //!
-//! The buffer has three segments; all bytes of heads and records are hit, of long bodies and of zeros one in a
-//! few hundred. Each is flipped, zeroed with the sector behind it, and taken for the end of the file.
+//! The buffer has three segments; all bytes of heads and records are hit, of long bodies and of zeros one in
+//! a few hundred. Each is flipped, zeroed with the sector behind it, and taken for the end of the file.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -49,9 +49,9 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
-    /// These messages were appended and could not be made durable. **They are no longer in the buffer**, their
-    /// numbers are free again, and the caller must append them anew: after a failed flush nothing is known of
-    /// what is on the disk, and the next flush may succeed without having written it.
+    /// These messages were appended and could not be made durable. **They are no longer in the buffer**,
+    /// their numbers are free again, and the caller must append them anew: after a failed flush nothing is
+    /// known of what is on the disk, and the next flush may succeed without having written it.
     Forgotten {
         /// The messages to be appended again. Those before are durable.
         messages: Range<u64>,

@@ -49,8 +49,8 @@ fn a_full_buffer_on_a_full_disk_gets_empty() {
     assert_eq!(model.files().len(), 3, "{:?}", model.files().keys());
 }
 
-/// Breaks without it: the caller is not told which messages to append again after a failed flush, or they come
-/// twice.
+/// Breaks without it: the caller is not told which messages to append again after a failed flush, or they
+/// come twice.
 #[test]
 fn a_failed_flush_names_what_has_to_be_appended_again() {
     let model = Model::new(2);
@@ -106,8 +106,8 @@ fn flushes_that_go_on_failing_leave_one_segment() {
     assert!(matches!(&second, Read::Entry { messages, .. } if *messages == (3..5)), "{second:?}");
 }
 
-/// Breaks without it: a disk that cannot read for a moment costs messages; or one that never can again holds up
-/// everything behind the place.
+/// Breaks without it: a disk that cannot read for a moment costs messages; or one that never can again holds
+/// up everything behind the place.
 #[test]
 fn a_read_that_fails_is_tried_again_and_passed_over_the_third_time() {
     let model = Model::new(3);

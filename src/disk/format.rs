@@ -4,13 +4,13 @@
 //! segment := head  head  record*  zeros             both heads are the same, each a page of 4096
 //! head    := "INRUSH BUFFER\0\0\0"  version (u32)  length of the name (u32)  id  serial  first  size  time
 //!            name  zeros  check (u32, at 4092)
-//! record  := check of the head (u32)  check of the body (u32)  first  durable  time  length (u32)  rows (u32)
-//!            kind (u8)  zeros (7)  body  zeros up to a multiple of 8
+//! record  := check of the head (u32)  check of the body (u32)  first  durable  time  length (u32)
+//!            rows (u32)  kind (u8)  zeros (7)  body  zeros up to a multiple of 8
 //! ```
 //!
-//! Numbers are little-endian, and u64 where nothing is said; checks are CRC-32C. The check of a record's head is
-//! continued from the buffer's id, the segment's serial and the record's offset: a record is right only at its
-//! place in its own file, and a message that looks like one is none.
+//! Numbers are little-endian, and u64 where nothing is said; checks are CRC-32C. The check of a record's head
+//! is continued from the buffer's id, the segment's serial and the record's offset: a record is right only at
+//! its place in its own file, and a message that looks like one is none.
 
 use std::ops::Range;
 

@@ -125,7 +125,8 @@ pub struct Usage {
     pub messages: u64,
     /// The number that the next message gets.
     pub next: u64,
-    /// The time of the oldest of them: microseconds since 1970. It may be that of a message some seconds older.
+    /// The time of the oldest of them: microseconds since 1970. It may be that of a message some seconds
+    /// older.
     pub oldest: Option<u64>,
 }
 

@@ -101,7 +101,8 @@ impl Progress {
         self.beyond.last().map_or(self.below, |range| range.end)
     }
 
-    /// This without the ranges after the first `most`: what they cover is delivered once more after a restart.
+    /// This without the ranges after the first `most`: what they cover is delivered once more after a
+    /// restart.
     pub(super) fn first_ranges(&self, most: usize) -> Self {
         Self { below: self.below, beyond: self.beyond[..self.beyond.len().min(most)].to_vec() }
     }

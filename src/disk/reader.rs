@@ -29,8 +29,8 @@ pub enum Read {
         /// Those of them that are done already: in order, never all.
         done: Vec<Range<u64>>,
     },
-    /// These messages are lost, and `messages` is never empty. Going on behind them is safe; they become part of
-    /// what is told to [`super::Store::delivered`], so that the segment ends.
+    /// These messages are lost, and `messages` is never empty. Going on behind them is safe; they become part
+    /// of what is told to [`super::Store::delivered`], so that the segment ends.
     Lost(Damaged),
     /// Nothing is durable beyond.
     End,
@@ -81,8 +81,8 @@ impl<D: Disk> Reader<D> {
     /// `into`. In order it is fast; any other place is found as well.
     ///
     /// # Errors
-    /// The disk cannot read. The same call can be tried again, after a pause; the third failure at one place is
-    /// [`Read::Lost`].
+    /// The disk cannot read. The same call can be tried again, after a pause; the third failure at one place
+    /// is [`Read::Lost`].
     pub fn next(&mut self, from: u64, into: &mut Vec<u8>) -> Result<Read, Error> {
         loop {
             let message = self.shared.index().progress.next_open(from);

@@ -1,13 +1,13 @@
 //! The way back from a directory to a buffer: its segments, the next number, what was delivered.
 //!
 //! ```text
-//! all names ─► ours by prefix ─► heads ─► in order of serials ─► the last one, record by record ─► next number
+//! all names ─► ours by prefix ─► heads ─► in order of serials ─► the last one, by records ─► next number
 //! ```
 //!
-//! Only the last segment can have an end that a crash tore (see [`crate::disk`]). In it the highest `durable` of
-//! any head divides: a gap that begins and ends below is damage and passed over; the first one that reaches
-//! beyond was never committed, and the segment ends before it. What is behind stays where it is: the successor's
-//! first number says that it does not count.
+//! Only the last segment can have an end that a crash tore (see [`crate::disk`]). In it the highest `durable`
+//! of any head divides: a gap that begins and ends below is damage and passed over; the first one that
+//! reaches beyond was never committed, and the segment ends before it. What is behind stays where it is: the
+//! successor's first number says that it does not count.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -47,8 +47,8 @@ pub struct Recovery {
     pub segments: usize,
     /// The bytes behind the last commit that a crash left there: they do not count.
     pub torn: Option<Torn>,
-    /// Damage that was found; [`super::Read::Lost`] has the messages once more, and is the place to count them.
-    /// Segments in the middle are looked at when they are read.
+    /// Damage that was found; [`super::Read::Lost`] has the messages once more, and is the place to count
+    /// them. Segments in the middle are looked at when they are read.
     pub damaged: Vec<Damaged>,
     /// Segments that a crash left half created, which are removed.
     pub removed: Vec<PathBuf>,
@@ -277,8 +277,8 @@ fn look<D: Disk>(disk: &D, path: &Path, is_forgiving: bool) -> Result<Look, Erro
     }
 }
 
-/// The segments of one buffer in the order of their serials. Those of another id, or whose numbers go back, are
-/// foreign.
+/// The segments of one buffer in the order of their serials. Those of another id, or whose numbers go back,
+/// are foreign.
 fn in_order(mut headed: Vec<Headed>, recovery: &mut Recovery, next_serial: &mut u64) -> Vec<Headed> {
     headed.sort_by_key(|one| one.head.serial);
     let Some(last) = headed.last() else { return headed };

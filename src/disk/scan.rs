@@ -7,8 +7,8 @@
 //! a record whose number is higher than the next one ─► Gap: these messages are missing, then the record
 //! ```
 //!
-//! A head has a check of its own, so a wrong body is skipped exactly, and looking for the next head never reads
-//! more than the bytes in between.
+//! A head has a check of its own, so a wrong body is skipped exactly, and looking for the next head never
+//! reads more than the bytes in between.
 
 use std::fmt;
 use std::io;
@@ -60,8 +60,8 @@ pub struct Damaged {
     pub file: PathBuf,
     /// The offset in it.
     pub at: u64,
-    /// The messages that are lost; none when only a note of the store was hit. An end of `u64::MAX`: an unknown
-    /// number of messages, perhaps none.
+    /// The messages that are lost; none when only a note of the store was hit. An end of `u64::MAX`: an
+    /// unknown number of messages, perhaps none.
     pub messages: Range<u64>,
     /// The kind of the damage.
     pub why: Damage,

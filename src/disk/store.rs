@@ -9,7 +9,8 @@
 //!
 //! # When something fails
 //! * A write: nothing more goes into the segment. What it already has stands, and the next append rotates.
-//! * A flush: the segment ends at the last durable message, and [`Error::Forgotten`] says which to append again.
+//! * A flush: the segment ends at the last durable message, and [`Error::Forgotten`] says which to append
+//!   again.
 //! * A rotation: the old segment stays, with its reserve for notes, so that a full buffer on a full disk can
 //!   still get empty.
 
@@ -51,8 +52,8 @@ pub struct Settings {
     pub capacity: u64,
     /// The bytes of a segment; 0: an eighth of the capacity, at most 128 MiB. At least 32 KiB.
     pub segment_size: u64,
-    /// Takes bytes that the disk cannot read for damage already when it is opened, instead of refusing to open:
-    /// what may have been in the last segment is lost then.
+    /// Takes bytes that the disk cannot read for damage already when it is opened, instead of refusing to
+    /// open: what may have been in the last segment is lost then.
     pub skip_unreadable: bool,
 }
 
@@ -120,19 +121,20 @@ pub struct Store<D: Disk> {
     /// There is progress to be written.
     is_pending: bool,
     /// A segment may come back after a crash that would hide what the last one gets from now on.
-    is_haunted: bool,
+    has_unsynced_unlink: bool,
     /// The sequence of the last witness.
     witness: u64,
     /// Segments that are done and could not be removed yet.
-    doomed: Vec<Segment>,
+    obsolete: Vec<Segment>,
 }
 
 impl<D: Disk> Store<D> {
-    /// Opens the buffer of this name, or begins one. The segments say by themselves whose they are; their heads
-    /// and the last one are checked now, the rest when it is read.
+    /// Opens the buffer of this name, or begins one. The segments say by themselves whose they are; their
+    /// heads and the last one are checked now, the rest when it is read.
     ///
     /// # Errors
-    /// Another process has it, a segment is of a later version, or the system says no. No message is touched then.
+    /// Another process has it, a segment is of a later version, or the system says no. No message is touched
+    /// then.
     pub fn open(disk: Arc<D>, settings: Settings) -> Result<(Self, Reader<D>, Recovery), Error> {
         if settings.name.len() > LONGEST_NAME {
             return Err(Error::Name { bytes: settings.name.len(), most: LONGEST_NAME });
@@ -169,9 +171,9 @@ impl<D: Disk> Store<D> {
             written: None,
             time: 0,
             is_pending: found.recovery.next > 0,
-            is_haunted: false,
+            has_unsynced_unlink: false,
             witness: found.witness,
-            doomed: Vec::new(),
+            obsolete: Vec::new(),
         };
         // Segments whose removal a crash undid. A failure costs space, and the next removal tries again.
         if this.has_done_segments() {
@@ -180,8 +182,8 @@ impl<D: Disk> Store<D> {
         Ok((this, reader, found.recovery))
     }
 
-    /// Appends entries, with one `pwritev`: as many of the first ones as fit into the segment, at least one. They
-    /// are durable after the next [`Store::commit`].
+    /// Appends entries, with one `pwritev`: as many of the first ones as fit into the segment, at least one.
+    /// They are durable after the next [`Store::commit`].
     ///
     /// # Errors
     /// [`Error::Full`] and [`Error::TooLarge`]: nothing was written. [`Error::Forgotten`]: messages that were
@@ -234,7 +236,8 @@ impl<D: Disk> Store<D> {
     /// Returns when all that was appended is on the disk.
     ///
     /// # Errors
-    /// [`Error::Forgotten`]: these messages have to be appended again. [`Error::Io`]: the same without messages.
+    /// [`Error::Forgotten`]: these messages have to be appended again. [`Error::Io`]: the same without
+    /// messages.
     pub fn commit(&mut self) -> Result<(), Error> {
         if self.current.as_ref().is_some_and(|current| current.is_dirty) && self.is_pending {
             // It rides along; if it cannot, it waits for the next one.
@@ -245,8 +248,9 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Remembers what the destination has taken. It is written along with the next append or commit, and at once
-    /// when that frees a segment. What is not durable yet is left out: tell it again, as part of the whole.
+    /// Remembers what the destination has taken. It is written along with the next append or commit, and at
+    /// once when that frees a segment. What is not durable yet is left out: tell it again, as part of the
+    /// whole.
     ///
     /// # Errors
     /// As for [`Store::note`]; it is remembered all the same.
@@ -275,8 +279,8 @@ impl<D: Disk> Store<D> {
     /// The extent of the buffer.
     pub fn usage(&self) -> Usage {
         let mut usage = Usage::of(&self.shared.index());
-        usage.bytes += self.doomed.iter().map(|segment| segment.size).sum::<u64>();
-        usage.segments += self.doomed.len() as u64;
+        usage.bytes += self.obsolete.iter().map(|segment| segment.size).sum::<u64>();
+        usage.segments += self.obsolete.len() as u64;
         Usage { capacity: self.settings.capacity, next: self.next, ..usage }
     }
 

@@ -9,14 +9,15 @@ use std::path::Path;
 use rustix::fs::{CWD, FallocateFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-/// The operating system, or a model of it. Each method is one call of the system, with its promises and no more:
-/// a write reaches the disk at some time after it, and a name in a directory likewise, each with a flush of its
-/// own.
+/// The operating system, or a model of it. Each method is one call of the system, with its promises and no
+/// more: a write reaches the disk at some time after it, and a name in a directory likewise, each with a
+/// flush of its own.
 pub trait Disk: Send + Sync + 'static {
     /// An open file. Letting go of it closes it, and gives its lock back.
     type File: Send + Sync + 'static;
 
-    /// Makes a directory and those above it, for the owner alone, and returns when their names are on the disk.
+    /// Makes a directory and those above it, for the owner alone, and returns when their names are on the
+    /// disk.
     ///
     /// # Errors
     /// What the system says.

@@ -1,5 +1,5 @@
-//! What a command line does with buffers: list, verify and dump, which only read and may do so beside a running
-//! engine; repair and move, which need the lock.
+//! What a command line does with buffers: list, verify and dump, which only read and may do so beside a
+//! running engine; repair and move, which need the lock.
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, IoSlice};
@@ -266,8 +266,8 @@ fn rewrite<D: Disk>(disk: &D, dir: &Path, path: &Path, head: &SegmentHead) -> io
     disk.sync_dir(dir)
 }
 
-/// Moves a buffer to another directory. Stopped in the middle, it can be called again; a crash at its very end
-/// may leave the buffer in both.
+/// Moves a buffer to another directory. Stopped in the middle, it can be called again; a crash at its very
+/// end may leave the buffer in both.
 ///
 /// # Errors
 /// A process writes it, the other directory has a buffer of that name already, or the system says no.

@@ -69,8 +69,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// Tells whether `tail`, up to `next`, is the beginning of what may have been appended; what is done did not
-    /// come.
+    /// Tells whether `tail`, up to `next`, is the beginning of what may have been appended; what is done did
+    /// not come.
     pub(super) fn can_end_with(&self, tail: &[Given], next: u64, progress: &Progress) -> bool {
         self.attempts.iter().chain([&self.open]).any(|attempt| {
             let count = attempt.partition_point(|given| given.messages.end <= next);

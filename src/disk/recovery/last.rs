@@ -150,8 +150,8 @@ pub(super) fn last<D: Disk>(
     Ok((segments, current))
 }
 
-/// Judges what was before the first segment, whose messages begin at `first`. It is done: segments go only after
-/// a note that says so; or else somebody removed them.
+/// Judges what was before the first segment, whose messages begin at `first`. It is done: segments go only
+/// after a note that says so; or else somebody removed them.
 fn before_first(
     first: u64,
     found: Option<&Progress>,

@@ -11,7 +11,7 @@ impl<D: Disk> Store<D> {
     pub(super) fn has_done_segments(&self) -> bool {
         let index = self.shared.index();
         let is_done = index.segments.len() > 1 && self.progress.below() >= index.messages(0).end;
-        is_done || !self.doomed.is_empty()
+        is_done || !self.obsolete.is_empty()
     }
 
     /// Removes the segments that are done, from the first one on and without gaps, once the last one says so
@@ -24,21 +24,21 @@ impl<D: Disk> Store<D> {
             // Those without a message, behind a flush that failed.
             let done =
                 index.segments.iter().filter(|one| one.end == Some(one.first) && Some(one.serial) != last);
-            self.doomed.extend(done.cloned());
+            self.obsolete.extend(done.cloned());
             index.segments.retain(|one| one.end != Some(one.first) || Some(one.serial) == last);
             while index.segments.len() > 1 && noted.below() >= index.messages(0).end {
-                self.doomed.extend(index.segments.pop_front());
+                self.obsolete.extend(index.segments.pop_front());
             }
         }
-        self.remove_doomed();
+        self.remove_obsolete();
     }
 
-    pub(super) fn remove_doomed(&mut self) {
-        if self.doomed.is_empty() {
+    pub(super) fn remove_obsolete(&mut self) {
+        if self.obsolete.is_empty() {
             return;
         }
         let disk = &self.disk;
-        self.doomed.retain(|segment| {
+        self.obsolete.retain(|segment| {
             let removed = if segment.is_damaged {
                 disk.rename(&segment.path, &recovery::aside(&segment.path))
             } else {

@@ -19,10 +19,10 @@ impl<D: Disk> Store<D> {
         if length > most {
             return Err(Error::TooLarge { bytes: length, most });
         }
-        if self.is_haunted {
+        if self.has_unsynced_unlink {
             let dir = &self.settings.dir;
             self.disk.sync_dir(dir).map_err(Error::io(dir, "cannot be made durable"))?;
-            self.is_haunted = false;
+            self.has_unsynced_unlink = false;
         }
         let note = if self.is_pending { NOTE } else { 0 };
         let bytes = format::total(length) + note;
@@ -52,7 +52,7 @@ impl<D: Disk> Store<D> {
     pub(super) fn allocated(&self) -> u64 {
         let index = self.shared.index();
         let all = index.segments.iter().filter(|segment| segment.end != Some(segment.first));
-        all.chain(&self.doomed).map(|segment| segment.size).sum()
+        all.chain(&self.obsolete).map(|segment| segment.size).sum()
     }
 
     /// Goes on in a new segment, once all of the old one is durable.
@@ -85,9 +85,10 @@ impl<D: Disk> Store<D> {
                 old.end = Some(first);
                 old.is_void |= self.current.as_ref().is_some_and(|current| !current.has_durable);
             }
-            // The new one says the same, and is durable. A disk that fails again and again must not be filled.
+            // The new one says the same, and is durable. A disk that fails again and again must not be
+            // filled.
             if index.segments.back().is_some_and(|old| old.is_void) {
-                self.doomed.extend(index.segments.pop_back());
+                self.obsolete.extend(index.segments.pop_back());
             }
             index.segments.push_back(Segment::new(serial, new.path.clone(), first, size, self.time));
         }
@@ -101,7 +102,7 @@ impl<D: Disk> Store<D> {
         self.noted = None;
         self.written = None;
         self.is_pending = first > 0;
-        self.remove_doomed();
+        self.remove_obsolete();
         Ok(())
     }
 
@@ -134,7 +135,7 @@ impl<D: Disk> Store<D> {
         if let Err(error) = make() {
             drop(file);
             let is_gone = self.disk.unlink(path).and_then(|()| self.disk.sync_dir(dir));
-            self.is_haunted |= is_gone.is_err();
+            self.has_unsynced_unlink |= is_gone.is_err();
             return Err(Error::io(path, "cannot create")(error));
         }
         Ok(file)
