@@ -1,7 +1,8 @@
-//! The cost of a parser for a message, in batches; JSON beside `serde_json`, which reads the same texts.
+//! The cost of a parser for a message, in batches; JSON beside `serde_json` and `simd-json`, which read the same texts,
+//! in MB/s.
 //!
 //! Run with `cargo bench --no-default-features --bench parsers`. Before a parser is timed, a value of each message
-//! that it has parsed is compared with the one that is written here; `serde_json` has to find it, too.
+//! that it has parsed is looked for; the others have to read as many members.
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros, and a benchmark may fail loudly")]
 
 use std::hint::black_box;
@@ -15,6 +16,7 @@ use inrush::message::{Need, Origin, Pool, Selection, Writer};
 use inrush::parser::{Reference, compile};
 use inrush::path::{Alone, Step};
 use serde_json::Value;
+use simd_json::prelude::ValueAsObject;
 
 const ROWS: usize = 200;
 
@@ -97,7 +99,7 @@ fn parsers(criterion: &mut Criterion) {
         let all = batch(&texts);
         let (alone, parser) = (Alone::new(all.batch()), parser(body));
         let bytes: usize = texts.iter().map(String::len).sum();
-        group.throughput(Throughput::Bytes(bytes as u64));
+        group.throughput(Throughput::BytesDecimal(bytes as u64));
         let run = || {
             let mut selection = black_box(&all).clone();
             alone.apply(&*parser, &mut selection, Instant::now());
@@ -110,11 +112,30 @@ fn parsers(criterion: &mut Criterion) {
         if !name.starts_with("json") {
             continue;
         }
+        let members = |text: &String| {
+            let tree: Value = serde_json::from_str(text).unwrap();
+            let mut copy = text.clone().into_bytes();
+            let other = simd_json::to_borrowed_value(&mut copy).unwrap();
+            (tree.as_object().unwrap().len(), other.as_object().unwrap().len())
+        };
+        assert!(texts.iter().map(members).all(|(one, other)| one == other && one > 0), "{name}");
         // A tree, with a copy of each text.
         group.bench_function(BenchmarkId::new("serde_json_tree", name), |bencher| {
             bencher.iter(|| {
                 for text in &texts {
                     let tree: Value = serde_json::from_str(black_box(text)).unwrap();
+                    black_box(tree);
+                }
+            });
+        });
+        // The same, of a copy that it writes into.
+        let (mut copy, mut buffers) = (Vec::new(), simd_json::Buffers::default());
+        group.bench_function(BenchmarkId::new("simd_json_tree", name), |bencher| {
+            bencher.iter(|| {
+                for text in &texts {
+                    copy.clear();
+                    copy.extend_from_slice(black_box(text).as_bytes());
+                    let tree = simd_json::to_borrowed_value_with_buffers(&mut copy, &mut buffers).unwrap();
                     black_box(tree);
                 }
             });

@@ -381,7 +381,8 @@ impl Input {
         let (credit, status) = (self.lane.credit(), &self.status);
         let is_waiting = credit.is_waited_for();
         let totals = self.lane.counters().totals();
-        let oldest = status.oldest(totals.posted, totals.posted - totals.in_flight);
+        // What steps have made may be in flight, too, and is none of what was posted.
+        let oldest = status.oldest(totals.posted, totals.posted.saturating_sub(totals.in_flight));
         let (driver, class) = (self.driver.word, self.planned.class.clone());
         SourceStats {
             id: self.driver.id.clone(),

@@ -39,7 +39,7 @@ impl Suspended {
                 self.0.remove(&source.id);
                 continue;
             }
-            let done = source.totals.posted - source.totals.in_flight;
+            let done = source.totals.posted + source.totals.generated - source.totals.in_flight;
             let waiting = self.0.entry(source.id.clone()).or_insert_with(|| Waiting::new(done));
             if waiting.done != done {
                 // Slow, and not stuck.
