@@ -58,7 +58,7 @@ test: wheel ## build and run all tests; on the machine's other Pythons, those th
 # What is neither Python's nor librdkafka's is the same without them: it is tested once.
 test-rust: wheel ## the tests of the Rust core, then those of the rooms that embed Python or librdkafka
 	cargo test --quiet --no-default-features
-	cargo test --quiet --no-default-features --benches -- --test
+	cargo test --quiet --no-default-features --bench '*' -- --test
 	@if lib=$$(tools/libpython $(BIN)/python); then \
 	  echo "cargo test --quiet --lib -- python kafka"; \
 	  LD_LIBRARY_PATH="$$lib$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" cargo test --quiet --lib $(OPENSSL) -- python kafka; \
@@ -122,16 +122,17 @@ test-stubs: wheel ## compare the type stubs with the built module
 	MYPYPATH=python $(BIN)/python -m mypy.stubtest --concise --ignore-disjoint-bases \
 	  --allowlist tests/python/stubtest.allow --ignore-unused-allowlist inrush syslogng _syslogng _syslogngdbg
 
+# Not optimised: what is looked at is the interpreter, and most of the time is that of building for it.
 test-others: wheel ## the tests that depend on the interpreter, on every other CPython from 3.10 to 3.15 that this machine has
-	@$(on-others) -m interpreter; done
+	@$(call on-others,dev) -m interpreter; done
 
 test-everywhere: test-python ## all Python tests on every CPython from 3.10 to 3.15 that this machine has
-	@$(on-others); done
+	@$(call on-others,any); done
 
-# Makes an environment for each other interpreter, and begins a command of pytest in it.
+# Makes an environment for each other interpreter, with a wheel of a profile, and begins a command of pytest in it.
 on-others = for python in $$(tools/pythons others "$(PYTHON)"); do \
 	  venv=.venvs/$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
-	  tools/venv "$$venv" "$$python" any test; \
+	  tools/venv "$$venv" "$$python" $(1) test; \
 	  echo "== $$venv: the Python tests"; \
 	  "$$venv/bin/python" $(PYTEST)
 

@@ -357,7 +357,7 @@ fn a_full_buffer_holds_its_source_back() {
     for round in 0..40 {
         buffer.push(setup.next(100, 1000, round % 2 == 0));
     }
-    flush_until(&mut buffer, |buffer| buffer.is_suspended());
+    flush_until(&mut buffer, Destination::is_suspended);
     assert!(setup.said("the disk buffer is full (1048576 bytes): it takes no more"), "{:?}", setup.reports);
     let held = i64::from(WINDOW) - setup.free();
     assert!(held > 1500, "{held}");
@@ -434,7 +434,7 @@ fn an_heir_goes_on_with_the_buffer() {
     for _ in 0..20 {
         buffer.push(setup.next(100, 1000, true));
     }
-    flush_until(&mut buffer, |buffer| buffer.is_suspended());
+    flush_until(&mut buffer, Destination::is_suspended);
     let left = buffer.hand_over();
     assert!((100..1900).contains(&left.messages()), "{}", left.messages());
     let mut heir = setup.open();
