@@ -11,6 +11,7 @@
 //! * [`tls`]: the options of `tls(…)`, and connections with it;
 //! * [`proxy`]: the header by which a proxy says who is behind it;
 //! * [`net`]: nets of addresses;
+//! * [`multi_line`]: which lines of a text are one message;
 //! * [`access`]: owner and permission bits of files, directories and sockets that are made.
 //!
 //! # Invariants
@@ -19,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub(crate) mod multi_line;
 pub(crate) mod net;
 pub mod proxy;
 pub(crate) mod socket;

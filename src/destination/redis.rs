@@ -23,7 +23,7 @@ use crate::config::grammar::{
     DriverHead, Kind, MAX_INT, Parsed, Parser, Place, Table, TokenKind, apply, names,
 };
 use crate::config::{Config, Diagnostic, TemplateText};
-use crate::source::this_process;
+use crate::template::this_process;
 use crate::template::{Context, HostCalls, Options, Template, TimeZoneUse, Zone, ZoneClock};
 
 /// The most bytes of one pipeline: what is beyond goes with the next one.

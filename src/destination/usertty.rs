@@ -25,7 +25,7 @@ use crate::config::{Config, Diagnostic, Spanned, TemplateOptions};
 use crate::flow::{Delivery, DropReason};
 use crate::message::MessageRef;
 use crate::printable::line;
-use crate::source::this_process;
+use crate::template::this_process;
 use crate::template::{Context, Template, TimeZoneUse, Zone, ZoneClock};
 
 mod logins;

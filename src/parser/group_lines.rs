@@ -29,7 +29,7 @@ use crate::message::batch::Text;
 use crate::message::{MessageRef, Rows, Selection, Stored};
 use crate::path::{Correlation, Out, Step, StepStatistics, Timed};
 use crate::rewrite::{self, Scratch, Value};
-use crate::source::reader::multi_line::{MULTI_LINE, MultiLine, MultiLineMode, MultiLineOptions, Verdict};
+use crate::transport::multi_line::{MULTI_LINE, MultiLine, MultiLineMode, MultiLineOptions, Verdict};
 
 /// Memory of a line beside its text and its message.
 const LINE: u64 = 128;
@@ -87,7 +87,7 @@ impl StepOptions for GroupLinesOptions {
 
     fn compile(&self, config: &Config, naming: Naming, key: String) -> Result<Arc<dyn Step>, Diagnostic> {
         if let Some(span) = self.span {
-            self.lines.check(config, span, 0, None)?;
+            self.lines.check(config, span, 0, false)?;
         }
         let mut contexts = rewrite::Contexts::default();
         let mut value = |text: &Option<TemplateText>| {

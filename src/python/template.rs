@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyString};
 use super::clock;
 use super::message::LogMessage;
 use super::type_name::type_name;
-use crate::source::this_process;
+use crate::template::this_process;
 use crate::template::{Context, Options, Template, TimeZoneUse};
 
 create_exception!(syslogng, LogTemplateException, PyException, "A template's text is wrong.");

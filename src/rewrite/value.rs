@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::zone::KnownZone;
 use crate::config::{Config, Diagnostic, TemplateOptions, TemplateText};
 use crate::message::{MessageRef, ValueType};
-use crate::source::this_process;
+use crate::template::this_process;
 use crate::template::{Context, Moment, Options, Template, TimeZoneUse, Zone, ZoneClock};
 
 /// The most time zones that are kept.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::{
     EngineLog, Input, LogSourceOptions, Made, NotPosted, Planned, Poster, SourceOptions, SourceThread,
-    this_process,
 };
 use crate::config::grammar::{
     DriverHead, Kind, Parsed, Parser, Place, TEMPLATE, Table, TokenKind, apply, names,
@@ -15,7 +14,7 @@ use crate::config::{Config, Diagnostic, Spanned, TemplateOptions, TemplateText};
 use crate::flow::inbox::NAP;
 use crate::message::batch::Text;
 use crate::message::{Batch, FieldName, Need, Pool, Stamp, ValueType, Writer};
-use crate::template::{Context, Template, TimeZoneUse};
+use crate::template::{Context, Template, TimeZoneUse, this_process};
 
 /// The window of a source that does not choose one, in messages.
 const WINDOW: u32 = 100_000;

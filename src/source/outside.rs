@@ -4,12 +4,9 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use dns_lookup::{AddrInfoHints, getaddrinfo, lookup_addr};
-
-use crate::template::Identity;
 
 /// The system's own name, its resolver and its clock.
 pub trait Outside: Send + Sync + fmt::Debug {
@@ -64,25 +61,6 @@ impl Outside for ThisSystem {
     fn now(&self) -> Duration {
         self.start.elapsed()
     }
-}
-
-/// This machine and this process, as templates name them.
-pub fn this_process() -> Arc<Identity> {
-    static IDENTITY: LazyLock<Arc<Identity>> = LazyLock::new(|| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let host = ThisSystem::new().node_name();
-        let host_id = std::fs::read_to_string("/etc/machine-id")
-            .ok()
-            .and_then(|id| u32::from_str_radix(id.get(..8)?, 16).ok())
-            .unwrap_or_default();
-        Arc::new(Identity {
-            host,
-            host_id,
-            run_id: now.as_secs() as u32,
-            started_micros: now.as_micros() as i64,
-        })
-    });
-    Arc::clone(&IDENTITY)
 }
 
 #[cfg(test)]

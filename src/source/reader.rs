@@ -15,8 +15,8 @@
 //! * `Chunk` is bytes that stay where they are: what was read into an [`Arena`](crate::message::Arena), or a
 //!   buffer of a Python source.
 //! * [`Decoder`] makes UTF-8 of another encoding.
-//! * [`finder`] finds messages in what has places of its own, files and pipes; [`multi_line`] says which of their
-//!   lines are one message.
+//! * [`finder`] finds messages in what has places of its own, files and pipes; [`multi_line`](crate::transport::multi_line)
+//!   says which of their lines are one message.
 //!
 //! # A read, step by step
 //! ```text
@@ -31,7 +31,6 @@
 
 mod decoder;
 pub(crate) mod finder;
-pub(crate) mod multi_line;
 mod options;
 mod views;
 

@@ -14,7 +14,6 @@ use rustix::io::{Errno, read, write};
 
 use super::file::line::MessageReader;
 use super::file::outlet::{Ending, Outlet};
-use super::reader::multi_line::{MULTI_LINE, MultiLineOptions};
 use super::reader::{ReaderOptions, Reading};
 use super::{DEFAULT_WINDOW, EngineLog, Input, LogSourceOptions, Made, Planned, SourceThread, Start};
 use crate::config::grammar::{Key, Kind, MAX_INT, Parsed, Parser, Table, apply, names};
@@ -22,6 +21,7 @@ use crate::config::{Config, Diagnostic, Span};
 use crate::flow::Exit;
 use crate::flow::inbox::NAP;
 use crate::message::Origin;
+use crate::transport::multi_line::{MULTI_LINE, MultiLineOptions};
 
 /// The most bytes that are read at once: what a pipe holds.
 const READ: usize = 64 << 10;
@@ -298,7 +298,8 @@ impl StreamOptions {
     /// # Errors
     /// Options that do not go together.
     pub(super) fn plan(&self, config: &Config, at: Span) -> Result<Planned, Diagnostic> {
-        self.multi_line.check(config, at, self.pad_size, self.reader.encoding)?;
+        let is_wide = self.reader.encoding.is_some_and(|encoding| encoding.is_wide().is_some());
+        self.multi_line.check(config, at, self.pad_size, is_wide)?;
         Ok(Planned {
             class: None,
             window: self.source.log_iw_size.map_or(DEFAULT_WINDOW, |size| size as u32),

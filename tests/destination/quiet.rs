@@ -19,7 +19,7 @@ fn finish(mut rig: Rig, generated: u64) {
 }
 
 fn number(text: &str, times: u64) -> String {
-    let host = inrush::source::this_process().host.clone();
+    let host = inrush::template::this_process().host.clone();
     format!("Last message '{text}' repeated {times} times, suppressed by syslog-ng on {host}\n")
 }
 

@@ -7,7 +7,7 @@ use super::{Exchange, ExchangeSettings};
 use crate::config::grammar::{Key, Kind, MAX_INT, Parsed, Parser, TEMPLATE, Table, TokenKind, apply, names};
 use crate::config::{Config, Diagnostic, Spanned, TemplateOptions, TemplateText};
 use crate::destination::DriverOptions;
-use crate::source::this_process;
+use crate::template::this_process;
 
 /// The options of every exchange. `None` means: the driver's own, or as in `options {}`.
 #[derive(Debug, Clone, Default)]

@@ -17,7 +17,7 @@ use crate::config::{Config, Diagnostic, Span, Spanned, TemplateText};
 use crate::destination::exchange::{ExchangeOptions, ExchangeSettings};
 use crate::destination::secret::Secret;
 use crate::destination::{DestinationOptions, DriverOptions, Planned};
-use crate::source::this_process;
+use crate::template::this_process;
 use crate::template::{Identity, Options, Template};
 use crate::transport::tls::{ClientTls, Side, TlsOptions};
 

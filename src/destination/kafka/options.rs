@@ -12,8 +12,8 @@ use crate::config::{Config, Diagnostic, Span, Spanned, TemplateOptions, Template
 use crate::destination::exchange::on_reject;
 use crate::destination::{DestinationOptions, DriverOptions, Planned};
 use crate::kafka::{Properties, topic};
-use crate::source::this_process;
 use crate::template::Template;
+use crate::template::this_process;
 
 /// The value of a record, where `message()` does not say it.
 const MESSAGE: &str = "$ISODATE $HOST $MSGHDR$MSG";

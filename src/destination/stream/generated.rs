@@ -10,7 +10,7 @@ use super::target::Target;
 use crate::destination::Numbers;
 use crate::flow::Delivery;
 use crate::message::Rows;
-use crate::source::this_process;
+use crate::template::this_process;
 
 impl StreamDestination {
     /// Sends messages to the file `id`, but for those that repeat its last one.

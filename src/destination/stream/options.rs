@@ -9,8 +9,8 @@ use crate::config::grammar::{
 };
 use crate::config::{Config, Diagnostic, MarkMode, TemplateOptions, TemplateText};
 use crate::destination::DriverOptions;
-use crate::source::this_process;
 use crate::template::Template;
+use crate::template::this_process;
 
 /// `flags()` of a destination that writes text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

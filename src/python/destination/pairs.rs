@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use crate::message::{MessageRef, ValueType};
 use crate::python::clock;
 use crate::python::values::Read;
-use crate::source::this_process;
+use crate::template::this_process;
 use crate::template::{Context, OnError, Options, TimeZoneUse, ValuePairs};
 
 /// Makes dicts of messages.

@@ -15,7 +15,7 @@ use super::names::Name;
 use crate::message::{Batch, MessageRef, Origin, Pool, ReleaseNow, ValueType, Writer};
 use crate::python::cell::GilCell;
 use crate::python::clock;
-use crate::source::this_process;
+use crate::template::this_process;
 use crate::template::{Context, Options, Template, TimeZoneUse, macro_type};
 
 /// The memory that is used again for the next macro.

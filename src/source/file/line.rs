@@ -2,7 +2,7 @@
 
 use super::super::reader::finder::{Form, MessageFinder};
 use super::super::reader::{Decoder, Encoding, Reading};
-use crate::source::reader::multi_line::MultiLine;
+use crate::transport::multi_line::MultiLine;
 
 /// A message.
 #[derive(Debug, PartialEq, Eq)]

@@ -24,8 +24,8 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr2};
 
-use super::multi_line::{MultiLine, MultiLineMode, Pattern, Verdict};
 use crate::pattern::{Flags, Matcher, Type};
+use crate::transport::multi_line::{MultiLine, MultiLineMode, Pattern, Verdict};
 
 /// The way in which messages stand in the bytes.
 #[derive(Debug)]

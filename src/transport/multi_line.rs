@@ -13,7 +13,6 @@
 
 use std::time::Duration;
 
-use super::Encoding;
 use crate::config::grammar::{Kind, Parsed, Parser, Table};
 use crate::config::{Config, Diagnostic, Span};
 use crate::pattern::{Captures, Matcher, PatternOptions, Type};
@@ -103,8 +102,8 @@ impl MultiLineMode {
 }
 
 impl MultiLineOptions {
-    /// Checks them, for the driver at `at`, whose input has records of `pad_size` bytes if that is not 0, and
-    /// this `encoding`.
+    /// Checks them, for the driver at `at`, whose input has records of `pad_size` bytes if that is not 0, and an
+    /// encoding of two bytes a character if it `is_wide`.
     ///
     /// # Errors
     /// Patterns of another mode, a mode without those that it needs, or options that do not go together.
@@ -113,7 +112,7 @@ impl MultiLineOptions {
         config: &Config,
         at: Span,
         pad_size: usize,
-        encoding: Option<Encoding>,
+        is_wide: bool,
     ) -> Result<(), Diagnostic> {
         let error = |message: &str, help: &str| Err(config.error(at, message, Some(help.to_owned())));
         if self.mode != MultiLineMode::None && pad_size > 0 {
@@ -122,7 +121,7 @@ impl MultiLineOptions {
                 "a record of a fixed size is a message: leave one of them out",
             );
         }
-        if self.mode != MultiLineMode::None && encoding.is_some_and(|encoding| encoding.is_wide().is_some()) {
+        if self.mode != MultiLineMode::None && is_wide {
             return error(
                 "multi-line-mode() and an encoding() of two bytes a character do not go together",
                 "lines of UTF-16 are messages by themselves",

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::source::reader::finder::{Form, MessageFinder};
-use crate::source::reader::multi_line::MultiLine;
+use crate::transport::multi_line::MultiLine;
 
 /// The messages of `text`, of which nothing follows.
 fn messages(text: &str) -> Vec<String> {
