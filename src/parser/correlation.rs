@@ -198,7 +198,7 @@ impl<C> ContextTable<C> {
         more: u64,
         begin: impl FnOnce() -> C,
     ) -> &mut C {
-        let (since, due) = ((now, self.next), (due, self.next));
+        let (start, due) = ((now, self.next), (due, self.next));
         self.next += 1;
         self.bytes += more;
         if !self.open.contains_key(key) {
@@ -206,8 +206,8 @@ impl<C> ContextTable<C> {
             self.bytes += bytes;
             let key: Arc<[u8]> = Arc::from(key);
             self.due.insert(due, Arc::clone(&key));
-            self.begun.insert(since);
-            self.open.insert(key, Open { context: begin(), due, begun: since, bytes });
+            self.begun.insert(start);
+            self.open.insert(key, Open { context: begin(), due, begun: start, bytes });
         }
         let Some(open) = self.open.get_mut(key) else { unreachable!("it was put there") };
         open.bytes += more;
