@@ -10,7 +10,7 @@
 //! successor's first number says that it does not count.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -167,6 +167,18 @@ pub(super) struct How {
     pub is_read_only: bool,
 }
 
+/// The serial of a segment of the buffer, also of one that is kept aside. What is of no buffer is foreign.
+fn serial(file: &OsStr, prefix: &str, foreign: &mut Vec<OsString>) -> Option<u64> {
+    let text = file.to_str().unwrap_or_default();
+    let Some((of, serial, _)) = read_file_name(text.strip_suffix(ASIDE).unwrap_or(text)) else {
+        if !is_lock(text) {
+            foreign.push(file.to_owned());
+        }
+        return None;
+    };
+    (of == prefix).then_some(serial)
+}
+
 /// Finds the buffer `name` in a directory.
 pub(super) fn recover<D: Disk>(
     disk: &D,
@@ -183,17 +195,9 @@ pub(super) fn recover<D: Disk>(
     let mut names = disk.list(dir).map_err(Error::io(dir, "cannot list"))?;
     names.sort();
     for file in names {
+        let Some(serial) = serial(&file, &prefix, &mut recovery.foreign) else { continue };
+        next_serial = next_serial.max(serial.saturating_add(1));
         let text = file.to_str().unwrap_or_default();
-        let of_segment = read_file_name(text.strip_suffix(ASIDE).unwrap_or(text));
-        match of_segment {
-            Some((of, ..)) if of != prefix => continue,
-            None if is_lock(text) => continue,
-            None => {
-                recovery.foreign.push(file);
-                continue;
-            }
-            Some((_, serial, _)) => next_serial = next_serial.max(serial.saturating_add(1)),
-        }
         let path = dir.join(text);
         if text.ends_with(ASIDE) {
             recovery.aside.push(path);

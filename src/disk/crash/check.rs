@@ -13,9 +13,7 @@ impl Run {
     /// Checks everything that a start finds against what was promised.
     pub(super) fn check(&mut self, recovery: &Recovery, reader: &mut Reader<Model>) -> Result<(), String> {
         let progress = &recovery.progress;
-        let mut from = 0;
-        let mut into = Vec::new();
-        let mut tail = Vec::new();
+        let (mut from, mut into, mut tail) = (0, Vec::new(), Vec::new());
         let mut came = Progress::default();
         loop {
             match reader.next(from, &mut into).map_err(|error| format!("reading: {error}"))? {
