@@ -586,7 +586,9 @@ proptest! {
         events in prop::collection::vec(event(), 1..10),
     ) {
         let (mut paths, mut next) = ([first, second], 0);
-        paths.iter_mut().for_each(|paths| number(paths, &mut next));
+        for paths in &mut paths {
+            number(paths, &mut next);
+        }
         run(&paths, &events);
     }
 }
