@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A [`BufferedDestination`] stands before a destination of any kind, on its thread. It gives each delivery on as it
-//! comes, with an ack of its own ([`Lent`]), and keeps the one that the delivery came with. What the destination is
+//! comes, with an ack of its own ([`Lent`](crate::flow::Lent)), and keeps the one that the delivery came with. What the destination is
 //! done with at once never goes to the disk. The rest is submitted to the `committer`, a thread that writes and waits
 //! for the disk; when it has, the delivery's own ack goes out: **what is acknowledged is delivered or on the disk**.
 //! What the destination has no room for then leaves the memory, and is read from the disk when its turn comes.

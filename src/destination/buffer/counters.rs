@@ -63,10 +63,12 @@ impl BufferCounters {
         }
     }
 
-    /// Says that there is no buffer any more.
-    pub(super) fn close(&self) {
+    /// Says that there is no buffer any more; how many messages were on the disk and not delivered.
+    pub(super) fn close(&self) -> u64 {
+        let messages = self.messages.load(Ordering::Relaxed);
         self.take(&Usage::default());
         self.stalled.store(0, Ordering::Relaxed);
+        messages
     }
 
     /// The counts at this moment, if there is a buffer.

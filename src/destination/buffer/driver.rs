@@ -211,6 +211,10 @@ impl BufferedDestination {
     fn read(&mut self, now: Instant) -> bool {
         let (Some(opened), Some(from)) = (&mut self.opened, self.ledger.to_read()) else { return false };
         match opened.reader.next(from, &mut opened.bytes) {
+            // Just written, and in memory, too: the rest of what is only on the disk is done.
+            Ok(Read::Entry { messages, .. }) if messages.start >= self.ledger.stored_end() => {
+                self.ledger.skip_to(u64::MAX);
+            }
             Ok(Read::Entry { messages, done, .. }) => match opened.decoder.decode(&opened.bytes) {
                 Ok(views) => self.give_read(from, &messages, &done, views),
                 Err(error) => self.lose(from, messages.end, &error.to_string()),
@@ -294,8 +298,8 @@ impl BufferedDestination {
         self.reap();
     }
 
-    /// Has everything written until `deadline`, and closes the buffer.
-    fn close(&mut self, deadline: Instant) {
+    /// Has everything written until `deadline`, and closes the buffer; how many messages are in it then.
+    fn close(&mut self, deadline: Instant) -> u64 {
         self.submit();
         if let Some(opened) = &self.opened {
             opened.committer.settle(deadline);
@@ -311,7 +315,7 @@ impl BufferedDestination {
             self.report(Severity::Error, "the disk buffer waits for its disk, and is left".to_owned());
         }
         self.opened = None;
-        self.site.counters.buffer.close();
+        self.site.counters.buffer.close()
     }
 
     /// Drops what is neither delivered nor on the disk; how many messages that is. Those of them that the
@@ -334,13 +338,6 @@ impl BufferedDestination {
     #[cfg(test)]
     pub(super) fn state(&self) -> String {
         format!("{:?} {:?} {:?}", self.ledger, self.site.counters, self.opened.is_some())
-    }
-
-    /// The messages that stay on the disk: from now on they are whoever's who opens the buffer next.
-    fn leave_stored(&mut self) -> u64 {
-        let stored = self.ledger.left_on_disk();
-        self.site.counters.queued.fetch_sub(stored, Ordering::Relaxed);
-        stored
     }
 }
 
@@ -431,8 +428,9 @@ impl Destination for BufferedDestination {
 
     fn hand_over(&mut self) -> Handover {
         self.take_back();
-        self.close(Instant::now() + LAST_WRITE);
-        let stored = self.leave_stored();
+        let stored = self.close(Instant::now() + LAST_WRITE);
+        // From now on they are whoever's who opens the buffer next.
+        self.site.counters.queued.fetch_sub(stored, Ordering::Relaxed);
         if stored > 0 {
             let text = format!("{stored} messages stay in the disk buffer called {}", self.settings.name);
             self.report(Severity::Notice, text);
@@ -448,8 +446,8 @@ impl Destination for BufferedDestination {
 
     fn give_up(&mut self) -> u64 {
         self.take_back();
-        self.close(Instant::now() + LAST_WRITE);
-        self.leave_stored();
+        let stored = self.close(Instant::now() + LAST_WRITE);
+        self.site.counters.queued.fetch_sub(stored, Ordering::Relaxed);
         self.drop_unsafe(DropReason::Removed, false)
     }
 
@@ -474,8 +472,7 @@ impl Destination for BufferedDestination {
             self.inner.stop(fewer);
             self.reap();
         }
-        self.close(deadline.max(Instant::now() + LAST_WRITE));
-        let stored = self.ledger.left_on_disk();
+        let stored = self.close(deadline.max(Instant::now() + LAST_WRITE));
         if !is_away {
             // The destination has counted what it gave back as dropped, and it is on the disk.
             let back = self.ledger.given_back();

@@ -145,6 +145,11 @@ impl Ledger {
         (!self.stored.is_empty()).then_some(self.stored.start)
     }
 
+    /// The number behind those of the messages that are only on the disk.
+    pub(super) fn stored_end(&self) -> u64 {
+        self.stored.end
+    }
+
     /// Notes that the destination is given `view`, some rows of a batch that was read from the disk, all of whose
     /// messages have the numbers `numbers`.
     pub(super) fn give_read(&mut self, numbers: Range<u64>, view: &Selection, lent: Arc<Lent>) {
@@ -343,12 +348,6 @@ impl Ledger {
         self.given.retain(|entry| matches!(entry.state, State::Committed(_)));
         self.places.clear();
         (self.waiting_bytes, self.waiting_messages) = (0, 0);
-    }
-
-    /// Messages that are on the disk and not done.
-    pub(super) fn left_on_disk(&self) -> u64 {
-        let given = self.given.iter().filter(|entry| !entry.is_done && entry.numbers().is_some());
-        self.stored() + given.map(|entry| entry.left().len() as u64).sum::<u64>()
     }
 
     /// Messages on the disk that the destination was given, and has given back.
