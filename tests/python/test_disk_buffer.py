@@ -194,7 +194,8 @@ class TestAway:
         far.come()
         later = again(engine, conf(far, f"self.post_message('{COUNT}')", buffer=buffer))
         assert far.wait_lines(COUNT + 1) == numbered(COUNT + 1)
-        assert f"{COUNT} messages are in the disk buffer, and go first" in later.stderr.text
+        # The log has a thread of its own.
+        later.wait_log(f"{COUNT} messages are in the disk buffer, and go first")
         later.close()
         last = again(engine, conf(far, NOTHING, buffer=buffer))
         last.close()
