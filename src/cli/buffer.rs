@@ -1,7 +1,7 @@
 //! `inrush buffer`: disk buffers, for a person or a program.
 //!
-//! `list`, `verify` and `dump` change nothing, and may be used while an engine has the buffer; `repair` and `move` want
-//! it alone.
+//! `list`, `verify` and `dump` change nothing, and may be used while an engine has the buffer; `repair` and
+//! `move` want it alone.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ use crate::message::{Pool, Selection};
 use crate::printable;
 use crate::template::{Context, Identity, Options, Template, TimeZoneUse};
 
-/// What `dump` prints of each message.
+/// The template of `dump` for each message.
 const JSON: &str = "$(format-json --scope everything --pair TAGS=$TAGS)\n";
 
 /// The options of `inrush buffer`.
@@ -62,7 +62,8 @@ pub enum BufferRequest {
         #[arg(long, value_name = "TEMPLATE")]
         template: Option<String>,
     },
-    /// Write what is good in damaged files anew, and give the rest up for good. The damaged files are kept aside.
+    /// Write what is good in damaged files anew, and give the rest up for good. The damaged files are kept
+    /// aside.
     Repair {
         /// The directory.
         #[arg(value_name = "DIR")]
@@ -85,7 +86,7 @@ pub enum BufferRequest {
     },
 }
 
-/// What a request came to.
+/// The outcome of a request.
 #[derive(Debug)]
 pub struct Done {
     /// The text to print.

@@ -7,18 +7,19 @@
 //!                                                        └─► acknowledged
 //! ```
 //!
-//! A [`BufferedDestination`] stands before a destination of any kind, on its thread. It gives each delivery on as it
-//! comes, with an ack of its own ([`Lent`](crate::flow::Lent)), and keeps the one that the delivery came with. What the destination is
-//! done with at once never goes to the disk. The rest is submitted to the `committer`, a thread that writes and waits
-//! for the disk; when it has, the delivery's own ack goes out: **what is acknowledged is delivered or on the disk**.
-//! What the destination has no room for then leaves the memory, and is read from the disk when its turn comes.
+//! A [`BufferedDestination`] stands before a destination of any kind, on its thread. It gives each delivery
+//! on as it comes, with an ack of its own ([`Lent`](crate::flow::Lent)), and keeps the one that the delivery
+//! came with. What the destination is done with at once never goes to the disk. The rest is submitted to the
+//! `committer`, a thread that writes and waits for the disk; when it has, the delivery's own ack goes out:
+//! **what is acknowledged is delivered or on the disk**. What the destination has no room for then leaves the
+//! memory, and is read from the disk when its turn comes.
 //!
 //! * `ledger`: which message is where, and in which order;
 //! * `committer`: the thread that writes; [`crate::disk`] is what it writes into;
 //! * `driver`: the destination itself; `options`: `disk-buffer(…)`.
 //!
-//! The buffer outlives its destination: at a stop and at a reload that replaces the destination everything that is
-//! not delivered stays on the disk, and whoever opens the buffer of this name next goes on with it.
+//! The buffer outlives its destination: at a stop and at a reload that replaces the destination everything
+//! that is not delivered stays on the disk, and whoever opens the buffer of this name next goes on with it.
 
 mod committer;
 mod counters;
@@ -57,10 +58,12 @@ pub(crate) struct BufferSettings {
 /// Messages that a destination is given at a time, at least: it may wait for so many before it sends.
 const LEAST_FRONT: u64 = 10_000;
 
-/// The directory of buffers without `dir()`; none where the engine keeps no state, and not set where nothing runs.
+/// The directory of buffers without `dir()`; none where the engine keeps no state, and not set where nothing
+/// runs.
 static DIRECTORY: OnceLock<Option<PathBuf>> = OnceLock::new();
 
-/// Says where buffers without `dir()` are: beside the state file. To be called once, before anything is planned.
+/// Says where buffers without `dir()` are: beside the state file. To be called once, before anything is
+/// planned.
 pub(crate) fn set_directory(state_file: Option<&std::path::Path>) {
     let dir = state_file.map(|file| file.parent().map_or_else(PathBuf::new, PathBuf::from));
     // A second engine of the process has the first one's.

@@ -34,7 +34,7 @@ const LOCK: &str = ".lock";
 /// The looks at a lock file that somebody replaces meanwhile.
 const TRIES: usize = 20;
 
-/// What was found when a buffer was opened.
+/// The findings of the opening of a buffer.
 #[derive(Debug, Clone, Default)]
 pub struct Recovery {
     /// The random number of the buffer; 0 for a new one.

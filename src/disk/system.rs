@@ -20,89 +20,89 @@ pub trait Disk: Send + Sync + 'static {
     /// disk.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// The names in a directory.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn list(&self, dir: &Path) -> io::Result<Vec<OsString>>;
     /// Creates a file for reading and writing that was not there, mode 0600.
     ///
     /// # Errors
-    /// What the system says; `AlreadyExists`.
+    /// The error of the system; `AlreadyExists`.
     fn create(&self, path: &Path) -> io::Result<Self::File>;
     /// Opens a regular file for reading, or for both.
     ///
     /// # Errors
-    /// What the system says; it is no regular file.
+    /// The error of the system; it is no regular file.
     fn open(&self, path: &Path, write: bool) -> io::Result<Self::File>;
     /// Writes some of the bytes, as `pwritev` does: all, or fewer.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn write_vectored_at(&self, file: &Self::File, bytes: &[IoSlice<'_>], at: u64) -> io::Result<usize>;
     /// Reads some bytes; none at the end of the file.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn read_at(&self, file: &Self::File, into: &mut [u8], at: u64) -> io::Result<usize>;
     /// Returns when the content and the length of the file are on the disk (`fdatasync`).
     ///
     /// # Errors
-    /// What the system says. Then nothing is known of what was written since the last time.
+    /// The error of the system. Then nothing is known of what was written since the last time.
     fn sync_data(&self, file: &Self::File) -> io::Result<()>;
     /// The length of the file.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn len(&self, file: &Self::File) -> io::Result<u64>;
     /// Changes the length of the file.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn set_len(&self, file: &Self::File, len: u64) -> io::Result<()>;
     /// Gives the file room for `len` bytes, which read as zeros, and this length.
     ///
     /// # Errors
-    /// What the system says; `Unsupported` where the file system cannot.
+    /// The error of the system; `Unsupported` where the file system cannot.
     fn allocate(&self, file: &Self::File, len: u64) -> io::Result<()>;
     /// Tells whether any directory still has a name of the file.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn is_linked(&self, file: &Self::File) -> io::Result<bool>;
     /// Renames a file, over whatever has the new name.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a name.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn unlink(&self, path: &Path) -> io::Result<()>;
     /// Returns when the names of the directory are on the disk.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Takes the lock on the file for this handle alone, without waiting.
     ///
     /// # Errors
-    /// What the system says; `WouldBlock`: somebody else has it.
+    /// The error of the system; `WouldBlock`: somebody else has it.
     fn lock(&self, file: &Self::File) -> io::Result<()>;
     /// The process that has the lock on the file, if it can be seen.
     fn holder(&self, file: &Self::File) -> Option<i32>;
     /// The bytes that can still be written into the directory.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn free_space(&self, dir: &Path) -> io::Result<u64>;
     /// A random number, for the identity of a new buffer.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn random(&self) -> io::Result<u64>;
 }
 

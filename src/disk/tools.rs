@@ -1,4 +1,4 @@
-//! What a command line does with buffers: list, verify and dump, which only read and may do so beside a
+//! Buffers for a command line: list, verify and dump, which only read and may do so beside a
 //! running engine; repair and move, which need the lock.
 
 use std::collections::BTreeSet;

@@ -13,10 +13,10 @@
 //!  ──── texts          of each message: MESSAGE, then of each field its name and its value
 //! ```
 //!
-//! Numbers are little-endian. Only the selected rows are written, with what they are read as by their revision:
-//! a reader needs nothing of the batch that they came in. Read back, the texts are in one buffer, and the rows view
-//! them there. Messages that were numbered keep their numbers; where those do not follow each other, another batch
-//! begins.
+//! Numbers are little-endian. Only the selected rows are written, with what they are read as by their
+//! revision: a reader needs nothing of the batch that they came in. Read back, the texts are in one buffer,
+//! and the rows view them there. Messages that were numbered keep their numbers; where those do not follow
+//! each other, another batch begins.
 
 mod codes;
 mod origin;

@@ -1,11 +1,11 @@
 //! The thread that writes a buffer: [`Committer`].
 //!
-//! It takes all that was submitted meanwhile, writes it with one call, waits for the disk once, and says so: while
-//! it waits, more comes, and goes with the next. Nobody waits for a timer. With `reliable(no)` it says so when it
-//! has written, and has the disk asked for it every tenth of a second.
+//! It takes all that was submitted meanwhile, writes it with one call, waits for the disk once, and says so:
+//! while it waits, more comes, and goes with the next. Nobody waits for a timer. With `reliable(no)` it says
+//! so when it has written, and has the disk asked for it every tenth of a second.
 //!
-//! What cannot be written stays here, in its order, and is tried again: at once when the destination has taken
-//! something and a full buffer may have room, otherwise after a pause that doubles.
+//! What cannot be written stays here, in its order, and is tried again: at once when the destination has
+//! taken something and a full buffer may have room, otherwise after a pause that doubles.
 
 use std::collections::VecDeque;
 use std::io;
@@ -36,7 +36,7 @@ const SPARE: usize = 16;
 /// The bytes that are written with one call, about.
 const CALL: usize = 16 << 20;
 
-/// What the committer has to say.
+/// The news of the committer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum News {
     /// The entry is written, and `reliable(no)` asks for no more.
@@ -47,7 +47,7 @@ pub(super) enum News {
     Trouble {
         /// The capacity is used up.
         is_full: bool,
-        /// What to tell the administrator.
+        /// The sentence for the administrator.
         text: String,
     },
     /// It writes again.
@@ -107,7 +107,7 @@ impl Committer {
         self.shared.come.notify_one();
     }
 
-    /// What it has to say since it was asked last, in order.
+    /// The news since it was asked last, in order.
     pub(super) fn news(&self) -> Vec<News> {
         std::mem::take(&mut *lock(&self.shared.news))
     }
@@ -173,11 +173,11 @@ struct Writing<D: Disk> {
     wake: Wake,
     /// Bytes of texts of one piece, about.
     most: usize,
-    /// What is to be written, in order: behind what is ready.
+    /// The entries to be written, in order: behind what is ready.
     jobs: VecDeque<Job>,
-    /// What is ready to be written.
+    /// The pieces that are ready to be written.
     ready: VecDeque<Piece>,
-    /// What is written and not on the disk yet, with its numbers.
+    /// The pieces that are written and not on the disk yet, with their numbers.
     written: VecDeque<(Piece, Range<u64>)>,
     /// The numbers of the entry of which only a part is on the disk.
     begun: Option<Range<u64>>,
@@ -362,8 +362,8 @@ impl<D: Disk> Writing<D> {
         self.tell(skipped);
     }
 
-    /// Leaves out what became done while it could not be written. Of an entry that was begun the part that is on
-    /// the disk has numbers, and those are done with it.
+    /// Leaves out what became done while it could not be written. Of an entry that was begun the part that is
+    /// on the disk has numbers, and those are done with it.
     fn forget_done(&mut self) {
         let mut news = Vec::new();
         while let Some(piece) = self.ready.front()

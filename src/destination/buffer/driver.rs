@@ -234,8 +234,8 @@ impl BufferedDestination {
         true
     }
 
-    /// Gives the destination `views`, which have the numbers `messages`, from the number `from` on; without those
-    /// that are `done`.
+    /// Gives the destination `views`, which have the numbers `messages`, from the number `from` on; without
+    /// those that are `done`.
     fn give_read(&mut self, from: u64, messages: &Range<u64>, done: &[Range<u64>], views: Vec<Selection>) {
         let rows: u64 = views.iter().map(|view| view.len() as u64).sum();
         if rows != messages.end - messages.start {
@@ -334,7 +334,7 @@ impl BufferedDestination {
         lost
     }
 
-    /// Where its messages are, for a test that fails.
+    /// The places of its messages, for a test that fails.
     #[cfg(test)]
     pub(super) fn state(&self) -> String {
         format!("{:?} {:?} {:?}", self.ledger, self.site.counters, self.opened.is_some())

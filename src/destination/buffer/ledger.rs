@@ -10,10 +10,10 @@
 //!                                               given, if nothing is stored
 //! ```
 //!
-//! Each delivery is an entry. It is *submitted* to the committer once, in this order, and *committed* when it is on
-//! the disk: then it has numbers, and its own acknowledgement goes out. An entry that the destination is done with
-//! before its turn comes is never written. What waits in memory without a place on the disk has the credit of
-//! its source.
+//! Each delivery is an entry. It is *submitted* to the committer once, in this order, and *committed* when it
+//! is on the disk: then it has numbers, and its own acknowledgement goes out. An entry that the destination
+//! is done with before its turn comes is never written. What waits in memory without a place on the disk has
+//! the credit of its source.
 //!
 //! # Invariants
 //! * The destination is given messages in the order in which they came, whatever is on the disk by then.
@@ -150,8 +150,8 @@ impl Ledger {
         self.stored.end
     }
 
-    /// Notes that the destination is given `view`, some rows of a batch that was read from the disk, all of whose
-    /// messages have the numbers `numbers`.
+    /// Notes that the destination is given `view`, some rows of a batch that was read from the disk, all of
+    /// whose messages have the numbers `numbers`.
     pub(super) fn give_read(&mut self, numbers: Range<u64>, view: &Selection, lent: Arc<Lent>) {
         let (rows, bytes) = (view.rows().clone(), view.len() as u64 * view.bytes_each());
         self.stored.start = numbers.end;
@@ -260,8 +260,8 @@ impl Ledger {
         jobs
     }
 
-    /// Notes that the committer has written the entry `id`: its messages have the numbers `numbers`, or it was done
-    /// before.
+    /// Notes that the committer has written the entry `id`: its messages have the numbers `numbers`, or it
+    /// was done before.
     pub(super) fn committed(&mut self, id: u64, numbers: Option<Range<u64>>) {
         let state = numbers.clone().map_or(State::Skipped, State::Committed);
         if let Some(numbers) = &numbers {
@@ -290,7 +290,7 @@ impl Ledger {
         }
     }
 
-    /// What the destination is done with, of all that was committed.
+    /// The messages that the destination is done with, of all that were committed.
     pub(super) fn done(&self) -> Progress {
         let end = if self.stored.is_empty() { self.next_number } else { self.stored.start };
         let open = self.given.iter().filter(|entry| !entry.is_done);

@@ -298,8 +298,8 @@ fn a_stop_leaves_everything_to_the_next_start() {
     assert_eq!(setup.arrived().len(), 2100);
 }
 
-/// Breaks without it: a destination that takes messages in another order (several workers) gets those again that it
-/// took before a stop.
+/// Breaks without it: a destination that takes messages in another order (several workers) gets those again
+/// that it took before a stop.
 #[test]
 fn what_was_taken_out_of_order_is_not_repeated() {
     let mut setup = Setup::new();
@@ -400,8 +400,8 @@ fn a_buffer_that_cannot_be_opened_holds_everything() {
     assert!(setup.said("7 messages could be neither sent nor written"));
 }
 
-/// Breaks without it: a reload that changes a destination loses what its buffer has not written, or repeats what is
-/// delivered.
+/// Breaks without it: a reload that changes a destination loses what its buffer has not written, or repeats
+/// what is delivered.
 #[test]
 fn an_heir_goes_on_with_the_buffer() {
     let mut setup = Setup::new();

@@ -29,7 +29,7 @@ pub(super) struct Oracle {
     pub(super) end: u64,
     /// Entries that were appended since, in order.
     pub(super) open: Vec<Given>,
-    /// What else may have been appended since: attempts that failed.
+    /// Further messages that may have been appended since: attempts that failed.
     pub(super) attempts: Vec<Vec<Given>>,
     /// What the store was told, what of that it has recorded, and what of that is durable for sure.
     pub(super) told: Progress,

@@ -10,9 +10,9 @@ use crate::message::Rows;
 /// One delivery that a buffer keeps, while the destination behind it has an ack of its own for the same rows
 /// ([`Ack::of_lent`]).
 ///
-/// The buffer has the delivery's own ack in here, until the rows are done or on the disk. Rows that the destination
-/// drops or that are refused count as such at their source, if it still waits for them; those that it gives back
-/// as it stops ([`DropReason::Stopped`]) are the buffer's.
+/// The buffer has the delivery's own ack in here, until the rows are done or on the disk. Rows that the
+/// destination drops or that are refused count as such at their source, if it still waits for them; those
+/// that it gives back as it stops ([`DropReason::Stopped`]) are the buffer's.
 pub(crate) struct Lent {
     original: Mutex<Option<Ack>>,
     is_done: AtomicBool,
@@ -22,7 +22,8 @@ pub(crate) struct Lent {
     on_done: Arc<dyn Fn() + Send + Sync>,
 }
 
-/// The account that the acks of one buffer are charged to: without a bound, as the buffer has bounds of its own.
+/// The account that the acks of one buffer are charged to: without a bound, as the buffer has bounds of its
+/// own.
 #[derive(Debug, Clone)]
 pub(crate) struct LentAccount {
     credit: Arc<Credit>,
@@ -51,8 +52,8 @@ impl Lent {
         self.is_done.load(Ordering::Acquire)
     }
 
-    /// Tells whether nobody needs its messages any more: the destination is done with all rows, and has given none
-    /// back.
+    /// Tells whether nobody needs its messages any more: the destination is done with all rows, and has given
+    /// none back.
     pub(crate) fn is_over(&self) -> bool {
         self.is_done() && lock(&self.returned).is_empty()
     }
@@ -141,8 +142,8 @@ mod tests {
         assert!(lent.take_original().is_none());
     }
 
-    /// Breaks without it: a message that a destination dropped behind a buffer counts as delivered at its source,
-    /// or one that it gives back as dropped.
+    /// Breaks without it: a message that a destination dropped behind a buffer counts as delivered at its
+    /// source, or one that it gives back as dropped.
     #[test]
     fn outcomes_are_those_of_the_original() {
         let (_, counters, lent, ack) = lent(4);

@@ -1,5 +1,5 @@
-//! The part that all messages of a batch have in common, as bytes: a list of parts, each with a number, a length
-//! and so many bytes. A part that the reader does not know is malformed: it would be lost.
+//! The part that all messages of a batch have in common, as bytes: a list of parts, each with a number, a
+//! length and so many bytes. A part that the reader does not know is malformed: it would be lost.
 
 use std::sync::Arc;
 

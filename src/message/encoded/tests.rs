@@ -85,8 +85,8 @@ fn round(selection: &Selection, pool: &Arc<Pool>, most: usize) -> Vec<Selection>
     all
 }
 
-/// Breaks without it: a message that was kept on the disk comes back without a value, a type, a time or a tag, or
-/// as another one.
+/// Breaks without it: a message that was kept on the disk comes back without a value, a type, a time or a
+/// tag, or as another one.
 #[test]
 fn messages_read_as_they_were_written() {
     let pool = Arc::new(Pool::new());
